@@ -1,0 +1,306 @@
+"""
+The model registry: versions, manifests and serving packages in Blob Storage.
+
+    models/<model>/<version>/manifest.json      written last and create-only: the version exists now
+    models/<model>/<version>/model-<sha>.onnx   named by its content, so racers never share a name
+    code/<version>/manifest.json                a serving package, by the same rule
+    code/<version>/<sha256>.zip                 what WEBSITE_RUN_FROM_PACKAGE points to
+
+A version is never overwritten, and never half there. Whoever creates manifest.json first has
+registered it; everybody else gets VersionExists.
+
+Must not: hold a storage key, retry a write by itself, or decide anything.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from controller.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
+from controller.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
+
+if TYPE_CHECKING:  # 0.6 s to import, and only needed once something is asked
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import BlobServiceClient, ContainerClient
+
+MODELS = "models"
+CODE = "code"
+GITSLOT = "gitslot"
+CONTAINERS = (MODELS, CODE, GITSLOT)
+
+_MANIFEST_PATH = re.compile(r"(?P<owner>[^/]+(?:/[^/]+)?)/manifest\.json\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One registered model version, and when its manifest was written."""
+
+    model: str
+    version: str
+    registered: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A serving package; *url* is what WEBSITE_RUN_FROM_PACKAGE takes, *size* is in bytes."""
+
+    version: str
+    sha256: str
+    url: str
+    size: int
+    build: str
+    package: str
+    python: str
+
+
+class Registry:
+    """
+    The registry in the storage account at *account_url*, as *credential* may see it.
+
+    Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
+    each read; reads are tried three times, writes once.
+    """
+
+    def __init__(
+        self,
+        account_url: str,
+        credential: "TokenCredential",
+        *,
+        connect_s: float = 5,
+        read_s: float = 20,
+    ) -> None:
+        self.account_url = account_url.rstrip("/")
+        self._credential = credential
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._client: BlobServiceClient | None = None
+
+    def manifest(self, model: str, version: str) -> Manifest:
+        """
+        Return the manifest of *version* of *model*.
+
+        Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
+        """
+        unknown = f"{model} {version} is not registered"
+        if not is_name(model) or not is_name(version):
+            raise UnknownVersion(unknown)
+        manifest = parse_manifest(self._read(MODELS, f"{model}/{version}/manifest.json", unknown))
+        if (manifest.model, manifest.version) != (model, version):
+            raise ManifestInvalid(
+                f"the manifest at {model}/{version} is of {manifest.model} {manifest.version}"
+            )
+        return manifest
+
+    def listing(self) -> tuple[Registered, ...]:
+        """Return every registered model version, oldest first; raise RegistryUnavailable."""
+        return self._listing("")
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of all models with a version, sorted; raise RegistryUnavailable."""
+        return tuple(sorted({entry.model for entry in self._listing("")}))
+
+    def versions(self, model: str) -> tuple[str, ...]:
+        """Return the registered versions of *model*, oldest first; raise RegistryUnavailable."""
+        if not is_name(model):
+            return ()
+        return tuple(entry.version for entry in self._listing(f"{model}/"))
+
+    def register(self, manifest: bytes, artifact: bytes) -> Manifest:
+        """
+        Register *artifact* under the model and version that *manifest* names, once and for all.
+
+        The artifact goes first, under a name made of its content; then the manifest, create-only.
+        Of two racers exactly one returns. Raises VersionExists, ManifestInvalid (also where the
+        manifest does not describe these artifact bytes) or RegistryUnavailable.
+        """
+        parsed = parse_manifest(manifest)
+        sha256 = hashlib.sha256(artifact).hexdigest()
+        if (parsed.artifact.sha256, parsed.artifact.size) != (sha256, len(artifact)):
+            raise ManifestInvalid("artifact: the manifest describes other bytes")
+        if parsed.artifact.name != artifact_name(sha256):
+            raise ManifestInvalid(f"artifact.name: must be {artifact_name(sha256)}")
+        folder = f"{parsed.model}/{parsed.version}"
+        exists = f"{parsed.model} {parsed.version} is registered already, and is never overwritten"
+        if self._exists(MODELS, f"{folder}/manifest.json"):
+            raise VersionExists(exists)
+        self._create_same(MODELS, f"{folder}/{parsed.artifact.name}", artifact)
+        if not self._create(MODELS, f"{folder}/manifest.json", manifest):
+            raise VersionExists(exists)
+        return parsed
+
+    def package(self, version: str) -> Package:
+        """
+        Return the serving package registered as *version*.
+
+        Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
+        """
+        unknown = f"serving package {version} is not registered"
+        if not is_name(version):
+            raise UnknownVersion(unknown)
+        return self._package(self._read(CODE, f"{version}/manifest.json", unknown), version)
+
+    def packages(self) -> tuple[str, ...]:
+        """Return the versions of all serving packages, oldest first; raise RegistryUnavailable."""
+        return tuple(owner for owner, _ in self._manifests(CODE, "") if is_name(owner))
+
+    def register_package(
+        self, archive: bytes, *, version: str, package: str, build: str, python: str
+    ) -> Package:
+        """
+        Register the zip *archive* of the app *package* as *version*, for Python *python*.
+
+        Registering the very same bytes again returns what is there; other bytes raise
+        VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
+        """
+        sha256 = hashlib.sha256(archive).hexdigest()
+        described = {
+            "version": version,
+            "sha256": sha256,
+            "size": len(archive),
+            "package": package,
+            "build": build,
+            "python": python,
+        }
+        manifest = (json.dumps(described, indent=1) + "\n").encode()
+        parsed = self._package(manifest, version)
+        self._create_same(CODE, f"{version}/{sha256}.zip", archive)
+        if self._create(CODE, f"{version}/manifest.json", manifest):
+            return parsed
+        there = self.package(version)
+        if there.sha256 != sha256:
+            raise VersionExists(
+                f"serving package {version} is registered already, and is never overwritten"
+            )
+        return there
+
+    def ensure_containers(self) -> None:
+        """Create the containers that are not there yet; raise RegistryUnavailable."""
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - see _service
+
+        for name in CONTAINERS:
+            with _translated(f"create container {name}"), suppress(ResourceExistsError):
+                self._container(name).create_container(retry_total=0)
+
+    def _listing(self, prefix: str) -> tuple[Registered, ...]:
+        pairs = ((*owner.partition("/"), time) for owner, time in self._manifests(MODELS, prefix))
+        return tuple(
+            Registered(model, version, time)
+            for model, _, version, time in pairs
+            if is_name(model) and is_name(version)
+        )
+
+    def _manifests(self, container: str, prefix: str) -> list[tuple[str, datetime]]:
+        """Return the folders that hold a manifest.json and when it was written, oldest first."""
+        with _translated(f"list {container}"):
+            found = [
+                (match["owner"], blob.last_modified)
+                for blob in self._container(container).list_blobs(name_starts_with=prefix or None)
+                if (match := _MANIFEST_PATH.match(blob.name))
+            ]
+        return sorted(found, key=lambda item: (item[1], item[0]))
+
+    def _package(self, manifest: bytes, version: str) -> Package:
+        parsed = parse_package(manifest)
+        if parsed.version != version:
+            raise ManifestInvalid(f"the manifest of package {version} is of {parsed.version}")
+        return Package(
+            version=version,
+            sha256=parsed.sha256,
+            url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip",
+            size=parsed.size,
+            build=parsed.build,
+            package=parsed.package,
+            python=parsed.python,
+        )
+
+    def _read(self, container: str, path: str, unknown: str) -> bytes:
+        """Return a small blob, one byte over the cap at most, so that its parser sees too much."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
+
+        with _translated(f"read {container}/{path}"):
+            blob = self._container(container).get_blob_client(path)
+            try:
+                return blob.download_blob(offset=0, length=MAX_BYTES + 1).readall()
+            except ResourceNotFoundError as error:
+                raise UnknownVersion(unknown) from error
+
+    def _exists(self, container: str, path: str) -> bool:
+        with _translated(f"look for {container}/{path}"):
+            return self._container(container).get_blob_client(path).exists()
+
+    def _create(self, container: str, path: str, content: bytes) -> bool:
+        """
+        Create a blob that is not there yet; say whether this call made it.
+
+        If the answer was lost, what is there decides: our own bytes mean that we were first.
+        """
+        from azure.core.exceptions import (  # noqa: PLC0415 - see _service
+            ResourceExistsError,
+            ServiceResponseError,
+        )
+
+        with _translated(f"create {container}/{path}"):
+            blob = self._container(container).get_blob_client(path)
+            try:
+                blob.upload_blob(content, overwrite=False, retry_total=0)
+            except ResourceExistsError:
+                return False
+            except ServiceResponseError:
+                if not blob.exists():
+                    raise
+                return blob.download_blob(offset=0, length=len(content) + 1).readall() == content
+        return True
+
+    def _create_same(self, container: str, path: str, content: bytes) -> None:
+        """Create a blob whose name is made of its content, or find it there with that content."""
+        if self._create(container, path, content):
+            return
+        with _translated(f"read {container}/{path}"):
+            blob = self._container(container).get_blob_client(path)
+            there = blob.download_blob(offset=0, length=len(content) + 1).readall()
+        if there != content:
+            raise ManifestInvalid(f"{container}/{path} is there with other bytes")
+
+    def _container(self, name: str) -> "ContainerClient":
+        return self._service().get_container_client(name)
+
+    def _service(self) -> "BlobServiceClient":
+        """Return the one client, made when it is first needed: importing it takes 0.6 s."""
+        if self._client is None:
+            from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
+
+            self._client = BlobServiceClient(
+                self.account_url,
+                self._credential,
+                connection_timeout=self._connect_s,
+                read_timeout=self._read_s,
+                retry_policy=ExponentialRetry(
+                    initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
+                ),
+                max_single_put_size=64 * 1024 * 1024,
+            )
+        return self._client
+
+
+def artifact_name(sha256: str) -> str:
+    """Return the blob name of an artifact with *sha256*: racing registrations never share one."""
+    return f"model-{sha256[:16]}.onnx"
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn what azure-core raises while *doing* into RegistryUnavailable."""
+    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - see _service
+
+    try:
+        yield
+    except HttpResponseError as error:
+        code = getattr(error, "error_code", None) or error.reason
+        raise RegistryUnavailable(f"cannot {doing}: {error.status_code} {code}") from error
+    except AzureError as error:
+        raise RegistryUnavailable(f"cannot {doing}: {type(error).__name__}") from error
