@@ -1,0 +1,89 @@
+"""
+The settings of a slot: which are ours, what a deploy writes, what a swap would carry along.
+
+Pure. The dictionaries hold secrets of the app, so only *names* ever leave this module in a message.
+"""
+
+from collections.abc import Mapping
+
+from controller.state import Configured, Release
+
+RELEASE_SETTINGS = ("MODEL_NAME", "MODEL_VERSION", "MODEL_DEPLOY", "MODEL_STORE")
+PACKAGE_SETTING = "WEBSITE_RUN_FROM_PACKAGE"
+# By default the platform counts any status, even a 500, as warm.
+# https://learn.microsoft.com/azure/app-service/deploy-staging-slots#specify-custom-warm-up
+WARMUP_SETTINGS: Mapping[str, str] = {
+    "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health",
+    "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200",
+    "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG": "1",
+}
+OURS = frozenset((*RELEASE_SETTINGS, PACKAGE_SETTING, *WARMUP_SETTINGS))
+
+
+def configured(settings: Mapping[str, str]) -> Configured:
+    """Read the release that *settings* name; MODEL_VERSION may be pinned or not."""
+    version, _, digest = settings.get("MODEL_VERSION", "").partition("@sha256:")
+    return Configured(
+        model=settings.get("MODEL_NAME", ""),
+        version=version,
+        digest=digest,
+        deploy=settings.get("MODEL_DEPLOY", ""),
+        package=settings.get(PACKAGE_SETTING, ""),
+    )
+
+
+def is_url(package: str) -> bool:
+    """Say whether a slot runs its code from a URL, which travels with its settings."""
+    return package.startswith("https://")
+
+
+def _others(settings: Mapping[str, str], sticky: frozenset[str]) -> dict[str, str]:
+    return {k: v for k, v in settings.items() if k not in OURS and k not in sticky}
+
+
+def differences(
+    production: Mapping[str, str], staging: Mapping[str, str], sticky: frozenset[str]
+) -> tuple[str, ...]:
+    """Name the settings, not ours and not sticky, that a swap would change on production."""
+    ours, theirs = _others(production, sticky), _others(staging, sticky)
+    return tuple(sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k)))
+
+
+def missing_warmup(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the warm-up settings that *settings* lack, without which a broken slot counts as warm."""
+    return tuple(sorted(k for k, v in WARMUP_SETTINGS.items() if settings.get(k) != v))
+
+
+def sticky_release(sticky: frozenset[str]) -> tuple[str, ...]:
+    """Name the release settings that a swap would leave behind."""
+    return tuple(sorted(sticky & {*RELEASE_SETTINGS, PACKAGE_SETTING}))
+
+
+def staging_settings(
+    production: Mapping[str, str],
+    staging: Mapping[str, str],
+    sticky: frozenset[str],
+    *,
+    release: Release,
+    deploy: str,
+    package: str,
+    store: str,
+) -> dict[str, str]:
+    """
+    Build the dictionary that a deploy puts on staging.
+
+    It is production's, so that the swap changes the release alone; the slot's own sticky values
+    stay, because a swap leaves them where they are.
+    """
+    target = {k: v for k, v in production.items() if k not in sticky}
+    target |= {k: v for k, v in staging.items() if k in sticky}
+    target |= WARMUP_SETTINGS
+    target |= {
+        "MODEL_NAME": release.model,
+        "MODEL_VERSION": release.setting,
+        "MODEL_DEPLOY": deploy,
+        "MODEL_STORE": store,
+    }
+    if package:
+        target[PACKAGE_SETTING] = package
+    return target

@@ -1,0 +1,242 @@
+"""
+The few blob operations that the journal and the lock stand on, over azure-storage-blob.
+
+Nothing is retried here: a lost answer is told to the caller, who looks again before acting again.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from controller.errors import JournalError, JournalMoved
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import BlobClient
+
+CONTAINER = "gitslot"
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A blob's lease as the storage service sees it; both times are of the service's own clock."""
+
+    held: bool
+    metadata: Mapping[str, str]
+    changed: datetime
+    now: datetime
+
+
+class Blobs(Protocol):
+    """What the journal and the lock need of a storage account."""
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that start with *prefix*, sorted."""
+        ...
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Return the bytes and the blocks of an append blob, or None where there is none."""
+        ...
+
+    def read(self, name: str, offset: int = 0) -> bytes:
+        """Return the bytes of *name* from *offset* on."""
+        ...
+
+    def append(self, name: str, data: bytes, position: int) -> None:
+        """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
+        ...
+
+    def acquire(self, name: str) -> str | None:
+        """Take an infinite lease and return its id, or None while somebody holds it."""
+        ...
+
+    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
+        """Write *metadata* under *lease*; False if the lease is not ours any more."""
+        ...
+
+    def look(self, name: str) -> Leased | None:
+        """Return the lease's state, or None where the blob does not exist."""
+        ...
+
+    def break_lease(self, name: str) -> None:
+        """End whoever's lease at once."""
+        ...
+
+    def release(self, name: str, lease: str) -> None:
+        """Give *lease* back; no error where it is gone already."""
+        ...
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - slow import
+
+    try:
+        yield
+    except HttpResponseError as error:
+        code = getattr(error, "error_code", None) or error.status_code
+        raise JournalError(f"storage refused to {what}: {code}") from error
+    except AzureError as error:
+        raise JournalError(f"storage did not answer to {what}: {type(error).__name__}") from error
+
+
+class AzureBlobs:
+    """`Blobs` over one storage account; *account_url* as in GITSLOT_STORAGE."""
+
+    def __init__(self, account_url: str, credential: "TokenCredential") -> None:
+        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - slow import
+
+        self._service = BlobServiceClient(
+            account_url, credential, retry_total=0, connection_timeout=5, read_timeout=20
+        )
+        self._container = self._service.get_container_client(CONTAINER)
+
+    def _blob(self, name: str) -> "BlobClient":
+        return self._container.get_blob_client(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that start with *prefix*, sorted; a missing container holds none."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+        with _translated("list the journal"):
+            try:
+                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+            except ResourceNotFoundError:
+                return []
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Return the bytes and the blocks of an append blob, or None where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+        with _translated("look at the journal"):
+            try:
+                found = self._blob(name).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+            return found.size, found.append_blob_committed_block_count or 0
+
+    def read(self, name: str, offset: int = 0) -> bytes:
+        """Return the bytes of *name* from *offset* on."""
+        with _translated("read the journal"):
+            return self._blob(name).download_blob(offset=offset or None).readall()
+
+    def append(self, name: str, data: bytes, position: int) -> None:
+        """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
+        from azure.core import MatchConditions  # noqa: PLC0415
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError  # noqa: PLC0415
+
+        blob = self._blob(name)
+        with _translated("append to the journal"):
+            if position == 0:
+                self._make_container()
+                try:
+                    blob.create_append_blob(match_condition=MatchConditions.IfMissing)
+                except ResourceExistsError:
+                    pass  # made by a writer that did not get further; the position still decides
+            try:
+                blob.append_block(data, length=len(data), appendpos_condition=position)
+            except HttpResponseError as error:
+                if error.status_code == 412:
+                    raise JournalMoved("somebody else appended to the journal") from error
+                raise
+
+    def _make_container(self) -> None:
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
+
+        try:
+            self._container.create_container()
+        except ResourceExistsError:
+            return
+
+    def acquire(self, name: str) -> str | None:
+        """Take an infinite lease and return its id, or None while somebody holds it."""
+        from azure.core.exceptions import (  # noqa: PLC0415
+            HttpResponseError,
+            ResourceNotFoundError,
+        )
+
+        with _translated("take the lock"):
+            for _ in range(2):
+                try:
+                    return str(self._blob(name).acquire_lease(lease_duration=-1).id)
+                except ResourceNotFoundError:
+                    self._make_lock(name)
+                except HttpResponseError as error:
+                    if error.status_code == 409:
+                        return None
+                    raise
+        return None
+
+    def _make_lock(self, name: str) -> None:
+        from azure.core import MatchConditions  # noqa: PLC0415
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
+
+        self._make_container()
+        try:
+            self._blob(name).upload_blob(
+                b"", match_condition=MatchConditions.IfMissing, overwrite=True
+            )
+        except ResourceExistsError:
+            return
+
+    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
+        """Write *metadata* under *lease*; False if the lease is not ours any more."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+
+        with _translated("renew the lock"):
+            try:
+                self._blob(name).set_blob_metadata(dict(metadata), lease=lease)
+            except HttpResponseError as error:
+                if error.status_code in (404, 409, 412):
+                    return False
+                raise
+            return True
+
+    def look(self, name: str) -> Leased | None:
+        """Return the lease's state, or None where the blob does not exist."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+        dates: list[str] = []
+
+        def keep_date(response: Any) -> None:
+            dates.append(response.http_response.headers.get("Date", ""))
+
+        with _translated("look at the lock"):
+            try:
+                found = self._blob(name).get_blob_properties(raw_response_hook=keep_date)
+            except ResourceNotFoundError:
+                return None
+        now = parsedate_to_datetime(dates[0]) if dates and dates[0] else datetime.now(UTC)
+        return Leased(
+            held=found.lease.state == "leased",
+            metadata=dict(found.metadata or {}),
+            changed=found.last_modified,
+            now=now,
+        )
+
+    def break_lease(self, name: str) -> None:
+        """End whoever's lease at once."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+        from azure.storage.blob import BlobLeaseClient  # noqa: PLC0415
+
+        with _translated("break the lock"):
+            try:
+                BlobLeaseClient(self._blob(name)).break_lease(lease_break_period=0)
+            except HttpResponseError as error:
+                if error.status_code != 409:  # 409: it is not leased any more
+                    raise
+
+    def release(self, name: str, lease: str) -> None:
+        """Give *lease* back; no error where it is gone already."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+        from azure.storage.blob import BlobLeaseClient  # noqa: PLC0415
+
+        with _translated("release the lock"):
+            try:
+                BlobLeaseClient(self._blob(name), lease).release()
+            except HttpResponseError as error:
+                if error.status_code not in (404, 409, 412):
+                    raise

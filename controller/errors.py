@@ -1,0 +1,132 @@
+"""
+Everything that can go wrong, drawn as one tree.
+
+An error carries a CamelCase *reason* (stable, for people and for searching) and a message that says
+what, where and how to mend. No code branches on a reason: it branches on the class.
+
+    GitslotError
+    ├── SettingsError            the controller's own settings are missing or malformed
+    ├── DesiredError             desired_state.yaml is not what it must be
+    ├── SourceError              Git cannot say what is wanted
+    ├── RegistryError
+    │   ├── UnknownVersion       no such model or package version
+    │   ├── ManifestInvalid      a manifest is there and is not to be trusted
+    │   ├── VersionExists        a version is never overwritten
+    │   └── RegistryUnavailable  the storage account did not answer
+    ├── AzureError               ARM answered, and said no (status, code, its own words)
+    │   ├── NotFound
+    │   ├── Conflict
+    │   └── AzureUnavailable     no answer, or one that proves nothing
+    ├── JournalError             the journal cannot be read or was appended to by someone else
+    │   └── JournalMoved
+    └── LockLost                 the lock is not ours any more
+"""
+
+
+class GitslotError(Exception):
+    """Base of every error that gitslot raises on purpose; *reason* is stable, *message* is for people."""
+
+    reason = "Error"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if reason is not None:
+            self.reason = reason
+
+
+class SettingsError(GitslotError):
+    """The environment does not hold what the controller needs."""
+
+    reason = "SettingsInvalid"
+
+
+class DesiredError(GitslotError):
+    """desired_state.yaml is refused; the message names line, key and mend."""
+
+    reason = "FileInvalid"
+
+
+class SourceError(GitslotError):
+    """Git did not say what is wanted: unreachable, ref gone, file missing."""
+
+    reason = "GitUnreachable"
+
+
+class RegistryError(GitslotError):
+    """Base of what the model registry can answer instead of a version."""
+
+    reason = "RegistryError"
+
+
+class UnknownVersion(RegistryError):
+    """No such version is registered."""
+
+    reason = "UnknownVersion"
+
+
+class ManifestInvalid(RegistryError):
+    """A manifest is there, but not one that can be trusted."""
+
+    reason = "ManifestInvalid"
+
+
+class VersionExists(RegistryError):
+    """The version is registered already, and versions are never overwritten."""
+
+    reason = "VersionExists"
+
+
+class RegistryUnavailable(RegistryError):
+    """The storage account did not answer."""
+
+    reason = "RegistryUnavailable"
+
+
+class AzureError(GitslotError):
+    """ARM refused; *status* is the HTTP status, *code* and *message* are ARM's own words."""
+
+    reason = "AzureRefused"
+
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", reason: str | None = None
+    ) -> None:
+        super().__init__(message, reason=reason)
+        self.status = status
+        self.code = code
+
+
+class NotFound(AzureError):
+    """ARM knows no such resource."""
+
+    reason = "NotFound"
+
+
+class Conflict(AzureError):
+    """ARM will not do this now: 409."""
+
+    reason = "Conflict"
+
+
+class AzureUnavailable(AzureError):
+    """No answer, or one that proves nothing: the request may or may not have taken effect."""
+
+    reason = "AzureUnavailable"
+
+
+class JournalError(GitslotError):
+    """The journal cannot be read or written."""
+
+    reason = "JournalUnavailable"
+
+
+class JournalMoved(JournalError):
+    """Somebody appended between our look and our append."""
+
+    reason = "JournalMoved"
+
+
+class LockLost(GitslotError):
+    """The lock of an app is not held by this process any more."""
+
+    reason = "LockLost"

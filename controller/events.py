@@ -1,0 +1,143 @@
+"""
+One event of the reconcile log: the same fields in the journal, in logging and on the terminal.
+
+Pure. Texts that come from outside are escaped here, once, so that no commit subject or platform
+message can forge a line or colour a terminal.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.errors import JournalError
+from controller.state import Release
+
+EVENTS = (
+    "Drift",
+    "DeployStarted",
+    "DeployFinished",
+    "VerifyPassed",
+    "VerifyFailed",
+    "SwapStarted",
+    "SwapFinished",
+    "SwapFailed",
+    "SwapUnknown",
+    "SwapReverted",
+    "SwappedBack",
+    "Converged",
+    "Waiting",
+    "Stalled",
+    "Frozen",
+    "Retried",
+    "Suspended",
+    "Resumed",
+    "LockBroken",
+)
+STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
+_MAX_TEXT = 2000
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def safe(text: str, limit: int = _MAX_TEXT) -> str:
+    """Return *text* on one line: control and direction characters escaped, cut at *limit*."""
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """
+    One transition. *time* is UTC; *duration_ms* counts from the start of the run.
+
+    *detail* holds what only the controller's memory needs: markers, deploy ids, where to poll.
+    """
+
+    event: str
+    app: str
+    time: datetime
+    run: str = ""
+    revision: str = ""
+    author: str = ""
+    subject: str = ""
+    slot: str = ""
+    from_: str = ""
+    to: str = ""
+    from_digest: str = ""
+    to_digest: str = ""
+    verdict: str = ""
+    reason: str = ""
+    message: str = ""
+    duration_ms: int | None = None
+    trigger: str = ""
+    model: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def release(self) -> Release | None:
+        """Return the release that the event is about, or None."""
+        return Release(self.model, self.to, self.to_digest) if self.to_digest else None
+
+    @property
+    def replaced(self) -> Release | None:
+        """Return the release that it replaces, or None."""
+        return Release(self.model, self.from_, self.from_digest) if self.from_digest else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the public form: every field that says something, in reading order."""
+        shown: dict[str, Any] = {"id": self.id, "time": _time(self.time)}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if entry.name not in shown and value not in ("", None, {}):
+                shown[entry.name.rstrip("_")] = value
+        return shown
+
+    def line(self) -> bytes:
+        """Return the event as one line of the journal."""
+        text = json.dumps(self.as_dict(), ensure_ascii=False, separators=(",", ":"), default=str)
+        return text.encode() + b"\n"
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def clean(event: Event) -> Event:
+    """Return *event* with every text made safe to print."""
+    texts = {
+        entry.name: safe(value)
+        for entry in fields(event)
+        if isinstance(value := getattr(event, entry.name), str)
+    }
+    return replace(event, **texts)
+
+
+def parse(line: bytes) -> Event:
+    """
+    Read one line of a journal.
+
+    Raises JournalError where it is not an event; nothing is guessed.
+    """
+    try:
+        raw = json.loads(line)
+        moment = datetime.fromisoformat(raw.pop("time"))
+        raw["from_"] = raw.pop("from", "")
+        known = {entry.name for entry in fields(Event)}
+        values = {key: value for key, value in raw.items() if key in known}
+        if moment.tzinfo is None or not all(
+            isinstance(value, str) for key, value in values.items() if key not in _NOT_TEXT
+        ):
+            raise ValueError("a field has the wrong type")
+        return Event(time=moment, **values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise JournalError(
+            f"a line of the journal is not an event: {safe(repr(line[:80]))}",
+            reason="JournalUnreadable",
+        ) from error
+
+
+_NOT_TEXT = {"duration_ms", "detail"}

@@ -1,0 +1,152 @@
+"""
+The journal: append-only events in the storage account, and the questions asked of them.
+
+One append blob an app and month, one event a line. An append says how long the journal was when it
+was looked at, so that whoever did not see the newest event cannot write the next one.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.blobs import Blobs
+from controller.errors import JournalError, JournalMoved
+from controller.events import Event, clean, parse
+from controller.memory import fold
+from controller.state import Memory
+
+_ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
+_MAX_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Tail:
+    """Where the next event goes: the newest blob, its length in bytes and blocks."""
+
+    name: str
+    size: int = 0
+    blocks: int = 0
+    memory: Memory = field(default_factory=Memory)
+
+
+class Journal:
+    """
+    The journal of every app in one storage account.
+
+    *tell* is called with each event after it is written: logging and the terminal listen there.
+    """
+
+    def __init__(self, blobs: Blobs, tell: Callable[[Event], None] = lambda _: None) -> None:
+        self._blobs = blobs
+        self._tell = tell
+        self._tails: dict[str, _Tail] = {}
+
+    def memory(self, app: str, now: datetime) -> Memory:
+        """
+        Return what the journal of *app* says, reading only what is new since the last call.
+
+        Raises JournalError where it cannot be read.
+        """
+        tail = self._tails.get(app)
+        if tail is None or _next_name(tail, app, now) != tail.name:
+            tail = self._open(app, now)
+        self._catch_up(tail)
+        self._tails[app] = tail
+        return tail.memory
+
+    def _open(self, app: str, now: datetime) -> _Tail:
+        names = [name for name in self._blobs.names(f"journal/{app}/") if _is_journal(name)]
+        names.sort(key=_order)
+        memory = Memory()
+        for name in names[:-1]:
+            memory = fold(_events(self._blobs.read(name)), memory)
+        return _Tail(names[-1] if names else _month(app, now), memory=memory)
+
+    def _catch_up(self, tail: _Tail) -> None:
+        found = self._blobs.size(tail.name)
+        size, tail.blocks = found or (0, 0)
+        if size < tail.size:
+            raise JournalError(
+                f"the journal {tail.name} is shorter than it was", reason="JournalLost"
+            )
+        if size > _MAX_BYTES:
+            raise JournalError(f"the journal {tail.name} is too large", reason="JournalUnreadable")
+        if size == tail.size:
+            return
+        data = self._blobs.read(tail.name, tail.size)[: size - tail.size]
+        tail.memory = fold(_events(data), tail.memory)
+        tail.size = size
+
+    def append(self, app: str, events: Sequence[Event], now: datetime) -> Memory:
+        """
+        Append *events* as one block and return the memory after them.
+
+        The condition is the length that the last `memory` call saw: raises JournalMoved where
+        somebody appended since, JournalError where the answer was lost. Either way the caller
+        looks again.
+        """
+        tail = self._tails[app]
+        name = _next_name(tail, app, now)
+        position = tail.size if name == tail.name else 0
+        cleaned = [clean(event) for event in events]
+        data = b"".join(event.line() for event in cleaned)
+        try:
+            self._blobs.append(name, data, position)
+        except JournalMoved:
+            self._tails.pop(app, None)
+            raise
+        if name != tail.name:
+            tail = _Tail(name, memory=tail.memory)
+        tail.memory = fold(cleaned, tail.memory)
+        tail.size, tail.blocks = position + len(data), tail.blocks + 1
+        self._tails[app] = tail
+        for event in cleaned:
+            self._tell(event)
+        return tail.memory
+
+    def events(self, app: str) -> list[Event]:
+        """Return every event of *app*, oldest first, each id once."""
+        names = [name for name in self._blobs.names(f"journal/{app}/") if _is_journal(name)]
+        unique: dict[str, Event] = {}
+        for name in sorted(names, key=_order):
+            for event in _events(self._blobs.read(name)):
+                unique.setdefault(event.id, event)
+        return list(unique.values())
+
+    def apps(self) -> list[str]:
+        """Return the names of the apps that have a journal."""
+        names = (name.split("/") for name in self._blobs.names("journal/"))
+        return sorted({parts[1] for parts in names if len(parts) == 3})
+
+
+_NAME = re.compile(r"journal/[^/]+/(\d{4}-\d{2})(?:-(\d+))?\.jsonl")
+
+
+def _is_journal(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def _order(name: str) -> tuple[str, int]:
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    return match[1], int(match[2] or 1)
+
+
+def _month(app: str, now: datetime) -> str:
+    return f"journal/{app}/{now:%Y-%m}.jsonl"
+
+
+def _next_name(tail: _Tail, app: str, now: datetime) -> str:
+    """Return the blob that the next event belongs in: never one older than the newest."""
+    month = _month(app, now)
+    if _order(month)[0] > _order(tail.name)[0]:
+        return month
+    if tail.blocks < _ROLL_BLOCKS:
+        return tail.name
+    start, part = _order(tail.name)
+    return f"journal/{app}/{start}-{part + 1}.jsonl"
+
+
+def _events(data: bytes) -> list[Event]:
+    return [parse(line) for line in data.splitlines() if line.strip()]

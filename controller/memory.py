@@ -1,0 +1,252 @@
+"""
+Memory: what the controller remembers, folded from its journal, one event at a time.
+
+Pure. Every field of `Memory` that an event changes is changed here and nowhere else.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from types import MappingProxyType
+
+from controller.events import STOPS, Event
+from controller.state import (
+    PRODUCTION,
+    Attempts,
+    Intent,
+    LastSwap,
+    Mark,
+    Memory,
+    OpenDeploy,
+    Release,
+    Revision,
+)
+
+
+def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
+    """Return the memory of *events*, in their order; an id seen twice counts once."""
+    memory = memory or Memory()
+    seen: set[str] = set()
+    for event in events:
+        if event.id not in seen:
+            seen.add(event.id)
+            memory = remember(memory, event)
+    return memory
+
+
+def remember(memory: Memory, event: Event) -> Memory:
+    """Return *memory* after *event*."""
+    memory = _RULES.get(event.event, lambda m, _: m)(memory, event)
+    memory = _count_failure(memory, event)
+    if event.revision and event.event != "Frozen":
+        memory = replace(
+            memory, accepted=Revision(event.revision, event.author, event.subject)
+        )
+    if event.event not in ("Frozen", "Retried") and not event.detail.get("doubt"):
+        memory = replace(memory, baseline=True)
+    stop = (event.event, event.reason, event.message) if event.event in STOPS else ("", "", "")
+    return replace(memory, stop=stop)
+
+
+def _drift(memory: Memory, event: Event) -> Memory:
+    release = event.release
+    if release is None:
+        return replace(memory, run=event.run, run_started=event.time, hold_since=None)
+    attempts = {
+        slot: entry
+        for slot, entry in memory.attempts.items()
+        if slot != event.slot or entry.release == release
+    }
+    served = memory.served | ({event.replaced} if event.replaced else set())
+    return replace(
+        memory,
+        run=event.run,
+        run_started=event.time,
+        drifted=(event.revision, release),
+        attempts=MappingProxyType(attempts),
+        served=served if event.slot == PRODUCTION else memory.served,
+        hold_since=None,
+    )
+
+
+def _deploy_started(memory: Memory, event: Event) -> Memory:
+    release = event.release
+    assert release is not None
+    slot = _counts_for(event)
+    entry = _attempts(memory, slot, release)
+    entry = replace(entry, started=entry.started + 1)
+    return replace(
+        memory,
+        deploy=OpenDeploy(str(event.detail.get("deploy", "")), event.time, release),
+        attempts=_with(memory, slot, entry),
+    )
+
+
+def _deploy_finished(memory: Memory, event: Event) -> Memory:
+    """A deploy that the platform refused was never begun: nothing is in doubt any more."""
+    return replace(
+        memory, deploy=None, conflict_prepared=bool(event.detail.get("prepared", False))
+    )
+
+
+def _verify_passed(memory: Memory, event: Event) -> Memory:
+    return replace(memory, verified=memory.verified | {str(event.detail.get("deploy", ""))})
+
+
+def _swap_started(memory: Memory, event: Event) -> Memory:
+    release = event.release
+    assert release is not None
+    detail = event.detail
+    intent = Intent(
+        id=event.id,
+        run=event.run,
+        time=event.time,
+        release=release,
+        replaces=event.replaced,
+        deploy=str(detail.get("deploy", "")),
+        production_deployment=str(detail.get("production_deployment", "")),
+        staging_deployment=str(detail.get("staging_deployment", "")),
+        production_swap=str(detail.get("production_swap", "")),
+        staging_swap=str(detail.get("staging_swap", "")),
+    )
+    return replace(memory, intent=intent)
+
+
+def _swap_unknown(memory: Memory, event: Event) -> Memory:
+    return replace(memory, intent=memory.intent and replace(memory.intent, unknown=True))
+
+
+def _waiting(memory: Memory, event: Event) -> Memory:
+    """Waiting carries what was learned of a swap in flight, and when a hold began."""
+    detail, intent = event.detail, memory.intent
+    if intent and detail.get("location"):
+        intent = replace(intent, location=str(detail["location"]))
+    if intent and detail.get("busy"):
+        intent = replace(intent, busy=True)
+    since = detail.get("since")
+    hold = datetime.fromisoformat(since) if isinstance(since, str) else memory.hold_since
+    cleared = bool(detail.get("reset"))
+    return replace(
+        memory,
+        intent=intent,
+        hold_since=hold,
+        swap_failed=memory.swap_failed and not cleared,
+        conflict_prepared=memory.conflict_prepared and not cleared,
+    )
+
+
+def _took_effect(memory: Memory, event: Event) -> Memory:
+    intent = memory.intent
+    if intent is None:
+        return memory
+    served = memory.served | {intent.release} | ({intent.replaces} if intent.replaces else set())
+    return replace(
+        memory,
+        intent=None,
+        deploy=None,
+        swap_failed=False,
+        served=frozenset(served),
+        last_swap=LastSwap(intent.release, intent.replaces, event.revision),
+        swap_status=_status(event, memory),
+        converged=None,
+    )
+
+
+def _status(event: Event, memory: Memory) -> str | None:
+    status = event.detail.get("swap_status", memory.swap_status)
+    return status if isinstance(status, str) else None
+
+
+def _not_taken(memory: Memory, event: Event) -> Memory:
+    failed = event.verdict != ""
+    return replace(memory, intent=None, swap_failed=memory.swap_failed or failed)
+
+
+def _converged(memory: Memory, event: Event) -> Memory:
+    if event.detail.get("intent"):
+        memory = _took_effect(memory, event)
+    release = event.release
+    served = memory.served | ({release} if release else set())
+    return replace(
+        memory,
+        served=frozenset(served),
+        converged=release or memory.converged,
+        drifted=None,
+        hold_since=None,
+        run="",
+        run_started=None,
+        swap_status=_status(event, memory),
+    )
+
+
+def _retried(memory: Memory, event: Event) -> Memory:
+    """A person looked: attempts, freezes and holds start afresh."""
+    memory = replace(
+        memory,
+        attempts=MappingProxyType({}),
+        accepted=None,
+        hold_since=None,
+        conflict_prepared=False,
+    )
+    if memory.baseline:
+        return memory
+    return replace(
+        memory, lost_since=event.time, lost_markers=str(event.detail.get("markers", ""))
+    )
+
+
+
+
+# ---------------------------------------------------------------- attempts
+
+
+def _counts_for(event: Event) -> str:
+    return str(event.detail.get("counts_for", PRODUCTION))
+
+
+def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
+    entry = memory.attempts.get(slot)
+    return entry if entry and entry.release == release else Attempts(release)
+
+
+def _with(memory: Memory, slot: str, entry: Attempts) -> MappingProxyType[str, Attempts]:
+    return MappingProxyType({**memory.attempts, slot: entry})
+
+
+def _count_failure(memory: Memory, event: Event) -> Memory:
+    """An event with a failing verdict is one failed attempt, counted once per MODEL_DEPLOY."""
+    release, deploy = event.release, str(event.detail.get("deploy", ""))
+    if release is None or event.verdict not in (Mark.FAIL.value, Mark.INCONCLUSIVE.value):
+        return memory
+    slot = _counts_for(event)
+    entry = _attempts(memory, slot, release)
+    if deploy and deploy in entry.counted:
+        return memory
+    entry = replace(
+        entry,
+        failed=entry.failed + 1,
+        disproved=entry.disproved + (event.verdict == Mark.FAIL.value),
+        last=event.time,
+        reason=event.reason,
+        message=event.message,
+        counted=entry.counted | ({deploy} if deploy else set()),
+        refused=entry.refused or bool(event.detail.get("refuse")),
+    )
+    return replace(memory, attempts=_with(memory, slot, entry))
+
+
+_RULES: dict[str, Callable[[Memory, Event], Memory]] = {
+    "Drift": _drift,
+    "DeployStarted": _deploy_started,
+    "DeployFinished": _deploy_finished,
+    "VerifyPassed": _verify_passed,
+    "SwapStarted": _swap_started,
+    "SwapUnknown": _swap_unknown,
+    "Waiting": _waiting,
+    "SwapFinished": _took_effect,
+    "SwapFailed": _not_taken,
+    "SwapReverted": _not_taken,
+    "Converged": _converged,
+    "Retried": _retried,
+}
+
