@@ -1,0 +1,75 @@
+"""
+Answer the host's own paths below /admin: status, ping, and a call of a function by hand.
+
+Who may ask follows HostController.cs in github.com/Azure/azure-functions-host: ping is open; the
+status wants the master key from callers outside. A caller counts as inside when its request lacks
+`X-ARR-LOG-ID`, which Azure's front end puts on every request from outside.
+"""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from emulator.host.answers import Answer, empty, plain
+from emulator.host.app import App
+from emulator.host.functions import TimerFunction
+from emulator.host.keys import Keys
+
+VERSION = "4.0.0-local"
+
+
+class Admin:
+    """Answer what lies below /admin; *fire* calls a timer's function outside its schedule."""
+
+    def __init__(
+        self,
+        app: App,
+        keys: Keys,
+        host_id: str,
+        instance: str,
+        fire: Callable[[TimerFunction], Awaitable[None]],
+    ) -> None:
+        self._app = app
+        self._keys = keys
+        self._host_id = host_id
+        self._instance = instance
+        self._fire = fire
+        self._started = time.monotonic()
+
+    async def answer(
+        self, method: str, path: str, headers: Mapping[str, str], key: str | None
+    ) -> Answer:
+        """Answer a request for *path* with the key that came with it."""
+        match [method, *path.strip("/").lower().split("/")[1:]]:
+            case ["GET" | "POST", "host", "ping"]:
+                return empty(200)
+            case ["GET", "host", "status"]:
+                if "x-arr-log-id" in headers and not self._keys.opens("admin", key):
+                    return empty(401)
+                return plain(200, json.dumps(self._status()), "application/json; charset=utf-8")
+            case ["POST", "functions", name]:
+                if not self._keys.opens("admin", key):
+                    return empty(401)
+                return await self._fire_by_hand(name)
+            case _:
+                return empty(404)
+
+    async def _fire_by_hand(self, name: str) -> Answer:
+        for function in self._app.functions:
+            if isinstance(function, TimerFunction) and function.name.lower() == name:
+                await self._fire(function)
+                return empty(202)
+        return empty(404)
+
+    def _status(self) -> dict[str, object]:
+        status: dict[str, object] = {
+            "id": self._host_id,
+            "state": self._app.state,
+            "version": VERSION,
+            "instanceId": self._instance,
+            "processUptime": int((time.monotonic() - self._started) * 1000),
+            "functions": [function.name for function in self._app.functions],
+        }
+        if self._app.errors:
+            status["errors"] = self._app.errors
+        return status

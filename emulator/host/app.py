@@ -1,0 +1,108 @@
+"""
+The function app as the host sees it: its functions, whether it runs, and one way to call it.
+
+HTTP and timers both call through `App.call`, so every call has an id and the same two log entries.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from emulator.host import worker
+from emulator.host.errors import HostError
+from emulator.host.functions import Function, HttpFunction, TimerFunction
+from emulator.host.logs import Log
+from emulator.host.records import (
+    NO_TRACE,
+    InvocationResponse,
+    ParameterBinding,
+    StatusResult,
+    TraceContext,
+)
+from emulator.host.routes import Router
+
+type State = Literal["Running", "Error"]
+
+
+class App:
+    """Hold a loaded app, or why it could not be loaded."""
+
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.state: State = "Error"
+        self.errors: list[str] = []
+        self.functions: list[Function] = []
+        self.router = Router([], "")
+        self.running: dict[str, str] = {}
+
+    def run(self, functions: list[Function], router: Router) -> None:
+        """Take *functions*, reached over HTTP by *router*, as the app's."""
+        self.functions = functions
+        self.router = router
+        self.state = "Running"
+
+    def fail(self, error: HostError) -> None:
+        """Take note that the app cannot run."""
+        self.errors.append(str(error))
+        self.log.write(40, "Host.Startup", f"A host error has occurred: {error}")
+
+    def whose(self) -> tuple[str, str] | None:
+        """Return function name and id of the call that runs in this task or thread."""
+        invocation = worker.current_invocation()
+        name = self.running.get(invocation) if invocation else None
+        return (name, invocation) if name and invocation else None
+
+    async def call(
+        self,
+        function: HttpFunction | TimerFunction,
+        inputs: Sequence[ParameterBinding],
+        reason: str,
+        trace: TraceContext = NO_TRACE,
+    ) -> InvocationResponse:
+        """
+        Call *function*; its exception is logged and in the answer.
+
+        The log's entries are worded as the Functions host words them.
+        """
+        invocation = new_id()
+        name = function.name
+        category = f"Function.{name}"
+        shows = self.log.shows(category, 20)
+        if shows:
+            text = f"Executing 'Functions.{name}' (Reason='{reason}', Id={invocation})"
+            self.log.write(20, category, text, invocation)
+        started = time.perf_counter()
+        self.running[invocation] = name
+        try:
+            answer = await worker.invoke(function.id, invocation, inputs, trace)
+        finally:
+            del self.running[invocation]
+        failed = answer.result.status != StatusResult.Success
+        if shows or failed:
+            self._log_end(name, category, invocation, started, answer if failed else None)
+        return answer
+
+    def _log_end(
+        self,
+        name: str,
+        category: str,
+        invocation: str,
+        started: float,
+        failure: InvocationResponse | None,
+    ) -> None:
+        took = f"Id={invocation}, Duration={(time.perf_counter() - started) * 1000:.0f}ms"
+        if failure is None:
+            text = f"Executed 'Functions.{name}' (Succeeded, {took})"
+            self.log.write(20, category, text, invocation)
+            return
+        exception = failure.result.exception
+        reason = f"{exception.message}\n{exception.stack_trace}" if exception else "no reason given"
+        text = f"Executed 'Functions.{name}' (Failed, {took})\n{reason}"
+        self.log.write(40, category, text, invocation)
+
+
+def new_id() -> str:
+    """Return a random invocation id, shaped as a UUID; a real uuid4 takes four times as long."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,83 @@
+"""
+Drive Microsoft's Python worker library in process: load an app, call its functions.
+
+Nothing here knows of HTTP or timers. The library keeps its state in module globals, so a process
+holds one app.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import azure_functions_runtime as runtime
+
+from emulator.host import records
+from emulator.host.errors import HostError
+from emulator.host.records import (
+    InvocationRequest,
+    InvocationResponse,
+    ParameterBinding,
+    RpcFunctionMetadata,
+    StatusResult,
+    TraceContext,
+    WorkerInitRequest,
+)
+
+
+async def load(app: Path) -> list[RpcFunctionMetadata]:
+    """
+    Import the function app in folder *app* and return the functions that it declares.
+
+    Raise `HostError` with the app's own traceback where the import or a declaration fails. The
+    library answers a request for metadata after a failed import as if nothing had happened, so it
+    is the result of the init request that decides.
+    """
+    runtime.start_threadpool_executor()
+    request = WorkerInitRequest(str(app), {"host": "127.0.0.1", "protos": records})
+    answer: records.WorkerInitResponse = await runtime.worker_init_request(request)
+    if answer.result.status != StatusResult.Success:
+        failure = answer.result.exception or records.RpcException(
+            message="the worker gave no reason"
+        )
+        raise HostError(
+            f"the function app cannot be loaded: {failure.message}", failure.stack_trace
+        )
+    found: records.FunctionMetadataResponse = await runtime.functions_metadata_request(request)
+    return found.function_metadata_results or []
+
+
+async def invoke(
+    function_id: str,
+    invocation_id: str,
+    inputs: Sequence[ParameterBinding],
+    trace: TraceContext = records.NO_TRACE,
+) -> InvocationResponse:
+    """
+    Call one function and return its answer; an exception of the function is in the answer.
+
+    Whatever logs meanwhile can ask `current_invocation` which call it belongs to.
+    """
+    runtime.invocation_id_cv.set(invocation_id)
+    answer: InvocationResponse = await runtime.invocation_request(
+        InvocationRequest(invocation_id, function_id, inputs, trace)
+    )
+    return answer
+
+
+def current_invocation() -> str | None:
+    """Return the id of the call that runs in this task or thread, if one does."""
+    invocation: str | None = runtime.invocation_id_cv.get()
+    return invocation
+
+
+def put_app_first(app: Path, ours: Path) -> None:
+    """
+    Let imports find the app's files first, then its packages, then the platform's.
+
+    *ours*, the folder that this host was started from, is taken off the path: an app must not
+    import what happens to lie beside the emulator.
+    """
+    packages = app / ".python_packages" / "lib" / "site-packages"
+    rest = [entry for entry in sys.path if entry and Path(entry).resolve() not in (ours, app)]
+    sys.path[:] = [str(app), *([str(packages)] if packages.is_dir() else []), *rest]
+    sys.path_importer_cache.clear()
