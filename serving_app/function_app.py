@@ -1,0 +1,101 @@
+"""
+The serving app of a slot: three answers over HTTP, and nothing else.
+
+    POST /api/predict            JSON array of rows -> JSON array of labels
+    POST /api/predict?proba=1    -> {"labels": [...], "probabilities": [[...]], "classes": [...]}
+    GET  /api/health             what is really being served: 200 only then, else 503 and the reason
+
+Probabilities are rows x classes, in the order of "classes". Bad rows are answered by 400 with
+{"error", "row", "column"} (counted from 0, null where no one cell is to blame), a body over the cap
+by 413, and everything by 503 with {"error", "reason"} while there is no model.
+
+Settings: MODEL_NAME, MODEL_VERSION (1.5.0 or 1.5.0@sha256:<64 hex>), MODEL_DEPLOY, MODEL_STORE
+(account URL of the registry), MODEL_PREDICT_AUTH ("function", or "anonymous"). Health is always
+anonymous, because the platform's warm-up ping carries no key.
+
+Handlers are `async def`: they run on the worker's loop without a hop to a thread, which is most of
+what a one-row request costs. Large bodies take that hop, so that they do not hold up the others.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import azure.functions as func
+
+if TYPE_CHECKING or __package__:
+    from serving_app.model import Model
+    from serving_app.rows import BadRows, read_rows
+    from serving_app.serving import Serving, read_build
+else:  # the Functions worker puts this folder itself on sys.path
+    from model import Model
+    from rows import BadRows, read_rows
+    from serving import Serving, read_build
+
+BODY_CAP = 1024 * 1024  # bytes
+INLINE_CAP = 16 * 1024  # bytes; larger bodies are answered on a thread
+
+serving = Serving(os.environ, code=read_build(Path(__file__).parent))
+serving.start()
+
+_auth = (
+    func.AuthLevel.ANONYMOUS
+    if os.environ.get("MODEL_PREDICT_AUTH", "").strip().lower() == "anonymous"
+    else func.AuthLevel.FUNCTION
+)
+app = func.FunctionApp()
+
+
+@app.route(route="api/predict", methods=["POST"], auth_level=_auth)
+async def predict(req: func.HttpRequest) -> func.HttpResponse:
+    """Answer rows with labels, and with probabilities where they are asked for."""
+    model = serving.model
+    if model is None:
+        return _error(503, serving.refusal.message, reason=serving.refusal.reason)
+    body = req.get_body()
+    if len(body) > BODY_CAP:
+        return _error(413, f"the body is {len(body)} bytes, at most {BODY_CAP} are read")
+    proba = req.params.get("proba") == "1"
+    try:
+        if len(body) <= INLINE_CAP:
+            return _json(200, answer(model, body, proba=proba))
+        return _json(200, await asyncio.to_thread(answer, model, body, proba=proba))
+    except BadRows as bad:
+        return _error(400, bad.message, row=bad.row, column=bad.column)
+
+
+@app.route(route="api/health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def health(req: func.HttpRequest) -> func.HttpResponse:
+    """Say what is really being served."""
+    return _json(503 if serving.model is None else 200, json.dumps(serving.health()))
+
+
+def answer(model: "Model", body: bytes, *, proba: bool) -> str:
+    """Return the JSON that answers the rows in *body*; raise BadRows."""
+    rows = read_rows(body, model.features)
+    if not proba:
+        return json.dumps(model.labels(rows))
+    labels, probabilities = model.answers(rows)
+    try:
+        return json.dumps(
+            {
+                "labels": labels,
+                "probabilities": probabilities.tolist(),
+                "classes": model.classes,
+            },
+            allow_nan=False,
+        )
+    except ValueError:
+        raise BadRows("the model has no finite answer for these rows") from None
+
+
+def _json(status: int, text: str) -> func.HttpResponse:
+    return func.HttpResponse(
+        text, status_code=status, mimetype="application/json", headers=serving.headers()
+    )
+
+
+def _error(status: int, message: str, **more: Any) -> func.HttpResponse:
+    return _json(status, json.dumps({"error": message, **more}))

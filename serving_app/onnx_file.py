@@ -1,0 +1,151 @@
+"""
+Look into the bytes of an ONNX file before anything loads it.
+
+ONNX Runtime would open files that external-data tensors name, and run operators from libraries
+that were added to it. A registered model needs neither, so both are refused before loading; what
+cannot be read as ONNX at all (a pickle, say) is refused with them. This reads just enough of the
+protobuf wire format (https://protobuf.dev/programming-guides/encoding/) to see the model's
+operator sets, functions and nodes (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which
+takes far less than importing the onnx package.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or __package__:
+    from serving_app.refused import Refused
+else:  # the Functions worker puts this folder itself on sys.path
+    from refused import Refused
+
+STANDARD = (b"", b"ai.onnx", b"ai.onnx.ml")
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+# Field numbers of onnx.proto: the messages that can hold a tensor or a node, and how to reach them.
+_MODEL_GRAPH, _MODEL_OPSETS, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
+_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
+_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
+_ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
+_TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
+_DEEPEST = 16  # graphs within graphs
+
+
+def check_onnx(content: bytes) -> None:
+    """Raise Refused("FormatRefused") unless *content* is ONNX that needs nothing but itself."""
+    view = memoryview(content)
+    graphs = 0
+    opsets = 0
+    try:
+        for number, value in _fields(view):
+            if number == _MODEL_GRAPH:
+                graphs += 1
+                # External data is named by a key "location", so without that word there is none,
+                # and the tensors of every attribute need not be looked for.
+                _check_graph(_message(value), deep=b"location" in content, depth=0)
+            elif number == _MODEL_OPSETS:
+                opsets += 1
+                _check_domain(_first(_message(value), 1))
+            elif number in (_MODEL_FUNCTIONS, _MODEL_TRAINING):
+                _refuse("it defines functions or training steps of its own")
+    except (ValueError, IndexError) as error:
+        raise Refused("FormatRefused", "the artifact is not an ONNX file") from error
+    if graphs != 1 or not opsets:
+        _refuse("it is not an ONNX file")
+
+
+def _check_graph(graph: memoryview, *, deep: bool, depth: int) -> None:
+    if depth > _DEEPEST:
+        _refuse("its graphs are nested too deep")
+    for number, value in _fields(graph):
+        if number == _GRAPH_NODE:
+            _check_node(_message(value), deep=deep, depth=depth)
+        elif number == _GRAPH_INITIALIZER:
+            _check_tensor(_message(value))
+        elif number == _GRAPH_SPARSE:
+            _refuse("it holds sparse tensors")
+
+
+def _check_node(node: memoryview, *, deep: bool, depth: int) -> None:
+    for number, value in _fields(node):
+        if number == _NODE_DOMAIN:
+            _check_domain(bytes(_message(value)))
+        elif number == _NODE_ATTRIBUTE and deep:
+            _check_attribute(_message(value), depth=depth)
+
+
+def _check_attribute(attribute: memoryview, *, depth: int) -> None:
+    for number, value in _fields(attribute):
+        if number in _ATTRIBUTE_TENSORS:
+            _check_tensor(_message(value))
+        elif number in _ATTRIBUTE_GRAPHS:
+            _check_graph(_message(value), deep=True, depth=depth + 1)
+        elif number in _ATTRIBUTE_SPARSE:
+            _refuse("it holds sparse tensors")
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    for number, value in _fields(tensor):
+        if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value != 0):
+            _refuse("it keeps tensors in other files")
+
+
+def _check_domain(domain: bytes) -> None:
+    if domain not in STANDARD:
+        _refuse(f"it needs operators of {ascii(domain.decode('utf-8', 'replace'))[:60]}")
+
+
+def _refuse(why: str) -> None:
+    raise Refused("FormatRefused", f"the artifact is refused: {why}")
+
+
+def _first(message: memoryview, wanted: int) -> bytes:
+    """Return the last value of text field *wanted* (the one that counts), or nothing."""
+    found = b""
+    for number, value in _fields(message):
+        if number == wanted:
+            found = bytes(_message(value))
+    return found
+
+
+def _message(value: "memoryview | int") -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number where a message belongs")
+    return value
+
+
+def _fields(view: memoryview) -> "Iterator[tuple[int, memoryview | int]]":
+    """Yield (field number, value) of one message; ValueError or IndexError where it is broken."""
+    at = 0
+    end = len(view)
+    while at < end:
+        key, at = _varint(view, at)
+        number, kind = key >> 3, key & 7
+        if number == 0:
+            raise ValueError("field 0")
+        if kind == _VARINT:
+            value, at = _varint(view, at)
+            yield number, value
+            continue
+        if kind == _BYTES:
+            size, at = _varint(view, at)
+        elif kind in (_FIXED32, _FIXED64):
+            size = 4 if kind == _FIXED32 else 8
+        else:
+            raise ValueError("groups are not used by ONNX")
+        if size > end - at:
+            raise ValueError("a field runs past the end")
+        yield number, view[at : at + size]
+        at += size
+
+
+def _varint(view: memoryview, at: int) -> "tuple[int, int]":
+    result = shift = 0
+    while True:
+        byte = view[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, at
+        shift += 7
+        if shift > 63:
+            raise ValueError("a number is too long")

@@ -1,0 +1,24 @@
+"""
+Why nothing is served: one exception, and the reasons that health names.
+
+    NoModel              the settings name no model yet
+    Loading              the first attempt to load is still under way
+    SettingsInvalid      MODEL_VERSION or MODEL_STORE is malformed
+    IdentityUnavailable  no token from the managed identity
+    RegistryUnavailable  the storage account did not answer, or not with the blob
+    UnknownVersion       no such version is registered, or its artifact is missing
+    ManifestInvalid      the manifest is not one that can be trusted
+    DigestMismatch       manifest or artifact are not the bytes that were pinned
+    FormatRefused        the artifact is not ONNX, or ONNX that reaches outside of itself
+    LoadFailed           ONNX Runtime refuses it, or it does not fit its manifest
+    GoldenRowsFailed     it answers differently from the model that was trained
+"""
+
+
+class Refused(Exception):  # noqa: N818 - it is what health says: refused, for this reason
+    """Nothing is served, for *reason*; *message* says the rest, and holds no secret."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message

@@ -1,0 +1,97 @@
+"""
+Rows of a request: bytes of JSON -> an array that the model can be asked.
+
+ONNX answers NaN, infinity and numbers beyond float32 where scikit-learn refuses them, so they are
+refused here, and so is everything that numpy would quietly turn into a number: text, true, null.
+The quick way looks at a whole batch at once; only when it finds something wrong does the slow way
+look for the first cell to blame.
+
+Rows and columns are counted from 0, as in the JSON that was sent.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+_decode = json.JSONDecoder().decode
+
+
+class BadRows(Exception):  # noqa: N818 - the rows are bad, not the app
+    """The rows cannot be answered; *row* and *column* say where, if one cell is to blame."""
+
+    def __init__(self, message: str, row: int | None = None, column: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.row = row
+        self.column = column
+
+
+def read_rows(body: bytes, features: Sequence[str]) -> NDArray[np.float64]:
+    """
+    Return the rows in *body*, a JSON array of rows of one number per feature, as rows x features.
+
+    Raises BadRows naming the first row and column at fault, or what is wrong with the whole.
+    """
+    try:
+        rows = _decode(body.decode())
+    except (ValueError, RecursionError):
+        raise BadRows("the body is not JSON: send an array of rows, [[1.0, 2.0], ...]") from None
+    # In JSON only text, true, false, null and objects hold these letters; numbers hold e and E.
+    if b'"' in body or b"u" in body or b"l" in body:
+        _blame(rows, features)
+    try:
+        array = np.array(rows, np.float64)
+        if array.ndim == 2 and array.shape[1] == len(features) and _within(array):
+            return array
+    except (ValueError, TypeError, OverflowError):
+        pass  # not numbers, or not of one width: the slow way says where
+    return _blame(rows, features)
+
+
+def _within(array: NDArray[np.float64]) -> bool:
+    """Say whether all are finite and within float32: one comparison, which NaN fails too."""
+    return bool(np.abs(array).max() <= FLOAT32_MAX)
+
+
+def _blame(rows: Any, features: Sequence[str]) -> NoReturn:
+    """Raise BadRows for the first thing that is wrong with *rows*."""
+    if not isinstance(rows, list):
+        raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
+    if not rows:
+        raise BadRows("the array of rows is empty")
+    for i, row in enumerate(rows):
+        if not isinstance(row, list):
+            raise BadRows(f"row {i} is {_kind(row)}, must be an array of numbers", i)
+        if len(row) != len(features):
+            raise BadRows(f"row {i} has {len(row)} columns, must have {len(features)}", i)
+        for j, cell in enumerate(row):
+            if wrong := _wrong(cell):
+                raise BadRows(f"row {i}, column {j} ({features[j]}) is {wrong}", i, j)
+    raise BadRows("the rows cannot be read as numbers")
+
+
+def _wrong(cell: Any) -> str:
+    if isinstance(cell, bool) or not isinstance(cell, (int, float)):
+        return f"{_kind(cell)}, must be a number"
+    if cell != cell:  # noqa: PLR0124 - true for NaN alone
+        return "NaN, must be a number"
+    if not -FLOAT32_MAX <= cell <= FLOAT32_MAX:
+        return "infinite or beyond float32"
+    return ""
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, list):
+        return "an array"
+    return "an object" if isinstance(value, dict) else "a number"

@@ -1,0 +1,126 @@
+"""
+What this process serves, and the one background task that gets it there.
+
+The model is loaded once, from the settings of the process; another release means another process.
+Start waits for the first attempt, so that a slot which answers at all answers with its model; if
+the registry is down, the app comes up saying so and keeps trying.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING or __package__:
+    from serving_app.model import Model, load, parse_wanted
+    from serving_app.refused import Refused
+    from serving_app.store import Store
+else:  # the Functions worker puts this folder itself on sys.path
+    from model import Model, load, parse_wanted
+    from refused import Refused
+    from store import Store
+
+FIRST_WAIT_S = 20.0  # for the first attempt; a worker that takes longer to start is restarted
+PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one repeats
+
+_LASTING = frozenset({"NoModel", "SettingsInvalid"})  # only new settings, so a new process, help
+_log = logging.getLogger("serving_app")
+
+
+class Serving:
+    """
+    The model that *environ* names, once it is there; until then the reason why it is not.
+
+    *model* is None or a proved Model; *refusal* is the latest reason while there is none.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        code: str = "source",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.model: Model | None = None
+        self.refusal = Refused("Loading", "the model is being loaded")
+        self._environ = environ
+        self._code = code
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._stopped = threading.Event()
+        self._tried = threading.Event()
+
+    def start(self, wait_s: float = FIRST_WAIT_S) -> None:
+        """Begin to load in the background, and wait up to *wait_s* seconds for one attempt."""
+        threading.Thread(target=self._run, name="load-model", daemon=True).start()
+        self._tried.wait(wait_s)
+
+    def stop(self) -> None:
+        """Try no further."""
+        self._stopped.set()
+
+    def attempt(self) -> bool:
+        """Try to load once; say whether trying again could help."""
+        try:
+            wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
+            with Store(self._setting("MODEL_STORE"), self._environ) as store:
+                self.model = load(wanted, store.read)
+        except Refused as refusal:
+            if refusal.reason != self.refusal.reason:
+                _log.warning("%s: %s", refusal.reason, refusal.message)
+            self.refusal = refusal
+            return refusal.reason not in _LASTING
+        _log.info("serving %s %s", self.model.name, self.model.version)
+        return False
+
+    def health(self) -> dict[str, object]:
+        """Return what health answers; *status* is "ok" only while a proved model is served."""
+        model = self.model
+        return {
+            "status": "ok" if model else "unavailable",
+            "reason": "" if model else self.refusal.reason,
+            "model": self._setting("MODEL_NAME"),
+            "version": self._setting("MODEL_VERSION").partition("@")[0],
+            "digest": model.digest if model else "",
+            "deploy": self._setting("MODEL_DEPLOY"),
+            "code": self._code,
+            "uptime_s": round(self._monotonic() - self._started, 3),
+        }
+
+    def headers(self) -> dict[str, str]:
+        """Return the three headers of every answer; "none" where nothing is served."""
+        model = self.model
+        return {
+            "x-model-version": model.version if model else "none",
+            "x-model-digest": model.digest if model else "none",
+            "x-model-deploy": _header(self._setting("MODEL_DEPLOY")) or "none",
+        }
+
+    def _setting(self, name: str) -> str:
+        return self._environ.get(name, "").strip()
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._stopped.is_set():
+            again = self.attempt()
+            self._tried.set()
+            if not again:
+                return
+            self._stopped.wait(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+            tries += 1
+
+
+def read_build(folder: Path) -> str:
+    """Return the build id that packaging wrote into *folder*, or "source" where it did not."""
+    try:
+        return str(json.loads((folder / "build.json").read_bytes())["build"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "source"
+
+
+def _header(value: str) -> str:
+    """Keep a setting from ending the header that it stands in."""
+    return value if value.isascii() and value.isprintable() else ""
