@@ -63,7 +63,8 @@ class Server(uvicorn.Server):
 
 def open_socket(port: int) -> socket.socket:
     """Take *port* of the loopback address, not listening yet; raise `OSError` where it is taken."""
-    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol left at 0, asyncio would leave Nagle's algorithm on: 40 ms a request.
+    taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind(("127.0.0.1", port))
