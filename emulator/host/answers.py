@@ -7,6 +7,7 @@ SetCookieHeaderValue writes them.
 
 import re
 from email.utils import formatdate
+from functools import lru_cache
 from urllib.parse import quote
 
 from emulator.host.records import RpcHttp, RpcHttpCookie, TypedData
@@ -67,14 +68,9 @@ def _http_answer(http: RpcHttp) -> Answer:
     status = int(http.status_code)
     if not 200 <= status <= 599:
         raise ValueError(f"a function cannot answer with the status {status}")
-    headers: list[Header] = []
-    for name, value in http.headers.items():
-        lower = name.lower()
-        if lower in _OURS:
-            continue
-        if not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
-            raise ValueError(f"the header {name!r} cannot be sent")
-        headers.append((lower.encode(), value.encode("latin-1")))
+    headers = [
+        _header(name, value) for name, value in http.headers.items() if name.lower() not in _OURS
+    ]
     for cookie in http.cookies or ():
         headers.append((b"set-cookie", _cookie_text(cookie).encode("ascii")))
     if status in (204, 304):
@@ -82,6 +78,13 @@ def _http_answer(http: RpcHttp) -> Answer:
     body: bytes = http.body.bytes
     headers.append((b"content-length", str(len(body)).encode()))
     return status, headers, body
+
+
+@lru_cache(1024)  # most answers of an app carry the same few headers
+def _header(name: str, value: str) -> Header:
+    if not _NAME.fullmatch(name) or _BAD_VALUE.search(value):
+        raise ValueError(f"the header {name!r} cannot be sent")
+    return name.lower().encode(), value.encode("latin-1")
 
 
 def _cookie_text(cookie: RpcHttpCookie) -> str:

@@ -9,12 +9,68 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # Kestrel's default; a shorter one would close connections under the front's feet.
 KEEP_ALIVE_S = 130
+
+
+class JoinedWrites:
+    """
+    Hold the head of an answer until its body comes, so that both leave in one write.
+
+    uvicorn writes them one after the other: a second system call and a second packet an answer.
+    """
+
+    __slots__ = ("_held", "_transport", "_write", "get_extra_info", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._write = transport.write
+        self._held = b""
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+
+    def write(self, data: bytes) -> None:
+        """Write *data*, or keep it where it is a head that a body will follow."""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        elif data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 100"):
+            self._held = data
+            return
+        self._write(data)
+
+    def flush(self) -> None:
+        """Write what is kept: an answer without a body has come to its end."""
+        if self._held:
+            self._write(self._held)
+            self._held = b""
+
+    def close(self) -> None:
+        """Close the connection after all that was written."""
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Connection(HttpToolsProtocol):
+    """Speak HTTP as uvicorn does, with joined writes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+        """Take the connection's transport."""
+        self._joined = JoinedWrites(transport)
+        super().connection_made(cast("asyncio.Transport", self._joined))
+
+    def on_response_complete(self) -> None:
+        """Let an answer without a body go out, then see to the next request."""
+        self._joined.flush()
+        super().on_response_complete()
 
 
 class Server(uvicorn.Server):
@@ -27,7 +83,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 web,
                 loop="none",
-                http="httptools",
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

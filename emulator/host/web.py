@@ -7,7 +7,7 @@ github.com/Azure/azure-functions-host: header names in lower case, several value
 comma, query values that are empty left out, the body always as bytes.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -142,27 +142,28 @@ class Web:
             return _NO_BODY
         if length.isdigit() and int(length) > self._body_limit:
             raise TooLargeError
-        message = await receive()
-        body = message.get("body", b"")
-        parts = []
-        size = len(body)
-        while message.get("more_body"):
-            parts.append(body)
+        parts: list[bytes] = []
+        size = 0
+        more = True
+        while more:
             message = await receive()
-            body = message.get("body", b"")
-            size += len(body)
+            if message["type"] != "http.request":
+                raise DisconnectedError
+            parts.append(message["body"])
+            size += len(message["body"])
             if size > self._body_limit:
                 raise TooLargeError
-        if message["type"] != "http.request":
-            raise DisconnectedError
-        return TypedData(bytes=b"".join([*parts, body]) if parts else body)
+            more = message["more_body"]
+        return TypedData(bytes=parts[0] if len(parts) == 1 else b"".join(parts))
 
 
-def _headers(given: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in given:
-        name, value = raw_name.decode(), raw_value.decode()
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+def _headers(given: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers = {name.decode(): value.decode() for name, value in given}
+    if len(headers) != len(given):
+        headers = {}
+        for raw_name, raw_value in given:
+            name, value = raw_name.decode(), raw_value.decode()
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
 
