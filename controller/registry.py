@@ -124,14 +124,17 @@ class Registry:
             raise ManifestInvalid("artifact: the manifest describes other bytes")
         if parsed.artifact.name != artifact_name(sha256):
             raise ManifestInvalid(f"artifact.name: must be {artifact_name(sha256)}")
+        self.refuse_existing(parsed.model, parsed.version)
         folder = f"{parsed.model}/{parsed.version}"
-        exists = f"{parsed.model} {parsed.version} is registered already, and is never overwritten"
-        if self._exists(MODELS, f"{folder}/manifest.json"):
-            raise VersionExists(exists)
         self._create_same(MODELS, f"{folder}/{parsed.artifact.name}", artifact)
         if not self._create(MODELS, f"{folder}/manifest.json", manifest):
-            raise VersionExists(exists)
+            raise VersionExists(_taken(f"{parsed.model} {parsed.version}"))
         return parsed
+
+    def refuse_existing(self, model: str, version: str) -> None:
+        """Raise VersionExists if *version* of *model* is registered; or RegistryUnavailable."""
+        if self._exists(MODELS, f"{model}/{version}/manifest.json"):
+            raise VersionExists(_taken(f"{model} {version}"))
 
     def package(self, version: str) -> Package:
         """
@@ -173,9 +176,7 @@ class Registry:
             return parsed
         there = self.package(version)
         if there.sha256 != sha256:
-            raise VersionExists(
-                f"serving package {version} is registered already, and is never overwritten"
-            )
+            raise VersionExists(_taken(f"serving package {version}"))
         return there
 
     def ensure_containers(self) -> None:
@@ -290,6 +291,10 @@ class Registry:
 def artifact_name(sha256: str) -> str:
     """Return the blob name of an artifact with *sha256*: racing registrations never share one."""
     return f"model-{sha256[:16]}.onnx"
+
+
+def _taken(what: str) -> str:
+    return f"{what} is registered already, and is never overwritten: choose another version"
 
 
 @contextmanager

@@ -131,11 +131,7 @@ def load(wanted: Wanted, read: Callable[[str, int], bytes]) -> Model:
 
 def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted) -> Model:
     """Load and prove *artifact*; raise Refused (FormatRefused, LoadFailed, GoldenRowsFailed)."""
-    check_onnx(artifact)
-    try:
-        session = ort.InferenceSession(artifact, _options(), providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's classes have no base of their own
-        raise Refused("LoadFailed", f"ONNX Runtime refuses it: {type(error).__name__}") from error
+    session = open_session(artifact)
     _check_signature(session, manifest)
     model = Model(session, manifest, wanted)
     try:
@@ -154,14 +150,22 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted) -> Model:
     return model
 
 
-def _options() -> ort.SessionOptions:
-    """One thread: more gain nothing for a row, and f32 sums would differ between runs."""
+def open_session(artifact: bytes) -> ort.InferenceSession:
+    """
+    Load *artifact* as it will be served; raise Refused (FormatRefused, LoadFailed).
+
+    On one thread: more gain nothing for a row, and float32 sums would differ between runs.
+    """
+    check_onnx(artifact)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    return options
+    try:
+        return ort.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's classes have no base of their own
+        raise Refused("LoadFailed", f"ONNX Runtime refuses it: {type(error).__name__}") from error
 
 
 def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:

@@ -1,0 +1,9 @@
+"""What training refuses; errors of the registry are those of controller.errors."""
+
+
+class TrainingError(Exception):
+    """Training stops; the message says what, where and how to mend it."""
+
+
+class ParityError(TrainingError):
+    """The ONNX model does not answer as the scikit-learn model does, so it is not registered."""

@@ -1,0 +1,42 @@
+"""Judge a fitted estimator on rows that it never saw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
+
+from training.data import Labels, Rows
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """
+    How good the model is: *metrics* by name, and *confusion* as true class x predicted class.
+
+    *classes* gives the order of both axes.
+    """
+
+    metrics: Mapping[str, float]
+    classes: tuple[str | int, ...]
+    confusion: NDArray[np.int64]
+
+
+def evaluate(estimator: ClassifierMixin, rows: Rows, labels: Labels) -> Evaluation:
+    """Return metrics and confusion of *estimator* on *rows*, whose true *labels* are known."""
+    predicted = estimator.predict(rows)
+    return Evaluation(
+        metrics={
+            "accuracy": round(float(accuracy_score(labels, predicted)), 6),
+            "f1_macro": round(float(f1_score(labels, predicted, average="macro")), 6),
+            "log_loss": round(
+                float(log_loss(labels, estimator.predict_proba(rows), labels=estimator.classes_)),
+                6,
+            ),
+            "rows": float(len(rows)),
+        },
+        classes=tuple(estimator.classes_.tolist()),
+        confusion=confusion_matrix(labels, predicted, labels=estimator.classes_),
+    )

@@ -1,0 +1,144 @@
+"""
+Prove that the ONNX model answers as the scikit-learn model does, and keep rows that show it.
+
+The rows are what clients could send: the data itself, the data with noise, numbers drawn from a box
+around it, and data rounded to few digits (which lie on split thresholds more often than chance).
+scikit-learn gets them as they are; ONNX gets them through the code that will serve the model.
+
+Every label must be equal. Of the probabilities the worst difference is measured, and the tolerance
+of the golden rows is ten times that, at least 1e-6: the headroom is for another processor, whose
+ONNX Runtime may add floats in another order. A worst difference above 1e-4 is no rounding, and the
+version is refused.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+
+from training.data import Labels, Rows
+from training.errors import ParityError
+
+MOST_DIFFERENCE = 1e-4  # of a probability
+HEADROOM = 10
+LEAST_TOLERANCE = 1e-6
+GOLDEN_ROWS = 64
+ROWS = 20_000
+
+type Answers = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Golden:
+    """Rows with scikit-learn's own answers: rows x features, labels, rows x classes."""
+
+    inputs: Rows
+    labels: list[str | int]
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parity:
+    """How many *rows* were compared, the *worst* difference, the *tolerance* that follows."""
+
+    rows: int
+    worst: float
+    tolerance: float
+    golden: Golden
+
+
+def sample_rows(rows: Rows, seed: int, count: int = ROWS) -> Rows:
+    """Return *count* rows like those a client could send, the first ones being *rows* itself."""
+    rng = np.random.default_rng(seed)
+    spread = rows.std(axis=0) + 1e-9
+    low, high = rows.min(axis=0) - spread, rows.max(axis=0) + spread
+    each = -(-count // 3)
+    picked = rows[rng.integers(0, len(rows), 2 * each)]
+    noisy = picked[:each] + rng.normal(0, 0.1, (each, rows.shape[1])) * spread
+    rounded = picked[each:] + rng.normal(0, 0.3, (each, rows.shape[1])) * spread
+    drawn = rng.uniform(low, high, (each, rows.shape[1]))
+    steps = 10.0 ** np.clip(2 - np.floor(np.log10(spread)), 0, 6)  # a hundredth of the spread
+    mixed = np.concatenate([noisy, np.round(rounded * steps) / steps, drawn])
+    return np.concatenate([rows, rng.permutation(mixed)])[:count]
+
+
+def prove(
+    estimator: ClassifierMixin,
+    answers: Answers,
+    data: Rows,
+    *,
+    seed: int,
+    count: int = ROWS,
+    progress: Callable[[str], None],
+) -> Parity:
+    """
+    Compare *estimator* with what *answers* (the model as served) says over *count* rows.
+
+    Raises ParityError if one label differs, or a probability by more than 1e-4.
+    """
+    rows = sample_rows(data, seed, count)
+    progress(f"comparing {len(rows)} rows with scikit-learn")
+    labels, probabilities = estimator.predict(rows), estimator.predict_proba(rows)
+    served_labels, served = answers(rows)
+    wrong = np.flatnonzero(np.asarray(served_labels, dtype=labels.dtype) != labels)
+    if len(wrong):
+        at = int(wrong[0])
+        raise ParityError(
+            f"{len(wrong)} of {len(rows)} labels differ after conversion: row {rows[at].tolist()}"
+            f" is {labels[at]} in scikit-learn and {served_labels[at]} in ONNX"
+        )
+    worst = float(np.abs(probabilities - served).max())
+    if not worst <= MOST_DIFFERENCE:
+        raise ParityError(
+            f"probabilities differ by {worst:.1e} after conversion, at most {MOST_DIFFERENCE:.0e}"
+        )
+    tolerance = tolerance_for(worst)
+    chosen = choose_golden(labels, probabilities, least_margin=2 * tolerance)
+    return Parity(
+        rows=len(rows),
+        worst=worst,
+        tolerance=tolerance,
+        golden=Golden(
+            inputs=rows[chosen],
+            labels=labels[chosen].tolist(),
+            probabilities=probabilities[chosen],
+        ),
+    )
+
+
+def tolerance_for(worst: float) -> float:
+    """Return the tolerance of golden rows for a *worst* measured difference, to two digits."""
+    return max(LEAST_TOLERANCE, float(f"{worst * HEADROOM:.1e}"))
+
+
+def choose_golden(
+    labels: Labels, probabilities: NDArray[np.float64], *, least_margin: float
+) -> NDArray[np.intp]:
+    """
+    Choose the golden rows: of every class the surest ones and those nearest to a boundary.
+
+    Half are the closest calls that are still wider than *least_margin* (a closer one could tip on
+    another processor), half are spread evenly over the rest. Returns up to 64 row numbers.
+    """
+    ordered = np.sort(probabilities, axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    firm = np.flatnonzero(margins > least_margin)
+    classes = np.unique(labels[firm])
+    chosen: dict[int, None] = {}
+    for turn, label in enumerate(classes):
+        share = (GOLDEN_ROWS - len(chosen)) // (len(classes) - turn)
+        mine = firm[labels[firm] == label]
+        by_margin = mine[np.argsort(margins[mine], kind="stable")]
+        near = by_margin[: share // 2]
+        rest = by_margin[share // 2 :]
+        if len(rest):
+            steps = np.linspace(0, len(rest) - 1, min(share - len(near), len(rest)))
+            near = np.concatenate([near, rest[np.unique(steps.astype(int))]])
+        chosen.update(dict.fromkeys(near.tolist()))
+    for row in firm.tolist():  # where a class was short of rows, the data fills up
+        if len(chosen) >= GOLDEN_ROWS:
+            break
+        chosen.setdefault(row)
+    return np.array(sorted(chosen), np.intp)

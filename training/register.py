@@ -1,0 +1,127 @@
+"""
+Describe a proved model in a manifest, and put both into the registry, once and for all.
+
+Before that the very bytes are loaded by the code that will serve them: what is registered loads,
+and answers its own golden rows.
+"""
+
+import hashlib
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Protocol
+
+from controller.manifest import MAX_BYTES, Manifest, is_name
+from controller.registry import artifact_name
+from serving_app import model as serving
+from serving_app.refused import Refused
+from training.convert import Converted
+from training.data import Data
+from training.errors import TrainingError
+from training.parity import Parity
+from training.train import Trained
+
+LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
+
+
+class Registers(Protocol):
+    """Where versions go: controller.registry.Registry, or anything like it."""
+
+    def register(self, manifest: bytes, artifact: bytes) -> Manifest: ...
+
+
+def check_names(model: str, version: str) -> None:
+    """Raise TrainingError unless *model* and *version* can be names in the registry."""
+    for what, text in (("model", model), ("version", version)):
+        if not is_name(text):
+            raise TrainingError(
+                f"{text!r} cannot name a {what}: 1 to 64 letters, digits, '.', '_' or '-',"
+                " and no dot at the end"
+            )
+
+
+def describe(
+    *,
+    model: str,
+    version: str,
+    data: Data,
+    trained: Trained,
+    converted: Converted,
+    parity: Parity,
+    commit: str | None,
+    created: datetime,
+) -> bytes:
+    """Return manifest.json; raise TrainingError where it grows over 1 MiB."""
+    sha256 = hashlib.sha256(converted.content).hexdigest()
+    golden = parity.golden
+    described = {
+        "format": 1,
+        "model": model,
+        "version": version,
+        "artifact": {
+            "name": artifact_name(sha256),
+            "sha256": sha256,
+            "size": len(converted.content),
+            "format": "onnx",
+        },
+        "input": {
+            "dtype": converted.dtype,
+            "features": [{"name": name, "type": "number"} for name in data.features],
+        },
+        "classes": list(trained.evaluation.classes),
+        "golden": {
+            "inputs": golden.inputs.tolist(),
+            "labels": golden.labels,
+            "probabilities": golden.probabilities.tolist(),
+            "tolerance": parity.tolerance,
+        },
+        "metrics": dict(trained.evaluation.metrics),
+        "estimator": _one_line(trained.estimator),
+        "data": {"name": data.name, "rows": len(data.rows), "sha256": data.fingerprint},
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: library_version(name) for name in LIBRARIES},
+        },
+        "source": {"commit": commit},
+        "created": created.astimezone(UTC).isoformat(timespec="seconds"),
+    }
+    raw = (json.dumps(described, indent=1, allow_nan=False) + "\n").encode()
+    if len(raw) > MAX_BYTES:
+        raise TrainingError(f"the manifest is {len(raw)} bytes, at most {MAX_BYTES} are read")
+    return raw
+
+
+def check_serves(manifest: bytes, artifact: bytes, model: str, version: str) -> None:
+    """Load the version with the code that will serve it; raise TrainingError if that refuses."""
+    wanted = serving.Wanted(model, version, hashlib.sha256(manifest).hexdigest())
+    try:
+        serving.load_bytes(artifact, serving.parse_manifest(manifest, wanted), wanted)
+    except Refused as refused:
+        raise TrainingError(
+            f"the serving app would refuse it: {refused.reason}: {refused.message}"
+        ) from refused
+
+
+def source_commit(folder: Path) -> str | None:
+    """Return the full id of the commit that *folder* is at, or None outside of Git."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--verify", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _one_line(estimator: object) -> str:
+    """Say what was trained, in one printable line of at most 200 characters."""
+    text = " ".join(repr(estimator).split())
+    return text if len(text) <= 200 else text[:197] + "..."
