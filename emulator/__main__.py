@@ -1,0 +1,53 @@
+"""Run the emulator in the foreground until SIGTERM or SIGINT: ``python -m emulator --state DIR``."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from emulator.latency import PROFILES
+from emulator.platform import AlreadyRunning, Options, Platform
+from emulator.storage import StorageUnavailable
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, run, return the exit code: 0 after a signal, 2 where it cannot start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m emulator", description="Azure for one laptop: slots as real processes."
+    )
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="DIR", help="where everything is kept"
+    )
+    parser.add_argument(
+        "--latency", choices=sorted(PROFILES), default="zero", help="how long Azure takes"
+    )
+    parser.add_argument(
+        "--azurite", metavar="CMD", help="azurite-blob, where npm ci did not put it"
+    )
+    given = parser.parse_args(arguments)
+    options = Options(given.state, PROFILES[given.latency], given.azurite)
+    try:
+        asyncio.run(_run(options))
+    except (AlreadyRunning, StorageUnavailable) as error:
+        print(f"emulator: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _run(options: Options) -> None:
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, done.set)
+    platform = Platform(options)
+    try:
+        facts = await platform.start()
+        print(f"emulator: ready, arm {facts['arm']}, admin {facts['admin']}", flush=True)
+        await done.wait()
+    finally:
+        await platform.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

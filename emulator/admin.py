@@ -1,0 +1,132 @@
+"""
+The platform's own door, plain HTTP on loopback: tokens for identities, and the switches for tests and people.
+
+``/msi/token`` is Azure's; everything else here exists on no cloud.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from emulator import faults, latency
+from emulator.arm.gateway import Gateway
+from emulator.fabric import Fabric
+from emulator.faults import Faults
+from emulator.identity import KNOWN, Caller, Identity
+
+API_VERSION = "2019-08-01"
+LOCAL = frozenset({"127.0.0.1", "localhost"})
+
+
+class Admin:
+    """Answers by path. *caller_of* names who holds an identity header."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        fabric: Fabric,
+        identity: Identity,
+        rules: Faults,
+        caller_of: Callable[[str], Caller | None],
+    ) -> None:
+        self.gateway = gateway
+        self.world = gateway.world
+        self.fabric = fabric
+        self.identity = identity
+        self.rules = rules
+        self.caller_of = caller_of
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; only those addressed to loopback, so that no web page reaches in."""
+        if request.url.host not in LOCAL:
+            return web.Response(status=403)
+        match (request.method, request.path.rstrip("/")):
+            case ("GET", "/msi/token"):
+                return await self._token(request)
+            case ("GET", "/history"):
+                return self._history(request)
+            case ("GET", "/slots"):
+                return web.json_response(list(self.fabric.shown()))
+            case ("GET", "/faults"):
+                return web.json_response(self.rules.shown())
+            case ("PUT", "/faults"):
+                return await self._change(request, self._set_faults)
+            case ("GET", "/latency"):
+                return web.json_response(latency.shown(self.world.latency))
+            case ("PUT", "/latency"):
+                return await self._change(request, self._set_latency)
+            case ("GET", "/requests"):
+                return web.json_response(
+                    {
+                        "total": self.gateway.counts.total(),
+                        "by_operation": self.gateway.counts,
+                        "by_caller": self.gateway.callers,
+                    }
+                )
+            case ("GET", "/coverage"):
+                unknown = [
+                    {"method": method, "path": path, "count": count}
+                    for (method, path), count in self.gateway.unknown.items()
+                ]
+                return web.json_response(unknown)
+        return web.json_response({"message": "no such path"}, status=404)
+
+    def _history(self, request: web.BaseRequest) -> web.StreamResponse:
+        since = request.query.get("since", "0")
+        if not since.isdigit():
+            return web.json_response({"message": "since is a number"}, status=400)
+        return web.json_response(self.world.history.since(int(since)))
+
+    async def _change(
+        self, request: web.BaseRequest, change: Callable[[Any], Any]
+    ) -> web.StreamResponse:
+        try:
+            return web.json_response(change(json.loads(await request.read())))
+        except (ValueError, TypeError) as error:
+            return web.json_response({"message": str(error)}, status=400)
+
+    def _set_faults(self, given: Any) -> Any:
+        self.rules.rules = faults.parse(given)
+        return self.rules.shown()
+
+    def _set_latency(self, given: Any) -> Mapping[str, Any]:
+        self.world.latency = latency.parse(given, self.world.latency)
+        return latency.shown(self.world.latency)
+
+    async def _token(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Hand out a token as App Service does to whoever holds an identity header."""
+        fault = self.rules.take("token")
+        if fault is not None:
+            await asyncio.sleep(fault.delay_s)
+            if fault.drop and request.transport is not None:
+                request.transport.abort()
+            return _refused(fault.status or 500, str(fault.body or "planted"))
+        query = {name.lower(): value for name, value in request.query.items()}
+        if query.get("api-version") != API_VERSION:
+            return _refused(400, f"api-version must be {API_VERSION}")
+        header = request.headers.get("X-IDENTITY-HEADER")
+        if header is None:
+            return _refused(400, "the X-IDENTITY-HEADER header is missing")
+        caller = self.caller_of(header)
+        if caller is None:
+            return _refused(401, "the X-IDENTITY-HEADER header is wrong")
+        resource = query.get("resource", "")
+        if resource.rstrip("/") not in KNOWN | {self.world.url}:
+            return _refused(400, f"the resource '{resource}' was not found in the tenant")
+        token, ends = self.identity.mint(caller, resource)
+        return web.json_response(
+            {
+                "access_token": token,
+                "expires_on": str(ends),
+                "resource": resource,
+                "token_type": "Bearer",
+                "client_id": caller.principal,
+            }
+        )
+
+
+def _refused(status: int, message: str) -> web.Response:
+    return web.json_response({"statusCode": status, "message": message}, status=status)

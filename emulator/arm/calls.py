@@ -1,0 +1,107 @@
+"""
+One call to ARM and one answer, free of any HTTP library, and the error shapes of ARM.
+
+There are two: the gateway's ``{"error": {...}}`` and the resource provider's ``{"Code", "Message", ...}``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulator.identity import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request: *path* with duplicate slashes collapsed, *query* and *headers* with lower-case names."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    id: str
+    caller: Caller
+
+    def json(self) -> Mapping[str, Any]:
+        """Return the body's object; raise Refusal as ARM does for anything else."""
+        try:
+            value = json.loads(self.body)
+        except ValueError as error:
+            raise gateway(
+                400,
+                "InvalidRequestContent",
+                f"The request content was invalid and could not be deserialized: '{error}'.",
+            ) from error
+        if not isinstance(value, Mapping):
+            raise gateway(
+                400,
+                "InvalidRequestContent",
+                "The request content was invalid and could not be deserialized: 'expected an object'.",
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response; *body* None is an empty one. *operation* names the swap that it started."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    operation: str | None = None
+
+
+class Refusal(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+def gateway(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> Refusal:
+    """Refuse as the ARM gateway does, before any resource provider."""
+    return Refusal(
+        Answer(
+            status,
+            {"error": {"code": code, "message": message}},
+            {"x-ms-failure-cause": "gateway", **(headers or {})},
+        )
+    )
+
+
+def provider(status: int, code: str, message: str, extended: str | None = None) -> Refusal:
+    """
+    Refuse as Microsoft.Web does (shape: ansible-collections/azure#2242).
+
+    *extended* is the ExtendedCode where one is known.
+    """
+    entity: dict[str, Any] = {"Code": code, "Message": message}
+    if extended:
+        entity = {"ExtendedCode": extended, "MessageTemplate": message, "Parameters": [], **entity}
+    return Refusal(
+        Answer(
+            status,
+            {
+                "Code": code,
+                "Message": message,
+                "Target": None,
+                "Details": [{"Message": message}, {"Code": code}, {"ErrorEntity": entity}],
+                "Innererror": None,
+            },
+        )
+    )
+
+
+def not_found(kind: str, name: str, group: str) -> Refusal:
+    """Refuse for a resource that is not there (text: azure-cli#30992)."""
+    return gateway(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details "
+        "please go to https://aka.ms/ARMResourceNotFoundFix",
+    )

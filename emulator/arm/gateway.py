@@ -1,0 +1,138 @@
+"""
+ARM's front door without its sockets: who calls, which api-version, which subscription and group, then the route.
+
+A test may put an azure-core transport straight onto ``Gateway.answer``; ``emulator.arm.app`` puts HTTP there.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from urllib.parse import unquote
+
+from emulator.arm.calls import Answer, Call, Refusal, gateway
+from emulator.arm.routes import Route, find
+from emulator.arm.world import World
+from emulator.identity import Caller, Identity, TokenRefused
+
+# What one caller has left, as recorded; here it never runs out. Faults do the refusing.
+REMAINING = {
+    "reads": (1099, 16499),
+    "writes": (799, 11999),
+    "deletes": (800, 12000),
+}
+
+
+class Gateway:
+    """Answers calls, counts them, and remembers the paths that it does not know."""
+
+    def __init__(self, world: World, identity: Identity) -> None:
+        self.world = world
+        self.identity = identity
+        self.counts: Counter[str] = Counter()
+        self.callers: Counter[str] = Counter()
+        self.unknown: Counter[tuple[str, str]] = Counter()
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes = b"",
+    ) -> Answer:
+        """Answer one request; *path* as sent, names in *query* and *headers* in lower case."""
+        try:
+            call, route, params = self.admit(method, path, query, headers, body)
+        except Refusal as refusal:
+            return refusal.answer
+        return self.carry_out(call, route, params)
+
+    def admit(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> tuple[Call, Route, dict[str, str]]:
+        """Check what ARM checks before the resource provider; raise Refusal where it says no."""
+        path = re.sub(r"/{2,}", "/", unquote(path))
+        caller = self._caller(headers.get("authorization"))
+        client_id = headers.get("x-ms-client-request-id") or self.world.new_id()
+        call = Call(method, path, query, headers, body, client_id, caller)
+        if not query.get("api-version"):
+            raise gateway(
+                400,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests.",
+            )
+        found = find(method, path)
+        if found is None:
+            self.unknown[(method, path)] += 1
+            raise gateway(
+                404,
+                "InvalidResourceType",
+                f"The resource type could not be found in the namespace for api version '{query['api-version']}'.",
+            )
+        route, params = found
+        self._scope(params)
+        self.counts[route.operation] += 1
+        self.callers[caller.name] += 1
+        return call, route, params
+
+    def carry_out(self, call: Call, route: Route, params: Mapping[str, str]) -> Answer:
+        """Let the handler act; its refusals are answers."""
+        try:
+            answer = route.handler(self.world, call, params)
+        except Refusal as refusal:
+            answer = refusal.answer
+        headers = {**self._budget(route), **self._standard(call), **answer.headers}
+        return Answer(answer.status, answer.body, headers, answer.operation)
+
+    def _caller(self, authorization: str | None) -> Caller:
+        try:
+            return self.identity.verify(authorization, self.world.url)
+        except TokenRefused as refused:
+            challenge = (
+                f'Bearer authorization_uri="{self.identity.issuer}", error="invalid_token", '
+                f'error_description="{refused.message}"'
+            )
+            raise gateway(
+                401, refused.code, refused.message, {"www-authenticate": challenge}
+            ) from refused
+
+    def _scope(self, params: Mapping[str, str]) -> None:
+        subscription = params.get("subscription")
+        if subscription is not None and subscription.lower() != self.world.subscription:
+            raise gateway(
+                404,
+                "SubscriptionNotFound",
+                f"The subscription '{subscription}' could not be found.",
+            )
+        group = params.get("group")
+        if group is not None and group.lower() != self.world.group.lower():
+            raise gateway(
+                404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
+            )
+
+    def _budget(self, route: Route) -> Mapping[str, str]:
+        if route.budget == "resource-requests":
+            return {"x-ms-ratelimit-remaining-subscription-resource-requests": "11999"}
+        own, everyone = REMAINING[route.budget]
+        return {
+            f"x-ms-ratelimit-remaining-subscription-{route.budget}": str(own),
+            f"x-ms-ratelimit-remaining-subscription-global-{route.budget}": str(everyone),
+        }
+
+    def _standard(self, call: Call) -> Mapping[str, str]:
+        id_ = self.world.new_id()
+        return {
+            "x-ms-request-id": id_,
+            "x-ms-correlation-request-id": id_,
+            "x-ms-client-request-id": call.id,
+            "cache-control": "no-cache",
+            "pragma": "no-cache",
+            "expires": "-1",
+            "strict-transport-security": "max-age=31536000; includeSubDomains",
+            "x-content-type-options": "nosniff",
+        }

@@ -1,0 +1,137 @@
+"""Tenants, subscriptions, groups, plans, and the list of resources by filter."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from emulator.arm.bodies import plan_body, site_body
+from emulator.arm.calls import Answer, Call, gateway, not_found, provider
+from emulator.arm.world import World
+from emulator.state import Plan, tier_of
+
+Params = Mapping[str, str]
+
+
+def tenants(world: World, _call: Call, _params: Params) -> Answer:
+    """List the one tenant."""
+    one = {
+        "id": f"/tenants/{world.tenant}",
+        "tenantId": world.tenant,
+        "countryCode": "FR",
+        "displayName": "gitslot local platform",
+        "tenantCategory": "Home",
+    }
+    return Answer(200, {"value": [one]})
+
+
+def _subscription(world: World) -> dict[str, Any]:
+    return {
+        "id": f"/subscriptions/{world.subscription}",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+        "subscriptionId": world.subscription,
+        "tenantId": world.tenant,
+        "displayName": "gitslot local platform",
+        "state": "Enabled",
+        "subscriptionPolicies": {
+            "locationPlacementId": "Public_2014-09-01",
+            "quotaId": "PayAsYouGo_2014-09-01",
+            "spendingLimit": "Off",
+        },
+    }
+
+
+def subscriptions(world: World, _call: Call, _params: Params) -> Answer:
+    """List the one subscription."""
+    count = {"type": "Total", "value": 1}
+    return Answer(200, {"value": [_subscription(world)], "count": count})
+
+
+def subscription(world: World, _call: Call, _params: Params) -> Answer:
+    return Answer(200, _subscription(world))
+
+
+def _group(world: World) -> dict[str, Any]:
+    return {
+        "id": f"/subscriptions/{world.subscription}/resourceGroups/{world.group}",
+        "name": world.group,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": world.location.replace(" ", "").lower(),
+        "properties": {"provisioningState": "Succeeded"},
+    }
+
+
+def groups(world: World, _call: Call, _params: Params) -> Answer:
+    return Answer(200, {"value": [_group(world)]})
+
+
+def group(world: World, _call: Call, _params: Params) -> Answer:
+    return Answer(200, _group(world))
+
+
+CLAUSE = re.compile(r"\s*(resourceType|name|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
+
+
+def resources(world: World, call: Call, _params: Params) -> Answer:
+    """
+    List resources, filtered as in ``resourceType eq 'Microsoft.Web/sites' and name eq 'app'``.
+
+    Of ARM's filter language ``eq`` on resourceType, name and resourceGroup joined by ``and`` is known.
+    """
+    found = list(_all(world))
+    text = call.query.get("$filter", "").strip()
+    for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
+        match = CLAUSE.fullmatch(clause)
+        if match is None:
+            raise gateway(
+                400,
+                "InvalidFilterInQueryString",
+                f"Invalid $filter '{text}' specified in the query string.",
+            )
+        key, wanted = match[1].lower(), match[2].lower()
+        if key == "resourcegroup":
+            found = [item for item in found if wanted == world.group.lower()]
+            continue
+        field = "type" if key == "resourcetype" else "name"
+        found = [item for item in found if item[field].lower() == wanted]
+    return Answer(200, {"value": found})
+
+
+def _all(world: World) -> Iterable[dict[str, Any]]:
+    shown = ("id", "name", "type", "kind", "location", "tags", "identity", "sku")
+    bodies = [plan_body(world, plan) for plan in world.estate.plans.values()]
+    for site in world.estate.sites.values():
+        bodies += [site_body(world, site, slot) for slot in site.slots.values()]
+    for body in bodies:
+        yield {key: body[key] for key in shown if body.get(key) is not None}
+
+
+def plan_put(world: World, call: Call, params: Params) -> Answer:
+    """Create a plan, or change its SKU."""
+    body = call.json()
+    sku = (body.get("sku") or {}).get("name")
+    location = body.get("location")
+    if not isinstance(location, str) or not location:
+        raise gateway(
+            400, "LocationRequired", "The location property is required for this definition."
+        )
+    if not isinstance(sku, str) or not tier_of(sku):
+        raise provider(400, "BadRequest", f"The parameter SKU.Name has an invalid value: {sku}.")
+    tier = tier_of(sku)
+    kind = "elastic" if tier == "ElasticPremium" else "linux"
+    known = world.estate.plans.get(params["plan"].lower())
+    plan = Plan(known.name if known else params["plan"], location, sku, tier, kind)
+    world.estate.put_plan(plan)
+    return Answer(200, plan_body(world, plan))
+
+
+def plan_get(world: World, _call: Call, params: Params) -> Answer:
+    plan = world.estate.plans.get(params["plan"].lower())
+    if plan is None:
+        raise not_found("Microsoft.Web/serverFarms", params["plan"], world.group)
+    return Answer(200, plan_body(world, plan))
+
+
+def plans(world: World, _call: Call, _params: Params) -> Answer:
+    value = [plan_body(world, plan) for plan in world.estate.plans.values()]
+    return Answer(200, {"value": value, "nextLink": None})

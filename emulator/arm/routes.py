@@ -1,0 +1,116 @@
+"""Which handler a path belongs to. Segments compare without regard to case, as in Azure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from emulator.arm import resources, settings, sites, swaps
+from emulator.arm.calls import Answer, Call
+from emulator.arm.world import World
+
+Handler = Callable[[World, Call, Mapping[str, str]], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """*operation* is the name that faults, counts and history use."""
+
+    method: str
+    segments: tuple[str, ...]
+    operation: str
+    handler: Handler
+    budget: str  # which rate limit the call counts on
+
+
+BUDGETS = {"GET": "reads", "DELETE": "deletes"}
+
+
+def _route(method: str, template: str, operation: str, handler: Handler) -> Route:
+    budget = BUDGETS.get(method, "writes")
+    if operation == "appsettings-list":
+        budget = "resource-requests"  # as recorded: a bucket of Microsoft.Web's own
+    return Route(method, tuple(template.lower().strip("/").split("/")), operation, handler, budget)
+
+
+def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Route]:
+    """Return the routes of a site and of its slots."""
+    return [
+        _route(method, f"{SITE}{rest}", operation, handler),
+        _route(method, f"{SITE}/slots/{{slot}}{rest}", operation, handler),
+    ]
+
+
+GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
+WEB = f"{GROUP}/providers/Microsoft.Web"
+SITE = f"{WEB}/sites/{{site}}"
+
+ROUTES: tuple[Route, ...] = (
+    _route("GET", "/tenants", "tenants-list", resources.tenants),
+    _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
+    _route("GET", "/subscriptions/{subscription}", "subscription-get", resources.subscription),
+    _route("GET", "/subscriptions/{subscription}/resourceGroups", "groups-list", resources.groups),
+    _route("GET", GROUP, "group-get", resources.group),
+    _route("GET", "/subscriptions/{subscription}/resources", "resources-list", resources.resources),
+    _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
+    _route(
+        "GET",
+        "/subscriptions/{subscription}/providers/Microsoft.Web/serverfarms",
+        "plans-list",
+        resources.plans,
+    ),
+    _route("GET", f"{WEB}/serverfarms", "plans-list", resources.plans),
+    _route("GET", f"{WEB}/serverfarms/{{plan}}", "plan-get", resources.plan_get),
+    _route("PUT", f"{WEB}/serverfarms/{{plan}}", "plan-put", resources.plan_put),
+    _route(
+        "GET",
+        "/subscriptions/{subscription}/providers/Microsoft.Web/sites",
+        "sites-list",
+        sites.sites,
+    ),
+    _route("GET", f"{WEB}/sites", "sites-list", sites.sites),
+    _route("GET", SITE, "site-get", sites.site_get),
+    _route("PUT", SITE, "site-put", sites.site_put),
+    _route("DELETE", SITE, "site-delete", sites.site_delete),
+    _route("GET", f"{SITE}/slots", "slots-list", sites.slots),
+    _route("GET", f"{SITE}/slots/{{slot}}", "slot-get", sites.site_get),
+    _route("PUT", f"{SITE}/slots/{{slot}}", "slot-put", sites.slot_put),
+    _route("DELETE", f"{SITE}/slots/{{slot}}", "slot-delete", sites.site_delete),
+    *_both("POST", "/config/appsettings/list", "appsettings-list", settings.settings_list),
+    *_both("PUT", "/config/appsettings", "appsettings-put", settings.settings_put),
+    _route("GET", f"{SITE}/config/slotConfigNames", "slotconfignames-get", settings.names_get),
+    _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
+    *_both("GET", "/config/web", "config-web-get", sites.web_config),
+    *_both("POST", "/host/default/listkeys", "listkeys", sites.list_keys),
+    *_both("POST", "/slotsswap", "slotsswap", swaps.swap),
+    *_both("GET", "/operationresults/{operation}", "operationresults", swaps.operation_result),
+    *_both("POST", "/applySlotConfig", "applyslotconfig", swaps.preview),
+    *_both("POST", "/resetSlotConfig", "resetslotconfig", swaps.reset),
+    *_both("POST", "/restart", "restart", sites.restart),
+    *_both("POST", "/start", "start", sites.start),
+    *_both("POST", "/stop", "stop", sites.stop),
+)
+
+
+def _index() -> Mapping[tuple[str, int], tuple[Route, ...]]:
+    index: dict[tuple[str, int], tuple[Route, ...]] = {}
+    for route in ROUTES:
+        key = (route.method, len(route.segments))
+        index[key] = (*index.get(key, ()), route)
+    return index
+
+
+INDEX = _index()
+
+
+def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """Return the route of *path* and what its braces stand for; None where nothing fits."""
+    given = path.strip("/").split("/")
+    for route in INDEX.get((method, len(given)), ()):
+        params: dict[str, str] = {}
+        for segment, word in zip(route.segments, given, strict=True):
+            if segment.startswith("{"):
+                params[segment[1:-1]] = word
+            elif segment != word.lower():
+                break
+        else:
+            return route, params
+    return None

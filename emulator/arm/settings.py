@@ -1,0 +1,62 @@
+"""App settings of a slot, and the names of those that stay with their slot."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from emulator.arm.bodies import etag, settings_body, slot_names_body
+from emulator.arm.calls import Answer, Call, provider
+from emulator.arm.sites import checked
+from emulator.arm.world import World
+
+Params = Mapping[str, str]
+
+
+def settings_list(world: World, _call: Call, params: Params) -> Answer:
+    """List the settings; a POST, because they may be secret."""
+    return Answer(200, settings_body(world, *world.slot(params)))
+
+
+def settings_put(world: World, call: Call, params: Params) -> Answer:
+    """Replace the whole dictionary and restart the slot."""
+    site, slot = world.slot(params)
+    settings = checked(call.json().get("properties"))
+    world.changeable(site)
+    world.unprepared(slot)
+    slot = replace(slot, settings=settings, modified=world.now())
+    site = site.with_slots(slot)
+    world.estate.put(site)
+    world.note(call, "settings-put", site, slot.key)
+    if slot.running:
+        world.platform.restart(site.key, slot.key)
+    return Answer(200, settings_body(world, site, slot), {"etag": etag(slot)})
+
+
+def names_get(world: World, _call: Call, params: Params) -> Answer:
+    return Answer(200, slot_names_body(world.site(params)))
+
+
+def names_put(world: World, call: Call, params: Params) -> Answer:
+    """Replace the lists of sticky names; nothing restarts."""
+    site = world.site(params)
+    given = call.json().get("properties") or {}
+    if not isinstance(given, Mapping):
+        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    world.changeable(site)
+    site = replace(
+        site,
+        sticky=_names(given.get("appSettingNames")),
+        sticky_connections=_names(given.get("connectionStringNames")),
+        sticky_storage=_names(given.get("azureStorageConfigNames")),
+    )
+    world.estate.put(site)
+    world.note(call, "slotconfignames-put", site, "production")
+    return Answer(200, slot_names_body(site))
+
+
+def _names(given: Any) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    return tuple(given)

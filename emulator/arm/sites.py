@@ -1,0 +1,264 @@
+"""Function apps and their slots: list, get, create, update, delete, start, stop, restart, keys."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from emulator.arm.bodies import etag, site_body, site_id, web_config_body
+from emulator.arm.calls import Answer, Call, gateway, provider
+from emulator.arm.world import World
+from emulator.state import PRODUCTION, SLOT_LIMITS, Keys, Plan, Site, Slot
+
+Params = Mapping[str, str]
+SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
+SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
+
+
+def _answer(world: World, site: Site, slot: Slot) -> Answer:
+    return Answer(200, site_body(world, site, slot), {"etag": etag(slot)})
+
+
+def sites(world: World, _call: Call, _params: Params) -> Answer:
+    """List production sites; slots are not among them."""
+    value = [site_body(world, site, site.production) for site in world.estate.sites.values()]
+    return Answer(200, {"value": value, "nextLink": None})
+
+
+def site_get(world: World, _call: Call, params: Params) -> Answer:
+    return _answer(world, *world.slot(params))
+
+
+def slots(world: World, _call: Call, params: Params) -> Answer:
+    """List slots; production is not among them."""
+    site = world.site(params)
+    value = [site_body(world, site, slot) for key, slot in site.slots.items() if key != PRODUCTION]
+    return Answer(200, {"value": value, "nextLink": None})
+
+
+def site_put(world: World, call: Call, params: Params) -> Answer:
+    """Create a site with its production slot, or update it."""
+    body = call.json()
+    given = body.get("properties") or {}
+    settings = _settings(given)
+    known = world.estate.sites.get(params["site"].lower())
+    if known is not None:
+        return _update(world, call, known, known.production, body)
+    if SITE_NAME.fullmatch(params["site"]) is None:
+        raise provider(
+            400, "BadRequest", f"The parameter name has an invalid value: {params['site']}."
+        )
+    plan = _plan(world, given)
+    name = params["site"]
+    ports = world.platform.slot_created(name.lower(), PRODUCTION)
+    linux_fx = (given.get("siteConfig") or {}).get("linuxFxVersion") or "Python|3.13"
+    site = Site(
+        name=name,
+        location=str(body.get("location") or world.location),
+        kind=str(body.get("kind") or "functionapp,linux"),
+        plan=_plan_id(world, plan),
+        slots={PRODUCTION: _slot(world, "Production", name, settings or {}, ports, linux_fx)},
+        tags=dict(body.get("tags") or {}),
+        https_only=bool(given.get("httpsOnly")),
+    )
+    world.estate.put(site)
+    world.note(call, "site-put", site, PRODUCTION)
+    world.platform.restart(site.key, PRODUCTION)
+    return _answer(world, site, site.production)
+
+
+def slot_put(world: World, call: Call, params: Params) -> Answer:
+    """
+    Create a slot, or update it. A new one copies production's settings, sticky ones too.
+
+    Refused over the plan's limit (text: azure-functions-ux#1309).
+    """
+    site = world.site(params)
+    body = call.json()
+    given = body.get("properties") or {}
+    name = params["slot"]
+    known = site.slots.get(name.lower())
+    if known is not None:
+        return _update(world, call, site, known, body)
+    if SLOT_NAME.fullmatch(name) is None:
+        raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {name}.")
+    world.changeable(site)
+    settings = _settings(given)
+    plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
+    tier = plan.tier if plan else "Free"
+    if len(site.slots) >= SLOT_LIMITS.get(tier, 1):
+        raise provider(
+            409,
+            "Conflict",
+            "Cannot complete the operation because the site will exceed the number of slots allowed "
+            f"for the '{tier}' SKU.",
+        )
+    ports = world.platform.slot_created(site.key, name.lower())
+    own = site.production.settings if settings is None else settings
+    content = f"{site.name}__{world.new_id()[:4]}"
+    slot = _slot(world, name, content, own, ports, site.production.linux_fx)
+    site = site.with_slots(slot)
+    world.estate.put(site)
+    world.note(call, "slot-put", site, slot.key)
+    world.platform.restart(site.key, slot.key)
+    return _answer(world, site, slot)
+
+
+def _slot(
+    world: World,
+    name: str,
+    content: str,
+    settings: Mapping[str, str],
+    ports: tuple[int, int],
+    linux_fx: str,
+) -> Slot:
+    return Slot(
+        name=name,
+        deployment_id=content,
+        settings=dict(settings),
+        keys=Keys(world.new_secret(), world.new_secret()),
+        identity_header=world.new_secret(),
+        principal=world.new_id(),
+        https_port=ports[0],
+        http_port=ports[1],
+        modified=world.now(),
+        linux_fx=linux_fx,
+    )
+
+
+def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str, Any]) -> Answer:
+    """Change what the body names; settings in it replace the slot's and restart it."""
+    world.changeable(site)
+    given = body.get("properties") or {}
+    settings = _settings(given)
+    if settings is not None:
+        world.unprepared(slot)
+        slot = replace(slot, settings=settings)
+    slot = replace(slot, modified=world.now())
+    if given.get("serverFarmId"):
+        site = replace(site, plan=_plan_id(world, _plan(world, given)))
+    if "httpsOnly" in given:
+        site = replace(site, https_only=bool(given["httpsOnly"]))
+    if body.get("tags") is not None and slot.key == PRODUCTION:
+        site = replace(site, tags=dict(body["tags"]))
+    site = site.with_slots(slot)
+    world.estate.put(site)
+    world.note(call, "site-put" if slot.key == PRODUCTION else "slot-put", site, slot.key)
+    if settings is not None:
+        world.platform.restart(site.key, slot.key)
+    return _answer(world, site, slot)
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, str] | None:
+    """Read ``siteConfig.appSettings``, a list of name and value; None where it is not there."""
+    listed = (given.get("siteConfig") or {}).get("appSettings")
+    if listed is None:
+        return None
+    try:
+        pairs = {item["name"]: item.get("value") for item in listed}
+    except (TypeError, KeyError, AttributeError) as error:
+        raise gateway(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid and could not be deserialized: 'siteConfig.appSettings'.",
+        ) from error
+    return checked(pairs)
+
+
+def checked(given: Any) -> dict[str, str]:
+    """Return *given* as app settings; raise Refusal unless it maps names to text."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(
+        isinstance(name, str) and name and isinstance(value, str | None)
+        for name, value in given.items()
+    ):
+        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    return {name: value or "" for name, value in given.items()}
+
+
+def _plan(world: World, given: Mapping[str, Any]) -> Plan:
+    wanted = str(given.get("serverFarmId") or "")
+    plan = world.estate.plans.get(wanted.rstrip("/").rsplit("/", 1)[-1].lower())
+    if plan is None:
+        raise provider(404, "NotFound", f"Cannot find serverfarm with name {wanted or '(none)'}.")
+    return plan
+
+
+def _plan_id(world: World, plan: Plan) -> str:
+    return (
+        f"/subscriptions/{world.subscription}/resourceGroups/{world.group}"
+        f"/providers/Microsoft.Web/serverfarms/{plan.name}"
+    )
+
+
+def site_delete(world: World, call: Call, params: Params) -> Answer:
+    """Delete a slot, or a site with all its slots; 204 where there is nothing."""
+    site = world.estate.sites.get(params["site"].lower())
+    key = params.get("slot", PRODUCTION).lower()
+    if site is None or key not in site.slots:
+        return Answer(204)
+    world.changeable(site)
+    whole = key == PRODUCTION
+    gone = list(site.slots.values()) if whole else [site.slots[key]]
+    if whole:
+        world.estate.remove(site.key)
+    else:
+        site = site.without(key)
+        world.estate.put(site)
+    for slot in gone:
+        world.platform.slot_deleted(site.key, slot.key, slot.deployment_id)
+    world.note(call, "site-delete" if whole else "slot-delete", site, key)
+    return Answer(200)
+
+
+def restart(world: World, call: Call, params: Params) -> Answer:
+    """Restart the slot's process; the old one answers until the new one is up."""
+    site, slot = world.slot(params)
+    world.changeable(site)
+    world.note(call, "restart", site, slot.key)
+    if slot.running:
+        world.platform.restart(site.key, slot.key)
+    return Answer(200)
+
+
+def start(world: World, call: Call, params: Params) -> Answer:
+    return _run(world, call, params, running=True)
+
+
+def stop(world: World, call: Call, params: Params) -> Answer:
+    return _run(world, call, params, running=False)
+
+
+def _run(world: World, call: Call, params: Params, *, running: bool) -> Answer:
+    site, slot = world.slot(params)
+    world.changeable(site)
+    site = site.with_slots(replace(slot, running=running, modified=world.now()))
+    world.estate.put(site)
+    world.note(call, "start" if running else "stop", site, slot.key)
+    if running:
+        world.platform.restart(site.key, slot.key)
+    else:
+        world.platform.stop(site.key, slot.key)
+    return Answer(200)
+
+
+def web_config(world: World, _call: Call, params: Params) -> Answer:
+    return Answer(200, web_config_body(world, *world.slot(params)))
+
+
+def list_keys(world: World, _call: Call, params: Params) -> Answer:
+    """Show the slot's host keys; ARM asks the running host for them, so a silent one is an error."""
+    site, slot = world.slot(params)
+    if not world.platform.serving(site.key, slot.key):
+        message = "Encountered an error (ServiceUnavailable) from host runtime."
+        raise provider(400, "BadRequest", message)
+    return Answer(
+        200,
+        {
+            "id": f"{site_id(world, site, slot)}/host/default",
+            "masterKey": slot.keys.master,
+            "functionKeys": {"default": slot.keys.function},
+            "systemKeys": {},
+        },
+    )

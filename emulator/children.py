@@ -1,0 +1,100 @@
+"""
+The emulator's child processes, written down so that the next run can end what a killed one left.
+
+A pid alone may meanwhile belong to someone else's program: a child counts as ours only while its start time and
+command line are those that were written down.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from emulator.disk import read_json, write_json
+
+LEFTOVER_GRACE_S = 10.0
+
+
+def portrait(pid: int) -> str | None:
+    """Return what tells process *pid* from any other that had or gets its number; None if it is gone."""
+    proc = Path("/proc") / str(pid)
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = (proc / "stat").read_text().rpartition(")")[2].split()
+            command = (proc / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (OSError, ValueError):
+            return None
+        return None if fields[0] == "Z" else f"{fields[19]} {command.strip()}"
+    shown = subprocess.run(
+        ["ps", "-p", str(pid), "-o", "lstart=,command="],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return shown.stdout.strip() or None
+
+
+class Children:
+    """Processes that must end with the emulator."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+
+    def end_leftovers(self) -> list[int]:
+        """End what an earlier emulator left running; return their pids. Waits for them."""
+        left = [
+            child["pid"]
+            for child in read_json(self.path) or []
+            if child["portrait"] and portrait(child["pid"]) == child["portrait"]
+        ]
+        for pid in left:
+            _signal(pid, signal.SIGTERM)
+        deadline = time.monotonic() + LEFTOVER_GRACE_S
+        while any(portrait(pid) for pid in left) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid in left:
+            if portrait(pid):
+                _signal(pid, signal.SIGKILL)
+        write_json(self.path, [])
+        return left
+
+    def add(self, process: asyncio.subprocess.Process) -> None:
+        """Write *process* down."""
+        self._running[process.pid] = process
+        self._save()
+
+    def discard(self, process: asyncio.subprocess.Process) -> None:
+        """Forget *process*, which has ended."""
+        if self._running.pop(process.pid, None) is not None:
+            self._save()
+
+    def _save(self) -> None:
+        write_json(self.path, [{"pid": pid, "portrait": portrait(pid)} for pid in self._running])
+
+    async def end_all(self, grace_s: float) -> None:
+        """Ask every child to end; kill those that still run after *grace_s*."""
+        running = list(self._running.values())
+        await asyncio.gather(*(end(process, grace_s) for process in running))
+        self._running.clear()
+        self._save()
+
+
+async def end(process: asyncio.subprocess.Process, grace_s: float) -> None:
+    """Send SIGTERM, and SIGKILL where *grace_s* was not enough."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), grace_s)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -1,0 +1,134 @@
+"""
+Everything the emulator remembers about plans, sites and operations, kept in one file.
+
+Changes are whole values put in place at once, so that a reader (the front, another call) never sees half a swap.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from emulator import state
+from emulator.disk import read_json, write_json
+from emulator.state import Failure, Keys, Operation, Plan, Site, Slot, SwapStatus
+
+KEPT_OPERATIONS = 200
+
+
+class Estate:
+    """Plans, sites and operations; every change is saved before the call returns."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.plans: dict[str, Plan] = {}
+        self.sites: dict[str, Site] = {}
+        self.operations: dict[str, Operation] = {}
+
+    def load(self) -> None:
+        """Read what an earlier run left."""
+        kept = read_json(self.path) if self.path else None
+        if kept is None:
+            return
+        self.plans = {key: Plan(**value) for key, value in kept["plans"].items()}
+        self.sites = {key: _site(value) for key, value in kept["sites"].items()}
+        self.operations = {key: _operation(value) for key, value in kept["operations"].items()}
+
+    def save(self) -> None:
+        """Write everything down; a killed emulator comes back with it."""
+        if self.path is None:
+            return
+        kept = {
+            "plans": {key: asdict(value) for key, value in self.plans.items()},
+            "sites": {key: _plain(value) for key, value in self.sites.items()},
+            "operations": {key: asdict(value) for key, value in self.operations.items()},
+        }
+        write_json(self.path, kept)
+
+    def put_plan(self, plan: Plan) -> None:
+        self.plans[plan.name.lower()] = plan
+        self.save()
+
+    def put(self, site: Site) -> None:
+        """Make *site* what is true from now on."""
+        self.sites[site.key] = site
+        self.save()
+
+    def change(self, key: str, function: Callable[[Site], Site]) -> Site:
+        """Put what *function* makes of the site *key*."""
+        site = function(self.sites[key])
+        self.put(site)
+        return site
+
+    def remove(self, key: str) -> None:
+        del self.sites[key]
+        self.save()
+
+    def put_operation(self, operation: Operation) -> None:
+        self.operations[operation.id] = operation
+        for old in list(self.operations)[:-KEPT_OPERATIONS]:
+            del self.operations[old]
+        self.save()
+
+    def end_lost_operations(self, now: float) -> list[Operation]:
+        """
+        End what a killed emulator left running: finished where the content had moved, else put back.
+
+        Returns the operations as they ended.
+        """
+        ended = []
+        for operation in [o for o in self.operations.values() if not o.ended]:
+            failure = None if operation.flipped else unexpected(operation.site)
+            last = replace(operation, ended=True, failure=failure)
+            self.operations[operation.id] = last
+            ended.append(last)
+            if operation.site not in self.sites:
+                continue
+            site = self.sites[operation.site]
+            site = state.mark(site, (operation.source, operation.target), None)
+            if not operation.flipped and operation.source in site.slots:
+                site = state.put_back(site, operation.source, now)
+            self.sites[operation.site] = site
+        if ended:
+            self.save()
+        return ended
+
+
+def unexpected(site: str) -> Failure:
+    """Return the failure that Azure gives without a cause (azure-functions-host#8235)."""
+    message = (
+        f"There was an unexpected error swapping slots for site '{site}'. "
+        "Please try to cancel your swap operation."
+    )
+    return Failure(500, "InternalServerError", message)
+
+
+def _plain(site: Site) -> dict[str, Any]:
+    slots = {}
+    for key, slot in site.slots.items():
+        aside = None if slot.set_aside is None else dict(slot.set_aside)
+        slots[key] = asdict(replace(slot, settings=dict(slot.settings), set_aside=aside))
+    return {**asdict(replace(site, slots={}, tags=dict(site.tags))), "slots": slots}
+
+
+def _site(kept: Mapping[str, Any]) -> Site:
+    names = ("sticky", "sticky_connections", "sticky_storage")
+    lists = {name: None if kept[name] is None else tuple(kept[name]) for name in names}
+    slots = {key: _slot(value) for key, value in kept["slots"].items()}
+    return Site(**{**kept, **lists, "slots": slots})
+
+
+def _slot(kept: Mapping[str, Any]) -> Slot:
+    last = kept["last_swap"]
+    return Slot(
+        **{
+            **kept,
+            "keys": Keys(**kept["keys"]),
+            "last_swap": None if last is None else SwapStatus(**last),
+        }
+    )
+
+
+def _operation(kept: Mapping[str, Any]) -> Operation:
+    failure = kept["failure"]
+    return Operation(**{**kept, "failure": None if failure is None else Failure(**failure)})

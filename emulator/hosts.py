@@ -1,0 +1,216 @@
+"""
+One running Functions host: started from a slot's settings, asked until it answers, drained, ended.
+
+Its environment is the slot's and nothing of the emulator's own, as on Azure.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from emulator.children import Children, end
+from emulator.disk import write_text
+from emulator.packages import Packages, PackageUnavailable
+from emulator.ports import free
+from emulator.state import Keys
+
+HOST = (sys.executable, "-m", "emulator.host")
+ROOT = Path(__file__).resolve().parent.parent
+PATH = "/usr/local/bin:/usr/bin:/bin"
+DRAIN_S = 60.0  # longest wait for requests in flight before SIGTERM
+GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s
+POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a process is started with. A process keeps it for life, as on Azure: a swap does not tell it."""
+
+    site: str
+    slot: str  # WEBSITE_SLOT_NAME: "Production" or the slot's name
+    host: str
+    settings: Mapping[str, str]
+    keys: Keys
+    identity_header: str
+    start_limit_s: float
+
+    @property
+    def title(self) -> str:
+        """Name the slot as in file names: ``app`` or ``app-staging``."""
+        return self.site if self.slot == "Production" else f"{self.site}-{self.slot}"
+
+
+class CannotStart(Exception):
+    """The process of a slot could not be started; the message says why."""
+
+
+class Host:
+    """A process that answers on *port*. ``inflight`` counts requests that the front has given it."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, launch: Launch, port: int, keys: Path
+    ) -> None:
+        self.process = process
+        self.launch = launch
+        self.port = port
+        self.keys = keys
+        self.inflight = 0
+        self.leaving = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        # The host closes idle connections after 130 s; closing ours earlier leaves no moment at which a
+        # request meets a closing connection.
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+
+    def enter(self) -> None:
+        """Count a request in."""
+        self.inflight += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """Count a request out."""
+        self.inflight -= 1
+        if self.inflight == 0:
+            self._idle.set()
+
+    def use_keys(self, keys: Keys) -> None:
+        """Hand the process the keys of the slot that it is in now; it reads the file again."""
+        _write_keys(self.keys, keys)
+
+    async def retire(self) -> None:
+        """Wait until no request is in flight, then end the process."""
+        self.leaving = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), DRAIN_S)
+        await self.session.close()
+        await end(self.process, GRACE_S)
+
+
+class Launcher:
+    """Starts hosts; *folder* is the state folder, *environment* what every slot gets of the platform."""
+
+    def __init__(
+        self,
+        folder: Path,
+        packages: Packages,
+        children: Children,
+        environment: Mapping[str, str],
+        command: tuple[str, ...] = HOST,
+    ) -> None:
+        self.folder = folder
+        self.packages = packages
+        self.children = children
+        self.environment = environment
+        self.command = command
+        self._count = 0
+
+    async def start(self, launch: Launch) -> Host:
+        """Start a process and return it once it answers; raise CannotStart."""
+        app = await self._app(launch)
+        self._count += 1
+        keys = self.folder / "keys" / f"{launch.title}-{self._count}.json"
+        _write_keys(keys, launch.keys)
+        port = free()
+        process = await self._spawn(launch, app, port, keys)
+        self.children.add(process)
+        host = Host(process, launch, port, keys)
+        try:
+            await self._answers(host)
+        except BaseException:
+            # Superseded or failed: nobody has sent it a request.
+            await host.session.close()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            self.forget(host)
+            raise
+        return host
+
+    def forget(self, host: Host) -> None:
+        """Drop what is kept for *host*, which has ended."""
+        self.children.discard(host.process)
+        host.keys.unlink(missing_ok=True)
+
+    async def _app(self, launch: Launch) -> Path:
+        url = launch.settings.get("WEBSITE_RUN_FROM_PACKAGE", "")
+        if not url.startswith(("https://", "http://")):
+            empty = self.folder / "empty"  # no code yet: a host without functions, as on Azure
+            empty.mkdir(exist_ok=True)
+            return empty
+        try:
+            return await self.packages.unpacked(url, launch.identity_header)
+        except PackageUnavailable as error:
+            raise CannotStart(str(error)) from error
+
+    async def _spawn(
+        self, launch: Launch, app: Path, port: int, keys: Path
+    ) -> asyncio.subprocess.Process:
+        words = [
+            *self.command,
+            *("--app", str(app)),
+            *("--port", str(port)),
+            *("--keys", str(keys)),
+            *("--timers", str(self.folder / "timers" / launch.title)),
+        ]
+        with (self.folder / "logs" / f"{launch.title}.log").open("ab") as log:
+            try:
+                return await asyncio.create_subprocess_exec(
+                    *words,
+                    stdin=asyncio.subprocess.PIPE,  # its end tells the host that we are gone
+                    stdout=log,
+                    stderr=log,
+                    cwd=ROOT,
+                    env=self._environment(launch),
+                )
+            except (OSError, ValueError) as error:
+                raise CannotStart(f"process cannot be started: {error}") from error
+
+    def _environment(self, launch: Launch) -> Mapping[str, str]:
+        usable = {k: v for k, v in launch.settings.items() if "=" not in k and "\0" not in k + v}
+        return {
+            "PATH": PATH,
+            "HOME": str(self.folder / "home"),
+            "LANG": "C.UTF-8",
+            **usable,
+            **{f"APPSETTING_{k}": v for k, v in usable.items()},
+            **self.environment,
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "WEBSITE_SITE_NAME": launch.site,
+            "WEBSITE_SLOT_NAME": launch.slot,
+            "WEBSITE_HOSTNAME": launch.host,
+            "IDENTITY_HEADER": launch.identity_header,
+        }
+
+    async def _answers(self, host: Host) -> None:
+        url = f"http://127.0.0.1:{host.port}/admin/host/status"
+        deadline = time.monotonic() + host.launch.start_limit_s
+        while time.monotonic() < deadline:
+            if host.process.returncode is not None:
+                raise CannotStart(f"process ended with code {host.process.returncode}")
+            try:
+                async with host.session.get(url) as response:
+                    await response.read()
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(POLL_S)
+        raise CannotStart("process did not answer in time")
+
+
+def _write_keys(path: Path, keys: Keys) -> None:
+    content = {"masterKey": keys.master, "functionKeys": {"default": keys.function}}
+    write_text(path, json.dumps(content))

@@ -1,0 +1,146 @@
+"""
+Managed identity and its tokens: who calls, proved by a signature.
+
+A header names the caller, as on App Service; the token carries that name to ARM, which checks signature,
+audience, issuer and time. Azurite reads the same tokens without checking who signed.
+Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint reference)
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+STORAGE = "https://storage.azure.com"
+KNOWN = frozenset({STORAGE, "https://management.azure.com", "https://management.core.windows.net"})
+LIFETIME_S = 24 * 3600  # what managed identities get
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Someone with an identity: *name* is what the history says."""
+
+    name: str
+    principal: str
+    resource_id: str | None = None
+
+
+class TokenRefused(Exception):
+    """ARM's reason for 401, in its own words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def new_signing_key() -> str:
+    """Return a fresh RSA key as PEM."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+class Identity:
+    """Mints and verifies tokens of one tenant."""
+
+    def __init__(self, tenant: str, signing_key: str, now: Callable[[], float]) -> None:
+        key = serialization.load_pem_private_key(signing_key.encode(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        self.tenant = tenant
+        self.issuer = f"https://sts.windows.net/{tenant}/"
+        self.now = now
+        self._key = key
+        self._public = key.public_key()
+        self._verified: dict[str, tuple[Mapping[str, Any], Caller]] = {}
+
+    def mint(self, caller: Caller, resource: str) -> tuple[str, int]:
+        """Return a bearer token for *resource* and the unix second at which it ends."""
+        now = int(self.now())
+        claims = {
+            "aud": resource,
+            "iss": self.issuer,
+            "iat": now,
+            "nbf": now - 300,
+            "exp": now + LIFETIME_S,
+            "appid": caller.principal,
+            "appidacr": "2",
+            "idp": self.issuer,
+            "idtyp": "app",
+            "oid": caller.principal,
+            "sub": caller.principal,
+            "tid": self.tenant,
+            "uti": uuid.uuid4().hex,
+            "ver": "1.0",
+            "app_displayname": caller.name,
+            **({"xms_mirid": caller.resource_id} if caller.resource_id else {}),
+        }
+        return jwt.encode(claims, self._key, algorithm="RS256"), now + LIFETIME_S
+
+    def verify(self, authorization: str | None, audience: str) -> Caller:
+        """
+        Return who sent *authorization*, a header's value.
+
+        Raises TokenRefused with ARM's code and message.
+        """
+        if not authorization:
+            raise TokenRefused(
+                "AuthenticationFailed",
+                "Authentication failed. The 'Authorization' header is missing.",
+            )
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise TokenRefused(
+                "AuthenticationFailedInvalidHeader",
+                "Authentication failed. The 'Authorization' header is provided in an invalid format.",
+            )
+        claims, caller = self._verified.get(token) or self._check(token)
+        if claims["exp"] <= self.now():
+            raise TokenRefused(
+                "ExpiredAuthenticationToken",
+                "The access token expiry UTC time is earlier than current UTC time.",
+            )
+        if claims["aud"].rstrip("/") != audience.rstrip("/"):
+            raise TokenRefused(
+                "InvalidAuthenticationTokenAudience",
+                "The access token has been obtained for wrong audience or resource "
+                f"'{claims['aud']}'. It should exactly match with one of the allowed audiences "
+                f"'{audience}','{audience}/'.",
+            )
+        return caller
+
+    def _check(self, token: str) -> tuple[Mapping[str, Any], Caller]:
+        try:
+            claims = jwt.decode(
+                token,
+                self._public,
+                algorithms=["RS256"],
+                issuer=self.issuer,
+                options={
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "require": ["exp", "nbf", "aud", "iss", "oid"],
+                },
+            )
+        except jwt.InvalidIssuerError as error:
+            raise TokenRefused(
+                "InvalidAuthenticationTokenTenant",
+                f"The access token is from the wrong issuer. It must match the tenant '{self.issuer}' "
+                "associated with this subscription.",
+            ) from error
+        except jwt.InvalidTokenError as error:
+            raise TokenRefused(
+                "InvalidAuthenticationToken", "The access token is invalid."
+            ) from error
+        caller = Caller(claims.get("app_displayname", claims["oid"]), claims["oid"])
+        if len(self._verified) > 1000:
+            self._verified.clear()
+        self._verified[token] = (claims, caller)
+        return claims, caller

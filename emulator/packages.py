@@ -1,0 +1,115 @@
+"""
+The code that a slot runs: ``WEBSITE_RUN_FROM_PACKAGE`` fetched, checked, unpacked once per content.
+
+Like Azure it asks for the package at every start; a blob that did not change is not sent again.
+"""
+
+import asyncio
+import hashlib
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import IO
+from urllib.parse import urlsplit
+
+import aiohttp
+
+LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears
+STORAGE_VERSION = "2023-11-03"
+
+
+class PackageUnavailable(Exception):
+    """The package cannot be had; the slot cannot start."""
+
+
+class Packages:
+    """Fetches with *token* where the URL is of *storage*, and unpacks below *folder*."""
+
+    def __init__(
+        self,
+        folder: Path,
+        session: aiohttp.ClientSession,
+        storage: str,
+        token: Callable[[str], str],
+    ) -> None:
+        self.folder = folder
+        self.session = session
+        self.storage = storage
+        self.token = token
+        self._known: dict[str, tuple[str, Path]] = {}  # url -> etag, unpacked
+        self._lock = asyncio.Lock()
+
+    async def unpacked(self, url: str, identity: str) -> Path:
+        """
+        Return the folder with the content of *url*, asked for as *identity* (a header's value).
+
+        Raises PackageUnavailable with the cause.
+        """
+        headers = {}
+        if url.startswith(f"{self.storage}/") and "sig=" not in urlsplit(url).query:
+            headers = {
+                "Authorization": f"Bearer {self.token(identity)}",
+                "x-ms-version": STORAGE_VERSION,
+            }
+        known = self._known.get(url)
+        if known is not None and known[1].is_dir():
+            headers["If-None-Match"] = known[0]
+        try:
+            async with self.session.get(url, headers=headers) as response:
+                if response.status == 304 and known is not None:
+                    return known[1]
+                if response.status != 200:
+                    raise PackageUnavailable(f"package answers {response.status}")
+                etag = response.headers.get("ETag", "")
+                folder = await self._store(response.content)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise PackageUnavailable(
+                f"package cannot be fetched: {type(error).__name__}"
+            ) from error
+        if etag:
+            self._known[url] = (etag, folder)
+        return folder
+
+    async def _store(self, content: aiohttp.StreamReader) -> Path:
+        digest, size = hashlib.sha256(), 0
+        self.folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            async for chunk in content.iter_chunked(1 << 20):
+                size += len(chunk)
+                if size > LIMIT_BYTES:
+                    raise PackageUnavailable("package is too large")
+                digest.update(chunk)
+                file.write(chunk)
+            target = self.folder / digest.hexdigest()
+            async with self._lock:
+                if not target.is_dir():
+                    await asyncio.to_thread(_unpack, file, target)
+            return target
+
+
+def _unpack(file: IO[bytes], target: Path) -> None:
+    """Unpack beside *target*, then rename: a folder that is there is whole."""
+    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix="unpacking-"))
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for item in archive.infolist():
+                _check(item)
+            if sum(item.file_size for item in archive.infolist()) > LIMIT_BYTES:
+                raise PackageUnavailable("package is too large")
+            archive.extractall(aside)
+        aside.rename(target)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise PackageUnavailable("package is not a readable zip") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _check(item: zipfile.ZipInfo) -> None:
+    path = PurePosixPath(item.filename)
+    if path.is_absolute() or ".." in path.parts or "\\" in item.filename:
+        raise PackageUnavailable("package has a path outside itself")
+    if stat.S_ISLNK(item.external_attr >> 16):
+        raise PackageUnavailable("package has a link")

@@ -1,0 +1,253 @@
+"""Everything put together for one state folder: started, announced in platform.json, ended."""
+
+import asyncio
+import base64
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import aiohttp
+from aiohttp import web
+
+from emulator import storage
+from emulator.admin import Admin
+from emulator.arm.app import ArmApp
+from emulator.arm.bodies import site_id, site_name
+from emulator.arm.gateway import Gateway
+from emulator.arm.world import World
+from emulator.certificates import certificates
+from emulator.children import Children
+from emulator.disk import read_json, write_json
+from emulator.estate import Estate
+from emulator.fabric import Fabric
+from emulator.faults import Faults
+from emulator.history import History
+from emulator.hosts import HOST, Launcher
+from emulator.identity import STORAGE, Caller, Identity, new_signing_key
+from emulator.latency import Latency
+from emulator.packages import Packages
+from emulator.ports import free, listen, number
+
+GROUP = "gitslot-local"
+LOCATION = "France Central"
+LAPTOP = "laptop"
+GRACE_S = 5.0
+FOLDERS = ("logs", "keys", "home", "timers", "packages")
+
+
+class AlreadyRunning(Exception):
+    """Another emulator has the state folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says. *host_command* starts a slot's process."""
+
+    state: Path
+    latency: Latency
+    azurite: str | None = None
+    host_command: tuple[str, ...] = HOST
+
+
+class Platform:
+    """Azure for one laptop; ``start`` returns once it answers, ``stop`` once everything has ended."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.folder = options.state.resolve()
+        self.file = self.folder / "platform.json"
+        self._lock: IO[str] | None = None
+        self._runners: list[web.ServerRunner] = []
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> dict[str, Any]:
+        """Start everything and return what platform.json says; raise AlreadyRunning, StorageUnavailable."""
+        folder = self.folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._take()
+        self.file.unlink(missing_ok=True)
+        for name in FOLDERS:
+            (folder / name).mkdir(exist_ok=True, mode=0o700)
+        for stale in (folder / "keys").iterdir():
+            stale.unlink()
+        self.children = Children(folder / "children.json")
+        await asyncio.to_thread(self.children.end_leftovers)
+        words = storage.command(self.options.azurite, Path.cwd())
+        certs = certificates(folder, datetime.now(UTC))
+        seed = self._seed()
+        seed["ports"]["storage"] = free(seed["ports"]["storage"])
+        azurite = asyncio.create_task(self._storage(words, seed, certs))
+        arm, door = listen(seed["ports"]["arm"]), listen(seed["ports"]["admin"])
+        seed["ports"].update(arm=number(arm), admin=number(door))
+        write_json(folder / "seed.json", seed)
+
+        self.identity = Identity(seed["tenant"], seed["signing_key"], time.time)
+        self.laptop = Caller(LAPTOP, seed["laptop"])
+        self.seed = seed
+        storage_url = f"https://127.0.0.1:{seed['ports']['storage']}/{storage.ACCOUNT}"
+        identity_endpoint = f"http://127.0.0.1:{number(door)}/msi/token"
+        self.session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=certs.client_context()),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60),
+        )
+        packages = Packages(folder / "packages", self.session, storage_url, self._storage_token)
+        environment = {
+            "IDENTITY_ENDPOINT": identity_endpoint,
+            "REQUESTS_CA_BUNDLE": str(certs.bundle),
+            "SSL_CERT_FILE": str(certs.bundle),
+            "WEBSITE_INSTANCE_ID": seed["instance"],
+        }
+        launcher = Launcher(folder, packages, self.children, environment, self.options.host_command)
+        rules = Faults()
+        self.fabric = Fabric(launcher, rules, certs.server_context())
+        self.world = World(
+            estate=Estate(folder / "estate.json"),
+            history=History(folder / "history.jsonl", time.time),
+            platform=self.fabric,
+            now=time.time,
+            new_id=lambda: str(uuid.uuid4()),
+            new_secret=lambda: secrets.token_urlsafe(30),
+            url=f"https://localhost:{number(arm)}",
+            subscription=seed["subscription"],
+            tenant=seed["tenant"],
+            group=GROUP,
+            location=LOCATION,
+            latency=self.options.latency,
+        )
+        self.fabric.world = self.world
+        self._load()
+        self.fabric.open_all()
+        gateway = Gateway(self.world, self.identity)
+        await self._serve(ArmApp(gateway, rules, self.fabric.ended), arm, certs.server_context())
+        await self._serve(
+            Admin(gateway, self.fabric, self.identity, rules, self._caller_of), door, None
+        )
+        await azurite
+        self.fabric.start_all()
+        facts = {
+            "pid": os.getpid(),
+            "arm": self.world.url,
+            "admin": f"http://127.0.0.1:{number(door)}",
+            "identity_endpoint": identity_endpoint,
+            "identity_header": seed["identity_header"],
+            "ca": str(certs.ca),
+            "ca_bundle": str(certs.bundle),
+            "storage": storage_url,
+            "subscription": seed["subscription"],
+            "tenant": seed["tenant"],
+            "resource_group": GROUP,
+            "location": LOCATION,
+        }
+        write_json(self.file, facts)
+        return facts
+
+    def _take(self) -> None:
+        lock = (self.folder / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise AlreadyRunning(f"an emulator already runs on {self.folder}") from error
+        self._lock = lock
+
+    def _seed(self) -> dict[str, Any]:
+        """Return what stays the same over restarts, made on the first."""
+        kept: dict[str, Any] | None = read_json(self.folder / "seed.json")
+        return kept or {
+            "tenant": str(uuid.uuid4()),
+            "subscription": str(uuid.uuid4()),
+            "laptop": str(uuid.uuid4()),
+            "instance": secrets.token_hex(32),
+            "identity_header": secrets.token_urlsafe(30),
+            "storage_key": base64.b64encode(secrets.token_bytes(64)).decode(),
+            "signing_key": new_signing_key(),
+            "ports": {"arm": 0, "admin": 0, "storage": 0},
+        }
+
+    def _load(self) -> None:
+        self.world.estate.load()
+        self.world.history.load()
+        for operation in self.world.estate.end_lost_operations(time.time()):
+            self.world.history.record(
+                "swap-failed" if operation.failure else "swap-finished",
+                site=self.world.estate.sites.get(operation.site),
+                slot=operation.source,
+                caller=operation.caller,
+                operation_id=operation.id,
+                message="the platform was stopped meanwhile",
+            )
+
+    async def _storage(self, words: list[str], seed: dict[str, Any], certs: Any) -> None:
+        """Start Azurite, and again whenever it ends by itself."""
+        first = await self._azurite(words, seed, certs)
+
+        async def watch(process: asyncio.subprocess.Process) -> None:
+            while True:
+                await process.wait()
+                self.children.discard(process)
+                self.world.history.record("storage-crashed", detail=str(process.returncode))
+                await asyncio.sleep(0.5)
+                process = await self._azurite(words, seed, certs)
+
+        self._watch = asyncio.create_task(watch(first))
+
+    async def _azurite(
+        self, words: list[str], seed: dict[str, Any], certs: Any
+    ) -> asyncio.subprocess.Process:
+        return await storage.start(
+            words,
+            self.folder / "azurite",
+            self.folder / "logs" / "azurite.log",
+            seed["ports"]["storage"],
+            seed["storage_key"],
+            certs,
+            self.children,
+        )
+
+    async def _serve(self, handler: Any, listener: Any, context: Any) -> None:
+        server = web.Server(handler, access_log=None, keepalive_timeout=240.0)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=context, backlog=512).start()
+        self._runners.append(runner)
+
+    def _caller_of(self, header: str) -> Caller | None:
+        """Name who holds the identity header: the person at the laptop, or a slot."""
+        if secrets.compare_digest(header.encode(), self.seed["identity_header"].encode()):
+            return self.laptop
+        for site in self.world.estate.sites.values():
+            for slot in site.slots.values():
+                if secrets.compare_digest(header.encode(), slot.identity_header.encode()):
+                    return Caller(
+                        site_name(site, slot), slot.principal, site_id(self.world, site, slot)
+                    )
+        return None
+
+    def _storage_token(self, header: str) -> str:
+        caller = self._caller_of(header) or Caller("unknown", str(uuid.UUID(int=0)))
+        return self.identity.mint(caller, STORAGE)[0]
+
+    async def stop(self) -> None:
+        """End every child, close every port, take platform.json away."""
+        self.file.unlink(missing_ok=True)
+        if self._watch is not None:
+            self._watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watch
+        if hasattr(self, "fabric"):
+            await self.fabric.close(GRACE_S)
+        for runner in self._runners:
+            await runner.cleanup()
+        if hasattr(self, "children"):
+            await self.children.end_all(GRACE_S)
+        if hasattr(self, "session"):
+            await self.session.close()
+        if self._lock is not None:
+            self._lock.close()

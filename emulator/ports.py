@@ -1,0 +1,33 @@
+"""Loopback ports: the one that was had before, else a free one."""
+
+import socket
+
+
+def listen(port: int = 0) -> socket.socket:
+    """Return a socket that listens on *port* of 127.0.0.1, or on a free one where that is taken."""
+    for wanted in (port, 0):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", wanted))
+            listener.listen(512)
+        except OSError:
+            listener.close()
+            if wanted == 0:
+                raise
+            continue
+        listener.setblocking(False)
+        return listener
+    raise AssertionError
+
+
+def number(listener: socket.socket) -> int:
+    """Return the port that *listener* has."""
+    return int(listener.getsockname()[1])
+
+
+def free(port: int = 0) -> int:
+    """Return *port* if nobody has it, else one that nobody has right now."""
+    listener = listen(port)
+    with listener:
+        return number(listener)

