@@ -1,4 +1,4 @@
-"""Run the emulator in the foreground until SIGTERM or SIGINT: ``python -m emulator --state DIR``."""
+"""Run the emulator until SIGTERM or SIGINT: ``python -m emulator --state DIR``."""
 
 import argparse
 import asyncio
@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from emulator.latency import PROFILES
-from emulator.platform import AlreadyRunning, Options, Platform
-from emulator.storage import StorageUnavailable
+from emulator.platform import AlreadyRunningError, Options, Platform
+from emulator.storage import StorageError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line, run, return the exit code: 0 after a signal, 2 where it cannot start."""
+    """Run until a signal, return the exit code: 0 after a signal, 2 where it cannot start."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description="Azure for one laptop: slots as real processes."
     )
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = Options(given.state, PROFILES[given.latency], given.azurite)
     try:
         asyncio.run(_run(options))
-    except (AlreadyRunning, StorageUnavailable) as error:
+    except (AlreadyRunningError, StorageError) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
     return 0

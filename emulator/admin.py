@@ -1,5 +1,6 @@
 """
-The platform's own door, plain HTTP on loopback: tokens for identities, and the switches for tests and people.
+The platform's own door, plain HTTP on loopback: tokens for identities, and the switches for tests
+and people.
 
 ``/msi/token`` is Azure's; everything else here exists on no cloud.
 """

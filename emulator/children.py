@@ -1,8 +1,8 @@
 """
 The emulator's child processes, written down so that the next run can end what a killed one left.
 
-A pid alone may meanwhile belong to someone else's program: a child counts as ours only while its start time and
-command line are those that were written down.
+A pid alone may meanwhile belong to someone else's program: a child counts as ours only while its
+start time and command line are those that were written down.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ LEFTOVER_GRACE_S = 10.0
 
 
 def portrait(pid: int) -> str | None:
-    """Return what tells process *pid* from any other that had or gets its number; None if it is gone."""
+    """Return what tells process *pid* from others of its number; None if it is gone."""
     proc = Path("/proc") / str(pid)
     if Path("/proc/self/stat").exists():
         try:

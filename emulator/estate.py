@@ -1,7 +1,8 @@
 """
 Everything the emulator remembers about plans, sites and operations, kept in one file.
 
-Changes are whole values put in place at once, so that a reader (the front, another call) never sees half a swap.
+Changes are whole values put in place at once, so that a reader (the front, another call) never sees
+half a swap.
 """
 
 from collections.abc import Callable, Mapping
@@ -72,7 +73,8 @@ class Estate:
 
     def end_lost_operations(self, now: float) -> list[Operation]:
         """
-        End what a killed emulator left running: finished where the content had moved, else put back.
+        End what a killed emulator left running: finished where the content had moved, else put
+        back.
 
         Returns the operations as they ended.
         """

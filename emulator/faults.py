@@ -1,10 +1,11 @@
 """
 Things that go wrong on purpose, as data: which operation, how often, before or after its effect.
 
-An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is any. Besides
-ARM's own there are ``token``, ``package`` and ``front`` (a slot's public port), and what swaps die of on the
-platform: ``swap-ping``, ``swap-worker``, ``swap-allocation``, ``swap-initialization``, ``swap-unexpected``,
-``swap-revert`` (the content moves back *delay_s* after success, azure-functions-host#7336).
+An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
+any. Besides ARM's own there are ``token``, ``package`` and ``front`` (a slot's public port), and
+what swaps die of on the platform: ``swap-ping``, ``swap-worker``, ``swap-allocation``,
+``swap-initialization``, ``swap-unexpected``, ``swap-revert`` (the content moves back *delay_s*
+after success, azure-functions-host#7336).
 """
 
 from collections.abc import Mapping
@@ -69,7 +70,7 @@ def parse(given: Any) -> list[Fault]:
     Raises ValueError that names what is wrong.
     """
     if isinstance(given, Mapping):
-        given = given["faults"] if "faults" in given else [given]
+        given = given.get("faults", [given])
     if not isinstance(given, list):
         raise ValueError("faults is a list")
     return [_rule(item) for item in given]

@@ -1,8 +1,8 @@
 """
 The public ports of a slot: each request goes to the process that holds the slot at that moment.
 
-A request is given to a process once. It is tried again only where the connection to the process was never made,
-so that nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on Azure
+A request is given to a process once. It is tried again only where the connection to the process was
+never made, so that nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on Azure
 (https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits).
 """
 
@@ -50,7 +50,10 @@ OURS = frozenset(
         "content-length",
     }
 )
-STOPPED = "<html><head><title>Web App - Unavailable</title></head><body><h1>Error 403 - This web app is stopped.</h1></body></html>"
+STOPPED = (
+    "<html><head><title>Web App - Unavailable</title></head>"
+    "<body><h1>Error 403 - This web app is stopped.</h1></body></html>"
+)
 
 Look = Callable[[], tuple[Slot, Worker] | None]
 
@@ -162,7 +165,7 @@ def _without_hops(headers: "CIMultiDict[str]", named: str) -> "CIMultiDict[str]"
 
 
 def _forwarded(request: web.BaseRequest, slot: Slot) -> "CIMultiDict[str]":
-    """Return the request's headers with those that Azure's front end adds (it drops a caller's own)."""
+    """Return the request's headers with those that Azure's front end puts there."""
     named = request.headers.get(hdrs.CONNECTION, "")
     headers = _without_hops(CIMultiDict(request.headers), named)
     for name in OURS:

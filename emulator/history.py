@@ -1,7 +1,8 @@
 """
 What was done to the platform and by whom: append-only, readable over HTTP, kept over restarts.
 
-It is the witness that tests check a client against, so nothing here is taken from the client's own account.
+It is the witness that tests check a client against, so nothing here is taken from the client's own
+account.
 """
 
 import json
@@ -22,7 +23,7 @@ def iso(moment: float) -> str:
 
 
 def look(site: Site | None, key: str) -> Mapping[str, str]:
-    """Return what a checker needs of the slot *key*: its MODEL_* settings and its content marker."""
+    """Return what a checker needs of the slot *key*: MODEL_* settings and content marker."""
     slot = site.slots.get(key) if site else None
     if slot is None:
         return {}

@@ -17,7 +17,7 @@ import aiohttp
 
 from emulator.children import Children, end
 from emulator.disk import write_text
-from emulator.packages import Packages, PackageUnavailable
+from emulator.packages import PackageError, Packages
 from emulator.ports import free
 from emulator.state import Keys
 
@@ -31,7 +31,7 @@ POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a process is started with. A process keeps it for life, as on Azure: a swap does not tell it."""
+    """What a process is started with, and keeps for life: as on Azure, a swap does not tell it."""
 
     site: str
     slot: str  # WEBSITE_SLOT_NAME: "Production" or the slot's name
@@ -47,12 +47,12 @@ class Launch:
         return self.site if self.slot == "Production" else f"{self.site}-{self.slot}"
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """The process of a slot could not be started; the message says why."""
 
 
 class Host:
-    """A process that answers on *port*. ``inflight`` counts requests that the front has given it."""
+    """A process that answers on *port*; ``inflight`` counts the requests it was given."""
 
     def __init__(
         self, process: asyncio.subprocess.Process, launch: Launch, port: int, keys: Path
@@ -65,8 +65,8 @@ class Host:
         self.leaving = False
         self._idle = asyncio.Event()
         self._idle.set()
-        # The host closes idle connections after 130 s; closing ours earlier leaves no moment at which a
-        # request meets a closing connection.
+        # The host closes idle connections after 130 s; closing ours earlier leaves no moment at
+        # which a request meets a closing connection.
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             auto_decompress=False,
@@ -100,7 +100,7 @@ class Host:
 
 
 class Launcher:
-    """Starts hosts; *folder* is the state folder, *environment* what every slot gets of the platform."""
+    """Starts hosts; *environment* is what the platform gives every slot."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Launcher:
         self._count = 0
 
     async def start(self, launch: Launch) -> Host:
-        """Start a process and return it once it answers; raise CannotStart."""
+        """Start a process and return it once it answers; raise CannotStartError."""
         app = await self._app(launch)
         self._count += 1
         keys = self.folder / "keys" / f"{launch.title}-{self._count}.json"
@@ -152,8 +152,8 @@ class Launcher:
             return empty
         try:
             return await self.packages.unpacked(url, launch.identity_header)
-        except PackageUnavailable as error:
-            raise CannotStart(str(error)) from error
+        except PackageError as error:
+            raise CannotStartError(str(error)) from error
 
     async def _spawn(
         self, launch: Launch, app: Path, port: int, keys: Path
@@ -176,7 +176,7 @@ class Launcher:
                     env=self._environment(launch),
                 )
             except (OSError, ValueError) as error:
-                raise CannotStart(f"process cannot be started: {error}") from error
+                raise CannotStartError(f"process cannot be started: {error}") from error
 
     def _environment(self, launch: Launch) -> Mapping[str, str]:
         usable = {k: v for k, v in launch.settings.items() if "=" not in k and "\0" not in k + v}
@@ -199,7 +199,7 @@ class Launcher:
         deadline = time.monotonic() + host.launch.start_limit_s
         while time.monotonic() < deadline:
             if host.process.returncode is not None:
-                raise CannotStart(f"process ended with code {host.process.returncode}")
+                raise CannotStartError(f"process ended with code {host.process.returncode}")
             try:
                 async with host.session.get(url) as response:
                     await response.read()
@@ -208,7 +208,7 @@ class Launcher:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(POLL_S)
-        raise CannotStart("process did not answer in time")
+        raise CannotStartError("process did not answer in time")
 
 
 def _write_keys(path: Path, keys: Keys) -> None:

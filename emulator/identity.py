@@ -1,9 +1,10 @@
 """
 Managed identity and its tokens: who calls, proved by a signature.
 
-A header names the caller, as on App Service; the token carries that name to ARM, which checks signature,
-audience, issuer and time. Azurite reads the same tokens without checking who signed.
-Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint reference)
+A header names the caller, as on App Service; the token carries that name to ARM, which checks
+signature, audience, issuer and time. Azurite reads the same tokens without checking who signed.
+Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint
+reference)
 """
 
 import uuid
@@ -29,7 +30,7 @@ class Caller:
     resource_id: str | None = None
 
 
-class TokenRefused(Exception):
+class TokenRefusedError(Exception):
     """ARM's reason for 401, in its own words."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -88,27 +89,28 @@ class Identity:
         """
         Return who sent *authorization*, a header's value.
 
-        Raises TokenRefused with ARM's code and message.
+        Raises TokenRefusedError with ARM's code and message.
         """
         if not authorization:
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "AuthenticationFailed",
                 "Authentication failed. The 'Authorization' header is missing.",
             )
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "AuthenticationFailedInvalidHeader",
-                "Authentication failed. The 'Authorization' header is provided in an invalid format.",
+                "Authentication failed. The 'Authorization' header is provided in an invalid "
+                "format.",
             )
         claims, caller = self._verified.get(token) or self._check(token)
         if claims["exp"] <= self.now():
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "ExpiredAuthenticationToken",
                 "The access token expiry UTC time is earlier than current UTC time.",
             )
         if claims["aud"].rstrip("/") != audience.rstrip("/"):
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "InvalidAuthenticationTokenAudience",
                 "The access token has been obtained for wrong audience or resource "
                 f"'{claims['aud']}'. It should exactly match with one of the allowed audiences "
@@ -130,13 +132,13 @@ class Identity:
                 },
             )
         except jwt.InvalidIssuerError as error:
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "InvalidAuthenticationTokenTenant",
-                f"The access token is from the wrong issuer. It must match the tenant '{self.issuer}' "
-                "associated with this subscription.",
+                "The access token is from the wrong issuer. It must match the tenant "
+                f"'{self.issuer}' associated with this subscription.",
             ) from error
         except jwt.InvalidTokenError as error:
-            raise TokenRefused(
+            raise TokenRefusedError(
                 "InvalidAuthenticationToken", "The access token is invalid."
             ) from error
         caller = Caller(claims.get("app_displayname", claims["oid"]), claims["oid"])

@@ -22,17 +22,18 @@ class Latency:
     start_limit_s: float = 230.0  # WEBSITES_CONTAINER_START_TIME_LIMIT, default on Linux
 
 
-# The SDK's poller sleeps 30 s, its own default, where Retry-After is 0 or missing, which Azure does not
-# make it do. So even the profile without waits says 1.
+# The SDK's poller sleeps 30 s, its own default, where Retry-After is 0 or missing, which Azure does
+# not make it do. So even the profile without waits says 1.
 ZERO = Latency(
     "zero", 0.0, 0.0, 0.0, 0.0, 1, ping_timeout_s=20.0, ping_pause_s=0.05, start_limit_s=60.0
 )
 
-# swap_*: test_functionapp_slot_swap as recorded in Azure/azure-cli (2025-01, Windows S1): POST 17:39:23,
-# slotSwapStatus 17:40:29.6, 200 at 17:40:42. retry_after_s: azure-pipelines-tasks#13003 polls each 15 s.
-# call_s: assumption, of the order that ARM calls take. restart_s: assumption; 30.5 s is a third party's cold
-# start of a Python app on Flex Consumption (yeongseon/azure-functions-practical-guide), and nothing is
-# published for a settings change on Elastic Premium.
+# swap_*: test_functionapp_slot_swap as recorded in Azure/azure-cli (2025-01, Windows S1): POST
+# 17:39:23, slotSwapStatus 17:40:29.6, 200 at 17:40:42. retry_after_s: azure-pipelines-tasks#13003
+# polls each 15 s. call_s: assumption, of the order that ARM calls take. restart_s: assumption; 30.5
+# s is a third party's cold start of a Python app on Flex Consumption
+# (yeongseon/azure-functions-practical-guide), and nothing is published for a settings change on
+# Elastic Premium.
 RECORDED = Latency("recorded", 0.3, 30.0, 66.0, 79.0, 15)
 
 FACTOR = 40  # a swap in 2 s

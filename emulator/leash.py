@@ -1,8 +1,9 @@
 """
 Run a program that must not outlive whoever started it: ``python leash.py COMMAND...``.
 
-For programs of others, which do not watch their standard input as ours do. On Linux the kernel signals the
-program when its parent dies (PR_SET_PDEATHSIG); elsewhere this process stays and watches its standard input.
+For programs of others, which do not watch their standard input as ours do. On Linux the kernel
+signals the program when its parent dies (PR_SET_PDEATHSIG); elsewhere this process stays and
+watches its standard input.
 """
 
 import ctypes

@@ -21,7 +21,7 @@ LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with w
 STORAGE_VERSION = "2023-11-03"
 
 
-class PackageUnavailable(Exception):
+class PackageError(Exception):
     """The package cannot be had; the slot cannot start."""
 
 
@@ -46,7 +46,7 @@ class Packages:
         """
         Return the folder with the content of *url*, asked for as *identity* (a header's value).
 
-        Raises PackageUnavailable with the cause.
+        Raises PackageError with the cause.
         """
         headers = {}
         if url.startswith(f"{self.storage}/") and "sig=" not in urlsplit(url).query:
@@ -62,13 +62,11 @@ class Packages:
                 if response.status == 304 and known is not None:
                     return known[1]
                 if response.status != 200:
-                    raise PackageUnavailable(f"package answers {response.status}")
+                    raise PackageError(f"package answers {response.status}")
                 etag = response.headers.get("ETag", "")
                 folder = await self._store(response.content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise PackageUnavailable(
-                f"package cannot be fetched: {type(error).__name__}"
-            ) from error
+            raise PackageError(f"package cannot be fetched: {type(error).__name__}") from error
         if etag:
             self._known[url] = (etag, folder)
         return folder
@@ -80,7 +78,7 @@ class Packages:
             async for chunk in content.iter_chunked(1 << 20):
                 size += len(chunk)
                 if size > LIMIT_BYTES:
-                    raise PackageUnavailable("package is too large")
+                    raise PackageError("package is too large")
                 digest.update(chunk)
                 file.write(chunk)
             target = self.folder / digest.hexdigest()
@@ -98,11 +96,11 @@ def _unpack(file: IO[bytes], target: Path) -> None:
             for item in archive.infolist():
                 _check(item)
             if sum(item.file_size for item in archive.infolist()) > LIMIT_BYTES:
-                raise PackageUnavailable("package is too large")
+                raise PackageError("package is too large")
             archive.extractall(aside)
         aside.rename(target)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise PackageUnavailable("package is not a readable zip") from error
+        raise PackageError("package is not a readable zip") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -110,6 +108,6 @@ def _unpack(file: IO[bytes], target: Path) -> None:
 def _check(item: zipfile.ZipInfo) -> None:
     path = PurePosixPath(item.filename)
     if path.is_absolute() or ".." in path.parts or "\\" in item.filename:
-        raise PackageUnavailable("package has a path outside itself")
+        raise PackageError("package has a path outside itself")
     if stat.S_ISLNK(item.external_attr >> 16):
-        raise PackageUnavailable("package has a link")
+        raise PackageError("package has a link")

@@ -39,10 +39,10 @@ GROUP = "gitslot-local"
 LOCATION = "France Central"
 LAPTOP = "laptop"
 GRACE_S = 5.0
-FOLDERS = ("logs", "keys", "home", "timers", "packages")
+FOLDERS = ("azurite", "logs", "keys", "home", "timers", "packages")
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunningError(Exception):
     """Another emulator has the state folder."""
 
 
@@ -57,7 +57,7 @@ class Options:
 
 
 class Platform:
-    """Azure for one laptop; ``start`` returns once it answers, ``stop`` once everything has ended."""
+    """Azure for one laptop: ``start`` until it answers, ``stop`` until everything has ended."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -68,7 +68,7 @@ class Platform:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, Any]:
-        """Start everything and return what platform.json says; raise AlreadyRunning, StorageUnavailable."""
+        """Start everything and return what platform.json says; AlreadyRunningError if it does."""
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take()
@@ -154,7 +154,7 @@ class Platform:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
-            raise AlreadyRunning(f"an emulator already runs on {self.folder}") from error
+            raise AlreadyRunningError(f"an emulator already runs on {self.folder}") from error
         self._lock = lock
 
     def _seed(self) -> dict[str, Any]:
@@ -203,12 +203,12 @@ class Platform:
     ) -> asyncio.subprocess.Process:
         return await storage.start(
             words,
-            self.folder / "azurite",
-            self.folder / "logs" / "azurite.log",
-            seed["ports"]["storage"],
-            seed["storage_key"],
-            certs,
-            self.children,
+            folder=self.folder / "azurite",
+            log=self.folder / "logs" / "azurite.log",
+            port=seed["ports"]["storage"],
+            key=seed["storage_key"],
+            certificates=certs,
+            children=self.children,
         )
 
     async def _serve(self, handler: Any, listener: Any, context: Any) -> None:

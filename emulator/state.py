@@ -1,9 +1,10 @@
 """
-What Azure keeps about a function app and its slots, and what a swap does to it. Pure values and functions.
+What Azure keeps about a function app and its slots, and what a swap does to it. Pure values and
+functions.
 
-A slot holds *content* (``deployment_id``, its settings that are not sticky, the running process) and things that
-stay where they are (sticky settings, keys, host name, identity). A swap exchanges the content.
-Source: https://learn.microsoft.com/azure/app-service/deploy-staging-slots
+A slot holds *content* (``deployment_id``, its settings that are not sticky, the running process)
+and things that stay where they are (sticky settings, keys, host name, identity). A swap exchanges
+the content. Source: https://learn.microsoft.com/azure/app-service/deploy-staging-slots
 """
 
 from collections.abc import Iterable, Mapping

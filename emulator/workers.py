@@ -1,7 +1,8 @@
 """
 The process behind each content: started, restarted with overlap, watched, ended.
 
-A worker belongs to a content (``deploymentId``), not to a slot: a swap moves it by moving the content.
+A worker belongs to a content (``deploymentId``), not to a slot: a swap moves it by moving the
+content.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.hosts import CannotStart, Host, Launch, Launcher
+from emulator.hosts import CannotStartError, Host, Launch, Launcher
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -71,9 +72,9 @@ class Worker:
         while True:
             try:
                 host = await self.launcher.start(launch)
-            except CannotStart as error:
-                # Assumption: a site that does not start is stopped, old process and all ("Stopping site
-                # because it failed during startup" in the logs of App Service on Linux).
+            except CannotStartError as error:
+                # Assumption: a site that does not start is stopped, old process and all ("Stopping
+                # site because it failed during startup" in the logs of App Service on Linux).
                 self.failed = True
                 self._take_over(None)
                 self.report("process-failed", launch, str(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from emulator.arm.calls import Answer, Refusal
+from emulator.arm.calls import Answer, RefusalError
 from emulator.arm.gateway import Gateway
 from emulator.faults import Fault, Faults
 from emulator.state import PRODUCTION
@@ -39,7 +39,7 @@ class ArmApp:
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
             call, route, params = self.gateway.admit(request.method, path, query, headers, body)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return _response(refusal.answer)
         await asyncio.sleep(self.gateway.world.latency.call_s)
         site = params.get("site", "").lower() or None

@@ -1,4 +1,4 @@
-"""The JSON that ARM answers with. Shapes: recorded in Azure/azure-cli, test_functionapp_slot_swap."""
+"""The JSON of ARM. Shapes: as recorded in Azure/azure-cli, test_functionapp_slot_swap."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,8 @@
 """
 One call to ARM and one answer, free of any HTTP library, and the error shapes of ARM.
 
-There are two: the gateway's ``{"error": {...}}`` and the resource provider's ``{"Code", "Message", ...}``.
+There are two: the gateway's ``{"error": {...}}`` and the resource provider's ``{"Code", "Message",
+...}``.
 """
 
 import json
@@ -14,7 +15,7 @@ from emulator.identity import Caller
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request: *path* with duplicate slashes collapsed, *query* and *headers* with lower-case names."""
+    """A request; no duplicate slash in *path*, lower-case names in *query* and *headers*."""
 
     method: str
     path: str
@@ -25,7 +26,7 @@ class Call:
     caller: Caller
 
     def json(self) -> Mapping[str, Any]:
-        """Return the body's object; raise Refusal as ARM does for anything else."""
+        """Return the body's object; raise RefusalError as ARM does for anything else."""
         try:
             value = json.loads(self.body)
         except ValueError as error:
@@ -38,7 +39,7 @@ class Call:
             raise gateway(
                 400,
                 "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized: 'expected an object'.",
+                "The request content was invalid and could not be deserialized: 'not an object'.",
             )
         return value
 
@@ -53,7 +54,7 @@ class Answer:
     operation: str | None = None
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer that is an error."""
 
     def __init__(self, answer: Answer) -> None:
@@ -63,9 +64,9 @@ class Refusal(Exception):
 
 def gateway(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> Refusal:
+) -> RefusalError:
     """Refuse as the ARM gateway does, before any resource provider."""
-    return Refusal(
+    return RefusalError(
         Answer(
             status,
             {"error": {"code": code, "message": message}},
@@ -74,7 +75,7 @@ def gateway(
     )
 
 
-def provider(status: int, code: str, message: str, extended: str | None = None) -> Refusal:
+def provider(status: int, code: str, message: str, extended: str | None = None) -> RefusalError:
     """
     Refuse as Microsoft.Web does (shape: ansible-collections/azure#2242).
 
@@ -83,7 +84,7 @@ def provider(status: int, code: str, message: str, extended: str | None = None) 
     entity: dict[str, Any] = {"Code": code, "Message": message}
     if extended:
         entity = {"ExtendedCode": extended, "MessageTemplate": message, "Parameters": [], **entity}
-    return Refusal(
+    return RefusalError(
         Answer(
             status,
             {
@@ -97,11 +98,11 @@ def provider(status: int, code: str, message: str, extended: str | None = None) 
     )
 
 
-def not_found(kind: str, name: str, group: str) -> Refusal:
+def not_found(kind: str, name: str, group: str) -> RefusalError:
     """Refuse for a resource that is not there (text: azure-cli#30992)."""
     return gateway(
         404,
         "ResourceNotFound",
-        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details "
-        "please go to https://aka.ms/ARMResourceNotFoundFix",
+        f"The Resource '{kind}/{name}' under resource group '{group}' was not found. For more "
+        "details please go to https://aka.ms/ARMResourceNotFoundFix",
     )

@@ -1,7 +1,9 @@
 """
-ARM's front door without its sockets: who calls, which api-version, which subscription and group, then the route.
+ARM's front door without its sockets: who calls, which api-version, which subscription and group,
+then the route.
 
-A test may put an azure-core transport straight onto ``Gateway.answer``; ``emulator.arm.app`` puts HTTP there.
+A test may put an azure-core transport straight onto ``Gateway.answer``; ``emulator.arm.app`` puts
+HTTP there.
 """
 
 import re
@@ -9,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from emulator.arm.calls import Answer, Call, Refusal, gateway
+from emulator.arm.calls import Answer, Call, RefusalError, gateway
 from emulator.arm.routes import Route, find
 from emulator.arm.world import World
-from emulator.identity import Caller, Identity, TokenRefused
+from emulator.identity import Caller, Identity, TokenRefusedError
 
 # What one caller has left, as recorded; here it never runs out. Faults do the refusing.
 REMAINING = {
@@ -43,7 +45,7 @@ class Gateway:
         """Answer one request; *path* as sent, names in *query* and *headers* in lower case."""
         try:
             call, route, params = self.admit(method, path, query, headers, body)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             return refusal.answer
         return self.carry_out(call, route, params)
 
@@ -55,7 +57,7 @@ class Gateway:
         headers: Mapping[str, str],
         body: bytes,
     ) -> tuple[Call, Route, dict[str, str]]:
-        """Check what ARM checks before the resource provider; raise Refusal where it says no."""
+        """Check what ARM checks before the resource provider; raise RefusalError where it says no."""
         path = re.sub(r"/{2,}", "/", unquote(path))
         caller = self._caller(headers.get("authorization"))
         client_id = headers.get("x-ms-client-request-id") or self.world.new_id()
@@ -72,7 +74,8 @@ class Gateway:
             raise gateway(
                 404,
                 "InvalidResourceType",
-                f"The resource type could not be found in the namespace for api version '{query['api-version']}'.",
+                "The resource type could not be found in the namespace for api version "
+                f"'{query['api-version']}'.",
             )
         route, params = found
         self._scope(params)
@@ -84,7 +87,7 @@ class Gateway:
         """Let the handler act; its refusals are answers."""
         try:
             answer = route.handler(self.world, call, params)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             answer = refusal.answer
         headers = {**self._budget(route), **self._standard(call), **answer.headers}
         return Answer(answer.status, answer.body, headers, answer.operation)
@@ -92,7 +95,7 @@ class Gateway:
     def _caller(self, authorization: str | None) -> Caller:
         try:
             return self.identity.verify(authorization, self.world.url)
-        except TokenRefused as refused:
+        except TokenRefusedError as refused:
             challenge = (
                 f'Bearer authorization_uri="{self.identity.issuer}", error="invalid_token", '
                 f'error_description="{refused.message}"'

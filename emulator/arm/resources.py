@@ -76,7 +76,8 @@ def resources(world: World, call: Call, _params: Params) -> Answer:
     """
     List resources, filtered as in ``resourceType eq 'Microsoft.Web/sites' and name eq 'app'``.
 
-    Of ARM's filter language ``eq`` on resourceType, name and resourceGroup joined by ``and`` is known.
+    Of ARM's filter language ``eq`` on resourceType, name and resourceGroup joined by ``and`` is
+    known.
     """
     found = list(_all(world))
     text = call.query.get("$filter", "").strip()

@@ -52,12 +52,15 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
     name = params["site"]
     ports = world.platform.slot_created(name.lower(), PRODUCTION)
     linux_fx = (given.get("siteConfig") or {}).get("linuxFxVersion") or "Python|3.13"
+    production = _slot(
+        world, "Production", name, settings=settings or {}, ports=ports, linux_fx=linux_fx
+    )
     site = Site(
         name=name,
         location=str(body.get("location") or world.location),
         kind=str(body.get("kind") or "functionapp,linux"),
         plan=_plan_id(world, plan),
-        slots={PRODUCTION: _slot(world, "Production", name, settings or {}, ports, linux_fx)},
+        slots={PRODUCTION: production},
         tags=dict(body.get("tags") or {}),
         https_only=bool(given.get("httpsOnly")),
     )
@@ -90,13 +93,20 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
         raise provider(
             409,
             "Conflict",
-            "Cannot complete the operation because the site will exceed the number of slots allowed "
-            f"for the '{tier}' SKU.",
+            "Cannot complete the operation because the site will exceed the number of slots "
+            f"allowed for the '{tier}' SKU.",
         )
     ports = world.platform.slot_created(site.key, name.lower())
     own = site.production.settings if settings is None else settings
     content = f"{site.name}__{world.new_id()[:4]}"
-    slot = _slot(world, name, content, own, ports, site.production.linux_fx)
+    slot = _slot(
+        world,
+        name,
+        content,
+        settings=own,
+        ports=ports,
+        linux_fx=site.production.linux_fx,
+    )
     site = site.with_slots(slot)
     world.estate.put(site)
     world.note(call, "slot-put", site, slot.key)
@@ -108,6 +118,7 @@ def _slot(
     world: World,
     name: str,
     content: str,
+    *,
     settings: Mapping[str, str],
     ports: tuple[int, int],
     linux_fx: str,
@@ -160,13 +171,13 @@ def _settings(given: Mapping[str, Any]) -> dict[str, str] | None:
         raise gateway(
             400,
             "InvalidRequestContent",
-            "The request content was invalid and could not be deserialized: 'siteConfig.appSettings'.",
+            "The request content was invalid and could not be deserialized: 'appSettings'.",
         ) from error
     return checked(pairs)
 
 
 def checked(given: Any) -> dict[str, str]:
-    """Return *given* as app settings; raise Refusal unless it maps names to text."""
+    """Return *given* as app settings; raise RefusalError unless it maps names to text."""
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(
@@ -248,7 +259,7 @@ def web_config(world: World, _call: Call, params: Params) -> Answer:
 
 
 def list_keys(world: World, _call: Call, params: Params) -> Answer:
-    """Show the slot's host keys; ARM asks the running host for them, so a silent one is an error."""
+    """Show the slot's host keys; ARM asks the running host, so a silent one is an error."""
     site, slot = world.slot(params)
     if not world.platform.serving(site.key, slot.key):
         message = "Encountered an error (ServiceUnavailable) from host runtime."

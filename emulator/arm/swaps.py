@@ -28,7 +28,8 @@ def swap(world: World, call: Call, params: Params) -> Answer:
             raise provider(
                 409,
                 "Conflict",
-                f"Cannot swap site slots for site '{site.name}' because the '{slot.key}' slot is stopped.",
+                f"Cannot swap site slots for site '{site.name}' because the '{slot.key}' slot "
+                "is stopped.",
             )
     operation = Operation(
         world.new_id(), site.key, source.key, target.key, call.caller.name, world.now()
@@ -36,7 +37,7 @@ def swap(world: World, call: Call, params: Params) -> Answer:
     site = state.mark(site, (source.key, target.key), operation.id)
     world.estate.put_operation(operation)
     world.estate.put(site)
-    world.note(call, "swap-started", site, source.key, target=target.key)
+    world.note(call, "swap-started", site, source.key, 202, target=target.key)
     world.platform.swap(operation)
     return Answer(
         202,
@@ -101,12 +102,13 @@ def preview(world: World, call: Call, params: Params) -> Answer:
     for slot in (source, target):
         if slot.prepared_with is not None:
             # Text: azure-powershell#3667
-            other = site.slots.get(slot.prepared_with)
+            known = site.slots.get(slot.prepared_with)
+            other = known.name if known else slot.prepared_with
             raise provider(
                 409,
                 "Conflict",
-                f"Cannot apply configuration from slot '{target.name}' because this slot has already "
-                f"been prepared for swap with slot '{other.name if other else slot.prepared_with}'.",
+                f"Cannot apply configuration from slot '{target.name}' because this slot has "
+                f"already been prepared for swap with slot '{other}'.",
             )
     site = world.estate.change(
         site.key, lambda s: state.prepare(s, source.key, target.key, world.now())

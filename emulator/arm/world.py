@@ -22,7 +22,7 @@ class Platform(Protocol):
         """Close the slot's ports and end the process of its *content*."""
 
     def restart(self, site: str, slot: str) -> None:
-        """Start the slot's content anew with its present settings, the old process answering meanwhile."""
+        """Start the slot's content anew; the old process answers meanwhile."""
 
     def stop(self, site: str, slot: str) -> None:
         """End the slot's process."""
@@ -52,7 +52,7 @@ class World:
     latency: Latency
 
     def site(self, params: Mapping[str, str]) -> Site:
-        """Return the site that the path names; raise Refusal where there is none."""
+        """Return the site that the path names; raise RefusalError where there is none."""
         site = self.estate.sites.get(params["site"].lower())
         if site is None:
             raise not_found("Microsoft.Web/sites", params["site"], self.group)
@@ -62,7 +62,8 @@ class World:
         """
         Return site and slot that the path names; without a slot that is production.
 
-        ``slots/production`` is an alias, which ``az functionapp deployment slot swap --action reset`` uses.
+        ``slots/production`` is an alias, which ``az functionapp deployment slot swap --action
+        reset`` uses.
         """
         site = self.site(params)
         name = params.get("slot", PRODUCTION)
@@ -73,7 +74,7 @@ class World:
         return site, slot
 
     def changeable(self, site: Site) -> None:
-        """Raise Refusal while an operation on *site* runs (text: azure-pipelines-tasks#11384)."""
+        """Raise RefusalError while an operation on *site* runs (text: azure-pipelines-tasks#11384)."""
         running = busy(site)
         if running is None:
             return
@@ -91,7 +92,7 @@ class World:
         raise provider(409, "Conflict", message, "59203")
 
     def unprepared(self, slot: Slot) -> None:
-        """Raise Refusal while *slot* is prepared for a swap (text: azure-cli#27820)."""
+        """Raise RefusalError while *slot* is prepared for a swap (text: azure-cli#27820)."""
         if slot.prepared_with is not None:
             message = (
                 "The slot cannot be changed because its configuration settings have been "
@@ -99,11 +100,13 @@ class World:
             )
             raise provider(409, "Conflict", message)
 
-    def note(self, call: Call, operation: str, site: Site, slot: str, **more: Any) -> None:
-        """Write into the history that *call* did *operation*."""
-        request = {"method": call.method, "path": call.path, "id": call.id, "status": None, **more}
+    def note(
+        self, call: Call, operation: str, site: Site, slot: str, status: int = 200, **more: Any
+    ) -> None:
+        """Write down that *call* did *operation*; *status* is the answer that no fault replaced."""
+        request = {"method": call.method, "path": call.path, "id": call.id, "status": status}
         self.history.record(
-            operation, site=site, slot=slot, caller=call.caller.name, request=request
+            operation, site=site, slot=slot, caller=call.caller.name, request=request, **more
         )
 
 
