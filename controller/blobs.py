@@ -5,7 +5,7 @@ Nothing is retried here: a lost answer is told to the caller, who looks again be
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -132,10 +132,9 @@ class AzureBlobs:
         with _translated("append to the journal"):
             if position == 0:
                 self._make_container()
-                try:
+                # It may be there from a writer that got no further: the position still decides.
+                with suppress(ResourceExistsError):
                     blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-                except ResourceExistsError:
-                    pass  # made by a writer that did not get further; the position still decides
             try:
                 blob.append_block(data, length=len(data), appendpos_condition=position)
             except HttpResponseError as error:

@@ -5,6 +5,7 @@ Read `decide` first: it is the order of precedence, one line a rule. Every rule 
 None for "not mine". At most one write follows, and only from a look made under the lock.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller import align, intents
@@ -37,6 +38,17 @@ from controller.state import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What every rule may look at."""
+
+    app: App
+    live: Live
+    memory: Memory
+    now: datetime
+    policy: Policy
+
+
 def decide(
     app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Decision:
@@ -47,12 +59,13 @@ def decide(
         return Frozen(app.reason, app.message)
     if isinstance(live, Doubt):
         return Frozen(live.reason, live.message)
+    case = _Case(app, live, memory, now, policy)
     return (
-        _lost_journal(live, memory, now, policy)
-        or _suspended(app)
-        or _prepared(live, memory)
-        or _production(app, live, memory, now, policy)
-        or _pin(app, live, memory, now, policy)
+        _lost_journal(case)
+        or _suspended(case)
+        or _prepared(case)
+        or _production(case)
+        or _pin(case)
         or Converged(_summary(live))
     )
 
@@ -65,8 +78,11 @@ def _summary(live: Live) -> str:
 # ---------------------------------------------------------------- before any write
 
 
-def _lost_journal(live: Live, memory: Memory, now: datetime, policy: Policy) -> Decision | None:
-    if memory.baseline or not any(_occupied(slot.health) for slot in (live.production, live.staging)):
+def _lost_journal(case: _Case) -> Decision | None:
+    live, memory = case.live, case.memory
+    if memory.baseline or not any(
+        _occupied(slot.health) for slot in (live.production, live.staging)
+    ):
         return None
     if memory.lost_since is None:
         return Frozen(
@@ -75,10 +91,10 @@ def _lost_journal(live: Live, memory: Memory, now: datetime, policy: Policy) -> 
             "nobody remembers; `gitslot retry` acknowledges it",
         )
     moved = bool(memory.lost_markers) and markers(live) not in ("", memory.lost_markers)
-    if moved and live.still_s >= policy.settle_s and not _operation(live):
+    if moved and live.still_s >= case.policy.settle_s and not _operation(live):
         return None
-    until = memory.lost_since + timedelta(seconds=policy.swap_deadline_s)
-    if now >= until:
+    until = memory.lost_since + timedelta(seconds=case.policy.swap_deadline_s)
+    if case.now >= until:
         return None
     return Waiting(
         "JournalLost", f"a swap that nobody remembers could still end until {until:%H:%M:%SZ}"
@@ -100,11 +116,13 @@ def _operation(live: Live) -> str:
     return next((arm.operation for arm in arms if arm and arm.operation), "")
 
 
-def _suspended(app: App) -> Decision | None:
-    return Suspended("Suspended", app.suspend) if app.suspend else None
+def _suspended(case: _Case) -> Decision | None:
+    suspend = case.app.suspend
+    return Suspended("Suspended", suspend) if suspend else None
 
 
-def _prepared(live: Live, memory: Memory) -> Decision | None:
+def _prepared(case: _Case) -> Decision | None:
+    live, memory = case.live, case.memory
     arms = (live.production.arm, live.staging.arm)
     shown = any(arm and arm.prepared for arm in arms)
     if not shown and not (memory.swap_failed and memory.conflict_prepared):
@@ -121,40 +139,39 @@ def _prepared(live: Live, memory: Memory) -> Decision | None:
 # ---------------------------------------------------------------- production
 
 
-def _production(
-    app: App, live: Live, memory: Memory, now: datetime, policy: Policy
-) -> Decision | None:
+def _production(case: _Case) -> Decision | None:
+    live = case.live
     wanted = live.wanted
     if isinstance(wanted, Refusal):
         return Stalled(wanted.reason, wanted.message)
     assert wanted is not None
-    if _production_serves(live, wanted):
+    if production_serves(live, wanted):
         return None
     production, staging = live.production.arm, live.staging.arm
     if production is None or staging is None:
         return Frozen("Unreadable", "the slots' settings were not read")
     return (
-        _not_a_write(live, production, wanted, policy)
-        or _attempts_spent(memory, PRODUCTION, wanted.release, policy)
-        or _by_hand(app, live, production, memory, wanted, now, policy)
-        or _cannot_swap(live, production, wanted, memory, now, policy)
-        or _bring_to_staging(live, memory, now, policy, wanted, PRODUCTION)
+        _not_a_write(case, production, wanted)
+        or _attempts_spent(case, PRODUCTION, wanted.release)
+        or _by_hand(case, production, wanted)
+        or _cannot_swap(case, production, wanted)
+        or _bring_to_staging(case, wanted, PRODUCTION)
         or _swap(live, wanted)
     )
 
 
-def _production_serves(live: Live, wanted: Resolved) -> bool:
+def production_serves(live: Live, wanted: Resolved) -> bool:
+    """Say whether production's own health names *wanted*, and its code where that is named."""
     health = live.production.health
     code = wanted.build is None or health.code == wanted.build
     return health.serves(wanted.release) and code
 
 
-def _not_a_write(
-    live: Live, production: Arm, wanted: Resolved, policy: Policy
-) -> Decision | None:
+def _not_a_write(case: _Case, production: Arm, wanted: Resolved) -> Decision | None:
     """Production that is set to the wanted release gets no write, whatever its health."""
+    live = case.live
     answer = live.production.health.answer
-    if answer is Answer.FOREIGN and live.down_s >= policy.degraded_s:
+    if answer is Answer.FOREIGN and live.down_s >= case.policy.degraded_s:
         return Stalled(
             "NotServingApp",
             "production answers, but not as an app that speaks the serving contract "
@@ -165,11 +182,11 @@ def _not_a_write(
         return None
     if answer is Answer.BLOCKED:
         return Waiting("ProbeBlocked", f"production: {_blocked(live.production.health.detail)}")
-    if live.down_s < policy.degraded_s:
+    if live.down_s < case.policy.degraded_s:
         return Waiting(
             "ProductionStarting",
             f"production is set to {wanted.release} and does not serve it yet",
-            poll_s=policy.poll_s,
+            poll_s=case.policy.poll_s,
         )
     why = live.production.health.reason or "no answer"
     return Stalled(
@@ -186,30 +203,23 @@ def _blocked(detail: str) -> str:
     )
 
 
-def _by_hand(
-    app: App,
-    live: Live,
-    production: Arm,
-    memory: Memory,
-    wanted: Resolved,
-    now: datetime,
-    policy: Policy,
-) -> Decision | None:
+def _by_hand(case: _Case, production: Arm, wanted: Resolved) -> Decision | None:
     """Hold a swap that somebody else made, and only report where drift is not to be healed."""
+    memory = case.memory
     if memory.converged != wanted.release:
         return None
     foreign = memory.swap_status is not None and production.swap_status != memory.swap_status
-    serves = _served_label(live)
-    if app.drift == "report":
+    serves = _served_label(case.live)
+    if case.app.drift == "report":
         how = "a swap that is not ours" if foreign else "an edit that is not ours"
         return Stalled(
             "DriftReported", f"production serves {serves} by {how}; drift is only reported"
         )
     if not foreign:
         return None
-    since = memory.hold_since or now
-    until = since + timedelta(seconds=policy.hold_s)
-    if now >= until:
+    since = memory.hold_since or case.now
+    until = since + timedelta(seconds=case.policy.hold_s)
+    if case.now >= until:
         return None
     commit = memory.accepted.short if memory.accepted else "HEAD"
     return Waiting(
@@ -227,16 +237,9 @@ def _served_label(live: Live) -> str:
     return live.production.arm.configured.label if live.production.arm else "nothing"
 
 
-def _cannot_swap(
-    live: Live,
-    production: Arm,
-    wanted: Resolved,
-    memory: Memory,
-    now: datetime,
-    policy: Policy,
-) -> Decision | None:
+def _cannot_swap(case: _Case, production: Arm, wanted: Resolved) -> Decision | None:
     """Name what stands in the way of any write to staging."""
-    del memory, now
+    live = case.live
     staging = live.staging.arm
     assert staging is not None
     if sticky := align.sticky_release(production.sticky):
@@ -266,7 +269,7 @@ def _cannot_swap(
     if operation := _operation(live):
         del operation
         return Waiting(
-            "OperationInProgress", "another operation runs on the app", poll_s=policy.poll_s
+            "OperationInProgress", "another operation runs on the app", poll_s=case.policy.poll_s
         )
     return None
 
@@ -284,15 +287,13 @@ def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
     return attempts if attempts and attempts.release == release else Attempts(release)
 
 
-def _attempts_spent(
-    memory: Memory, slot: str, release: Release, policy: Policy
-) -> Decision | None:
+def _attempts_spent(case: _Case, slot: str, release: Release) -> Decision | None:
     """A release that production has served before is given up only for wrong answers."""
-    attempts = _attempts(memory, slot, release)
+    attempts = _attempts(case.memory, slot, release)
     if attempts.refused:
         return Stalled(attempts.reason, attempts.message)
-    limit = policy.max_attempts
-    counted = attempts.disproved if release in memory.served else attempts.failed
+    limit = case.policy.max_attempts
+    counted = attempts.disproved if release in case.memory.served else attempts.failed
     if counted < limit:
         return None
     return Stalled(
@@ -302,59 +303,54 @@ def _attempts_spent(
     )
 
 
-def _pause(
-    memory: Memory, slot: str, release: Release, now: datetime, policy: Policy
-) -> Decision | None:
-    attempts = _attempts(memory, slot, release)
+def _pause(case: _Case, slot: str, release: Release) -> Decision | None:
+    attempts = _attempts(case.memory, slot, release)
     if attempts.last is None:
         return None
-    pauses = policy.pauses_s
+    pauses = case.policy.pauses_s
     due = attempts.last + timedelta(seconds=pauses[min(attempts.failed, len(pauses) - 1)])
-    if now >= due:
+    if case.now >= due:
         return None
     return Waiting(
         "RetryPause",
         f"attempt {attempts.failed} failed ({attempts.reason}); trying again at {due:%H:%M:%SZ}",
-        poll_s=policy.poll_s,
+        poll_s=case.policy.poll_s,
     )
 
 
 # ---------------------------------------------------------------- staging
 
 
-def _bring_to_staging(
-    live: Live, memory: Memory, now: datetime, policy: Policy, wanted: Resolved, slot: str
-) -> Decision | None:
+def _bring_to_staging(case: _Case, wanted: Resolved, slot: str) -> Decision | None:
     """Return what is missing until staging is proved to serve *wanted*, or None when it is."""
+    live, memory = case.live, case.memory
     production, staging = live.production.arm, live.staging.arm
     assert production is not None
     assert staging is not None
     attempts = _attempts(memory, slot, wanted.release)
-    if pending := _deploy_in_doubt(staging, memory, now, policy):
+    if pending := _deploy_in_doubt(case, staging):
         return pending
     package = _package(production, staging, memory, wanted)
     why = _why_deploy(production, staging, wanted.release, package, attempts)
-    if why is None and _staging_gone(live, memory, policy):
+    if why is None and _staging_gone(case):
         why = "staging does not answer"
-    if pause := _pause(memory, slot, wanted.release, now, policy):
+    if pause := _pause(case, slot, wanted.release):
         return pause
     if why:
         return Deploy(wanted.release, package, why, attempts.started + 1, slot)
-    return _prove(live, memory, now, policy, wanted.release, slot)
+    return _prove(case, wanted.release, slot)
 
 
-def _deploy_in_doubt(
-    staging: Arm, memory: Memory, now: datetime, policy: Policy
-) -> Decision | None:
-    deploy = memory.deploy
+def _deploy_in_doubt(case: _Case, staging: Arm) -> Decision | None:
+    deploy = case.memory.deploy
     if deploy is None or staging.configured.deploy == deploy.deploy:
         return None
-    if (now - deploy.time).total_seconds() >= policy.deploy_lost_s:
+    if (case.now - deploy.time).total_seconds() >= case.policy.deploy_lost_s:
         return None
     return Waiting(
         "DeployUnknown",
         "a deploy to staging was sent and its answer is not known",
-        poll_s=policy.poll_s,
+        poll_s=case.policy.poll_s,
         quiet=True,
     )
 
@@ -386,25 +382,27 @@ def _why_deploy(
     return None
 
 
-def _staging_gone(live: Live, memory: Memory, policy: Policy) -> bool:
+def _staging_gone(case: _Case) -> bool:
     """A staging that we did not just deploy, and that stays silent, is deployed over."""
-    assert live.staging.arm is not None
-    ours = memory.deploy is not None and memory.deploy.deploy == live.staging.arm.configured.deploy
-    recent = ours and memory.deploy is not None and memory.run_started is not None
-    if recent and memory.deploy is not None and memory.run_started is not None:
-        recent = memory.deploy.time >= memory.run_started
-    silent = live.staging.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
-    return silent and not recent and live.staging_down_s >= policy.degraded_s
+    assert case.live.staging.arm is not None
+    ours = (
+        case.memory.deploy is not None
+        and case.memory.deploy.deploy == case.live.staging.arm.configured.deploy
+    )
+    recent = ours and case.memory.deploy is not None and case.memory.run_started is not None
+    if recent and case.memory.deploy is not None and case.memory.run_started is not None:
+        recent = case.memory.deploy.time >= case.memory.run_started
+    silent = case.live.staging.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
+    return silent and not recent and case.live.staging_down_s >= case.policy.degraded_s
 
 
-def _prove(
-    live: Live, memory: Memory, now: datetime, policy: Policy, release: Release, slot: str
-) -> Decision | None:
+def _prove(case: _Case, release: Release, slot: str) -> Decision | None:
+    live = case.live
     health, arm = live.staging.health, live.staging.arm
     assert arm is not None
     deploy = arm.configured.deploy
     if health.serves(release) and health.deploy == deploy:
-        return _judge(live, memory, now, policy, release, slot)
+        return _judge(case, release, slot)
     if health.answer is Answer.UNHEALTHY and health.deploy == deploy and health.final:
         return Note(
             "VerifyFailed",
@@ -416,25 +414,23 @@ def _prove(
             mark=Mark.FAIL,
             refuse=True,
         )
-    if health.answer is Answer.FOREIGN and live.staging_down_s >= policy.degraded_s:
+    if health.answer is Answer.FOREIGN and live.staging_down_s >= case.policy.degraded_s:
         return Stalled(
             "NotServingApp",
-            "staging answers, but not as an app that speaks the serving contract "
-            "(GET /api/health)",
+            "staging answers, but not as an app that speaks the serving contract (GET /api/health)",
         )
     why = _blocked(health.detail) if health.answer is Answer.BLOCKED else health.reason
-    if late := _too_late(live, memory, now, policy, release, slot, why or "no answer"):
+    if late := _too_late(case, release, slot, why or "no answer"):
         return late
     if health.answer is Answer.BLOCKED:
         return Waiting("ProbeBlocked", f"staging: {why}")
     return Waiting(
-        "StagingStarting", f"staging starts {release}", poll_s=policy.poll_s, quiet=True
+        "StagingStarting", f"staging starts {release}", poll_s=case.policy.poll_s, quiet=True
     )
 
 
-def _judge(
-    live: Live, memory: Memory, now: datetime, policy: Policy, release: Release, slot: str
-) -> Decision | None:
+def _judge(case: _Case, release: Release, slot: str) -> Decision | None:
+    live = case.live
     verdict = live.verdict
     assert live.staging.arm is not None
     deploy = live.staging.arm.configured.deploy
@@ -452,33 +448,26 @@ def _judge(
             deploy=deploy,
             mark=Mark.FAIL,
         )
-    late = _too_late(live, memory, now, policy, release, slot, verdict.message)
+    late = _too_late(case, release, slot, verdict.message)
     return late or Waiting(
-        verdict.reason or "VerifyInconclusive", verdict.message, poll_s=policy.poll_s
+        verdict.reason or "VerifyInconclusive", verdict.message, poll_s=case.policy.poll_s
     )
 
 
-def _too_late(
-    live: Live,
-    memory: Memory,
-    now: datetime,
-    policy: Policy,
-    release: Release,
-    slot: str,
-    why: str,
-) -> Decision | None:
+def _too_late(case: _Case, release: Release, slot: str, why: str) -> Decision | None:
     """Count an attempt that has been inconclusive for longer than a deploy may take."""
+    live, memory = case.live, case.memory
     assert live.staging.arm is not None
     deploy = live.staging.arm.configured.deploy
     started = memory.run_started
     if memory.deploy and memory.deploy.deploy == deploy:
         started = max(memory.deploy.time, started) if started else memory.deploy.time
-    if started is None or (now - started).total_seconds() < policy.deploy_deadline_s:
+    if started is None or (case.now - started).total_seconds() < case.policy.deploy_deadline_s:
         return None
     return Note(
         "VerifyFailed",
         "DeployTimedOut",
-        f"staging did not prove {release} in {policy.deploy_deadline_s / 60:.0f} min: {why}",
+        f"staging did not prove {release} in {case.policy.deploy_deadline_s / 60:.0f} min: {why}",
         slot=slot,
         release=release,
         deploy=deploy,
@@ -489,22 +478,25 @@ def _too_late(
 # ---------------------------------------------------------------- a candidate held in staging
 
 
-def _pin(app: App, live: Live, memory: Memory, now: datetime, policy: Policy) -> Decision | None:
-    if app.pin is None or live.pin is None:
+def _pin(case: _Case) -> Decision | None:
+    live = case.live
+    if case.app.pin is None or live.pin is None:
         return None
     if isinstance(live.pin, Refusal):
         return Stalled(live.pin.reason, live.pin.message)
     pin, health = live.pin, live.staging.health
-    proved = health.deploy in memory.verified and (pin.build is None or health.code == pin.build)
+    proved = health.deploy in case.memory.verified and (
+        pin.build is None or health.code == pin.build
+    )
     if health.serves(pin.release) and proved:
         return None
     production = live.production.arm
     if production is None or live.staging.arm is None:
         return Frozen("Unreadable", "the slots' settings were not read")
     missing = (
-        _attempts_spent(memory, STAGING, pin.release, policy)
-        or _cannot_swap(live, production, pin, memory, now, policy)
-        or _bring_to_staging(live, memory, now, policy, pin, STAGING)
+        _attempts_spent(case, STAGING, pin.release)
+        or _cannot_swap(case, production, pin)
+        or _bring_to_staging(case, pin, STAGING)
     )
     if missing:
         return missing

@@ -112,6 +112,7 @@ class AzureUnavailable(AzureError):
     """No answer, or one that proves nothing: the request may or may not have taken effect."""
 
     reason = "AzureUnavailable"
+    retry_after_s = 0.0  # what ARM asked for
 
 
 class JournalError(GitslotError):

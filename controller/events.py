@@ -39,7 +39,9 @@ EVENTS = (
 )
 STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 _MAX_TEXT = 2000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def safe(text: str, limit: int = _MAX_TEXT) -> str:
@@ -83,6 +85,11 @@ class Event:
         return Release(self.model, self.to, self.to_digest) if self.to_digest else None
 
     @property
+    def quiet(self) -> bool:
+        """Say whether this is bookkeeping of a step that has been told already."""
+        return bool(self.detail.get("quiet"))
+
+    @property
     def replaced(self) -> Release | None:
         """Return the release that it replaces, or None."""
         return Release(self.model, self.from_, self.from_digest) if self.from_digest else None
@@ -108,7 +115,7 @@ def _time(moment: datetime) -> str:
 
 def clean(event: Event) -> Event:
     """Return *event* with every text made safe to print."""
-    texts = {
+    texts: dict[str, Any] = {
         entry.name: safe(value)
         for entry in fields(event)
         if isinstance(value := getattr(event, entry.name), str)

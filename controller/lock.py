@@ -9,6 +9,7 @@ import contextlib
 import threading
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 
 from controller.blobs import Blobs
 from controller.errors import JournalError, LockLost
@@ -34,6 +35,7 @@ class Lock:
         self._holder = uuid.uuid4().hex
         self._lease: str | None = None
         self._renewed = 0.0
+        self._suspect: tuple[datetime, float] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -55,11 +57,23 @@ class Lock:
         return True
 
     def stale(self) -> bool:
-        """Say whether the present holder has not renewed for so long that it counts as dead."""
+        """
+        Say whether the present holder has not renewed for so long that it counts as dead.
+
+        A lease is taken a moment before its first renewal, so one look proves nothing: the same
+        old renewal must be seen twice, a renewal's interval apart.
+        """
         seen = self._blobs.look(self._name)
         if seen is None or not seen.held:
+            self._suspect = None
             return False
-        return (seen.now - seen.changed).total_seconds() > self._policy.lock_stale_s
+        if (seen.now - seen.changed).total_seconds() <= self._policy.lock_stale_s:
+            self._suspect = None
+            return False
+        now = self._monotonic()
+        if self._suspect is None or self._suspect[0] != seen.changed:
+            self._suspect = (seen.changed, now)
+        return now - self._suspect[1] >= self._policy.lock_renew_s
 
     def break_(self) -> None:
         """End a stale holder's lease; the caller has resolved any open intent."""

@@ -36,14 +36,15 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
-    memory = _RULES.get(event.event, lambda m, _: m)(memory, event)
+    if rule := _RULES.get(event.event):
+        memory = rule(memory, event)
     memory = _count_failure(memory, event)
     if event.revision and event.event != "Frozen":
-        memory = replace(
-            memory, accepted=Revision(event.revision, event.author, event.subject)
-        )
+        memory = replace(memory, accepted=Revision(event.revision, event.author, event.subject))
     if event.event not in ("Frozen", "Retried") and not event.detail.get("doubt"):
         memory = replace(memory, baseline=True)
+    if event.quiet:
+        return memory
     stop = (event.event, event.reason, event.message) if event.event in STOPS else ("", "", "")
     return replace(memory, stop=stop)
 
@@ -62,7 +63,8 @@ def _drift(memory: Memory, event: Event) -> Memory:
         memory,
         run=event.run,
         run_started=event.time,
-        drifted=(event.revision, release),
+        drifted=release,
+        converged=None if event.detail.get("put_back") else memory.converged,
         attempts=MappingProxyType(attempts),
         served=served if event.slot == PRODUCTION else memory.served,
         hold_since=None,
@@ -84,9 +86,7 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
 
 def _deploy_finished(memory: Memory, event: Event) -> Memory:
     """A deploy that the platform refused was never begun: nothing is in doubt any more."""
-    return replace(
-        memory, deploy=None, conflict_prepared=bool(event.detail.get("prepared", False))
-    )
+    return replace(memory, deploy=None, conflict_prepared=bool(event.detail.get("prepared", False)))
 
 
 def _verify_passed(memory: Memory, event: Event) -> Memory:
@@ -148,7 +148,6 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         served=frozenset(served),
         last_swap=LastSwap(intent.release, intent.replaces, event.revision),
         swap_status=_status(event, memory),
-        converged=None,
     )
 
 
@@ -159,7 +158,13 @@ def _status(event: Event, memory: Memory) -> str | None:
 
 def _not_taken(memory: Memory, event: Event) -> Memory:
     failed = event.verdict != ""
-    return replace(memory, intent=None, swap_failed=memory.swap_failed or failed)
+    prepared = bool(event.detail.get("prepared", False))
+    return replace(
+        memory,
+        intent=None,
+        swap_failed=memory.swap_failed or failed,
+        conflict_prepared=memory.conflict_prepared or prepared,
+    )
 
 
 def _converged(memory: Memory, event: Event) -> Memory:
@@ -190,11 +195,7 @@ def _retried(memory: Memory, event: Event) -> Memory:
     )
     if memory.baseline:
         return memory
-    return replace(
-        memory, lost_since=event.time, lost_markers=str(event.detail.get("markers", ""))
-    )
-
-
+    return replace(memory, lost_since=event.time, lost_markers=str(event.detail.get("markers", "")))
 
 
 # ---------------------------------------------------------------- attempts
@@ -249,4 +250,3 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Converged": _converged,
     "Retried": _retried,
 }
-

@@ -35,7 +35,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the file says of one slot: a version, perhaps pinned to a digest, perhaps with its code."""
+    """What the file says of one slot: a version, perhaps its digest, perhaps its code."""
 
     version: str
     pin: str | None = None
@@ -67,7 +67,7 @@ class App:
 
     @property
     def pin(self) -> Wanted | None:
-        """Return the candidate that staging shall hold, or None where staging is the working slot."""
+        """Return the candidate that staging shall hold, or None: then it is the working slot."""
         staging = self.slots.get(STAGING)
         return None if staging == self.production else staging
 
@@ -124,7 +124,7 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The registry says no for good: unknown version, manifest that cannot be trusted, wrong pin."""
+    """The registry says no for good: unknown version, untrusted manifest, wrong pin."""
 
     reason: str
     message: str
@@ -352,7 +352,7 @@ class Memory:
     swap_failed: bool = False  # the last swap failed: it may have left the slots prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     accepted: Revision | None = None  # the newest revision that was acted upon
-    drifted: tuple[str, Release] | None = None  # commit and wanted release of the open Drift
+    drifted: Release | None = None  # the wanted release of the run that is open
     converged: Release | None = None  # what production last converged to
     hold_since: datetime | None = None
     stop: tuple[str, str, str] = ("", "", "")  # event, reason and message of the last stop
@@ -365,7 +365,7 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Converged:
-    """Nothing to do. *finishes* names the swap that this look proves to be over, if one was open."""
+    """Nothing to do. *finishes* is the open swap that this look proves to be over, if any."""
 
     message: str = ""
     finishes: Intent | None = None
@@ -478,6 +478,7 @@ class Policy:
     degraded_s: float = 60.0
     hold_s: float = 600.0
     full_look_s: float = 3600.0
+    arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
     pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
     lock_renew_s: float = 15.0
     lock_write_s: float = 30.0

@@ -1,0 +1,268 @@
+"""
+Carry out one Decision: the only module that changes anything in Azure.
+
+Every write has the same frame: intent into the journal, the lock checked, the world read once more,
+one call, its answer into the journal. An answer that was lost is left open for the next look.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from controller import align
+from controller.azure import AppRef, Sent, SwapAnswer, is_prepared
+from controller.errors import AzureError, AzureUnavailable, Conflict
+from controller.events import Event
+from controller.state import (
+    PRODUCTION,
+    STAGING,
+    Arm,
+    Deploy,
+    Live,
+    Mark,
+    Memory,
+    Release,
+    Reset,
+    Swap,
+)
+
+
+class Writes(Protocol):
+    """What an act needs of ARM."""
+
+    def look(self, app: AppRef) -> tuple[Arm, Arm]: ...
+    def put_settings(self, app: AppRef, slot: str, settings: Mapping[str, str]) -> None: ...
+    def swap(self, app: AppRef, slot: str) -> SwapAnswer: ...
+    def reset(self, app: AppRef, slot: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    What an act works with: the look it was decided from, and how to write things down.
+
+    *base* is an event of this run with every common field filled in; *record* appends to the
+    journal under the condition of this look; *ready* raises LockLost unless a write may be sent.
+    """
+
+    ref: AppRef
+    live: Live
+    memory: Memory
+    base: Event
+    azure: Writes
+    store: str
+    now: datetime
+    record: Callable[..., Memory]
+    ready: Callable[[], None]
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """Return production and staging as ARM showed them in this look."""
+        production, staging = self.live.production.arm, self.live.staging.arm
+        assert production is not None
+        assert staging is not None
+        return production, staging
+
+    def event(self, name: str, **fields: Any) -> Event:
+        """Return an event of this run."""
+        return replace(self.base, event=name, **fields)
+
+
+def act(decision: Deploy | Swap | Reset, scene: Scene) -> None:
+    """
+    Carry out *decision*.
+
+    Raises LockLost, JournalError or JournalMoved, each before anything was sent.
+    """
+    match decision:
+        case Deploy():
+            _deploy(decision, scene)
+        case Swap():
+            _swap(decision, scene)
+        case Reset():
+            _reset(decision, scene)
+
+
+def _unmoved(scene: Scene) -> bool:
+    """Read both slots once more; False where anything differs from the look, or cannot be read."""
+    try:
+        return scene.azure.look(scene.ref) == scene.arms
+    except AzureError:
+        return False
+
+
+def _to(release: Release, arm: Arm) -> dict[str, str]:
+    return {
+        "model": release.model,
+        "to": release.version,
+        "to_digest": release.digest,
+        "from_": arm.configured.version,
+        "from_digest": arm.configured.digest,
+    }
+
+
+# ---------------------------------------------------------------- deploy
+
+
+def _deploy(decision: Deploy, scene: Scene) -> None:
+    production, staging = scene.arms
+    deploy = f"{scene.base.run}-{decision.attempt}"
+    target = align.staging_settings(
+        production.settings,
+        staging.settings,
+        production.sticky,
+        release=decision.release,
+        deploy=deploy,
+        package=decision.package,
+        store=scene.store,
+    )
+    if not _unmoved(scene):
+        return
+    lost = align.differences(target, staging.settings, production.sticky)
+    detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
+    if lost:
+        detail["overwritten"] = list(lost)
+    fields = _to(decision.release, staging)
+    scene.record(
+        scene.event(
+            "DeployStarted",
+            slot=STAGING,
+            message=f"staging <- {decision.release}",
+            reason=_camel(decision.why),
+            detail=detail | {"why": decision.why},
+            **fields,
+        )
+    )
+    scene.ready()
+    try:
+        scene.azure.put_settings(scene.ref, STAGING, target)
+    except AzureUnavailable:
+        return  # it may have arrived: the next looks tell
+    except AzureError as error:
+        busy = isinstance(error, Conflict) and not is_prepared(error)
+        scene.record(
+            scene.event(
+                "DeployFinished",
+                slot=STAGING,
+                reason="DeployRefused",
+                message=f"the platform refused the deploy: {error.message}",
+                verdict="" if busy else Mark.INCONCLUSIVE.value,
+                detail={"counts_for": decision.counts_for, "prepared": is_prepared(error)},
+                **fields,
+            )
+        )
+
+
+def _camel(text: str) -> str:
+    words = text.partition(":")[0].replace("'s", "").split()
+    return "".join(word.capitalize() for word in words)[:60]
+
+
+# ---------------------------------------------------------------- swap
+
+
+def _swap(decision: Swap, scene: Scene) -> None:
+    production, staging = scene.arms
+    serving = scene.live.production.health.release
+    fields = _to(decision.release, production)
+    if serving:
+        fields |= {"from_": serving.version, "from_digest": serving.digest}
+    deploy = staging.configured.deploy
+    passed = scene.event(
+        "VerifyPassed",
+        slot=STAGING,
+        message=decision.verdict.message,
+        verdict=Mark.PASS.value,
+        model=decision.release.model,
+        to=decision.release.version,
+        to_digest=decision.release.digest,
+        detail={
+            "deploy": deploy,
+            "worst": decision.verdict.worst,
+            "p99_ms": round(decision.verdict.p99_ms, 1),
+        },
+    )
+    started = scene.event(
+        "SwapStarted",
+        slot=PRODUCTION,
+        message="staging <-> production",
+        detail={
+            "deploy": deploy,
+            "production_deployment": production.deployment_id,
+            "staging_deployment": staging.deployment_id,
+            "production_swap": production.swap_status,
+            "staging_swap": staging.swap_status,
+        },
+        **fields,
+    )
+    scene.ready()
+    scene.record(passed, started)
+    if not _unmoved(scene):
+        scene.record(_not_sent(scene, fields, "the slots moved just before the swap"))
+        return
+    scene.ready()
+    _answered(scene, scene.azure.swap(scene.ref, STAGING), fields)
+
+
+def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
+    return scene.event(
+        "SwapFailed", slot=PRODUCTION, reason="NotSent", message=message, **dict(fields)
+    )
+
+
+def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> None:
+    """Write down what became of the POST; only an answer that proves it closes the intent."""
+    quiet = {"quiet": True}
+    match answer.sent:
+        case Sent.ACCEPTED if answer.location:
+            detail = {"location": answer.location, **quiet}
+            event = scene.event("Waiting", reason="SwapRunning", detail=detail)
+        case Sent.BUSY:
+            event = scene.event("Waiting", reason="SwapBusy", detail={"busy": True, **quiet})
+        case Sent.NOT_SENT:
+            event = _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
+        case Sent.REFUSED:
+            event = scene.event(
+                "SwapFailed",
+                slot=PRODUCTION,
+                reason="SwapRefused",
+                message=f"the platform refused the swap: {answer.message}",
+                verdict=Mark.INCONCLUSIVE.value,
+                detail={"prepared": answer.prepared},
+                **dict(fields),
+            )
+        case _:
+            event = scene.event(
+                "SwapUnknown",
+                slot=PRODUCTION,
+                reason="AnswerLost",
+                message=f"the answer to the swap was lost ({answer.message or 'no location'}); "
+                "it is not sent again",
+                **dict(fields),
+            )
+    scene.record(event)
+
+
+# ---------------------------------------------------------------- reset
+
+
+def _reset(decision: Reset, scene: Scene) -> None:
+    scene.ready()
+    try:
+        scene.azure.reset(scene.ref, STAGING)
+    except AzureError as error:
+        scene.record(
+            scene.event(
+                "Waiting", reason="ResetRefused", message=f"cannot reset it: {error.message}"
+            )
+        )
+        return
+    scene.record(
+        scene.event(
+            "Waiting",
+            reason="PreparedReset",
+            message=f"{decision.message}: reset",
+            detail={"reset": True},
+        )
+    )

@@ -1,0 +1,410 @@
+"""
+The one door to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
+
+It translates ARM's two error shapes into one tree, retries nothing (the caller looks again), and
+follows no redirect. The SDK takes 0.2 s to import, so that happens on the first real call.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from controller import align
+from controller.errors import AzureError, AzureUnavailable, Conflict, NotFound
+from controller.events import safe
+from controller.state import PRODUCTION, STAGING, Arm, Poll
+
+if TYPE_CHECKING:
+    import requests
+    from azure.core.credentials import TokenCredential
+    from azure.mgmt.web import WebSiteManagementClient
+
+_CONNECT_S, _READ_S = 5.0, 60.0
+_SWAP_READ_S = 240.0  # the gateway gives up after 230 s
+_MAX_BODY = 4 * 1024 * 1024
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?")
+_PREPARED = "prepared for swap"
+
+
+@dataclass(frozen=True, slots=True)
+class AppRef:
+    """Where an app is."""
+
+    subscription: str
+    resource_group: str
+    name: str
+
+
+class Sent(Enum):
+    """What became of a swap's one POST."""
+
+    ACCEPTED = "accepted"
+    BUSY = "busy"  # 409: another operation runs, perhaps our own
+    REFUSED = "refused"  # ARM said no, with its own words
+    NOT_SENT = "not sent"  # the connection was never opened
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SwapAnswer:
+    """*location* is where to poll; *message* is ARM's own words."""
+
+    sent: Sent
+    location: str = ""
+    message: str = ""
+    prepared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PollAnswer:
+    """What one poll said, and after how many seconds to ask again."""
+
+    poll: Poll
+    message: str = ""
+    retry_after_s: float = 15.0
+    location: str = ""
+
+
+class Azure:
+    """
+    ARM at *endpoint* (https), as *credential* may see it.
+
+    Every method raises NotFound, Conflict, AzureUnavailable or AzureError.
+    """
+
+    def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
+        self._endpoint = endpoint.rstrip("/")
+        self._credential = credential
+        self._clients: dict[str, WebSiteManagementClient] = {}
+        self._session: requests.Session | None = None
+
+    # ------------------------------------------------------------ finding an app
+
+    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
+        """Find the app *name* once; two candidates are an AzureError that lists them."""
+        subscriptions = [subscription] if subscription else self._subscriptions()
+        found = []
+        query = f"resourceType eq 'Microsoft.Web/sites' and name eq '{name}'"
+        for each in subscriptions:
+            path = f"/subscriptions/{each}/resources?$filter={quote(query)}&api-version=2021-04-01"
+            for resource in self._values(path):
+                parts = str(resource.get("id", "")).split("/")
+                if len(parts) == 9 and parts[8].lower() == name.lower():
+                    found.append(AppRef(parts[2], parts[4], parts[8]))
+        if resource_group:
+            found = [ref for ref in found if ref.resource_group.lower() == resource_group.lower()]
+        if len(found) == 1:
+            return found[0]
+        if not found:
+            raise NotFound(
+                f"no function app `{name}` can be seen; check its name, and that the controller's "
+                "identity may read it",
+                status=404,
+                reason="AppNotFound",
+            )
+        places = ", ".join(f"{ref.subscription}/{ref.resource_group}" for ref in found)
+        raise AzureError(
+            f"`{name}` stands in {len(found)} places: {places}; name its `resource_group` or "
+            "`subscription` in the file",
+            reason="AppAmbiguous",
+        )
+
+    def _subscriptions(self) -> list[str]:
+        values = self._values("/subscriptions?api-version=2022-12-01")
+        return [str(value["subscriptionId"]) for value in values if "subscriptionId" in value]
+
+    def _values(self, path: str) -> Iterator[dict[str, Any]]:
+        url = self._endpoint + path
+        for _ in range(50):  # pages
+            answer = self._get(url)
+            if answer.status_code != 200:
+                raise _translate(answer.status_code, answer.text[:_MAX_BODY], answer.headers)
+            body = _json(answer.text)
+            yield from (item for item in body.get("value", ()) if isinstance(item, dict))
+            url = body.get("nextLink") or ""
+            if not url:
+                return
+
+    def _get(self, url: str) -> "requests.Response":
+        import requests  # noqa: PLC0415 - only where ARM is really called
+
+        if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
+            raise AzureUnavailable("ARM pointed to another host, which is not followed")
+        self._session = self._session or requests.Session()
+        try:
+            token = self._credential.get_token(f"{self._endpoint}/.default").token
+            return self._session.get(
+                url,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=(_CONNECT_S, _READ_S),
+                allow_redirects=False,
+            )
+        except Exception as error:
+            raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+
+    # ------------------------------------------------------------ looking
+
+    def client(self, subscription: str) -> "WebSiteManagementClient":
+        """Return the SDK's client for *subscription*, made on first use."""
+        if subscription not in self._clients:
+            from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 - 0.2 s
+
+            self._clients[subscription] = WebSiteManagementClient(
+                self._credential,
+                subscription,
+                base_url=self._endpoint,
+                credential_scopes=[f"{self._endpoint}/.default"],
+                retry_total=0,
+                permit_redirects=False,
+                connection_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+            )
+        return self._clients[subscription]
+
+    def look(self, app: AppRef) -> tuple[Arm, Arm]:
+        """Return what ARM says of production and of staging: markers, operation, settings."""
+        reads: list[Callable[[], Any]] = [
+            lambda: self.sticky(app),
+            lambda: self._site(app, PRODUCTION),
+            lambda: self._site(app, STAGING),
+            lambda: self.settings(app, PRODUCTION),
+            lambda: self.settings(app, STAGING),
+        ]
+        self.client(app.subscription)  # made once, before threads ask for it
+        with ThreadPoolExecutor(len(reads)) as pool:
+            sticky, *found = [future.result() for future in [pool.submit(r) for r in reads]]
+        return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)
+
+    def hosts(self, app: AppRef) -> dict[str, str]:
+        """Return the default host name of production and staging."""
+        return {slot: _host(self._site(app, slot)) for slot in (PRODUCTION, STAGING)}
+
+    def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            if slot == PRODUCTION:
+                return web.get(app.resource_group, app.name).as_dict()
+            return web.get_slot(app.resource_group, app.name, slot).as_dict()
+
+    def settings(self, app: AppRef, slot: str) -> dict[str, str]:
+        """Return the settings of *slot*; they hold secrets of the app."""
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            if slot == PRODUCTION:
+                found = web.list_application_settings(app.resource_group, app.name)
+            else:
+                found = web.list_application_settings_slot(app.resource_group, app.name, slot)
+            return dict(found.properties or {})
+
+    def sticky(self, app: AppRef) -> frozenset[str]:
+        """Return the names of the settings that a swap leaves where they are."""
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            found = web.list_slot_configuration_names(app.resource_group, app.name).as_dict()
+        return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
+
+    def function_key(self, app: AppRef, slot: str) -> str:
+        """Return a key that opens the functions of *slot*; each slot has its own."""
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            if slot == PRODUCTION:
+                keys = web.list_host_keys(app.resource_group, app.name)
+            else:
+                keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
+        functions = keys.function_keys or {}
+        return functions.get("default") or next(iter(functions.values()), "")
+
+    def poll(self, location: str) -> PollAnswer:
+        """Ask once how the operation at *location* is; a poll that fails proves nothing."""
+        try:
+            answer = self._get(location)
+        except AzureUnavailable as error:
+            return PollAnswer(Poll.UNKNOWN, error.message)
+        wait = _retry_after(answer.headers, 15.0)
+        if answer.status_code == 202:
+            return PollAnswer(Poll.RUNNING, "", wait, answer.headers.get("Location", ""))
+        if answer.status_code in (200, 201, 204):
+            return PollAnswer(Poll.DONE)
+        said = _translate(answer.status_code, answer.text[:_MAX_BODY], answer.headers)
+        if said.status in (400, 417) and said.code:
+            return PollAnswer(Poll.FAILED, said.message)
+        return PollAnswer(Poll.UNKNOWN, said.message, wait)
+
+    # ------------------------------------------------------------ writing
+
+    def put_settings(self, app: AppRef, slot: str, settings: Mapping[str, str]) -> None:
+        """Replace the settings of *slot*, which restarts it. Never called for production."""
+        if slot == PRODUCTION:
+            raise ValueError("production is never a deploy target")
+        from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 - slow import
+
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            web.update_application_settings_slot(
+                app.resource_group, app.name, slot, StringDictionary(properties=dict(settings))
+            )
+
+    def swap(self, app: AppRef, slot: str) -> SwapAnswer:
+        """
+        Send the one POST that exchanges *slot* with production.
+
+        By default azure-core sends it again on 500, 503, 504, 307 and on any status with
+        Retry-After, and a swap undoes itself: so no retry, no redirect, and we poll ourselves.
+        """
+        from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415
+        from azure.core.exceptions import (  # noqa: PLC0415 - slow import
+            ClientAuthenticationError,
+            HttpResponseError,
+            ServiceRequestError,
+        )
+        from azure.mgmt.web.models import CsmSlotEntity  # noqa: PLC0415
+
+        seen: list[Any] = []
+        web = self.client(app.subscription).web_apps
+        try:
+            web.begin_swap_slot(
+                app.resource_group,
+                app.name,
+                slot,
+                CsmSlotEntity(target_slot=PRODUCTION, preserve_vnet=True),
+                retry_total=0,
+                permit_redirects=False,
+                polling=False,
+                read_timeout=_SWAP_READ_S,
+                raw_response_hook=lambda response: seen.append(response.http_response),
+            )
+        except ServiceRequestError as error:
+            return SwapAnswer(Sent.NOT_SENT, message=type(error).__name__)
+        except ClientAuthenticationError as error:
+            if error.response is None:  # no token: nothing was sent
+                return SwapAnswer(Sent.NOT_SENT, message="no token for ARM")
+            return _refused(error)
+        except HttpResponseError as error:
+            return _refused(error)
+        except CoreError as error:
+            return SwapAnswer(Sent.UNKNOWN, message=type(error).__name__)
+        location = seen[0].headers.get("Location", "") if seen else ""
+        return SwapAnswer(Sent.ACCEPTED, location)
+
+    def reset(self, app: AppRef, slot: str) -> None:
+        """Undo a prepared swap on *slot*; its settings go back to what they were."""
+        web = self.client(app.subscription).web_apps
+        with _translated():
+            web.reset_slot_configuration_slot(app.resource_group, app.name, slot)
+
+
+def _refused(error: Any) -> SwapAnswer:
+    translated = _from_sdk(error)
+    if translated.status == 409 and translated.code:
+        prepared = _PREPARED in translated.message
+        sent = Sent.REFUSED if prepared else Sent.BUSY
+        return SwapAnswer(sent, message=translated.message, prepared=prepared)
+    if 400 <= translated.status < 500 and translated.status != 408 and translated.code:
+        return SwapAnswer(Sent.REFUSED, message=translated.message)
+    return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {translated.status}")
+
+
+def is_prepared(error: AzureError) -> bool:
+    """Say whether ARM refused because a swap is prepared and neither completed nor reset."""
+    return error.status == 409 and _PREPARED in error.message
+
+
+# ---------------------------------------------------------------- reading ARM's answers
+
+
+def _host(site: Mapping[str, Any]) -> str:
+    host = str((site.get("properties") or {}).get("defaultHostName") or "")
+    if not _HOST.fullmatch(host):
+        raise AzureError(f"ARM names no usable host: {safe(host, 80)!r}", reason="Unreadable")
+    return host
+
+
+def _arm(site: Mapping[str, Any], settings: dict[str, str], sticky: frozenset[str]) -> Arm:
+    properties = site.get("properties") or {}
+    last = properties.get("slotSwapStatus") or {}
+    status = "{timestampUtc} {sourceSlotName} {destinationSlotName}".format_map(_Blank(last))
+    return Arm(
+        host=_host(site),
+        deployment_id=str(properties.get("deploymentId") or ""),
+        swap_status=status.strip(),
+        state=str(properties.get("state") or ""),
+        configured=align.configured(settings),
+        settings=settings,
+        sticky=sticky,
+        operation=str(properties.get("inProgressOperationId") or ""),
+        prepared=str(properties.get("targetSwapSlot") or ""),
+    )
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _retry_after(headers: Mapping[str, str], default: float) -> float:
+    try:
+        return min(max(float(headers.get("Retry-After", default)), 0.0), 300.0)
+    except ValueError:
+        return default
+
+
+def _translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
+    """Read both of ARM's error shapes: the provider's at the root, the gateway's under "error"."""
+    body = _json(text)
+    inner = body.get("error")
+    shape = inner if isinstance(inner, dict) else body
+    code = str(shape.get("Code") or shape.get("code") or "")
+    words = safe(str(shape.get("Message") or shape.get("message") or f"HTTP {status}"), 500)
+    if status == 404:
+        return NotFound(words, status=status, code=code)
+    if status == 409:
+        return Conflict(words, status=status, code=code)
+    if status in (401, 403):
+        return AzureError(words, status=status, code=code, reason="NotAllowed")
+    if status == 429 or status >= 500 or not code:
+        wait = _retry_after(headers, 0.0)
+        late = f"; asked to wait {wait:.0f} s" if wait else ""
+        unavailable = AzureUnavailable(
+            f"ARM answered {status}: {words}{late}", status=status, code=code
+        )
+        unavailable.retry_after_s = wait
+        return unavailable
+    return AzureError(words, status=status, code=code)
+
+
+def _from_sdk(error: Any) -> AzureError:
+    response = error.response
+    if response is None:
+        return AzureUnavailable(f"ARM did not answer: {type(error).__name__}")
+    try:
+        text = response.text()
+    except Exception:  # noqa: BLE001 - the body may have been cut off in any way
+        text = ""
+    return _translate(response.status_code, text[:_MAX_BODY], response.headers)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+
+    try:
+        yield
+    except HttpResponseError as error:
+        raise _from_sdk(error) from error
+    except CoreError as error:
+        raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error

@@ -1,0 +1,69 @@
+"""
+Triggers only: a timer tick or a Git push wakes the one worker that reconciles.
+
+Nothing of a push's body is used but that it came: what is wanted is always read from Git itself.
+"""
+
+import hashlib
+import hmac
+import logging
+import os
+import threading
+
+import azure.functions as func
+
+from controller import settings as settings_
+from controller.reconcile import apps, reconcile
+from controller.state import Converged
+from controller.world import SystemClock, credential, open_world
+
+_MAX_PUSH = 1024 * 1024  # bytes; GitHub cuts a push event's body at 25 MB, we read none of it
+_log = logging.getLogger("gitslot")
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+_settings = settings_.read(os.environ)
+_clock = SystemClock()
+_world = open_world(_settings, credential(), clock=_clock)
+_busy = threading.Lock()
+_again = threading.Event()
+
+
+def _reconcile_all(trigger: str) -> None:
+    """Reconcile every app; a wake-up that comes while one runs asks for one more round."""
+    _again.set()
+    if not _busy.acquire(blocking=False):
+        _clock.wake()
+        return
+    try:
+        while _again.is_set():
+            _again.clear()
+            for name in apps(_world):
+                stop = reconcile(name, _world, trigger)
+                if not isinstance(stop, Converged):
+                    _log.debug("%s: %s", name, stop)
+    finally:
+        _busy.release()
+
+
+@app.timer_trigger(arg_name="tick", schedule="%GITSLOT_SCHEDULE%", run_on_startup=False)
+def timer(tick: func.TimerRequest) -> None:
+    """Look at Git and at the slots, and bring them together."""
+    del tick
+    _reconcile_all("timer")
+
+
+@app.route("api/reconcile", methods=["POST"])
+async def push(req: func.HttpRequest) -> func.HttpResponse:
+    """Wake the worker on a signed push; 202 at once."""
+    secret = _settings.webhook_secret
+    if secret is None:
+        return func.HttpResponse("GITSLOT_WEBHOOK_SECRET is not set\n", status_code=404)
+    body = req.get_body()
+    if len(body) > _MAX_PUSH:
+        return func.HttpResponse("too large\n", status_code=413)
+    expected = "sha256=" + hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
+    given = req.headers.get("x-hub-signature-256", "")
+    if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
+        return func.HttpResponse("the signature is wrong\n", status_code=401)
+    threading.Thread(target=_reconcile_all, args=("push",), name="reconcile").start()
+    return func.HttpResponse(status_code=202)

@@ -1,0 +1,323 @@
+"""
+The look: ask every slot what it serves, and ARM only where that does not settle it.
+
+Health comes first. ARM is read when health does not already say Converged, before any write, while
+a swap is open and nobody knows how it is, and once an hour. What this module keeps between looks
+(hosts, manifests, since when nothing moved) only saves questions or delays answers.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from controller import intents
+from controller.azure import AppRef, PollAnswer
+from controller.decide import markers, production_serves
+from controller.errors import (
+    AzureError,
+    AzureUnavailable,
+    GitslotError,
+    ManifestInvalid,
+    NotFound,
+    RegistryUnavailable,
+    UnknownVersion,
+)
+from controller.manifest import Manifest
+from controller.registry import Package
+from controller.state import (
+    PRODUCTION,
+    STAGING,
+    Answer,
+    App,
+    Arm,
+    Doubt,
+    Health,
+    Live,
+    Memory,
+    Policy,
+    Poll,
+    Refusal,
+    Release,
+    Resolved,
+    SlotLive,
+    Verdict,
+    Wanted,
+)
+from controller.verify import Asks, Proof, prove
+
+
+class Reads(Protocol):
+    """What a look needs of ARM."""
+
+    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
+    def look(self, app: AppRef) -> tuple[Arm, Arm]: ...
+    def hosts(self, app: AppRef) -> dict[str, str]: ...
+    def function_key(self, app: AppRef, slot: str) -> str: ...
+    def poll(self, location: str) -> PollAnswer: ...
+
+
+class Registered(Protocol):
+    """What a look needs of the registry."""
+
+    def manifest(self, model: str, version: str) -> Manifest: ...
+    def package(self, version: str) -> Package: ...
+
+
+class Probes(Asks, Protocol):
+    """What a look needs of the slots themselves."""
+
+    def health(self, host: str) -> Health: ...
+
+
+class Ticks(Protocol):
+    """The clock: UTC for what is written, seconds that never go back for what is measured."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+
+
+@dataclass(slots=True)
+class _Since:
+    """For how long one thing has been seen the same."""
+
+    value: object = None
+    start: float = 0.0
+
+    def seconds(self, value: object, now: float) -> float:
+        if value != self.value:
+            self.value, self.start = value, now
+        return now - self.start
+
+    def lasting(self, fact: bool, now: float) -> float:
+        """Return for how many seconds *fact* has been seen true, 0 while it is not."""
+        seconds = self.seconds(fact, now)
+        return seconds if fact else 0.0
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What is kept of one app between looks."""
+
+    ref: AppRef | None = None
+    hosts: dict[str, str] = field(default_factory=dict)
+    arms: tuple[Arm, Arm] | None = None
+    arms_at: float = 0.0
+    full_look: float | None = None
+    still: _Since = field(default_factory=_Since)
+    production: _Since = field(default_factory=_Since)
+    staging: _Since = field(default_factory=_Since)
+    location: str = ""
+    poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
+    poll_at: float = 0.0
+    blocked_until: float = 0.0
+
+
+class Looker:
+    """Looks at apps. One instance lives as long as the process."""
+
+    def __init__(
+        self, azure: Reads, registry: Registered, probes: Probes, clock: Ticks, policy: Policy
+    ) -> None:
+        self._azure, self._registry, self._probes = azure, registry, probes
+        self._clock, self._policy = clock, policy
+        self._apps: dict[str, _Kept] = {}
+        self._manifests: dict[tuple[str, str], Manifest] = {}
+        self._packages: dict[str, Package] = {}
+
+    def ref(self, name: str) -> AppRef:
+        """Return where the app *name* is, as the last look found it."""
+        ref = self._apps[name].ref
+        assert ref is not None
+        return ref
+
+    def look(
+        self, name: str, app: App | None, memory: Memory, *, prove: Release | None, fresh: bool
+    ) -> Live | Doubt:
+        """
+        Look once at the app *name*.
+
+        *app* is its block in the file, None while Git is in doubt. *prove* asks for the golden rows
+        of that release through staging. *fresh* reads ARM now, whatever health says; otherwise an
+        answer of a few seconds ago serves while a step is waited for. Doubt is what could not be
+        read.
+        """
+        kept = self._apps.setdefault(name, _Kept())
+        now = self._clock.monotonic()
+        if now < kept.blocked_until:
+            return Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+        try:
+            return self._look(name, app, memory, kept, prove, fresh=fresh)
+        except AzureUnavailable as error:
+            kept.blocked_until = now + error.retry_after_s
+            return Doubt("Unreadable", error.message)
+        except (NotFound, AzureError) as error:
+            kept.ref, kept.hosts = None, {}
+            return Doubt(error.reason, error.message)
+        except RegistryUnavailable as error:
+            return Doubt(error.reason, error.message)
+
+    def _look(
+        self,
+        name: str,
+        app: App | None,
+        memory: Memory,
+        kept: _Kept,
+        release: Release | None,
+        *,
+        fresh: bool,
+    ) -> Live:
+        if kept.ref is None:
+            group = app.resource_group if app else None
+            kept.ref = self._azure.locate(name, group, app.subscription if app else None)
+        if not kept.hosts:
+            kept.hosts = self._azure.hosts(kept.ref)
+        live = Live(
+            production=SlotLive(PRODUCTION, self._probes.health(kept.hosts[PRODUCTION])),
+            staging=SlotLive(STAGING, self._probes.health(kept.hosts[STAGING])),
+            wanted=self._resolve(app.model, app.production) if app else None,
+            pin=self._resolve(app.model, app.pin) if app and app.pin else None,
+        )
+        live = self._polled(live, memory, kept)
+        if fresh or self._needs_arm(app, live, memory, kept):
+            live = self._with_arm(live, kept, fresh=fresh)
+        live = self._timed(live, kept)
+        if release and app:
+            live = replace(live, verdict=self._verdict(app, live, memory, kept, release))
+        return live
+
+    # ------------------------------------------------------------ what is wanted
+
+    def _resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
+        """Look *wanted* up; raise RegistryUnavailable where the registry does not answer."""
+        try:
+            manifest = self.manifest(model, wanted.version)
+            package = self._package(wanted.code) if wanted.code else None
+        except (UnknownVersion, ManifestInvalid) as error:
+            return Refusal(error.reason, error.message)
+        if wanted.pin and wanted.pin != manifest.digest:
+            return Refusal(
+                "DigestMismatch",
+                f"{model} {wanted.version} is registered with another digest than the file pins",
+            )
+        release = Release(model, wanted.version, manifest.digest)
+        if package is None:
+            return Resolved(release)
+        return Resolved(release, package.url, package.build)
+
+    def manifest(self, model: str, version: str) -> Manifest:
+        """Return a manifest; versions are immutable, so each is read once a process."""
+        key = (model, version)
+        if key not in self._manifests:
+            self._manifests[key] = self._registry.manifest(model, version)
+        return self._manifests[key]
+
+    def _package(self, version: str) -> Package:
+        if version not in self._packages:
+            self._packages[version] = self._registry.package(version)
+        return self._packages[version]
+
+    # ------------------------------------------------------------ ARM
+
+    def _polled(self, live: Live, memory: Memory, kept: _Kept) -> Live:
+        """Ask how the swap in flight is, no more often than the platform wishes."""
+        intent = memory.intent
+        if intent is None or not intent.location:
+            return live
+        now = self._clock.monotonic()
+        if kept.location != intent.location:
+            kept.location, kept.poll, kept.poll_at = intent.location, PollAnswer(Poll.RUNNING), now
+        if now >= kept.poll_at and kept.poll.poll not in (Poll.DONE, Poll.FAILED):
+            kept.poll = self._azure.poll(kept.poll.location or intent.location)
+            kept.poll_at = now + max(kept.poll.retry_after_s, self._policy.poll_s)
+        return replace(live, poll=kept.poll.poll, poll_message=kept.poll.message)
+
+    def _needs_arm(self, app: App | None, live: Live, memory: Memory, kept: _Kept) -> bool:
+        intent = memory.intent
+        if intent is not None:
+            if live.poll is not Poll.RUNNING or intents.served_as_intended(live, intent):
+                return True
+            age = (self._clock.now() - intent.time).total_seconds()
+            return age >= self._policy.swap_deadline_s
+        due = kept.full_look is None
+        if kept.full_look is not None:
+            due = self._clock.monotonic() - kept.full_look >= self._policy.full_look_s
+        return due or app is None or not settled(app, live, memory)
+
+    def _with_arm(self, live: Live, kept: _Kept, *, fresh: bool) -> Live:
+        now = self._clock.monotonic()
+        recent = kept.arms is not None and now - kept.arms_at < self._policy.arm_reuse_s
+        if fresh or not recent:
+            assert kept.ref is not None
+            kept.arms = self._azure.look(kept.ref)
+            kept.arms_at = now
+        assert kept.arms is not None
+        production, staging = kept.arms
+        kept.full_look = kept.arms_at
+        hosts = {PRODUCTION: production.host, STAGING: staging.host}
+        if hosts != kept.hosts:
+            kept.hosts = hosts
+            live = replace(
+                live,
+                production=SlotLive(PRODUCTION, self._probes.health(production.host)),
+                staging=SlotLive(STAGING, self._probes.health(staging.host)),
+            )
+        return replace(
+            live,
+            production=replace(live.production, arm=production),
+            staging=replace(live.staging, arm=staging),
+        )
+
+    def _timed(self, live: Live, kept: _Kept) -> Live:
+        now = self._clock.monotonic()
+        still = kept.still.seconds(markers(live), now) if live.arm_read else 0.0
+        return replace(
+            live,
+            still_s=still,
+            down_s=kept.production.lasting(_down(live.production), now),
+            staging_down_s=kept.staging.lasting(_down(live.staging), now),
+        )
+
+    # ------------------------------------------------------------ proving staging
+
+    def _verdict(
+        self, app: App, live: Live, memory: Memory, kept: _Kept, release: Release
+    ) -> Verdict | None:
+        arm, health = live.staging.arm, live.staging.health
+        if arm is None or not health.serves(release) or health.deploy != arm.configured.deploy:
+            return None
+        ref = kept.ref
+        assert ref is not None
+        known = release in memory.served
+
+        def key() -> str:
+            try:
+                return self._azure.function_key(ref, STAGING)
+            except GitslotError:
+                return ""  # the path stays blocked, which is inconclusive
+
+        manifest = self.manifest(release.model, release.version)
+        budget = None if known else app.latency_p99_ms
+        proof = Proof(arm.host, release, health.deploy, manifest, budget)
+        return prove(self._probes, proof, key, self._policy, health_only=health.verify == "health")
+
+
+def _down(slot: SlotLive) -> bool:
+    """Say whether *slot* does not serve what it is set to."""
+    if slot.health.answer is not Answer.SERVING:
+        return True
+    return slot.arm is not None and slot.arm.configured.digest not in ("", slot.health.digest)
+
+
+def settled(app: App, live: Live, memory: Memory) -> bool:
+    """Say whether health alone shows that nothing is to be done."""
+    if not isinstance(live.wanted, Resolved) or not production_serves(live, live.wanted):
+        return False
+    if memory.converged != live.wanted.release:
+        return False
+    if app.pin is None:
+        return True
+    return (
+        isinstance(live.pin, Resolved)
+        and live.staging.health.serves(live.pin.release)
+        and live.staging.health.deploy in memory.verified
+    )

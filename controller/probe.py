@@ -1,0 +1,134 @@
+"""
+Talk to a slot as its users do: one keep-alive session, https only, bounded, no redirects.
+
+What comes back is hostile until it is parsed into a `Health` or a few floats.
+"""
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from controller.events import safe
+from controller.state import Answer, Health
+
+_CONNECT_S, _READ_S = 3.0, 10.0
+_MAX_BODY = 256 * 1024
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_FIELD = 200  # characters of any text that a slot says
+# Reasons with which an app says that looking again will not help.
+_FINAL = frozenset(
+    {
+        "DigestMismatch",
+        "ManifestInvalid",
+        "FormatRefused",
+        "LoadFailed",
+        "GoldenRowsFailed",
+        "SettingsInvalid",
+        "UnknownVersion",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: status 0 and *error* where there was none. *seconds* to the last byte."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+    def header(self, name: str) -> str:
+        """Return header *name*, cut, or ""."""
+        return safe((self.headers or {}).get(name, ""), _FIELD)
+
+    def json(self) -> Any:
+        """Return the parsed body, or None where it is not JSON of finite numbers."""
+        try:
+            return json.loads(self.body, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            return None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+class Prober:
+    """Asks slots by host name; ports are allowed, paths are ours."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.max_redirects = 0
+
+    def health(self, host: str) -> Health:
+        """Return what GET /api/health of *host* says; never raises."""
+        return read_health(self.request("GET", host, "/api/health"))
+
+    def request(
+        self,
+        method: str,
+        host: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Send one request and return at most 256 KB of the answer; never raises."""
+        started = time.perf_counter()
+        try:
+            with self._session.request(
+                method,
+                f"https://{host}{path}",
+                data=body,
+                headers={"Content-Type": "application/json", **(headers or {})},
+                timeout=(_CONNECT_S, _READ_S),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                content = answer.raw.read(_MAX_BODY + 1, decode_content=True)
+                if len(content) > _MAX_BODY:
+                    return Reply(0, error="the answer is too large")
+                return Reply(
+                    answer.status_code, content, answer.headers, time.perf_counter() - started
+                )
+        except (requests.RequestException, OSError) as error:
+            return Reply(0, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - urllib3 raises its own while the body is read
+            return Reply(0, error=type(error).__name__)
+
+
+def read_health(reply: Reply) -> Health:
+    """Parse one answer of GET /api/health by serving contract v1."""
+    if reply.status in (401, 403) or 300 <= reply.status < 400:
+        return Health(Answer.BLOCKED, detail=f"HTTP {reply.status}")
+    body = reply.json()
+    ours = isinstance(body, dict) and all(
+        isinstance(body.get(key), str) for key in ("model", "version", "digest", "deploy", "code")
+    )
+    if reply.status not in (200, 503) or not ours:
+        if reply.status == 0 or reply.status >= 500:
+            return Health(Answer.SILENT, detail=reply.error or f"HTTP {reply.status}")
+        return Health(Answer.FOREIGN, detail=f"HTTP {reply.status}")
+    text: dict[str, Any] = {
+        key: safe(str(body[key]), _FIELD)
+        for key in ("model", "version", "digest", "deploy", "code", "reason", "verify")
+        if isinstance(body.get(key), str)
+    }
+    reason = re.sub(r"[^A-Za-z0-9]", "", text.pop("reason", ""))[:60]
+    if reply.status == 503:
+        return Health(Answer.UNHEALTHY, reason=reason, final=reason in _FINAL, **text)
+    if not _DIGEST.fullmatch(text["digest"]):
+        return Health(Answer.FOREIGN, detail="health names no digest")
+    return Health(Answer.SERVING, reason=reason, **text)
+
+
+def finite(value: object) -> bool:
+    """Say whether *value* is a finite number and not a bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,474 @@
+"""
+The loop: observe, decide, act, record; until converged, waiting or out of time.
+
+A turn is one look, one decision, at most one write; a pass is an app's turns in one tick. Every turn
+starts from a fresh look, so a turn that was cut off costs nothing but another look.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from controller import act as acts
+from controller.decide import decide, production_serves
+from controller.desired import read
+from controller.errors import DesiredError, JournalError, JournalMoved, LockLost, SourceError
+from controller.events import Event
+from controller.journal import Journal
+from controller.live import Looker, Ticks
+from controller.lock import Lock
+from controller.source import Newest
+from controller.state import (
+    PRODUCTION,
+    App,
+    Converged,
+    Decision,
+    Deploy,
+    Desired,
+    Doubt,
+    Frozen,
+    Live,
+    Memory,
+    Note,
+    Policy,
+    Release,
+    Reset,
+    Resolved,
+    Revision,
+    Stop,
+    Suspended,
+    Swap,
+    Verify,
+    Waiting,
+)
+
+
+class Git(Protocol):
+    """What the loop needs of a repository."""
+
+    def newest(self) -> Newest: ...
+    def descends(self, commit: str, ancestor: str) -> bool: ...
+
+
+class Clock(Ticks, Protocol):
+    """A clock that can also wait; `sleep` may return early when there is news."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(slots=True)
+class World:
+    """Everything outside: made once a process, handed to every pass."""
+
+    git: Git
+    looker: Looker
+    azure: acts.Writes
+    journal: Journal
+    lock: Callable[[str], Lock]
+    clock: Clock
+    policy: Policy
+    store: str
+    on_rewrite: str = "freeze"
+    suspend: str = ""
+    allowed: frozenset[str] = frozenset()
+    parsed: tuple[str, Desired | Doubt] | None = None
+    locks: dict[str, Lock] = field(default_factory=dict)
+
+    def lock_of(self, app: str) -> Lock:
+        """Return this process's one lock object of *app*."""
+        return self.locks.setdefault(app, self.lock(app))
+
+    # ------------------------------------------------------------ what is wanted
+
+    def desired(self) -> Desired | Doubt:
+        """Return what Git's newest commit asks for, or why that is in doubt."""
+        try:
+            newest = self.git.newest()
+        except SourceError as error:
+            return Doubt(error.reason, error.message)
+        if self.parsed is None or self.parsed[0] != newest.revision.commit:
+            self.parsed = (newest.revision.commit, parse(newest))
+        return self.parsed[1]
+
+    def wanted(self, name: str, memory: Memory) -> tuple[App | Doubt | None, Revision | None]:
+        """Return the block of *name*; None where the file does not list it."""
+        desired = self.desired()
+        if isinstance(desired, Doubt):
+            return desired, desired.revision
+        revision = desired.revision
+        if doubt := self._rewritten(revision, memory):
+            return doubt, revision
+        app = desired.app(name)
+        if app is None:
+            return None, revision
+        if self.allowed and name not in self.allowed:
+            return Doubt("AppNotAllowed", f"GITSLOT_APPS does not list `{name}`"), revision
+        if self.suspend:
+            app = replace(app, suspend=self.suspend)
+        return app, revision
+
+    def _rewritten(self, revision: Revision, memory: Memory) -> Doubt | None:
+        accepted = memory.accepted
+        if self.on_rewrite == "follow" or accepted is None:
+            return None
+        try:
+            if self.git.descends(revision.commit, accepted.commit):
+                return None
+        except SourceError as error:
+            return Doubt(error.reason, error.message)
+        return Doubt(
+            "HistoryRewritten",
+            f"{revision.short} does not descend from {accepted.short}, which was acted upon; "
+            "`gitslot retry` accepts the new history",
+        )
+
+
+def parse(newest: Newest) -> Desired | Doubt:
+    """Parse the file of *newest*; a file that is refused is a Doubt."""
+    try:
+        return read(newest.data, newest.revision)
+    except DesiredError as error:
+        revision = newest.revision
+        return Doubt(error.reason, f"{revision.short}: {error.message}", revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at one app and what it leads to, with nothing written."""
+
+    name: str
+    app: App | Doubt | None
+    revision: Revision | None
+    live: Live | Doubt
+    memory: Memory
+    decision: Decision
+
+
+def observe(
+    name: str, world: World, *, prove: Release | None = None, fresh: bool = False
+) -> Observation:
+    """Look once at *name* and decide, writing nothing. Raises JournalError."""
+    memory = world.journal.memory(name, world.clock.now())
+    app, revision = world.wanted(name, memory)
+    block = app if isinstance(app, App) else None
+    live = world.looker.look(name, block, memory, prove=prove, fresh=fresh)
+    target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
+    decision = decide(target, live, memory, world.clock.now(), world.policy)
+    return Observation(name, app, revision, live, memory, decision)
+
+
+def apps(world: World) -> list[str]:
+    """Return the apps to reconcile: those in the file or, while it is in doubt, those known."""
+    desired = world.desired()
+    if isinstance(desired, Doubt):
+        return world.journal.apps()
+    return [app.name for app in desired.apps]
+
+
+def reconcile(name: str, world: World, trigger: str = "timer") -> Stop:
+    """
+    Bring the app *name* to what Git asks for, one verified change at a time.
+
+    Returns the stop that the pass ended with; never raises for anything that the world can do.
+    """
+    return Pass(name, world, trigger).run()
+
+
+class Pass:
+    """An app's turns in one tick."""
+
+    def __init__(self, name: str, world: World, trigger: str) -> None:
+        self._name, self._world, self._trigger = name, world, trigger
+        self._lock = world.lock_of(name)
+        self._prove: Release | None = None
+        self._fresh = False
+        self._run = ""
+
+    def run(self) -> Stop:
+        """Take turns until one stops the pass; the lock is given back whatever happens."""
+        clock = self._world.clock
+        deadline = clock.monotonic() + self._world.policy.pass_s
+        try:
+            while True:
+                stop = self._safe_turn()
+                if stop is None:
+                    continue
+                if not isinstance(stop, Waiting) or stop.poll_s is None:
+                    return stop
+                left = deadline - clock.monotonic()
+                if left <= 0:
+                    return stop
+                self._fresh, self._prove = False, None
+                clock.sleep(min(stop.poll_s, left))
+        finally:
+            self._lock.release()
+
+    def _safe_turn(self) -> Stop | None:
+        try:
+            return self._turn()
+        except JournalMoved:
+            return Waiting("JournalMoved", "somebody else wrote; looking again", poll_s=0.0)
+        except JournalError as error:
+            return Frozen(error.reason, error.message)
+        except LockLost:
+            self._lock.release()
+            return Waiting("LockLost", "the lock was lost; looking again", poll_s=0.0)
+
+    def _turn(self) -> Stop | None:
+        """Take one turn; None means that the next may follow at once."""
+        seen = observe(self._name, self._world, prove=self._prove, fresh=self._fresh)
+        self._run = seen.memory.run or self._run or uuid.uuid4().hex[:12]
+        if seen.memory.stop[0] == "Suspended" and not isinstance(seen.decision, Suspended):
+            self._record(self._base(seen, "Resumed", message="reconciling again"))
+            return None
+        if self._drift(seen):
+            return None
+        match seen.decision:
+            case Note():
+                self._note(seen, seen.decision)
+                return None
+            case Verify() | Deploy() | Swap() | Reset():
+                return self._write(seen, seen.decision)
+            case Converged() as converged:
+                self._converged(seen, converged)
+                return converged
+            case stop:
+                self._announce(seen, stop)
+                return stop
+
+    # ------------------------------------------------------------ writes
+
+    def _write(self, seen: Observation, decision: Verify | Deploy | Swap | Reset) -> Stop | None:
+        """Act if this look was made for a write under the lock; otherwise see that the next is."""
+        if not self._lock.held:
+            if not self._lock.take():
+                return self._held_by_another(seen)
+            self._fresh = True
+            self._prove = getattr(decision, "release", None)
+            return None
+        if isinstance(decision, Verify) or not self._fresh:
+            self._fresh = True
+            self._prove = getattr(decision, "release", None)
+            return None
+        assert isinstance(seen.live, Live)
+        scene = acts.Scene(
+            ref=self._world.looker.ref(self._name),
+            live=seen.live,
+            memory=seen.memory,
+            base=self._base(seen, ""),
+            azure=self._world.azure,
+            store=self._world.store,
+            now=self._world.clock.now(),
+            record=self._record,
+            ready=self._lock.check,
+        )
+        self._fresh, self._prove = False, None
+        acts.act(decision, scene)
+        return None
+
+    def _held_by_another(self, seen: Observation) -> Stop | None:
+        if seen.memory.intent is None and self._lock.stale():
+            self._lock.break_()
+            event = self._base(seen, "LockBroken", reason="HolderGone")
+            self._record(replace(event, message="the holder of the lock did not renew it; broken"))
+            return None
+        return Waiting(
+            "LockHeld",
+            "another controller works on this app",
+            poll_s=max(self._world.policy.poll_s, 0.2),
+            quiet=True,
+        )
+
+    # ------------------------------------------------------------ events
+
+    def _base(self, seen: Observation, name: str, **fields: Any) -> Event:
+        now = self._world.clock.now()
+        started = seen.memory.run_started
+        revision = seen.revision or Revision("")
+        return Event(
+            event=name,
+            app=self._name,
+            time=now,
+            run=self._run,
+            revision=revision.commit,
+            author=revision.author,
+            subject=revision.subject,
+            duration_ms=round((now - started).total_seconds() * 1000) if started else None,
+            trigger=self._trigger,
+            **fields,
+        )
+
+    def _record(self, *events: Event) -> Memory:
+        now = self._world.clock.now()
+        stamped = [replace(event, time=now, id=uuid.uuid4().hex) for event in events]
+        return self._world.journal.append(self._name, stamped, now)
+
+    def _drift(self, seen: Observation) -> bool:
+        """Write down the Drift that opens a run, once; True if it was written."""
+        event = drift_event(seen, self._base(seen, "Drift"))
+        if event is None:
+            return False
+        if seen.memory.drifted is None or seen.memory.drifted != event.release:
+            self._run = uuid.uuid4().hex[:12]
+        self._record(replace(event, run=self._run, duration_ms=None))
+        return True
+
+    def _note(self, seen: Observation, note: Note) -> None:
+        detail: dict[str, Any] = {}
+        if note.deploy:
+            detail["deploy"] = note.deploy
+        if note.slot != PRODUCTION and note.event == "VerifyFailed":
+            detail["counts_for"] = note.slot
+        if note.refuse:
+            detail["refuse"] = True
+        if isinstance(seen.live, Live) and seen.live.production.arm:
+            detail["swap_status"] = seen.live.production.arm.swap_status
+        replaced = note.intent.replaces if note.intent else None
+        event = self._base(seen, note.event, reason=note.reason, message=note.message)
+        self._record(
+            replace(
+                event,
+                slot=PRODUCTION if note.intent else "staging",
+                verdict=note.mark.value if note.mark else "",
+                detail=detail,
+                **_release_fields(note.release, replaced),
+            )
+        )
+
+    def _announce(self, seen: Observation, stop: Stop) -> None:
+        """Write a stop down once; the same cause gives the same words, pass after pass."""
+        assert not isinstance(stop, Converged)
+        if isinstance(stop, Waiting) and stop.quiet:
+            return
+        name = type(stop).__name__
+        if seen.memory.stop == (name, stop.reason, stop.message):
+            return
+        detail: dict[str, Any] = {}
+        if isinstance(stop, Waiting) and stop.since:
+            detail["since"] = stop.since.isoformat()
+        if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
+            detail["doubt"] = True
+        event = self._base(seen, name, reason=stop.reason, message=stop.message, detail=detail)
+        self._record(event)
+
+    def _converged(self, seen: Observation, stop: Converged) -> None:
+        event = converged_event(seen, stop, self._base(seen, "Converged"))
+        if event:
+            self._record(event)
+
+
+def _release_fields(release: Release | None, replaced: Release | None) -> Mapping[str, Any]:
+    fields: dict[str, str] = {}
+    if release:
+        fields |= {"model": release.model, "to": release.version, "to_digest": release.digest}
+    if replaced:
+        fields |= {"from_": replaced.version, "from_digest": replaced.digest}
+    return fields
+
+
+def drift_event(seen: Observation, base: Event) -> Event | None:
+    """Return the Drift that opens a run or a put-back, or None where nothing new drifted."""
+    live, memory = seen.live, seen.memory
+    if not isinstance(live, Live) or not isinstance(seen.app, App) or memory.intent:
+        return None
+    if not isinstance(live.wanted, Resolved) or isinstance(seen.decision, Frozen | Suspended):
+        return None
+    wanted = live.wanted
+    if production_serves(live, wanted):
+        return _pin_drift(live, seen, base)
+    if _only_starting(live, wanted):
+        return None
+    put_back = memory.hold_since is not None and isinstance(seen.decision, Deploy | Swap | Verify)
+    if memory.drifted == wanted.release and not put_back:
+        return None
+    serving = live.production.health.release
+    arm = live.production.arm
+    label = serving.version if serving else (arm.configured.label if arm else "nothing")
+    return replace(
+        base,
+        slot=PRODUCTION,
+        reason="PutBack" if put_back else "",
+        verdict="inconclusive" if put_back else "",
+        message=_drift_message(seen, label, wanted.release, put_back=put_back),
+        detail={"put_back": True} if put_back else {},
+        **_release_fields(wanted.release, serving),
+    )
+
+
+def _only_starting(live: Live, wanted: Resolved) -> bool:
+    """Production that is set to the wanted release and does not serve it yet is no drift."""
+    arm = live.production.arm
+    same_code = wanted.package is None or (arm and arm.configured.package == wanted.package)
+    return arm is not None and arm.configured.holds(wanted.release) and bool(same_code)
+
+
+def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: bool) -> str:
+    revision, memory = seen.revision, seen.memory
+    commit = revision.short if revision else "HEAD"
+    if put_back:
+        return f"the hold is over: production {label} -> {wanted.version}"
+    if memory.converged == wanted:
+        return f"production serves {label} by hand, {commit} wants {wanted.version}"
+    if revision and revision.reverts and wanted in memory.served:
+        return (
+            f"rollback: {commit} reverts {revision.reverts[:7]}, "
+            f"production {label} -> {wanted.version}"
+        )
+    return f"production serves {label}, {commit} wants {wanted.version}"
+
+
+def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
+    if not isinstance(live.pin, Resolved) or not isinstance(seen.decision, Verify | Deploy):
+        return None
+    release = live.pin.release
+    if seen.memory.drifted == release:
+        return None
+    serving = live.staging.health.release
+    commit = seen.revision.short if seen.revision else "HEAD"
+    return replace(
+        base,
+        slot="staging",
+        message=f"staging serves {serving.version if serving else 'nothing'}, "
+        f"{commit} wants {release.version}",
+        **_release_fields(release, serving),
+    )
+
+
+def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | None:
+    """Return the Converged that ends a run, or None where it was said already."""
+    live, memory = seen.live, seen.memory
+    assert isinstance(live, Live)
+    assert isinstance(live.wanted, Resolved)
+    release = live.wanted.release
+    told = memory.stop[0] == "Converged" and memory.converged == release
+    if told and stop.finishes is None:
+        return None
+    detail: dict[str, Any] = {}
+    if live.production.arm:
+        detail["swap_status"] = live.production.arm.swap_status
+    if stop.finishes is None:
+        fields = _release_fields(release, None)
+        return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)
+    intent = stop.finishes
+    detail["intent"] = intent.id
+    started = memory.run_started
+    seconds = (base.time - started).total_seconds() if started else 0.0
+    before = intent.replaces.version if intent.replaces else "nothing"
+    deployed = memory.deploy is not None and (started is None or memory.deploy.time >= started)
+    after = (
+        f"staging keeps {before} for rollback"
+        if deployed and intent.replaces
+        else ("first install" if not intent.replaces else "one swap, nothing deployed")
+    )
+    return replace(
+        base,
+        slot=PRODUCTION,
+        message=f"production {before} -> {release.version} in {_seconds(seconds)}; {after}",
+        detail=detail,
+        **_release_fields(release, intent.replaces),
+    )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

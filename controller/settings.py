@@ -1,0 +1,131 @@
+"""
+The controller's own settings: environment -> frozen Settings, all that is missing named at once.
+
+What guards the watched file stands here and never in the file itself.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from controller.errors import SettingsError
+from controller.state import Policy
+
+PUBLIC_ARM = "https://management.azure.com"
+AZURE_POLICY = Policy()
+# The same rules in a small world where a restart takes a second; only the lock's clock is faster.
+LOCAL_POLICY = Policy(
+    poll_s=0.2, arm_reuse_s=1.0, lock_renew_s=1.0, lock_write_s=2.0, lock_stale_s=3.0
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    Where Git, storage and ARM are, and what guards them.
+
+    *git_token* and *webhook_secret* are secrets and are kept out of every repr.
+    """
+
+    repository: str
+    storage: str
+    ref: str = "main"
+    file: str = "desired_state.yaml"
+    arm: str = PUBLIC_ARM
+    git_token: "Secret | None" = None
+    webhook_secret: "Secret | None" = None
+    on_rewrite: str = "freeze"
+    suspend: str = ""
+    allowed_apps: frozenset[str] = frozenset()
+    policy: Policy = AZURE_POLICY
+    local: bool = False
+
+
+class Secret:
+    """A text that never shows itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the text, for the one header that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """
+    Read the settings from *environ*.
+
+    Raises SettingsError that names every setting that is missing or malformed, at once.
+    """
+    wrong: list[str] = []
+    local = environ.get("GITSLOT_PROFILE", "azure") == "local"
+
+    def need(name: str, what: str) -> str:
+        value = environ.get(name, "").strip()
+        if not value:
+            wrong.append(f"{name} is missing: {what}")
+        return value
+
+    repository = need("GITSLOT_REPO", "an https URL or a path of the Git repository")
+    storage = need(
+        "GITSLOT_STORAGE", "the storage account, https://<account>.blob.core.windows.net"
+    )
+    if repository and not _is_repository(repository):
+        wrong.append("GITSLOT_REPO must be an https URL without user or password, or a path")
+    if storage and not _is_https(storage):
+        wrong.append("GITSLOT_STORAGE must be an https URL without query")
+    arm = environ.get("GITSLOT_ARM", "").strip() or PUBLIC_ARM
+    if not _is_https(arm):
+        wrong.append("GITSLOT_ARM must be an https URL without query")
+    profile = environ.get("GITSLOT_PROFILE", "azure")
+    if profile not in ("azure", "local"):
+        wrong.append("GITSLOT_PROFILE must be azure or local")
+    on_rewrite = environ.get("GITSLOT_ON_REWRITE", "follow" if local else "freeze")
+    if on_rewrite not in ("freeze", "follow"):
+        wrong.append("GITSLOT_ON_REWRITE must be freeze or follow")
+    ref = environ.get("GITSLOT_REF", "").strip() or "main"
+    if not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", ref) or ".." in ref:
+        wrong.append("GITSLOT_REF must be a branch or a full ref name")
+    file = environ.get("GITSLOT_FILE", "").strip() or "desired_state.yaml"
+    if file.startswith("/") or ".." in file.split("/"):
+        wrong.append("GITSLOT_FILE must be a path inside the repository")
+    if wrong:
+        raise SettingsError("; ".join(wrong))
+    return Settings(
+        repository=repository,
+        storage=storage.rstrip("/"),
+        ref=ref,
+        file=file,
+        arm=arm.rstrip("/"),
+        git_token=_secret(environ.get("GITSLOT_GIT_TOKEN")),
+        webhook_secret=_secret(environ.get("GITSLOT_WEBHOOK_SECRET")),
+        on_rewrite=on_rewrite,
+        suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
+        allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
+        policy=LOCAL_POLICY if local else AZURE_POLICY,
+        local=local,
+    )
+
+
+def _secret(value: str | None) -> Secret | None:
+    return Secret(value.strip()) if value and value.strip() else None
+
+
+def _is_https(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.username)
+
+
+def _is_repository(text: str) -> bool:
+    if text.startswith("https://"):
+        return _is_https(text)
+    return "://" not in text and not re.match(r"[^/]+@[^/]+:", text)

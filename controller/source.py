@@ -1,0 +1,270 @@
+"""
+Git: the newest commit of one ref, the file's bytes at it, and whether it descends from another.
+
+It never writes, needs no git binary, and takes nothing for an answer: an empty ref look-up, a
+missing file or a link in its place is a SourceError with a reason, not an empty desired state.
+"""
+
+import base64
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dulwich.client import HttpGitClient
+from dulwich.errors import NotGitRepository
+from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.refs import Ref
+from dulwich.repo import BaseRepo, MemoryRepo, Repo
+
+from controller.desired import MAX_BYTES
+from controller.errors import SourceError
+from controller.events import safe
+from controller.state import Revision
+
+MAX_PACK = 64 * 1024 * 1024
+_TIMEOUT_S = 20.0
+_REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
+_MAX_WALK = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest commit and the bytes of the file at it."""
+
+    revision: Revision
+    data: bytes
+
+
+class GitSource:
+    """
+    One file on one ref of one repository.
+
+    *repository* is a path or an https URL, *ref* a branch or a full ref name, *path* the file's
+    path in the tree, *token* goes into a header and nowhere else.
+    """
+
+    def __init__(self, repository: str, ref: str, path: str, token: str | None = None) -> None:
+        self._repository = repository
+        self._ref = _full(ref)
+        self._path = path
+        self._token = token
+        self._seen: Newest | None = None
+        self._descent: dict[tuple[str, str], bool] = {}
+
+    def newest(self) -> Newest:
+        """
+        Return the newest commit; costs one ref look-up while the ref stands still.
+
+        Raises SourceError: GitUnreachable, RefGone, FileMissing, NotPlainFile, FileTooLarge.
+        """
+        with _translated(self._where()):
+            tip = self._tip()
+            if self._seen is None or self._seen.revision.commit != tip.decode():
+                self._seen = self.at(tip.decode())
+            return self._seen
+
+    def at(self, commit: str) -> Newest:
+        """Return *commit* (40 hex digits) and the file's bytes at it. Raises SourceError."""
+        with _translated(self._where()), closing(self._objects(commit.encode())) as repo:
+            found = repo[commit.encode()]
+            if not isinstance(found, Commit):
+                raise SourceError(f"{commit[:7]} is not a commit", reason="RefGone")
+            return Newest(_revision(found), self._file(repo, found))
+
+    def resolve(self, revision: str) -> str:
+        """Return the 40 hex digits that *revision* abbreviates; for local repositories."""
+        from dulwich.objectspec import parse_commit  # noqa: PLC0415 - for the command line only
+
+        with _translated(self._where()):
+            if not self._local:
+                return revision
+            with Repo(self._repository) as repo:
+                return parse_commit(repo, revision).id.decode()
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Say whether *commit* has *ancestor* in its history. Raises SourceError."""
+        if commit == ancestor:
+            return True
+        if (commit, ancestor) not in self._descent:
+            with _translated(self._where()):
+                with closing(self._history(commit.encode())) as repo:
+                    self._descent = {(commit, ancestor): _walks_to(repo, commit, ancestor)}
+        return self._descent[commit, ancestor]
+
+    # ------------------------------------------------------------ where objects come from
+
+    @property
+    def _local(self) -> bool:
+        return not self._repository.startswith("https://")
+
+    def _where(self) -> str:
+        if self._local:
+            return self._repository
+        parts = urlsplit(self._repository)
+        return f"{parts.hostname or ''}{parts.path}"
+
+    def _client(self) -> tuple[HttpGitClient, str]:
+        parts = urlsplit(self._repository)
+        if parts.username or parts.password:
+            raise SourceError(
+                "the repository's URL holds a user or password; use GITSLOT_GIT_TOKEN",
+                reason="SettingsInvalid",
+            )
+        headers = {}
+        if self._token:
+            basic = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
+            headers["Authorization"] = f"Basic {basic}"
+        base = f"{parts.scheme}://{parts.netloc}"
+        client = HttpGitClient(base, timeout=_TIMEOUT_S, extra_headers=headers, quiet=True)
+        return client, parts.path
+
+    def _tip(self) -> bytes:
+        if self._local:
+            with Repo(self._repository) as repo:
+                tip = repo.refs.as_dict().get(Ref(self._ref))
+                if self._ref == b"HEAD":
+                    tip = repo.head()
+        else:
+            client, path = self._client()
+            found = client.get_refs(path.encode(), protocol_version=2, ref_prefix=[self._ref])
+            tip = found.refs.get(Ref(self._ref))
+        if not tip:
+            raise SourceError(
+                f"{self._ref.decode()} is not in {self._where()}: deleted, renamed, or nothing "
+                "was ever pushed",
+                reason="RefGone",
+            )
+        return bytes(tip)
+
+    def _objects(self, commit: bytes) -> Repo | MemoryRepo:
+        """Return a repository that holds *commit* and its trees; blobs as far as they came."""
+        if self._local:
+            return Repo(self._repository)
+        return self._fetch([commit], depth=1, filter_spec=b"blob:none")
+
+    def _history(self, commit: bytes) -> Repo | MemoryRepo:
+        if self._local:
+            return Repo(self._repository)
+        return self._fetch([commit], depth=None, filter_spec=b"tree:0")
+
+    def _fetch(
+        self, wants: list[bytes], *, depth: int | None, filter_spec: bytes | None
+    ) -> MemoryRepo:
+        client, path = self._client()
+        repo = MemoryRepo()
+        write, commit, abort = repo.object_store.add_pack()
+        size = 0
+
+        def keep(data: bytes) -> int:
+            nonlocal size
+            size += len(data)
+            if size > MAX_PACK:
+                raise SourceError(
+                    f"{self._where()} sent more than {MAX_PACK // 2**20} MB", reason="PackTooLarge"
+                )
+            return int(write.write(data))
+
+        try:
+            client.fetch_pack(
+                path,
+                lambda *_, **__: wants,  # type: ignore[arg-type]
+                repo.get_graph_walker(),
+                keep,
+                depth=depth,
+                filter_spec=filter_spec,
+                protocol_version=2,
+            )
+        except BaseException:
+            abort()
+            raise
+        commit()
+        return repo
+
+    # ------------------------------------------------------------ the file
+
+    def _file(self, repo: BaseRepo, commit: Commit) -> bytes:
+        mode, sha = self._entry(repo, commit)
+        if not stat.S_ISREG(mode):
+            what = "a link" if stat.S_ISLNK(mode) else "not a plain file"
+            raise SourceError(f"{self._path} is {what}", reason="NotPlainFile")
+        if ObjectID(sha) not in repo.object_store:
+            repo = self._fetch([sha], depth=None, filter_spec=None)
+        blob = repo[sha]
+        if not isinstance(blob, Blob):
+            raise SourceError(f"{self._path} is not a plain file", reason="NotPlainFile")
+        if blob.raw_length() > MAX_BYTES:
+            raise SourceError(
+                f"{self._path} has {blob.raw_length():,} bytes, {MAX_BYTES:,} are allowed",
+                reason="FileTooLarge",
+            )
+        return blob.as_raw_string()
+
+    def _entry(self, repo: BaseRepo, commit: Commit) -> tuple[int, bytes]:
+        sha, mode = commit.tree, stat.S_IFDIR
+        for name in self._path.split("/"):
+            tree = repo[sha] if stat.S_ISDIR(mode) else None
+            if not isinstance(tree, Tree) or name.encode() not in tree:
+                raise SourceError(
+                    f"{self._path} is not in the tree of {commit.id.decode()[:7]}",
+                    reason="FileMissing",
+                )
+            mode, sha = tree[name.encode()]
+        return mode, sha
+
+
+def _full(ref: str) -> bytes:
+    return (ref if ref.startswith("refs/") or ref == "HEAD" else f"refs/heads/{ref}").encode()
+
+
+def _revision(commit: Commit) -> Revision:
+    message = commit.message.decode("utf-8", "replace")
+    subject = message.strip().split("\n", 1)[0]
+    author = commit.author.decode("utf-8", "replace").split("<")[0].strip()
+    reverts = _REVERTS.search(message)
+    return Revision(
+        commit.id.decode(), safe(author, 100), safe(subject, 200), reverts[1] if reverts else None
+    )
+
+
+def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
+    seen: set[bytes] = set()
+    todo = [commit.encode()]
+    while todo and len(seen) < _MAX_WALK:
+        sha = todo.pop()
+        if sha == ancestor.encode():
+            return True
+        if sha in seen:
+            continue
+        seen.add(sha)
+        try:
+            found = repo[sha]
+        except KeyError:
+            continue
+        if isinstance(found, Commit):
+            todo.extend(found.parents)
+    return False
+
+
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
+    """Turn whatever Git and the network raise into a SourceError that names no secret."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except NotGitRepository as error:
+        raise SourceError(f"{where} is not a Git repository") from error
+    except Exception as error:
+        raise SourceError(f"cannot read {where}: {type(error).__name__}") from error
+
+
+def local_repository(start: Path) -> Path | None:
+    """Return the folder at or above *start* that is a Git checkout, or None."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return None

@@ -1,0 +1,178 @@
+"""
+Golden rows through a slot's public path -> pass, fail or inconclusive.
+
+Part of a look, never stored. Every answer must come from the release and the deploy that are being
+proved: an answer of the process before proves nothing about this one.
+"""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from controller.manifest import Manifest
+from controller.probe import Reply, finite
+from controller.state import Mark, Policy, Release, Verdict
+
+
+class Asks(Protocol):
+    """Whoever can send one request to a slot."""
+
+    def request(
+        self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
+    ) -> Reply:
+        """Send it and return the reply; status 0 where there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is to be proved, and of whom. *budget_ms* is None where latency does not decide."""
+
+    host: str
+    release: Release
+    deploy: str
+    manifest: Manifest
+    budget_ms: float | None = None
+
+
+class _Ended(Exception):  # noqa: N818 - it carries a verdict, not an error
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.message)
+        self.verdict = verdict
+
+
+def prove(
+    asks: Asks, proof: Proof, key: Callable[[], str], policy: Policy, *, health_only: bool = False
+) -> Verdict:
+    """
+    Replay all golden rows of *proof* one by one, then judge latency where it decides.
+
+    *key* fetches the slot's function key and is called only if the path asks for one. An app that
+    declares itself *health_only* has no predict path: its health is all that there is to prove.
+    """
+    if health_only:
+        return Verdict(Mark.PASS, "staging: health alone, the app has no predict path")
+    caller = _Caller(asks, proof, key)
+    golden = proof.manifest.golden
+    worst, times = 0.0, []
+    try:
+        for index in range(len(golden.inputs)):
+            reply = caller.ask(golden.inputs[index])
+            worst = max(worst, _difference(proof, index, reply))
+            times.append(reply.seconds * 1000)
+        p99 = _p99(times[policy.golden_warmup :] or times)
+        if proof.budget_ms is not None:
+            p99 = _within_budget(caller, proof, policy, proof.budget_ms)
+    except _Ended as ended:
+        return ended.verdict
+    rows = len(golden.inputs)
+    return Verdict(
+        Mark.PASS,
+        f"staging: {rows} of {rows} golden rows, worst difference {worst:.0e}, p99 {p99:.0f} ms",
+        worst=worst,
+        p99_ms=p99,
+    )
+
+
+class _Caller:
+    """Posts rows, with the slot's key once the slot has asked for one."""
+
+    def __init__(self, asks: Asks, proof: Proof, key: Callable[[], str]) -> None:
+        self._asks, self._proof, self._key = asks, proof, key
+        self._headers: dict[str, str] = {}
+
+    def ask(self, row: tuple[float, ...]) -> Reply:
+        body = json.dumps([row]).encode()
+        reply = self._post(body)
+        if reply.status == 401 and not self._headers:
+            self._headers = {"x-functions-key": self._key()}
+            reply = self._post(body)
+        _usable(reply)
+        served = (reply.header("x-model-digest"), reply.header("x-model-deploy"))
+        if served != (self._proof.release.digest, self._proof.deploy):
+            raise _Ended(
+                _inconclusive("staging answers with another release while it is being proved")
+            )
+        return reply
+
+    def _post(self, body: bytes) -> Reply:
+        return self._asks.request(
+            "POST", self._proof.host, "/api/predict?proba=1", body, self._headers
+        )
+
+
+def _inconclusive(message: str, reason: str = "VerifyInconclusive") -> Verdict:
+    return Verdict(Mark.INCONCLUSIVE, message, reason)
+
+
+def _failed(message: str, reason: str = "GoldenRowsFailed") -> Verdict:
+    return Verdict(Mark.FAIL, message, reason)
+
+
+def _usable(reply: Reply) -> None:
+    """Raise unless the app itself answered: the platform's own errors prove nothing."""
+    if reply.status == 200:
+        return
+    if reply.status in (401, 403) or 300 <= reply.status < 400:
+        raise _Ended(
+            _inconclusive(
+                f"POST /api/predict is blocked (HTTP {reply.status}); let the controller's "
+                "identity list the slot's keys, or make it anonymous",
+                "ProbeBlocked",
+            )
+        )
+    if reply.status == 0 or reply.status in (408, 429) or reply.status >= 500:
+        what = reply.error or f"HTTP {reply.status}"
+        raise _Ended(_inconclusive(f"staging gave no answer to a golden row: {what}"))
+    raise _Ended(_failed(f"staging refuses golden rows with HTTP {reply.status}"))
+
+
+def _difference(proof: Proof, index: int, reply: Reply) -> float:
+    golden, rows = proof.manifest.golden, len(proof.manifest.golden.inputs)
+    body = reply.json()
+    labels = body.get("labels") if isinstance(body, dict) else None
+    probabilities = body.get("probabilities") if isinstance(body, dict) else None
+    if labels != [golden.labels[index]]:
+        raise _Ended(
+            _failed(f"golden row {index + 1} of {rows}: the label is not the trained model's")
+        )
+    expected = golden.probabilities[index]
+    got = probabilities[0] if isinstance(probabilities, list) and len(probabilities) == 1 else None
+    if not isinstance(got, list) or len(got) != len(expected) or not all(map(finite, got)):
+        raise _Ended(_failed(f"golden row {index + 1} of {rows}: no probabilities"))
+    worst: float = max(abs(a - b) for a, b in zip(got, expected, strict=True))
+    if not worst <= golden.tolerance:
+        raise _Ended(
+            _failed(
+                f"golden row {index + 1} of {rows}: probabilities differ by {worst:.0e}, "
+                f"{golden.tolerance:.0e} is allowed"
+            )
+        )
+    return worst
+
+
+def _p99(times: list[float]) -> float:
+    ordered = sorted(times)
+    return ordered[max(0, math.ceil(len(ordered) * 0.99) - 1)]
+
+
+def _within_budget(caller: _Caller, proof: Proof, policy: Policy, budget_ms: float) -> float:
+    """Measure warm requests, once more if they were too slow; milliseconds of the better run."""
+    rows = proof.manifest.golden.inputs
+    p99 = math.inf
+    for _ in range(2):
+        times = [
+            caller.ask(rows[i % len(rows)]).seconds * 1000 for i in range(policy.latency_requests)
+        ]
+        p99 = min(p99, _p99(times))
+        if p99 <= budget_ms:
+            return p99
+    raise _Ended(
+        _failed(
+            f"p99 {p99:.0f} ms over {policy.latency_requests} requests, "
+            f"latency_p99_ms is {budget_ms:g}",
+            "TooSlow",
+        )
+    )
