@@ -74,9 +74,9 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 
 def answer(model: "Model", body: bytes, *, proba: bool) -> str:
     """Return the JSON that answers the rows in *body*; raise BadRows."""
-    rows = read_rows(body, model.features)
+    rows = read_rows(body, model.features, model.dtype)
     if not proba:
-        return json.dumps(model.labels(rows))
+        return model.labels_json(rows)
     labels, probabilities = model.answers(rows)
     try:
         return json.dumps(
@@ -93,7 +93,7 @@ def answer(model: "Model", body: bytes, *, proba: bool) -> str:
 
 def _json(status: int, text: str) -> func.HttpResponse:
     return func.HttpResponse(
-        text, status_code=status, mimetype="application/json", headers=serving.headers()
+        text, status_code=status, mimetype="application/json", headers=serving.headers
     )
 
 

@@ -68,7 +68,11 @@ class Manifest:
 
 
 class Model:
-    """A loaded and proved model: `labels` and `probabilities` of rows x features, on one thread."""
+    """
+    A loaded and proved model, asked on one thread.
+
+    *classes* gives the order of probabilities; *dtype* is what its rows must be.
+    """
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, wanted: Wanted) -> None:
         self.name = wanted.model
@@ -80,21 +84,23 @@ class Model:
         self._input = session.get_inputs()[0].name
         self._outputs = [output.name for output in session.get_outputs()]
         self._label = self._outputs[:1]
-        self._dtype = _DTYPES[manifest.dtype]
+        self.dtype = _DTYPES[manifest.dtype]
+        self._labels_json = {label: json.dumps(label) for label in manifest.classes}
 
-    def labels(self, rows: NDArray[np.float64]) -> list[Any]:
-        """Return one label for each of *rows*."""
-        labels: list[Any] = self._run(
-            self._label, {self._input: rows.astype(self._dtype, copy=False)}
-        )[0].tolist()
+    def labels(self, rows: NDArray[Any]) -> list[Any]:
+        """Return one label for each of *rows*, which must be of `dtype`."""
+        labels: list[Any] = self._run(self._label, {self._input: rows})[0].tolist()
         return labels
 
-    def answers(self, rows: NDArray[np.float64]) -> tuple[list[Any], NDArray[np.float64]]:
+    def answers(self, rows: NDArray[Any]) -> tuple[list[Any], NDArray[Any]]:
         """Return labels, and probabilities as rows x classes in the order of `classes`."""
-        labels, probabilities = self._run(
-            self._outputs, {self._input: rows.astype(self._dtype, copy=False)}
-        )
+        labels, probabilities = self._run(self._outputs, {self._input: rows})
         return labels.tolist(), probabilities
+
+    def labels_json(self, rows: NDArray[Any]) -> str:
+        """Return the JSON array of `labels`; every class was encoded when the model was loaded."""
+        encoded = self._labels_json
+        return f"[{', '.join([encoded[label] for label in self.labels(rows)])}]"
 
 
 def parse_wanted(model: str, version: str) -> Wanted:
@@ -135,7 +141,7 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted) -> Model:
     _check_signature(session, manifest)
     model = Model(session, manifest, wanted)
     try:
-        labels, probabilities = model.answers(manifest.golden_inputs)
+        labels, probabilities = model.answers(manifest.golden_inputs.astype(model.dtype))
     except Exception as error:
         raise Refused("GoldenRowsFailed", f"it cannot answer: {type(error).__name__}") from error
     expected = manifest.golden_probabilities

@@ -15,7 +15,7 @@ Why nothing is served: one exception, and the reasons that health names.
 """
 
 
-class Refused(Exception):  # noqa: N818 - it is what health says: refused, for this reason
+class Refused(Exception):
     """Nothing is served, for *reason*; *message* says the rest, and holds no secret."""
 
     def __init__(self, reason: str, message: str) -> None:

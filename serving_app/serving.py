@@ -34,7 +34,8 @@ class Serving:
     """
     The model that *environ* names, once it is there; until then the reason why it is not.
 
-    *model* is None or a proved Model; *refusal* is the latest reason while there is none.
+    *model* is None or a proved Model; *refusal* is the latest reason while there is none; *headers*
+    are the three that every answer carries, "none" where nothing is served.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Serving:
         self._started = monotonic()
         self._stopped = threading.Event()
         self._tried = threading.Event()
+        self.headers = self._headers()
 
     def start(self, wait_s: float = FIRST_WAIT_S) -> None:
         """Begin to load in the background, and wait up to *wait_s* seconds for one attempt."""
@@ -67,13 +69,14 @@ class Serving:
         try:
             wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
             with Store(self._setting("MODEL_STORE"), self._environ) as store:
-                self.model = load(wanted, store.read)
+                model = load(wanted, store.read)
         except Refused as refusal:
             if refusal.reason != self.refusal.reason:
                 _log.warning("%s: %s", refusal.reason, refusal.message)
             self.refusal = refusal
             return refusal.reason not in _LASTING
-        _log.info("serving %s %s", self.model.name, self.model.version)
+        self._served(model)
+        _log.info("serving %s %s", model.name, model.version)
         return False
 
     def health(self) -> dict[str, object]:
@@ -90,8 +93,11 @@ class Serving:
             "uptime_s": round(self._monotonic() - self._started, 3),
         }
 
-    def headers(self) -> dict[str, str]:
-        """Return the three headers of every answer; "none" where nothing is served."""
+    def _served(self, model: Model) -> None:
+        self.model = model
+        self.headers = self._headers()
+
+    def _headers(self) -> dict[str, str]:
         model = self.model
         return {
             "x-model-version": model.version if model else "none",

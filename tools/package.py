@@ -1,0 +1,279 @@
+"""
+Lay out a function app as Azure wants it, and zip it: `python -m tools.package serving_app`.
+
+At the root function_app.py, host.json, requirements.txt and build.json; the dependencies below
+.python_packages/lib/site-packages, built for Linux on x86-64, where Azure runs them
+(https://learn.microsoft.com/azure/azure-functions/functions-reference-python#folder-structure).
+The zip depends on nothing but its content: names in order, one fixed time and mode. So an unchanged
+tree gives the same sha256, and a registry that keys packages by it takes no second copy.
+
+Results on stdout, progress on stderr. Exit codes: 0 done, 2 error.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_ZIP_MODE = 0o100644 << 16
+_LEFT_OUT = ("__pycache__", "tests", "bin")
+_MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # differ between machines
+
+
+class PackageError(Exception):
+    """The app cannot be packaged; the message says what and how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    Where the files of an app go.
+
+    *root* are the files of its folder that go to the root of the zip ("*.py" for all of that kind).
+    Where *as_package* is set, the rest of its Python goes into a folder of the app's name, so that
+    it stays importable by that name; *without* names what is left out of it.
+    """
+
+    root: tuple[str, ...]
+    as_package: bool = False
+    without: tuple[str, ...] = ()
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    "serving_app": Layout(root=("*.py", "host.json", "requirements.txt")),
+    "controller": Layout(
+        root=("function_app.py", "host.json", "requirements.txt"),
+        as_package=True,
+        without=("cli",),  # people's, not the timer's
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A zip that is ready: its *path*, *sha256*, *size* in bytes, and what it is made of."""
+
+    path: str
+    sha256: str
+    size: int
+    package: str
+    version: str
+    build: str
+    python: str
+
+
+def sources(app: str, root: Path = ROOT) -> dict[PurePosixPath, Path]:
+    """Return the app's own files by their place in the zip; raise PackageError if one lacks."""
+    layout, folder = LAYOUTS[app], root / app
+    found: dict[PurePosixPath, Path] = {}
+    for pattern in layout.root:
+        paths = sorted(folder.glob(pattern))
+        if not paths:
+            raise PackageError(f"{app}/{pattern} is missing")
+        found |= {PurePosixPath(path.name): path for path in paths}
+    if layout.as_package:
+        for path in sorted(folder.rglob("*.py")):
+            inside = PurePosixPath(path.relative_to(folder).as_posix())
+            if inside in found or {*_LEFT_OUT, *layout.without} & set(inside.parts):
+                continue
+            found[PurePosixPath(app) / inside] = path
+    return found
+
+
+def build_id(files: Mapping[PurePosixPath, Path]) -> str:
+    """Return 12 hex digits that stand for exactly these sources and their pinned requirements."""
+    digest = hashlib.sha256()
+    for place in sorted(files):
+        content = files[place].read_bytes()
+        digest.update(f"{place}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:12]
+
+
+def package(
+    app: str, *, version: str | None, out: Path, thin: bool, python: str, root: Path = ROOT
+) -> Packaged:
+    """
+    Lay *app* out below build/ and zip it into *out*, for *python* ("3.13").
+
+    *version* is the build id unless given. With *thin* the dependencies are left out, for a
+    platform whose own Python brings them. Raises PackageError.
+    """
+    files = sources(app, root)
+    build = build_id(files)
+    version = version or build
+    place = root / "build" / app
+    shutil.rmtree(place, ignore_errors=True)
+    for inside, path in files.items():
+        _put(path, place / inside)
+    (place / "build.json").write_text(
+        json.dumps({"version": version, "build": build}) + "\n", encoding="utf-8"
+    )
+    if not thin:
+        installed = dependencies(root / app / "requirements.txt", python, root)
+        shutil.copytree(installed, place / SITE_PACKAGES, copy_function=_link)
+    target = out / f"{app}-{version}.zip"
+    out.mkdir(parents=True, exist_ok=True)
+    _zipped(place, target, cache=None if thin else root / "build" / "cache")
+    content = target.read_bytes()
+    return Packaged(
+        path=str(target),
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
+        package=app,
+        version=version,
+        build=build,
+        python=python,
+    )
+
+
+def dependencies(requirements: Path, python: str, root: Path = ROOT) -> Path:
+    """Return a folder with what *requirements* asks for, installed once per content and lock."""
+    lock = root / "requirements.txt"
+    key = hashlib.sha256(
+        b"\0".join([requirements.read_bytes(), lock.read_bytes(), python.encode(), b"1"])
+    ).hexdigest()[:16]
+    done = root / "build" / "cache" / f"packages-{key}"
+    if done.is_dir():
+        return done
+    done.parent.mkdir(parents=True, exist_ok=True)
+    _say(f"installing what {requirements.parent.name} needs (once per requirements.txt)")
+    with tempfile.TemporaryDirectory(dir=done.parent) as scratch:
+        target = Path(scratch) / "packages"
+        _install(requirements, lock, python, target)
+        for path in sorted(target.rglob("*"), reverse=True):
+            if path.name in _LEFT_OUT and path.is_dir():
+                shutil.rmtree(path)
+            elif path.name in _MACHINE_MADE and path.parent.suffix == ".dist-info":
+                path.unlink()
+        if not done.is_dir():
+            target.rename(done)
+    return done
+
+
+def _install(requirements: Path, lock: Path, python: str, target: Path) -> None:
+    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--no-compile", "--target", str(target), "--only-binary", ":all:"),
+        *("--implementation", "cp", "--python-version", python, *platforms),
+        *("--constraint", str(lock), "--requirement", str(requirements)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
+        raise PackageError(f"cannot install {requirements.parent.name}'s needs: {lines[-1]}")
+
+
+def _zipped(folder: Path, target: Path, cache: Path | None) -> None:
+    """Zip *folder* into *target*; a large zip of the same content is taken from *cache*."""
+    paths = sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix())
+    if cache is None:
+        _write_zip(folder, paths, target)
+        return
+    kept = cache / f"zip-{_content_key(folder, paths)}.zip"
+    if not kept.is_file():
+        _say(f"zipping {len(paths)} files")
+        _write_zip(folder, paths, kept)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        _link(kept, Path(scratch) / "package.zip").replace(target)
+
+
+def _write_zip(folder: Path, paths: Iterable[Path], target: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        partial = Path(scratch) / "package.zip"
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+            for path in paths:
+                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.create_system = 3  # Unix, on every machine
+                entry.external_attr = _ZIP_MODE
+                archive.writestr(entry, path.read_bytes())
+        partial.replace(target)
+
+
+def _content_key(folder: Path, paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\0".encode())
+    return digest.hexdigest()[:32]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def _put(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _link(source: str | Path, target: str | Path) -> Path:
+    """Put *source* at *target* without a second copy on disk, where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return Path(target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.package",
+        description="Lay out a function app below build/ as Azure wants it, and zip it.",
+    )
+    parser.add_argument("app", choices=tuple(LAYOUTS), help="which function app")
+    parser.add_argument("--version", help="its version (default: the build id of its sources)")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+    parser.add_argument(
+        "--thin", action="store_true", help="without dependencies, for the local platform"
+    )
+    parser.add_argument(
+        "--python",
+        default=f"{sys.version_info.major}.{sys.version_info.minor}",
+        help="the app's Python (default: this one, %(default)s)",
+    )
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    options = parser.parse_args(arguments)
+    try:
+        done = package(
+            options.app,
+            version=options.version,
+            out=options.out,
+            thin=options.thin,
+            python=options.python,
+        )
+    except (PackageError, OSError) as error:
+        _say(f"error: {error}")
+        return 2
+    if options.output == "json":
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        print(
+            f"{done.path}\n  sha256 {done.sha256}\n  {done.size / 1e6:.1f} MB, build {done.build}"
+        )
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
