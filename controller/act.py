@@ -129,7 +129,7 @@ def _deploy(decision: Deploy, scene: Scene) -> None:
             "DeployStarted",
             slot=STAGING,
             message=f"staging <- {decision.release}",
-            reason=_camel(decision.why),
+            reason=decision.reason,
             detail=detail | {"why": decision.why},
             **fields,
         )
@@ -152,11 +152,6 @@ def _deploy(decision: Deploy, scene: Scene) -> None:
                 **fields,
             )
         )
-
-
-def _camel(text: str) -> str:
-    words = text.partition(":")[0].replace("'s", "").split()
-    return "".join(word.capitalize() for word in words)[:60]
 
 
 # ---------------------------------------------------------------- swap

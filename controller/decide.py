@@ -333,11 +333,11 @@ def _bring_to_staging(case: _Case, wanted: Resolved, slot: str) -> Decision | No
     package = _package(production, staging, memory, wanted)
     why = _why_deploy(production, staging, wanted.release, package, attempts)
     if why is None and _staging_gone(case):
-        why = "staging does not answer"
+        why = "StagingSilent", "staging does not answer"
     if pause := _pause(case, slot, wanted.release):
         return pause
     if why:
-        return Deploy(wanted.release, package, why, attempts.started + 1, slot)
+        return Deploy(wanted.release, package, *why, attempts.started + 1, slot)
     return _prove(case, wanted.release, slot)
 
 
@@ -367,18 +367,19 @@ def _package(production: Arm, staging: Arm, memory: Memory, wanted: Resolved) ->
 
 def _why_deploy(
     production: Arm, staging: Arm, release: Release, package: str, attempts: Attempts
-) -> str | None:
+) -> tuple[str, str] | None:
+    """Return reason and words for a deploy, or None where staging is set as it should be."""
     configured = staging.configured
     if not configured.holds(release):
-        return f"staging is set to {configured.label}"
+        return "ReleaseDiffers", f"staging is set to {configured.label}"
     if package and configured.package != package:
-        return "staging runs other code"
+        return "CodeDiffers", "staging runs other code"
     if configured.deploy in attempts.counted:
-        return "the last attempt failed"
+        return "AttemptFailed", "the last attempt failed"
     if names := align.differences(production.settings, staging.settings, production.sticky):
-        return f"staging's settings differ from production's: {', '.join(names)}"
+        return "SettingsDiffer", f"settings differ from production's: {', '.join(names)}"
     if names := align.missing_warmup(staging.settings):
-        return f"staging lacks {', '.join(names)}"
+        return "WarmupMissing", f"staging lacks {', '.join(names)}"
     return None
 
 

@@ -420,6 +420,7 @@ class Deploy:
 
     release: Release
     package: str
+    reason: str
     why: str
     attempt: int = 1
     counts_for: str = PRODUCTION  # the slot of the file that wants it

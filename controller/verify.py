@@ -37,7 +37,7 @@ class Proof:
     budget_ms: float | None = None
 
 
-class _Ended(Exception):  # noqa: N818 - it carries a verdict, not an error
+class _Ended(Exception):
     def __init__(self, verdict: Verdict) -> None:
         super().__init__(verdict.message)
         self.verdict = verdict

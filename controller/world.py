@@ -54,7 +54,7 @@ class SystemClock:
 
 
 def credential() -> "TokenCredential":
-    """Return the credential that works here as on Azure: a managed identity, else the user's own."""
+    """Return what works here as on Azure: a managed identity, else the user's own login."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow import
 
     logging.getLogger("azure").setLevel(logging.ERROR)
