@@ -8,6 +8,7 @@ holds one app.
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from traceback import format_exc
 
 import azure_functions_runtime as runtime
 
@@ -34,7 +35,11 @@ async def load(app: Path) -> list[RpcFunctionMetadata]:
     """
     runtime.start_threadpool_executor()
     request = WorkerInitRequest(str(app), {"host": "127.0.0.1", "protos": records})
-    answer: records.WorkerInitResponse = await runtime.worker_init_request(request)
+    try:
+        answer: records.WorkerInitResponse = await runtime.worker_init_request(request)
+    except SystemExit as error:
+        reason = f"SystemExit: {error}"
+        raise HostError(f"the function app cannot be loaded: {reason}", format_exc()) from error
     if answer.result.status != StatusResult.Success:
         failure = answer.result.exception or records.RpcException(
             message="the worker gave no reason"
