@@ -50,7 +50,7 @@ def differences(
 
 
 def missing_warmup(settings: Mapping[str, str]) -> tuple[str, ...]:
-    """Name the warm-up settings that *settings* lack, without which a broken slot counts as warm."""
+    """Name the settings that *settings* lack to keep a broken slot from counting as warm."""
     return tuple(sorted(k for k, v in WARMUP_SETTINGS.items() if settings.get(k) != v))
 
 

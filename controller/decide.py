@@ -1,8 +1,8 @@
 """
 (App, Live, Memory, now) -> one Decision. Pure: no clock, no file, no network.
 
-Read `decide` first: it is the order of precedence, one line a rule. Every rule returns a Decision or
-None for "not mine". At most one write follows, and only from a look made under the lock.
+Read `decide` first: it is the order of precedence, one line a rule. Every rule returns a Decision,
+or None for "not mine". At most one write follows, and only from a look made under the lock.
 """
 
 from dataclasses import dataclass
@@ -384,16 +384,14 @@ def _why_deploy(
 
 
 def _staging_gone(case: _Case) -> bool:
-    """A staging that we did not just deploy, and that stays silent, is deployed over."""
-    assert case.live.staging.arm is not None
-    ours = (
-        case.memory.deploy is not None
-        and case.memory.deploy.deploy == case.live.staging.arm.configured.deploy
-    )
-    recent = ours and case.memory.deploy is not None and case.memory.run_started is not None
-    if recent and case.memory.deploy is not None and case.memory.run_started is not None:
-        recent = case.memory.deploy.time >= case.memory.run_started
-    silent = case.live.staging.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
+    """A staging that stays silent, and that this run did not deploy, is deployed over."""
+    staging, memory = case.live.staging, case.memory
+    assert staging.arm is not None
+    deploy = memory.deploy
+    ours = deploy is not None and deploy.deploy == staging.arm.configured.deploy
+    began = memory.run_started or case.now
+    recent = ours and deploy is not None and deploy.time >= began
+    silent = staging.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
     return silent and not recent and case.live.staging_down_s >= case.policy.degraded_s
 
 

@@ -24,7 +24,7 @@ what, where and how to mend. No code branches on a reason: it branches on the cl
 
 
 class GitslotError(Exception):
-    """Base of every error that gitslot raises on purpose; *reason* is stable, *message* is for people."""
+    """Base of all that gitslot raises on purpose: a stable *reason*, a *message* for people."""
 
     reason = "Error"
 

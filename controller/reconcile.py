@@ -1,8 +1,8 @@
 """
 The loop: observe, decide, act, record; until converged, waiting or out of time.
 
-A turn is one look, one decision, at most one write; a pass is an app's turns in one tick. Every turn
-starts from a fresh look, so a turn that was cut off costs nothing but another look.
+A turn is one look, one decision, at most one write; a pass is an app's turns in one tick. Every
+turn starts from a fresh look, so a turn that was cut off costs nothing but another look.
 """
 
 import uuid

@@ -221,7 +221,10 @@ class Registry:
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
         """Return a small blob, one byte over the cap at most, so that its parser sees too much."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
+        from azure.core.exceptions import (  # noqa: PLC0415 - see _service
+            HttpResponseError,
+            ResourceNotFoundError,
+        )
 
         with _translated(f"read {container}/{path}"):
             blob = self._container(container).get_blob_client(path)
@@ -229,6 +232,10 @@ class Registry:
                 return blob.download_blob(offset=0, length=MAX_BYTES + 1).readall()
             except ResourceNotFoundError as error:
                 raise UnknownVersion(unknown) from error
+            except HttpResponseError as error:
+                if error.status_code == 416:  # an empty blob has no range at all
+                    return b""
+                raise
 
     def _exists(self, container: str, path: str) -> bool:
         with _translated(f"look for {container}/{path}"):
@@ -305,7 +312,7 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        code = getattr(error, "error_code", None) or error.reason
+        code = getattr(getattr(error, "error_code", None), "value", None) or error.reason
         raise RegistryUnavailable(f"cannot {doing}: {error.status_code} {code}") from error
     except AzureError as error:
         raise RegistryUnavailable(f"cannot {doing}: {type(error).__name__}") from error

@@ -28,9 +28,7 @@ from tests.platform import ROOT, Platform, package, start_platform, until
 
 APP = "az-fct-python-ml"
 MODEL = "iris"
-SERVING_FILES = tuple(sorted((ROOT / "serving_app").glob("*.py"))) + (
-    ROOT / "serving_app" / "host.json",
-)
+SERVING_FILES = (*sorted((ROOT / "serving_app").glob("*.py")), ROOT / "serving_app/host.json")
 
 
 @dataclass
@@ -214,6 +212,5 @@ def open_stage(folder: Path, *versions: str, latency: str = "zero") -> Iterator[
             "WEBSITE_RUN_FROM_PACKAGE": platform.upload(serving_package()),
         }
         platform.create_app(APP, settings)
-        for slot in ("production", "staging"):
-            until(lambda slot=slot: stage.serves(slot) == "none", f"{slot} is up")
+        until(lambda: stage.serves() == stage.serves("staging") == "none", "both slots are up")
         yield stage
