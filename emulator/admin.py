@@ -114,6 +114,13 @@ class Admin:
         caller = self.caller_of(header)
         if caller is None:
             return _refused(401, "the X-IDENTITY-HEADER header is wrong")
+        asked = {
+            query[name]
+            for name in ("client_id", "principal_id", "object_id", "mi_res_id")
+            if name in query
+        }
+        if asked - {caller.principal, caller.resource_id}:
+            return _refused(400, "no such user-assigned identity")
         resource = query.get("resource", "")
         if resource.rstrip("/") not in KNOWN | {self.world.url}:
             return _refused(400, f"the resource '{resource}' was not found in the tenant")

@@ -2,7 +2,7 @@
 The emulator's child processes, written down so that the next run can end what a killed one left.
 
 A pid alone may meanwhile belong to someone else's program: a child counts as ours only while its
-start time and command line are those that were written down.
+start time is the one that was written down.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ def portrait(pid: int) -> str | None:
     if Path("/proc/self/stat").exists():
         try:
             fields = (proc / "stat").read_text().rpartition(")")[2].split()
-            command = (proc / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         except (OSError, ValueError):
             return None
-        return None if fields[0] == "Z" else f"{fields[19]} {command.strip()}"
+        return None if fields[0] == "Z" else f"{boot} {fields[19]}"
     shown = subprocess.run(
         ["ps", "-p", str(pid), "-o", "lstart=,command="],
         capture_output=True,

@@ -7,6 +7,7 @@ never made, so that nothing can be carried out twice. Limits: 100 MB of body and
 """
 
 import asyncio
+import contextlib
 import ssl
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from socket import socket
 
 import aiohttp
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from emulator.faults import Faults
@@ -48,6 +49,7 @@ OURS = frozenset(
         "was-default-hostname",
         "disguised-host",
         "content-length",
+        "expect",
     }
 )
 STOPPED = (
@@ -90,8 +92,13 @@ class Front:
                 assert request.transport is not None
                 request.transport.abort()
             return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+        if not request.raw_path.startswith("/"):
+            return web.Response(status=400)
         if (request.content_length or 0) > BODY_LIMIT:
             return web.Response(status=413)
+        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+            assert request.transport is not None
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = b"" if not request.body_exists else await _bounded(request)
         if body is None:
             return web.Response(status=413)
@@ -121,7 +128,8 @@ class Front:
             except aiohttp.ClientConnectorError:
                 # The connection was not made, so nothing was sent: look who answers now.
                 if worker.serving is host:
-                    await asyncio.wait({asyncio.ensure_future(worker.changed())}, timeout=1.0)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(worker.changed(), 1.0)
             except (aiohttp.ClientError, ConnectionError):
                 return web.Response(status=502, text="Bad Gateway")
             finally:
@@ -130,11 +138,7 @@ class Front:
     async def _send(
         self, request: web.BaseRequest, body: bytes, slot: Slot, host: Host
     ) -> web.StreamResponse:
-        url = URL.build(
-            scheme="http", host="127.0.0.1", port=host.port, path="/", encoded=True
-        ).join(
-            URL(request.raw_path, encoded=True) if request.raw_path.startswith("/") else URL("/")
-        )
+        url = URL(f"http://127.0.0.1:{host.port}{request.raw_path}", encoded=True)
         async with host.session.request(
             request.method,
             url,
@@ -182,10 +186,7 @@ def _forwarded(request: web.BaseRequest, slot: Slot) -> "CIMultiDict[str]":
     return headers
 
 
-def _passed(
-    given: "CIMultiDict[str] | aiohttp.typedefs.LooseHeaders | object",
-) -> "CIMultiDict[str]":
-    assert hasattr(given, "items") and hasattr(given, "get")
-    headers = _without_hops(CIMultiDict(given.items()), given.get(hdrs.CONNECTION, ""))
+def _passed(given: CIMultiDictProxy[str]) -> "CIMultiDict[str]":
+    headers = _without_hops(CIMultiDict(given), given.get(hdrs.CONNECTION, ""))
     headers.popall(hdrs.CONTENT_LENGTH, None)
     return headers

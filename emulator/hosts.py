@@ -124,7 +124,11 @@ class Launcher:
         keys = self.folder / "keys" / f"{launch.title}-{self._count}.json"
         _write_keys(keys, launch.keys)
         port = free()
-        process = await self._spawn(launch, app, port, keys)
+        try:
+            process = await self._spawn(launch, app, port, keys)
+        except BaseException:
+            keys.unlink(missing_ok=True)
+            raise
         self.children.add(process)
         host = Host(process, launch, port, keys)
         try:

@@ -57,7 +57,7 @@ class Gateway:
         headers: Mapping[str, str],
         body: bytes,
     ) -> tuple[Call, Route, dict[str, str]]:
-        """Check what ARM checks before the resource provider; raise RefusalError where it says no."""
+        """Check what ARM checks before the resource provider; raise RefusalError."""
         path = re.sub(r"/{2,}", "/", unquote(path))
         caller = self._caller(headers.get("authorization"))
         client_id = headers.get("x-ms-client-request-id") or self.world.new_id()

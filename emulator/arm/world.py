@@ -74,7 +74,7 @@ class World:
         return site, slot
 
     def changeable(self, site: Site) -> None:
-        """Raise RefusalError while an operation on *site* runs (text: azure-pipelines-tasks#11384)."""
+        """Raise RefusalError while an operation runs (text: azure-pipelines-tasks#11384)."""
         running = busy(site)
         if running is None:
             return

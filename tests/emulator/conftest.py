@@ -1,0 +1,47 @@
+"""One platform per test module, with an app on it that can be told to misbehave."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.emulator.apps import PROBE
+from tests.emulator.slots import App
+from tests.platform import Platform, package, start_platform
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Run a platform without waits for the tests of one module."""
+    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def probe_url(platform: Platform) -> str:
+    """Upload the probe app; return its URL."""
+    return platform.upload(package(PROBE))
+
+
+@pytest.fixture
+def app(platform: Platform, probe_url: str, request: pytest.FixtureRequest) -> Iterator[App]:
+    """Create an app of the test's own, production and staging both serving version 1."""
+    platform.faults()
+    name = "t" + request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[-50:].strip(
+        "-"
+    )
+    platform.create_app(
+        name,
+        {
+            "WEBSITE_RUN_FROM_PACKAGE": probe_url,
+            "MODEL_VERSION": "1",
+            "FUNCTIONS_EXTENSION_VERSION": "~4",
+            "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health",
+            "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200",
+        },
+    )
+    made = App(platform, name)
+    made.wait_serves("production", "1")
+    made.wait_serves("staging", "1")
+    yield made
+    platform.faults()
+    platform.web.web_apps.delete(platform.group, name)
