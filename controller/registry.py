@@ -220,22 +220,26 @@ class Registry:
         )
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
-        """Return a small blob, one byte over the cap at most, so that its parser sees too much."""
-        from azure.core.exceptions import (  # noqa: PLC0415 - see _service
-            HttpResponseError,
-            ResourceNotFoundError,
-        )
+        """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
 
         with _translated(f"read {container}/{path}"):
-            blob = self._container(container).get_blob_client(path)
             try:
-                return blob.download_blob(offset=0, length=MAX_BYTES + 1).readall()
+                return self._content(container, path, MAX_BYTES)
             except ResourceNotFoundError as error:
                 raise UnknownVersion(unknown) from error
-            except HttpResponseError as error:
-                if error.status_code == 416:  # an empty blob has no range at all
-                    return b""
-                raise
+
+    def _content(self, container: str, path: str, cap: int) -> bytes:
+        """Return a blob, cut off one byte over *cap*, so that its reader sees that it is more."""
+        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see _service
+
+        blob = self._container(container).get_blob_client(path)
+        try:
+            return blob.download_blob(offset=0, length=cap + 1).readall()
+        except HttpResponseError as error:
+            if error.status_code == 416:  # an empty blob has no range at all
+                return b""
+            raise
 
     def _exists(self, container: str, path: str) -> bool:
         with _translated(f"look for {container}/{path}"):
@@ -261,7 +265,7 @@ class Registry:
             except ServiceResponseError:
                 if not blob.exists():
                     raise
-                return blob.download_blob(offset=0, length=len(content) + 1).readall() == content
+                return self._content(container, path, len(content)) == content
         return True
 
     def _create_same(self, container: str, path: str, content: bytes) -> None:
@@ -269,8 +273,7 @@ class Registry:
         if self._create(container, path, content):
             return
         with _translated(f"read {container}/{path}"):
-            blob = self._container(container).get_blob_client(path)
-            there = blob.download_blob(offset=0, length=len(content) + 1).readall()
+            there = self._content(container, path, len(content))
         if there != content:
             raise ManifestInvalid(f"{container}/{path} is there with other bytes")
 

@@ -265,9 +265,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.output == "json":
         print(json.dumps(asdict(done), indent=2))
     else:
-        print(
-            f"{done.path}\n  sha256 {done.sha256}\n  {done.size / 1e6:.1f} MB, build {done.build}"
-        )
+        print(f"{done.path}\n  sha256 {done.sha256}")
+        print(f"  {done.size:,} bytes, build {done.build}, Python {done.python}")
     return 0
 
 
