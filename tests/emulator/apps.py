@@ -27,8 +27,9 @@ def answer(value, status=200):
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     seen = os.environ.get("SEEN")
     if seen:
+        line = {"agent": req.headers.get("user-agent"), "version": VERSION}
         with Path(seen).open("a") as file:
-            file.write(json.dumps({"agent": req.headers.get("user-agent"), "version": VERSION}) + "\\n")
+            file.write(json.dumps(line) + "\\n")
     return answer({"version": VERSION, "pid": os.getpid()}, int(os.environ.get("HEALTH", "200")))
 
 

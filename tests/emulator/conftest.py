@@ -1,5 +1,6 @@
 """One platform per test module, with an app on it that can be told to misbehave."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tests.emulator.apps import PROBE
 from tests.emulator.slots import App
 from tests.platform import Platform, package, start_platform
+
+NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +26,10 @@ def probe_url(platform: Platform) -> str:
 
 
 @pytest.fixture
-def app(platform: Platform, probe_url: str, request: pytest.FixtureRequest) -> Iterator[App]:
+def app(platform: Platform, probe_url: str) -> Iterator[App]:
     """Create an app of the test's own, production and staging both serving version 1."""
     platform.faults()
-    name = "t" + request.node.name.replace("_", "-").replace("[", "-").replace("]", "")[-50:].strip(
-        "-"
-    )
+    name = f"app-{next(NUMBERS)}"
     platform.create_app(
         name,
         {

@@ -38,7 +38,7 @@ class App:
         return requests.get(f"{self.url(slot)}{path}", timeout=60, **more)
 
     def serves(self, slot: str) -> str | None:
-        """Return the version that the slot's process answers with; None where it does not answer 200."""
+        """Return the version that the slot's process names; None unless it answers 200."""
         answer = self.get(slot)
         return answer.headers.get("x-model-version") if answer.status_code == 200 else None
 

@@ -186,7 +186,7 @@ def test_platform_may_take_a_swap_back(app: App) -> None:
 
 
 def test_preview_applies_settings_and_completes(app: App) -> None:
-    """A preview gives staging production's sticky settings, locks both, and the swap completes it."""
+    """A preview applies production's sticky settings and locks both; a swap completes it."""
     app.stick("RING")
     app.set("production", {"RING": "users"})
     app.set("staging", {"RING": "none", "MODEL_VERSION": "2"})
