@@ -105,6 +105,8 @@ async def _run(
     await Server(web, GRACE_S, stopping, ready).serve(sockets=[listener])
     if running or by_hand:
         await asyncio.wait({*running, *by_hand}, timeout=GRACE_S)
+    for stream in (sys.stdout, sys.stderr):
+        print(file=stream)  # ends a line that the app began
     app.log.write(20, STARTUP, "stopped")
 
 
@@ -122,7 +124,7 @@ async def _load(
             return stopping.is_set()
         return True
 
-    worker.put_app_first(folder, Path.cwd())
+    worker.put_app_first(folder)
     os.chdir(folder)
     timers: dict[str, Timer] = {}
     try:

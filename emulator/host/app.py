@@ -7,6 +7,7 @@ HTTP and timers both call through `App.call`, so every call has an id and the sa
 import random
 import time
 from collections.abc import Sequence
+from traceback import format_exc
 from typing import Literal
 
 from emulator.host import worker
@@ -17,6 +18,7 @@ from emulator.host.records import (
     NO_TRACE,
     InvocationResponse,
     ParameterBinding,
+    RpcException,
     StatusResult,
     TraceContext,
 )
@@ -76,6 +78,9 @@ class App:
         self.running[invocation] = name
         try:
             answer = await worker.invoke(function.id, invocation, inputs, trace)
+        except SystemExit as error:  # on Azure it would end the worker, which the host restarts
+            exception = RpcException(f"SystemExit: {error}", format_exc())
+            answer = InvocationResponse(invocation, StatusResult(StatusResult.Failure, exception))
         finally:
             del self.running[invocation]
         failed = answer.result.status != StatusResult.Success

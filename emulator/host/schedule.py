@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from croniter import croniter
-
 from emulator.host.errors import HostError
 
 _SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -33,6 +31,10 @@ class Schedule:
         """Return the first time to fire that is later than *moment*."""
         if self.span is not None:
             return moment + self.span
+        # Only here: an app without timers starts faster, and one that brings its own dateutil
+        # has imported that before.
+        from croniter import croniter  # noqa: PLC0415 - see above
+
         ticks = croniter(self.cron, moment, second_at_beginning=True, day_or=False)
         return cast("datetime", ticks.get_next(datetime))
 

@@ -66,8 +66,7 @@ class Web:
         try:
             status, headers, body = await self._answer(scope, receive)
         except TooLargeError:
-            status, headers, body = empty(413)
-            headers.append((b"connection", b"close"))
+            status, headers, body = empty(413)  # what still comes of the body, uvicorn drops
         except DisconnectedError:
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})

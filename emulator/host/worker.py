@@ -75,14 +75,27 @@ def current_invocation() -> str | None:
     return invocation
 
 
-def put_app_first(app: Path, ours: Path) -> None:
+def put_app_first(app: Path) -> None:
     """
     Let imports find the app's files first, then its packages, then the platform's.
 
-    *ours*, the folder that this host was started from, is taken off the path: an app must not
-    import what happens to lie beside the emulator.
+    The folder that this host was started from and the repository that it lies in are taken off the
+    path: an app must not import what happens to lie beside the emulator.
     """
     packages = app / ".python_packages" / "lib" / "site-packages"
-    rest = [entry for entry in sys.path if entry and Path(entry).resolve() not in (ours, app)]
+    ours = {Path.cwd(), app}
+    repository = Path(__file__).resolve().parents[2]
+    if (repository / "pyproject.toml").exists():
+        ours.add(repository)
+        sys.meta_path[:] = [
+            finder
+            for finder in sys.meta_path
+            if not getattr(finder, "__module__", "").startswith("__editable__")
+        ]
+    rest = [
+        entry
+        for entry in sys.path
+        if entry and not entry.startswith("__editable__") and Path(entry).resolve() not in ours
+    ]
     sys.path[:] = [str(app), *([str(packages)] if packages.is_dir() else []), *rest]
     sys.path_importer_cache.clear()

@@ -79,31 +79,11 @@ def test_a_failed_import_shows_the_line_of_the_app(start_host: StartHost) -> Non
         assert "ValueError: 1" in text
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("{", "host.json is not JSON"),
-        ("[]", "host.json must hold an object"),
-        ("{'version': '2.0'}", "host.json is not JSON"),
-        ('{"logging": {}}', "missing the required 'version' property"),
-        ('{"version": "3.0"}', "'3.0' is an invalid value for host.json 'version' property"),
-        ('{"version": 2.0}', "2.0 is an invalid value"),
-        ('{"version": "2.0", "extensions": []}', "host.json extensions must hold an object"),
-        (
-            '{"version": "2.0", "extensions": {"http": {"routePrefix": 3}}}',
-            "host.json extensions.http.routePrefix must be text",
-        ),
-        (
-            '{"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}',
-            "host.json logging.logLevel.default is 'Loud', it must be one of Trace, Debug",
-        ),
-    ],
-)
-def test_a_bad_host_json_is_named(start_host: StartHost, text: str, says: str) -> None:
+def test_a_bad_host_json_is_named(start_host: StartHost) -> None:
     """What is wrong with host.json is said, and no function runs."""
-    host = start_host(FINE, host_json=text)
+    host = start_host(FINE, host_json='{"version": "1.0"}')
     assert host.status()["state"] == "Error"
-    assert says in host.status()["errors"][0]
+    assert "'1.0' is an invalid value for host.json 'version'" in host.status()["errors"][0]
     assert host.get("/api/fine").status_code == 503
 
 
@@ -162,8 +142,8 @@ def test_the_packages_own_libraries_come_first(start_host: StartHost) -> None:
 
 def test_an_app_cannot_import_what_lies_beside_the_emulator(start_host: StartHost) -> None:
     """The folder that the host was started from is no part of the app's path."""
-    host = start_host("import bench")
-    assert "No module named 'bench'" in host.status()["errors"][0]
+    host = start_host("import controller")
+    assert "No module named 'controller'" in host.status()["errors"][0]
 
 
 def test_all_that_is_wrong_is_said_at_once(start_host: StartHost) -> None:
