@@ -484,7 +484,7 @@ def _pin(case: _Case) -> Decision | None:
     if isinstance(live.pin, Refusal):
         return Stalled(live.pin.reason, live.pin.message)
     pin, health = live.pin, live.staging.health
-    proved = health.deploy in case.memory.verified and (
+    proved = (health.deploy, health.digest) in case.memory.verified and (
         pin.build is None or health.code == pin.build
     )
     if health.serves(pin.release) and proved:

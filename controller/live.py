@@ -316,8 +316,9 @@ def settled(app: App, live: Live, memory: Memory) -> bool:
         return False
     if app.pin is None:
         return True
+    health = live.staging.health
     return (
         isinstance(live.pin, Resolved)
-        and live.staging.health.serves(live.pin.release)
-        and live.staging.health.deploy in memory.verified
+        and health.serves(live.pin.release)
+        and (health.deploy, health.digest) in memory.verified
     )

@@ -90,7 +90,9 @@ def _deploy_finished(memory: Memory, event: Event) -> Memory:
 
 
 def _verify_passed(memory: Memory, event: Event) -> Memory:
-    return replace(memory, verified=memory.verified | {str(event.detail.get("deploy", ""))})
+    return replace(
+        memory, verified=memory.verified | {(str(event.detail.get("deploy", "")), event.to_digest)}
+    )
 
 
 def _swap_started(memory: Memory, event: Event) -> Memory:

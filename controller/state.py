@@ -346,7 +346,7 @@ class Memory:
     deploy: OpenDeploy | None = None  # the last deploy that was started
     attempts: Mapping[str, Attempts] = field(default_factory=lambda: MappingProxyType({}))
     served: frozenset[Release] = frozenset()
-    verified: frozenset[str] = frozenset()  # MODEL_DEPLOYs that have passed
+    verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed
     last_swap: LastSwap | None = None
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: bool = False  # the last swap failed: it may have left the slots prepared

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from controller.registry import Registry
 from controller.state import Release, Stop
 from controller.world import open_world
 from tests.platform import ROOT, Platform, package, start_platform, until
+from training.data import load
+from training.run import Built, build_version
 
 APP = "az-fct-python-ml"
 MODEL = "iris"
@@ -173,22 +176,31 @@ def make_repository(folder: Path) -> Repository:
     return repository
 
 
+@cache
+def trained(version: str, seed: int) -> Built:
+    """Train *version* once a process; every stage registers the same bytes."""
+    return build_version(
+        model=MODEL,
+        version=version,
+        data=load("iris"),
+        estimator="logistic",
+        seed=seed,
+        commit=None,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        progress=lambda _: None,
+    )
+
+
 def register(stage: Stage, *versions: str) -> dict[str, Release]:
-    """Train and register *versions*, each from another seed, and return their releases."""
-    for seed, version in enumerate(versions, 1):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "training", "train", "--model", MODEL),
-                *("--version", version, "--seed", str(seed), "--estimator", "logistic"),
-            ],
-            env={**stage.environment, "PYTHONPATH": str(ROOT)},
-            cwd=stage.folder,
-            check=True,
-            capture_output=True,
-        )
+    """Register *versions*, each trained from another seed, and return their releases."""
     registry = Registry(stage.platform.storage, stage.platform.credential)
-    found = {version: registry.manifest(MODEL, version) for version in versions}
-    return {v: Release(MODEL, v, manifest.digest) for v, manifest in found.items()}
+    registry.ensure_containers()
+    found = {}
+    for seed, version in enumerate(versions, 1):
+        built = trained(version, seed)
+        manifest = registry.register(built.raw, built.artifact)
+        found[version] = Release(MODEL, version, manifest.digest)
+    return found
 
 
 def serving_package() -> bytes:

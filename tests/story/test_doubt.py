@@ -1,0 +1,135 @@
+"""Doubt freezes: one clear reason, no write, and production keeps serving."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from controller.state import Converged
+from tests.story.stage import APP, Stage, open_stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_stage(tmp_path_factory.mktemp("doubt"), "1.4.0", "1.5.0") as opened:
+        opened.repository.want("1.4.0")
+        assert isinstance(opened.reconcile(), Converged)
+        yield opened
+
+
+def break_yaml(stage: Stage) -> None:
+    stage.repository.commit("app: [")
+
+
+def unknown_key(stage: Stage) -> None:
+    stage.repository.want("1.5.0", more="sloots: 3\n")
+
+
+def unknown_version(stage: Stage) -> None:
+    stage.repository.want("9.9.9")
+
+
+def missing_app(stage: Stage) -> None:
+    stage.repository.commit("app: no-such-app\nmodel: iris\nslots: {production: 1.5.0}\n")
+
+
+def wrong_pin(stage: Stage) -> None:
+    stage.repository.want("1.5.0@sha256:" + "0" * 64)
+
+
+def deleted_file(stage: Stage) -> None:
+    stage.repository.git("rm", "-q", "desired_state.yaml")
+    stage.repository.git("commit", "-q", "-m", "drop the file")
+
+
+def linked_file(stage: Stage) -> None:
+    (stage.repository.path / "desired_state.yaml").unlink()
+    (stage.repository.path / "desired_state.yaml").symlink_to("elsewhere")
+    stage.repository.git("add", "desired_state.yaml")
+    stage.repository.git("commit", "-q", "-m", "link the file")
+
+
+CASES: list[tuple[Callable[[Stage], None], str, str]] = [
+    (break_yaml, "FileInvalid", "line 1"),
+    (unknown_key, "UnknownKey", "did you mean `slots`?"),
+    (unknown_version, "UnknownVersion", "iris 9.9.9 is not registered"),
+    (wrong_pin, "DigestMismatch", "another digest"),
+    (deleted_file, "FileMissing", "desired_state.yaml"),
+    (linked_file, "NotPlainFile", "a link"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "reason", "words"), CASES, ids=[c[0].__name__ for c in CASES])
+def test_what_cannot_be_followed_is_named_and_nothing_is_written(
+    stage: Stage, spoil: Callable[[Stage], None], reason: str, words: str
+) -> None:
+    """Each spoiled commit gives its own reason once, no write, and production still serves."""
+    start = stage.repository.git("rev-parse", "HEAD")
+    writes = stage.writes()
+    spoil(stage)
+    stage.events.clear()
+    stops = [stage.reconcile(), stage.reconcile(stage.open())]
+    assert [getattr(stop, "reason", "") for stop in stops] == [reason, reason]
+    assert words in getattr(stops[0], "message", "")
+    assert [event.reason for event in stage.events] == [reason]
+    assert stage.writes() == writes
+    assert stage.serves() == "1.4.0"
+    stage.repository.git("reset", "-q", "--hard", start)
+    assert isinstance(stage.reconcile(), Converged)
+
+
+def test_an_app_that_azure_does_not_know_is_named(stage: Stage) -> None:
+    """The file names an app that nobody can see: frozen by name, and the known one untouched."""
+    from controller.reconcile import apps, reconcile  # noqa: PLC0415 - the loop over the file
+
+    start = stage.repository.git("rev-parse", "HEAD")
+    missing_app(stage)
+    assert apps(stage.world) == ["no-such-app"]
+    stop = reconcile("no-such-app", stage.world)
+    assert getattr(stop, "reason", "") == "AppNotFound"
+    assert stage.serves() == "1.4.0"
+    stage.repository.git("reset", "-q", "--hard", start)
+
+
+def test_an_unreachable_repository_freezes(stage: Stage) -> None:
+    """A repository that is gone gives a reason, not an empty desired state."""
+    world = stage.open(GITSLOT_REPO=str(stage.folder / "nowhere"))
+    writes = stage.writes()
+    stop = stage.reconcile(world)
+    assert getattr(stop, "reason", "") == "GitUnreachable"
+    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+
+
+def test_a_deleted_branch_freezes(stage: Stage) -> None:
+    """A ref look-up with nothing in it is not "nothing is wanted"."""
+    world = stage.open(GITSLOT_REF="gone")
+    writes = stage.writes()
+    stop = stage.reconcile(world)
+    assert getattr(stop, "reason", "") == "RefGone"
+    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+
+
+def test_a_suspended_app_is_left_alone(stage: Stage) -> None:
+    """`suspend` in the file: nothing is written until it goes, then the bump goes through."""
+    writes = stage.writes()
+    stage.repository.want("1.5.0", more='suspend: "incident, sam"\n')
+    stop = stage.reconcile()
+    assert getattr(stop, "message", "") == "incident, sam"
+    assert stage.writes() == writes
+    stage.repository.want("1.5.0")
+    assert isinstance(stage.reconcile(), Converged)
+    assert stage.serves() == "1.5.0"
+    stage.repository.want("1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+
+
+def test_the_journal_names_every_stop_once(stage: Stage) -> None:
+    """The same cause gives one event, pass after pass, and the same words."""
+    stage.repository.commit("app: [")
+    before = len(stage.world.journal.events(APP))
+    for _ in range(5):
+        stage.reconcile()
+    assert len(stage.world.journal.events(APP)) == before + 1
+    stage.repository.want("1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
