@@ -1,0 +1,197 @@
+"""
+The local platform as a process: started detached, found again, ended.
+
+Which process is meant is told by a lock on the state folder that the platform holds for life: a
+number in a file may meanwhile belong to somebody else's program, a lock does not outlive its holder.
+
+Must not: know what the platform is made of, or import it; it is started as a program.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.errors import GitslotError
+
+PROJECT = Path(__file__).resolve().parents[2]
+START_S = 90.0  # a cold machine may take long to load Node.js
+STOP_S = 60.0  # requests in flight are given 30 s to end
+_POLL_S = 0.05
+_CREDENTIAL = "ManagedIdentityCredential"  # what DefaultAzureCredential is to try, and no other
+
+
+class PlatformError(GitslotError):
+    """The local platform cannot be started, found or stopped; the message says what to do."""
+
+    reason = "LocalPlatform"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a running platform says of itself: where it listens, and who the laptop's user is."""
+
+    pid: int
+    arm: str
+    admin: str
+    storage: str
+    subscription: str
+    resource_group: str
+    location: str
+    identity_endpoint: str
+    identity_header: str
+    ca_bundle: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what makes Azure's clients in any process talk to this platform and no other."""
+        return {
+            "IDENTITY_ENDPOINT": self.identity_endpoint,
+            "IDENTITY_HEADER": self.identity_header,
+            "AZURE_TOKEN_CREDENTIALS": _CREDENTIAL,
+            "AZURE_SUBSCRIPTION_ID": self.subscription,
+            "REQUESTS_CA_BUNDLE": self.ca_bundle,
+            "SSL_CERT_FILE": self.ca_bundle,
+        }
+
+
+def find(state: Path) -> Facts | None:
+    """Return the platform that runs on the folder *state*, or None."""
+    if not _is_held(state / "lock"):
+        return None
+    return _facts(state)
+
+
+def start(state: Path, latency: str) -> Facts:
+    """
+    Start a platform on *state*, detached from this terminal, and return it once it answers.
+
+    Raises PlatformError with the end of its log; then nothing is left running.
+    """
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (state / "platform.json").unlink(missing_ok=True)
+    log = state.parent / "platform.log"
+    words = [sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency]
+    with log.open("ab") as output:
+        begins = output.tell()
+        process = subprocess.Popen(
+            words,
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C in this terminal is not meant for it
+        )
+    try:
+        facts = _first_answer(process, state)
+    except BaseException:
+        _end(process)
+        raise
+    if facts is None:
+        _end(process)
+        said = log.read_bytes()[begins:].decode("utf-8", "replace").strip().splitlines()
+        raise PlatformError(
+            f"the local platform did not start: {said[-1] if said else 'it said nothing'} ({log})"
+        )
+    return facts
+
+
+def stop(state: Path) -> bool:
+    """End the platform on *state* and all that it started; False where none runs."""
+    facts = find(state)
+    if facts is None:
+        if _is_held(state / "lock"):
+            raise PlatformError("the local platform is just starting; try again in a few seconds")
+        return False
+    for number, patience_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(facts.pid, number)
+        except ProcessLookupError:
+            return True
+        if wait_until(lambda: not _is_held(state / "lock"), patience_s):
+            return True
+    raise PlatformError(f"process {facts.pid} of the local platform does not end")
+
+
+@contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Let one command at a time start or stop what is in *state*. Raises PlatformError."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / "command.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise PlatformError(
+                "another `gitslot local` is at work here; wait for it, or end it"
+            ) from error
+        yield
+
+
+def wait_until(look: Callable[[], object], patience_s: float) -> bool:
+    """Ask *look* until it says yes; False where it has not after *patience_s* seconds."""
+    deadline = time.monotonic() + patience_s
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace *path* by *value* in one step, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(json.dumps(value, indent=2) + "\n")
+    aside.replace(path)
+
+
+def _first_answer(process: subprocess.Popen[bytes], state: Path) -> Facts | None:
+    found: list[Facts] = []
+
+    def look() -> bool:
+        if process.poll() is not None:
+            return True
+        facts = _facts(state)
+        if facts is not None and facts.pid == process.pid:
+            found.append(facts)
+        return bool(found)
+
+    wait_until(look, START_S)
+    return found[0] if found else None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _facts(state: Path) -> Facts | None:
+    try:
+        said = json.loads((state / "platform.json").read_text(encoding="utf-8"))
+        return Facts(**{name: said[name] for name in Facts.__slots__})
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

@@ -1,0 +1,201 @@
+"""
+Fill a local platform as one would a subscription: packages, first models, apps, the controller.
+
+Only through Microsoft's own clients, so the same calls would do it on Azure. Every step asks what is
+there and does what is missing, so it may be repeated, and cut off anywhere.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from controller.align import WARMUP_SETTINGS
+from controller.azure import Azure
+from controller.cli.platform import PROJECT, Facts, PlatformError, alone, wait_until
+from controller.registry import Package, Registry
+from controller.world import credential
+
+if TYPE_CHECKING:
+    from azure.mgmt.web import WebSiteManagementClient
+
+CONTROLLER = "gitslot-controller"
+PLAN = "gitslot-plan"
+SKU = "EP1"  # Elastic Premium: the smallest plan for functions that has slots
+SCHEDULE = "*/2 * * * * *"
+STAGING = "staging"
+_START_S = 120.0
+
+type Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """What the controller is to follow: a repository (path or URL), a ref, a file in it."""
+
+    repository: str
+    ref: str
+    file: str = "desired_state.yaml"
+
+    def settings(self, facts: Facts) -> dict[str, str]:
+        """Return the controller's settings on the platform of *facts*."""
+        return {
+            "GITSLOT_REPO": self.repository,
+            "GITSLOT_REF": self.ref,
+            "GITSLOT_FILE": self.file,
+            "GITSLOT_STORAGE": facts.storage,
+            "GITSLOT_ARM": facts.arm,
+            "GITSLOT_PROFILE": "local",
+        }
+
+
+class Provisioner:
+    """Fills the platform of *facts*; *work* is a folder for zips and logs of its own."""
+
+    def __init__(self, facts: Facts, work: Path, progress: Progress) -> None:
+        self._facts = facts
+        self._work = work
+        self._progress = progress
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return the registry of this platform."""
+        return Registry(self._facts.storage, credential())
+
+    @cached_property
+    def web(self) -> "WebSiteManagementClient":
+        """Return Microsoft's client for this platform's ARM."""
+        return Azure(self._facts.arm, credential()).client(self._facts.subscription)
+
+    # ------------------------------------------------------------ packages and models
+
+    def package(self, app: str, *, thin: bool) -> Package:
+        """Zip the function app *app* as it stands in the sources and register that, once."""
+        words = [sys.executable, "-m", "tools.package", app, "-o", "json"]
+        words += ["--out", str(self._work / "packages"), *(["--thin"] if thin else [])]
+        with alone(PROJECT / "build"):
+            done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
+        made = json.loads(done.stdout)
+        version = f"{app.replace('_', '-')}-{made['sha256'][:12]}"
+        return self.registry.register_package(
+            Path(made["path"]).read_bytes(),
+            version=version,
+            package=made["package"],
+            build=made["build"],
+            python=made["python"],
+        )
+
+    # ------------------------------------------------------------ apps
+
+    def app(self, name: str, code: Package, settings: Mapping[str, str] | None = None) -> None:
+        """Create the app *name* and its staging slot, both with *code* and no model, if missing."""
+        if not self._exists(name):
+            self._create(
+                name,
+                {
+                    "FUNCTIONS_EXTENSION_VERSION": "~4",
+                    "WEBSITE_RUN_FROM_PACKAGE": code.url,
+                    "MODEL_PREDICT_AUTH": "anonymous",
+                    **WARMUP_SETTINGS,
+                    **(settings or {}),
+                },
+            )
+        if not self._exists(name, STAGING):
+            from azure.mgmt.web.models import Site  # noqa: PLC0415 - slow import
+
+            self.web.web_apps.begin_create_or_update_slot(
+                self._facts.resource_group, name, STAGING, Site(self._body({}))
+            ).result()
+
+    def controller(self, code: Package, follow: Follow) -> None:
+        """Create the controller's own app, or bring its code and settings up to date."""
+        wanted = {
+            "FUNCTIONS_EXTENSION_VERSION": "~4",
+            "WEBSITE_RUN_FROM_PACKAGE": code.url,
+            "GITSLOT_SCHEDULE": SCHEDULE,
+            **follow.settings(self._facts),
+        }
+        if not self._exists(CONTROLLER):
+            self._create(CONTROLLER, wanted)
+            return
+        from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 - slow import
+
+        apps, group = self.web.web_apps, self._facts.resource_group
+        there = dict(apps.list_application_settings(group, CONTROLLER).properties or {})
+        if {**there, **wanted} != there:
+            self._progress("the controller gets new code or settings")
+            apps.update_application_settings(
+                group, CONTROLLER, StringDictionary(properties={**there, **wanted})
+            )
+
+    def running(self, *names: str) -> None:
+        """Return once every slot of *names* has a process that answers. Raises PlatformError."""
+        waiting: list[str] = []
+
+        def look() -> bool:
+            waiting[:] = [
+                f"{slot['site']}/{slot['slot']} is {slot['state']}"
+                for slot in slots(self._facts)
+                if slot["site"] in names and slot["state"] != "Running"
+            ]
+            return not waiting
+
+        if not wait_until(look, _START_S):
+            raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting)}")
+
+    def _exists(self, name: str, slot: str = "") -> bool:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - slow import
+
+        apps, group = self.web.web_apps, self._facts.resource_group
+        try:
+            if slot:
+                apps.get_slot(group, name, slot)
+            else:
+                apps.get(group, name)
+        except ResourceNotFoundError:
+            return False
+        return True
+
+    def _create(self, name: str, settings: Mapping[str, str]) -> None:
+        from azure.mgmt.web.models import Site  # noqa: PLC0415 - slow import
+
+        listed = [{"name": key, "value": value} for key, value in settings.items()]
+        self.web.web_apps.begin_create_or_update(
+            self._facts.resource_group, name, Site(self._body({"appSettings": listed}))
+        ).result()
+
+    def _body(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        properties: dict[str, Any] = {"serverFarmId": self._plan}
+        if config:
+            properties["siteConfig"] = config
+        location = self._facts.location
+        return {"location": location, "kind": "functionapp,linux", "properties": properties}
+
+    @cached_property
+    def _plan(self) -> str:
+        """Return the id of the plan that all apps share, created on first use."""
+        from azure.mgmt.web.models import AppServicePlan, SkuDescription  # noqa: PLC0415
+
+        plan = AppServicePlan(
+            location=self._facts.location, sku=SkuDescription({"name": SKU}), kind="elastic"
+        )
+        made = self.web.app_service_plans.begin_create_or_update(
+            self._facts.resource_group, PLAN, plan
+        ).result()
+        return str(made.id)
+
+
+def slots(facts: Facts) -> list[dict[str, Any]]:
+    """Return each slot's addresses, state and process, as the platform shows them."""
+    answer = requests.get(f"{facts.admin}/slots", timeout=30)
+    answer.raise_for_status()
+    found: list[dict[str, Any]] = answer.json()
+    return found

@@ -1,0 +1,56 @@
+"""
+The first versions of a new registry: trained by the training program, each in a process of its own.
+
+Must not: import training; the controller's side never does.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.cli.platform import PROJECT, PlatformError
+
+MODEL = "iris"
+# (version, estimator): models that answer differently, so that one sees which of them is live
+FIRST = (("1.4.0", "logistic"), ("1.5.0", "forest"))
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One training under way; *log* holds what it said."""
+
+    version: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def finish(self) -> str:
+        """Wait for its end and return what it registered; raise PlatformError if it failed."""
+        code = self.process.wait()
+        lines = self.log.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"]
+        if code == 0:
+            return next((line for line in lines if line.startswith("registered ")), lines[-1])
+        raise PlatformError(f"training {MODEL} {self.version} failed: {lines[-1]} ({self.log})")
+
+    def stop(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+
+def begin(versions: Sequence[tuple[str, str]], storage: str, folder: Path) -> list[Training]:
+    """Start to train and register *versions* at the account *storage*, with logs in *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    under_way = []
+    for version, estimator in versions:
+        words = [sys.executable, "-m", "training", "train", "--model", MODEL]
+        words += ["--version", version, "--estimator", estimator, "--storage", storage]
+        log = folder / f"training-{MODEL}-{version}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                words, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        under_way.append(Training(version, log, process))
+    return under_way
