@@ -148,6 +148,8 @@ async def _load(
     for function in functions:
         off = " (disabled)" if function.disabled else ""
         app.log.write(20, STARTUP, f"found function '{function.name}'{off}")
+    if settings.get("WEBSITE_TIME_ZONE") and timers:
+        app.log.write(30, STARTUP, "WEBSITE_TIME_ZONE is not heeded here: schedules are UTC")
     if not functions:
         app.log.write(30, STARTUP, "no functions found")
     return timers
