@@ -11,10 +11,15 @@ import anything of the rest of the project.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime's Linux builds report to Microsoft unless this is set before they are imported: which
+# models are loaded, how often they are asked. A model is its owner's business.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
 import onnxruntime as ort

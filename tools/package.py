@@ -103,30 +103,38 @@ def build_id(files: Mapping[PurePosixPath, Path]) -> str:
 
 
 def package(
-    app: str, *, version: str | None, out: Path, thin: bool, python: str, root: Path = ROOT
+    app: str,
+    *,
+    version: str | None,
+    out: Path,
+    thin: bool,
+    python: str,
+    build: Path | None = None,
+    root: Path = ROOT,
 ) -> Packaged:
     """
-    Lay *app* out below build/ and zip it into *out*, for *python* ("3.13").
+    Lay *app* of the tree *root* out below *build* and zip it into *out*, for *python* ("3.13").
 
-    *version* is the build id unless given. With *thin* the dependencies are left out, for a
-    platform whose own Python brings them. Raises PackageError.
+    *build* is build/ and *version* the build id unless given. With *thin* the dependencies are left
+    out, for a platform whose own Python brings them. Raises PackageError.
     """
     files = sources(app, root)
-    build = build_id(files)
-    version = version or build
-    place = root / "build" / app
+    identity = build_id(files)
+    version = version or identity
+    build = build or root / "build"
+    place = build / app
     shutil.rmtree(place, ignore_errors=True)
     for inside, path in files.items():
         _put(path, place / inside)
     (place / "build.json").write_text(
-        json.dumps({"version": version, "build": build}) + "\n", encoding="utf-8"
+        json.dumps({"version": version, "build": identity}) + "\n", encoding="utf-8"
     )
     if not thin:
-        installed = dependencies(root / app / "requirements.txt", python, root)
+        installed = dependencies(root / app / "requirements.txt", python, build / "cache", root)
         shutil.copytree(installed, place / SITE_PACKAGES, copy_function=_link)
     target = out / f"{app}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
-    _zipped(place, target, cache=None if thin else root / "build" / "cache")
+    _zipped(place, target, cache=None if thin else build / "cache")
     content = target.read_bytes()
     return Packaged(
         path=str(target),
@@ -134,18 +142,18 @@ def package(
         size=len(content),
         package=app,
         version=version,
-        build=build,
+        build=identity,
         python=python,
     )
 
 
-def dependencies(requirements: Path, python: str, root: Path = ROOT) -> Path:
-    """Return a folder with what *requirements* asks for, installed once per content and lock."""
+def dependencies(requirements: Path, python: str, cache: Path, root: Path = ROOT) -> Path:
+    """Return a folder of *cache* with what *requirements* asks for, installed once per lock."""
     lock = root / "requirements.txt"
     key = hashlib.sha256(
         b"\0".join([requirements.read_bytes(), lock.read_bytes(), python.encode(), b"1"])
     ).hexdigest()[:16]
-    done = root / "build" / "cache" / f"packages-{key}"
+    done = cache / f"packages-{key}"
     if done.is_dir():
         return done
     done.parent.mkdir(parents=True, exist_ok=True)

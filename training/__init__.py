@@ -6,3 +6,8 @@ judge (train.py, evaluate.py), convert to ONNX (convert.py), prove that it answe
 does (parity.py), describe and register, create-only (register.py). `run.py` puts them in a row and
 `python -m training` is its command line.
 """
+
+import os
+
+# ONNX Runtime reports to Microsoft unless told otherwise before it is imported; see serving_app.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

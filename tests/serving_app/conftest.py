@@ -1,0 +1,141 @@
+"""The packaged app on the local Functions host, against a registry on the local platform."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from controller.registry import Registry
+from tests.platform import ROOT, Platform, start_platform, until
+from tests.training.versions import built
+from tools.package import package
+from training.run import Built
+
+FUNCTION_KEY = "function-key"
+
+
+class Slot:
+    """One process of the packaged app; *url* is where it answers."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        keys = folder / "keys.json"
+        keys.write_text(
+            json.dumps({"masterKey": "master-key", "functionKeys": {"default": FUNCTION_KEY}})
+        )
+        self._log = folder / "log"
+        words = [sys.executable, "-m", "emulator.host", "--app", str(folder / "app")]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*words, "--port", "0", "--keys", str(keys)],
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], "HOME": str(folder), **settings},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.session = requests.Session()
+        self.session.trust_env = False
+        try:
+            self._wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def _wait(self) -> None:
+        found = until(
+            lambda: re.search(r"listening on (http://127\.0\.0\.1:\d+)", self.log()),
+            "the host listens",
+        )
+        assert found
+        self.url = found[1]
+
+    def log(self) -> str:
+        """Return all that was logged so far."""
+        return self._log.read_text()
+
+    def predict(self, rows: Any, query: str = "", **options: Any) -> requests.Response:
+        """Post *rows*, or bytes as they are."""
+        body = rows if isinstance(rows, bytes) else json.dumps(rows).encode()
+        return self.session.post(f"{self.url}/api/predict{query}", body, timeout=30, **options)
+
+    def health(self) -> requests.Response:
+        """Ask for health."""
+        return self.session.get(f"{self.url}/api/health", timeout=30)
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        self.session.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+type StartSlot = Callable[..., Slot]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Return a running platform whose registry holds iris 1.5.0."""
+    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("REQUESTS_CA_BUNDLE", str(running.facts["ca_bundle"]))
+            registry = Registry(running.storage, running.credential)
+            registry.ensure_containers()
+            version = built(estimator="forest")
+            registry.register(version.raw, version.artifact)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served() -> Built:
+    """Return the version that the registry holds."""
+    return built(estimator="forest")
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the packaged app, unpacked."""
+    root = tmp_path_factory.mktemp("package")
+    made = package("serving_app", version="7.0.0", out=root, thin=True, python="3.13", build=root)
+    folder = root / "app"
+    with zipfile.ZipFile(made.path) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def start_slot(
+    platform: Platform, app: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[StartSlot]:
+    """Return a function that starts a slot with settings; it ends with the tests."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Slot:
+            folder = tmp_path_factory.mktemp("slot")
+            (folder / "app").symlink_to(app)
+            slot = Slot(
+                folder, {**platform.environment, "MODEL_STORE": platform.storage, **settings}
+            )
+            stack.callback(slot.close)
+            return slot
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def slot(start_slot: StartSlot, served: Built) -> Slot:
+    """Return a slot that serves iris 1.5.0, pinned, to everybody."""
+    return start_slot(
+        MODEL_NAME="iris",
+        MODEL_VERSION=f"1.5.0@sha256:{served.manifest.digest}",
+        MODEL_DEPLOY="run-1",
+        MODEL_PREDICT_AUTH="anonymous",
+    )

@@ -1,0 +1,191 @@
+"""The packaged app over HTTP: what clients, the controller and the platform's ping see."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.registry import Registry
+from serving_app.function_app import BODY_CAP
+from tests.platform import Platform, until
+from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
+from tests.training.versions import built
+from tools.package import build_id, sources
+from training.run import Built
+
+ROW = [5.1, 3.5, 1.4, 0.2]
+HEALTH_KEYS = {"status", "reason", "model", "version", "digest", "deploy", "code", "uptime_s"}
+
+
+def test_rows_are_answered_by_labels(slot: Slot) -> None:
+    """A JSON array of rows is answered by a JSON array of labels."""
+    answer = slot.predict([ROW, [6.7, 3.0, 5.2, 2.3]])
+    assert (answer.status_code, answer.json()) == (200, ["setosa", "virginica"])
+    assert answer.headers["content-type"].startswith("application/json")
+
+
+def test_every_golden_row_passes_over_http(slot: Slot, served: Built) -> None:
+    """The golden rows, through the public path, give the labels and probabilities of training."""
+    golden = served.manifest.golden
+    answer = slot.predict([list(row) for row in golden.inputs], "?proba=1").json()
+    assert set(answer) == {"labels", "probabilities", "classes"}
+    assert tuple(answer["labels"]) == golden.labels
+    assert tuple(answer["classes"]) == served.manifest.classes
+    for got, expected in zip(answer["probabilities"], golden.probabilities, strict=True):
+        assert got == pytest.approx(expected, rel=0, abs=golden.tolerance)
+
+
+def test_health_says_what_is_served(slot: Slot, served: Built) -> None:
+    """Health is 200 with exactly the eight keys, the manifest's digest and the package's build."""
+    answer = slot.health()
+    body = answer.json()
+    assert answer.status_code == 200
+    assert set(body) == HEALTH_KEYS
+    assert body.pop("uptime_s") >= 0
+    assert body == {
+        "status": "ok",
+        "reason": "",
+        "model": "iris",
+        "version": "1.5.0",
+        "digest": served.manifest.digest,
+        "deploy": "run-1",
+        "code": build_id(sources("serving_app")),
+    }
+
+
+def test_every_answer_carries_the_three_headers(slot: Slot, served: Built) -> None:
+    """Good or bad, every answer says which version, digest and deploy gave it."""
+    expected = ("1.5.0", served.manifest.digest, "run-1")
+    for answer in (slot.health(), slot.predict([ROW]), slot.predict(b"x"), slot.predict([])):
+        assert _headers(answer.headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "row", "column"),
+    [
+        (b'[[5.1, "3.5", 1.4, 0.2]]', 0, 1),
+        (b"[[5.1, 3.5, 1.4, 0.2], [5.1, 3.5, NaN, 0.2]]", 1, 2),
+        (b"[[5.1, 3.5, 1.4, 1e39]]", 0, 3),
+        (b"[[5.1, 3.5, 1.4]]", 0, None),
+        (b"[]", None, None),
+        (b"", None, None),
+        (b"not JSON", None, None),
+    ],
+)
+def test_bad_rows_are_answered_by_where_they_are_bad(
+    slot: Slot, body: bytes, row: int | None, column: int | None
+) -> None:
+    """Bad input is 400 with a sentence, the row and the column."""
+    answer = slot.predict(body)
+    found = answer.json()
+    assert (answer.status_code, found["row"], found["column"]) == (400, row, column)
+    assert found["error"]
+
+
+def test_a_body_over_the_cap_is_refused(slot: Slot) -> None:
+    """A body of 1 MiB is read, one byte more is 413."""
+    line = b"[5.1, 3.5, 1.4, 0.2], "
+    body = b"[" + line * (BODY_CAP // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
+    body += b" " * (BODY_CAP - len(body) - 1) + b"]"
+    assert slot.predict(body).status_code == 200
+    assert slot.predict(body + b" ").status_code == 413
+
+
+def test_predict_asks_for_the_key_unless_told_otherwise(
+    start_slot: StartSlot, served: Built
+) -> None:
+    """Without a setting predict wants the slot's key, and health never does."""
+    keyed = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.5.0")
+    assert keyed.health().status_code == 200
+    assert keyed.predict([ROW]).status_code == 401
+    answer = keyed.predict([ROW], headers={"x-functions-key": FUNCTION_KEY})
+    assert (answer.status_code, answer.json()) == (200, ["setosa"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "NoModel"),
+        ({"MODEL_NAME": "iris", "MODEL_VERSION": "0.0.1"}, "UnknownVersion"),
+        ({"MODEL_NAME": "iris", "MODEL_VERSION": f"1.5.0@sha256:{'0' * 64}"}, "DigestMismatch"),
+        ({"MODEL_NAME": "iris", "MODEL_VERSION": "../1.5.0"}, "SettingsInvalid"),
+        (
+            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "MODEL_STORE": "http://127.0.0.1:1/x"},
+            "SettingsInvalid",
+        ),
+        (
+            {
+                "MODEL_NAME": "iris",
+                "MODEL_VERSION": "1.5.0",
+                "MODEL_STORE": "https://127.0.0.1:9/gitslot",
+            },
+            "RegistryUnavailable",
+        ),
+        (
+            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "IDENTITY_ENDPOINT": ""},
+            "IdentityUnavailable",
+        ),
+        (
+            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "IDENTITY_HEADER": "stranger"},
+            "IdentityUnavailable",
+        ),
+    ],
+)
+def test_nothing_is_served_and_the_reason_is_named(
+    start_slot: StartSlot, settings: dict[str, str], reason: str
+) -> None:
+    """Without a proved model health and predict are 503, with the reason and no version."""
+    slot = start_slot(MODEL_PREDICT_AUTH="anonymous", MODEL_DEPLOY="run-2", **settings)
+    health, predict = slot.health(), slot.predict([ROW])
+    assert (health.status_code, predict.status_code) == (503, 503)
+    body = health.json()
+    assert set(body) == HEALTH_KEYS
+    assert (body["status"], body["reason"]) == ("unavailable", reason)
+    assert (body["digest"], body["deploy"]) == ("", "run-2")
+    assert predict.json()["reason"] == reason
+    assert _headers(health.headers) == _headers(predict.headers) == ("none", "none", "run-2")
+
+
+def test_a_version_that_appears_late_is_served(
+    start_slot: StartSlot, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app that came up before its version keeps trying, and then serves it."""
+    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.6.0", MODEL_PREDICT_AUTH="anonymous")
+    assert slot.health().json()["reason"] == "UnknownVersion"
+    version = built(version="1.6.0")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
+    Registry(platform.storage, platform.credential).register(version.raw, version.artifact)
+    until(lambda: slot.health().status_code == 200, "the late version is served")
+    assert slot.predict([ROW]).headers["x-model-version"] == "1.6.0"
+
+
+def test_a_corrupted_artifact_is_refused(
+    start_slot: StartSlot, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An artifact that was changed after registration serves nothing."""
+    version = built(version="1.7.0")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
+    Registry(platform.storage, platform.credential).register(version.raw, version.artifact)
+    path = f"iris/1.7.0/{version.manifest.artifact.name}"
+    bad = bytes([version.artifact[0] ^ 1]) + version.artifact[1:]
+    platform.blobs.get_blob_client("models", path).upload_blob(bad, overwrite=True)
+    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.7.0")
+    assert slot.health().json()["reason"] == "DigestMismatch"
+
+
+def test_no_secret_is_logged(start_slot: StartSlot, platform: Platform) -> None:
+    """Neither token nor identity header shows in the log, whatever goes wrong."""
+    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="0.0.2")
+    until(lambda: "UnknownVersion" in slot.log(), "the reason is logged")
+    assert platform.environment["IDENTITY_HEADER"] not in slot.log()
+    assert "eyJ" not in slot.log()
+
+
+def _headers(headers: object) -> tuple[str, ...]:
+    assert isinstance(headers, dict) or hasattr(headers, "get")
+    return tuple(headers.get(f"x-model-{name}") for name in ("version", "digest", "deploy"))
+
+
+def test_the_source_tree_says_so(app: Path) -> None:
+    """The packaged app knows its build; the source tree has none to lie about."""
+    assert (app / "build.json").is_file()
+    assert not (Path(__file__).parents[2] / "serving_app" / "build.json").exists()

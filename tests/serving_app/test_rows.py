@@ -1,0 +1,136 @@
+"""Rows of a request: numbers in, or a sentence that names the row and the column."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving_app.rows import FLOAT32_MAX, BadRows, read_rows
+
+NAMES = ("a", "b", "c")
+ROW = [1.0, 2.0, 3.0]
+
+# (what stands in one cell, what the refusal says)
+BAD_CELLS = [
+    ('"5.1"', "text"),
+    ('""', "text"),
+    ("true", "true or false"),
+    ("false", "true or false"),
+    ("null", "null"),
+    ("[1]", "an array"),
+    ("[]", "an array"),
+    ("{}", "an object"),
+    ('{"a": 1}', "an object"),
+    ("NaN", "NaN"),
+    ("Infinity", "infinite or beyond float32"),
+    ("-Infinity", "infinite or beyond float32"),
+    ("1e39", "infinite or beyond float32"),
+    ("-3.5e38", "infinite or beyond float32"),
+    ("1e999", "infinite or beyond float32"),
+    ("1" + "0" * 400, "infinite or beyond float32"),
+]
+BAD_BODIES = [
+    (b"", "not JSON"),
+    (b"[[1, 2, 3]", "not JSON"),
+    (b"[[1, 2, 3],]", "not JSON"),
+    (b"\xff\xfe[[1,2,3]]", "not JSON"),
+    (b"[" * 100_000, "not JSON"),
+    (b"[[" + b"9" * 5000 + b", 1, 2]]", "not JSON"),
+    (b"1", "a number"),
+    (b'"rows"', "text"),
+    (b"null", "null"),
+    (b"true", "true or false"),
+    (b"{}", "an object"),
+    (b'{"rows": [[1, 2, 3]]}', "an object"),
+    (b"[]", "empty"),
+    (b"[1, 2, 3]", "row 0 is a number"),
+    (b"[[]]", "row 0 has 0 columns"),
+    (b"[[1, 2]]", "row 0 has 2 columns"),
+    (b"[[1, 2, 3, 4]]", "row 0 has 4 columns"),
+    (b"[[1, 2, 3], [1, 2]]", "row 1 has 2 columns"),
+    (b"[[1, 2, 3], 4]", "row 1 is a number"),
+    (b'[[1, 2, 3], "row"]', "row 1 is text"),
+    (b"[[[1, 2, 3]]]", "row 0 has 1 columns"),
+]
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 300])
+@pytest.mark.parametrize(("cell", "says"), BAD_CELLS)
+def test_a_bad_cell_is_named(rows: int, cell: str, says: str) -> None:
+    """One bad cell among any number of rows is found, and named by row and column."""
+    bad = rows - 1
+    lines = ["[1.0, 2.0, 3.0]"] * rows
+    lines[bad] = f"[1.0, {cell}, 3.0]"
+    with pytest.raises(BadRows) as refused:
+        read_rows(f"[{', '.join(lines)}]".encode(), NAMES)
+    assert (refused.value.row, refused.value.column) == (bad, 1)
+    assert refused.value.message.startswith(f"row {bad}, column 1 (b) is {says}")
+
+
+@pytest.mark.parametrize(("body", "says"), BAD_BODIES)
+def test_a_body_that_is_no_rows_is_refused(body: bytes, says: str) -> None:
+    """What is not an array of rows of the right width is refused in words that say so."""
+    with pytest.raises(BadRows) as refused:
+        read_rows(body, NAMES)
+    assert says in refused.value.message
+
+
+def _cells() -> st.SearchStrategy[float]:
+    return st.floats(-FLOAT32_MAX, FLOAT32_MAX) | st.integers(-(2**80), 2**80)
+
+
+@given(st.lists(st.lists(_cells(), min_size=3, max_size=3), min_size=1, max_size=8))
+def test_good_rows_are_read_as_they_are(rows: list[list[float]]) -> None:
+    """Every finite number within float32 is read as the number that was sent."""
+    read = read_rows(json.dumps(rows).encode(), NAMES)
+    assert read.tolist() == np.array(rows, np.float64).tolist()
+    narrow = read_rows(json.dumps(rows).encode(), NAMES, np.float32)
+    assert narrow.dtype == np.float32
+    assert np.isfinite(narrow).all()
+
+
+_anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=20,
+)
+
+
+@given(_anything)
+def test_anything_else_is_refused(value: Any) -> None:
+    """Only rows x features of finite numbers are read; everything else is refused, never wrong."""
+    body = json.dumps(value).encode()
+    if _good(value):
+        assert read_rows(body, NAMES).shape == (len(value), 3)
+    else:
+        with pytest.raises(BadRows):
+            read_rows(body, NAMES)
+
+
+def _good(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(row, list) and len(row) == 3 for row in value)
+        and all(
+            isinstance(cell, (int, float))
+            and not isinstance(cell, bool)
+            and math.isfinite(cell)
+            and abs(cell) <= FLOAT32_MAX
+            for row in value
+            for cell in row
+        )
+    )
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_fail_in_another_way(body: bytes) -> None:
+    """Any bytes at all end in rows or in the one refusal."""
+    try:
+        read_rows(body, NAMES)
+    except BadRows as refused:
+        assert refused.message
