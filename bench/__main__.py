@@ -1,0 +1,29 @@
+"""Measure the claims of docs/performance.md again: ``python -m bench [CLAIM ...]``."""
+
+import argparse
+import importlib
+import sys
+
+CLAIMS = ("bump", "rollback")
+
+
+def main() -> int:
+    """Run the claims that were asked for; 1 where a target is not met."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(CLAIMS))
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
+    given = parser.parse_args()
+    if unknown := sorted(set(given.claims) - set(CLAIMS)):
+        parser.error(f"no claim {', '.join(unknown)}; there are {', '.join(CLAIMS)}")
+    met = True
+    for claim in given.claims or CLAIMS:
+        print(f"bench: {claim}, {given.rounds} rounds", file=sys.stderr)
+        report = importlib.import_module(f"bench.{claim}").run(given.rounds)
+        report.show()
+        print(f"  written to {report.write().relative_to(report.write().parents[2])}")
+        met = met and all(target.met for target in report.targets.values())
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""
+bump: a commit that names a new version -> production answers with it.
+
+The platform's own waits (a restart and the swap's flip, as its latency profile has them) are known;
+what is left of the time is the controller's own share.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from bench.report import Report, Target
+from bench.scene import open_scene
+
+WANT = 0.10
+
+
+def run(rounds: int) -> Report:
+    """Measure *rounds* bumps with Azure's recorded times, and as many with none."""
+    report = Report("bump", rounds)
+    for latency in ("recorded", "zero"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            open_scene(Path(folder), latency) as scene,
+        ):
+            seconds, deploys = [], 0
+            for index in range(rounds):
+                before = len(scene.stage.platform.history("settings-put"))
+                version = ("1.5.0", "1.4.0")[index % 2]
+                # Any code change makes the waiting copy stale, so each round deploys anew.
+                scene.stage.change("production", ROUND=str(index))
+                scene.settle()
+                commit = partial(scene.stage.repository.want, version)
+                seconds.append(scene.seconds_until(version, commit))
+                scene.settle()
+                deploys += len(scene.stage.platform.history("settings-put")) - before - 1
+            if deploys != rounds:
+                raise RuntimeError(f"{deploys} deploys in {rounds} bumps")
+            waits = scene.waits(deploys=1, swaps=1)
+            report.add("commit to production answering", latency, seconds, "s")
+            own = report.add("controller's own share", latency, [s - waits for s in seconds], "s")
+            if latency == "recorded":
+                report.ratios["own_share_of_waits"] = round(own / waits, 4)
+                report.targets["own_share_of_waits"] = Target(
+                    f"<= {WANT:.0%} of the platform's {waits:.0f} s",
+                    f"{own / waits:.1%}",
+                    own / waits <= WANT,
+                )
+    return report

@@ -1,0 +1,90 @@
+"""What every claim writes: a table on the terminal and bench/results/<claim>.json."""
+
+import json
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).resolve().parent / "results"
+LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwich")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured thing under one load; *median*, *min* and *max* of its rounds, in *unit*."""
+
+    name: str
+    load: str
+    median: float
+    min: float
+    max: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was wanted, what came out, and whether that is enough."""
+
+    want: str
+    got: str
+    met: bool
+
+
+@dataclass(slots=True)
+class Report:
+    """A claim's result; *rounds* says how often each row was measured."""
+
+    claim: str
+    rounds: int
+    rows: list[Row] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
+    targets: dict[str, Target] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, load: str, values: Sequence[float], unit: str) -> float:
+        """Add the row of *values* and return their median."""
+        median = statistics.median(values)
+        self.rows.append(Row(name, load, round(median, 3), min(values), max(values), unit))
+        return median
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form."""
+        found = {name: version(name) for name in LIBRARIES}
+        return {
+            **asdict(self),
+            "versions": {"python": platform.python_version(), **found, **self.versions},
+            "machine": {
+                "system": f"{platform.system()} {platform.machine()}",
+                "note": "emulator on one laptop; what it measures is not Azure",
+            },
+        }
+
+    def write(self) -> Path:
+        """Write the JSON and return where."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{self.claim}.json"
+        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+        return path
+
+    def show(self) -> None:
+        """Print the tables."""
+        console = Console()
+        table = Table(title=f"{self.claim}: {self.rounds} rounds, in turn", title_justify="left")
+        for heading in ("what", "load"):
+            table.add_column(heading)
+        for heading in ("median", "min", "max", "unit"):
+            table.add_column(heading, justify="right")
+        for row in self.rows:
+            numbers = (f"{value:.2f}" for value in (row.median, row.min, row.max))
+            table.add_row(row.name, row.load, *numbers, row.unit)
+        console.print(table)
+        for name, target in self.targets.items():
+            mark = "met" if target.met else "NOT met"
+            console.print(f"  {name}: wanted {target.want}, got {target.got}: {mark}")

@@ -1,0 +1,71 @@
+"""
+rollback: a revert that is committed -> production answers with the old version.
+
+Beside it, in turn in the same run, `az functionapp deployment slot swap` as somebody on call would
+type it. Both wait for the platform's swap; what is left is their own share.
+"""
+
+import tempfile
+from pathlib import Path
+
+from bench.report import Report, Target
+from bench.scene import HandSwap, Scene, azure_cli, open_scene
+
+WANT = 0.10
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(rounds: int) -> Report:
+    """Measure *rounds* rollbacks by revert and as many by hand; then again with no latency."""
+    report = Report("rollback", rounds)
+    az = azure_cli(ROOT)
+    for latency in ("recorded", "zero"):
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            open_scene(Path(folder), latency) as scene,
+        ):
+            by_hand = HandSwap(az, scene.stage)
+            reverted, swapped = [], []
+            for _ in range(rounds):
+                reverted.append(_by_revert(scene))
+                swapped.append(_by_hand(scene, by_hand))
+            waits = scene.waits(deploys=0, swaps=1)
+            ours = report.add("git revert to production answering", latency, reverted, "s")
+            theirs = report.add("az slot swap to production answering", latency, swapped, "s")
+            own = report.add("controller's own share", latency, [s - waits for s in reverted], "s")
+            report.add("az's own share", latency, [s - waits for s in swapped], "s")
+            report.ratios[f"az_to_gitslot_{latency}"] = round(theirs / ours, 3)
+            if latency == "recorded":
+                report.ratios["own_share_of_swap"] = round(own / waits, 4)
+                report.targets["own_share_of_swap"] = Target(
+                    f"<= {WANT:.0%} of the swap's {waits:.0f} s",
+                    f"{own / waits:.1%}",
+                    own / waits <= WANT,
+                )
+                report.targets["faster_than_az"] = Target(
+                    "less than az by hand", f"{ours:.1f} s to {theirs:.1f} s", ours < theirs
+                )
+    return report
+
+
+def _bump(scene: Scene) -> None:
+    scene.seconds_until("1.5.0", lambda: scene.stage.repository.want("1.5.0"))
+    scene.settle()
+
+
+def _by_revert(scene: Scene) -> float:
+    _bump(scene)
+    seconds = scene.seconds_until("1.4.0", scene.stage.repository.revert)
+    scene.settle()
+    return seconds
+
+
+def _by_hand(scene: Scene, by_hand: HandSwap) -> float:
+    """Swap by hand while the file asks gitslot for hands off, then let it agree."""
+    _bump(scene)
+    scene.stage.repository.want("1.5.0", more='suspend: "by hand"\n')
+    scene.stage.world.clock.sleep(2.5)
+    seconds = scene.seconds_until("1.4.0", by_hand.swap)
+    scene.stage.repository.want("1.4.0")
+    scene.settle()
+    return seconds

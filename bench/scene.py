@@ -1,0 +1,122 @@
+"""The scene of the release claims: a platform, a controller that ticks, a client at production."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from controller.reconcile import reconcile
+from tests.story.stage import APP, Stage, open_stage
+
+TICK_S = 1.0  # on Azure each minute, or at once by a push
+
+
+@dataclass(slots=True)
+class Scene:
+    """A stage whose controller runs by itself, and a stopwatch at production's door."""
+
+    stage: Stage
+    url: str
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def seconds_until(
+        self, version: str, begin: Callable[[], object], limit_s: float = 300
+    ) -> float:
+        """Call *begin* and return after how many seconds production answers with *version*."""
+        started = time.perf_counter()
+        begin()
+        while time.perf_counter() - started < limit_s:
+            answer = self.session.get(f"{self.url}/api/health", timeout=30)
+            if answer.headers.get("x-model-version") == version:
+                return time.perf_counter() - started
+            time.sleep(0.01)
+        raise RuntimeError(f"production did not serve {version} within {limit_s:.0f} s")
+
+    def settle(self) -> None:
+        """Wait until no operation runs and the controller has nothing left to do."""
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            memory = self.stage.world.journal.memory(APP, self.stage.world.clock.now())
+            begun = len(self.stage.platform.history("swap-started"))
+            ended = len(self.stage.platform.history("swap-finished", "swap-failed"))
+            if memory.intent is None and memory.stop[0] == "Converged" and begun == ended:
+                return
+            time.sleep(0.1)
+        raise RuntimeError("the platform did not come to rest")
+
+    def waits(self, *, deploys: int, swaps: int) -> float:
+        """Return the seconds that the platform itself takes, by its latency profile."""
+        profile = self.stage.platform.admin_get("/latency")
+        return float(deploys * profile["restart_s"] + swaps * profile["swap_flip_s"])
+
+
+@contextmanager
+def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
+    """Open a scene that serves 1.4.0 and whose controller ticks each second."""
+    with open_stage(folder, "1.4.0", "1.5.0") as stage:
+        stage.repository.want("1.4.0")
+        reconcile(APP, stage.world)
+        stage.platform.admin_put("/latency", latency)
+        scene = Scene(stage, str(stage.platform.slots()[APP, "production"]["http"]))
+        scene.settle()
+        stop = threading.Event()
+        ticking = threading.Thread(target=_tick, args=(stage, stop))
+        ticking.start()
+        try:
+            yield scene
+        finally:
+            stop.set()
+            ticking.join()
+
+
+def _tick(stage: Stage, stop: threading.Event) -> None:
+    while not stop.wait(TICK_S):
+        reconcile(APP, stage.world)
+
+
+class HandSwap:
+    """`az functionapp deployment slot swap`, run by hand against the same platform."""
+
+    def __init__(self, az: Path, stage: Stage) -> None:
+        self._az, self._stage = az, stage
+        self._home = stage.folder / "azure-cli"
+        self._env = {
+            **stage.environment,
+            "AZURE_CONFIG_DIR": str(self._home),
+            "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        }
+        arm = stage.platform.arm
+        self._run("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm)
+        self._run("cloud", "set", "-n", "emulator")
+        self._run("login", "--identity")
+
+    def _run(self, *words: str) -> None:
+        done = subprocess.run(
+            [str(self._az), *words], env=self._env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"az {' '.join(words)}: {done.stderr.strip()[-500:]}")
+
+    def swap(self) -> None:
+        """Swap staging with production and wait for its end."""
+        group = self._stage.platform.group
+        where = ("-g", group, "-n", APP, "--slot", "staging")
+        self._run("functionapp", "deployment", "slot", "swap", *where)
+
+
+def azure_cli(root: Path) -> Path:
+    """Return `az` in a virtual environment of its own, installed from PyPI once."""
+    home = root / "build" / "azure-cli"
+    az = home / "bin" / "az"
+    if not az.exists():
+        print("installing azure-cli into build/azure-cli, about 600 MB, once", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        words = ("-m", "pip", "install", "--quiet", "azure-cli")
+        subprocess.run([str(home / "bin" / "python"), *words], check=True)
+    return az
