@@ -1,0 +1,104 @@
+"""The command line of training, as people and CI run it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from controller.registry import Registry
+from tests.platform import ROOT, Platform, start_platform
+
+
+def run(*words: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m training` with *words*, in an environment of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", *words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Return a running platform with an empty storage account."""
+    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
+        yield running
+
+
+def test_help_names_the_seams(tmp_path: Path) -> None:
+    """Help says what it does, how to begin, and which files are for the user to replace."""
+    done = run("--help", home=tmp_path)
+    assert done.returncode == 0
+    for words in ("python -m training train --version 1.5.0", "data.py", "pipeline.py"):
+        assert words in done.stdout
+
+
+def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
+    """Everything but registering works anywhere; data on stdout, progress on stderr."""
+    card = tmp_path / "card.md"
+    words = ("--dry-run", "--estimator", "tree", "-o", "json", "--card", str(card))
+    done = run("train", "--version", "1", *words, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["model"], result["version"], result["registered"]) == ("iris", "1", False)
+    assert "comparing 20000 rows" in done.stderr
+    assert result["digest"] in card.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "code"),
+    [
+        (("train", "--version", "1"), "set GITSLOT_STORAGE", 2),
+        (("train", "--version", "a/b", "--dry-run"), "'a/b' cannot name a version", 1),
+        (("train", "--version", "1", "--data", "roses", "--dry-run"), "no data set 'roses'", 1),
+        (("train", "--version", "1", "--estimator", "x", "--dry-run"), "no estimator 'x'", 1),
+        (("train",), "--version", 2),
+        ((), "COMMAND", 2),
+    ],
+)
+def test_a_wrong_word_is_named(
+    tmp_path: Path, words: tuple[str, ...], says: str, code: int
+) -> None:
+    """Errors say what is wrong and how to mend it, on stderr, with nothing on stdout."""
+    done = run(*words, home=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_two_at_once_leave_one_whole_version(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two people who register one version at once: one succeeds, one is told, one whole version."""
+
+    def register(seed: int) -> subprocess.CompletedProcess[str]:
+        words = ("--version", "2.0.0", "--seed", str(seed), "-o", "json")
+        storage = {"GITSLOT_STORAGE": platform.storage}
+        return run("train", *words, home=tmp_path, **platform.environment, **storage)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(register, range(2)))
+    assert sorted(each.returncode for each in done) == [0, 1], [each.stderr for each in done]
+    won, lost = sorted(done, key=lambda each: each.returncode)
+    assert "registered already" in lost.stderr
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
+    manifest = Registry(platform.storage, platform.credential).manifest("iris", "2.0.0")
+    assert manifest.digest == json.loads(won.stdout)["digest"]
+
+
+def test_a_silent_registry_is_an_error(platform: Platform, tmp_path: Path) -> None:
+    """A registry that does not answer is one sentence, and exit code 2."""
+    storage = {"GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
+    done = run("train", "--version", "3", home=tmp_path, **platform.environment, **storage)
+    assert done.returncode == 2
+    assert "error: cannot create container models" in done.stderr
+    assert "Traceback" not in done.stderr

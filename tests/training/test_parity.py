@@ -1,0 +1,123 @@
+"""Conversion, parity and golden rows: what is registered answers as scikit-learn does."""
+
+import numpy as np
+import pytest
+from sklearn.base import ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tests.training.versions import built
+from training.convert import Converted, convert
+from training.data import NAMES as DATA
+from training.data import Rows, load
+from training.errors import ParityError, TrainingError
+from training.parity import (
+    LEAST_TOLERANCE,
+    MOST_DIFFERENCE,
+    Answers,
+    Parity,
+    choose_golden,
+    prove,
+    sample_rows,
+    tolerance_for,
+)
+from training.pipeline import NAMES, build
+from training.run import served_answers
+
+
+def proved(estimator: ClassifierMixin, answers: Answers, rows: Rows) -> Parity:
+    """Prove over the usual number of rows, without a word."""
+    return prove(estimator, answers, rows, seed=0, progress=lambda text: None)
+
+
+@pytest.mark.parametrize("estimator", NAMES)
+def test_every_estimator_converts_faithfully(estimator: str) -> None:
+    """Of 20,000 rows no label differs, and probabilities differ by rounding alone."""
+    version = built(estimator=estimator)
+    assert version.parity.rows == 20_000
+    assert version.parity.worst < 1e-5
+    assert version.parity.worst <= version.parity.tolerance <= 1e-4
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_every_data_set_is_served(data: str) -> None:
+    """Text and number labels, 4 to 64 features: each trains, proves and describes itself."""
+    version = built(data=data, estimator="tree")
+    assert 32 <= len(version.manifest.golden) <= 64
+    assert set(version.manifest.golden.labels) == set(version.manifest.classes)
+    assert version.manifest.metrics["accuracy"] > 0.8
+
+
+def test_a_scaler_before_trees_keeps_the_order_of_casts() -> None:
+    """Scaled in doubles and cast before the trees, a pipeline is as exact as its trees alone."""
+    data = load("iris")
+    trees = RandomForestClassifier(n_estimators=20, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), trees).fit(data.rows, data.labels)
+    converted = convert(pipeline, 4)
+    assert converted.dtype == "float64"
+    parity = proved(pipeline, served_answers(converted), data.rows)
+    assert parity.worst < 1e-6
+
+
+def test_a_model_of_other_answers_is_refused() -> None:
+    """A conversion that changes one label in 20,000 rows is refused, naming a row."""
+    data = load("iris")
+    forest = RandomForestClassifier(n_estimators=10, random_state=0).fit(data.rows, data.labels)
+    other = RandomForestClassifier(n_estimators=10, random_state=1).fit(data.rows, data.labels)
+    with pytest.raises(ParityError, match=r"labels differ after conversion: row \["):
+        proved(forest, served_answers(convert(other, 4)), data.rows)
+
+
+def test_probabilities_that_differ_by_more_than_rounding_are_refused() -> None:
+    """Equal labels do not excuse other probabilities."""
+    data = load("iris")
+    forest = RandomForestClassifier(n_estimators=10, random_state=0).fit(data.rows, data.labels)
+    answers = served_answers(convert(forest, 4))
+
+    def shifted(rows: np.ndarray) -> tuple[list[str | int], np.ndarray]:
+        labels, probabilities = answers(rows)
+        return labels, probabilities + 2 * MOST_DIFFERENCE
+
+    with pytest.raises(ParityError, match="probabilities differ"):
+        proved(forest, shifted, data.rows)
+
+
+@pytest.mark.parametrize("estimator", [RidgeClassifier(), LinearRegression()])
+def test_an_estimator_without_probabilities_is_refused(estimator: object) -> None:
+    """Golden rows need probabilities, and the refusal says so."""
+    with pytest.raises(TrainingError, match="predict_proba"):
+        convert(estimator, 4)
+
+
+def test_the_same_seed_gives_the_same_artifact() -> None:
+    """Training twice gives the same bytes, so the same version can be rebuilt and compared."""
+    data = load("iris")
+    made: list[Converted] = [
+        convert(build("forest", 3).fit(data.rows, data.labels), 4) for _ in range(2)
+    ]
+    assert made[0] == made[1]
+    assert load("iris").fingerprint == data.fingerprint
+
+
+def test_golden_rows_are_firm_spread_and_near() -> None:
+    """Golden rows hold every class and close calls, but none that rounding could tip."""
+    data = load("iris")
+    forest = build("forest", 0).fit(data.rows, data.labels)
+    rows = sample_rows(data.rows, 0)
+    probabilities = forest.predict_proba(rows)
+    chosen = choose_golden(forest.predict(rows), probabilities, least_margin=1e-4)
+    ordered = np.sort(probabilities[chosen], axis=1)
+    margins = ordered[:, -1] - ordered[:, -2]
+    assert len(set(chosen.tolist())) == 64
+    assert margins.min() > 1e-4
+    assert (margins < 0.1).sum() >= 16
+    assert (margins > 0.9).sum() >= 8
+    assert len(np.unique(forest.predict(rows[chosen]))) == 3
+
+
+def test_tolerance_is_ten_times_the_worst_with_a_floor() -> None:
+    """The rule that docs/manifest.schema.json states."""
+    assert tolerance_for(0.0) == LEAST_TOLERANCE
+    assert tolerance_for(6.56e-7) == pytest.approx(6.6e-6)
