@@ -45,20 +45,23 @@ class Children:
         self._running: dict[int, asyncio.subprocess.Process] = {}
 
     def end_leftovers(self) -> list[int]:
-        """End what an earlier emulator left running; return their pids. Waits for them."""
+        """
+        End what an earlier emulator left running; return their pids. Waits for them.
+
+        They have noticed its death and are closing, so they get time first: Azurite writes down
+        what it holds when it is asked to end, and dies in the middle of that when it is asked
+        twice.
+        """
         left = [
             child["pid"]
             for child in read_json(self.path) or []
             if child["portrait"] and portrait(child["pid"]) == child["portrait"]
         ]
-        for pid in left:
-            _signal(pid, signal.SIGTERM)
-        deadline = time.monotonic() + LEFTOVER_GRACE_S
-        while any(portrait(pid) for pid in left) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        for pid in left:
-            if portrait(pid):
-                _signal(pid, signal.SIGKILL)
+        _wait(left, LEFTOVER_GRACE_S)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for pid in [pid for pid in left if portrait(pid)]:
+                _signal(pid, number)
+            _wait(left, LEFTOVER_GRACE_S)
         write_json(self.path, [])
         return left
 
@@ -93,6 +96,12 @@ async def end(process: asyncio.subprocess.Process, grace_s: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+def _wait(pids: list[int], limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while any(portrait(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _signal(pid: int, number: int) -> None:

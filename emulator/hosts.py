@@ -27,6 +27,8 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 DRAIN_S = 60.0  # longest wait for requests in flight before SIGTERM
 GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s
 POLL_S = 0.01
+PORT_TAKEN = 1  # exit code of emulator.host
+PORT_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,10 @@ class Launch:
 
 class CannotStartError(Exception):
     """The process of a slot could not be started; the message says why."""
+
+
+class PortTakenError(Exception):
+    """Somebody else has the port that was free a moment ago."""
 
 
 class Host:
@@ -120,6 +126,14 @@ class Launcher:
     async def start(self, launch: Launch) -> Host:
         """Start a process and return it once it answers; raise CannotStartError."""
         app = await self._app(launch)
+        for _ in range(PORT_TRIES):
+            try:
+                return await self._start(launch, app)
+            except PortTakenError:
+                continue
+        raise CannotStartError("no port is free")
+
+    async def _start(self, launch: Launch, app: Path) -> Host:
         self._count += 1
         keys = self.folder / "keys" / f"{launch.title}-{self._count}.json"
         _write_keys(keys, launch.keys)
@@ -202,6 +216,8 @@ class Launcher:
         url = f"http://127.0.0.1:{host.port}/admin/host/status"
         deadline = time.monotonic() + host.launch.start_limit_s
         while time.monotonic() < deadline:
+            if host.process.returncode == PORT_TAKEN:
+                raise PortTakenError
             if host.process.returncode is not None:
                 raise CannotStartError(f"process ended with code {host.process.returncode}")
             try:

@@ -98,7 +98,11 @@ def _unpack(file: IO[bytes], target: Path) -> None:
             if sum(item.file_size for item in archive.infolist()) > LIMIT_BYTES:
                 raise PackageError("package is too large")
             archive.extractall(aside)
-        aside.rename(target)
+        try:
+            aside.rename(target)
+        except OSError:
+            if not target.is_dir():  # a start that was given up has been quicker
+                raise
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise PackageError("package is not a readable zip") from error
     finally:

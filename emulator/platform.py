@@ -235,7 +235,9 @@ class Platform:
         return self.identity.mint(caller, STORAGE)[0]
 
     async def stop(self) -> None:
-        """End every child, close every port, take platform.json away."""
+        """End every child, close every port, take platform.json away; nothing of another's."""
+        if self._lock is None:
+            return
         self.file.unlink(missing_ok=True)
         if self._watch is not None:
             self._watch.cancel()
@@ -249,5 +251,4 @@ class Platform:
             await self.children.end_all(GRACE_S)
         if hasattr(self, "session"):
             await self.session.close()
-        if self._lock is not None:
-            self._lock.close()
+        self._lock.close()

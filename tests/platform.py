@@ -209,18 +209,20 @@ class Platform:
         self.stop()
 
 
-def start_platform(
-    state: Path, *, latency: str = "zero", command: tuple[str, ...] = ()
-) -> Platform:
-    """Start a platform on *state*, return it once ready; RuntimeError with its output if not."""
+def start_platform(state: Path, *, latency: str = "zero", keep: bool = False) -> Platform:
+    """
+    Start a platform on *state*, return it once ready; RuntimeError with its output if not.
+
+    *keep* leaves a platform.json that is there, as for a second emulator on the same folder.
+    """
     state.mkdir(parents=True, exist_ok=True)
     file = state / "platform.json"
-    file.unlink(missing_ok=True)
+    if not keep:
+        file.unlink(missing_ok=True)
     output = state / "emulator.out"
-    words = command or (sys.executable, "-m", "emulator")
     with output.open("ab") as log:
         process = subprocess.Popen(
-            [*words, "--state", str(state), "--latency", latency],
+            [sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency],
             cwd=ROOT,
             stdout=log,
             stderr=log,
@@ -229,7 +231,9 @@ def start_platform(
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         if file.exists():
-            return Platform(process, state, json.loads(file.read_text()))
+            facts = json.loads(file.read_text())
+            if facts["pid"] == process.pid:
+                return Platform(process, state, facts)
         time.sleep(0.02)
     process.kill()
     process.wait()

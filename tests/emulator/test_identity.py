@@ -1,0 +1,113 @@
+"""Callers prove who they are as on Azure, and Azure's own credential classes do it for them."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import jwt
+import pytest
+import requests
+
+from tests.platform import Platform
+
+ASK = """
+import os, sys
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.mgmt.web import WebSiteManagementClient
+from azure.storage.blob import BlobServiceClient
+arm, storage = sys.argv[1:]
+for kind in (DefaultAzureCredential, ManagedIdentityCredential):
+    credential = kind()
+    web = WebSiteManagementClient(
+        credential,
+        os.environ["AZURE_SUBSCRIPTION_ID"],
+        base_url=arm,
+        credential_scopes=[f"{arm}/.default"],
+    )
+    print(len(list(web.web_apps.list())))
+    blobs = BlobServiceClient(storage, credential=credential)
+    container = blobs.get_container_client(kind.__name__.lower())
+    container.create_container()
+    container.upload_blob("x", b"1")
+    print(container.download_blob("x").readall())
+"""
+
+
+def ask(platform: Platform, header: str | None, **query: str) -> requests.Response:
+    headers = {} if header is None else {"X-IDENTITY-HEADER": header}
+    query = {"api-version": "2019-08-01", **query}
+    return requests.get(
+        platform.facts["identity_endpoint"], params=query, headers=headers, timeout=30
+    )
+
+
+def test_azures_credentials_work_as_they_come(platform: Platform) -> None:
+    """Azure's credential classes reach ARM and blobs by their environment alone."""
+    environment: Mapping[str, str] = {
+        **platform.environment,
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(platform.state),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, platform.arm, platform.storage],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["0", "b'1'", "0", "b'1'"]
+
+
+def test_token_names_its_holder(platform: Platform) -> None:
+    """Claims: the asked resource, this tenant's issuer, times, and who holds the header."""
+    answer = ask(
+        platform, platform.facts["identity_header"], resource="https://storage.azure.com"
+    ).json()
+    claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
+    assert answer["token_type"] == "Bearer"
+    assert claims["aud"] == answer["resource"] == "https://storage.azure.com"
+    assert claims["iss"] == f"https://sts.windows.net/{platform.facts['tenant']}/"
+    assert claims["nbf"] <= claims["iat"] < claims["exp"] == int(answer["expires_on"])
+    assert claims["oid"] == claims["appid"] == answer["client_id"]
+
+
+@pytest.mark.parametrize(
+    ("header", "query", "status"),
+    [
+        (None, {"resource": "https://storage.azure.com"}, 400),
+        ("wrong", {"resource": "https://storage.azure.com"}, 401),
+        ("own", {"resource": "https://example.com"}, 400),
+        ("own", {"resource": "https://storage.azure.com", "api-version": "2017-09-01"}, 400),
+        ("own", {"resource": "https://storage.azure.com", "client_id": "other"}, 400),
+    ],
+)
+def test_no_token_for_the_wrong_question(
+    platform: Platform, header: str | None, query: dict[str, str], status: int
+) -> None:
+    """No header, a wrong one, an unknown resource, api-version or identity: no token."""
+    given = platform.facts["identity_header"] if header == "own" else header
+    answer = ask(platform, given, **query)
+    assert answer.status_code == status
+    assert "access_token" not in answer.text
+
+
+def test_other_names_for_loopback_are_refused(platform: Platform) -> None:
+    """A request addressed to another host name gets nothing, so no web page can ask."""
+    for path in ("/history", "/msi/token"):
+        answer = requests.get(
+            f"{platform.admin}{path}", headers={"Host": "evil.example"}, timeout=30
+        )
+        assert answer.status_code == 403
+
+
+def test_history_names_the_caller(platform: Platform) -> None:
+    """What the laptop's identity does stands under its name, with request and effect."""
+    platform.create_app("named", {"MODEL_VERSION": "7"}, slots=())
+    entry = platform.history("site-put")[-1]
+    assert (entry["caller"], entry["site"], entry["slot"]) == ("laptop", "named", "production")
+    assert entry["production"] == {"MODEL_VERSION": "7", "deploymentId": "named"}
+    assert (entry["request"]["method"], entry["request"]["status"]) == ("PUT", 200)
+    assert platform.admin_get(f"/history?since={entry['seq'] - 1}")[0] == entry
+    assert platform.admin_get("/requests")["by_operation"]["site-put"] == 1

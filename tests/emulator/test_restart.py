@@ -1,0 +1,151 @@
+"""The platform ends clean, and comes back as it was."""
+
+import os
+from pathlib import Path
+
+import pytest
+import requests
+from azure.core.exceptions import HttpResponseError
+from azure.mgmt.web.models import StringDictionary
+
+from emulator.children import portrait
+from emulator.disk import read_json
+from tests.emulator.apps import PROBE
+from tests.emulator.slots import App
+from tests.platform import Platform, package, start_platform, until
+
+
+def children(platform: Platform) -> list[int]:
+    return [child["pid"] for child in read_json(platform.state / "children.json")]
+
+
+def running(pid: int) -> bool:
+    return portrait(pid) is not None
+
+
+def with_app(platform: Platform) -> App:
+    url = platform.upload(package(PROBE))
+    platform.create_app("app", {"WEBSITE_RUN_FROM_PACKAGE": url, "MODEL_VERSION": "1"})
+    app = App(platform, "app")
+    app.stick("RING")
+    app.deploy("2")
+    app.wait_serves("production", "1")
+    return app
+
+
+def facts(app: App) -> list[object]:
+    """Return what must survive: addresses, settings, markers, keys, what is served."""
+    slots = app.platform.slots()
+    return [
+        app.platform.facts["arm"],
+        app.platform.facts["storage"],
+        {key: (slot["https"], slot["http"]) for key, slot in slots.items()},
+        [app.settings(slot) for slot in ("production", "staging")],
+        [app.content(slot) for slot in ("production", "staging")],
+        app.web.list_host_keys(app.group, "app").master_key,
+        [app.serves(slot) for slot in ("production", "staging")],
+        app.web.list_slot_configuration_names(app.group, "app").properties.app_setting_names,
+        [e["seq"] for e in app.platform.history("site-put", "slot-put", "settings-put")],
+    ]
+
+
+def test_killed_platform_comes_back_as_it_was(tmp_path: Path) -> None:
+    """After kill -9: same addresses, sites, keys, settings, content and history; no orphan."""
+    with start_platform(tmp_path / "state") as first:
+        before = facts(with_app(first))
+        started = children(first)
+        assert len(started) >= 3  # Azurite and two slots
+        first.kill()
+    with start_platform(tmp_path / "state") as second:
+        assert not [pid for pid in started if running(pid)]
+        app = App(second, "app")
+        app.wait_serves("production", "1")
+        app.wait_serves("staging", "2")
+        assert facts(app) == before
+        token = second.credential.get_token(f"{second.arm}/.default").token
+        assert token
+        again = children(second)
+    until(lambda: not [pid for pid in again if running(pid)], "every child ends", 10)
+
+
+def test_killed_in_a_swap_puts_back(tmp_path: Path) -> None:
+    """Killed before the flip, the swap has failed: settings put back, the poll says so."""
+    with start_platform(tmp_path / "state") as first:
+        app = with_app(first)
+        app.set("production", {"RING": "users"})
+        first.admin_put("/latency", {"name": "zero", "swap_flip_s": 60, "swap_end_s": 60})
+        poller = app.begin_swap()
+        until(lambda: app.settings("staging").get("RING") == "users", "the swap has begun")
+        location = poller.polling_method()._initial_response.http_response.headers["Location"]
+        first.kill()
+    with start_platform(tmp_path / "state") as second:
+        app = App(second, "app")
+        assert "RING" not in app.settings("staging")
+        assert app.content("production") == "app"
+        assert app.site("production")["properties"]["inProgressOperationId"] is None
+        token = second.credential.get_token(f"{second.arm}/.default").token
+        answer = requests.get(
+            location,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=second.ca,
+            timeout=30,
+        )
+        assert (answer.status_code, answer.json()["Code"]) == (500, "InternalServerError")
+        app.reset()
+        app.swap()
+        app.wait_serves("production", "2")
+
+
+def test_children_end_with_a_killed_platform(tmp_path: Path) -> None:
+    """Nothing outlives kill -9, even when no platform is started again."""
+    platform = start_platform(tmp_path / "state")
+    with_app(platform)
+    started = children(platform)
+    platform.kill()
+    until(lambda: not [pid for pid in started if running(pid)], "every child ends", 20)
+
+
+def test_one_platform_a_folder(tmp_path: Path) -> None:
+    """A second emulator on the same folder is refused, and the first goes on."""
+    with start_platform(tmp_path / "state") as first:
+        facts_file = tmp_path / "state" / "platform.json"
+        kept = facts_file.read_text()
+        with pytest.raises(RuntimeError, match="an emulator already runs"):
+            start_platform(tmp_path / "state", keep=True)
+        assert facts_file.read_text() == kept
+        assert first.admin_get("/slots") == []
+
+
+def test_stopped_platform_leaves_nothing(tmp_path: Path) -> None:
+    """After SIGTERM platform.json and every process are gone; secrets are the owner's alone."""
+    with start_platform(tmp_path / "state") as platform:
+        started = children(platform)
+        for name in ("seed.json", "server.key", "platform.json"):
+            assert (platform.state / name).stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "state" / "platform.json").exists()
+    assert platform.process.returncode == 0
+    assert not [pid for pid in started if running(pid)]
+
+
+def test_leftovers_are_told_from_strangers(tmp_path: Path) -> None:
+    """A pid that meanwhile is somebody else's process is left alone."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "children.json").write_text(
+        f'[{{"pid": {os.getpid()}, "portrait": "an earlier process"}}]'
+    )
+    with start_platform(state) as platform:
+        assert platform.admin_get("/slots") == []
+
+
+def test_settings_survive_a_refused_change(tmp_path: Path) -> None:
+    """What ARM refuses is not kept either."""
+    with start_platform(tmp_path / "state") as platform:
+        platform.create_app("app", {"A": "1"}, slots=())
+        platform.faults({"operation": "appsettings-put", "status": 500, "times": None})
+        with pytest.raises(HttpResponseError):
+            platform.web.web_apps.update_application_settings(
+                platform.group, "app", StringDictionary(properties={"A": "2"}), retry_total=0
+            )
+    with start_platform(tmp_path / "state") as platform:
+        assert App(platform, "app").settings("production") == {"A": "1"}
