@@ -1,0 +1,15 @@
+"""
+The command line: one file per command group. It prints what functions return and holds no logic.
+
+Data goes to stdout, everything else to stderr. Exit codes: 0 in sync or done, 1 drift or not done,
+2 error, 130 interrupted.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run `gitslot` with this process's arguments and exit."""
+    from controller.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""
+The Git checkout that a command is run in, through the user's own `git`.
+
+Their hooks, signing and identity apply; nothing is pushed.
+"""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.cli.session import CommandRefused, Session
+
+_TIMEOUT_S = 120.0
+_DEFAULT_FILE = "desired_state.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A working tree and the path of the watched file in it."""
+
+    root: Path
+    file: str
+
+    @classmethod
+    def around(cls, session: Session) -> "Checkout":
+        """Return the checkout around the current folder; raises CommandRefused without one."""
+        top = _git(session.cwd, "rev-parse", "--show-toplevel")
+        if top.returncode:
+            raise CommandRefused(
+                f"{session.cwd} is not in a Git checkout; run it in a clone of the repository "
+                "that holds the file",
+                reason="NoCheckout",
+            )
+        file = session.environ.get("GITSLOT_FILE", "").strip() or _DEFAULT_FILE
+        return cls(Path(top.stdout.rstrip("\n")), file)
+
+    @property
+    def path(self) -> Path:
+        """Return where the watched file is."""
+        return self.root / self.file
+
+    def git(self, *words: str) -> str:
+        """Run git and return what it says; raises CommandRefused with git's own reason."""
+        done = _git(self.root, *words)
+        if done.returncode:
+            raise CommandRefused(f"git {words[0]}: {_reason(done)}", reason="GitRefused")
+        return done.stdout
+
+    def try_git(self, *words: str) -> str | None:
+        """Run git and return what it says, or None where it fails."""
+        done = _git(self.root, *words)
+        return None if done.returncode else done.stdout
+
+    def resolve(self, revision: str) -> str:
+        """Return the 40 hex digits of *revision*; raises CommandRefused where there is none."""
+        found = self.try_git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        if found is None:
+            raise CommandRefused(f"there is no commit `{revision}` here", reason="UnknownRevision")
+        return found.strip()
+
+    def at(self, commit: str) -> bytes | None:
+        """Return the watched file's bytes at *commit*, or None where it is not there."""
+        done = subprocess.run(
+            ["git", "show", f"{commit}:{self.file}"],
+            cwd=self.root,
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT_S,
+        )
+        return done.stdout if done.returncode == 0 else None
+
+    def refuse_dirty(self) -> None:
+        """Raise CommandRefused where the file has changes that no commit holds."""
+        if not self.path.is_file():
+            raise CommandRefused(
+                f"{self.file} is not in {self.root}; write it first, or name it in GITSLOT_FILE",
+                reason="FileMissing",
+            )
+        if self.git("status", "--porcelain", "--", self.file).strip():
+            raise CommandRefused(
+                f"{self.file} has changes that are not committed; commit them, or drop them with "
+                f"`git restore --staged --worktree {self.file}`",
+                reason="DirtyFile",
+            )
+
+    def has_remote(self) -> bool:
+        """Say whether there is anywhere to push to."""
+        return bool((self.try_git("remote") or "").strip())
+
+
+def _git(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            ["git", *words],
+            cwd=folder,
+            capture_output=True,
+            check=False,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise CommandRefused("git is not installed, or not on PATH", reason="NoGit") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandRefused(
+            f"git {words[0]} did not end in {_TIMEOUT_S:.0f} s", reason="GitRefused"
+        ) from error
+
+
+def _reason(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith("hint:")]
+    return "; ".join(said[:4]) or f"exit code {done.returncode}"

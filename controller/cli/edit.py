@@ -1,0 +1,187 @@
+"""
+`gitslot bump` and `gitslot rollback`: commits to the watched file. Neither touches Azure.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from controller.cli.checkout import Checkout
+    from controller.state import App, Desired, Wanted
+
+AppOption = Annotated[str | None, typer.Option("--app", help="Which app, where there are several.")]
+_SLOTS = ("production", "staging")
+
+
+def _complete_slot(incomplete: str) -> list[str]:
+    return [slot for slot in _SLOTS if slot.startswith(incomplete)]
+
+
+def bump(
+    ctx: typer.Context,
+    slot: Annotated[
+        str, typer.Argument(autocompletion=_complete_slot, help="production, staging.")
+    ],
+    version: Annotated[str, typer.Argument(help="A registered version.")],
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
+    ] = False,
+    app: AppOption = None,
+) -> int:
+    """Set a slot's version in the file, and commit it."""
+    from controller.cli.checkout import Checkout  # noqa: PLC0415 - slow import
+    from controller.desired import read  # noqa: PLC0415 - slow import
+    from controller.edit import only_app, with_version  # noqa: PLC0415 - slow import
+    from controller.state import Revision  # noqa: PLC0415 - slow import
+
+    session = session_of(ctx)
+    checkout = Checkout.around(session)
+    checkout.refuse_dirty()
+    before = checkout.path.read_bytes()
+    desired = read(before, Revision(""))
+    block = only_app(desired, app)
+    text = _pinned(session, block, version) if pin else version
+    after = with_version(before, block.name, slot, text)
+    if after == before:
+        session.say(f"{slot} is {version} already; nothing to commit")
+        return 0
+    old = block.slots.get(slot)
+    if old and old.pin and "@" not in text:
+        session.say("the digest pin of the old version is gone; --pin adds the new one")
+    checkout.path.write_bytes(after)
+    try:
+        checkout.git("commit", "-m", _subject(desired, block, slot, version), "--", checkout.file)
+    except BaseException:
+        checkout.path.write_bytes(before)
+        raise
+    _committed(session, checkout)
+    return 0
+
+
+def _pinned(session: Session, app: "App", version: str) -> str:
+    plain = version.partition("@")[0]
+    return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
+
+
+def _subject(desired: "Desired", app: "App", slot: str, version: str) -> str:
+    place = "" if slot == "production" else f" in {slot}"
+    which = f" on {app.name}" if len(desired.apps) > 1 else ""
+    return f"bump {app.model} to {version.partition('@')[0]}{place}{which}"
+
+
+def _committed(session: Session, checkout: "Checkout") -> None:
+    """Print the new commit; where there is somewhere to push to, say so."""
+    session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
+    session.out.flush()
+    if checkout.has_remote():
+        session.say("next: git push")
+
+
+# ---------------------------------------------------------------- rollback
+
+
+@dataclass(frozen=True, slots=True)
+class _LastChange:
+    """The commit that last changed what production shall serve."""
+
+    commit: str
+    subject: str
+    before: "Wanted"
+    after: "Wanted"
+    merge: bool
+    reverts: str | None
+
+
+def rollback(
+    ctx: typer.Context,
+    app: Annotated[
+        str | None, typer.Argument(metavar="[APP]", help="Which app, where there are several.")
+    ] = None,
+) -> int:
+    """Revert the commit that last changed production."""
+    from controller.cli.checkout import Checkout  # noqa: PLC0415 - slow import
+    from controller.desired import read  # noqa: PLC0415 - slow import
+    from controller.edit import only_app  # noqa: PLC0415 - slow import
+    from controller.state import Revision  # noqa: PLC0415 - slow import
+
+    session = session_of(ctx)
+    checkout = Checkout.around(session)
+    checkout.refuse_dirty()
+    block = only_app(read(checkout.path.read_bytes(), Revision("")), app)
+    last = _last_change(checkout, block)
+    if last.reverts:
+        raise CommandRefused(
+            f"production went back already: {last.commit[:7]} reverts {last.reverts[:7]}. To bring "
+            f"{last.before} again: `git revert {last.commit[:7]}`; to go back further: "
+            "`gitslot bump production VERSION`",
+            reason="RolledBack",
+        )
+    _revert(checkout, last)
+    session.say(f"production: {last.after} -> {last.before}")
+    others = checkout.git("diff", "--name-only", "HEAD~1", "HEAD").split("\n")
+    others = [name for name in others if name and name != checkout.file]
+    if others:
+        session.say(f"{last.commit[:7]} had also changed, and so this reverts: {', '.join(others)}")
+    _committed(session, checkout)
+    return 0
+
+
+def _last_change(checkout: "Checkout", app: "App") -> _LastChange:
+    """Walk back to the commit whose parent asked for something else."""
+    form = "--format=%H%x00%P%x00%s%x00%b%x01"
+    for record in checkout.git("log", form, "--", checkout.file).split("\x01"):
+        if not record.strip():
+            continue
+        commit, parents, subject, body = record.strip("\n").split("\x00")
+        after = _production_at(checkout, commit, app.name)
+        if after is None:  # a broken file in between says nothing
+            continue
+        if after != app.production:
+            break
+        before = _production_at(checkout, f"{commit}^", app.name) if parents else None
+        if before is not None and before != after:
+            merge = len(parents.split()) > 1
+            return _LastChange(commit, subject, before, after, merge, _reverted(body))
+    raise CommandRefused(
+        f"no commit is found that brought {app.name} to {app.production} from another version; "
+        "`gitslot bump production VERSION` asks for one",
+        reason="NothingBefore",
+    )
+
+
+def _production_at(checkout: "Checkout", commit: str, app: str) -> "Wanted | None":
+    """Return what *commit* asked production to serve; None where its file cannot be read."""
+    from controller.desired import read  # noqa: PLC0415 - slow import
+    from controller.errors import DesiredError  # noqa: PLC0415 - slow import
+    from controller.state import Revision  # noqa: PLC0415 - slow import
+
+    data = checkout.at(commit)
+    if data is None:
+        return None
+    try:
+        block = read(data, Revision("")).app(app)
+    except DesiredError:
+        return None
+    return block.production if block else None
+
+
+def _reverted(body: str) -> str | None:
+    marker = "This reverts commit "
+    return body.partition(marker)[2][:40] if marker in body else None
+
+
+def _revert(checkout: "Checkout", last: _LastChange) -> None:
+    mainline = ("-m", "1") if last.merge else ()
+    try:
+        checkout.git("revert", "--no-edit", *mainline, last.commit)
+    except CommandRefused as error:
+        checkout.try_git("revert", "--abort")
+        raise CommandRefused(
+            f"{last.commit[:7]} cannot be reverted as it stands ({error.message}); "
+            f"`gitslot bump production {last.before.version}` asks for the same",
+            reason="RevertConflict",
+        ) from error

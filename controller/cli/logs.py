@@ -1,0 +1,197 @@
+"""`gitslot logs` and `gitslot history`: the journal, and what production served when."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from controller.events import Event
+    from controller.history import Change
+    from controller.journal import Journal
+
+AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app only.")]
+_CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
+
+
+def logs(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Keep printing what is added.")
+    ] = False,
+    commit: Annotated[
+        str | None, typer.Option("--commit", metavar="REV", help="Events of one commit.")
+    ] = None,
+    last: Annotated[
+        int, typer.Option("--last", "-n", min=0, help="At most so many; 0 for all.")
+    ] = 100,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show the reconcile log: one line per transition."""
+    session = session_of(ctx)
+    journal = session.world().journal
+    wants = _of_commit(session, commit)
+    events = [event for event in _read(session, journal, app) if wants(event)]
+    shown = [event for event in events if output is not Output.TABLE or not event.quiet]
+    if last and len(shown) > last:
+        session.say(f"{len(shown) - last} earlier events are left out; -n 0 shows them")
+        shown = shown[-last:]
+    _print(session, shown, output, stream=follow)
+    if not follow:
+        return 0
+    return _follow(session, journal, app, wants, output, {event.id for event in events})
+
+
+def _of_commit(session: Session, revision: str | None) -> "Callable[[Event], bool]":
+    if revision is None:
+        return lambda _: True
+    digits = revision.lower()
+    if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
+        from controller.cli.checkout import Checkout  # noqa: PLC0415 - needs a checkout only here
+
+        digits = Checkout.around(session).resolve(revision)
+    return lambda event: event.revision.startswith(digits)
+
+
+def _read(session: Session, journal: "Journal", app: str | None) -> "list[Event]":
+    """Return every event of *app*, or of all, oldest first."""
+    known = journal.apps()
+    if app is not None and app not in known:
+        listed = f"; there are: {', '.join(known)}" if known else ""
+        raise CommandRefused(f"no app `{app}` has a journal{listed}", reason="UnknownApp")
+    if not known:
+        session.say("the journal is empty: nothing has been reconciled yet")
+    events = [event for name in ([app] if app else known) for event in journal.events(name)]
+    return sorted(events, key=lambda event: event.time)
+
+
+def _print(session: Session, events: "Sequence[Event]", output: Output, *, stream: bool) -> None:
+    if output is Output.TABLE:
+        now = session.now()
+        width = max((len(event.app) for event in events), default=0)
+        dated = any(event.time.astimezone(UTC).date() != now.date() for event in events)
+        for event in events:
+            out.show_event(session.out, event, now, width, dated=dated)
+    elif stream:
+        for event in events:
+            out.show_line(session, out.event_data(event), output)
+    else:
+        out.show_data(session, [out.event_data(event) for event in events], output)
+
+
+def _follow(
+    session: Session,
+    journal: "Journal",
+    app: str | None,
+    wants: "Callable[[Event], bool]",
+    output: Output,
+    seen: set[str],
+) -> int:
+    """Print events as they come, until interrupted; a journal is read again only if it grew."""
+    pause = max(session.settings().policy.poll_s, 0.5)
+    memories: dict[str, Any] = {}
+    while True:
+        session.sleep(pause)
+        added: list[Event] = []
+        for name in [app] if app else journal.apps():
+            memory = journal.memory(name, session.now())
+            if memories.get(name) is memory:
+                continue
+            memories[name] = memory
+            added += [e for e in journal.events(name) if e.id not in seen and wants(e)]
+        seen.update(event.id for event in added)
+        shown = [event for event in added if output is not Output.TABLE or not event.quiet]
+        _print(session, sorted(shown, key=lambda event: event.time), output, stream=True)
+
+
+# ---------------------------------------------------------------- history
+
+
+def history(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="What was live then: 2026-11-22T03:00Z."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what production served, and when."""
+    from controller.history import changes, live_at, swap_under_way  # noqa: PLC0415
+
+    session = session_of(ctx)
+    moment = _time(at) if at else None
+    events = _read(session, session.world().journal, app)
+    names = list(dict.fromkeys(event.app for event in events))
+    found = {name: changes(event for event in events if event.app == name) for name in names}
+    if moment is None:
+        flat = sorted((c for each in found.values() for c in each), key=lambda c: c.time)
+        _show_changes(session, flat, output)
+        return 0
+    live = [change for each in found.values() if (change := live_at(each, moment))]
+    for each in found.values():
+        if swap := swap_under_way(each, moment):
+            session.say(
+                f"{swap.app}: a swap to {swap.version} was under way then, "
+                f"sent {out.iso(swap.began)}, proved {out.iso(swap.time)}"
+            )
+    _show_changes(session, live, output)
+    missing = [name for name, each in found.items() if not live_at(each, moment)]
+    for name in missing:
+        session.say(f"{name}: nothing is recorded before {out.iso(moment)}")
+    return 1 if missing or not found else 0
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandRefused(
+            f"`{text}` is not a time; write it as 2026-11-22T03:00Z", reason="TimeInvalid"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _show_changes(session: Session, found: "Sequence[Change]", output: Output) -> None:
+    if output is not Output.TABLE:
+        out.show_data(session, [_change_data(change) for change in found], output)
+        return
+    rows = [
+        (
+            out.moment_text(change.time, session.now(), dated=True),
+            change.app,
+            change.version,
+            change.before,
+            change.commit[:7],
+            change.author,
+            change.how,
+            change.verified.removeprefix("staging: "),
+        )
+        for change in found
+    ]
+    if rows:
+        out.show_table(session, _CHANGES, rows)
+
+
+def _change_data(change: "Change") -> dict[str, Any]:
+    return {
+        "time": out.iso(change.time),
+        "app": change.app,
+        "model": change.model or None,
+        "version": change.version,
+        "digest": change.digest,
+        "before": change.before or None,
+        "commit": change.commit or None,
+        "author": change.author or None,
+        "subject": change.subject or None,
+        "how": change.how,
+        "verified": change.verified or None,
+        "swap_sent": out.iso(change.began),
+    }

@@ -1,0 +1,72 @@
+"""`gitslot models`: the registered versions, and where each runs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import Session, session_of
+from controller.errors import GitslotError
+
+_COLUMNS = ("model", "version", "registered", "runs")
+
+
+def models(
+    ctx: typer.Context,
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="One model only.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show registered versions and where each runs."""
+    session = session_of(ctx)
+    found = [entry for entry in session.registry().listing() if model in (None, entry.model)]
+    running = _running(session)
+    rows: list[dict[str, Any]] = [
+        {
+            "model": entry.model,
+            "version": entry.version,
+            "registered": out.iso(entry.registered),
+            "runs": running.get((entry.model, entry.version), []),
+        }
+        for entry in found
+    ]
+    if output is not Output.TABLE:
+        out.show_data(session, rows, output)
+        return 0
+    if not rows:
+        session.say("no versions are registered" + (f" of {model}" if model else ""))
+        return 0
+    cells = [
+        (
+            entry.model,
+            entry.version,
+            out.moment_text(entry.registered, session.now(), dated=True),
+            ", ".join(row["runs"]),
+        )
+        for entry, row in zip(found, rows, strict=True)
+    ]
+    out.show_table(session, _COLUMNS, cells)
+    return 0
+
+
+def _running(session: Session) -> dict[tuple[str, str], list[str]]:
+    """Return the slots that serve each version, as their own health says it."""
+    from controller.cli.status import names  # noqa: PLC0415 - slow import
+    from controller.reconcile import observe  # noqa: PLC0415 - slow import
+    from controller.state import Live  # noqa: PLC0415 - slow import
+
+    found: dict[tuple[str, str], list[str]] = {}
+    try:
+        world = session.world()
+        for name in names(world, None):
+            live = observe(name, world).live
+            if not isinstance(live, Live):
+                session.say(f"{name}: {live.message}")
+                continue
+            for slot in (live.production, live.staging):
+                if release := slot.health.release:
+                    key = (release.model, release.version)
+                    found.setdefault(key, []).append(f"{name}/{slot.name}")
+    except GitslotError as error:
+        session.say(f"where they run is not known: {error.message}")
+    return found

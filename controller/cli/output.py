@@ -1,0 +1,192 @@
+"""
+How things look: tables for people, JSON and YAML for programs, times in UTC.
+
+Nothing that comes from outside reaches a terminal unescaped, and no markup is interpreted.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from controller.cli.session import Session
+from controller.events import Event, safe
+
+_GAP = "  "
+_BIG = 10**9
+_STYLES = {
+    "Synced": "green",
+    "Healthy": "green",
+    "OutOfSync": "yellow",
+    "Progressing": "yellow",
+    "Unknown": "magenta",
+    "Degraded": "red",
+    "Suspended": "cyan",
+    "Drift": "yellow",
+    "VerifyPassed": "green",
+    "Converged": "bold green",
+    "VerifyFailed": "red",
+    "SwapFailed": "red",
+    "SwapReverted": "red",
+    "SwapUnknown": "magenta",
+    "LockBroken": "magenta",
+    "Stalled": "bold red",
+    "Frozen": "bold magenta",
+    "Waiting": "cyan",
+}
+
+
+class Output(StrEnum):
+    """How a reading command prints its data."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to print.")]
+
+
+# ---------------------------------------------------------------- for programs
+
+
+def show_data(session: Session, data: Any, output: Output) -> None:
+    """Print *data*, made of dicts, lists and scalars, as JSON or YAML."""
+    if output is Output.YAML:
+        import yaml  # noqa: PLC0415 - only where it is asked for
+
+        text = yaml.safe_dump(_cleaned(data), sort_keys=False, allow_unicode=True, width=_BIG)
+        session.out.write(text)
+        return
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    session.out.write("".join(f"{safe(line, _BIG)}\n" for line in text.splitlines()))
+
+
+def show_line(session: Session, data: Mapping[str, Any], output: Output) -> None:
+    """Print one record of a stream: a line of JSON, or a YAML document."""
+    if output is Output.YAML:
+        session.out.write("---\n")
+        show_data(session, data, output)
+    else:
+        session.out.write(safe(json.dumps(data, ensure_ascii=False), _BIG) + "\n")
+    session.out.flush()
+
+
+def _cleaned(data: Any) -> Any:
+    if isinstance(data, str):
+        return safe(data, _BIG)
+    if isinstance(data, Mapping):
+        return {_cleaned(key): _cleaned(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_cleaned(item) for item in data]
+    return data
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Return *moment* for programs: ISO 8601 in UTC."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Return *event* for programs; where to poll a swap is nobody else's business."""
+    shown = event.as_dict()
+    detail = {key: value for key, value in event.detail.items() if key != "location"}
+    shown.pop("detail", None)
+    return {**shown, **({"detail": detail} if detail else {})}
+
+
+# ---------------------------------------------------------------- for people
+
+
+def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) -> str:
+    """Return *moment* in UTC, with its date only where that is not today's."""
+    if moment is None:
+        return "-"
+    moment, today = moment.astimezone(UTC), now.astimezone(UTC).date()
+    if moment.date() == today and not dated:
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return heading and *rows* as cells padded to their column; the last one is not padded."""
+    cells = [[name.upper() for name in columns], *[[safe(c) or "-" for c in row] for row in rows]]
+    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
+    return [
+        [cell + " " * (width - _width(cell)) for cell, width in zip(row[:-1], widths, strict=False)]
+        + [row[-1]]
+        for row in cells
+    ]
+
+
+def show_table(session: Session, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print *rows* in aligned columns."""
+    screen = console(session.out)
+    for index, cells in enumerate(table_lines(columns, rows)):
+        screen.print(styled(cells, "bold" if index == 0 else None), soft_wrap=True)
+
+
+def show_text(session: Session, text: str, style: str | None = None) -> None:
+    """Print one line of data for people."""
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    console(session.out).print(Text(safe(text), style or ""), soft_wrap=True)
+
+
+def event_text(event: Event, now: datetime, width: int, *, dated: bool = False) -> Any:
+    """Return *event* as one line of the log; *width* is that of the longest app name."""
+    subject = f'  "{event.subject}" ({event.author})' if event.event == "Drift" else ""
+    cells = [
+        moment_text(event.time, now, dated=dated),
+        event.app.ljust(width),
+        (event.revision[:7] or "-").ljust(7),
+        event.event.ljust(14),
+        event.message + (subject if event.subject else ""),
+    ]
+    return styled([safe(cell, 5000) for cell in cells])
+
+
+def show_event(
+    stream: TextIO, event: Event, now: datetime, width: int, *, dated: bool = False
+) -> None:
+    """Print *event* as one line of the log."""
+    console(stream).print(event_text(event, now, width, dated=dated), soft_wrap=True)
+    stream.flush()
+
+
+def terminal_width(session: Session) -> int | None:
+    """Return how many columns the terminal has, or None where stdout is not one."""
+    return console(session.out).width if session.out.isatty() else None
+
+
+def styled(cells: Sequence[str], style: str | None = None) -> Any:
+    """Return *cells* as one line, each in its own colour or all in *style*."""
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    line = Text()
+    for index, cell in enumerate(cells):
+        line.append(cell, style or _STYLES.get(cell.strip()) or "")
+        if index < len(cells) - 1:
+            line.append(_GAP)
+    line.rstrip()
+    return line
+
+
+def console(stream: TextIO) -> Any:
+    """Return a rich console on *stream* that interprets nothing."""
+    from rich.console import Console  # noqa: PLC0415 - slow import
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415 - slow import
+
+    return cell_len(text)

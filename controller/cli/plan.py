@@ -1,0 +1,176 @@
+"""`gitslot plan`: what the controller would do, step by step, and why."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli import status as status_
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+from controller.events import safe
+
+if TYPE_CHECKING:
+    from controller.plan import Plan, Step
+    from controller.reconcile import World
+    from controller.source import Newest
+
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
+
+
+def plan(
+    ctx: typer.Context,
+    rev: Annotated[
+        str | None, typer.Argument(metavar="[REV]", help="A commit; else the newest one.")
+    ] = None,
+    app: Annotated[str | None, typer.Option("--app", help="One app of the file.")] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what the controller would do now, or for a revision."""
+    return show_plans(session_of(ctx), app, rev, output, markdown=markdown)
+
+
+def show_plans(
+    session: Session, app: str | None, rev: str | None, output: Output, *, markdown: bool = False
+) -> int:
+    """Plan *app*, or all, at *rev* or the newest commit; print it, return the exit code."""
+    world = session.world()
+    newest = _at(session, rev) if rev else None
+    plans = [_plan(name, world, newest) for name in _names(world, newest, app)]
+    if markdown:
+        session.out.write(_in_markdown(plans))
+    elif output is not Output.TABLE:
+        out.show_data(session, [_data(each) for each in plans], output)
+    else:
+        for each in plans:
+            _show(session, each)
+    return max((each.exit_code for each in plans), default=0)
+
+
+def _at(session: Session, rev: str) -> "Newest":
+    """Return *rev* of the checkout around the current folder, else of the watched repository."""
+    from controller.errors import SourceError  # noqa: PLC0415 - slow import
+    from controller.source import GitSource, local_repository  # noqa: PLC0415 - slow import
+
+    settings = session.settings()
+    token = settings.git_token.reveal() if settings.git_token else None
+    here = local_repository(session.cwd)
+    problem: SourceError | None = None
+    for place in dict.fromkeys([*([str(here)] if here else []), settings.repository]):
+        source = GitSource(place, settings.ref, settings.file, token)
+        try:
+            return source.at(source.resolve(rev))
+        except SourceError as error:
+            problem = problem or error
+    assert problem is not None
+    raise CommandRefused(
+        f"`{rev}` cannot be planned: {problem.message}", reason="UnknownRevision"
+    ) from problem
+
+
+def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
+    from controller.reconcile import parse  # noqa: PLC0415 - slow import
+    from controller.state import Doubt  # noqa: PLC0415 - slow import
+
+    if newest is None:
+        return status_.names(world, app)
+    desired = parse(newest)
+    if isinstance(desired, Doubt):
+        raise CommandRefused(desired.message, reason=desired.reason)
+    listed = [each.name for each in desired.apps]
+    if app is not None and app not in listed:
+        raise CommandRefused(f"no app `{app}`; there are: {', '.join(listed)}", reason="UnknownApp")
+    return [app] if app else listed
+
+
+def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
+    from controller.plan import plan as planned  # noqa: PLC0415 - slow import
+    from controller.reconcile import parse  # noqa: PLC0415 - slow import
+    from controller.state import App, Desired, Doubt  # noqa: PLC0415 - slow import
+
+    now = world.clock.now()
+    memory = world.journal.memory(name, now)
+    app, revision = world.wanted(name, memory)
+    if newest is not None:
+        desired = parse(newest)
+        assert isinstance(desired, Desired)
+        app, revision = desired.app(name), newest.revision
+    live = world.looker.look(
+        name, app if isinstance(app, App) else None, memory, prove=None, fresh=True
+    )
+    target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
+    commit = revision.short if revision else ""
+    return planned(name, target, live, memory, now, world.policy, commit)
+
+
+# ---------------------------------------------------------------- how it looks
+
+
+def _show(session: Session, plan_: "Plan") -> None:
+    out.show_text(session, plan_.app, "bold")
+    for number, step in enumerate(plan_.steps, 1):
+        out.show_text(session, f"  {number}. {step.action:<7} {step.what}")
+        out.show_text(session, f"             {step.why}", "dim")
+        for line in _settings(step):
+            out.show_text(session, f"             {line}", "dim")
+    for line in (_end(plan_), *plan_.notes):
+        out.show_text(session, f"  {line}")
+
+
+def _settings(step: "Step") -> list[str]:
+    lines = []
+    if step.travels:
+        lines.append(f"travels: {', '.join(step.travels)}")
+    if step.stays:
+        lines.append(f"stays (slot settings): {', '.join(step.stays)}")
+    return lines
+
+
+def _end(plan_: "Plan") -> str:
+    if plan_.end != "Converged":
+        return f"{plan_.end} {plan_.reason}: {plan_.message}"
+    return f"then {plan_.message}" if plan_.steps else f"nothing to do: {plan_.message}"
+
+
+def _in_markdown(plans: "Sequence[Plan]") -> str:
+    lines: list[str] = []
+    for each in plans:
+        lines += [f"### gitslot plan: {_escaped(each.app)}", ""]
+        for number, step in enumerate(each.steps, 1):
+            lines.append(f"{number}. **{step.action}** {_escaped(step.what)}: {_escaped(step.why)}")
+            lines += [f"   - {_escaped(line)}" for line in _settings(step)]
+        if each.steps:
+            lines.append("")
+        lines += [_escaped(_end(each)), ""]
+        lines += [f"> {_escaped(note)}" for note in each.notes]
+        if each.notes:
+            lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _escaped(text: str) -> str:
+    return safe(text).translate(_MARKDOWN)
+
+
+def _data(plan_: "Plan") -> dict[str, Any]:
+    return {
+        "app": plan_.app,
+        "steps": [
+            {
+                "action": step.action,
+                "what": step.what,
+                "why": step.why,
+                "travels": list(step.travels),
+                "stays": list(step.stays),
+            }
+            for step in plan_.steps
+        ],
+        "end": plan_.end,
+        "reason": plan_.reason or None,
+        "message": plan_.message,
+        "notes": list(plan_.notes),
+    }

@@ -1,0 +1,144 @@
+"""`gitslot reconcile` and `gitslot retry`: act now, and let a stalled app be tried again."""
+
+import getpass
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli import status as status_
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from controller.events import Event
+    from controller.reconcile import Observation, World
+
+AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+_TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
+_TRIES = 5
+
+
+def reconcile(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be done.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Reconcile now, to the end, and show how it went."""
+    session = session_of(ctx)
+    if dry_run:
+        from controller.cli.plan import show_plans  # noqa: PLC0415 - slow import
+
+        return show_plans(session, app, None, output)
+    width = 0
+
+    def tell(event: "Event") -> None:
+        if not event.quiet:
+            out.show_event(session.err, event, session.now(), width)
+
+    world = session.world(tell)
+    names = status_.names(world, app)
+    width = max((len(name) for name in names), default=0)
+    for name in names:
+        with _progress(session, name):
+            _to_the_end(name, world)
+    view = status_.Watcher(session, world).look(app)
+    status_.show(session, view, output)
+    return view.code
+
+
+def _to_the_end(name: str, world: "World") -> None:
+    """Run passes until one ends with more than "look again in a moment"."""
+    from controller.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
+    from controller.state import Waiting  # noqa: PLC0415 - slow import
+
+    until = world.clock.monotonic() + _TO_THE_END_S
+    while world.clock.monotonic() < until:
+        stop = one_pass(name, world, "cli")
+        if not isinstance(stop, Waiting) or stop.poll_s is None:
+            return
+
+
+def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
+    """Return a moving sign on a terminal, nothing elsewhere."""
+    if not session.err.isatty():
+        return nullcontext()
+    screen: AbstractContextManager[Any] = out.console(session.err).status(f"reconciling {name}")
+    return screen
+
+
+# ---------------------------------------------------------------- retry
+
+
+def retry(ctx: typer.Context, app: AppArgument = None) -> int:
+    """Clear a stall or a freeze, to try again."""
+    from controller.errors import JournalMoved  # noqa: PLC0415 - slow import
+
+    session = session_of(ctx)
+    world = session.world()
+    known = status_.names(world, app)
+    if len(known) != 1:
+        raise CommandRefused(
+            f"name one app: {', '.join(known) or 'none is known'}", reason="WhichApp"
+        )
+    for attempt in range(_TRIES):
+        try:
+            return _retry(session, world, known[0])
+        except JournalMoved:
+            if attempt == _TRIES - 1:
+                raise
+    return 1
+
+
+def _retry(session: Session, world: "World", name: str) -> int:
+    from controller.reconcile import observe  # noqa: PLC0415 - slow import
+    from controller.state import Converged, Suspended  # noqa: PLC0415 - slow import
+
+    seen = observe(name, world, fresh=True)
+    if isinstance(seen.decision, Converged):
+        session.say(f"{name} is in sync: nothing to clear")
+        return 0
+    if isinstance(seen.decision, Suspended):
+        session.say(f"{name} is suspended: {seen.decision.message}; only the file can resume it")
+        return 1
+    event = _retried(session, seen)
+    world.journal.append(name, [event], event.time)
+    out.show_event(session.out, event, session.now(), len(name))
+    session.say(f"the controller's next pass takes it up; `gitslot reconcile {name}` does so now")
+    return 0
+
+
+def _retried(session: Session, seen: "Observation") -> "Event":
+    """Return the Retried event; after a lost journal it holds both slots' markers."""
+    from controller.decide import markers  # noqa: PLC0415 - slow import
+    from controller.events import Event  # noqa: PLC0415 - slow import
+    from controller.state import Frozen, Live, Stalled, Waiting  # noqa: PLC0415 - slow import
+
+    stop = seen.memory.stop
+    if isinstance(seen.decision, (Stalled, Frozen, Waiting)):
+        cleared = f"{type(seen.decision).__name__} {seen.decision.reason}"
+    else:
+        cleared = " ".join(filter(None, stop[:2])) or "attempts"
+    live = seen.live
+    lost = not seen.memory.baseline and isinstance(live, Live)
+    who = _who()
+    return Event(
+        "Retried",
+        seen.name,
+        session.now(),
+        author=who,
+        message=f"{who} cleared {cleared}",
+        trigger="cli",
+        detail={"markers": markers(live)} if lost and isinstance(live, Live) else {},
+    )
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"

@@ -1,0 +1,91 @@
+"""
+What a command works with: its streams, its environment, and the doors to the outside.
+
+The doors are opened lazily, because importing Azure's packages takes longer than most commands.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import typer
+
+from controller.errors import GitslotError
+from controller.events import Event, safe
+
+if TYPE_CHECKING:
+    from controller.reconcile import World
+    from controller.registry import Registry
+    from controller.settings import Settings
+
+type Tell = Callable[[Event], None]
+
+
+class CommandRefused(GitslotError):
+    """The command cannot do what was asked; the message says how to mend it."""
+
+    reason = "Refused"
+
+
+def _open_world(settings: "Settings", tell: Tell) -> "World":
+    from controller.world import credential, open_world  # noqa: PLC0415 - slow import
+
+    return open_world(settings, credential(), tell=tell)
+
+
+def _open_registry(settings: "Settings") -> "Registry":
+    from controller.registry import Registry  # noqa: PLC0415 - slow import
+    from controller.world import credential  # noqa: PLC0415 - slow import
+
+    return Registry(settings.storage, credential())
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the command line. *out* takes data, *err* everything else."""
+
+    environ: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
+    cwd: Path = field(default_factory=Path.cwd)
+    out: TextIO = field(default_factory=lambda: sys.stdout)
+    err: TextIO = field(default_factory=lambda: sys.stderr)
+    debug: bool = False
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
+    open_world: Callable[["Settings", Tell], "World"] = _open_world
+    open_registry: Callable[["Settings"], "Registry"] = _open_registry
+    _settings: "Settings | None" = None
+
+    def say(self, text: str) -> None:
+        """Print one line for people, on stderr."""
+        print(safe(text), file=self.err)
+
+    def settings(self) -> "Settings":
+        """Return the target's settings, saying on stderr which target that is."""
+        from controller.cli.target import find  # noqa: PLC0415 - not for --help
+
+        if self._settings is None:
+            target = find(self.environ, self.cwd)
+            for line in target.lines:
+                self.say(line)
+            self._settings = target.settings
+        return self._settings
+
+    def world(self, tell: Tell = lambda _: None) -> "World":
+        """Open the target's world; *tell* hears of every event that is written."""
+        return self.open_world(self.settings(), tell)
+
+    def registry(self) -> "Registry":
+        """Open the target's model registry."""
+        return self.open_registry(self.settings())
+
+
+def session_of(ctx: typer.Context) -> Session:
+    """Return the session that the command runs in."""
+    session = ctx.obj
+    assert isinstance(session, Session)
+    return session

@@ -1,0 +1,210 @@
+"""`gitslot status`: a row per slot, and below it why an app is not in sync."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from controller.events import Event
+    from controller.reconcile import World
+    from controller.state import Memory
+    from controller.status import Row
+
+_COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
+_NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
+_LAST_EVENTS = 6
+
+AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+
+
+def status(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep looking; print what changes.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Show what every slot serves and what is wanted."""
+    session = session_of(ctx)
+    watcher = Watcher(session, session.world())
+    if not watch:
+        view = watcher.look(app)
+        show(session, view, output)
+        return view.code
+    return _watch(session, watcher, app, output)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one look at all the apps came to."""
+
+    rows: "tuple[Row, ...]"
+    events: "tuple[Event, ...]"
+    code: int
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks at apps, reading a journal again only when something was added to it."""
+
+    session: Session
+    world: "World"
+    read: "dict[str, tuple[Memory, list[Event]]]" = field(default_factory=dict)
+
+    def look(self, app: str | None) -> View:
+        """Look once at *app*, or at all; raises CommandRefused where the file does not list it."""
+        from controller.reconcile import observe  # noqa: PLC0415 - slow import
+        from controller.status import exit_code, rows  # noqa: PLC0415 - slow import
+
+        found: list[Row] = []
+        events: list[Event] = []
+        codes = [0]
+        for name in names(self.world, app):
+            seen = observe(name, self.world)
+            told = self._events(name, seen.memory)
+            found.extend(rows(seen, told))
+            events.extend(told)
+            codes.append(exit_code(seen))
+        events.sort(key=lambda event: event.time)
+        return View(tuple(found), tuple(events), max(codes))
+
+    def _events(self, name: str, memory: "Memory") -> "list[Event]":
+        if name not in self.read or self.read[name][0] is not memory:
+            self.read[name] = (memory, self.world.journal.events(name))
+        return self.read[name][1]
+
+
+def names(world: "World", app: str | None) -> list[str]:
+    """Return the apps that a command is about: *app* alone, or all of them."""
+    from controller.reconcile import apps  # noqa: PLC0415 - slow import
+    from controller.state import Doubt  # noqa: PLC0415 - slow import
+
+    known = apps(world)
+    if app is None:
+        desired = world.desired()
+        if not known and isinstance(desired, Doubt):
+            raise CommandRefused(desired.message, reason=desired.reason)
+        return known
+    if app not in known:
+        listed = ", ".join(known) or "none"
+        raise CommandRefused(f"no app `{app}`; there are: {listed}", reason="UnknownApp")
+    return [app]
+
+
+def show(session: Session, view: View, output: Output) -> None:
+    """Print *view*: its rows, and a line for each reason."""
+    if output is not Output.TABLE:
+        out.show_data(session, [row_data(row) for row in view.rows], output)
+        return
+    columns, cells = _fitting(session, view.rows)
+    out.show_table(session, columns, cells)
+    for line in _below(session, view.rows, folded=columns == _NARROW):
+        out.show_text(session, line)
+
+
+def row_data(row: "Row") -> dict[str, Any]:
+    """Return *row* for programs; what is not known is null."""
+    return {
+        "app": row.app,
+        "slot": row.slot,
+        "model": row.model or None,
+        "serves": None if row.serves in ("?", "nothing") else row.serves,
+        "digest": row.digest or None,
+        "wanted": None if row.wanted in ("?", "") else row.wanted,
+        "sync": row.sync or None,
+        "health": row.health or None,
+        "rollback": row.rollback or None,
+        "since": out.iso(row.since),
+        "commit": row.commit or None,
+        "reason": row.reason or None,
+        "message": row.message or None,
+    }
+
+
+def _cells(session: Session, row: "Row", columns: Sequence[str]) -> list[str]:
+    texts = {
+        **{name: getattr(row, name) for name in _COLUMNS[:7]},
+        "since": out.moment_text(row.since, session.now()),
+        "commit": row.commit[:7],
+    }
+    return [texts[name] for name in columns]
+
+
+def _fitting(session: Session, rows: "Sequence[Row]") -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return all columns or, on a terminal too narrow for them, those that matter most."""
+    cells = [_cells(session, row, _COLUMNS) for row in rows]
+    room = out.terminal_width(session)
+    need = max(len("  ".join(line)) for line in out.table_lines(_COLUMNS, cells))
+    if room is None or need <= room:
+        return _COLUMNS, cells
+    return _NARROW, [_cells(session, row, _NARROW) for row in rows]
+
+
+def _below(session: Session, rows: "Sequence[Row]", *, folded: bool) -> list[str]:
+    lines = []
+    for row in rows:
+        if folded and row.commit:
+            since = out.moment_text(row.since, session.now())
+            rollback = f", rollback {row.rollback}" if row.rollback else ""
+            lines.append(f"{row.app}: commit {row.commit[:7]}, since {since}{rollback}")
+        if row.message:
+            reason = f"{row.reason}: " if row.reason != "Pending" else ""
+            lines.append(f"{row.app}: {reason}{row.message}")
+        if row.mend:
+            lines.append(f"{row.app}: to go back: {row.mend}")
+    return lines
+
+
+# ---------------------------------------------------------------- --watch
+
+
+def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) -> int:
+    """Look again and again; a terminal shows the newest look, anything else each change."""
+    pause = max(session.settings().policy.poll_s, 0.5)
+    if output is Output.TABLE and session.out.isatty():
+        return _watch_screen(session, watcher, app, pause)
+    last: tuple[Row, ...] | None = None
+    while True:
+        view = watcher.look(app)
+        if view.rows != last:
+            last = view.rows
+            if output is Output.TABLE:
+                show(session, view, output)
+                session.out.write("\n")
+                session.out.flush()
+            else:
+                out.show_line(session, {"slots": [row_data(row) for row in view.rows]}, output)
+        session.sleep(pause)
+
+
+def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
+    from rich.live import Live as Screen  # noqa: PLC0415 - slow import
+
+    console = out.console(session.out)
+    with Screen(console=console, auto_refresh=False) as screen:
+        while True:
+            view = watcher.look(app)
+            screen.update(_picture(session, view), refresh=True)
+            session.sleep(pause)
+
+
+def _picture(session: Session, view: View) -> Any:
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    columns, cells = _fitting(session, view.rows)
+    lines = [out.styled(line) for line in out.table_lines(columns, cells)]
+    lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
+    told = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
+    width = max((len(event.app) for event in told), default=0)
+    lines.append(Text(""))
+    lines += [out.event_text(event, session.now(), width) for event in told]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return Text("\n").join(lines)

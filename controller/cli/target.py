@@ -1,0 +1,145 @@
+"""
+Which platform a command talks to: the environment's, else the local platform above this folder.
+
+A local platform that is up is used alone: nothing of the user's own Azure log-in reaches it, and no
+command falls through from it to a real subscription.
+"""
+
+import json
+import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from controller import settings as settings_
+from controller.errors import SettingsError
+
+FOLDER = ".gitslot"
+FILE = "local.json"
+_TAKEN = (
+    *("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
+    "AZURE_SUBSCRIPTION_ID",
+)
+# What would make Azure's credential classes prefer, or send, somebody's real log-in.
+_DROPPED = ("GITSLOT_", "AZURE_", "MSI_", "IDENTITY_")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a command goes, and the lines that say so."""
+
+    settings: settings_.Settings
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A local platform that is up: its folder and the environment that leads to it."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+
+def find(environ: MutableMapping[str, str], cwd: Path) -> Target:
+    """
+    Return the target of a command run in *cwd*.
+
+    With a local platform, *environ* is changed so that Azure's own clients find it too. Raises
+    SettingsError that names both ways where there is neither.
+    """
+    local, stopped = _nearest(cwd)
+    if environ.get("GITSLOT_STORAGE", "").strip():
+        return _explicit(environ, local)
+    if local:
+        return _local(environ, local)
+    if any(name.startswith("GITSLOT_") for name in environ):
+        return _explicit(environ, local)
+    hint = f"the local platform of {stopped} is not running; " if stopped else ""
+    raise SettingsError(
+        f"no target: {hint}start one with `gitslot local up`, or set GITSLOT_STORAGE and "
+        "GITSLOT_REPO to the controller's own settings",
+        reason="NoTarget",
+    )
+
+
+def _explicit(environ: Mapping[str, str], local: Local | None) -> Target:
+    settings = settings_.read(environ)
+    storage, arm = _host(settings.storage), _host(settings.arm)
+    lines = [f"target: {storage}, {arm}"]
+    if _is_loopback(storage) != _is_loopback(arm):
+        lines.append("warning: one of the two is this machine, the other is not")
+    if local and not _is_loopback(storage):
+        lines.append("a local platform is up here and is not used: GITSLOT_STORAGE is set")
+    return Target(settings, tuple(lines))
+
+
+def _local(environ: MutableMapping[str, str], local: Local) -> Target:
+    lines = [f"target: local platform ({FOLDER})"]
+    ignored = sorted(name for name in environ if name.startswith("GITSLOT_"))
+    if ignored:
+        lines.append(f"not used: {', '.join(ignored)} (set GITSLOT_STORAGE too to use them)")
+    for name in [name for name in environ if name.startswith(_DROPPED)]:
+        del environ[name]
+    environ.update(local.environment)
+    for name in ("NO_PROXY", "no_proxy"):
+        environ[name] = ",".join(filter(None, [environ.get(name), *_LOOPBACK[:2]]))
+    return Target(settings_.read(environ), tuple(lines))
+
+
+def _nearest(start: Path) -> tuple[Local | None, Path | None]:
+    """Return the nearest platform that is up, or else the folder of one that is not."""
+    stopped = None
+    for folder in (start, *start.parents):
+        file = folder / FOLDER / FILE
+        found = _load(file)
+        if found is None:
+            continue
+        if _alive(found.get("pid")):
+            environment = found.get("environment")
+            return Local(
+                folder, _usable(environment if isinstance(environment, dict) else {})
+            ), None
+        stopped = stopped or folder
+    return None, stopped
+
+
+def _load(file: Path) -> dict[str, Any] | None:
+    """Return what *file* holds; None where it is not there, not ours or not JSON."""
+    try:
+        if file.stat().st_uid != os.getuid():  # somebody else's folder above ours leads nowhere
+            return None
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _usable(environment: Mapping[str, object]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if isinstance(value, str) and (name.startswith("GITSLOT_") or name in _TAKEN)
+    }
+
+
+def _alive(pid: object) -> bool:
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _is_loopback(netloc: str) -> bool:
+    return (urlsplit(f"//{netloc}").hostname or "") in _LOOPBACK

@@ -1,0 +1,127 @@
+"""`gitslot validate`: is the file what it must be, and can it be delivered?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+from controller.errors import DesiredError, ManifestInvalid, SettingsError, UnknownVersion
+
+if TYPE_CHECKING:
+    from controller.registry import Registry
+    from controller.state import App, Wanted
+
+_COLUMNS = ("app", "slot", "model", "version", "result")
+
+
+def validate(
+    ctx: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Else the checkout's own.")
+    ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Check the file alone, without the registry.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Check the file, its versions and their digests."""
+    from controller.desired import read  # noqa: PLC0415 - slow import
+    from controller.edit import unquoted  # noqa: PLC0415 - slow import
+    from controller.state import Revision  # noqa: PLC0415 - slow import
+
+    session = session_of(ctx)
+    path = _path(session, file)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CommandRefused(
+            f"cannot read {path}: {error.strerror}", reason="FileMissing"
+        ) from error
+    try:
+        desired = read(data, Revision(""))
+    except DesiredError as error:
+        session.say(f"{path.name}: {error.message} ({error.reason})")
+        return 1
+    for line, value in unquoted(data):
+        session.say(f'{path.name}: line {line}: advice: quote it, "{value}": others read a number')
+    registry = None if offline else _registry(session)
+    found = [
+        _check(app, slot, wanted, registry)
+        for app in desired.apps
+        for slot, wanted in app.slots.items()
+    ]
+    _show(session, found, output)
+    return 0 if all(check.ok for check in found) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    app: str
+    slot: str
+    model: str
+    version: str
+    ok: bool
+    result: str
+
+
+def _path(session: Session, file: Path | None) -> Path:
+    if file is not None:
+        return session.cwd / file
+    from controller.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
+
+    return Checkout.around(session).path
+
+
+def _registry(session: Session) -> "Registry":
+    """Open the registry; the repository does not matter here and may be left out."""
+    if session.environ.get("GITSLOT_STORAGE"):
+        session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
+    try:
+        return session.registry()
+    except SettingsError as error:
+        raise CommandRefused(
+            f"{error.message}; or check the file alone with --offline", reason=error.reason
+        ) from error
+
+
+def _check(app: "App", slot: str, wanted: "Wanted", registry: "Registry | None") -> _Check:
+    """Look one slot's version up; raises RegistryUnavailable where that cannot be known."""
+    if registry is None:
+        return _Check(app.name, slot, app.model, str(wanted), True, "well formed")
+    result = "registered"
+    try:
+        manifest = registry.manifest(app.model, wanted.version)
+        if wanted.pin and wanted.pin != manifest.digest:
+            result = f"DigestMismatch: registered as sha256:{manifest.digest}"
+            return _Check(app.name, slot, app.model, str(wanted), False, result)
+        if wanted.pin:
+            result = "registered, digest matches"
+        if wanted.code:
+            registry.package(wanted.code)
+    except (UnknownVersion, ManifestInvalid) as error:
+        result = f"{error.reason}: {error.message}"
+        return _Check(app.name, slot, app.model, str(wanted), False, result)
+    return _Check(app.name, slot, app.model, str(wanted), True, result)
+
+
+def _show(session: Session, found: list[_Check], output: Output) -> None:
+    if output is Output.TABLE:
+        rows = [(c.app, c.slot, c.model, c.version, c.result) for c in found]
+        out.show_table(session, _COLUMNS, rows)
+        return
+    data = [
+        {
+            "app": c.app,
+            "slot": c.slot,
+            "model": c.model,
+            "version": c.version,
+            "ok": c.ok,
+            "result": c.result,
+        }
+        for c in found
+    ]
+    out.show_data(session, data, output)

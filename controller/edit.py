@@ -1,0 +1,157 @@
+"""
+Change one version in desired_state.yaml and not a byte beside it.
+
+Pure: text in, text out. ruamel.yaml says where each scalar stands; the new text goes exactly there,
+so comments, order and layout stay as they are.
+"""
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+
+from controller.desired import read
+from controller.errors import DesiredError
+from controller.state import App, Desired, Revision, Wanted
+
+_TEXT = "tag:yaml.org,2002:str"
+_NUMBER_1_2 = re.compile(
+    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
+)
+
+
+def only_app(desired: Desired, name: str | None) -> App:
+    """Return the app *name*, or the only one; raises DesiredError naming the choices."""
+    names = ", ".join(app.name for app in desired.apps)
+    if name is None and len(desired.apps) == 1:
+        return desired.apps[0]
+    if name is None:
+        raise DesiredError(f"the file lists several apps, name one: {names}", reason="WhichApp")
+    found = desired.app(name)
+    if found is None:
+        raise DesiredError(f"the file does not list `{name}`; it lists: {names}", reason="WhichApp")
+    return found
+
+
+def with_version(data: bytes, app: str, slot: str, version: str) -> bytes:
+    """
+    Return *data* with *slot* of *app* set to *version* (which may carry a digest).
+
+    Raises DesiredError where the file, or what would become of it, is refused.
+    """
+    before = read(data, Revision(""))
+    text = data.decode("utf-8")
+    edited = _edited(text, only_app(before, app).name, slot, version).encode()
+    after = read(edited, Revision(""))
+    if after != _expected(before, app, slot, version):
+        raise DesiredError(
+            f"cannot change `{slot}` without changing more; edit the file by hand",
+            reason="EditRefused",
+        )
+    return edited
+
+
+def needs_quotes(version: str) -> bool:
+    """Say whether other tools would read a plain *version* as something else than text."""
+    loader = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, version, (True, False))  # type: ignore[no-untyped-call]
+    return tag != _TEXT or _NUMBER_1_2.fullmatch(version) is not None
+
+
+def unquoted(data: bytes) -> tuple[tuple[int, str], ...]:
+    """Return line and value of every version and code that ought to be quoted and is not."""
+    root = _compose(data.decode("utf-8"))
+    found: list[tuple[int, str]] = []
+    for block in _blocks(root).values():
+        slots = _child(block, "slots")
+        for value in _values(slots) if isinstance(slots, MappingNode) else []:
+            for scalar in _values(value) if isinstance(value, MappingNode) else [value]:
+                if _is_plain(scalar) and needs_quotes(scalar.value):
+                    found.append((scalar.start_mark.line + 1, scalar.value))
+    return tuple(found)
+
+
+def _is_plain(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and not node.style
+
+
+def _expected(before: Desired, name: str, slot: str, version: str) -> Desired:
+    number, _, pin = version.partition("@sha256:")
+
+    def changed(app: App) -> App:
+        if app.name != name:
+            return app
+        old = app.slots.get(slot)
+        wanted = Wanted(number, pin or None, old.code if old else None)
+        slots: Mapping[str, Wanted] = {**app.slots, slot: wanted}
+        return replace(app, slots=slots)
+
+    return replace(before, apps=tuple(changed(app) for app in before.apps))
+
+
+# ---------------------------------------------------------------- where things stand
+
+
+def _compose(text: str) -> MappingNode:
+    root = YAML(typ="rt", pure=True).compose(io.StringIO(text))
+    assert isinstance(root, MappingNode)
+    return root
+
+
+def _blocks(root: MappingNode) -> dict[str, MappingNode]:
+    """Return each app's block by name."""
+    apps = _child(root, "apps")
+    if isinstance(apps, MappingNode):
+        return {key.value: value for key, value in apps.value}
+    name = _child(root, "app")
+    return {name.value if name else "": root}
+
+
+def _child(node: MappingNode, key: str) -> Any:
+    return next((value for name, value in node.value if name.value == key), None)
+
+
+def _values(node: MappingNode) -> list[Node]:
+    return [value for _, value in node.value]
+
+
+def _edited(text: str, app: str, slot: str, version: str) -> str:
+    slots = _child(_blocks(_compose(text))[app], "slots")
+    assert isinstance(slots, MappingNode)
+    target = _child(slots, slot)
+    if isinstance(target, MappingNode):
+        target = _child(target, "version")
+    if isinstance(target, ScalarNode):
+        start, end = target.start_mark.index, target.end_mark.index
+        return text[:start] + _scalar(version, target.style) + text[end:]
+    return _inserted(text, slots, slot, version)
+
+
+def _scalar(version: str, style: str | None) -> str:
+    if style in ("'", '"'):
+        return f"{style}{version}{style}"
+    return f'"{version}"' if needs_quotes(version) else version
+
+
+def _inserted(text: str, slots: MappingNode, slot: str, version: str) -> str:
+    """Add *slot* after the last one, in the style of its neighbours."""
+    entry = f"{slot}: {_scalar(version, None)}"
+    last_key, last = slots.value[-1]
+    if slots.flow_style:
+        end = last.end_mark.index
+        return f"{text[:end]}, {entry}{text[end:]}"
+    leaf = last
+    while isinstance(leaf, MappingNode) and not leaf.flow_style:
+        leaf = leaf.value[-1][1]
+    end = text.find("\n", leaf.end_mark.index)
+    head, tail = (text, "") if end < 0 else (text[:end], text[end:])
+    indent = " " * last_key.start_mark.column
+    newline = "\r\n" if head.endswith("\r") else "\n"
+    return f"{head.removesuffix('\r')}{newline}{indent}{entry}" + (
+        tail if newline == "\n" else "\r" + tail
+    )

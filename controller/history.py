@@ -1,0 +1,118 @@
+"""
+What production served, and when: every change of it, folded from the journal.
+
+Pure. A change that gitslot did not make is shown as such, from the first look that saw it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.events import Event
+from controller.state import PRODUCTION
+
+SWAP, BY_HAND, FOUND = "swap", "by hand", "found"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    One change of what production serves; *time* is when it was proved, in UTC.
+
+    *how* is `swap` for one of ours, `by hand` for anybody else's, `found` for what was there
+    already. *verified* is what staging's golden rows showed before; *began* when the swap was sent.
+    """
+
+    time: datetime
+    app: str
+    model: str
+    version: str
+    digest: str
+    before: str
+    how: str
+    commit: str = ""
+    author: str = ""
+    subject: str = ""
+    verified: str = ""
+    began: datetime | None = None
+
+
+def changes(events: Iterable[Event]) -> tuple[Change, ...]:
+    """Return the changes of one app's production, oldest first, from its *events* in order."""
+    found: list[Change] = []
+    verified: dict[str, str] = {}
+    began: datetime | None = None
+    for event in events:
+        last = found[-1] if found else None
+        if event.event == "VerifyPassed":
+            verified[event.to_digest] = event.message
+        if event.event == "SwapStarted":
+            began = event.time
+        if event.event in ("SwapFailed", "SwapReverted"):
+            began = None
+        if _took_effect(event):
+            found.append(_swapped(event, last, verified.get(event.to_digest, ""), began))
+            began = None
+            continue
+        if seen := _seen(event, last):
+            found.append(seen)
+    return tuple(found)
+
+
+def _took_effect(event: Event) -> bool:
+    return event.event == "SwapFinished" or bool(
+        event.event == "Converged" and event.detail.get("intent")
+    )
+
+
+def _swapped(event: Event, last: Change | None, verified: str, began: datetime | None) -> Change:
+    return Change(
+        time=event.time,
+        app=event.app,
+        model=event.model,
+        version=event.to,
+        digest=event.to_digest,
+        before=event.from_ or (last.version if last else ""),
+        how=SWAP,
+        commit=event.revision,
+        author=event.author,
+        subject=event.subject,
+        verified=verified,
+        began=began,
+    )
+
+
+def _seen(event: Event, last: Change | None) -> Change | None:
+    """Return what *event* says of production that nobody told the journal."""
+    if event.slot != PRODUCTION:
+        return None
+    version, digest = "", ""
+    if event.event == "Drift":
+        version, digest = event.from_, event.from_digest
+    if event.event == "Converged":
+        version, digest = event.to, event.to_digest
+    if not digest or (last and last.digest == digest):
+        return None
+    return Change(
+        time=event.time,
+        app=event.app,
+        model=event.model,
+        version=version,
+        digest=digest,
+        before=last.version if last else "",
+        how=BY_HAND if last else FOUND,
+    )
+
+
+def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
+    """Return the change that production was in at *moment*, None before the first record."""
+    before = [change for change in found if change.time <= moment]
+    return before[-1] if before else None
+
+
+def swap_under_way(found: Iterable[Change], moment: datetime) -> Change | None:
+    """Return the change whose swap was sent before *moment* and proved after it, or None."""
+    return next(
+        (c for c in found if c.began is not None and c.began <= moment < c.time),
+        None,
+    )

@@ -1,0 +1,277 @@
+"""
+What `gitslot status` says of an app: one row a slot, in the words for state.
+
+Pure: an Observation and the journal's events in, rows out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller import history
+from controller.decide import production_serves
+from controller.events import STOPS, Event
+from controller.reconcile import Observation
+from controller.state import (
+    PRODUCTION,
+    STAGING,
+    Answer,
+    App,
+    Converged,
+    Decision,
+    Deploy,
+    Frozen,
+    Live,
+    Note,
+    Reset,
+    Resolved,
+    SlotLive,
+    Stalled,
+    Suspended,
+    Swap,
+    Verify,
+    Waiting,
+)
+
+SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
+HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded", "Suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One slot of one app. Empty text means that there is nothing to say."""
+
+    app: str
+    slot: str
+    model: str = ""
+    serves: str = ""
+    digest: str = ""
+    wanted: str = ""
+    sync: str = ""
+    health: str = ""
+    rollback: str = ""
+    since: datetime | None = None
+    commit: str = ""  # 40 hex digits
+    reason: str = ""
+    message: str = ""
+    mend: str = ""  # a line to type
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How an app stands: kind names the stop, or is "Pending" while a step is due."""
+
+    kind: str
+    reason: str
+    message: str
+
+
+def exit_code(seen: Observation) -> int:
+    """Return the exit code for *seen*: 0 in sync, 1 drift, 2 where the evidence is in doubt."""
+    kind = _state(seen).kind
+    if kind == "Converged":
+        return 0
+    return 2 if kind == "Frozen" else 1
+
+
+def rows(seen: Observation, events: Sequence[Event]) -> tuple[Row, Row]:
+    """Return production's and staging's row."""
+    state = _state(seen)
+    at_staging = state.kind != "Converged" and _production_synced(seen) and _pin(seen)
+    return (
+        _production(seen, _State("Converged", "", "") if at_staging else state, events),
+        _staging(seen, state, owns=bool(at_staging)),
+    )
+
+
+def _state(seen: Observation) -> _State:
+    decision = seen.decision
+    stop = seen.memory.stop
+    accepted, newest = seen.memory.accepted, seen.revision
+    same = accepted is not None and newest is not None and accepted.commit == newest.commit
+    if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
+        # The controller has watched for longer than this one look, and gave up.
+        return _State(*stop)
+    match decision:
+        case Converged(message=message):
+            return _State("Converged", "", message)
+        case Waiting(reason, message):
+            return _State("Waiting", reason, message)
+        case Stalled(reason, message) | Frozen(reason, message) | Suspended(reason, message):
+            return _State(type(decision).__name__, reason, message)
+        case _:
+            return _State("Pending", "Pending", f"next: {next_step(decision)}")
+
+
+def next_step(decision: Decision) -> str:
+    """Say in one phrase what *decision* is about to do."""
+    match decision:
+        case Deploy(release=release, why=why):
+            return f"deploy {release} to staging ({why})"
+        case Verify(release=release):
+            return f"prove {release} in staging"
+        case Swap(release=release):
+            return f"swap {release} into production"
+        case Reset(message=message) | Note(message=message):
+            return message
+        case Converged(message=message):
+            return message
+        case _:
+            return decision.message
+
+
+# ---------------------------------------------------------------- production
+
+
+def _production(seen: Observation, state: _State, events: Sequence[Event]) -> Row:
+    live = seen.live if isinstance(seen.live, Live) else None
+    app = seen.app if isinstance(seen.app, App) else None
+    slot = live.production if live else None
+    release = slot.health.release if slot else None
+    since, commit = _since(seen, state, events)
+    return Row(
+        app=seen.name,
+        slot=PRODUCTION,
+        model=app.model if app else (release.model if release else ""),
+        serves=_serves(slot),
+        digest=release.digest if release else "",
+        wanted=app.production.version if app else "?",
+        sync=_sync(seen, state),
+        health=_health(state, slot),
+        rollback=_rollback(seen, live),
+        since=since,
+        commit=commit,
+        reason=state.reason,
+        message="" if state.kind == "Converged" else state.message,
+        mend=_mend(seen, state),
+    )
+
+
+def _serves(slot: SlotLive | None) -> str:
+    if slot is None:
+        return "?"
+    release = slot.health.release
+    return release.version if release else "nothing"
+
+
+def _sync(seen: Observation, state: _State) -> str:
+    if state.kind == "Converged":
+        return SYNCED
+    if state.kind == "Frozen":
+        return UNKNOWN
+    if state.kind == "Suspended":
+        return SYNCED if _production_synced(seen) else OUT_OF_SYNC
+    return OUT_OF_SYNC
+
+
+def _production_synced(seen: Observation) -> bool:
+    live = seen.live
+    return (
+        isinstance(live, Live)
+        and isinstance(live.wanted, Resolved)
+        and production_serves(live, live.wanted)
+    )
+
+
+def _health(state: _State, slot: SlotLive | None) -> str:
+    if state.kind == "Suspended":
+        return SUSPENDED
+    if state.kind == "Stalled":
+        return DEGRADED
+    if state.kind in ("Waiting", "Pending"):
+        return PROGRESSING
+    if slot is None:
+        return UNKNOWN
+    return HEALTHY if slot.health.answer is Answer.SERVING else DEGRADED
+
+
+def _rollback(seen: Observation, live: Live | None) -> str:
+    """Say what going back costs now; that it would work is not claimed here."""
+    last = seen.memory.last_swap
+    if live is None or last is None or last.replaced is None:
+        return ""
+    if not live.production.health.serves(last.release):
+        return ""
+    return "ready, 1 swap" if live.staging.health.serves(last.replaced) else "needs a deploy"
+
+
+def _since(
+    seen: Observation, state: _State, events: Sequence[Event]
+) -> tuple[datetime | None, str]:
+    """Return since when it stands so, and the commit that it stands so for."""
+    newest = seen.revision.commit if seen.revision else ""
+    if state.kind == "Converged":
+        live = seen.live.production.health if isinstance(seen.live, Live) else None
+        changes = history.changes(events)
+        if live and changes and changes[-1].digest == live.digest:
+            return changes[-1].time, changes[-1].commit or newest
+        return None, newest
+    stop = next((event for event in reversed(events) if event.event in STOPS), None)
+    if stop and (stop.event, stop.reason) == seen.memory.stop[:2] == (state.kind, state.reason):
+        return stop.time, newest
+    drift = next((event for event in reversed(events) if event.event == "Drift"), None)
+    if drift and seen.memory.drifted and drift.release == seen.memory.drifted:
+        return drift.time, newest
+    return None, newest
+
+
+def _mend(seen: Observation, state: _State) -> str:
+    """Return the line that goes back, where production itself is what is broken."""
+    live, last = seen.live, seen.memory.last_swap
+    if state.kind != "Stalled" or not isinstance(live, Live) or last is None:
+        return ""
+    arm, wanted = live.production.arm, live.wanted
+    if arm is None or not isinstance(wanted, Resolved) or not last.commit:
+        return ""
+    broken = arm.configured.holds(wanted.release) and not live.production.health.serves(
+        wanted.release
+    )
+    if not broken or last.release != wanted.release:
+        return ""
+    return f"git revert {last.commit[:7]} && git push"
+
+
+# ---------------------------------------------------------------- staging
+
+
+def _pin(seen: Observation) -> bool:
+    return isinstance(seen.app, App) and seen.app.pin is not None
+
+
+def _staging(seen: Observation, state: _State, *, owns: bool) -> Row:
+    live = seen.live if isinstance(seen.live, Live) else None
+    app = seen.app if isinstance(seen.app, App) else None
+    slot = live.staging if live else None
+    release = slot.health.release if slot else None
+    pin = app.pin if app else None
+    return Row(
+        app=seen.name,
+        slot=STAGING,
+        model=app.model if app else (release.model if release else ""),
+        serves=_serves(slot),
+        digest=release.digest if release else "",
+        wanted=pin.version if pin else "",
+        sync=_pin_sync(live, state) if pin else "",
+        health=_health(state, slot) if owns else _staging_health(state, slot),
+        reason=state.reason if owns else "",
+        message=state.message if owns else "",
+    )
+
+
+def _pin_sync(live: Live | None, state: _State) -> str:
+    if state.kind == "Frozen" or live is None:
+        return UNKNOWN
+    held = isinstance(live.pin, Resolved) and live.staging.health.serves(live.pin.release)
+    return SYNCED if held else OUT_OF_SYNC
+
+
+def _staging_health(state: _State, slot: SlotLive | None) -> str:
+    """Staging without a model, as a first install leaves it, is not Degraded."""
+    if slot is None:
+        return UNKNOWN
+    if slot.health.answer is Answer.SERVING:
+        return HEALTHY
+    if state.kind in ("Waiting", "Pending"):
+        return PROGRESSING
+    empty = slot.health.answer is Answer.UNHEALTHY and not slot.health.version
+    return "" if empty else DEGRADED
