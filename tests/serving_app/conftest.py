@@ -31,6 +31,7 @@ class Slot:
         keys.write_text(
             json.dumps({"masterKey": "master-key", "functionKeys": {"default": FUNCTION_KEY}})
         )
+        self.home = folder
         self._log = folder / "log"
         words = [sys.executable, "-m", "emulator.host", "--app", str(folder / "app")]
         with self._log.open("wb") as log:

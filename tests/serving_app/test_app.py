@@ -180,6 +180,12 @@ def test_no_secret_is_logged(start_slot: StartSlot, platform: Platform) -> None:
     assert "eyJ" not in slot.log()
 
 
+def test_nothing_is_reported_to_anybody(slot: Slot) -> None:
+    """ONNX Runtime keeps no store of what it would report of the models it serves."""
+    assert slot.predict([ROW]).status_code == 200
+    assert not (slot.home / ".cache").exists()
+
+
 def _headers(headers: object) -> tuple[str, ...]:
     assert isinstance(headers, dict) or hasattr(headers, "get")
     return tuple(headers.get(f"x-model-{name}") for name in ("version", "digest", "deploy"))
