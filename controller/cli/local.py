@@ -82,7 +82,9 @@ def place(repo: Path | None) -> Place:
     start = (repo or Path.cwd()).resolve()
     checkout = local_repository(start)
     if checkout is None:
-        raise PlatformError(f"{start} is not in a Git checkout; go into one, or name it with --repo")
+        raise PlatformError(
+            f"{start} is not in a Git checkout; go into one, or name it with --repo"
+        )
     return Place(checkout)
 
 

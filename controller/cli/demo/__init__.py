@@ -1,0 +1,82 @@
+"""
+`gitslot local demo`: the whole story on real processes, in a folder of its own.
+
+Six steps under constant load; then what was measured, as a table and in .gitslot/demo.json.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from controller.cli.demo.screen import Screen
+from controller.cli.demo.steps import NEW, OLD, Measured
+from controller.cli.platform import PROJECT, write_json
+
+type Row = tuple[str, str, str, bool]
+
+
+def run(results: Path = PROJECT / ".gitslot" / "demo.json") -> int:
+    """Play the demo and write *results*; return 0 where every expected value holds, else 1."""
+    from controller.cli.demo import incident, stage, steps  # noqa: PLC0415 - slow imports
+
+    began = time.monotonic()
+    screen = Screen()
+    measured = Measured()
+    screen.title(
+        "gitslot",
+        "the whole story on this machine, about 2 minutes",
+        "Real processes, HTTP, git and blobs; Microsoft's SDK and worker library.\n"
+        "What is not Azure: the platform under it, with Azure's recorded times divided by 40.",
+    )
+    with stage.opened(screen) as scene:
+        steps.install(scene)
+        steps.bump(scene, measured)
+        steps.rollback(scene, measured)
+        bad = scene.train(steps.BAD, "tree")
+        incident.incident(scene, measured)
+        steps.refuse(scene, measured, bad.finish())
+        measured.failed = scene.load.failed
+        steps.heal(scene, measured)
+        scene.load.stop()
+        measured.requests = scene.load.requests
+        measured.versions_seen = scene.load.versions
+        faults = scene.load.faults
+    rows = judge(measured)
+    screen.title("=", "What was measured")
+    screen.table(rows)
+    write_json(results, asdict(measured))
+    holds = all(row[3] for row in rows)
+    for fault in faults[:5]:
+        screen.said(f"a request failed: {fault}", "red")
+    screen.result(
+        f"{'all as expected' if holds else 'NOT as expected'}, {time.monotonic() - began:.0f} s "
+        f"in all; {results}",
+        good=holds,
+    )
+    return 0 if holds else 1
+
+
+def judge(measured: Measured) -> Sequence[Row]:
+    """Return what was measured beside what was expected, and whether that holds."""
+    return [
+        ("push to users having the new version", f"{measured.bump_s} s", "", measured.bump_s > 0),
+        ("revert to users having the old one", f"{measured.rollback_s} s", "",
+         measured.rollback_s > 0),
+        _exact("  deploys for it", measured.rollback_deploys, 0),
+        _exact("  swaps for it", measured.rollback_swaps, 1),
+        ("requests under way meanwhile", f"{measured.requests:,}", "", measured.requests > 0),
+        _exact("  failed, steps 1 to 5", measured.failed, 0),
+        ("  failed by the hand edit of step 6", str(measured.failed_by_hand), "", True),
+        _exact("versions that users saw", ", ".join(measured.versions_seen), f"{OLD}, {NEW}"),
+        ("the bad version was refused for", measured.refused_reason or "nothing", "a reason",
+         bool(measured.refused_reason)),
+        _exact("the incident, pipeline: swaps", measured.blind_swaps, 2),
+        _exact("  users are left with", measured.blind_serves, OLD),
+        _exact("the incident, gitslot: swaps", measured.ours_swaps, 1),
+        _exact("  users are left with", measured.ours_serves, NEW),
+    ]  # fmt: skip
+
+
+def _exact(what: str, got: object, want: object) -> Row:
+    return what, str(got), str(want), got == want

@@ -1,0 +1,136 @@
+"""
+Constant load on production's port, counting every answer that a user would not have liked.
+
+Several connections that stay open, a fixed number of requests a second, each a real prediction.
+"""
+
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+CONNECTIONS = 4
+PAUSE_S = 0.08  # between two requests of one connection: 50 requests a second in all
+TIMEOUT_S = 30.0
+_ROW = b"[[5.1, 3.5, 1.4, 0.2]]"
+_HEADERS = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A connection got an answer from another version than before; *at* is monotonic seconds."""
+
+    at: float
+    version: str
+
+
+class Load:
+    """
+    Load on *url* from `start` to `stop`.
+
+    Counting begins with the first prediction: before it there is no model to be had.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._serving = False
+        self._counts: Counter[str] = Counter()
+        self._sightings: list[Sighting] = []
+        self._faults: list[str] = []
+
+    def start(self) -> None:
+        """Begin to ask."""
+        for number in range(CONNECTIONS):
+            thread = threading.Thread(target=self._ask, name=f"load-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop asking; return when nobody asks any more."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def describe(self) -> str:
+        """Say how hard it asks."""
+        return f"{CONNECTIONS / PAUSE_S:.0f} predictions a second over {CONNECTIONS} connections"
+
+    @property
+    def requests(self) -> int:
+        """Return how many requests were counted."""
+        return self._counts["requests"]
+
+    @property
+    def failed(self) -> int:
+        """Return how many of them were not answered with a prediction."""
+        return self._counts["failed"]
+
+    @property
+    def faults(self) -> list[str]:
+        """Return what went wrong, in order, each once."""
+        return list(dict.fromkeys(self._faults))
+
+    @property
+    def versions(self) -> list[str]:
+        """Return the versions that answered, in the order in which they were first seen."""
+        return list(dict.fromkeys(sighting.version for sighting in self._sightings))
+
+    def seen(self, version: str, since: float) -> float | None:
+        """Return when *version* was first seen after *since*, or None; monotonic seconds."""
+        times = (s.at for s in self._sightings if s.version == version and s.at >= since)
+        return next(times, None)
+
+    def _ask(self) -> None:
+        connection = self._connection()
+        version = ""
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                answer, seen = self._predict(connection)
+            except (OSError, http.client.HTTPException) as error:
+                connection.close()
+                connection = self._connection()
+                answer, seen = f"no answer: {type(error).__name__}", ""
+            self._count(answer)
+            if not answer and seen != version:
+                version = seen
+                with self._lock:
+                    self._sightings.append(Sighting(time.monotonic(), seen))
+            self._stop.wait(max(0.0, PAUSE_S - (time.monotonic() - began)))
+        connection.close()
+
+    def _predict(self, connection: http.client.HTTPConnection) -> tuple[str, str]:
+        """Ask once; return what is wrong with the answer, or "", and the version it names."""
+        connection.request("POST", "/api/predict", body=_ROW, headers=_HEADERS)
+        response = connection.getresponse()
+        body = response.read()
+        version = response.headers.get("x-model-version", "none")
+        if response.status != http.client.OK:
+            return f"HTTP {response.status}", version
+        try:
+            labels = json.loads(body)
+        except ValueError:
+            return "not JSON", version
+        if not isinstance(labels, list) or len(labels) != 1 or version == "none":
+            return "not a prediction", version
+        return "", version
+
+    def _count(self, wrong: str) -> None:
+        with self._lock:
+            self._serving = self._serving or not wrong
+            if not self._serving:
+                return
+            self._counts["requests"] += 1
+            if wrong:
+                self._counts["failed"] += 1
+                self._faults.append(wrong)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "localhost", self._url.port
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)

@@ -1,0 +1,170 @@
+"""
+The stage of the demo: a folder, a repository and a platform of its own, and nothing left of them.
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.blobs import AzureBlobs
+from controller.cli import platform, training
+from controller.cli.demo import repository
+from controller.cli.demo.load import Load
+from controller.cli.demo.repository import Repository
+from controller.cli.demo.screen import Screen
+from controller.cli.demo.witness import Witness
+from controller.cli.local import use
+from controller.cli.platform import Facts, PlatformError
+from controller.cli.provision import CONTROLLER, Follow, Provisioner
+from controller.cli.training import Training
+from controller.events import Event
+from controller.journal import Journal
+from controller.registry import Package
+from controller.world import credential
+
+APP = "az-fct-python-ml"
+BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking
+PATIENCE_S = 90.0
+_POLL_S = 0.15
+# Ends the platform when the demo is gone, however it went: its standard input then closes.
+_GUARD = "import os, signal, sys; os.read(0, 1); os.kill(int(sys.argv[1]), signal.SIGTERM)"
+
+
+@dataclass
+class Stage:
+    """Everything that the steps of the demo work with."""
+
+    folder: Path
+    facts: Facts
+    repository: Repository
+    screen: Screen
+    provisioner: Provisioner
+    witness: Witness
+    journal: Journal
+    load: Load
+    serving: Package
+    ends: ExitStack
+    told: set[str] = field(default_factory=set)
+
+    def train(self, version: str, estimator: str) -> Training:
+        """Begin to train and register *version* in the background."""
+        begun = training.begin([(version, estimator)], self.facts.storage, self.folder)[0]
+        self.ends.callback(begun.stop)
+        return begun
+
+    def events(self) -> list[Event]:
+        """Return the log lines that were not shown yet."""
+        new = [e for e in self.journal.events(APP) if e.id not in self.told and not e.quiet]
+        self.told |= {event.id for event in new}
+        return new
+
+    def watch(
+        self,
+        done: Callable[[Event], bool],
+        what: str,
+        show: Callable[[Event], None] | None = None,
+    ) -> Event:
+        """Show log lines as they come until one is *done*; PlatformError naming *what* if none."""
+        show = show or self.screen.event
+        deadline = time.monotonic() + PATIENCE_S
+        with self.screen.waiting(what):
+            while time.monotonic() < deadline:
+                found = None
+                for event in self.events():
+                    show(event)
+                    if done(event):
+                        found = event
+                if found is not None:
+                    return found
+                time.sleep(_POLL_S)
+        raise PlatformError(f"not within {PATIENCE_S:.0f} s: {what}")
+
+    def converged(
+        self, commit: str, what: str, show: Callable[[Event], None] | None = None
+    ) -> Event:
+        """Show log lines until production has what *commit* asks for."""
+        return self.watch(
+            lambda event: event.event == "Converged" and event.revision == commit, what, show
+        )
+
+    def answered(self, version: str, since: float) -> float:
+        """Return the seconds from *since* until a user was first answered by *version*."""
+        if not platform.wait_until(lambda: self.load.seen(version, since), 10.0):
+            raise PlatformError(f"production converged, and no user was answered by {version}")
+        return (self.load.seen(version, since) or since) - since
+
+
+@contextmanager
+def opened(screen: Screen) -> Iterator[Stage]:
+    """Set the stage; whatever happens on it, nothing is left running. Logs stay if it failed."""
+    folder = Path(tempfile.mkdtemp(prefix="gitslot-demo-")).resolve()
+    ends = ExitStack()
+    try:
+        yield _set(folder, screen, ends)
+    except BaseException:
+        with _undisturbed():
+            ends.close()
+        screen.said(f"nothing is left running; logs: {folder}/platform.log, {folder}/platform/logs")
+        raise
+    with _undisturbed():
+        ends.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Clean up to the end, even where somebody presses Ctrl-C again."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
+    """Start everything, create one app with two empty slots, and the controller to fill them."""
+    git = repository.make(folder)
+    state = folder / "platform"
+    ends.callback(platform.stop, state)
+    with screen.waiting("starting storage, ARM and identity"):
+        facts = platform.start(state, "fast")
+    _guard(facts.pid, ends)
+    use(facts)
+    provisioner = Provisioner(facts, folder, lambda _: None)
+    provisioner.registry.ensure_containers()
+    witness = Witness(facts)
+    with screen.waiting("training two models, creating one app with two empty slots"):
+        first = training.begin(training.FIRST, facts.storage, folder)
+        for each in first:
+            ends.callback(each.stop)
+        serving = provisioner.package("serving_app", thin=True)
+        provisioner.app(APP, serving)
+        code = provisioner.package("controller", thin=True)
+        provisioner.controller(code, Follow(str(git.origin), "main"))
+        provisioner.running(APP, CONTROLLER)
+        trained = [each.finish() for each in first]
+    for line in trained:
+        screen.said(line)
+    load = Load(witness.url(APP))
+    ends.callback(load.stop)
+    journal = Journal(AzureBlobs(facts.storage, credential()))
+    return Stage(folder, facts, git, screen, provisioner, witness, journal, load, serving, ends)
+
+
+def _guard(pid: int, ends: ExitStack) -> None:
+    guard = subprocess.Popen(
+        [sys.executable, "-S", "-c", _GUARD, str(pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    ends.callback(guard.wait)
+    ends.callback(guard.kill)
