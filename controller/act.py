@@ -69,19 +69,19 @@ class Scene:
         return replace(self.base, event=name, **fields)
 
 
-def act(decision: Deploy | Swap | Reset, scene: Scene) -> None:
+def act(decision: Deploy | Swap | Reset, scene: Scene) -> bool:
     """
-    Carry out *decision*.
+    Carry out *decision*; False where the slots moved since the look, so that nothing was sent.
 
     Raises LockLost, JournalError or JournalMoved, each before anything was sent.
     """
     match decision:
         case Deploy():
-            _deploy(decision, scene)
+            return _deploy(decision, scene)
         case Swap():
-            _swap(decision, scene)
+            return _swap(decision, scene)
         case Reset():
-            _reset(decision, scene)
+            return _reset(decision, scene)
 
 
 def _unmoved(scene: Scene) -> bool:
@@ -105,7 +105,7 @@ def _to(release: Release, arm: Arm) -> dict[str, str]:
 # ---------------------------------------------------------------- deploy
 
 
-def _deploy(decision: Deploy, scene: Scene) -> None:
+def _deploy(decision: Deploy, scene: Scene) -> bool:
     production, staging = scene.arms
     deploy = f"{scene.base.run}-{decision.attempt}"
     target = align.staging_settings(
@@ -118,7 +118,7 @@ def _deploy(decision: Deploy, scene: Scene) -> None:
         store=scene.store,
     )
     if not _unmoved(scene):
-        return
+        return False
     lost = align.differences(target, staging.settings, production.sticky)
     detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
     if lost:
@@ -138,7 +138,7 @@ def _deploy(decision: Deploy, scene: Scene) -> None:
     try:
         scene.azure.put_settings(scene.ref, STAGING, target)
     except AzureUnavailable:
-        return  # it may have arrived: the next looks tell
+        return True  # it may have arrived: the next looks tell
     except AzureError as error:
         busy = isinstance(error, Conflict) and not is_prepared(error)
         scene.record(
@@ -152,12 +152,13 @@ def _deploy(decision: Deploy, scene: Scene) -> None:
                 **fields,
             )
         )
+    return True
 
 
 # ---------------------------------------------------------------- swap
 
 
-def _swap(decision: Swap, scene: Scene) -> None:
+def _swap(decision: Swap, scene: Scene) -> bool:
     production, staging = scene.arms
     serving = scene.live.production.health.release
     fields = _to(decision.release, production)
@@ -195,9 +196,10 @@ def _swap(decision: Swap, scene: Scene) -> None:
     scene.record(passed, started)
     if not _unmoved(scene):
         scene.record(_not_sent(scene, fields, "the slots moved just before the swap"))
-        return
+        return False
     scene.ready()
     _answered(scene, scene.azure.swap(scene.ref, STAGING), fields)
+    return True
 
 
 def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
@@ -242,7 +244,7 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> No
 # ---------------------------------------------------------------- reset
 
 
-def _reset(decision: Reset, scene: Scene) -> None:
+def _reset(decision: Reset, scene: Scene) -> bool:
     scene.ready()
     try:
         scene.azure.reset(scene.ref, STAGING)
@@ -252,7 +254,7 @@ def _reset(decision: Reset, scene: Scene) -> None:
                 "Waiting", reason="ResetRefused", message=f"cannot reset it: {error.message}"
             )
         )
-        return
+        return False
     scene.record(
         scene.event(
             "Waiting",
@@ -261,3 +263,4 @@ def _reset(decision: Reset, scene: Scene) -> None:
             detail={"reset": True},
         )
     )
+    return True

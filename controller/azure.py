@@ -377,10 +377,7 @@ def _translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError
         return AzureError(words, status=status, code=code, reason="NotAllowed")
     if status == 429 or status >= 500 or not code:
         wait = _retry_after(headers, 0.0)
-        late = f"; asked to wait {wait:.0f} s" if wait else ""
-        unavailable = AzureUnavailable(
-            f"ARM answered {status}: {words}{late}", status=status, code=code
-        )
+        unavailable = AzureUnavailable(f"ARM answered {status}: {words}", status=status, code=code)
         unavailable.retry_after_s = wait
         return unavailable
     return AzureError(words, status=status, code=code)

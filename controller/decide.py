@@ -187,6 +187,7 @@ def _not_a_write(case: _Case, production: Arm, wanted: Resolved) -> Decision | N
             "ProductionStarting",
             f"production is set to {wanted.release} and does not serve it yet",
             poll_s=case.policy.poll_s,
+            quiet=True,
         )
     why = live.production.health.reason or "no answer"
     return Stalled(

@@ -13,8 +13,7 @@ import threading
 import azure.functions as func
 
 from controller import settings as settings_
-from controller.reconcile import apps, reconcile
-from controller.state import Converged
+from controller.reconcile import tick
 from controller.world import SystemClock, credential, open_world
 
 _MAX_PUSH = 1024 * 1024  # bytes; GitHub cuts a push event's body at 25 MB, we read none of it
@@ -37,18 +36,16 @@ def _reconcile_all(trigger: str) -> None:
     try:
         while _again.is_set():
             _again.clear()
-            for name in apps(_world):
-                stop = reconcile(name, _world, trigger)
-                if not isinstance(stop, Converged):
-                    _log.debug("%s: %s", name, stop)
+            for name, stop in tick(_world, trigger).items():
+                _log.debug("%s: %s", name, stop)
     finally:
         _busy.release()
 
 
-@app.timer_trigger(arg_name="tick", schedule="%GITSLOT_SCHEDULE%", run_on_startup=False)
-def timer(tick: func.TimerRequest) -> None:
+@app.timer_trigger(arg_name="ticks", schedule="%GITSLOT_SCHEDULE%", run_on_startup=False)
+def timer(ticks: func.TimerRequest) -> None:
     """Look at Git and at the slots, and bring them together."""
-    del tick
+    del ticks
     _reconcile_all("timer")
 
 

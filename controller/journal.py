@@ -39,7 +39,7 @@ class Journal:
 
     def __init__(self, blobs: Blobs, tell: Callable[[Event], None] = lambda _: None) -> None:
         self._blobs = blobs
-        self._tell = tell
+        self.tell = tell
         self._tails: dict[str, _Tail] = {}
 
     def memory(self, app: str, now: datetime) -> Memory:
@@ -102,7 +102,7 @@ class Journal:
         tail.size, tail.blocks = position + len(data), tail.blocks + 1
         self._tails[app] = tail
         for event in cleaned:
-            self._tell(event)
+            self.tell(event)
         return tail.memory
 
     def events(self, app: str) -> list[Event]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from controller import intents
 from controller.azure import AppRef, PollAnswer
 from controller.decide import markers, production_serves
 from controller.errors import (
@@ -22,6 +21,7 @@ from controller.errors import (
     RegistryUnavailable,
     UnknownVersion,
 )
+from controller.intents import served_as_intended
 from controller.manifest import Manifest
 from controller.registry import Package
 from controller.state import (
@@ -178,6 +178,7 @@ class Looker:
             pin=self._resolve(app.model, app.pin) if app and app.pin else None,
         )
         live = self._polled(live, memory, kept)
+        fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(live, kept, fresh=fresh)
         live = self._timed(live, kept)
@@ -234,7 +235,7 @@ class Looker:
     def _needs_arm(self, app: App | None, live: Live, memory: Memory, kept: _Kept) -> bool:
         intent = memory.intent
         if intent is not None:
-            if live.poll is not Poll.RUNNING or intents.served_as_intended(live, intent):
+            if live.poll is not Poll.RUNNING or served_as_intended(live, intent):
                 return True
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s

@@ -57,6 +57,9 @@ class Clock(Ticks, Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+_AT_ONCE = Waiting("NextTurn", "the next turn follows at once", poll_s=0.0, quiet=True)
+
+
 @dataclass(slots=True)
 class World:
     """Everything outside: made once a process, handed to every pass."""
@@ -74,10 +77,19 @@ class World:
     allowed: frozenset[str] = frozenset()
     parsed: tuple[str, Desired | Doubt] | None = None
     locks: dict[str, Lock] = field(default_factory=dict)
+    unwritten: dict[str, Frozen] = field(default_factory=dict)
 
     def lock_of(self, app: str) -> Lock:
         """Return this process's one lock object of *app*."""
         return self.locks.setdefault(app, self.lock(app))
+
+    def tell_unwritten(self, app: str, stop: Frozen) -> None:
+        """Say once that *app* is frozen, where the journal itself cannot be written."""
+        if self.unwritten.get(app) != stop:
+            self.unwritten[app] = stop
+            self.journal.tell(
+                Event("Frozen", app, self.clock.now(), reason=stop.reason, message=stop.message)
+            )
 
     # ------------------------------------------------------------ what is wanted
 
@@ -91,9 +103,11 @@ class World:
             self.parsed = (newest.revision.commit, parse(newest))
         return self.parsed[1]
 
-    def wanted(self, name: str, memory: Memory) -> tuple[App | Doubt | None, Revision | None]:
-        """Return the block of *name*; None where the file does not list it."""
-        desired = self.desired()
+    def wanted(
+        self, name: str, memory: Memory, desired: Desired | Doubt | None = None
+    ) -> tuple[App | Doubt | None, Revision | None]:
+        """Return the block of *name* in *desired*; None where the file does not list it."""
+        desired = desired or self.desired()
         if isinstance(desired, Doubt):
             return desired, desired.revision
         revision = desired.revision
@@ -146,11 +160,20 @@ class Observation:
 
 
 def observe(
-    name: str, world: World, *, prove: Release | None = None, fresh: bool = False
+    name: str,
+    world: World,
+    *,
+    prove: Release | None = None,
+    fresh: bool = False,
+    desired: Desired | Doubt | None = None,
 ) -> Observation:
-    """Look once at *name* and decide, writing nothing. Raises JournalError."""
+    """
+    Look once at *name* and decide, writing nothing. Raises JournalError.
+
+    *desired* is what a look-up of a moment ago found; without it Git is asked.
+    """
     memory = world.journal.memory(name, world.clock.now())
-    app, revision = world.wanted(name, memory)
+    app, revision = world.wanted(name, memory, desired)
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh)
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
@@ -158,28 +181,43 @@ def observe(
     return Observation(name, app, revision, live, memory, decision)
 
 
-def apps(world: World) -> list[str]:
+def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
     """Return the apps to reconcile: those in the file or, while it is in doubt, those known."""
-    desired = world.desired()
-    if isinstance(desired, Doubt):
+    desired = desired or world.desired()
+    if not isinstance(desired, Doubt):
+        return [app.name for app in desired.apps]
+    try:
         return world.journal.apps()
-    return [app.name for app in desired.apps]
+    except JournalError:
+        return []
 
 
-def reconcile(name: str, world: World, trigger: str = "timer") -> Stop:
+def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
+    """Reconcile every app once, from one look-up of Git; return how each pass ended."""
+    desired = world.desired()
+    return {name: reconcile(name, world, trigger, desired) for name in apps(world, desired)}
+
+
+def reconcile(
+    name: str, world: World, trigger: str = "timer", desired: Desired | Doubt | None = None
+) -> Stop:
     """
     Bring the app *name* to what Git asks for, one verified change at a time.
 
-    Returns the stop that the pass ended with; never raises for anything that the world can do.
+    The first turn may use *desired*; every later one asks Git anew. Returns the stop that the pass
+    ended with; never raises for anything that the world can do.
     """
-    return Pass(name, world, trigger).run()
+    return Pass(name, world, trigger, desired).run()
 
 
 class Pass:
     """An app's turns in one tick."""
 
-    def __init__(self, name: str, world: World, trigger: str) -> None:
+    def __init__(
+        self, name: str, world: World, trigger: str, desired: Desired | Doubt | None = None
+    ) -> None:
         self._name, self._world, self._trigger = name, world, trigger
+        self._desired = desired
         self._lock = world.lock_of(name)
         self._prove: Release | None = None
         self._fresh = False
@@ -191,16 +229,13 @@ class Pass:
         deadline = clock.monotonic() + self._world.policy.pass_s
         try:
             while True:
-                stop = self._safe_turn()
-                if stop is None:
-                    continue
-                if not isinstance(stop, Waiting) or stop.poll_s is None:
-                    return stop
+                stop = self._safe_turn() or _AT_ONCE
                 left = deadline - clock.monotonic()
-                if left <= 0:
+                if not isinstance(stop, Waiting) or stop.poll_s is None or left <= 0:
                     return stop
-                self._fresh, self._prove = False, None
-                clock.sleep(min(stop.poll_s, left))
+                if stop is not _AT_ONCE:
+                    self._fresh, self._prove = False, None
+                    clock.sleep(min(stop.poll_s, left))
         finally:
             self._lock.release()
 
@@ -210,14 +245,19 @@ class Pass:
         except JournalMoved:
             return Waiting("JournalMoved", "somebody else wrote; looking again", poll_s=0.0)
         except JournalError as error:
-            return Frozen(error.reason, error.message)
+            stop = Frozen(error.reason, error.message)
+            self._world.tell_unwritten(self._name, stop)
+            return stop
         except LockLost:
             self._lock.release()
             return Waiting("LockLost", "the lock was lost; looking again", poll_s=0.0)
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        seen = observe(self._name, self._world, prove=self._prove, fresh=self._fresh)
+        desired, self._desired = self._desired, None
+        seen = observe(
+            self._name, self._world, prove=self._prove, fresh=self._fresh, desired=desired
+        )
         self._run = seen.memory.run or self._run or uuid.uuid4().hex[:12]
         if seen.memory.stop[0] == "Suspended" and not isinstance(seen.decision, Suspended):
             self._record(self._base(seen, "Resumed", message="reconciling again"))
@@ -264,8 +304,14 @@ class Pass:
             ready=self._lock.check,
         )
         self._fresh, self._prove = False, None
-        acts.act(decision, scene)
-        return None
+        if acts.act(decision, scene):
+            return None
+        return Waiting(
+            "SlotsMoved",
+            "the slots changed just before a write; looking again",
+            poll_s=self._world.policy.poll_s,
+            quiet=True,
+        )
 
     def _held_by_another(self, seen: Observation) -> Stop | None:
         if seen.memory.intent is None and self._lock.stale():
