@@ -20,6 +20,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
@@ -122,20 +123,22 @@ def package(
     identity = build_id(files)
     version = version or identity
     build = build or root / "build"
-    place = build / app
-    shutil.rmtree(place, ignore_errors=True)
-    for inside, path in files.items():
-        _put(path, place / inside)
-    (place / "build.json").write_text(
-        json.dumps({"version": version, "build": identity}) + "\n", encoding="utf-8"
-    )
-    if not thin:
-        installed = dependencies(root / app / "requirements.txt", python, build / "cache", root)
-        shutil.copytree(installed, place / SITE_PACKAGES, copy_function=_link)
     target = out / f"{app}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
-    _zipped(place, target, cache=None if thin else build / "cache")
-    content = target.read_bytes()
+    build.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=build) as scratch:  # two at once do not meet in it
+        place = Path(scratch) / app
+        for inside, path in files.items():
+            _put(path, place / inside)
+        (place / "build.json").write_text(
+            json.dumps({"version": version, "build": identity}) + "\n", encoding="utf-8"
+        )
+        if not thin:
+            installed = dependencies(root / app / "requirements.txt", python, build / "cache", root)
+            shutil.copytree(installed, place / SITE_PACKAGES, copy_function=_link)
+        _zipped(place, target, cache=None if thin else build / "cache")
+        content = target.read_bytes()
+        _show(place, build / app, Path(scratch))
     return Packaged(
         path=str(target),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -145,6 +148,14 @@ def package(
         build=identity,
         python=python,
     )
+
+
+def _show(place: Path, shown: Path, scratch: Path) -> None:
+    """Leave what was zipped at *shown*, for people to look into; the last of two at once stays."""
+    with suppress(OSError):
+        if shown.exists():
+            shown.rename(scratch / "before")
+        place.rename(shown)
 
 
 def dependencies(requirements: Path, python: str, cache: Path, root: Path = ROOT) -> Path:
@@ -166,8 +177,11 @@ def dependencies(requirements: Path, python: str, cache: Path, root: Path = ROOT
                 shutil.rmtree(path)
             elif path.name in _MACHINE_MADE and path.parent.suffix == ".dist-info":
                 path.unlink()
-        if not done.is_dir():
+        try:
             target.rename(done)
+        except OSError:  # somebody else installed the same meanwhile
+            if not done.is_dir():
+                raise
     return done
 
 
