@@ -30,6 +30,7 @@ from controller.state import (
     Release,
     Reset,
     Resolved,
+    SlotLive,
     Stalled,
     Suspended,
     Swap,
@@ -80,9 +81,7 @@ def _summary(live: Live) -> str:
 
 def _lost_journal(case: _Case) -> Decision | None:
     live, memory = case.live, case.memory
-    if memory.baseline or not any(
-        _occupied(slot.health) for slot in (live.production, live.staging)
-    ):
+    if memory.baseline or not any(map(_occupied, (live.production, live.staging))):
         return None
     if memory.lost_since is None:
         return Frozen(
@@ -101,8 +100,9 @@ def _lost_journal(case: _Case) -> Decision | None:
     )
 
 
-def _occupied(health: object) -> bool:
-    return bool(getattr(health, "version", ""))
+def _occupied(slot: SlotLive) -> bool:
+    """Say whether *slot* names a release; while it is silent, its settings speak for it."""
+    return bool(slot.health.version or (slot.arm and slot.arm.configured.version))
 
 
 def markers(live: Live) -> str:
@@ -127,6 +127,12 @@ def _prepared(case: _Case) -> Decision | None:
     shown = any(arm and arm.prepared for arm in arms)
     if not shown and not (memory.swap_failed and memory.conflict_prepared):
         return None
+    if _operation(live):
+        return Waiting(
+            "OperationInProgress",
+            "another operation runs on the app",
+            poll_s=case.policy.poll_s,
+        )
     if memory.swap_failed:
         return Reset("a failed swap left the slots prepared")
     return Stalled(
@@ -171,7 +177,16 @@ def _not_a_write(case: _Case, production: Arm, wanted: Resolved) -> Decision | N
     """Production that is set to the wanted release gets no write, whatever its health."""
     live = case.live
     answer = live.production.health.answer
-    if answer is Answer.FOREIGN and live.down_s >= case.policy.degraded_s:
+    # Production that is set to a release of ours and answers 404 is ours and broken: a revert may
+    # replace it. Without one it is somebody else's app, or one that still starts.
+    if answer is Answer.FOREIGN and not production.configured.version:
+        if live.down_s < case.policy.degraded_s:
+            return Waiting(
+                "ProductionStarting",
+                "production does not speak the serving contract yet",
+                poll_s=case.policy.poll_s,
+                quiet=True,
+            )
         return Stalled(
             "NotServingApp",
             "production answers, but not as an app that speaks the serving contract "
@@ -189,12 +204,29 @@ def _not_a_write(case: _Case, production: Arm, wanted: Resolved) -> Decision | N
             poll_s=case.policy.poll_s,
             quiet=True,
         )
-    why = live.production.health.reason or "no answer"
+    why = live.production.health.reason or _NO_SERVING[answer]
     return Stalled(
         "ProductionDegraded",
         f"production is set to {wanted.release} and does not serve it: {why}; "
-        "revert the commit that asked for it to go back",
+        f"`git revert {_asked(case, wanted.release)} && git push` goes back",
     )
+
+
+_NO_SERVING = {
+    Answer.SERVING: "it still serves another release",
+    Answer.UNHEALTHY: "it is unhealthy",
+    Answer.SILENT: "no answer",
+    Answer.FOREIGN: "GET /api/health is not there",
+    Answer.BLOCKED: "GET /api/health is blocked",
+}
+
+
+def _asked(case: _Case, release: Release) -> str:
+    """Return the commit whose swap brought *release*, else the newest that was acted upon."""
+    last, accepted = case.memory.last_swap, case.memory.accepted
+    if last and last.release == release and last.commit:
+        return last.commit[:7]
+    return accepted.short if accepted else "HEAD"
 
 
 def _blocked(detail: str) -> str:
@@ -207,7 +239,7 @@ def _blocked(detail: str) -> str:
 def _by_hand(case: _Case, production: Arm, wanted: Resolved) -> Decision | None:
     """Hold a swap that somebody else made, and only report where drift is not to be healed."""
     memory = case.memory
-    if memory.converged != wanted.release:
+    if (memory.converged, memory.converged_code) != (wanted.release, wanted.build or ""):
         return None
     foreign = memory.swap_status is not None and production.swap_status != memory.swap_status
     serves = _served_label(case.live)
@@ -222,11 +254,10 @@ def _by_hand(case: _Case, production: Arm, wanted: Resolved) -> Decision | None:
     until = since + timedelta(seconds=case.policy.hold_s)
     if case.now >= until:
         return None
-    commit = memory.accepted.short if memory.accepted else "HEAD"
     return Waiting(
         "ForeignSwap",
         f"somebody swapped: production serves {serves}; {wanted.release} is put back at "
-        f"{until:%H:%M:%SZ}, and `git revert {commit}` makes it last",
+        f"{until:%H:%M:%SZ}, and `git revert {_asked(case, wanted.release)}` makes it last",
         since=since,
     )
 
@@ -267,8 +298,7 @@ def _cannot_swap(case: _Case, production: Arm, wanted: Resolved) -> Decision | N
             return Stalled(
                 "SlotStopped", f"{slot.name} is {slot.arm.state.lower()}; start it to go on"
             )
-    if operation := _operation(live):
-        del operation
+    if _operation(live):
         return Waiting(
             "OperationInProgress", "another operation runs on the app", poll_s=case.policy.poll_s
         )
@@ -337,9 +367,19 @@ def _bring_to_staging(case: _Case, wanted: Resolved, slot: str) -> Decision | No
         why = "StagingSilent", "staging does not answer"
     if pause := _pause(case, slot, wanted.release):
         return pause
+    if why and why[0] in _ALIGNING and memory.aligned >= case.policy.max_attempts:
+        return Frozen(
+            why[0],
+            f"{why[1]}, again after {memory.aligned} deploys: make them equal in both slots, or "
+            "mark them as slot settings, then `gitslot retry`",
+        )
     if why:
-        return Deploy(wanted.release, package, *why, attempts.started + 1, slot)
+        started = sum(each.started for each in memory.attempts.values())
+        return Deploy(wanted.release, package, *why, started + 1, slot)
     return _prove(case, wanted.release, slot)
+
+
+_ALIGNING = ("SettingsDiffer", "WarmupMissing")
 
 
 def _deploy_in_doubt(case: _Case, staging: Arm) -> Decision | None:
@@ -396,6 +436,9 @@ def _staging_gone(case: _Case) -> bool:
     return silent and not recent and case.live.staging_down_s >= case.policy.degraded_s
 
 
+_REFUSED_AT_ONCE = ("UnknownVersion", "ManifestInvalid", "DigestMismatch")
+
+
 def _prove(case: _Case, release: Release, slot: str) -> Decision | None:
     live = case.live
     health, arm = live.staging.health, live.staging.arm
@@ -412,7 +455,7 @@ def _prove(case: _Case, release: Release, slot: str) -> Decision | None:
             release=release,
             deploy=deploy,
             mark=Mark.FAIL,
-            refuse=True,
+            refuse=health.reason in _REFUSED_AT_ONCE,
         )
     if health.answer is Answer.FOREIGN and live.staging_down_s >= case.policy.degraded_s:
         return Stalled(

@@ -91,8 +91,9 @@ class Event:
 
     @property
     def replaced(self) -> Release | None:
-        """Return the release that it replaces, or None."""
-        return Release(self.model, self.from_, self.from_digest) if self.from_digest else None
+        """Return the release that it replaces, or None; it may be of another model."""
+        model = str(self.detail.get("from_model", self.model))
+        return Release(model, self.from_, self.from_digest) if self.from_digest else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the public form: every field that says something, in reading order."""

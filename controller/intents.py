@@ -52,6 +52,7 @@ def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -
             "SwapUnknown",
             "AnswerLost",
             "a swap was about to be sent and its answer is not known; it is not sent again",
+            release=intent.release,
             intent=intent,
         )
     running = Waiting("SwapRunning", "the swap is running", poll_s=policy.poll_s, quiet=True)

@@ -41,7 +41,7 @@ def remember(memory: Memory, event: Event) -> Memory:
     memory = _count_failure(memory, event)
     if event.revision and event.event != "Frozen":
         memory = replace(memory, accepted=Revision(event.revision, event.author, event.subject))
-    if event.event not in ("Frozen", "Retried") and not event.detail.get("doubt"):
+    if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet:
         return memory
@@ -53,10 +53,11 @@ def _drift(memory: Memory, event: Event) -> Memory:
     release = event.release
     if release is None:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
+    code = str(event.detail.get("code", ""))
     attempts = {
         slot: entry
         for slot, entry in memory.attempts.items()
-        if slot != event.slot or entry.release == release
+        if slot != event.slot or (entry.release == release and code == memory.drifted_code)
     }
     served = memory.served | ({event.replaced} if event.replaced else set())
     return replace(
@@ -64,6 +65,8 @@ def _drift(memory: Memory, event: Event) -> Memory:
         run=event.run,
         run_started=event.time,
         drifted=release,
+        drifted_code=code,
+        aligned=0,
         converged=None if event.detail.get("put_back") else memory.converged,
         attempts=MappingProxyType(attempts),
         served=served if event.slot == PRODUCTION else memory.served,
@@ -80,6 +83,7 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
     return replace(
         memory,
         deploy=OpenDeploy(str(event.detail.get("deploy", "")), event.time, release),
+        aligned=memory.aligned + (event.reason in ("SettingsDiffer", "WarmupMissing")),
         attempts=_with(memory, slot, entry),
     )
 
@@ -174,10 +178,20 @@ def _converged(memory: Memory, event: Event) -> Memory:
         memory = _took_effect(memory, event)
     release = event.release
     served = memory.served | ({release} if release else set())
+    attempts = {
+        slot: entry
+        for slot, entry in memory.attempts.items()
+        if slot != PRODUCTION or release is None or entry.release == release
+    }
+    looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
     return replace(
         memory,
         served=frozenset(served),
+        attempts=MappingProxyType(attempts),
         converged=release or memory.converged,
+        converged_code=str(event.detail.get("code", "")),
+        swap_failed=memory.swap_failed and not (looked and not memory.conflict_prepared),
+        aligned=0,
         drifted=None,
         hold_since=None,
         run="",
@@ -187,10 +201,19 @@ def _converged(memory: Memory, event: Event) -> Memory:
 
 
 def _retried(memory: Memory, event: Event) -> Memory:
-    """A person looked: attempts, freezes and holds start afresh."""
+    """
+    A person looked: attempts, freezes and holds start afresh.
+
+    Which deploys failed is kept, so that the next one is a new one and restarts the slot.
+    """
+    attempts = {
+        slot: Attempts(entry.release, started=entry.started, counted=entry.counted)
+        for slot, entry in memory.attempts.items()
+    }
     memory = replace(
         memory,
-        attempts=MappingProxyType({}),
+        attempts=MappingProxyType(attempts),
+        aligned=0,
         accepted=None,
         hold_since=None,
         conflict_prepared=False,
@@ -225,11 +248,13 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
     entry = _attempts(memory, slot, release)
     if deploy and deploy in entry.counted:
         return memory
+    put_back = event.event == "Drift"
+    disproved = event.verdict == Mark.FAIL.value or put_back or event.event == "SwapReverted"
     entry = replace(
         entry,
         failed=entry.failed + 1,
-        disproved=entry.disproved + (event.verdict == Mark.FAIL.value),
-        last=event.time,
+        disproved=entry.disproved + disproved,
+        last=entry.last if put_back else event.time,  # the hold was the pause
         reason=event.reason,
         message=event.message,
         counted=entry.counted | ({deploy} if deploy else set()),
@@ -237,6 +262,23 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
     )
     return replace(memory, attempts=_with(memory, slot, entry))
 
+
+# What only a controller that looked, decided and found its journal whole can have written.
+_BASELINE = frozenset(
+    {
+        "DeployStarted",
+        "DeployFinished",
+        "VerifyPassed",
+        "VerifyFailed",
+        "SwapStarted",
+        "SwapFinished",
+        "SwapFailed",
+        "SwapUnknown",
+        "SwapReverted",
+        "SwappedBack",
+        "Converged",
+    }
+)
 
 _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Drift": _drift,

@@ -311,7 +311,7 @@ class Attempts:
 
     release: Release
     failed: int = 0
-    disproved: int = 0  # of those, how many showed wrong answers and not only silence
+    disproved: int = 0  # of those, how many were more than silence or the platform's refusal
     started: int = 0
     last: datetime | None = None
     reason: str = ""
@@ -339,7 +339,7 @@ class Memory:
     """
 
     length: int = 0  # bytes of the journal that this was folded from
-    baseline: bool = False  # anything but a freeze has ever been written
+    baseline: bool = False  # a deploy, a proof, a swap or a Converged has ever been written
     run: str = ""
     run_started: datetime | None = None
     intent: Intent | None = None
@@ -353,7 +353,10 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     accepted: Revision | None = None  # the newest revision that was acted upon
     drifted: Release | None = None  # the wanted release of the run that is open
+    drifted_code: str = ""  # the code that the newest run wants by name
     converged: Release | None = None  # what production last converged to
+    converged_code: str = ""  # the code that was wanted by name then
+    aligned: int = 0  # deploys of this run that only made staging's settings equal
     hold_since: datetime | None = None
     stop: tuple[str, str, str] = ("", "", "")  # event, reason and message of the last stop
     lost_since: datetime | None = None  # a lost journal was acknowledged then
