@@ -40,8 +40,9 @@ def portrait(pid: int) -> str | None:
 class Children:
     """Processes that must end with the emulator."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, grace_s: float = LEFTOVER_GRACE_S) -> None:
         self.path = path
+        self.grace_s = grace_s
         self._running: dict[int, asyncio.subprocess.Process] = {}
 
     def end_leftovers(self) -> list[int]:
@@ -57,11 +58,11 @@ class Children:
             for child in read_json(self.path) or []
             if child["portrait"] and portrait(child["pid"]) == child["portrait"]
         ]
-        _wait(left, LEFTOVER_GRACE_S)
+        _wait(left, self.grace_s)
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in [pid for pid in left if portrait(pid)]:
                 _signal(pid, number)
-            _wait(left, LEFTOVER_GRACE_S)
+            _wait(left, self.grace_s)
         write_json(self.path, [])
         return left
 

@@ -2,7 +2,7 @@
 Things that go wrong on purpose, as data: which operation, how often, before or after its effect.
 
 An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
-any. Besides ARM's own there are ``token``, ``package`` and ``front`` (a slot's public port), and
+any. Besides ARM's own there are ``token`` and ``front`` (a slot's public port), and
 what swaps die of on the platform: ``swap-ping``, ``swap-worker``, ``swap-allocation``,
 ``swap-initialization``, ``swap-unexpected``, ``swap-revert`` (the content moves back *delay_s*
 after success, azure-functions-host#7336).

@@ -130,9 +130,6 @@ class Swapper:
             )
             started = await self.processes.restart_now(site.key, operation.source)
             if started.reason is not None:
-                world.history.record(
-                    "swap-worker", site=site, slot=operation.source, detail=started.reason
-                )
                 raise SwapFailedError(worker_failed(site.name, operation.source))
         for planted, failure in PLANTED:
             if self.faults.take(planted, site.key, operation.source) is not None:

@@ -1,15 +1,16 @@
 """The platform ends clean, and comes back as it was."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import requests
-from azure.core.exceptions import HttpResponseError
-from azure.mgmt.web.models import StringDictionary
 
-from emulator.children import portrait
-from emulator.disk import read_json
+from emulator.children import Children, portrait
+from emulator.disk import read_json, write_json
 from tests.emulator.apps import PROBE
 from tests.emulator.slots import App
 from tests.platform import Platform, package, start_platform, until
@@ -129,23 +130,14 @@ def test_stopped_platform_leaves_nothing(tmp_path: Path) -> None:
 
 def test_leftovers_are_told_from_strangers(tmp_path: Path) -> None:
     """A pid that meanwhile is somebody else's process is left alone."""
-    state = tmp_path / "state"
-    state.mkdir()
-    (state / "children.json").write_text(
-        f'[{{"pid": {os.getpid()}, "portrait": "an earlier process"}}]'
-    )
-    with start_platform(state) as platform:
-        assert platform.admin_get("/slots") == []
+    stranger = f'[{{"pid": {os.getpid()}, "portrait": "an earlier process"}}]'
+    (tmp_path / "children.json").write_text(stranger)
+    assert Children(tmp_path / "children.json").end_leftovers() == []
 
 
-def test_settings_survive_a_refused_change(tmp_path: Path) -> None:
-    """What ARM refuses is not kept either."""
-    with start_platform(tmp_path / "state") as platform:
-        platform.create_app("app", {"A": "1"}, slots=())
-        platform.faults({"operation": "appsettings-put", "status": 500, "times": None})
-        with pytest.raises(HttpResponseError):
-            platform.web.web_apps.update_application_settings(
-                platform.group, "app", StringDictionary(properties={"A": "2"}), retry_total=0
-            )
-    with start_platform(tmp_path / "state") as platform:
-        assert App(platform, "app").settings("production") == {"A": "1"}
+def test_leftovers_are_ended(tmp_path: Path) -> None:
+    """A process that is still the one that was written down is ended."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as left:
+        write_json(tmp_path / "children.json", [{"pid": left.pid, "portrait": portrait(left.pid)}])
+        assert Children(tmp_path / "children.json", 0.1).end_leftovers() == [left.pid]
+        assert left.wait(5) == -signal.SIGTERM
