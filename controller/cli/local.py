@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +32,7 @@ local_app = typer.Typer(
 )
 
 
-class Latency(str, Enum):
+class Latency(StrEnum):
     """How long the platform takes over things."""
 
     FAST = "fast"
@@ -40,7 +40,7 @@ class Latency(str, Enum):
     RECORDED = "recorded"
 
 
-class Output(str, Enum):
+class Output(StrEnum):
     """How to print."""
 
     TEXT = "text"

@@ -1,8 +1,8 @@
 """
 The local platform as a process: started detached, found again, ended.
 
-Which process is meant is told by a lock on the state folder that the platform holds for life: a
-number in a file may meanwhile belong to somebody else's program, a lock does not outlive its holder.
+Which process is meant is told by a lock on the state folder that the platform holds for life. A
+number in a file may meanwhile belong to somebody else's program; a lock ends with its holder.
 
 Must not: know what the platform is made of, or import it; it is started as a program.
 """

@@ -1,8 +1,8 @@
 """
 Fill a local platform as one would a subscription: packages, first models, apps, the controller.
 
-Only through Microsoft's own clients, so the same calls would do it on Azure. Every step asks what is
-there and does what is missing, so it may be repeated, and cut off anywhere.
+Only through Microsoft's own clients, so the same calls would do it on Azure. Every step asks what
+is there and does what is missing, so it may be repeated, and cut off anywhere.
 """
 
 import json
@@ -18,7 +18,7 @@ import requests
 
 from controller.align import WARMUP_SETTINGS
 from controller.azure import Azure
-from controller.cli.platform import PROJECT, Facts, PlatformError, alone, wait_until
+from controller.cli.platform import PROJECT, Facts, PlatformError, wait_until
 from controller.registry import Package, Registry
 from controller.world import credential
 
@@ -79,8 +79,7 @@ class Provisioner:
         """Zip the function app *app* as it stands in the sources and register that, once."""
         words = [sys.executable, "-m", "tools.package", app, "-o", "json"]
         words += ["--out", str(self._work / "packages"), *(["--thin"] if thin else [])]
-        with alone(PROJECT / "build"):
-            done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
         made = json.loads(done.stdout)

@@ -47,10 +47,11 @@ def incident(stage: Stage, measured: Measured) -> None:
     measured.blind_serves = stage.witness.serves(BLIND)
     measured.ours_swaps = stage.witness.swaps(APP, since)
     measured.ours_serves = stage.witness.serves(APP)
-    left = [*left, "", *_curl(stage, BLIND, measured.blind_serves)]
-    shown: list[Event | str] = [*right, "", *_curl(stage, APP, measured.ours_serves)]
-    titles = ("begin_swap_slot(...).result()", f'git commit -am "bump iris to {NEW}" && git push')
-    screen.side_by_side(titles, left, shown)
+    screen.side_by_side(
+        ("begin_swap_slot(...).result()", f'git commit -am "bump iris to {NEW}" && git push'),
+        (left, right),
+        (_curl(stage, BLIND, measured.blind_serves), _curl(stage, APP, measured.ours_serves)),
+    )
     screen.result(
         f"left: the job is green, {measured.blind_swaps} swaps, users have {measured.blind_serves}",
         good=measured.blind_serves == NEW,
@@ -120,9 +121,9 @@ class Pipeline(threading.Thread):
             swaps += entry["operation"] == "swap-started"
             lines.append(f"{_time(entry)} {_account(entry, swaps)}")
             if entry["operation"] == "swap-finished" and swaps == 1:
-                lines.append(f"{_time(entry)} the answer: 503; the SDK tries again")
+                lines.append(f"{_time(entry)} answered 503; the SDK sends it again")
         end = f"red: {type(self._error).__name__}" if self._error else "green: .result() returned"
-        return [*lines, f"{'':8} {end}"]
+        return [*lines, end]
 
 
 def _account(entry: Entry, swaps: int) -> str:
@@ -154,9 +155,9 @@ def _gitslot(stage: Stage, since: int) -> list[Event | str]:
     return lines
 
 
-def _curl(stage: Stage, app: str, version: str) -> list[str]:
+def _curl(stage: Stage, app: str, version: str) -> str:
     url = stage.witness.url(app).removeprefix("http://")
-    return [f"$ curl -si {url}/api/health", f"x-model-version: {version}"]
+    return f"$ curl -si {url}/api/health\nx-model-version: {version}"
 
 
 def _time(entry: Entry) -> str:

@@ -52,6 +52,10 @@ class Repository:
         self.git("revert", "--no-edit", "HEAD")
         return self._push()
 
+    def shown(self, commit: str) -> str:
+        """Return what git says of *commit* when it is made."""
+        return self.git("log", "-1", "--format=[main %h] %s", "--abbrev=7", commit)
+
     def _push(self) -> str:
         self.git("push", "-q", "origin", "HEAD:main")
         return self.git("rev-parse", "HEAD")
@@ -64,9 +68,8 @@ def make(folder: Path) -> Repository:
     try:
         repository.git("init", "-q", "--bare", "-b", "main", str(repository.origin))
     except FileNotFoundError as error:
-        raise PlatformError(
-            "git is not installed; sudo apt install git, or brew install git"
-        ) from (error)
+        mend = "sudo apt install git, or brew install git"
+        raise PlatformError(f"git is not installed: {mend}") from error
     repository.git("init", "-q", "-b", "main")
     repository.git("remote", "add", "origin", str(repository.origin))
     return repository

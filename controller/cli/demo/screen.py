@@ -5,6 +5,7 @@ Readable without colour, in a file, and on a terminal of 80 columns.
 """
 
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,8 +14,10 @@ from typing import Any
 from controller.cli.output import styled
 from controller.events import Event, safe
 
-_INDENT = "  "
-_TWO_COLUMNS = 96  # a terminal narrower than this gets one below the other
+_INDENT = 2
+_TIME, _EVENT = 8, 13  # columns of a log line
+_TWO_COLUMNS = 96  # a terminal narrower than this gets one account below the other
+_WIDTH = 100  # where it is not a terminal
 
 
 class Screen:
@@ -23,34 +26,40 @@ class Screen:
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - slow import
 
-        width = None if sys.stdout.isatty() else 100
+        width = None if sys.stdout.isatty() else _WIDTH
         self._console = Console(highlight=False, markup=False, emoji=False, width=width)
 
-    def title(self, number: str, text: str, more: str = "") -> None:
-        """Open a step."""
+    def title(self, mark: str, text: str, more: str = "") -> None:
+        """Open a part of the story."""
         from rich.text import Text  # noqa: PLC0415 - slow import
 
-        line = Text(f"\n{number}  ", "bold cyan").append(text, "bold")
-        self._console.print(line)
+        self._console.print()
+        self._console.print(Text(f"{mark}  ", "bold cyan").append(text, "bold"))
         if more:
-            self._console.print(_indented(more, "dim"))
+            self.said(more, "dim")
 
     def typed(self, command: str) -> None:
         """Show what somebody types."""
-        self._console.print(_indented(f"$ {command}", "bold"))
+        self.said(f"$ {command}", "bold")
 
     def said(self, text: str, style: str = "") -> None:
-        """Show a line of output."""
-        self._console.print(_indented(text, style))
+        """Show lines of output."""
+        for line in text.splitlines():
+            self._line(safe(line, 500), style)
 
     def event(self, event: Event) -> None:
         """Show a line of the reconcile log."""
-        self._console.print(_hanging(event, self._console.width))
+        from rich.text import Text  # noqa: PLC0415 - slow import
+
+        start = _INDENT + _TIME + 2 + _EVENT + 2
+        first, *rest = _folded(event.message, self._console.width - start)
+        self._print(styled([clock(event.time), event.event.ljust(_EVENT), first]))
+        for line in rest:
+            self._print(Text(" " * (start - _INDENT) + line))
 
     def result(self, text: str, *, good: bool = True) -> None:
         """Show what came of it."""
-        mark = "✓" if good else "✗"
-        self._console.print(_indented(f"{mark} {text}", "green" if good else "bold red"))
+        self._line(f"{'✓' if good else '✗'} {text}", "green" if good else "bold red")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -62,34 +71,36 @@ class Screen:
             yield
 
     def side_by_side(
-        self, titles: Sequence[str], left: Sequence[str], right: Sequence[Event | str]
+        self,
+        titles: tuple[str, str],
+        accounts: tuple[Sequence[str], Sequence[Event | str]],
+        ends: tuple[str, str],
     ) -> None:
-        """Show two accounts of the same minutes."""
-        from rich.console import Group  # noqa: PLC0415 - slow import
+        """Show two accounts of the same seconds, and how each ends."""
+        from rich import box  # noqa: PLC0415 - slow import
         from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
 
+        room = self._console.width - _INDENT
         wide = self._console.width >= _TWO_COLUMNS
-        room = (self._console.width - 7) // 2 if wide else self._console.width - 2
-        rights = [_brief(line, room) if isinstance(line, Event) else Text(line) for line in right]
-        columns = (
-            Group(Text(titles[0], "bold"), *[Text(line) for line in left]),
-            Group(Text(titles[1], "bold"), *rights),
-        )
-        grid = Table.grid(expand=wide, padding=(0, 1))
+        left_room = 46 if wide else room
+        right_room = room - left_room - 3 if wide else room
+        left, right = _account(accounts[0], left_room), _account(accounts[1], right_room)
+        grid = Table(box=box.MINIMAL, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         if wide:
-            grid.add_column(ratio=1)
-            grid.add_column(width=1, style="dim")
-            grid.add_column(ratio=1)
-            height = max(len(left), len(right)) + 8
-            grid.add_row(columns[0], "\n".join("│" for _ in range(height)), columns[1])
-        else:
-            grid.add_row(columns[0])
-            grid.add_row(Text())
-            grid.add_row(columns[1])
-        self._console.print(_padded(grid))
+            grid.add_column(titles[0], width=left_room)
+            grid.add_column(titles[1], width=right_room)
+            grid.add_row(left, right)
+            grid.add_row("", "")
+            grid.add_row(*ends)
+            self._print(grid)
+            return
+        for title, account, end in zip(titles, (left, right), ends, strict=True):
+            self._line(title, "bold")
+            self._print(account)
+            self.said(end)
+            self._console.print()
 
-    def table(self, rows: Sequence[tuple[str, str, str, bool]]) -> None:
+    def table(self, rows: Sequence[tuple[str, str, str, bool | None]]) -> None:
         """Show the measured values: what, value, expected, and whether that holds."""
         from rich.table import Table  # noqa: PLC0415 - slow import
 
@@ -97,49 +108,50 @@ class Screen:
         for heading in ("WHAT", "MEASURED", "EXPECTED", ""):
             grid.add_column(heading)
         for what, value, expected, holds in rows:
-            style = "" if holds else "bold red"
-            grid.add_row(what, value, expected, "ok" if holds else "NOT SO", style=style)
-        self._console.print(_padded(grid))
+            verdict = {True: "ok", False: "NOT SO", None: ""}[holds]
+            grid.add_row(what, value, expected, verdict, style="bold red" if holds is False else "")
+        self._print(grid)
 
+    def _line(self, text: str, style: str = "") -> None:
+        from rich.text import Text  # noqa: PLC0415 - slow import
 
-def _padded(what: Any) -> Any:
-    from rich.padding import Padding  # noqa: PLC0415 - slow import
+        self._print(Text(text, style))
 
-    return Padding(what, (0, 0, 0, len(_INDENT)))
+    def _print(self, what: Any) -> None:
+        from rich.padding import Padding  # noqa: PLC0415 - slow import
 
-
-def _indented(text: str, style: str) -> Any:
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
-    return _padded(Text("\n".join(safe(line, 500) for line in text.splitlines()), style))
-
-
-def _hanging(event: Event, width: int) -> Any:
-    """Return *event* as a line of the log whose long message goes on below its beginning."""
-    from rich.table import Table  # noqa: PLC0415 - slow import
-
-    subject = f'  "{event.subject}" ({event.author})' if event.event == "Drift" else ""
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    cells = [f"{event.time.astimezone(UTC):%H:%M:%S}", event.revision[:7], event.event]
-    for cell, size in zip(cells, (8, 7, 13), strict=True):
-        grid.add_column(width=max(size, len(cell)))
-    grid.add_column(width=max(30, width - len(_INDENT) - 8 - 7 - 13 - 8))
-    grid.add_row(*[styled([cell]) for cell in cells], styled([safe(event.message + subject, 500)]))
-    return _padded(grid)
-
-
-def _brief(event: Event, width: int) -> Any:
-    from rich.table import Table  # noqa: PLC0415 - slow import
-
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(width=8)
-    grid.add_column(width=13)
-    grid.add_column(width=max(16, width - 8 - 13 - 4))
-    time = f"{event.time.astimezone(UTC):%H:%M:%S}"
-    grid.add_row(time, styled([event.event]), safe(event.message, 500))
-    return grid
+        self._console.print(Padding(what, (0, 0, 0, _INDENT), expand=False))
 
 
 def clock(time: datetime) -> str:
     """Return *time* as the log shows it."""
     return f"{time.astimezone(UTC):%H:%M:%S}"
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return textwrap.wrap(safe(text, 500), max(width, 30)) or [""]
+
+
+def _account(lines: Sequence[Event | str], width: int) -> Any:
+    """Return *lines* as a text of *width* columns, events with their message beside them."""
+    from rich.text import Text  # noqa: PLC0415 - slow import
+
+    account = Text()
+    for line in lines:
+        if isinstance(line, str):
+            account.append(line + "\n")
+            continue
+        start = _TIME + 1
+        told = f"{event_name(line)} {line.message}"
+        first, *rest = _folded(told, width - start)
+        name, _, message = first.partition(" ")
+        account.append(f"{clock(line.time)} ").append_text(styled([name])).append(f" {message}\n")
+        for more in rest:
+            account.append(f"{'':{start}}{more}\n")
+    account.rstrip()
+    return account
+
+
+def event_name(event: Event) -> str:
+    """Return the event's word, which holds no space."""
+    return safe(event.event, 40).replace(" ", "")

@@ -90,9 +90,13 @@ class Stage:
         self, commit: str, what: str, show: Callable[[Event], None] | None = None
     ) -> Event:
         """Show log lines until production has what *commit* asks for."""
-        return self.watch(
+        found = self.watch(
             lambda event: event.event == "Converged" and event.revision == commit, what, show
         )
+        # Users have the new version before Azure has tidied up; people take longer to type on.
+        if not platform.wait_until(lambda: not self.witness.swapping(APP), PATIENCE_S):
+            raise PlatformError(f"not within {PATIENCE_S:.0f} s: the end of the swap")
+        return found
 
     def answered(self, version: str, since: float) -> float:
         """Return the seconds from *since* until a user was first answered by *version*."""

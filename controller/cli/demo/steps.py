@@ -12,6 +12,7 @@ from controller.cli.demo.stage import APP, Stage
 from controller.cli.platform import wait_until
 
 OLD, NEW, BAD = "1.4.0", "1.5.0", "1.6.0"
+_REVERT = "git revert --no-edit HEAD && git push"
 
 
 @dataclass(slots=True)
@@ -37,10 +38,11 @@ def install(stage: Stage) -> None:
     """Step 1: the first install of empty slots."""
     screen, since = stage.screen, stage.witness.now()
     screen.title("1", "First install: two empty slots, four lines of YAML")
-    screen.typed('git commit -am "serve iris 1.4.0" && git push')
     stage.load.start()
-    commit = stage.repository.want(APP, OLD, "serve iris 1.4.0")
+    commit = stage.repository.want(APP, OLD, f"serve iris {OLD}")
+    screen.typed("cat desired_state.yaml")
     screen.said((stage.repository.clone / "desired_state.yaml").read_text().rstrip(), "cyan")
+    _committed(stage, f'git add . && git commit -m "serve iris {OLD}" && git push', commit)
     stage.converged(commit, "the first install")
     wait_until(lambda: stage.load.requests, 10.0)
     _curl(stage)
@@ -49,9 +51,7 @@ def install(stage: Stage) -> None:
         f"production answers {stage.witness.serves(APP)}: deployed to staging, proved there, "
         f"{_times(swaps, 'swap')}"
     )
-    screen.said(
-        f"from now on {stage.load.describe()} on production's port, failures counted", "dim"
-    )
+    screen.said(f"from here on {stage.load.describe()}; failures are counted", "dim")
 
 
 def bump(stage: Stage, measured: Measured) -> None:
@@ -59,9 +59,9 @@ def bump(stage: Stage, measured: Measured) -> None:
     screen = stage.screen
     screen.title("2", "A new version: change the number, commit")
     screen.typed(f"sed -i s/{OLD}/{NEW}/ desired_state.yaml")
-    screen.typed(f'git commit -am "bump iris to {NEW}" && git push')
     commit = stage.repository.want(APP, NEW, f"bump iris to {NEW}")
     pushed = time.monotonic()
+    _committed(stage, f'git commit -am "bump iris to {NEW}" && git push', commit)
     stage.converged(commit, "the bump")
     measured.bump_s = round(stage.answered(NEW, pushed), 1)
     screen.result(f"users got {NEW} {measured.bump_s} s after the push{_so_far(stage)}")
@@ -71,9 +71,9 @@ def rollback(stage: Stage, measured: Measured) -> None:
     """Step 3: a revert brings the old version back by one swap."""
     screen, since = stage.screen, stage.witness.now()
     screen.title("3", "The way back: git revert, nothing else")
-    screen.typed("git revert --no-edit HEAD && git push")
     commit = stage.repository.revert()
     pushed = time.monotonic()
+    _committed(stage, _REVERT, commit)
     stage.converged(commit, "the rollback")
     measured.rollback_s = round(stage.answered(OLD, pushed), 1)
     measured.rollback_swaps = stage.witness.swaps(APP, since)
@@ -92,9 +92,9 @@ def refuse(stage: Stage, measured: Measured, trained: str) -> None:
     screen.title("5", "A bad version: its artifact is overwritten after it was registered")
     screen.said(trained)
     name = _corrupt(stage)
-    screen.typed(f"az storage blob upload --overwrite --container-name models --name {name} ...")
-    screen.typed(f'git commit -am "bump iris to {BAD}" && git push')
+    screen.said(f"# somebody overwrites {name} in the registry", "dim")
     bad = stage.repository.want(APP, BAD, f"bump iris to {BAD}")
+    _committed(stage, f'git commit -am "bump iris to {BAD}" && git push', bad)
     stalled = stage.watch(
         lambda event: event.event == "Stalled" and event.revision == bad, "the refusal"
     )
@@ -105,8 +105,8 @@ def refuse(stage: Stage, measured: Measured, trained: str) -> None:
         f"{stage.witness.serves(APP)}{_so_far(stage)}",
         good=swaps == 0,
     )
-    screen.typed("git revert --no-edit HEAD && git push")
     commit = stage.repository.revert()
+    _committed(stage, _REVERT, commit)
     stage.converged(commit, "the revert of the bad version")
     screen.result(f"in sync again; {_times(stage.witness.swaps(APP, since), 'swap')} in all")
 
@@ -125,7 +125,7 @@ def heal(stage: Stage, measured: Measured) -> None:
     apps.update_application_settings(
         group,
         APP,
-        {"properties": {**there, "MODEL_VERSION": OLD}},  # type: ignore[arg-type]
+        {"properties": {**there, "MODEL_VERSION": OLD}},
     )
     stage.watch(lambda event: event.event == "Converged", "the repair")
     stage.answered(NEW, edited)
@@ -151,6 +151,11 @@ def _corrupt(stage: Stage) -> str:
     content[len(content) // 2] ^= 0x01
     blob.upload_blob(bytes(content), overwrite=True)
     return name
+
+
+def _committed(stage: Stage, command: str, commit: str) -> None:
+    stage.screen.typed(command)
+    stage.screen.said(stage.repository.shown(commit), "dim")
 
 
 def _curl(stage: Stage) -> None:

@@ -41,6 +41,11 @@ class Witness:
         """Return how many swaps of *site* the platform has begun."""
         return len(self.entries(since, site, "swap-started"))
 
+    def swapping(self, site: str) -> bool:
+        """Say whether a swap of *site* is under way."""
+        swaps = self.entries(0, site, "swap-started", "swap-finished", "swap-failed")
+        return bool(swaps) and swaps[-1]["operation"] == "swap-started"
+
     def deploys(self, site: str, since: int) -> int:
         """Return how often the controller has written settings of *site*."""
         puts = self.entries(since, site, "settings-put")
