@@ -88,9 +88,8 @@ def plan(
     memory: Memory,
     now: datetime,
     policy: Policy,
-    commit: str = "",
 ) -> Plan:
-    """Return what would be done for *name* from one look that read ARM; *commit* is short."""
+    """Return what would be done for *name* from one look that read ARM."""
     steps: list[Step] = []
     start = live
     decision = decide(app, live, memory, now, policy)
@@ -107,7 +106,7 @@ def plan(
     end, reason, message = _ended(decision)
     notes: tuple[str, ...] = ()
     if isinstance(app, App) and isinstance(start, Live):
-        notes = _notes(app, start, tuple(steps), commit)
+        notes = _notes(app, start, tuple(steps))
     return Plan(name, tuple(steps), end, reason, message, notes)
 
 
@@ -301,7 +300,7 @@ def _configured_release(arm: Arm) -> Release:
 # ---------------------------------------------------------------- what a person should know
 
 
-def _notes(app: App, live: Live, steps: tuple[Step, ...], commit: str) -> tuple[str, ...]:
+def _notes(app: App, live: Live, steps: tuple[Step, ...]) -> tuple[str, ...]:
     swaps = sum(step.action == "swap" for step in steps)
     serving = live.production.health.release
     notes = []
@@ -311,8 +310,7 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], commit: str) -> tuple[
             "costs deploy, swap, deploy"
         )
     elif swaps and serving:
-        back = f"`git revert {commit}`: " if commit else ""
-        notes.append(f"to go back: {back}one swap, {serving} stays in staging")
+        notes.append(f"to go back: `gitslot rollback`, one swap; {serving} stays in staging")
     kept = live.staging.health.release
     if steps and steps[0].action == "deploy" and kept and kept != serving:
         notes.append(f"the deploy replaces what staging holds now: {kept}")

@@ -23,6 +23,7 @@ from controller.state import (
     Frozen,
     Live,
     Note,
+    Release,
     Reset,
     Resolved,
     SlotLive,
@@ -187,12 +188,20 @@ def _health(state: _State, slot: SlotLive | None) -> str:
 
 def _rollback(seen: Observation, live: Live | None) -> str:
     """Say what going back costs now; that it would work is not claimed here."""
+    release, replaced = _last_swap(seen)
+    if live is None or release is None or replaced is None:
+        return ""
+    if not live.production.health.serves(release):
+        return ""
+    return "ready, 1 swap" if live.staging.health.serves(replaced) else "needs a deploy"
+
+
+def _last_swap(seen: Observation) -> tuple[Release | None, Release | None]:
+    """Return what our last swap brought and replaced; one that this look proves over counts."""
+    if isinstance(seen.decision, Converged) and (intent := seen.decision.finishes):
+        return intent.release, intent.replaces
     last = seen.memory.last_swap
-    if live is None or last is None or last.replaced is None:
-        return ""
-    if not live.production.health.serves(last.release):
-        return ""
-    return "ready, 1 swap" if live.staging.health.serves(last.replaced) else "needs a deploy"
+    return (last.release, last.replaced) if last else (None, None)
 
 
 def _since(

@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m controller.cli``."""
+"""`python -m controller.cli`: the same as `gitslot`."""
 
 from controller.cli import main
 

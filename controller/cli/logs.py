@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from controller.journal import Journal
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app only.")]
+_LAST = 100
 _CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
 
 
@@ -30,8 +31,8 @@ def logs(
         str | None, typer.Option("--commit", metavar="REV", help="Events of one commit.")
     ] = None,
     last: Annotated[
-        int, typer.Option("--last", "-n", min=0, help="At most so many; 0 for all.")
-    ] = 100,
+        int | None, typer.Option("--last", "-n", min=0, help="So many; 0 for all, else 100.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show the reconcile log: one line per transition."""
@@ -40,9 +41,9 @@ def logs(
     wants = _of_commit(session, commit)
     events = [event for event in _read(session, journal, app) if wants(event)]
     shown = [event for event in events if output is not Output.TABLE or not event.quiet]
-    if last and len(shown) > last:
-        session.say(f"{len(shown) - last} earlier events are left out; -n 0 shows them")
-        shown = shown[-last:]
+    if last is None and len(shown) > _LAST:
+        session.say(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
+    shown = shown[-(_LAST if last is None else last) :]
     _print(session, shown, output, stream=follow)
     if not follow:
         return 0

@@ -53,23 +53,24 @@ def show_plans(
 
 def _at(session: Session, rev: str) -> "Newest":
     """Return *rev* of the checkout around the current folder, else of the watched repository."""
+    from controller.cli.checkout import Checkout  # noqa: PLC0415 - only with a revision
     from controller.errors import SourceError  # noqa: PLC0415 - slow import
-    from controller.source import GitSource, local_repository  # noqa: PLC0415 - slow import
+    from controller.source import GitSource  # noqa: PLC0415 - slow import
 
     settings = session.settings()
     token = settings.git_token.reveal() if settings.git_token else None
-    here = local_repository(session.cwd)
-    problem: SourceError | None = None
-    for place in dict.fromkeys([*([str(here)] if here else []), settings.repository]):
-        source = GitSource(place, settings.ref, settings.file, token)
-        try:
-            return source.at(source.resolve(rev))
-        except SourceError as error:
-            problem = problem or error
-    assert problem is not None
-    raise CommandRefused(
-        f"`{rev}` cannot be planned: {problem.message}", reason="UnknownRevision"
-    ) from problem
+    try:
+        here = Checkout.around(session)
+        return GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
+    except (CommandRefused, SourceError):
+        source = GitSource(settings.repository, settings.ref, settings.file, token)
+    try:
+        return source.at(source.resolve(rev))
+    except SourceError as error:
+        raise CommandRefused(
+            f"`{rev}` cannot be planned: no commit of that name, or no {settings.file} in it",
+            reason="UnknownRevision",
+        ) from error
 
 
 def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
@@ -94,17 +95,16 @@ def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
 
     now = world.clock.now()
     memory = world.journal.memory(name, now)
-    app, revision = world.wanted(name, memory)
+    app, _ = world.wanted(name, memory)
     if newest is not None:
         desired = parse(newest)
         assert isinstance(desired, Desired)
-        app, revision = desired.app(name), newest.revision
+        app = desired.app(name)
     live = world.looker.look(
         name, app if isinstance(app, App) else None, memory, prove=None, fresh=True
     )
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
-    commit = revision.short if revision else ""
-    return planned(name, target, live, memory, now, world.policy, commit)
+    return planned(name, target, live, memory, now, world.policy)
 
 
 # ---------------------------------------------------------------- how it looks

@@ -1,7 +1,10 @@
 """`gitslot reconcile` and `gitslot retry`: act now, and let a stalled app be tried again."""
 
 import getpass
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,10 +13,13 @@ from controller.cli import output as out
 from controller.cli import status as status_
 from controller.cli.output import Output, OutputOption
 from controller.cli.session import CommandRefused, Session, session_of
+from controller.errors import JournalError, JournalMoved
 
 if TYPE_CHECKING:
     from controller.events import Event
-    from controller.reconcile import Observation, World
+    from controller.journal import Journal
+    from controller.reconcile import Clock, Observation, World
+    from controller.state import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
@@ -34,21 +40,60 @@ def reconcile(
         from controller.cli.plan import show_plans  # noqa: PLC0415 - slow import
 
         return show_plans(session, app, None, output)
-    width = 0
-
-    def tell(event: "Event") -> None:
-        if not event.quiet:
-            out.show_event(session.err, event, session.now(), width)
-
-    world = session.world(tell)
+    world = session.world()
     names = status_.names(world, app)
     width = max((len(name) for name in names), default=0)
     for name in names:
+        news = News(session, world.journal, name, width)
+        watched = replace(world, clock=TellingClock(world.clock, news.tell))
         with _progress(session, name):
-            _to_the_end(name, world)
+            _to_the_end(name, watched)
+        news.tell()
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
+
+
+class News:
+    """Prints what is added to one app's journal, whichever controller adds it."""
+
+    def __init__(self, session: Session, journal: "Journal", app: str, width: int) -> None:
+        self._session, self._journal = session, journal
+        self._app, self._width = app, width
+        self._memory: Memory | None = journal.memory(app, session.now())
+        self._told = {event.id for event in journal.events(app)}
+
+    def tell(self) -> None:
+        """Print, on stderr, what was added since the last call."""
+        memory = self._journal.memory(self._app, self._session.now())
+        if memory is self._memory:
+            return
+        self._memory = memory
+        for event in self._journal.events(self._app):
+            if event.id not in self._told and not event.quiet:
+                out.show_event(self._session.err, event, self._session.now(), self._width)
+            self._told.add(event.id)
+
+
+class TellingClock:
+    """A clock that tells the news whenever a pass waits."""
+
+    def __init__(self, clock: "Clock", tell: Callable[[], None]) -> None:
+        self._clock, self._tell = clock, tell
+
+    def now(self) -> datetime:
+        """Return the time in UTC."""
+        return self._clock.now()
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return self._clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Tell the news, then wait."""
+        with suppress(JournalError):  # the pass itself says what is wrong with the journal
+            self._tell()
+        self._clock.sleep(seconds)
 
 
 def _to_the_end(name: str, world: "World") -> None:
@@ -76,8 +121,6 @@ def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
 
 def retry(ctx: typer.Context, app: AppArgument = None) -> int:
     """Clear a stall or a freeze, to try again."""
-    from controller.errors import JournalMoved  # noqa: PLC0415 - slow import
-
     session = session_of(ctx)
     world = session.world()
     known = status_.names(world, app)

@@ -20,7 +20,7 @@ FOLDER = ".gitslot"
 FILE = "local.json"
 _TAKEN = (
     *("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
-    "AZURE_SUBSCRIPTION_ID",
+    *("AZURE_SUBSCRIPTION_ID", "AZURE_TOKEN_CREDENTIALS"),
 )
 # What would make Azure's credential classes prefer, or send, somebody's real log-in.
 _DROPPED = ("GITSLOT_", "AZURE_", "MSI_", "IDENTITY_")
