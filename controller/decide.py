@@ -300,7 +300,10 @@ def _cannot_swap(case: _Case, production: Arm, wanted: Resolved) -> Decision | N
             )
     if _operation(live):
         return Waiting(
-            "OperationInProgress", "another operation runs on the app", poll_s=case.policy.poll_s
+            "OperationInProgress",
+            "another operation runs on the app",
+            poll_s=case.policy.poll_s,
+            quiet=True,  # most often the tail of our own last swap
         )
     return None
 
