@@ -1,23 +1,23 @@
 """
 The public ports of a slot: each request goes to the process that holds the slot at that moment.
 
-A request is given to a process once. It is tried again only where the connection to the process was
-never made, so that nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on Azure
+A request is given to a process once. Another try is made only where the connection to the process
+was never made, so that nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on
+Azure
 (https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits).
 """
 
 import asyncio
 import contextlib
+import itertools
 import ssl
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from socket import socket
 
-import aiohttp
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, CIMultiDictProxy
-from yarl import URL
+from multidict import CIMultiDict
 
+from emulator.backend import LostError
 from emulator.faults import Faults
 from emulator.hosts import Host
 from emulator.state import Slot
@@ -28,28 +28,29 @@ ANSWER_LIMIT_S = 230.0
 # RFC 9110, 7.6.1; what Connection itself names is added per message.
 HOP_BY_HOP = frozenset(
     {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
     }
 )
+# What Azure's front end puts on a request itself, whatever a caller sent under these names.
 OURS = frozenset(
     {
-        "x-arr-log-id",
-        "x-arr-ssl",
-        "x-forwarded-proto",
-        "x-site-deployment-id",
-        "x-original-url",
-        "was-default-hostname",
-        "disguised-host",
-        "content-length",
-        "expect",
+        b"x-arr-log-id",
+        b"x-arr-ssl",
+        b"x-forwarded-proto",
+        b"x-site-deployment-id",
+        b"x-original-url",
+        b"was-default-hostname",
+        b"disguised-host",
+        b"content-length",
+        b"expect",
     }
 )
 STOPPED = (
@@ -69,6 +70,7 @@ class Front:
         self.look = look
         self.faults = faults
         self._runner: web.ServerRunner | None = None
+        self._numbers = itertools.count(1)
 
     async def open(self, secure: socket, plain: socket, context: ssl.SSLContext) -> None:
         """Answer on both sockets, which listen already."""
@@ -88,18 +90,12 @@ class Front:
         fault = self.faults.take("front", self.site, self.slot)
         if fault is not None:
             await asyncio.sleep(fault.delay_s)
-            if fault.drop:
-                assert request.transport is not None
+            if fault.drop and request.transport is not None:
                 request.transport.abort()
             return web.Response(status=fault.status or 503, text=str(fault.body or ""))
         if not request.raw_path.startswith("/"):
             return web.Response(status=400)
-        if (request.content_length or 0) > BODY_LIMIT:
-            return web.Response(status=413)
-        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-            assert request.transport is not None
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = b"" if not request.body_exists else await _bounded(request)
+        body = await _body(request)
         if body is None:
             return web.Response(status=413)
         try:
@@ -125,12 +121,12 @@ class Front:
             host.enter()
             try:
                 return await self._send(request, body, slot, host)
-            except aiohttp.ClientConnectorError:
+            except OSError:
                 # The connection was not made, so nothing was sent: look who answers now.
                 if worker.serving is host:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(worker.changed(), 1.0)
-            except (aiohttp.ClientError, ConnectionError):
+            except LostError:
                 return web.Response(status=502, text="Bad Gateway")
             finally:
                 host.leave()
@@ -138,23 +134,25 @@ class Front:
     async def _send(
         self, request: web.BaseRequest, body: bytes, slot: Slot, host: Host
     ) -> web.StreamResponse:
-        url = URL(f"http://127.0.0.1:{host.port}{request.raw_path}", encoded=True)
-        async with host.session.request(
-            request.method,
-            url,
-            headers=_forwarded(request, slot),
-            data=body or None,
-            allow_redirects=False,
-        ) as response:
-            content = await response.read()
-            headers = _passed(response.headers)
-            if request.method == hdrs.METH_HEAD:
-                headers[hdrs.CONTENT_LENGTH] = response.headers.get(hdrs.CONTENT_LENGTH, "0")
-            return web.Response(status=response.status, body=content, headers=headers)
+        headers = _forwarded(request, slot, next(self._numbers))
+        reply = await host.backend.ask(request.method, request.raw_path, headers, body)
+        passed = CIMultiDict(
+            (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
+            for name, value in _without_hops(reply.headers)
+            if name != b"content-length" or request.method == hdrs.METH_HEAD
+        )
+        return web.Response(status=reply.status, body=reply.body, headers=passed)
 
 
-async def _bounded(request: web.BaseRequest) -> bytes | None:
+async def _body(request: web.BaseRequest) -> bytes | None:
     """Return the body, chunked or not; None where it is over the limit."""
+    if not request.body_exists:
+        return b""
+    if (request.content_length or 0) > BODY_LIMIT:
+        return None
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -163,30 +161,31 @@ async def _bounded(request: web.BaseRequest) -> bytes | None:
     return bytes(body)
 
 
-def _without_hops(headers: "CIMultiDict[str]", named: str) -> "CIMultiDict[str]":
-    drop = HOP_BY_HOP | {word.strip().lower() for word in named.split(",") if word.strip()}
-    return CIMultiDict((k, v) for k, v in headers.items() if k.lower() not in drop)
+def _without_hops(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return *headers* with lower-case names, without those meant for this connection alone."""
+    lower = [(name.lower(), value) for name, value in headers]
+    named = b",".join(value for name, value in lower if name == b"connection")
+    drop = HOP_BY_HOP | {word.strip().lower() for word in named.split(b",")}
+    return [(name, value) for name, value in lower if name not in drop]
 
 
-def _forwarded(request: web.BaseRequest, slot: Slot) -> "CIMultiDict[str]":
+def _forwarded(request: web.BaseRequest, slot: Slot, number: int) -> list[tuple[bytes, bytes]]:
     """Return the request's headers with those that Azure's front end puts there."""
-    named = request.headers.get(hdrs.CONNECTION, "")
-    headers = _without_hops(CIMultiDict(request.headers), named)
-    for name in OURS:
-        headers.popall(name, None)
-    peer = request.remote or ""
-    before = headers.popall("X-Forwarded-For", [])
-    headers["X-Forwarded-For"] = ", ".join([*before, peer])
-    headers["X-Forwarded-Proto"] = "https" if request.secure else "http"
-    headers["X-ARR-LOG-ID"] = str(uuid.uuid4())  # tells the host that the caller is outside
-    headers["X-SITE-DEPLOYMENT-ID"] = slot.deployment_id
-    headers["WAS-DEFAULT-HOSTNAME"] = slot.host
-    headers["DISGUISED-HOST"] = request.host
-    headers["X-Original-URL"] = request.raw_path
-    return headers
-
-
-def _passed(given: CIMultiDictProxy[str]) -> "CIMultiDict[str]":
-    headers = _without_hops(CIMultiDict(given), given.get(hdrs.CONNECTION, ""))
-    headers.popall(hdrs.CONTENT_LENGTH, None)
+    headers, before = [], []
+    for name, value in _without_hops(request.raw_headers):
+        if name == b"x-forwarded-for":
+            before.append(value)
+        elif name not in OURS:
+            headers.append((name, value))
+    host = slot.host.encode()
+    before.append((request.remote or "").encode())
+    headers += [
+        (b"x-forwarded-for", b", ".join(before)),
+        (b"x-forwarded-proto", b"https" if request.secure else b"http"),
+        (b"x-arr-log-id", b"%032x" % number),  # tells the host that the caller is outside
+        (b"x-site-deployment-id", slot.deployment_id.encode()),
+        (b"was-default-hostname", host),
+        (b"disguised-host", request.host.encode("utf-8", "surrogateescape")),
+        (b"x-original-url", request.raw_path.encode("utf-8", "surrogateescape")),
+    ]
     return headers

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
+from emulator.backend import Backend, LostError
 from emulator.children import Children, end
 from emulator.disk import write_text
 from emulator.packages import PackageError, Packages
@@ -29,6 +28,8 @@ GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s
 POLL_S = 0.01
 PORT_TAKEN = 1  # exit code of emulator.host
 PORT_TRIES = 5
+STATUS = "/admin/host/status"
+INSIDE = ((b"host", b"localhost"),)  # no x-arr-log-id: not from outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +72,7 @@ class Host:
         self.leaving = False
         self._idle = asyncio.Event()
         self._idle.set()
-        # The host closes idle connections after 130 s; closing ours earlier leaves no moment at
-        # which a request meets a closing connection.
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-        )
+        self.backend = Backend(port)
 
     def enter(self) -> None:
         """Count a request in."""
@@ -101,7 +94,7 @@ class Host:
         self.leaving = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), DRAIN_S)
-        await self.session.close()
+        self.backend.close()
         await end(self.process, GRACE_S)
 
 
@@ -149,7 +142,7 @@ class Launcher:
             await self._answers(host)
         except BaseException:
             # Superseded or failed: nobody has sent it a request.
-            await host.session.close()
+            host.backend.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -213,20 +206,15 @@ class Launcher:
         }
 
     async def _answers(self, host: Host) -> None:
-        url = f"http://127.0.0.1:{host.port}/admin/host/status"
         deadline = time.monotonic() + host.launch.start_limit_s
         while time.monotonic() < deadline:
             if host.process.returncode == PORT_TAKEN:
                 raise PortTakenError
             if host.process.returncode is not None:
                 raise CannotStartError(f"process ended with code {host.process.returncode}")
-            try:
-                async with host.session.get(url) as response:
-                    await response.read()
-                    if response.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
+            with contextlib.suppress(OSError, LostError):
+                if (await host.backend.ask("GET", STATUS, INSIDE)).status == 200:
+                    return
             await asyncio.sleep(POLL_S)
         raise CannotStartError("process did not answer in time")
 

@@ -106,7 +106,9 @@ def _environment(key: str) -> Mapping[str, str]:
 async def _answers(process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext) -> None:
     while True:
         if process.returncode is not None:
-            raise StorageError(f"azurite ended with code {process.returncode}; see its log")
+            raise StorageError(
+                f"azurite ended with code {process.returncode}; see logs/azurite.log"
+            )
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         except OSError:

@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-import aiohttp
-
 from emulator import state
 from emulator.arm.world import World
+from emulator.backend import LostError
 from emulator.estate import unexpected
 from emulator.faults import Faults
 from emulator.history import iso
@@ -22,7 +21,7 @@ from emulator.state import Failure, Operation, Site, SwapStatus
 from emulator.workers import Started
 
 RETRIES = 5
-AGENT = "SiteWarmup"
+AGENT = b"SiteWarmup"
 
 
 class Processes(Protocol):
@@ -139,24 +138,19 @@ class Swapper:
 
     async def _warm(self, site: Site, slot: str) -> bool:
         path, statuses = state.warmup(site.slots[slot].settings)
-        timeout = aiohttp.ClientTimeout(total=self.world.latency.ping_timeout_s)
         for attempt in range(1 + RETRIES):
             if attempt:
                 await asyncio.sleep(self.world.latency.ping_pause_s)
             host = self.processes.host(site.key, slot)
             if host is None:
                 continue
+            headers = ((b"host", site.slots[slot].host.encode()), (b"user-agent", AGENT))
             try:
-                async with host.session.get(
-                    f"http://127.0.0.1:{host.port}{path}",
-                    headers={"User-Agent": AGENT, "Host": site.slots[slot].host},
-                    allow_redirects=False,
-                    timeout=timeout,
-                ) as response:
-                    status = response.status
-            except (aiohttp.ClientError, TimeoutError, ConnectionError):
+                async with asyncio.timeout(self.world.latency.ping_timeout_s):
+                    reply = await host.backend.ask("GET", path, headers)
+            except (OSError, LostError):  # TimeoutError is an OSError
                 continue
-            if not statuses or status in statuses:
+            if not statuses or reply.status in statuses:
                 return True
         return False
 

@@ -117,7 +117,7 @@ class Worker:
             return
         self.serving = None
         self.launcher.forget(host)
-        await host.session.close()
+        host.backend.close()
         self.report("process-crashed", host.launch, f"code {code}")
         loop = asyncio.get_running_loop()
         if self._starting is not None or self.stopped:
@@ -156,7 +156,7 @@ class Worker:
         self._supersede()
         if self.serving is not None:
             self.serving.leaving = True
-            await self.serving.session.close()
+            self.serving.backend.close()
         for task in list(self._behind):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
