@@ -151,12 +151,16 @@ def env(
 
 
 @local_app.command()
-def demo() -> None:
-    """Watch the whole story on a platform of its own: 3 minutes, leaves nothing running."""
+def demo(
+    results: Annotated[
+        Path, typer.Option(metavar="FILE", help="where the measured values go, as JSON")
+    ] = platform.PROJECT / FOLDER / "demo.json",
+) -> None:
+    """Watch the whole story on a platform of its own: a minute or two, leaves nothing running."""
     from controller.cli.demo import run  # noqa: PLC0415 - only where it is asked for
 
     with _told(), _interruptible():
-        raise typer.Exit(run())
+        raise typer.Exit(run(results.absolute()))
 
 
 def read(where: Place) -> dict[str, Any] | None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from controller.cli.demo.screen import Screen
 from controller.cli.demo.steps import NEW, OLD, Measured
-from controller.cli.platform import PROJECT, write_json
+from controller.cli.platform import write_json
 
 type Row = tuple[str, str, str, bool | None]
 
 
-def run(results: Path = PROJECT / ".gitslot" / "demo.json") -> int:
+def run(results: Path) -> int:
     """Play the demo and write *results*; return 0 where every expected value holds, else 1."""
     from controller.cli.demo import incident, stage, steps  # noqa: PLC0415 - slow imports
 
@@ -25,7 +25,7 @@ def run(results: Path = PROJECT / ".gitslot" / "demo.json") -> int:
     measured = Measured()
     screen.title(
         "gitslot",
-        "the whole story on this machine, about 2 minutes",
+        "the whole story on this machine, in about a minute",
         "Real processes, HTTP, git and blobs; Microsoft's SDK and worker library.\n"
         "What is not Azure: the platform under it, with Azure's recorded times divided by 40.",
     )
@@ -51,7 +51,7 @@ def run(results: Path = PROJECT / ".gitslot" / "demo.json") -> int:
         screen.said(f"a request failed: {fault}", "red")
     screen.result(
         f"{'all as expected' if holds else 'NOT as expected'}, {time.monotonic() - began:.0f} s "
-        f"in all; {results}",
+        f"in all; also in {_short(results)}",
         good=holds,
     )
     return 0 if holds else 1
@@ -75,6 +75,11 @@ def judge(measured: Measured) -> Sequence[Row]:
         _exact("the incident, gitslot: swaps", measured.ours_swaps, 1),
         _exact("  users are left with", measured.ours_serves, NEW),
     ]  # fmt: skip
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _exact(what: str, got: object, want: object) -> Row:

@@ -83,9 +83,9 @@ class Screen:
         room = self._console.width - _INDENT
         wide = self._console.width >= _TWO_COLUMNS
         left_room = 46 if wide else room
-        right_room = room - left_room - 3 if wide else room
+        right_room = room - left_room - 4 if wide else room
         left, right = _account(accounts[0], left_room), _account(accounts[1], right_room)
-        grid = Table(box=box.MINIMAL, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        grid = Table(box=box.MINIMAL, show_edge=False, pad_edge=False, padding=(0, 1))
         if wide:
             grid.add_column(titles[0], width=left_room)
             grid.add_column(titles[1], width=right_room)

@@ -33,6 +33,7 @@ APP = "az-fct-python-ml"
 BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking
 PATIENCE_S = 90.0
 _POLL_S = 0.15
+_READING_S = 1.5
 # Ends the platform when the demo is gone, however it went: its standard input then closes.
 _GUARD = "import os, signal, sys; os.read(0, 1); os.kill(int(sys.argv[1]), signal.SIGTERM)"
 
@@ -93,9 +94,10 @@ class Stage:
         found = self.watch(
             lambda event: event.event == "Converged" and event.revision == commit, what, show
         )
-        # Users have the new version before Azure has tidied up; people take longer to type on.
+        # Users have the new version before Azure has tidied up, and people read before they type.
         if not platform.wait_until(lambda: not self.witness.swapping(APP), PATIENCE_S):
             raise PlatformError(f"not within {PATIENCE_S:.0f} s: the end of the swap")
+        time.sleep(_READING_S)
         return found
 
     def answered(self, version: str, since: float) -> float:
