@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from controller import align
 from controller.azure import AppRef, Sent, SwapAnswer, is_prepared
-from controller.errors import AzureError, AzureUnavailable, Conflict
+from controller.errors import AzureError, AzureUnavailable, Conflict, LockLost
 from controller.events import Event
 from controller.state import (
     PRODUCTION,
@@ -25,6 +25,7 @@ from controller.state import (
     Release,
     Reset,
     Swap,
+    Waiting,
 )
 
 
@@ -43,7 +44,8 @@ class Scene:
     What an act works with: the look it was decided from, and how to write things down.
 
     *base* is an event of this run with every common field filled in; *record* appends to the
-    journal under the condition of this look; *ready* raises LockLost unless a write may be sent.
+    journal under the condition of this look; *answer* writes down what became of the intent whose
+    id it is given; *ready* raises LockLost unless a write may be sent.
     """
 
     ref: AppRef
@@ -54,6 +56,7 @@ class Scene:
     store: str
     now: datetime
     record: Callable[..., Memory]
+    answer: Callable[[Event, str], None]
     ready: Callable[[], None]
 
     @property
@@ -69,11 +72,15 @@ class Scene:
         return replace(self.base, event=name, **fields)
 
 
-def act(decision: Deploy | Swap | Reset, scene: Scene) -> bool:
-    """
-    Carry out *decision*; False where the slots moved since the look, so that nothing was sent.
+_MOVED = Waiting("SlotsMoved", "the slots moved between two looks", poll_s=1.0, quiet=True)
+_BUSY = Waiting("OperationInProgress", "another operation runs", poll_s=5.0, quiet=True)
 
-    Raises LockLost, JournalError or JournalMoved, each before anything was sent.
+
+def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
+    """
+    Carry out *decision*; return what to wait for where it could not be done now.
+
+    Raises LockLost or JournalMoved before anything was sent, JournalError also after it.
     """
     match decision:
         case Deploy():
@@ -105,7 +112,7 @@ def _to(release: Release, arm: Arm) -> dict[str, str]:
 # ---------------------------------------------------------------- deploy
 
 
-def _deploy(decision: Deploy, scene: Scene) -> bool:
+def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     production, staging = scene.arms
     deploy = f"{scene.base.run}-{decision.attempt}"
     target = align.staging_settings(
@@ -118,12 +125,13 @@ def _deploy(decision: Deploy, scene: Scene) -> bool:
         store=scene.store,
     )
     if not _unmoved(scene):
-        return False
+        return _MOVED
     lost = align.differences(target, staging.settings, production.sticky)
     detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
     if lost:
         detail["overwritten"] = list(lost)
     fields = _to(decision.release, staging)
+    scene.ready()
     scene.record(
         scene.event(
             "DeployStarted",
@@ -138,7 +146,7 @@ def _deploy(decision: Deploy, scene: Scene) -> bool:
     try:
         scene.azure.put_settings(scene.ref, STAGING, target)
     except AzureUnavailable:
-        return True  # it may have arrived: the next looks tell
+        return None  # it may have arrived: the next looks tell
     except AzureError as error:
         busy = isinstance(error, Conflict) and not is_prepared(error)
         scene.record(
@@ -152,18 +160,21 @@ def _deploy(decision: Deploy, scene: Scene) -> bool:
                 **fields,
             )
         )
-    return True
+        return _BUSY if busy else None
+    return None
 
 
 # ---------------------------------------------------------------- swap
 
 
-def _swap(decision: Swap, scene: Scene) -> bool:
+def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     production, staging = scene.arms
     serving = scene.live.production.health.release
     fields = _to(decision.release, production)
     if serving:
         fields |= {"from_": serving.version, "from_digest": serving.digest}
+    replaced = serving.model if serving else production.configured.model
+    other = {"from_model": replaced} if replaced != decision.release.model else {}
     deploy = staging.configured.deploy
     passed = scene.event(
         "VerifyPassed",
@@ -189,17 +200,24 @@ def _swap(decision: Swap, scene: Scene) -> bool:
             "staging_deployment": staging.deployment_id,
             "production_swap": production.swap_status,
             "staging_swap": staging.swap_status,
+            **other,
         },
         **fields,
     )
     scene.ready()
-    scene.record(passed, started)
+    opened = scene.record(passed, started).intent
+    assert opened is not None
     if not _unmoved(scene):
-        scene.record(_not_sent(scene, fields, "the slots moved just before the swap"))
-        return False
-    scene.ready()
-    _answered(scene, scene.azure.swap(scene.ref, STAGING), fields)
-    return True
+        event = _not_sent(scene, fields, "the slots moved just before the swap")
+        scene.answer(event, opened.id)
+        return _MOVED
+    try:
+        scene.ready()
+    except LockLost:
+        scene.answer(_not_sent(scene, fields, "the lock was lost just before the swap"), opened.id)
+        raise
+    scene.answer(_answered(scene, scene.azure.swap(scene.ref, STAGING), fields), opened.id)
+    return None
 
 
 def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
@@ -208,19 +226,19 @@ def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
     )
 
 
-def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> None:
-    """Write down what became of the POST; only an answer that proves it closes the intent."""
+def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Event:
+    """Say what became of the POST; only an answer that proves it closes the intent."""
     quiet = {"quiet": True}
     match answer.sent:
         case Sent.ACCEPTED if answer.location:
             detail = {"location": answer.location, **quiet}
-            event = scene.event("Waiting", reason="SwapRunning", detail=detail)
+            return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
-            event = scene.event("Waiting", reason="SwapBusy", detail={"busy": True, **quiet})
+            return scene.event("Waiting", reason="SwapBusy", detail={"busy": True, **quiet})
         case Sent.NOT_SENT:
-            event = _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
+            return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
         case Sent.REFUSED:
-            event = scene.event(
+            return scene.event(
                 "SwapFailed",
                 slot=PRODUCTION,
                 reason="SwapRefused",
@@ -230,7 +248,7 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> No
                 **dict(fields),
             )
         case _:
-            event = scene.event(
+            return scene.event(
                 "SwapUnknown",
                 slot=PRODUCTION,
                 reason="AnswerLost",
@@ -238,23 +256,17 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> No
                 "it is not sent again",
                 **dict(fields),
             )
-    scene.record(event)
 
 
 # ---------------------------------------------------------------- reset
 
 
-def _reset(decision: Reset, scene: Scene) -> bool:
+def _reset(decision: Reset, scene: Scene) -> Waiting | None:
     scene.ready()
     try:
         scene.azure.reset(scene.ref, STAGING)
     except AzureError as error:
-        scene.record(
-            scene.event(
-                "Waiting", reason="ResetRefused", message=f"cannot reset it: {error.message}"
-            )
-        )
-        return False
+        return Waiting("ResetRefused", f"cannot reset it: {error.message}")
     scene.record(
         scene.event(
             "Waiting",
@@ -263,4 +275,4 @@ def _reset(decision: Reset, scene: Scene) -> bool:
             detail={"reset": True},
         )
     )
-    return True
+    return None

@@ -126,8 +126,11 @@ class Azure:
             if answer.status_code != 200:
                 raise _translate(answer.status_code, answer.text[:_MAX_BODY], answer.headers)
             body = _json(answer.text)
-            yield from (item for item in body.get("value", ()) if isinstance(item, dict))
-            url = body.get("nextLink") or ""
+            values = body.get("value")
+            if not isinstance(values, list):
+                raise AzureUnavailable("ARM answered without a list")
+            yield from (item for item in values if isinstance(item, dict))
+            url = str(body.get("nextLink") or "")
             if not url:
                 return
 
@@ -179,11 +182,13 @@ class Azure:
         self.client(app.subscription)  # made once, before threads ask for it
         with ThreadPoolExecutor(len(reads)) as pool:
             sticky, *found = [future.result() for future in [pool.submit(r) for r in reads]]
-        return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)
+        with _translated():
+            return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)
 
     def hosts(self, app: AppRef) -> dict[str, str]:
         """Return the default host name of production and staging."""
-        return {slot: _host(self._site(app, slot)) for slot in (PRODUCTION, STAGING)}
+        with _translated():
+            return {slot: _host(self._site(app, slot)) for slot in (PRODUCTION, STAGING)}
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
         web = self.client(app.subscription).web_apps
@@ -217,8 +222,8 @@ class Azure:
                 keys = web.list_host_keys(app.resource_group, app.name)
             else:
                 keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
-        functions = keys.function_keys or {}
-        return functions.get("default") or next(iter(functions.values()), "")
+            functions = keys.function_keys or {}
+            return functions.get("default") or next(iter(functions.values()), "")
 
     def poll(self, location: str) -> PollAnswer:
         """Ask once how the operation at *location* is; a poll that fails proves nothing."""
@@ -257,9 +262,7 @@ class Azure:
         By default azure-core sends it again on 500, 503, 504, 307 and on any status with
         Retry-After, and a swap undoes itself: so no retry, no redirect, and we poll ourselves.
         """
-        from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415
         from azure.core.exceptions import (  # noqa: PLC0415 - slow import
-            ClientAuthenticationError,
             HttpResponseError,
             ServiceRequestError,
         )
@@ -267,6 +270,10 @@ class Azure:
 
         seen: list[Any] = []
         web = self.client(app.subscription).web_apps
+        try:  # a token that fails to come later would look like an answer of ARM
+            self._credential.get_token(f"{self._endpoint}/.default")
+        except Exception as error:  # noqa: BLE001 - credentials raise what their sources raise
+            return SwapAnswer(Sent.NOT_SENT, message=f"no token for ARM: {type(error).__name__}")
         try:
             web.begin_swap_slot(
                 app.resource_group,
@@ -280,14 +287,11 @@ class Azure:
                 raw_response_hook=lambda response: seen.append(response.http_response),
             )
         except ServiceRequestError as error:
-            return SwapAnswer(Sent.NOT_SENT, message=type(error).__name__)
-        except ClientAuthenticationError as error:
-            if error.response is None:  # no token: nothing was sent
-                return SwapAnswer(Sent.NOT_SENT, message="no token for ARM")
-            return _refused(error)
+            sent = Sent.NOT_SENT if _never_opened(error) else Sent.UNKNOWN
+            return SwapAnswer(sent, message=type(error).__name__)
         except HttpResponseError as error:
             return _refused(error)
-        except CoreError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the swap may have begun
             return SwapAnswer(Sent.UNKNOWN, message=type(error).__name__)
         location = seen[0].headers.get("Location", "") if seen else ""
         return SwapAnswer(Sent.ACCEPTED, location)
@@ -297,6 +301,27 @@ class Azure:
         web = self.client(app.subscription).web_apps
         with _translated():
             web.reset_slot_configuration_slot(app.resource_group, app.name, slot)
+
+
+def _never_opened(error: BaseException) -> bool:
+    """
+    Say whether no connection was ever opened.
+
+    azure-core calls every failure of requests but two a request error, also a TLS alert that comes
+    once the request has been sent.
+    """
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError  # noqa: PLC0415
+
+    todo: list[object] = [error]
+    for _ in range(20):
+        if not todo:
+            return False
+        each = todo.pop()
+        if isinstance(each, (NewConnectionError, ConnectTimeoutError)):
+            return True
+        if isinstance(each, BaseException):
+            todo += [*each.args, each.__cause__, getattr(each, "reason", None)]
+    return False
 
 
 def _refused(error: Any) -> SwapAnswer:
@@ -377,7 +402,9 @@ def _translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError
         return AzureError(words, status=status, code=code, reason="NotAllowed")
     if status == 429 or status >= 500 or not code:
         wait = _retry_after(headers, 0.0)
-        unavailable = AzureUnavailable(f"ARM answered {status}: {words}", status=status, code=code)
+        # Its words hold ids and seconds, which would make each of them another event.
+        named = f" ({safe(code, 80)})" if code else ""
+        unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
         unavailable.retry_after_s = wait
         return unavailable
     return AzureError(words, status=status, code=code)
@@ -405,3 +432,6 @@ def _translated() -> Iterator[None]:
         raise _from_sdk(error) from error
     except CoreError as error:
         raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A body of another shape than the SDK expects shows up as any of these.
+        raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error

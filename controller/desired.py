@@ -96,6 +96,8 @@ def _parse(data: bytes) -> _Node:
         _refuse(line, f"not valid YAML: {safe(error.problem or 'cannot be parsed', 200)}")
     except yaml.YAMLError as error:
         _refuse(1, f"not valid YAML: {safe(str(error).splitlines()[0], 200)}")
+    except (ValueError, OverflowError):  # PyYAML: a character or a number out of its range
+        _refuse(1, "not valid YAML: an escape or a directive holds a number that is out of range")
 
 
 def _line(event: yaml.Event) -> int:

@@ -30,16 +30,16 @@ _again = threading.Event()
 def _reconcile_all(trigger: str) -> None:
     """Reconcile every app; a wake-up that comes while one runs asks for one more round."""
     _again.set()
-    if not _busy.acquire(blocking=False):
-        _clock.wake()
-        return
-    try:
-        while _again.is_set():
+    while _again.is_set():  # looked at again once released, so that no wake-up falls between
+        if not _busy.acquire(blocking=False):
+            _clock.wake()
+            return
+        try:
             _again.clear()
             for name, stop in tick(_world, trigger).items():
                 _log.debug("%s: %s", name, stop)
-    finally:
-        _busy.release()
+        finally:
+            _busy.release()
 
 
 @app.timer_trigger(arg_name="ticks", schedule="%GITSLOT_SCHEDULE%", run_on_startup=False)

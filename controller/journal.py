@@ -7,7 +7,7 @@ was looked at, so that whoever did not see the newest event cannot write the nex
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.blobs import Blobs
@@ -49,11 +49,17 @@ class Journal:
         Raises JournalError where it cannot be read.
         """
         tail = self._tails.get(app)
-        if tail is None or _next_name(tail, app, now) != tail.name:
+        if tail is None or self._rolled(tail, app, now):
             tail = self._open(app, now)
+        self._tails.pop(app, None)  # what cannot be caught up with is read anew next time
         self._catch_up(tail)
         self._tails[app] = tail
         return tail.memory
+
+    def _rolled(self, tail: _Tail, app: str, now: datetime) -> bool:
+        """Say whether somebody began the blob that follows *tail*."""
+        name = _next_name(tail, app, now)
+        return name != tail.name and self._blobs.size(name) is not None
 
     def _open(self, app: str, now: datetime) -> _Tail:
         names = [name for name in self._blobs.names(f"journal/{app}/") if _is_journal(name)]
@@ -75,7 +81,7 @@ class Journal:
         if size == tail.size:
             return
         data = self._blobs.read(tail.name, tail.size)[: size - tail.size]
-        tail.memory = fold(_events(data), tail.memory)
+        tail.memory = replace(fold(_events(data), tail.memory), length=size)
         tail.size = size
 
     def append(self, app: str, events: Sequence[Event], now: datetime) -> Memory:
@@ -98,8 +104,8 @@ class Journal:
             raise
         if name != tail.name:
             tail = _Tail(name, memory=tail.memory)
-        tail.memory = fold(cleaned, tail.memory)
         tail.size, tail.blocks = position + len(data), tail.blocks + 1
+        tail.memory = replace(fold(cleaned, tail.memory), length=tail.size)
         self._tails[app] = tail
         for event in cleaned:
             self.tell(event)

@@ -45,6 +45,8 @@ from controller.state import (
 )
 from controller.verify import Asks, Proof, prove
 
+_THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+
 
 class Reads(Protocol):
     """What a look needs of ARM."""
@@ -102,6 +104,7 @@ class _Kept:
     hosts: dict[str, str] = field(default_factory=dict)
     arms: tuple[Arm, Arm] | None = None
     arms_at: float = 0.0
+    arms_length: int = -1  # of the journal, when they were read
     full_look: float | None = None
     still: _Since = field(default_factory=_Since)
     production: _Since = field(default_factory=_Since)
@@ -144,11 +147,13 @@ class Looker:
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
         if now < kept.blocked_until:
-            return Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+            return _THROTTLED
         try:
             return self._look(name, app, memory, kept, prove, fresh=fresh)
         except AzureUnavailable as error:
             kept.blocked_until = now + error.retry_after_s
+            if error.status == 429:
+                return _THROTTLED
             return Doubt("Unreadable", error.message)
         except (NotFound, AzureError) as error:
             kept.ref, kept.hosts = None, {}
@@ -180,7 +185,7 @@ class Looker:
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if fresh or self._needs_arm(app, live, memory, kept):
-            live = self._with_arm(live, kept, fresh=fresh)
+            live = self._with_arm(live, memory, kept, fresh=fresh)
         live = self._timed(live, kept)
         if release and app:
             live = replace(live, verdict=self._verdict(app, live, memory, kept, release))
@@ -244,13 +249,16 @@ class Looker:
             due = self._clock.monotonic() - kept.full_look >= self._policy.full_look_s
         return due or app is None or not settled(app, live, memory)
 
-    def _with_arm(self, live: Live, kept: _Kept, *, fresh: bool) -> Live:
+    def _with_arm(self, live: Live, memory: Memory, kept: _Kept, *, fresh: bool) -> Live:
+        """Add what ARM says; what it said before the newest event of the journal is not reused."""
         now = self._clock.monotonic()
-        recent = kept.arms is not None and now - kept.arms_at < self._policy.arm_reuse_s
-        if fresh or not recent:
+        recent = now - kept.arms_at < self._policy.arm_reuse_s and (
+            kept.arms_length == memory.length
+        )
+        if fresh or kept.arms is None or not recent:
             assert kept.ref is not None
             kept.arms = self._azure.look(kept.ref)
-            kept.arms_at = now
+            kept.arms_at, kept.arms_length = now, memory.length
         assert kept.arms is not None
         production, staging = kept.arms
         kept.full_look = kept.arms_at
@@ -270,7 +278,7 @@ class Looker:
 
     def _timed(self, live: Live, kept: _Kept) -> Live:
         now = self._clock.monotonic()
-        still = kept.still.seconds(markers(live), now) if live.arm_read else 0.0
+        still = kept.still.seconds(markers(live), kept.arms_at) if live.arm_read else 0.0
         return replace(
             live,
             still_s=still,
@@ -313,8 +321,8 @@ def settled(app: App, live: Live, memory: Memory) -> bool:
     """Say whether health alone shows that nothing is to be done."""
     if not isinstance(live.wanted, Resolved) or not production_serves(live, live.wanted):
         return False
-    if memory.converged != live.wanted.release:
-        return False
+    if memory.converged != live.wanted.release or memory.swap_failed or memory.hold_since:
+        return False  # ARM says whether slots were left prepared, and whose swap it was
     if app.pin is None:
         return True
     health = live.staging.health

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -18,7 +19,9 @@ from controller.events import safe
 from controller.state import Answer, Health
 
 _CONNECT_S, _READ_S = 3.0, 10.0
+_TOTAL_S = 20.0  # a body that drips has no time-out of its own
 _MAX_BODY = 256 * 1024
+_CHUNK = 16 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELD = 200  # characters of any text that a slot says
 # Reasons with which an app says that looking again will not help.
@@ -66,7 +69,8 @@ class Prober:
 
     def __init__(self) -> None:
         self._session = requests.Session()
-        self._session.max_redirects = 0
+        # A cookie could pin the probes to one instance, or to the other slot.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def health(self, host: str) -> Health:
         """Return what GET /api/health of *host* says; never raises."""
@@ -92,9 +96,13 @@ class Prober:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                content = answer.raw.read(_MAX_BODY + 1, decode_content=True)
-                if len(content) > _MAX_BODY:
-                    return Reply(0, error="the answer is too large")
+                content = b""
+                while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+                    content += chunk
+                    if len(content) > _MAX_BODY:
+                        return Reply(0, error="the answer is too large")
+                    if time.perf_counter() - started > _TOTAL_S:
+                        return Reply(0, error="the answer is too slow")
                 return Reply(
                     answer.status_code, content, answer.headers, time.perf_counter() - started
                 )
@@ -113,7 +121,7 @@ def read_health(reply: Reply) -> Health:
         isinstance(body.get(key), str) for key in ("model", "version", "digest", "deploy", "code")
     )
     if reply.status not in (200, 503) or not ours:
-        if reply.status == 0 or reply.status >= 500:
+        if reply.status in (0, 408, 429) or reply.status >= 500:
             return Health(Answer.SILENT, detail=reply.error or f"HTTP {reply.status}")
         return Health(Answer.FOREIGN, detail=f"HTTP {reply.status}")
     text: dict[str, Any] = {

@@ -5,6 +5,8 @@ A turn is one look, one decision, at most one write; a pass is an app's turns in
 turn starts from a fresh look, so a turn that was cut off costs nothing but another look.
 """
 
+import contextlib
+import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -57,6 +59,10 @@ class Clock(Ticks, Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+_log = logging.getLogger("gitslot")
+_ANSWER_TRIES = 5
+_REUSE_S = 5.0  # how long one look-up of Git may serve the first turns of a tick
+_HELD = Waiting("LockHeld", "another controller works on this app", poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", "the next turn follows at once", poll_s=0.0, quiet=True)
 
 
@@ -194,8 +200,16 @@ def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
 
 def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
     """Reconcile every app once, from one look-up of Git; return how each pass ended."""
-    desired = world.desired()
-    return {name: reconcile(name, world, trigger, desired) for name in apps(world, desired)}
+    started, desired = world.clock.monotonic(), world.desired()
+    stops: dict[str, Stop] = {}
+    for name in apps(world, desired):
+        young = world.clock.monotonic() - started < _REUSE_S
+        try:
+            stops[name] = reconcile(name, world, trigger, desired if young else None)
+        except Exception as error:  # noqa: BLE001 - one app's pass must not keep others waiting
+            _log.exception("%s: the pass broke off", name)
+            stops[name] = Frozen("InternalError", f"the pass broke off: {type(error).__name__}")
+    return stops
 
 
 def reconcile(
@@ -259,12 +273,15 @@ class Pass:
             self._name, self._world, prove=self._prove, fresh=self._fresh, desired=desired
         )
         self._run = seen.memory.run or self._run or uuid.uuid4().hex[:12]
-        if seen.memory.stop[0] == "Suspended" and not isinstance(seen.decision, Suspended):
+        lifted = isinstance(seen.app, App) and not isinstance(seen.decision, Suspended)
+        if seen.memory.stop[0] == "Suspended" and lifted:
             self._record(self._base(seen, "Resumed", message="reconciling again"))
             return None
         if self._drift(seen):
             return None
         match seen.decision:
+            case Note(event="SwapUnknown") if self._answer_may_come(seen):
+                return _HELD
             case Note():
                 self._note(seen, seen.decision)
                 return None
@@ -272,7 +289,7 @@ class Pass:
                 return self._write(seen, seen.decision)
             case Converged() as converged:
                 self._converged(seen, converged)
-                return converged
+                return None if converged.finishes else converged
             case stop:
                 self._announce(seen, stop)
                 return stop
@@ -301,37 +318,39 @@ class Pass:
             store=self._world.store,
             now=self._world.clock.now(),
             record=self._record,
+            answer=self._record_answer,
             ready=self._lock.check,
         )
         self._fresh, self._prove = False, None
-        if acts.act(decision, scene):
-            return None
-        return Waiting(
-            "SlotsMoved",
-            "the slots changed just before a write; looking again",
-            poll_s=self._world.policy.poll_s,
-            quiet=True,
-        )
+        stop = acts.act(decision, scene)
+        if stop:
+            self._announce(seen, stop)
+        return stop
 
     def _held_by_another(self, seen: Observation) -> Stop | None:
         if seen.memory.intent is None and self._lock.stale():
-            self._lock.break_()
             event = self._base(seen, "LockBroken", reason="HolderGone")
             self._record(replace(event, message="the holder of the lock did not renew it; broken"))
+            self._lock.break_()
             return None
-        return Waiting(
-            "LockHeld",
-            "another controller works on this app",
-            poll_s=max(self._world.policy.poll_s, 0.2),
-            quiet=True,
-        )
+        return _HELD
+
+    def _answer_may_come(self, seen: Observation) -> bool:
+        """Say whether a swap was sent so lately that whoever holds the lock still waits for it."""
+        intent, policy = seen.memory.intent, self._world.policy
+        if intent is None or self._lock.held:
+            return False
+        age = (self._world.clock.now() - intent.time).total_seconds()
+        return 0 <= age < policy.lock_renew_s and not self._lock.take()
 
     # ------------------------------------------------------------ events
 
     def _base(self, seen: Observation, name: str, **fields: Any) -> Event:
         now = self._world.clock.now()
         started = seen.memory.run_started
-        revision = seen.revision or Revision("")
+        # While Git is in doubt, only the freeze itself names the commit that is not acted upon.
+        doubted = isinstance(seen.app, Doubt) and name != "Frozen"
+        revision = (seen.memory.accepted if doubted else seen.revision) or Revision("")
         return Event(
             event=name,
             app=self._name,
@@ -350,12 +369,33 @@ class Pass:
         stamped = [replace(event, time=now, id=uuid.uuid4().hex) for event in events]
         return self._world.journal.append(self._name, stamped, now)
 
+    def _record_answer(self, event: Event, intent: str) -> None:
+        """
+        Write down what became of the swap *intent*, even if somebody else wrote meanwhile.
+
+        An answer that is lost here would leave the intent open for as long as a swap can take.
+        """
+        world = self._world
+        for left in reversed(range(_ANSWER_TRIES)):
+            try:
+                self._record(event)
+                return
+            except JournalError as error:
+                if not left:
+                    raise
+                if not isinstance(error, JournalMoved):
+                    world.clock.sleep(world.policy.poll_s)
+            with contextlib.suppress(JournalError):
+                found = world.journal.memory(self._name, world.clock.now()).intent
+                if found is None or found.id != intent or found.location or found.busy:
+                    return
+
     def _drift(self, seen: Observation) -> bool:
         """Write down the Drift that opens a run, once; True if it was written."""
         event = drift_event(seen, self._base(seen, "Drift"))
         if event is None:
             return False
-        if seen.memory.drifted is None or seen.memory.drifted != event.release:
+        if event.reason != "PutBack":
             self._run = uuid.uuid4().hex[:12]
         self._record(replace(event, run=self._run, duration_ms=None))
         return True
@@ -371,6 +411,8 @@ class Pass:
         if isinstance(seen.live, Live) and seen.live.production.arm:
             detail["swap_status"] = seen.live.production.arm.swap_status
         replaced = note.intent.replaces if note.intent else None
+        if note.release and replaced and replaced.model != note.release.model:
+            detail["from_model"] = replaced.model
         event = self._base(seen, note.event, reason=note.reason, message=note.message)
         self._record(
             replace(
@@ -425,19 +467,27 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
         return _pin_drift(live, seen, base)
     if _only_starting(live, wanted):
         return None
-    put_back = memory.hold_since is not None and isinstance(seen.decision, Deploy | Swap | Verify)
-    if memory.drifted == wanted.release and not put_back:
+    code = wanted.build or ""
+    held = memory.hold_since is not None and memory.converged == wanted.release
+    put_back = held and isinstance(seen.decision, Deploy | Swap | Verify)
+    told = memory.drifted == wanted.release and memory.drifted_code == code
+    if told and not put_back:
         return None
     serving = live.production.health.release
     arm = live.production.arm
     label = serving.version if serving else (arm.configured.label if arm else "nothing")
+    detail: dict[str, Any] = {"put_back": True} if put_back else {}
+    if code:
+        detail["code"] = code
+    if serving and serving.model != wanted.release.model:
+        detail["from_model"] = serving.model
     return replace(
         base,
         slot=PRODUCTION,
         reason="PutBack" if put_back else "",
         verdict="inconclusive" if put_back else "",
         message=_drift_message(seen, label, wanted.release, put_back=put_back),
-        detail={"put_back": True} if put_back else {},
+        detail=detail,
         **_release_fields(wanted.release, serving),
     )
 
@@ -468,7 +518,8 @@ def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
     if not isinstance(live.pin, Resolved) or not isinstance(seen.decision, Verify | Deploy):
         return None
     release = live.pin.release
-    if seen.memory.drifted == release:
+    code = live.pin.build or ""
+    if seen.memory.drifted == release and seen.memory.drifted_code == code:
         return None
     serving = live.staging.health.release
     commit = seen.revision.short if seen.revision else "HEAD"
@@ -477,6 +528,7 @@ def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
         slot="staging",
         message=f"staging serves {serving.version if serving else 'nothing'}, "
         f"{commit} wants {release.version}",
+        detail={"code": code} if code else {},
         **_release_fields(release, serving),
     )
 
@@ -493,6 +545,8 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
     detail: dict[str, Any] = {}
     if live.production.arm:
         detail["swap_status"] = live.production.arm.swap_status
+    if live.wanted.build:
+        detail["code"] = live.wanted.build
     if stop.finishes is None:
         fields = _release_fields(release, None)
         return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)

@@ -121,8 +121,12 @@ def _secret(value: str | None) -> Secret | None:
 
 
 def _is_https(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme == "https" and bool(parts.hostname) and not (parts.query or parts.username)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = not parts.query and "@" not in parts.netloc
+    return parts.scheme == "https" and bool(parts.hostname) and plain
 
 
 def _is_repository(text: str) -> bool:

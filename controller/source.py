@@ -8,6 +8,8 @@ missing file or a link in its place is a SourceError with a reason, not an empty
 import base64
 import re
 import stat
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ from controller.events import safe
 from controller.state import Revision
 
 MAX_PACK = 64 * 1024 * 1024
+_MAX_BLOB_PACK = 4 * MAX_BYTES  # deflate packs zeros a thousandfold: a bomb stays small
 _TIMEOUT_S = 20.0
+_FETCH_S = 120.0  # a server that drips has no time-out of its own
 _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
 _MAX_WALK = 100_000
 
@@ -53,7 +57,8 @@ class GitSource:
         self._path = path
         self._token = token
         self._seen: Newest | None = None
-        self._descent: dict[tuple[str, str], bool] = {}
+        self._descent_of = ""
+        self._descent: dict[str, bool] = {}
 
     def newest(self) -> Newest:
         """
@@ -89,11 +94,12 @@ class GitSource:
         """Say whether *commit* has *ancestor* in its history. Raises SourceError."""
         if commit == ancestor:
             return True
-        if (commit, ancestor) not in self._descent:
-            with _translated(self._where()):
-                with closing(self._history(commit.encode())) as repo:
-                    self._descent = {(commit, ancestor): _walks_to(repo, commit, ancestor)}
-        return self._descent[commit, ancestor]
+        if self._descent_of != commit:
+            self._descent_of, self._descent = commit, {}
+        if ancestor not in self._descent:
+            with _translated(self._where()), closing(self._history(commit.encode())) as repo:
+                self._descent[ancestor] = _walks_to(repo, commit, ancestor)
+        return self._descent[ancestor]
 
     # ------------------------------------------------------------ where objects come from
 
@@ -152,20 +158,27 @@ class GitSource:
         return self._fetch([commit], depth=None, filter_spec=b"tree:0")
 
     def _fetch(
-        self, wants: list[bytes], *, depth: int | None, filter_spec: bytes | None
+        self,
+        wants: list[bytes],
+        *,
+        depth: int | None,
+        filter_spec: bytes | None,
+        cap: int = MAX_PACK,
     ) -> MemoryRepo:
         client, path = self._client()
         repo = MemoryRepo()
         write, commit, abort = repo.object_store.add_pack()
-        size = 0
+        size, started = 0, time.monotonic()
 
         def keep(data: bytes) -> int:
             nonlocal size
             size += len(data)
-            if size > MAX_PACK:
+            if size > cap:
                 raise SourceError(
-                    f"{self._where()} sent more than {MAX_PACK // 2**20} MB", reason="PackTooLarge"
+                    f"{self._where()} sent more than {cap:,} bytes", reason="PackTooLarge"
                 )
+            if time.monotonic() - started > _FETCH_S:
+                raise SourceError(f"{self._where()} took more than {_FETCH_S:.0f} s to send")
             return int(write.write(data))
 
         try:
@@ -192,7 +205,7 @@ class GitSource:
             what = "a link" if stat.S_ISLNK(mode) else "not a plain file"
             raise SourceError(f"{self._path} is {what}", reason="NotPlainFile")
         if ObjectID(sha) not in repo.object_store:
-            repo = self._fetch([sha], depth=None, filter_spec=None)
+            repo = self._fetch([sha], depth=None, filter_spec=None, cap=_MAX_BLOB_PACK)
         blob = repo[sha]
         if not isinstance(blob, Blob):
             raise SourceError(f"{self._path} is not a plain file", reason="NotPlainFile")
@@ -232,9 +245,14 @@ def _revision(commit: Commit) -> Revision:
 
 def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
     seen: set[bytes] = set()
-    todo = [commit.encode()]
-    while todo and len(seen) < _MAX_WALK:
-        sha = todo.pop()
+    todo = deque([commit.encode()])
+    while todo:
+        if len(seen) >= _MAX_WALK:
+            raise SourceError(
+                f"{ancestor[:7]} is not among the newest {_MAX_WALK:,} commits",
+                reason="HistoryTooLong",
+            )
+        sha = todo.popleft()
         if sha == ancestor.encode():
             return True
         if sha in seen:

@@ -15,6 +15,8 @@ from controller.manifest import Manifest
 from controller.probe import Reply, finite
 from controller.state import Mark, Policy, Release, Verdict
 
+_PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
+
 
 class Asks(Protocol):
     """Whoever can send one request to a slot."""
@@ -82,6 +84,7 @@ class _Caller:
     def __init__(self, asks: Asks, proof: Proof, key: Callable[[], str]) -> None:
         self._asks, self._proof, self._key = asks, proof, key
         self._headers: dict[str, str] = {}
+        self._left_s = _PROOF_S
 
     def ask(self, row: tuple[float, ...]) -> Reply:
         body = json.dumps([row]).encode()
@@ -98,9 +101,13 @@ class _Caller:
         return reply
 
     def _post(self, body: bytes) -> Reply:
-        return self._asks.request(
+        if self._left_s <= 0:
+            raise _Ended(_inconclusive(f"staging took more than {_PROOF_S:.0f} s for its proof"))
+        reply = self._asks.request(
             "POST", self._proof.host, "/api/predict?proba=1", body, self._headers
         )
+        self._left_s -= reply.seconds
+        return reply
 
 
 def _inconclusive(message: str, reason: str = "VerifyInconclusive") -> Verdict:
