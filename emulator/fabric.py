@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import traceback
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -58,8 +59,12 @@ class Fabric:
         self._spawn(self._swap(operation))
 
     async def _swap(self, operation: Operation) -> None:
+        swapper = Swapper(self.world, self, self.faults)
         try:
-            await Swapper(self.world, self, self.faults).run(operation)
+            await swapper.run(operation)
+        except Exception:  # noqa: BLE001 - Azure too ends a swap that it cannot explain
+            traceback.print_exc()
+            swapper.give_up(operation)
         finally:
             self.ends.pop(operation.id).set()
 

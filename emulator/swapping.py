@@ -185,6 +185,12 @@ class Swapper:
         self.processes.restart_now(site.key, operation.source)
         self._record("swap-failed", operation, site, failure.message)
 
+    def give_up(self, operation: Operation) -> None:
+        """End *operation* wherever it stands, so that the site is not busy for ever."""
+        site = self.world.estate.sites.get(operation.site)
+        if site is not None and not self.world.estate.operations[operation.id].ended:
+            self._fail(operation, unexpected(site.name))
+
     def _end(self, operation: Operation) -> None:
         world = self.world
         world.estate.operations[operation.id] = replace(operation, flipped=True, ended=True)

@@ -342,3 +342,31 @@ def test_deleting_a_site_ends_it(platform: Platform) -> None:
         return False
 
     until(closed, "the port is closed")
+
+
+def test_az_swaps_by_hand(app: App, platform: Platform) -> None:
+    """
+    The calls of `az functionapp deployment slot list` and `slot swap`, in az 2.91's order, succeed.
+
+    Paths with two slashes and the older api-version are az's own.
+    """
+    site = call(platform, "GET", f"/{site_path(platform)}", query="api-version=2023-12-01").json()
+    assert {"serverFarmId", "sku"} <= set(site["properties"])
+    plan = call(platform, "GET", site["properties"]["serverFarmId"]).json()
+    assert plan["sku"]["tier"] == "ElasticPremium"
+    (slot,) = call(platform, "GET", site_path(platform, "/slots")).json()["value"]
+    assert slot["properties"]["enabledHostNames"]
+    begun = call(
+        platform,
+        "POST",
+        site_path(platform, "/slots/staging/slotsswap"),
+        json={"targetSlot": "production", "preserveVnet": True},
+    )
+    assert (begun.status_code, begun.content) == (202, b"")
+    location = begun.headers["Location"].removeprefix(platform.arm)
+    path, _, query = location.partition("?")
+    final = until(
+        lambda: [a for a in [call(platform, "GET", path, query=query)] if a.status_code == 200],
+        "the swap ends",
+    )
+    assert final[0].json()["name"] == f"{NAME}/staging"

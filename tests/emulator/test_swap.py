@@ -124,19 +124,20 @@ def test_unaccepted_ping_fails_and_puts_back(app: App) -> None:
     ]
 
 
-@pytest.mark.parametrize("side", ["production", "staging"])
-def test_failed_swap_locks_settings_until_reset(app: App, side: str) -> None:
+def test_failed_swap_locks_settings_until_reset(app: App) -> None:
     """After a failed swap both slots refuse settings with 409, until resetSlotConfig."""
     app.set("staging", {"HEALTH": "503"})
     with pytest.raises(HttpResponseError):
         app.swap()
     assert app.site("staging")["properties"]["targetSwapSlot"] == "Production"
-    with pytest.raises(ResourceExistsError) as caught:
-        app.set(side, {"X": "1"})
-    assert message(caught.value) == PREPARED
+    for side in ("production", "staging"):
+        with pytest.raises(ResourceExistsError) as caught:
+            app.set(side, {"X": "1"})
+        assert message(caught.value) == PREPARED
     app.reset()
     assert app.site("staging")["properties"]["targetSwapSlot"] is None
-    app.set(side, {"X": "1"})
+    for side in ("production", "staging"):
+        app.set(side, {"X": "1"})
 
 
 def test_worker_that_cannot_start_fails_the_swap(app: App) -> None:
@@ -157,21 +158,18 @@ def test_worker_that_cannot_start_fails_the_swap(app: App) -> None:
     assert app.serves("production") == "1"
 
 
-@pytest.mark.parametrize(
-    ("planted", "status", "words"),
-    [
+def test_platform_failures_can_be_planted(app: App) -> None:
+    """The platform's own failures end a swap with the messages that people have met."""
+    for planted, status, words in (
         ("swap-allocation", 400, "Please retry the swap operation."),
         ("swap-initialization", 400, "took too long or failed"),
         ("swap-unexpected", 500, "There was an unexpected error swapping slots"),
-    ],
-)
-def test_platform_failures_can_be_planted(app: App, planted: str, status: int, words: str) -> None:
-    """The platform's own failures end a swap with the messages that people have met."""
-    app.platform.faults({"operation": planted, "site": app.name})
-    with pytest.raises(HttpResponseError) as caught:
-        app.begin_swap(retry_total=0).result()
-    assert caught.value.status_code == status
-    assert words in message(caught.value)
+    ):
+        app.platform.faults({"operation": planted, "site": app.name})
+        with pytest.raises(HttpResponseError) as caught:
+            app.begin_swap(retry_total=0).result()
+        assert caught.value.status_code == status
+        assert words in message(caught.value)
     assert app.content("production") == app.name
 
 
