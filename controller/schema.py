@@ -1,0 +1,120 @@
+"""
+The JSON schema of desired_state.yaml, for editors: `python -m controller.schema` writes it.
+
+Derived from the constants of desired.py, which alone decides what is accepted. The schema is the
+stricter of the two in one point: where other tools would read a number, it advises quotes.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from controller import desired
+from controller.state import PRODUCTION, STAGING
+
+FILE = Path(__file__).resolve().parent.parent / "docs" / "desired_state.schema.json"
+_QUOTES = "Put quotes around a version that is only digits and dots, like '1.10' or '7'."
+_TEXTS: Mapping[str, str] = {
+    "app": "Name of the function app. It is found by this name in the subscriptions that the "
+    "controller may read.",
+    "model": "Name of the model in the registry.",
+    "slots": "Which version each slot runs.",
+    "resource_group": "Where the app is, if its name alone does not tell.",
+    "subscription": "Id of the subscription that the app is in, if its name alone does not tell.",
+    "suspend": "Leave the app alone while this is here. Say why and who: 'incident 7, sam'.",
+    "drift": "What to do about a release that was edited by hand: heal puts it right, report says "
+    "so and leaves it.",
+    "latency_p99_ms": "A new release is refused if 200 warm requests to staging are slower than "
+    "this many milliseconds in 99 of 100 cases. Never blocks the way back.",
+}
+_VERSION_TEXT = (
+    "Version of the model in the registry, such as 1.5.0; 1.5.0@sha256:<64 hex digits> pins its "
+    f"bytes. {_QUOTES}"
+)
+_CODE_TEXT = (
+    f"Serving package in the registry. Left out, code stays what production runs. {_QUOTES}"
+)
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema, JSON Schema 2020-12."""
+    named = {key: _property(key) for key in desired._APP_KEYS}
+    block = {key: value for key, value in named.items() if key != "app"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "desired_state.yaml of gitslot",
+        "description": "Which model version each slot of which function app runs. One app, or "
+        "several below `apps`.",
+        "oneOf": [
+            {"title": "One app", **_object(named, ("app", "model", "slots"))},
+            {"title": "Several apps", **_object({"apps": _apps(block)}, ("apps",))},
+        ],
+    }
+
+
+def text() -> str:
+    """Return what `FILE` must hold."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+def _apps(block: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "Several apps, each by its name.",
+        "minProperties": 1,
+        "maxProperties": desired.MAX_APPS,
+        "propertyNames": _pattern(desired._NAME),
+        "additionalProperties": _object(block, ("model", "slots")),
+    }
+
+
+def _property(key: str) -> dict[str, Any]:
+    kinds: Mapping[str, Mapping[str, Any]] = {
+        "app": _pattern(desired._NAME),
+        "model": _pattern(desired._MODEL),
+        "slots": _slots(),
+        "resource_group": _pattern(desired._GROUP),
+        "subscription": _pattern(desired._SUBSCRIPTION),
+        "suspend": {"type": "string", "minLength": 1},
+        "drift": {"enum": ["heal", "report"], "default": "heal"},
+        "latency_p99_ms": {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
+    }
+    return {"description": _TEXTS[key], **kinds[key]}
+
+
+def _slots() -> dict[str, Any]:
+    texts = {
+        PRODUCTION: "What users get. Revert the commit that changed it to go back.",
+        STAGING: "A candidate to deploy and hold. Left out, staging keeps the previous version, "
+        "so that going back is one swap.",
+    }
+    slots = {name: {"description": text, **_wanted()} for name, text in texts.items()}
+    return _object(slots, (PRODUCTION,))
+
+
+def _wanted() -> dict[str, Any]:
+    version = {"description": _VERSION_TEXT, **_pattern(desired._WANTED)}
+    code = {"description": _CODE_TEXT, **_pattern(desired._MODEL)}
+    keys = dict(zip(desired._SLOT_KEYS, (version, code), strict=True))
+    return {"anyOf": [version, _object(keys, ("version",))]}
+
+
+def _object(properties: Mapping[str, Any], required: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def _pattern(pattern: re.Pattern[str]) -> dict[str, Any]:
+    """Return *pattern* as a whole text; no case of ours differs between Python and ECMA 262."""
+    return {"type": "string", "pattern": f"^(?:{pattern.pattern})$"}
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
+    print(FILE)

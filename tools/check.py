@@ -1,0 +1,95 @@
+"""
+What `make check` asks beyond lint and types: `python -m tools.check`.
+
+The import contract, schemas that are what the code says, lock files without download addresses, and
+the function apps' own requirements in step with the lock.
+
+Problems go to stderr, one a line with its mend. Exit codes: 0 none, 1 some.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from controller import schema
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ("controller", "serving_app")
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?:\s*;\s*(.*))?$")
+
+
+def problems(root: Path = ROOT) -> Iterator[str]:
+    """Say everything that is wrong in the tree *root*."""
+    yield from _schema(root)
+    yield from _addresses(root)
+    yield from _requirements(root)
+
+
+def _schema(root: Path) -> Iterator[str]:
+    path = root / "docs" / schema.FILE.name
+    if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
+        yield f"{path.relative_to(root)} is not what the code says: python -m controller.schema"
+
+
+def _addresses(root: Path) -> Iterator[str]:
+    """Refuse addresses to download from: they would name somebody's mirror."""
+    lock = json.loads((root / "package-lock.json").read_text(encoding="utf-8"))
+    if any("resolved" in package for package in lock["packages"].values()):
+        yield "package-lock.json holds download addresses: make lock (see .npmrc)"
+    for path in (root / "requirements.txt", *(root / app / "requirements.txt" for app in APPS)):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if "://" in line or line.startswith("-"):
+                yield f"{path.relative_to(root)}:{number} holds an address or an option: make lock"
+
+
+def _requirements(root: Path) -> Iterator[str]:
+    """Compare what the apps pin for the lock's Python with the lock."""
+    locked = {name: version for name, version, _ in pins(root / "requirements.txt")}
+    for app in APPS:
+        path = root / app / "requirements.txt"
+        for name, version, marker in pins(path):
+            if "<" in marker and ">" not in marker:  # for older Pythons than the lock's
+                continue
+            if locked.get(name) != version:
+                yield (
+                    f"{path.relative_to(root)}: {name}=={version}, requirements.txt has "
+                    f"{locked.get(name, 'none')}"
+                )
+
+
+def pins(path: Path) -> list[tuple[str, str, str]]:
+    """Return name, version and marker of each pin in *path*."""
+    matches = map(_PIN.match, path.read_text(encoding="utf-8").splitlines())
+    return [(_canonical(m[1]), m[2], m[3] or "") for m in matches if m]
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def main() -> int:
+    """Check everything; return the exit code."""
+    command = (
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as main; main()",
+    )
+    contract = subprocess.run(
+        [*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    found = list(problems())
+    if contract.returncode != 0:
+        print(contract.stdout + contract.stderr, file=sys.stderr)
+        found.append("the import contract is broken: see above, and pyproject.toml")
+    for problem in found:
+        print(problem, file=sys.stderr)
+    if not found:
+        print("import contract, schemas, lock files: fine")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
