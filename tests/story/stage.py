@@ -209,10 +209,10 @@ def serving_package() -> bytes:
 
 
 @contextmanager
-def open_stage(folder: Path, *versions: str, latency: str = "zero") -> Iterator[Stage]:
+def open_stage(folder: Path, *versions: str, auth: str = "anonymous") -> Iterator[Stage]:
     """Set a stage whose registry holds *versions* and whose two slots are empty."""
     with (
-        start_platform(folder / "platform", latency=latency) as platform,
+        start_platform(folder / "platform") as platform,
         pytest.MonkeyPatch.context() as patch,
     ):
         patch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
@@ -220,7 +220,7 @@ def open_stage(folder: Path, *versions: str, latency: str = "zero") -> Iterator[
         register(stage, *versions)
         settings = {
             "FUNCTIONS_EXTENSION_VERSION": "~4",
-            "MODEL_PREDICT_AUTH": "anonymous",
+            "MODEL_PREDICT_AUTH": auth,
             "WEBSITE_RUN_FROM_PACKAGE": platform.upload(serving_package()),
         }
         platform.create_app(APP, settings)
