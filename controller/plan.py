@@ -205,7 +205,12 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
     )
     arm = replace(staging, settings=settings, configured=align.configured(settings))
     build = _build(live, decision.package)
-    memory = replace(memory, deploy=OpenDeploy(deploy, now, decision.release), run_started=now)
+    memory = replace(
+        memory,
+        baseline=True,
+        deploy=OpenDeploy(deploy, now, decision.release),
+        run_started=now,
+    )
     return replace(live, staging=_serving(live.staging, arm, build), verdict=None), memory
 
 

@@ -1,0 +1,103 @@
+"""Values as one look finds them: two slots, what they serve, what they are set to."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from controller import align
+from controller.state import (
+    PRODUCTION,
+    STAGING,
+    Answer,
+    App,
+    Arm,
+    Health,
+    LastSwap,
+    Live,
+    Memory,
+    Release,
+    Resolved,
+    Revision,
+    SlotLive,
+    Wanted,
+)
+
+NOW = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
+COMMIT = "9f3c2ab" + "0" * 33
+PACKAGE = "https://account.example/code/3/app.zip"
+
+
+def release(version: str) -> Release:
+    """Return iris *version* with a digest of its own."""
+    return Release("iris", version, version.encode().hex().ljust(64, "0")[:64])
+
+
+def slot(name: str, version: str | None, **more: str) -> SlotLive:
+    """Return a slot that serves *version* (None: no model) and is set to it, and to *more*."""
+    settings: dict[str, str] = {**align.WARMUP_SETTINGS, align.PACKAGE_SETTING: PACKAGE, **more}
+    health = Health(Answer.UNHEALTHY, reason="NoModel")
+    if version is not None:
+        what = release(version)
+        deploy = f"run{version}-1"
+        settings |= {
+            "MODEL_NAME": what.model,
+            "MODEL_VERSION": what.setting,
+            "MODEL_DEPLOY": deploy,
+            "MODEL_STORE": "https://account.example",
+        }
+        health = Health(
+            Answer.SERVING, what.model, what.version, what.digest, deploy=deploy, code="build-3"
+        )
+    arm = Arm(f"{name}.example", f"id-{name}", "", "Running", align.configured(settings), settings)
+    return SlotLive(name, health, arm)
+
+
+def live(
+    production: str | None,
+    staging: str | None,
+    wanted: str,
+    pin: str | None = None,
+    *,
+    sticky: frozenset[str] = frozenset(),
+    on_production: Mapping[str, str] | None = None,
+    on_staging: Mapping[str, str] | None = None,
+) -> Live:
+    """Return a look that read ARM."""
+    found = Live(
+        slot(PRODUCTION, production, **(on_production or {})),
+        slot(STAGING, staging, **(on_staging or {})),
+        Resolved(release(wanted)),
+        Resolved(release(pin)) if pin else None,
+    )
+    return replace(
+        found,
+        production=_with_sticky(found.production, sticky),
+        staging=_with_sticky(found.staging, sticky),
+    )
+
+
+def _with_sticky(found: SlotLive, sticky: frozenset[str]) -> SlotLive:
+    assert found.arm is not None
+    return replace(found, arm=replace(found.arm, sticky=sticky))
+
+
+def app(production: str, staging: str | None = None) -> App:
+    """Return the file's block."""
+    slots = {PRODUCTION: Wanted(production)}
+    if staging:
+        slots[STAGING] = Wanted(staging)
+    return App("az-fct-python-ml", "iris", slots)
+
+
+def memory(version: str, before: str | None = None) -> Memory:
+    """Return what the journal says after production came to *version* from *before*."""
+    replaced = release(before) if before else None
+    return Memory(
+        baseline=True,
+        converged=release(version),
+        served=frozenset({release(version), *([replaced] if replaced else [])}),
+        last_swap=LastSwap(release(version), replaced, COMMIT),
+        swap_status="",
+        accepted=Revision(COMMIT, "sam", "bump"),
+        stop=("Converged", "", ""),
+    )

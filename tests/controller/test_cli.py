@@ -1,0 +1,149 @@
+"""The command line as a whole: help, usage, exit codes, and how it ends."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.cli.app import run
+
+MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
+MORE = ("reconcile", "retry", "models", "local")
+FILE = "app: az-fct-python-ml\nmodel: iris\nslots:\n  production: 1.4.0\n"
+
+
+def gitslot(
+    *words: str, cwd: Path, stdout: int = subprocess.PIPE
+) -> "subprocess.CompletedProcess[str]":
+    """Run it in a process of its own, with no target and a narrow terminal's width."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80"}
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli", *words],
+        cwd=cwd,
+        env=environ,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_shows_the_main_commands_first_and_the_rest_under_more(tmp_path: Path) -> None:
+    """Two groups, in the order in which people meet them."""
+    text = gitslot("--help", cwd=tmp_path).stdout
+    at = [
+        text.index(f"─ {name} " if name == "More" else f"│ {name} ")
+        for name in (*MAIN[1:], "More", *MORE)
+    ]
+    assert at == sorted(at)
+    assert "\x1b" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_help_imports_nothing_of_azure(tmp_path: Path) -> None:
+    """Help is there at once: no SDK, no Git library, no HTTP."""
+    script = (
+        "import sys; from controller.cli.app import run; run(['--help']);"
+        "print(sorted({n.partition('.')[0] for n in sys.modules} & "
+        "{'azure', 'requests', 'dulwich', 'yaml', 'ruamel'}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("words", [("nope",), ("bump", "production"), ("status", "--wat")])
+def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What is wrong, and whose help to read."""
+    done = gitslot(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "--help" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [("status",), ("logs",), ("plan",), ("models",), ("retry",)])
+def test_without_a_target_every_command_says_how_to_get_one(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Never a default subscription; exit code 2, nothing on stdout."""
+    done = gitslot(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "gitslot local up" in done.stderr
+    assert "GITSLOT_STORAGE" in done.stderr
+
+
+def test_an_unexpected_error_is_one_line_and_debug_shows_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect of ours is told apart, without a page of traceback unless it is asked for."""
+    (tmp_path / "desired_state.yaml").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("controller.desired.read", None)
+    assert run(["validate", "desired_state.yaml"]) == 2
+    quiet = capsys.readouterr().err
+    assert (len(quiet.splitlines()), "Traceback" in quiet) == (1, False)
+    assert "--debug" in quiet
+    assert run(["validate", "desired_state.yaml", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
+    """`gitslot ... | head` leaves no message behind."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        (tmp_path / "desired_state.yaml").write_text(FILE)
+        done = gitslot("validate", "--offline", "desired_state.yaml", cwd=tmp_path, stdout=write)
+    finally:
+        os.close(write)
+    assert done.stderr == ""
+
+
+# ---------------------------------------------------------------- validate, offline
+
+
+def test_validate_offline_accepts_a_file_that_is_well_formed(tmp_path: Path) -> None:
+    """For pre-commit, without any network."""
+    (tmp_path / "f.yaml").write_text(FILE)
+    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "well formed" in done.stdout
+
+
+def test_validate_names_line_and_mend_of_a_broken_file(tmp_path: Path) -> None:
+    """Exit code 1, the file, the line, the nearest known key."""
+    (tmp_path / "f.yaml").write_text(FILE.replace("model:", "modle:"))
+    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "f.yaml: line 2:" in done.stderr
+    assert "did you mean `model`?" in done.stderr
+
+
+def test_validate_advises_quotes_where_others_read_a_number(tmp_path: Path) -> None:
+    """Advice, not an error."""
+    (tmp_path / "f.yaml").write_text(FILE.replace("1.4.0", "1.10"))
+    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    assert done.returncode == 0
+    assert 'line 4: advice: quote it, "1.10"' in done.stderr
+
+
+def test_validate_without_a_registry_names_the_way_without_one(tmp_path: Path) -> None:
+    """It does not claim to have checked what it could not."""
+    (tmp_path / "f.yaml").write_text(FILE)
+    done = gitslot("validate", "f.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--offline" in done.stderr
+
+
+def test_validate_of_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """One line, exit code 2."""
+    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot read" in done.stderr
+    assert "Traceback" not in done.stderr

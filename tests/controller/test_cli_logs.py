@@ -1,0 +1,264 @@
+"""`gitslot logs` and `gitslot history` over a journal: the log as the README shows it."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from azure.core.credentials import AccessToken
+
+from controller import history
+from controller.cli.app import run
+from controller.cli.session import Session, Tell
+from controller.events import Event
+from controller.journal import Journal
+from controller.reconcile import World
+from controller.settings import Settings
+from controller.world import open_world
+from tests.controller.looks import release
+from tests.controller.memory_blobs import MemoryBlobs
+
+APP = "az-fct-python-ml"
+DAY = datetime(2026, 11, 22, tzinfo=UTC)
+BUMP, REVERT = "9f3c2ab" + "0" * 33, "c01d7e5" + "0" * 33
+
+
+class NoCredential:
+    """Nobody is asked in these tests."""
+
+    def get_token(self, *scopes: str, **_: object) -> AccessToken:
+        raise AssertionError(f"asked for a token for {scopes}")
+
+
+@dataclass
+class Terminal:
+    """A command line over a journal in memory, at four in the afternoon."""
+
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    now: datetime = DAY + timedelta(hours=16)
+    while_waiting: list[Sequence[Event]] = field(default_factory=list)
+
+    def write(self, *events: Event) -> None:
+        journal = Journal(self.blobs)
+        for event in events:
+            journal.memory(event.app, event.time)
+            journal.append(event.app, [event], event.time)
+
+    def _world(self, settings: Settings, tell: Tell) -> World:
+        return replace(open_world(settings, NoCredential(), tell=tell), journal=Journal(self.blobs))
+
+    def _sleep(self, seconds: float) -> None:
+        if not self.while_waiting:
+            raise KeyboardInterrupt
+        self.write(*self.while_waiting.pop(0))
+
+    def run(self, *words: str) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        session = Session(
+            environ={"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
+            cwd=Path("/"),
+            out=out,
+            err=err,
+            now=lambda: self.now,
+            sleep=self._sleep,
+            open_world=self._world,
+        )
+        return run(words, session), out.getvalue(), err.getvalue()
+
+
+def at(text: str) -> datetime:
+    return DAY + timedelta(
+        seconds=sum(
+            int(part) * size for part, size in zip(text.split(":"), (3600, 60, 1), strict=True)
+        )
+    )
+
+
+def event(name: str, time: str, revision: str, message: str, **fields: Any) -> Event:
+    return Event(name, APP, at(time), run="r", revision=revision, message=message, **fields)
+
+
+def told(to: str, from_: str = "") -> dict[str, str]:
+    found = {"model": "iris", "to": to, "to_digest": release(to).digest}
+    return found | ({"from_": from_, "from_digest": release(from_).digest} if from_ else {})
+
+
+def bump() -> list[Event]:
+    """Return the events of a bump from 1.4.0 to 1.5.0."""
+    who = {"author": "sam", "subject": "bump iris to 1.5.0"}
+    passed = "staging: 64 of 64 golden rows, worst difference 3e-7, p99 41 ms"
+    return [
+        event(
+            "Drift",
+            "14:02:11",
+            BUMP,
+            "production serves 1.4.0, 9f3c2ab wants 1.5.0",
+            slot="production",
+            **told("1.5.0", "1.4.0"),
+            **who,
+        ),
+        event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **told("1.5.0"), **who),
+        event("VerifyPassed", "14:02:58", BUMP, passed, **told("1.5.0"), **who),
+        event(
+            "SwapStarted",
+            "14:02:58",
+            BUMP,
+            "staging <-> production",
+            id="swap",
+            **told("1.5.0", "1.4.0"),
+            **who,
+        ),
+        event(
+            "Waiting",
+            "14:02:59",
+            BUMP,
+            "",
+            reason="SwapRunning",
+            detail={"location": "https://arm.example/hush", "quiet": True},
+        ),
+        event(
+            "Converged",
+            "14:04:19",
+            BUMP,
+            "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback",
+            slot="production",
+            detail={"intent": "swap"},
+            **told("1.5.0", "1.4.0"),
+            **who,
+        ),
+    ]
+
+
+@pytest.fixture
+def terminal() -> Terminal:
+    found = Terminal()
+    found.write(*bump())
+    return found
+
+
+# ---------------------------------------------------------------- logs
+
+
+def test_the_log_reads_as_the_readme_shows_it(terminal: Terminal) -> None:
+    """Time, app, commit, event, message; subject and author on the Drift; bookkeeping hidden."""
+    code, out, _ = terminal.run("logs")
+    assert code == 0
+    assert out.splitlines() == [
+        "14:02:11  az-fct-python-ml  9f3c2ab  Drift           production serves 1.4.0, "
+        '9f3c2ab wants 1.5.0  "bump iris to 1.5.0" (sam)',
+        "14:02:11  az-fct-python-ml  9f3c2ab  DeployStarted   staging <- iris 1.5.0",
+        "14:02:58  az-fct-python-ml  9f3c2ab  VerifyPassed    staging: 64 of 64 golden rows, "
+        "worst difference 3e-7, p99 41 ms",
+        "14:02:58  az-fct-python-ml  9f3c2ab  SwapStarted     staging <-> production",
+        "14:04:19  az-fct-python-ml  9f3c2ab  Converged       production 1.4.0 -> 1.5.0 in 128 s; "
+        "staging keeps 1.4.0 for rollback",
+    ]
+
+
+def test_on_another_day_the_log_has_dates(terminal: Terminal) -> None:
+    """Yesterday's 14:02 is not today's."""
+    terminal.now += timedelta(days=1)
+    assert terminal.run("logs")[1].startswith("2026-11-22 14:02:11  ")
+
+
+def test_json_has_every_event_and_never_where_a_swap_is_polled(terminal: Terminal) -> None:
+    """Programs get all fields but the one that is nobody's business."""
+    code, out, _ = terminal.run("logs", "-o", "json")
+    found = json.loads(out)
+    assert (code, len(found)) == (0, 6)
+    assert found[0]["to"] == "1.5.0"
+    assert "hush" not in out
+    assert yaml.safe_load(terminal.run("logs", "-o", "yaml")[1]) == found
+
+
+def test_following_prints_what_is_added_once(terminal: Terminal) -> None:
+    """-f shows the present and then each new event; Ctrl-C ends it quietly with 130."""
+    drift = event("Drift", "15:40:02", REVERT, "rollback: c01d7e5 reverts 9f3c2ab")
+    terminal.while_waiting = [[], [drift], []]
+    code, out, err = terminal.run("logs", "-f", "-n", "1")
+    assert code == 130
+    assert [line.split()[3] for line in out.splitlines()] == ["Converged", "Drift"]
+    assert "Traceback" not in err
+
+
+def test_a_commit_selects_its_events(terminal: Terminal) -> None:
+    """By as many digits as people copy."""
+    terminal.write(event("Frozen", "15:00:00", REVERT, "main is gone"))
+    assert terminal.run("logs", "--commit", "c01d7e5")[1].split()[3] == "Frozen"
+
+
+def test_left_out_events_are_said_to_be_left_out(terminal: Terminal) -> None:
+    """A long journal is cut at 100 lines, and that is said."""
+    terminal.write(*(event("Stalled", "15:00:00", BUMP, f"no {n}") for n in range(120)))
+    _, out, err = terminal.run("logs")
+    assert len(out.splitlines()) == 100
+    assert "25 earlier events are left out" in err
+    assert len(terminal.run("logs", "-n", "0")[1].splitlines()) == 125
+
+
+def test_a_hostile_subject_forges_no_line_and_no_colour(terminal: Terminal) -> None:
+    """What a commit says is shown escaped, as table and as data; markup is plain text."""
+    nasty = "x\x1b[31mred\n14:00:00  forged \u202e [bold]b[/]"
+    terminal.write(event("Drift", "15:00:00", BUMP, "m", subject=nasty, author="[red]eve"))
+    for output in ("table", "json", "yaml"):
+        _, out, _ = terminal.run("logs", "-o", output)
+        assert "\x1b" not in out
+        assert "\u202e" not in out
+        assert not any(line.startswith("14:00:00  forged") for line in out.splitlines())
+    assert "[bold]b[/]" in terminal.run("logs")[1]
+
+
+def test_an_app_without_a_journal_is_an_error_that_lists_the_others(terminal: Terminal) -> None:
+    """A misspelt name does not look like silence."""
+    code, out, err = terminal.run("logs", "az-fct")
+    assert (code, out) == (2, "")
+    assert APP in err
+
+
+# ---------------------------------------------------------------- history
+
+
+def test_history_names_version_commit_author_and_proof(terminal: Terminal) -> None:
+    """What the auditor asks: what, from which commit, by whom, verified how."""
+    _, out, _ = terminal.run("history", "-o", "json")
+    found = json.loads(out)
+    assert [(c["version"], c["how"]) for c in found] == [("1.4.0", "found"), ("1.5.0", "swap")]
+    assert found[1]["commit"] == BUMP
+    assert found[1]["author"] == "sam"
+    assert found[1]["verified"].startswith("staging: 64 of 64 golden rows")
+
+
+def test_history_at_a_time_says_what_was_live_then(terminal: Terminal) -> None:
+    """Before the swap the old version, after it the new one; during it, that one was under way."""
+
+    def live(moment: str) -> tuple[int, str, str]:
+        code, out, err = terminal.run("history", "--at", moment, "-o", "json")
+        return code, "".join(c["version"] for c in json.loads(out)), err
+
+    assert live("2026-11-22T14:02:30Z")[:2] == (0, "1.4.0")
+    assert live("2026-11-22T15:10+01:00")[:2] == (0, "1.5.0")
+    code, version, err = live("2026-11-22T14:03Z")
+    assert (code, version) == (0, "1.4.0")
+    assert "under way" in err
+    code, version, err = live("2026-11-21")
+    assert (code, version) == (1, "")
+    assert "nothing is recorded before" in err
+
+
+def test_a_change_that_gitslot_did_not_make_stands_in_the_history_as_such() -> None:
+    """A swap by hand is named from the first look that saw it, and so is the way back."""
+    drift = event("Drift", "15:00:00", BUMP, "by hand", slot="production", **told("1.5.0", "1.4.0"))
+    back = event("Converged", "15:10:00", BUMP, "", slot="production", **told("1.5.0"))
+    found = history.changes([*bump(), drift, back])
+    assert [(c.version, c.how) for c in found] == [
+        ("1.4.0", "found"),
+        ("1.5.0", "swap"),
+        ("1.4.0", "by hand"),
+        ("1.5.0", "by hand"),
+    ]
+    assert (found[2].commit, found[2].author) == ("", "")

@@ -1,0 +1,207 @@
+"""The rows of `gitslot status`: every stop in the words for state, with its exit code."""
+
+import io
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from controller.cli import status as shown
+from controller.cli.output import Output
+from controller.cli.session import Session
+from controller.decide import decide
+from controller.events import Event
+from controller.reconcile import Observation
+from controller.state import (
+    PRODUCTION,
+    Answer,
+    App,
+    Converged,
+    Decision,
+    Deploy,
+    Doubt,
+    Frozen,
+    Health,
+    Intent,
+    Live,
+    Memory,
+    Policy,
+    Refusal,
+    Revision,
+    Stalled,
+    Suspended,
+    Waiting,
+)
+from controller.status import Row, exit_code, rows
+from tests.controller.looks import COMMIT, NOW, app, live, memory, release
+
+NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")
+
+
+def seen(
+    wanted: App | Doubt, look: Live | Doubt, remembered: Memory, decision: Decision | None = None
+) -> Observation:
+    """Return one observation, decided by the controller unless *decision* is given."""
+    decision = decision or decide(wanted, look, remembered, NOW, Policy())
+    return Observation("az-fct-python-ml", wanted, NEWEST, look, remembered, decision)
+
+
+def converged(to: str, before: str) -> Event:
+    """Return the event that ended a swap half an hour ago."""
+    return Event(
+        "Converged",
+        "az-fct-python-ml",
+        NOW - timedelta(minutes=30),
+        revision=COMMIT,
+        slot=PRODUCTION,
+        model="iris",
+        from_=before,
+        to=to,
+        from_digest=release(before).digest,
+        to_digest=release(to).digest,
+        detail={"intent": "i"},
+    )
+
+
+IN_SYNC = (app("1.5.0"), live("1.5.0", "1.4.0", "1.5.0"), memory("1.5.0", "1.4.0"))
+
+
+def words(row: Row) -> tuple[str, str, str, str]:
+    return row.serves, row.wanted, row.sync, row.health
+
+
+def test_in_sync_says_since_when_and_from_which_commit() -> None:
+    """Production in sync names the commit that brought it, and what a rollback costs."""
+    found = seen(*IN_SYNC)
+    production, staging = rows(found, [converged("1.5.0", "1.4.0")])
+    assert words(production) == ("1.5.0", "1.5.0", "Synced", "Healthy")
+    assert production.rollback == "ready, 1 swap"
+    assert (production.since, production.commit) == (NOW - timedelta(minutes=30), COMMIT)
+    assert words(staging) == ("1.4.0", "", "", "Healthy")
+    assert exit_code(found) == 0
+
+
+def test_a_rollback_that_lost_its_copy_is_not_called_ready() -> None:
+    """Staging that serves anything else makes the way back a deploy."""
+    found = seen(app("1.5.0"), live("1.5.0", "1.6.0", "1.5.0"), memory("1.5.0", "1.4.0"))
+    assert rows(found, [])[0].rollback == "needs a deploy"
+
+
+def test_a_swap_that_this_look_proves_over_already_has_its_rollback() -> None:
+    """Between the swap's end and its Converged the row does not flicker."""
+    intent = Intent("i", "r", NOW, release("1.5.0"), release("1.4.0"), "d", "", "", "", "")
+    found = seen(app("1.5.0"), IN_SYNC[1], memory("1.4.0"), Converged("x", finishes=intent))
+    assert rows(found, [])[0].rollback == "ready, 1 swap"
+
+
+@pytest.mark.parametrize(
+    ("decision", "sync", "health", "code"),
+    [
+        (Waiting("ForeignSwap", "held"), "OutOfSync", "Progressing", 1),
+        (Stalled("GoldenRowsFailed", "no"), "OutOfSync", "Degraded", 1),
+        (Frozen("RefGone", "gone"), "Unknown", "Healthy", 2),
+        (Suspended("Suspended", "sam"), "OutOfSync", "Suspended", 1),
+        (
+            Deploy(release("1.5.0"), package="", reason="OtherRelease", why="why"),
+            "OutOfSync",
+            "Progressing",
+            1,
+        ),
+    ],
+)
+def test_every_stop_has_its_words(decision: Decision, sync: str, health: str, code: int) -> None:
+    """The table of stops, row by row; the reason and its message come along."""
+    look = live("1.4.0", "1.3.0", "1.5.0")
+    found = seen(app("1.5.0"), look, memory("1.4.0", "1.3.0"), decision)
+    production = rows(found, [])[0]
+    assert (production.sync, production.health, exit_code(found)) == (sync, health, code)
+    assert production.message
+    assert production.reason
+
+
+def test_a_suspended_app_in_sync_stays_synced() -> None:
+    """Suspension says nothing about drift."""
+    found = seen(*IN_SYNC, Suspended("Suspended", "sam"))
+    assert rows(found, [])[0].sync == "Synced"
+
+
+def test_git_in_doubt_still_shows_what_is_served() -> None:
+    """Frozen: what is wanted is unknown, what is served is not."""
+    doubt = Doubt("GitUnreachable", "cannot read it")
+    found = seen(doubt, replace(IN_SYNC[1], wanted=None), IN_SYNC[2])
+    production = rows(found, [])[0]
+    assert words(production) == ("1.5.0", "?", "Unknown", "Healthy")
+    assert exit_code(found) == 2
+
+
+def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
+    """One look cannot see for how long production has been down; the controller has."""
+    look = IN_SYNC[1]
+    down = replace(look, production=replace(look.production, health=Health(Answer.SILENT)))
+    told = ("Stalled", "ProductionDegraded", "production does not serve it")
+    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, accepted=NEWEST)
+    found = seen(app("1.5.0"), down, remembered)
+    production = rows(found, [])[0]
+    assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")
+    assert production.mend == f"git revert {COMMIT[:7]} && git push"
+
+
+def test_a_candidate_that_fails_in_staging_leaves_productions_row_in_sync() -> None:
+    """The stall stands in staging's row; the exit code still says that not all is done."""
+    look = replace(
+        live("1.5.0", "1.4.0", "1.5.0", "1.6.0"), pin=Refusal("UnknownVersion", "no 1.6.0")
+    )
+    found = seen(app("1.5.0", "1.6.0"), look, memory("1.5.0", "1.4.0"))
+    production, staging = rows(found, [])
+    assert (production.sync, production.health) == ("Synced", "Healthy")
+    assert words(staging) == ("1.4.0", "1.6.0", "OutOfSync", "Degraded")
+    assert (staging.reason, exit_code(found)) == ("UnknownVersion", 1)
+
+
+def test_staging_without_a_model_is_not_degraded() -> None:
+    """After a first install it is empty, and that is fine."""
+    found = seen(app("1.5.0"), live("1.5.0", None, "1.5.0"), memory("1.5.0"))
+    assert words(rows(found, [])[1]) == ("nothing", "", "", "")
+
+
+# ---------------------------------------------------------------- how it looks
+
+
+def printed(found: Observation, output: Output = Output.TABLE) -> str:
+    session = Session(environ={}, out=io.StringIO(), err=io.StringIO(), now=lambda: NOW)
+    shown.show(session, shown.View(rows(found, [converged("1.5.0", "1.4.0")]), (), 0), output)
+    assert isinstance(session.out, io.StringIO)
+    return session.out.getvalue()
+
+
+def test_the_table_is_aligned_and_free_of_colour_off_a_terminal() -> None:
+    """Columns of product documentation, a dash where there is nothing to say."""
+    assert printed(seen(*IN_SYNC)).splitlines() == [
+        "APP               SLOT        SERVES  WANTED  SYNC    HEALTH   ROLLBACK       SINCE     "
+        "COMMIT",
+        "az-fct-python-ml  production  1.5.0   1.5.0   Synced  Healthy  ready, 1 swap  13:32:11  "
+        "9f3c2ab",
+        "az-fct-python-ml  staging     1.4.0   -       -       Healthy  -              -         -",
+    ]
+
+
+def test_json_says_null_where_nothing_is_known() -> None:
+    """No dash, no question mark for a program to trip over."""
+    production, staging = json.loads(printed(seen(*IN_SYNC), Output.JSON))
+    assert production["commit"] == COMMIT
+    assert production["since"] == "2026-11-22T13:32:11.000Z"
+    assert (staging["wanted"], staging["rollback"]) == (None, None)
+
+
+def test_a_hostile_version_in_a_slots_answer_is_escaped() -> None:
+    """What a slot says of itself is text from outside."""
+    look = IN_SYNC[1]
+    health = replace(look.staging.health, version="\x1b]0;pwned\x07\n9")
+    found = seen(
+        app("1.5.0"), replace(look, staging=replace(look.staging, health=health)), IN_SYNC[2]
+    )
+    text = printed(found)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert len(text.splitlines()) == 3
