@@ -1,6 +1,5 @@
 """Somebody's laptop: a home and a temporary folder of its own, and `gitslot` typed into it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,11 @@ from tests.platform import until
 from tests.story.stage import Repository, git_environment, make_repository
 
 COMMAND = (sys.executable, "-m", "controller.cli")
+# Undoes what a shell does to programs that it starts in the background: they do not hear Ctrl-C.
+_HEARING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from controller.cli import main; main()"
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,11 @@ class Laptop:
         said = self.folder / "said"
         with said.open("wb") as output:
             process = subprocess.Popen(
-                [*COMMAND, *words],
+                [sys.executable, "-c", _HEARING, *words],
                 cwd=where,
                 env=self.environment,
                 stdout=output,
                 stderr=output,
-                preexec_fn=_hear_interrupts,
             )
         try:
             until(lambda: after in said.read_text() or process.poll() is not None, after, 90)
@@ -78,9 +81,3 @@ def new_laptop(folder: Path) -> Laptop:
     """Return a laptop that lives in *folder*."""
     (folder / "tmp").mkdir()
     return Laptop(folder)
-
-
-def _hear_interrupts() -> None:
-    """Undo what a shell does to programs that it starts in the background."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.setpgid(0, 0)

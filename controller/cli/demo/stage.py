@@ -117,7 +117,7 @@ def opened(screen: Screen) -> Iterator[Stage]:
     except BaseException:
         with _undisturbed():
             ends.close()
-        screen.said(f"nothing is left running; logs: {folder}/platform.log, {folder}/platform/logs")
+        screen.said(f"logs: {folder} (platform.log, platform/logs)")
         raise
     with _undisturbed():
         ends.close()

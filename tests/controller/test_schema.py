@@ -1,0 +1,78 @@
+"""The published schema of desired_state.yaml agrees with what the controller accepts."""
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from controller import schema
+from controller.desired import read
+from controller.errors import DesiredError
+from controller.state import Revision
+
+REVISION = Revision("0" * 40)
+ONE = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"
+SEVERAL = """\
+apps:
+  my-app: {model: iris, slots: {production: 1.5.0}, drift: report, latency_p99_ms: 250}
+  other:
+    model: churn
+    resource_group: rg-ml
+    subscription: 00000000-0000-0000-0000-000000000001
+    suspend: "incident 7, sam"
+    slots:
+      production: "7"
+      staging: {version: "8", code: 3.1.0}
+"""
+
+
+def accepts_schema(text: str) -> bool:
+    return Draft202012Validator(schema.schema()).is_valid(yaml.safe_load(text))
+
+
+def accepts_controller(text: str) -> bool:
+    try:
+        read(text.encode(), REVISION)
+    except DesiredError:
+        return False
+    return True
+
+
+def test_is_a_schema() -> None:
+    """The published schema is a JSON schema."""
+    Draft202012Validator.check_schema(schema.schema())
+
+
+@pytest.mark.parametrize("text", [ONE, SEVERAL, ONE.replace("1.4.0", f"1.4.0@sha256:{'a' * 64}")])
+def test_accepts_what_the_controller_accepts(text: str) -> None:
+    """A file in the documented form is fine for an editor and for the controller."""
+    assert accepts_schema(text)
+    assert accepts_controller(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE.replace("model: iris\n", ""),
+        ONE.replace("production", "prod"),
+        ONE + "speed: fast\n",
+        ONE + "soak: 10m\n",
+        ONE + "drift: ignore\n",
+        ONE.replace("1.4.0", "1.4.0@sha256:12"),
+        ONE.replace("1.4.0", "v 1"),
+        ONE.replace("my-app", "-app"),
+        SEVERAL.replace("churn", "{}"),
+        "apps: {}\n",
+    ],
+)
+def test_refuses_what_the_controller_refuses(text: str) -> None:
+    """An editor marks what the controller would freeze on."""
+    assert not accepts_schema(text)
+    assert not accepts_controller(text)
+
+
+def test_advises_quotes_where_another_tool_would_read_a_number() -> None:
+    """The controller reads 1.10 as text; the schema has it quoted, for everybody else."""
+    number = ONE.replace("1.4.0", "1.10")
+    assert accepts_controller(number)
+    assert not accepts_schema(number)
+    assert accepts_schema(ONE.replace("1.4.0", "'1.10'"))
