@@ -8,7 +8,7 @@ the middle and started again. Both at the same time, on the same platform.
 import os
 import signal
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from controller.cli.demo.screen import clock
@@ -150,9 +150,12 @@ def _gitslot(stage: Stage, since: int) -> list[Event | str]:
         raise PlatformError("the controller does not run, so it cannot be killed")
     os.kill(pid, signal.SIGKILL)
     lines += stage.events()
-    lines.append(f"{clock(datetime.now().astimezone())} kill -9 {pid}   # the controller")
-    stage.converged(commit, "the swap that lost its controller", lines.append)
-    return lines
+    lines.append(f"{clock(datetime.now(UTC))} kill -9 {pid}   # the controller")
+    after: list[Event] = []
+    stage.converged(commit, "the swap that lost its controller", after.append)
+    started = stage.witness.entries(since, CONTROLLER, "process-started")
+    lines += [f"{_time(entry)} the controller starts again" for entry in started[:1]]
+    return [*lines, *after]
 
 
 def _curl(stage: Stage, app: str, version: str) -> str:
