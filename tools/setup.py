@@ -36,7 +36,7 @@ def python() -> None:
     if _runs(PYTHON):
         _say(f".venv: bringing its {total} packages up to date")
     else:
-        _say(f".venv: {total} packages, about 200 MB to download, about 60 s (once)")
+        _say(f".venv: {total} packages, about 140 MB to download, about 60 s (once)")
         _make_venv()
     _run(
         (str(PYTHON), *_PIP, "install", "--requirement", "requirements.txt"),
