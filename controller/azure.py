@@ -212,7 +212,7 @@ class Azure:
         web = self.client(app.subscription).web_apps
         with _translated():
             found = web.list_slot_configuration_names(app.resource_group, app.name).as_dict()
-        return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
+            return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
 
     def function_key(self, app: AppRef, slot: str) -> str:
         """Return a key that opens the functions of *slot*; each slot has its own."""
@@ -320,7 +320,8 @@ def _never_opened(error: BaseException) -> bool:
         if isinstance(each, (NewConnectionError, ConnectTimeoutError)):
             return True
         if isinstance(each, BaseException):
-            todo += [*each.args, each.__cause__, getattr(each, "reason", None)]
+            inner = getattr(each, "inner_exception", None), getattr(each, "reason", None)
+            todo += [*each.args, each.__cause__, *inner]
     return False
 
 
@@ -432,6 +433,6 @@ def _translated() -> Iterator[None]:
         raise _from_sdk(error) from error
     except CoreError as error:
         raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         # A body of another shape than the SDK expects shows up as any of these.
         raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error

@@ -256,7 +256,7 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         disproved=entry.disproved + disproved,
         last=entry.last if put_back else event.time,  # the hold was the pause
         reason=event.reason,
-        message=event.message,
+        message="somebody swapped it away again" if put_back else event.message,
         counted=entry.counted | ({deploy} if deploy else set()),
         refused=entry.refused or bool(event.detail.get("refuse")),
     )

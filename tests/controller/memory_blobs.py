@@ -1,0 +1,114 @@
+"""Blobs in memory, held equal to Azurite by one contract test that runs over both."""
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from controller.blobs import Leased
+from controller.errors import JournalError, JournalMoved
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass
+class _Blob:
+    data: bytes = b""
+    blocks: int = 0
+    lease: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    changed: datetime = _EPOCH
+
+
+class MemoryBlobs:
+    """
+    One storage account in memory; *now* is the service's own clock.
+
+    *lost* names operations whose next answer is lost: "append" fails after it took effect,
+    "append-before" without effect.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
+        self._blobs: dict[str, _Blob] = {}
+        self._guard = threading.Lock()
+        self.lost: list[str] = []
+        self.calls: list[str] = []
+
+    def _loses(self, what: str) -> bool:
+        if what not in self.lost:
+            return False
+        self.lost.remove(what)
+        return True
+
+    def names(self, prefix: str) -> list[str]:
+        self.calls.append("names")
+        return sorted(name for name in self._blobs if name.startswith(prefix))
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        self.calls.append("size")
+        blob = self._blobs.get(name)
+        return (len(blob.data), blob.blocks) if blob else None
+
+    def read(self, name: str, offset: int = 0) -> bytes:
+        self.calls.append("read")
+        blob = self._blobs.get(name)
+        if blob is None:
+            raise JournalError("storage refused to read the journal: BlobNotFound")
+        return blob.data[offset:]
+
+    def append(self, name: str, data: bytes, position: int) -> None:
+        self.calls.append("append")
+        if self._loses("append-before"):
+            raise JournalError("storage did not answer")
+        with self._guard:
+            blob = self._blobs.setdefault(name, _Blob()) if position == 0 else self._blobs.get(name)
+            if blob is None:
+                raise JournalError("storage refused to append to the journal: BlobNotFound")
+            if len(blob.data) != position:
+                raise JournalMoved("somebody else appended to the journal")
+            blob.data, blob.blocks = blob.data + data, blob.blocks + 1
+        if self._loses("append"):
+            raise JournalError("storage did not answer")
+
+    def acquire(self, name: str) -> str | None:
+        with self._guard:
+            blob = self._blobs.setdefault(name, _Blob(changed=self._now()))
+            if blob.lease is not None:
+                return None
+            blob.lease = uuid.uuid4().hex
+            return blob.lease
+
+    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
+        with self._guard:
+            blob = self._blobs.get(name)
+            if blob is None or blob.lease != lease:
+                return False
+            blob.metadata, blob.changed = dict(metadata), self._now()
+            return True
+
+    def look(self, name: str) -> Leased | None:
+        blob = self._blobs.get(name)
+        if blob is None:
+            return None
+        return Leased(blob.lease is not None, dict(blob.metadata), blob.changed, self._now())
+
+    def break_lease(self, name: str) -> None:
+        if name in self._blobs:
+            self._blobs[name].lease = None
+
+    def release(self, name: str, lease: str) -> None:
+        blob = self._blobs.get(name)
+        if blob is not None and blob.lease == lease:
+            blob.lease = None
+
+    # ------------------------------------------------------------ what only tests do
+
+    def drop(self, name: str) -> None:
+        """Delete *name*, as somebody with the storage explorer would."""
+        del self._blobs[name]
+
+    def forge(self, name: str, data: bytes) -> None:
+        """Set the bytes of *name*."""
+        self._blobs[name] = _Blob(data, 1)

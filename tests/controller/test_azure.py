@@ -1,0 +1,372 @@
+"""The one door to ARM: one POST whatever comes back, both error shapes, nothing that escapes."""
+
+import json
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+
+from controller.azure import AppRef, Azure, Sent, is_prepared
+from controller.errors import AzureError, AzureUnavailable, Conflict, GitslotError, NotFound
+from controller.state import STAGING, Poll
+from tests.controller.servers import Answer, Handler, serving
+
+APP = AppRef("00000000-0000-0000-0000-000000000001", "group", "app")
+SITE = {
+    "id": "x",
+    "properties": {
+        "defaultHostName": "app.example.net",
+        "deploymentId": "app__1",
+        "state": "Running",
+        "slotSwapStatus": {
+            "timestampUtc": "2026-11-22T12:00:00",
+            "sourceSlotName": "staging",
+            "destinationSlotName": "Production",
+        },
+        "inProgressOperationId": None,
+        "targetSwapSlot": None,
+    },
+}
+
+
+class Credential:
+    """A credential whose tokens may fail to come."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        if self.broken:
+            raise RuntimeError("the identity endpoint is gone")
+        return AccessToken("canary-token", int(time.time()) + 3600)
+
+
+class Arm:
+    """What ARM answers, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.answers: dict[str, Any] = {}
+        self.address = ""
+        self.credential = Credential()
+
+    def posts(self) -> int:
+        """Return how many swaps arrived."""
+        return sum(path.split("?")[0].endswith("/slotsswap") for _, path in self.asked)
+
+    def respond(self, handler: Handler, body: bytes) -> Answer:
+        self.asked.append((handler.command, handler.path))
+        last = handler.path.split("?")[0].rsplit("/", 1)[-1]
+        found = self.answers.get(last, (404, {}, b""))
+        if callable(found):
+            found = found(handler)
+        if found is None:
+            return None
+        status, headers, content = found
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return status, {"Content-Type": "application/json", **headers}, raw
+
+    def azure(self) -> Azure:
+        return Azure(self.address, self.credential)
+
+
+@pytest.fixture
+def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
+    arm = Arm()
+    with serving(tmp_path, arm.respond) as address:
+        arm.address = address
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        yield arm
+
+
+def provider(code: str, message: str) -> dict[str, Any]:
+    return {"Code": code, "Message": message, "Target": None, "Details": [], "Innererror": None}
+
+
+def gateway(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message}}
+
+
+# ---------------------------------------------------------------- one POST
+
+
+def hang_up(handler: Handler) -> None:
+    """Close the connection without an answer."""
+
+
+def reset(handler: Handler) -> None:
+    """Reset the connection."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+LOST: dict[str, Any] = {
+    "500": (500, {}, b""),
+    "502": (502, {}, b"<html>bad gateway</html>"),
+    "503": (503, {"Retry-After": "0"}, b""),
+    "504": (504, {}, b""),
+    "503 with a body": (503, {}, provider("ServiceUnavailable", "try again")),
+    "408": (408, {"Retry-After": "0"}, provider("RequestTimeout", "late")),
+    "429 with Retry-After": (429, {"Retry-After": "0"}, b""),
+    "409 without a body": (409, {"Retry-After": "0"}, b""),
+    "307": (307, {"Location": "/elsewhere/slotsswap"}, b""),
+    "308": (308, {"Location": "/elsewhere/slotsswap"}, b""),
+    "302": (302, {"Location": "/elsewhere/slotsswap"}, b""),
+    "hangs up": hang_up,
+    "reset": reset,
+    "not JSON": (400, {}, b"<html>"),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_an_answer_that_proves_nothing_is_unknown_and_sent_once(arm: Arm, name: str) -> None:
+    """A swap is a toggle: whatever comes back, one POST and no guess."""
+    arm.answers["slotsswap"] = LOST[name]
+    assert arm.azure().swap(APP, STAGING).sent is Sent.UNKNOWN
+    assert arm.posts() == 1
+
+
+@pytest.mark.parametrize("retry", [{}, {"Retry-After": "0"}])
+@pytest.mark.parametrize("shape", [provider, gateway])
+def test_busy_is_told_in_both_shapes_of_error_and_sent_once(
+    arm: Arm, shape: Any, retry: dict[str, str]
+) -> None:
+    """409 of another operation, perhaps our own, with or without Retry-After."""
+    body = shape("Conflict", "Cannot modify this site because another operation is in progress.")
+    arm.answers["slotsswap"] = (409, retry, body)
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.prepared) == (Sent.BUSY, False)
+    assert arm.posts() == 1
+
+
+def test_prepared_slots_are_a_refusal_of_their_own(arm: Arm) -> None:
+    """The words tell it from a busy platform."""
+    words = "its configuration settings have been prepared for swap."
+    arm.answers["slotsswap"] = (409, {}, provider("Conflict", words))
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.prepared) == (Sent.REFUSED, True)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 417])
+def test_a_refusal_is_told_in_arms_own_words(arm: Arm, status: int) -> None:
+    """A 4xx with an ARM body: not begun."""
+    arm.answers["slotsswap"] = (status, {}, provider("BadRequest", "the worker did not start"))
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.message) == (Sent.REFUSED, "the worker did not start")
+    assert arm.posts() == 1
+
+
+def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:
+    """202 and its Location, stored before the first poll."""
+    where = f"{arm.address}/operationresults/1?t=1"
+    arm.answers["slotsswap"] = (202, {"Location": where, "Retry-After": "15"}, b"")
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.location) == (Sent.ACCEPTED, where)
+    assert arm.posts() == 1
+
+
+def test_a_port_nobody_listens_on_means_not_sent(arm: Arm) -> None:
+    """The connection was never opened."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        azure = Azure(f"https://localhost:{free.getsockname()[1]}", arm.credential)
+        assert azure.swap(APP, STAGING).sent is Sent.NOT_SENT
+
+
+def test_without_a_token_nothing_is_sent(arm: Arm) -> None:
+    """An identity that fails is not an answer of ARM."""
+    arm.credential.broken = True
+    assert arm.azure().swap(APP, STAGING).sent is Sent.NOT_SENT
+    assert arm.posts() == 0
+
+
+def test_production_is_never_a_deploy_target(arm: Arm) -> None:
+    """The door itself refuses it."""
+    with pytest.raises(ValueError, match="never a deploy target"):
+        arm.azure().put_settings(APP, "production", {})
+    assert arm.asked == []
+
+
+# ---------------------------------------------------------------- polls
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "poll"),
+    [
+        (202, {"Retry-After": "7"}, b"", Poll.RUNNING),
+        (200, {}, b"{}", Poll.DONE),
+        (417, {}, provider("ExpectationFailed", "did not respond to http ping"), Poll.FAILED),
+        (400, {}, provider("BadRequest", "could not be started"), Poll.FAILED),
+        (400, {}, b"", Poll.UNKNOWN),
+        (404, {}, b"", Poll.UNKNOWN),
+        (500, {}, provider("InternalServerError", "unexpected"), Poll.UNKNOWN),
+        (503, {}, b"", Poll.UNKNOWN),
+        (302, {"Location": "https://elsewhere"}, b"", Poll.UNKNOWN),
+    ],
+)
+def test_only_the_platforms_own_no_is_a_failed_swap(
+    arm: Arm, status: int, headers: dict[str, str], body: Any, poll: Poll
+) -> None:
+    """A failed poll proves nothing."""
+    arm.answers["1"] = (status, headers, body)
+    answer = arm.azure().poll(f"{arm.address}/operationresults/1")
+    assert answer.poll is poll
+    assert answer.retry_after_s == (7.0 if status == 202 else answer.retry_after_s)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "https://evil.example/operationresults/1",
+        "http://localhost/operationresults/1",
+        "https://localhost@evil.example/1",
+        "//evil.example/1",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+def test_the_token_goes_to_the_configured_host_alone(arm: Arm, where: str) -> None:
+    """A Location that names another host is not followed."""
+    assert arm.azure().poll(where).poll is Poll.UNKNOWN
+    assert arm.asked == []
+
+
+# ---------------------------------------------------------------- looking
+
+
+def stand(arm: Arm) -> None:
+    """Let ARM answer everything that a look asks."""
+    arm.answers["slotConfigNames"] = (200, {}, {"properties": {"appSettingNames": None}})
+    arm.answers["app"] = arm.answers["staging"] = (200, {}, SITE)
+    arm.answers["list"] = (200, {}, {"properties": {"MODEL_VERSION": f"1@sha256:{'a' * 64}"}})
+
+
+def test_a_look_reads_markers_settings_and_sticky_names(arm: Arm) -> None:
+    """Nulls are nothing."""
+    stand(arm)
+    production, staging = arm.azure().look(APP)
+    assert production == staging
+    assert production.deployment_id == "app__1"
+    assert production.swap_status == "2026-11-22T12:00:00 staging Production"
+    assert (production.operation, production.prepared, production.sticky) == ("", "", frozenset())
+    assert (production.configured.version, production.configured.digest) == ("1", "a" * 64)
+
+
+ODD: list[Any] = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"text"',
+    b"{",
+    b"<html>",
+    b'{"properties": null}',
+    b'{"properties": []}',
+    b'{"properties": "x"}',
+    b'{"properties": {"defaultHostName": "a/b", "slotSwapStatus": "x"}}',
+    b'{"properties": {"defaultHostName": "a", "slotSwapStatus": [1]}}',
+    b'{"properties": {"appSettingNames": 7}}',
+    b"\xff\xfe",
+    b"[" * 100_000,
+]
+
+
+@pytest.mark.parametrize("name", ["app", "staging", "list", "slotConfigNames"])
+@pytest.mark.parametrize("body", ODD, ids=range(len(ODD)))
+def test_a_body_of_another_shape_is_an_error_of_ours_or_nothing(
+    arm: Arm, name: str, body: bytes
+) -> None:
+    """Whatever ARM sends, a look ends in two slots or in a GitslotError."""
+    stand(arm)
+    arm.answers[name] = (200, {}, body)
+    try:
+        arm.azure().look(APP)
+    except GitslotError as error:
+        assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (404, gateway("ResourceNotFound", "gone"), NotFound),
+        (409, provider("Conflict", "busy"), Conflict),
+        (403, gateway("AuthorizationFailed", "no"), AzureError),
+        (429, gateway("TooManyRequests", "after '372' seconds"), AzureUnavailable),
+        (500, provider("500", "tracking id 1234"), AzureUnavailable),
+        (502, b"<html>", AzureUnavailable),
+    ],
+)
+def test_both_shapes_of_error_become_one_tree(
+    arm: Arm, status: int, body: Any, kind: type[AzureError]
+) -> None:
+    """And what varies from answer to answer is not in the words of an outage."""
+    stand(arm)
+    arm.answers["list"] = (status, {}, body)
+    with pytest.raises(kind) as caught:
+        arm.azure().look(APP)
+    assert caught.value.status == status
+    assert "372" not in caught.value.message
+    assert "1234" not in caught.value.message
+
+
+def test_a_throttled_look_says_how_long_to_wait(arm: Arm) -> None:
+    """Retry-After is honoured by the caller, not slept on here."""
+    stand(arm)
+    arm.answers["app"] = (429, {"Retry-After": "37"}, gateway("TooManyRequests", "x"))
+    began = time.monotonic()
+    with pytest.raises(AzureUnavailable) as caught:
+        arm.azure().look(APP)
+    assert caught.value.retry_after_s == 37
+    assert time.monotonic() - began < 20
+
+
+def test_a_prepared_slot_refuses_settings_by_name(arm: Arm) -> None:
+    """The recovery needs to tell it from a busy platform."""
+    words = (
+        "The slot cannot be changed because its configuration settings have been prepared for swap."
+    )
+    arm.answers["appsettings"] = (409, {}, provider("Conflict", words))
+    with pytest.raises(Conflict) as caught:
+        arm.azure().put_settings(APP, STAGING, {"A": "secret-value"})
+    assert is_prepared(caught.value)
+    assert "secret-value" not in str(caught.value)
+
+
+def resource(group: str, kind: str = "sites", name: str = "app") -> dict[str, str]:
+    where = f"/subscriptions/{APP.subscription}/resourceGroups/{group}/providers/Microsoft.Web"
+    return {"id": f"{where}/{kind}/{name}"}
+
+
+def test_an_app_is_found_once_by_its_name(arm: Arm) -> None:
+    """In every subscription that the identity sees."""
+    arm.answers["subscriptions"] = (200, {}, {"value": [{"subscriptionId": APP.subscription}]})
+    arm.answers["resources"] = (200, {}, {"value": [resource("group")]})
+    assert arm.azure().locate("app", None, None) == APP
+
+
+def test_two_candidates_are_listed(arm: Arm) -> None:
+    """The file must say which."""
+    arm.answers["resources"] = (200, {}, {"value": [resource("one"), resource("two")]})
+    with pytest.raises(AzureError, match=r"2 places.*one.*two"):
+        arm.azure().locate("app", None, APP.subscription)
+    assert arm.azure().locate("app", "TWO", APP.subscription).resource_group == "two"
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"value": null}', b'{"value": 7}', b"{}"])
+def test_a_list_of_another_shape_is_no_empty_list(arm: Arm, body: bytes) -> None:
+    """An app is not called missing because ARM answered strangely."""
+    arm.answers["resources"] = (200, {}, body)
+    with pytest.raises(AzureUnavailable):
+        arm.azure().locate("app", None, APP.subscription)
+
+
+def test_a_next_page_on_another_host_is_not_followed(arm: Arm) -> None:
+    """Nor with our token."""
+    body = {"value": [], "nextLink": "https://evil.example/x"}
+    arm.answers["resources"] = (200, {}, body)
+    with pytest.raises(AzureUnavailable, match="another host"):
+        arm.azure().locate("app", None, APP.subscription)
