@@ -4,9 +4,9 @@ The Git checkout that a command is run in, through the user's own `git`.
 Their hooks, signing and identity apply; nothing is pushed.
 """
 
-import os
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.cli.session import CommandRefused, Session
@@ -21,11 +21,12 @@ class Checkout:
 
     root: Path
     file: str
+    environ: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def around(cls, session: Session) -> "Checkout":
         """Return the checkout around the current folder; raises CommandRefused without one."""
-        top = _git(session.cwd, "rev-parse", "--show-toplevel")
+        top = _git(session.cwd, session.environ, "rev-parse", "--show-toplevel")
         if top.returncode:
             raise CommandRefused(
                 f"{session.cwd} is not in a Git checkout; run it in a clone of the repository "
@@ -33,7 +34,7 @@ class Checkout:
                 reason="NoCheckout",
             )
         file = session.environ.get("GITSLOT_FILE", "").strip() or _DEFAULT_FILE
-        return cls(Path(top.stdout.rstrip("\n")), file)
+        return cls(Path(top.stdout.rstrip("\n")), file, session.environ)
 
     @property
     def path(self) -> Path:
@@ -42,14 +43,14 @@ class Checkout:
 
     def git(self, *words: str) -> str:
         """Run git and return what it says; raises CommandRefused with git's own reason."""
-        done = _git(self.root, *words)
+        done = _git(self.root, self.environ, *words)
         if done.returncode:
             raise CommandRefused(f"git {words[0]}: {_reason(done)}", reason="GitRefused")
         return done.stdout
 
     def try_git(self, *words: str) -> str | None:
         """Run git and return what it says, or None where it fails."""
-        done = _git(self.root, *words)
+        done = _git(self.root, self.environ, *words)
         return None if done.returncode else done.stdout
 
     def resolve(self, revision: str) -> str:
@@ -64,6 +65,7 @@ class Checkout:
         done = subprocess.run(
             ["git", "show", f"{commit}:{self.file}"],
             cwd=self.root,
+            env=dict(self.environ),
             capture_output=True,
             check=False,
             timeout=_TIMEOUT_S,
@@ -89,7 +91,9 @@ class Checkout:
         return bool((self.try_git("remote") or "").strip())
 
 
-def _git(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def _git(
+    folder: Path, environ: Mapping[str, str], *words: str
+) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             ["git", *words],
@@ -99,7 +103,7 @@ def _git(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
             text=True,
             errors="replace",
             timeout=_TIMEOUT_S,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**environ, "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
         raise CommandRefused("git is not installed, or not on PATH", reason="NoGit") from error

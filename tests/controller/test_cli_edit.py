@@ -69,7 +69,8 @@ class Clone:
 
     def gitslot(self, *words: str) -> tuple[int, str, str]:
         """Run it with no target at all; return exit code, stdout and stderr."""
-        session = Session(environ={}, cwd=self.path, out=io.StringIO(), err=io.StringIO())
+        environ = {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
+        session = Session(environ, self.path, io.StringIO(), io.StringIO())
         code = run(words, session)
         assert isinstance(session.out, io.StringIO)
         assert isinstance(session.err, io.StringIO)
@@ -183,9 +184,9 @@ def test_bump_to_the_same_version_makes_no_commit(clone: Clone) -> None:
     assert clone.git("rev-parse", "HEAD") == head
 
 
-def test_outside_a_checkout_the_error_says_where_to_go(tmp_path: Path) -> None:
+def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
     """No repository, no traceback."""
-    code, _, err = Clone(tmp_path).gitslot("bump", "production", "1.5.0")
+    code, _, err = Clone(clone.path.parent).gitslot("bump", "production", "1.5.0")
     assert code == 2
     assert "not in a Git checkout" in err
     assert "Traceback" not in err
