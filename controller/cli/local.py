@@ -91,9 +91,11 @@ def place(repo: Path | None) -> Place:
 @local_app.command()
 def up(
     latency: Annotated[
-        Latency,
-        typer.Option(help="fast: Azure's times divided by 40; recorded: as measured; zero: none"),
-    ] = Latency.FAST,
+        Latency | None,
+        typer.Option(
+            help="fast (default): Azure's times divided by 40; recorded: as measured; zero: none"
+        ),
+    ] = None,
     repo: Repo = None,
     full: Annotated[
         bool,
@@ -104,7 +106,7 @@ def up(
     with _told(), _interruptible():
         where = place(repo)
         with platform.alone(where.folder):
-            _up(where, latency.value, thin=not full)
+            _up(where, latency, thin=not full)
 
 
 @local_app.command()
@@ -146,6 +148,8 @@ def env(
             return
         for name, value in environment.items():
             print(f"export {name}={shlex.quote(value)}")
+        for name in platform.NO_PROXY:
+            print(f'export {name}="{platform.LOOPBACK}${{{name}:+,${name}}}"')
         for name in sorted(_strangers()):
             print(f"unset {name}")
 
@@ -176,7 +180,7 @@ def read(where: Place) -> dict[str, Any] | None:
 # ---------------------------------------------------------------- up
 
 
-def _up(where: Place, latency: str, *, thin: bool) -> None:
+def _up(where: Place, latency: Latency | None, *, thin: bool) -> None:
     from controller.cli.provision import Follow  # noqa: PLC0415 - slow import
 
     steps = Steps()
@@ -190,8 +194,10 @@ def _up(where: Place, latency: str, *, thin: bool) -> None:
         if facts is None:
             where.file.unlink(missing_ok=True)
             steps("starting storage, ARM and identity")
-            facts = platform.start(where.state, latency)
+            facts = platform.start(where.state, latency or Latency.FAST)
         use(facts)
+        if latency is not None and not mine:
+            platform.set_latency(facts, latency)
         urls = fill(facts, where.folder, follow, apps, steps, thin=thin)
         local = {
             "environment": {**facts.environment, **follow.settings(facts)},
@@ -271,6 +277,8 @@ def use(facts: Facts) -> None:
     for name in _strangers():
         del os.environ[name]
     os.environ.update(facts.environment)
+    for name in platform.NO_PROXY:
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), platform.LOOPBACK]))
 
 
 def _strangers() -> set[str]:

@@ -20,11 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from controller.errors import GitslotError
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_S = 90.0  # a cold machine may take long to load Node.js
 STOP_S = 60.0  # requests in flight are given 30 s to end
+LOOPBACK = "localhost,127.0.0.1"
+NO_PROXY = ("NO_PROXY", "no_proxy")  # programs read one or the other
 _POLL_S = 0.05
 _CREDENTIAL = "ManagedIdentityCredential"  # what DefaultAzureCredential is to try, and no other
 
@@ -102,6 +106,13 @@ def start(state: Path, latency: str) -> Facts:
             f"the local platform did not start: {said[-1] if said else 'it said nothing'} ({log})"
         )
     return facts
+
+
+def set_latency(facts: Facts, latency: str) -> None:
+    """Have a running platform take other times."""
+    answer = requests.put(f"{facts.admin}/latency", json={"name": latency}, timeout=30)
+    if not answer.ok:
+        raise PlatformError(f"the platform refuses the latency {latency}: {answer.text[:200]}")
 
 
 def stop(state: Path) -> bool:

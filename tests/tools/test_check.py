@@ -1,0 +1,61 @@
+"""`make check` finds what lint and types cannot see."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from controller import schema
+from tools import check
+
+FILES = (
+    "requirements.txt",
+    "package-lock.json",
+    "controller/requirements.txt",
+    "serving_app/requirements.txt",
+    "docs/desired_state.schema.json",
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a copy of the files that are checked."""
+    for name in FILES:
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(check.ROOT / name, target)
+    return tmp_path
+
+
+def test_this_tree_is_fine(tree: Path) -> None:
+    """The repository itself has no such problem."""
+    assert list(check.problems(tree)) == []
+
+
+def test_an_address_in_a_lock_is_found(tree: Path) -> None:
+    """A lock names versions, never the mirror that somebody's machine happened to use."""
+    lock = json.loads((tree / "package-lock.json").read_text())
+    lock["packages"]["node_modules/azurite"]["resolved"] = "https://mirror.example/azurite.tgz"
+    (tree / "package-lock.json").write_text(json.dumps(lock))
+    with (tree / "requirements.txt").open("a") as file:
+        file.write("--index-url https://mirror.example/simple\n")
+    found = list(check.problems(tree))
+    assert len(found) == 2
+    assert "package-lock.json" in found[0]
+    assert "requirements.txt" in found[1]
+
+
+def test_an_app_that_pins_another_version_is_found(tree: Path) -> None:
+    """What is tested here and what runs on Azure are the same versions."""
+    path = tree / "serving_app" / "requirements.txt"
+    pins = {name: version for name, version, _ in check.pins(tree / "requirements.txt")}
+    text = path.read_text().replace(f"onnxruntime=={pins['onnxruntime']}", "onnxruntime==1.0.0")
+    path.write_text(text)
+    assert ["onnxruntime" in problem for problem in check.problems(tree)] == [True]
+
+
+def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:
+    """The published schema is the one that the code would write today."""
+    (tree / "docs" / schema.FILE.name).write_text("{}\n")
+    assert ["controller.schema" in problem for problem in check.problems(tree)] == [True]
