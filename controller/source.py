@@ -5,7 +5,6 @@ It never writes, needs no git binary, and takes nothing for an answer: an empty 
 missing file or a link in its place is a SourceError with a reason, not an empty desired state.
 """
 
-import base64
 import re
 import stat
 import time
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dulwich.client import HttpGitClient
+from dulwich.client import HttpGitClient, HTTPUnauthorized
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.refs import Ref
@@ -113,20 +112,26 @@ class GitSource:
         parts = urlsplit(self._repository)
         return f"{parts.hostname or ''}{parts.path}"
 
-    def _client(self) -> tuple[HttpGitClient, str]:
+    @contextmanager
+    def _client(self) -> Iterator[tuple[HttpGitClient, str]]:
         parts = urlsplit(self._repository)
         if parts.username or parts.password:
             raise SourceError(
                 "the repository's URL holds a user or password; use GITSLOT_GIT_TOKEN",
                 reason="SettingsInvalid",
             )
-        headers = {}
-        if self._token:
-            basic = base64.b64encode(f"x-access-token:{self._token}".encode()).decode()
-            headers["Authorization"] = f"Basic {basic}"
-        base = f"{parts.scheme}://{parts.netloc}"
-        client = HttpGitClient(base, timeout=_TIMEOUT_S, extra_headers=headers, quiet=True)
-        return client, parts.path
+        # Given as a user and not as a header of ours: dulwich sends it to this origin alone.
+        client = HttpGitClient(
+            f"{parts.scheme}://{parts.netloc}",
+            timeout=_TIMEOUT_S,
+            username="x-access-token" if self._token else None,
+            password=self._token,
+            quiet=True,
+        )
+        try:
+            yield client, parts.path
+        finally:
+            client.pool_manager.clear()
 
     def _tip(self) -> bytes:
         if self._local:
@@ -135,8 +140,8 @@ class GitSource:
                 if self._ref == b"HEAD":
                     tip = repo.head()
         else:
-            client, path = self._client()
-            found = client.get_refs(path.encode(), protocol_version=2, ref_prefix=[self._ref])
+            with self._client() as (client, path):
+                found = client.get_refs(path.encode(), protocol_version=2, ref_prefix=[self._ref])
             tip = found.refs.get(Ref(self._ref))
         if not tip:
             raise SourceError(
@@ -165,7 +170,6 @@ class GitSource:
         filter_spec: bytes | None,
         cap: int = MAX_PACK,
     ) -> MemoryRepo:
-        client, path = self._client()
         repo = MemoryRepo()
         write, commit, abort = repo.object_store.add_pack()
         size, started = 0, time.monotonic()
@@ -182,15 +186,16 @@ class GitSource:
             return int(write.write(data))
 
         try:
-            client.fetch_pack(
-                path,
-                lambda *_, **__: wants,  # type: ignore[arg-type]
-                repo.get_graph_walker(),
-                keep,
-                depth=depth,
-                filter_spec=filter_spec,
-                protocol_version=2,
-            )
+            with self._client() as (client, path):
+                client.fetch_pack(
+                    path,
+                    lambda *_, **__: wants,  # type: ignore[arg-type]
+                    repo.get_graph_walker(),
+                    keep,
+                    depth=depth,
+                    filter_spec=filter_spec,
+                    protocol_version=2,
+                )
         except BaseException:
             abort()
             raise
@@ -275,7 +280,9 @@ def _translated(where: str) -> Iterator[None]:
     except SourceError:
         raise
     except NotGitRepository as error:
-        raise SourceError(f"{where} is not a Git repository") from error
+        raise SourceError(f"{where} is not a Git repository, or not one for us") from error
+    except HTTPUnauthorized as error:
+        raise SourceError(f"{where} asks for credentials; check GITSLOT_GIT_TOKEN") from error
     except Exception as error:
         raise SourceError(f"cannot read {where}: {type(error).__name__}") from error
 

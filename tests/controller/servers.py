@@ -74,6 +74,15 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """One thread a connection; a client that hangs up is no news."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing."""
+
+
 type Answer = tuple[int, dict[str, str], bytes] | None
 
 
@@ -81,8 +90,7 @@ type Answer = tuple[int, dict[str, str], bytes] | None
 def serving(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterator[str]:
     """Serve *respond* over TLS and yield the address; the certificate stands in *folder*."""
     cert, key = certificate(folder)
-    server = ThreadingHTTPServer((LOCALHOST, 0), Handler)
-    server.daemon_threads = True
+    server = Server((LOCALHOST, 0), Handler)
     server.respond = respond  # type: ignore[attr-defined]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
