@@ -6,10 +6,11 @@ type it. Both wait for the platform's swap; what is left is their own share.
 """
 
 import tempfile
+import time
 from pathlib import Path
 
 from bench.report import Report, Target
-from bench.scene import HandSwap, Scene, azure_cli, open_scene
+from bench.scene import TICK_S, HandSwap, Scene, azure_cli, open_scene
 
 WANT = 0.10
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,8 @@ def run(rounds: int) -> Report:
             open_scene(Path(folder), latency) as scene,
         ):
             by_hand = HandSwap(az, scene.stage)
+            scene.seconds_until("1.5.0", lambda: scene.stage.repository.want("1.5.0"))
+            scene.settle()
             reverted, swapped = [], []
             for _ in range(rounds):
                 reverted.append(_by_revert(scene))
@@ -48,24 +51,18 @@ def run(rounds: int) -> Report:
     return report
 
 
-def _bump(scene: Scene) -> None:
-    scene.seconds_until("1.5.0", lambda: scene.stage.repository.want("1.5.0"))
-    scene.settle()
-
-
 def _by_revert(scene: Scene) -> float:
-    _bump(scene)
     seconds = scene.seconds_until("1.4.0", scene.stage.repository.revert)
     scene.settle()
     return seconds
 
 
 def _by_hand(scene: Scene, by_hand: HandSwap) -> float:
-    """Swap by hand while the file asks gitslot for hands off, then let it agree."""
-    _bump(scene)
-    scene.stage.repository.want("1.5.0", more='suspend: "by hand"\n')
-    scene.stage.world.clock.sleep(2.5)
-    seconds = scene.seconds_until("1.4.0", by_hand.swap)
-    scene.stage.repository.want("1.4.0")
+    """Swap by hand, the other way, while gitslot is suspended; then let Git agree."""
+    scene.stage.world.suspend = "by hand"
+    time.sleep(2 * TICK_S)
+    seconds = scene.seconds_until("1.5.0", by_hand.swap)
+    scene.stage.repository.revert()
+    scene.stage.world.suspend = ""
     scene.settle()
     return seconds

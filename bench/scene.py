@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from controller.reconcile import reconcile
+from controller.reconcile import World, reconcile
 from tests.story.stage import APP, Stage, open_stage
 
 TICK_S = 1.0  # on Azure each minute, or at once by a push
@@ -23,6 +23,7 @@ class Scene:
 
     stage: Stage
     url: str
+    watcher: World  # a second controller's eyes; the ticking one's journal is its own
     session: requests.Session = field(default_factory=requests.Session)
 
     def seconds_until(
@@ -35,14 +36,14 @@ class Scene:
             answer = self.session.get(f"{self.url}/api/health", timeout=30)
             if answer.headers.get("x-model-version") == version:
                 return time.perf_counter() - started
-            time.sleep(0.01)
+            time.sleep(0.02)
         raise RuntimeError(f"production did not serve {version} within {limit_s:.0f} s")
 
     def settle(self) -> None:
         """Wait until no operation runs and the controller has nothing left to do."""
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
-            memory = self.stage.world.journal.memory(APP, self.stage.world.clock.now())
+            memory = self.watcher.journal.memory(APP, self.watcher.clock.now())
             begun = len(self.stage.platform.history("swap-started"))
             ended = len(self.stage.platform.history("swap-finished", "swap-failed"))
             if memory.intent is None and memory.stop[0] == "Converged" and begun == ended:
@@ -63,7 +64,8 @@ def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
         stage.repository.want("1.4.0")
         reconcile(APP, stage.world)
         stage.platform.admin_put("/latency", latency)
-        scene = Scene(stage, str(stage.platform.slots()[APP, "production"]["http"]))
+        url = str(stage.platform.slots()[APP, "production"]["http"])
+        scene = Scene(stage, url, stage.open())
         scene.settle()
         stop = threading.Event()
         ticking = threading.Thread(target=_tick, args=(stage, stop))
