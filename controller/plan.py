@@ -106,7 +106,7 @@ def plan(
     end, reason, message = _ended(decision)
     notes: tuple[str, ...] = ()
     if isinstance(app, App) and isinstance(start, Live):
-        notes = _notes(app, start, tuple(steps))
+        notes = _notes(app, start, tuple(steps), memory)
     return Plan(name, tuple(steps), end, reason, message, notes)
 
 
@@ -305,11 +305,17 @@ def _configured_release(arm: Arm) -> Release:
 # ---------------------------------------------------------------- what a person should know
 
 
-def _notes(app: App, live: Live, steps: tuple[Step, ...]) -> tuple[str, ...]:
+def _holds_the_way_back(live: Live, after: Memory) -> bool:
+    """Say whether the pin is what the last swap replaced, so that one swap still goes back."""
+    last = after.last_swap
+    return last is not None and isinstance(live.pin, Resolved) and last.replaced == live.pin.release
+
+
+def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tuple[str, ...]:
     swaps = sum(step.action == "swap" for step in steps)
     serving = live.production.health.release
     notes = []
-    if app.pin is not None:
+    if app.pin is not None and not _holds_the_way_back(live, after):
         notes.append(
             f"staging holds {app.pin.version}, which gives up the one-swap rollback: going back "
             "costs deploy, swap, deploy"

@@ -199,12 +199,11 @@ def _picture(session: Session, view: View) -> Any:
     from rich.text import Text  # noqa: PLC0415 - slow import
 
     columns, cells = _fitting(session, view.rows)
-    lines = [out.styled(line) for line in out.table_lines(columns, cells)]
+    table = enumerate(out.table_lines(columns, cells))
+    lines = [out.styled(line, None if row else "bold") for row, line in table]
     lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
     told = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
     width = max((len(event.app) for event in told), default=0)
     lines.append(Text(""))
     lines += [out.event_text(event, session.now(), width) for event in told]
-    for line in lines:
-        line.no_wrap, line.overflow = True, "ellipsis"
-    return Text("\n").join(lines)
+    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

@@ -203,9 +203,11 @@ def test_ctrl_c_in_a_reconcile_is_quiet_and_gives_the_lock_back(settled: Shell) 
         {"operation": "slotsswap", "times": 1, "when": "after", "delay_s": 5, "status": 202}
     )
     process = settled.start("reconcile")
-    until(lambda: any("SwapStarted" in line for line in _journal(settled)[-3:]), "the swap is sent")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        until(lambda: any("SwapStarted" in line for line in _journal(settled)[-3:]), "the intent")
+    finally:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in out + err
     lock = settled.stage.platform.blobs.get_blob_client("gitslot", f"locks/{APP}")

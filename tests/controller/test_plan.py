@@ -55,6 +55,13 @@ def test_a_candidate_in_staging_costs_the_one_swap_rollback_and_the_plan_says_so
     assert any("gives up the one-swap rollback" in note for note in found.notes)
 
 
+def test_a_pin_of_the_version_before_gives_nothing_up() -> None:
+    """Holding what the last swap replaced keeps the one-swap rollback, and is not warned of."""
+    seen = live("1.5.0", "1.4.0", "1.5.0", "1.4.0")
+    found = planned(app("1.5.0", "1.4.0"), seen, memory("1.5.0", "1.4.0"))
+    assert found.notes == ()
+
+
 def test_a_swap_names_the_settings_that_travel_and_never_their_values() -> None:
     """Names of what changes on production; sticky settings are named as staying."""
     seen = live(
