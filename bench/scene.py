@@ -60,7 +60,7 @@ class Scene:
 @contextmanager
 def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
     """Open a scene that serves 1.4.0 and whose controller ticks each second."""
-    with open_stage(folder, "1.4.0", "1.5.0") as stage:
+    with open_stage(folder, "1.4.0", "1.5.0", "1.6.0") as stage:
         stage.repository.want("1.4.0")
         reconcile(APP, stage.world)
         stage.platform.admin_put("/latency", latency)
