@@ -137,7 +137,7 @@ def parse(line: bytes) -> Event:
         known = {entry.name for entry in fields(Event)}
         values = {key: value for key, value in raw.items() if key in known}
         if moment.tzinfo is None or not all(
-            isinstance(value, str) for key, value in values.items() if key not in _NOT_TEXT
+            isinstance(value, _NOT_TEXT.get(key, str)) for key, value in values.items()
         ):
             raise ValueError("a field has the wrong type")
         return Event(time=moment, **values)
@@ -148,4 +148,4 @@ def parse(line: bytes) -> Event:
         ) from error
 
 
-_NOT_TEXT = {"duration_ms", "detail"}
+_NOT_TEXT: Mapping[str, type] = {"duration_ms": int, "detail": dict}

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
+from controller.errors import JournalError
 from controller.events import STOPS, Event
 from controller.state import (
     PRODUCTION,
@@ -24,13 +25,23 @@ from controller.state import (
 
 
 def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
-    """Return the memory of *events*, in their order; an id seen twice counts once."""
+    """
+    Return the memory of *events*, in their order; an id seen twice counts once.
+
+    Raises JournalError where an event lacks what memory needs: somebody edited the journal.
+    """
     memory = memory or Memory()
     seen: set[str] = set()
     for event in events:
         if event.id not in seen:
             seen.add(event.id)
-            memory = remember(memory, event)
+            try:
+                memory = remember(memory, event)
+            except (AssertionError, ValueError, TypeError) as error:
+                raise JournalError(
+                    f"event {event.id} of the journal lacks what memory needs",
+                    reason="JournalUnreadable",
+                ) from error
     return memory
 
 

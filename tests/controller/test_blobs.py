@@ -1,0 +1,115 @@
+"""One contract for the journal's and the lock's blobs: in memory, and over Azurite."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from controller.blobs import AzureBlobs, Blobs
+from controller.errors import JournalError, JournalMoved
+from tests.controller.memory_blobs import MemoryBlobs
+from tests.platform import start_platform
+
+
+@pytest.fixture(scope="module")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blobs]:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        start_platform(tmp_path_factory.mktemp("azurite") / "state") as platform,
+    ):
+        patch.setenv("REQUESTS_CA_BUNDLE", platform.ca)
+        yield AzureBlobs(platform.storage, platform.credential)
+
+
+@pytest.fixture(params=["memory", "azurite"])
+def blobs(request: pytest.FixtureRequest) -> Blobs:
+    if request.param == "memory":
+        return MemoryBlobs()
+    found: Blobs = request.getfixturevalue("azurite")
+    return found
+
+
+@pytest.fixture
+def name() -> str:
+    return f"journal/{uuid.uuid4().hex}/2026-11.jsonl"
+
+
+def test_nothing_is_there_at_first(blobs: Blobs, name: str) -> None:
+    """A missing blob has no size and no lease, and is in no list."""
+    assert blobs.size(name) is None
+    assert blobs.look(name) is None
+    assert blobs.names(name) == []
+
+
+def test_what_is_appended_is_read_from_any_offset(blobs: Blobs, name: str) -> None:
+    """Bytes and blocks are counted."""
+    blobs.append(name, b"one\n", 0)
+    blobs.append(name, b"two\n", 4)
+    assert blobs.size(name) == (8, 2)
+    assert blobs.read(name) == b"one\ntwo\n"
+    assert blobs.read(name, 4) == b"two\n"
+    assert blobs.names(name[:20]) == [name]
+
+
+@pytest.mark.parametrize("position", [0, 3, 5])
+def test_an_append_at_another_position_is_refused(blobs: Blobs, name: str, position: int) -> None:
+    """Whoever did not see the newest bytes writes nothing."""
+    blobs.append(name, b"one\n", 0)
+    with pytest.raises(JournalMoved):
+        blobs.append(name, b"two\n", position)
+    assert blobs.read(name) == b"one\n"
+
+
+def test_an_append_to_a_blob_that_is_gone_is_an_error(blobs: Blobs, name: str) -> None:
+    """It is not made anew in silence."""
+    with pytest.raises(JournalError):
+        blobs.append(name, b"two\n", 4)
+
+
+def test_reading_what_is_not_there_is_an_error(blobs: Blobs, name: str) -> None:
+    """Nothing is not an empty journal."""
+    with pytest.raises(JournalError):
+        blobs.read(name)
+
+
+def test_a_lease_is_held_by_one(blobs: Blobs, name: str) -> None:
+    """Until it is released."""
+    lease = blobs.acquire(name)
+    assert lease
+    assert blobs.acquire(name) is None
+    blobs.release(name, lease)
+    assert blobs.acquire(name)
+
+
+def test_a_renewal_shows_in_the_services_clock(blobs: Blobs, name: str) -> None:
+    """With the holder's name beside it."""
+    lease = blobs.acquire(name)
+    assert lease
+    assert blobs.touch(name, lease, {"holder": "me"})
+    seen = blobs.look(name)
+    assert seen
+    assert (seen.held, seen.metadata["holder"]) == (True, "me")
+    assert abs((seen.now - seen.changed).total_seconds()) < 30
+
+
+def test_a_broken_lease_is_over_for_its_holder(blobs: Blobs, name: str) -> None:
+    """It can neither be renewed nor take the next one's away."""
+    old = blobs.acquire(name)
+    assert old
+    blobs.break_lease(name)
+    new = blobs.acquire(name)
+    assert new
+    assert not blobs.touch(name, old, {})
+    blobs.release(name, old)
+    assert blobs.touch(name, new, {})
+
+
+def test_breaking_what_is_not_held_is_no_error(blobs: Blobs, name: str) -> None:
+    """Two who break the same lock do not trip over each other."""
+    lease = blobs.acquire(name)
+    assert lease
+    blobs.release(name, lease)
+    blobs.break_lease(name)
+    seen = blobs.look(name)
+    assert seen
+    assert not seen.held

@@ -1,0 +1,218 @@
+"""The journal: appended under a condition, folded, rolled, never guessed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.errors import JournalError, JournalMoved
+from controller.events import Event
+from controller.journal import Journal
+from controller.memory import fold
+from controller.state import PRODUCTION
+from tests.controller.memory_blobs import MemoryBlobs
+
+NOW = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
+APP = "app"
+NAME = "journal/app/2026-11.jsonl"
+
+
+def event(name: str = "Drift", message: str = "", **more: object) -> Event:
+    return Event(name, APP, NOW, message=message, **more)  # type: ignore[arg-type]
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    """By this process and by the next."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    wrote = event("Converged", "production serves x", model="iris", to="1", to_digest="a" * 64)
+    after = journal.append(APP, [wrote], NOW)
+    assert Journal(blobs).events(APP) == [wrote]
+    assert Journal(blobs).memory(APP, NOW) == after
+
+
+def test_whoever_did_not_see_the_newest_event_cannot_write_the_next() -> None:
+    """And after another look it can."""
+    blobs = MemoryBlobs()
+    one, other = Journal(blobs), Journal(blobs)
+    one.memory(APP, NOW)
+    other.memory(APP, NOW)
+    one.append(APP, [event(message="first")], NOW)
+    with pytest.raises(JournalMoved):
+        other.append(APP, [event(message="second")], NOW)
+    other.memory(APP, NOW)
+    other.append(APP, [event(message="second")], NOW)
+    assert [e.message for e in one.events(APP)] == ["first", "second"]
+
+
+def test_nobody_hears_of_an_event_that_was_not_written() -> None:
+    """Logging and the terminal come after the journal."""
+    blobs, told = MemoryBlobs(), list[Event]()
+    journal = Journal(blobs, told.append)
+    journal.memory(APP, NOW)
+    blobs.lost = ["append-before"]
+    with pytest.raises(JournalError):
+        journal.append(APP, [event()], NOW)
+    assert told == []
+
+
+def test_an_append_whose_answer_was_lost_is_seen_by_the_next_look() -> None:
+    """It is not written twice, and the one after it is written at the right place."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    blobs.lost = ["append"]
+    with pytest.raises(JournalError):
+        journal.append(APP, [event(message="first")], NOW)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event(message="second")], NOW)
+    assert [e.message for e in journal.events(APP)] == ["first", "second"]
+
+
+def test_an_id_that_stands_twice_counts_once() -> None:
+    """Readers drop duplicates."""
+    blobs = MemoryBlobs()
+    failed = event("VerifyFailed", verdict="fail", model="m", to="1", to_digest="a" * 64)
+    blobs.forge(NAME, failed.line() * 2)
+    assert Journal(blobs).events(APP) == [failed]
+    assert Journal(blobs).memory(APP, NOW).attempts[PRODUCTION].failed == 1
+
+
+def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
+    """In this process and in the next."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event("Converged", model="m", to="1", to_digest="a" * 64)], NOW)
+    later = NOW + timedelta(minutes=2)
+    journal.memory(APP, later)
+    after = journal.append(APP, [event(message="december")], later)
+    assert blobs.names("journal/") == [NAME, "journal/app/2026-12.jsonl"]
+    assert after.baseline
+    assert Journal(blobs).memory(APP, later) == after
+
+
+def test_a_quiet_month_costs_no_rereading() -> None:
+    """A converged app writes nothing for weeks: a look is still a size or two."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event()], NOW)
+    later = NOW + timedelta(days=20)
+    journal.memory(APP, later)
+    blobs.calls.clear()
+    journal.memory(APP, later)
+    assert set(blobs.calls) == {"size"}
+    assert len(blobs.calls) <= 2
+
+
+def test_two_writers_at_the_turn_of_a_month_do_not_overlook_each_other() -> None:
+    """The one that comes second looks again."""
+    blobs = MemoryBlobs()
+    one, other = Journal(blobs), Journal(blobs)
+    one.memory(APP, NOW)
+    one.append(APP, [event()], NOW)
+    later = NOW + timedelta(minutes=2)
+    one.memory(APP, later)
+    other.memory(APP, later)
+    one.append(APP, [event(message="first")], later)
+    with pytest.raises(JournalMoved):
+        other.append(APP, [event(message="second")], later)
+    assert other.memory(APP, later) == one.memory(APP, later)
+
+
+def test_a_blob_is_left_before_it_is_full() -> None:
+    """An append blob holds 50,000 blocks."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event(message="1")], NOW)
+    blobs._blobs[NAME].blocks = 45_000
+    journal.memory(APP, NOW)
+    journal.append(APP, [event(message="2")], NOW)
+    journal.append(APP, [event(message="3")], NOW)
+    assert blobs.names("journal/") == ["journal/app/2026-11-2.jsonl", NAME]
+    assert [e.message for e in Journal(blobs).events(APP)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{}",
+        b"[]",
+        b"null",
+        b"{",
+        b'{"time": "2026-11-22T00:00:00Z"}',
+        b'{"event": "X", "app": "a", "time": "yesterday"}',
+        b'{"event": "X", "app": "a", "time": "2026-11-22T00:00:00"}',
+        b'{"event": 7, "app": "a", "time": "2026-11-22T00:00:00Z"}',
+        b"\xff",
+    ],
+)
+def test_a_line_that_is_no_event_is_not_guessed(line: bytes) -> None:
+    """The journal is the memory: doubt about it freezes."""
+    blobs = MemoryBlobs()
+    blobs.forge(NAME, line + b"\n")
+    with pytest.raises(JournalError):
+        Journal(blobs).memory(APP, NOW)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event": "SwapStarted"},
+        {"event": "DeployStarted"},
+        {"event": "Waiting", "detail": {"since": "yesterday"}},
+        {"event": "Waiting", "detail": []},
+        {"event": "Waiting", "detail": None},
+    ],
+)
+def test_an_event_that_lacks_what_memory_needs_is_no_crash(fields: dict[str, object]) -> None:
+    """Somebody edited the journal: an error with a name, not one that ends the process."""
+    blobs = MemoryBlobs()
+    line = {"app": APP, "time": "2026-11-22T00:00:00Z", "id": "1", **fields}
+    blobs.forge(NAME, json.dumps(line).encode() + b"\n")
+    with pytest.raises(JournalError):
+        Journal(blobs).memory(APP, NOW)
+
+
+def test_a_journal_that_became_shorter_is_an_error_once() -> None:
+    """Then it is read anew, as a fresh process would."""
+    blobs = MemoryBlobs()
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event("Converged", model="m", to="1", to_digest="a" * 64)], NOW)
+    blobs.drop(NAME)
+    with pytest.raises(JournalError):
+        journal.memory(APP, NOW)
+    assert not journal.memory(APP, NOW).baseline
+
+
+def test_no_text_can_forge_a_line() -> None:
+    """What comes from commits and platforms is escaped before it is written."""
+    blobs, told = MemoryBlobs(), list[Event]()
+    journal = Journal(blobs, told.append)
+    journal.memory(APP, NOW)
+    evil = 'x\n{"event":"Converged"}\r\x1b[2J\u202e\u2028\ud800\x85' + "y" * 5000
+    journal.append(APP, [event(message=evil, subject=evil, author=evil, reason=evil)], NOW)
+    assert blobs.read(NAME).count(b"\n") == 1
+    found = journal.events(APP)[0]
+    assert found == told[0]
+    for text in (found.message, found.subject, found.author, found.reason):
+        assert text.isprintable()
+        assert len(text) < 2200
+
+
+def test_folding_in_pieces_is_folding_at_once() -> None:
+    """A cached fold may be kept."""
+    events = [
+        event("Drift", model="m", to="2", to_digest="b" * 64, slot=PRODUCTION),
+        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
+        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
+        event("SwapUnknown"),
+        event("SwapFinished", model="m", to="2", to_digest="b" * 64),
+        event("Converged", model="m", to="2", to_digest="b" * 64),
+    ]
+    for cut in range(len(events)):
+        assert fold(events[cut:], fold(events[:cut])) == fold(events)
