@@ -8,7 +8,7 @@ follows no redirect. The SDK takes 0.2 s to import, so that happens on the first
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -75,12 +75,19 @@ class Azure:
     """
     ARM at *endpoint* (https), as *credential* may see it.
 
+    *pool* makes the executor, of so many workers, on which the reads of one look run side by side.
     Every method raises NotFound, Conflict, AzureUnavailable or AzureError.
     """
 
-    def __init__(self, endpoint: str, credential: "TokenCredential") -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        credential: "TokenCredential",
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
+    ) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
+        self._pool = pool
         self._clients: dict[str, WebSiteManagementClient] = {}
         self._session: requests.Session | None = None
 
@@ -180,7 +187,7 @@ class Azure:
             lambda: self.settings(app, STAGING),
         ]
         self.client(app.subscription)  # made once, before threads ask for it
-        with ThreadPoolExecutor(len(reads)) as pool:
+        with self._pool(len(reads)) as pool:
             sticky, *found = [future.result() for future in [pool.submit(r) for r in reads]]
         with _translated():
             return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)

@@ -81,6 +81,7 @@ class World:
     on_rewrite: str = "freeze"
     suspend: str = ""
     allowed: frozenset[str] = frozenset()
+    new_id: Callable[[], str] = lambda: uuid.uuid4().hex
     parsed: tuple[str, Desired | Doubt] | None = None
     locks: dict[str, Lock] = field(default_factory=dict)
     unwritten: dict[str, Frozen] = field(default_factory=dict)
@@ -272,7 +273,7 @@ class Pass:
         seen = observe(
             self._name, self._world, prove=self._prove, fresh=self._fresh, desired=desired
         )
-        self._run = seen.memory.run or self._run or uuid.uuid4().hex[:12]
+        self._run = seen.memory.run or self._run or self._world.new_id()[:12]
         lifted = isinstance(seen.app, App) and not isinstance(seen.decision, Suspended)
         if seen.memory.stop[0] == "Suspended" and lifted:
             self._record(self._base(seen, "Resumed", message="reconciling again"))
@@ -366,7 +367,7 @@ class Pass:
 
     def _record(self, *events: Event) -> Memory:
         now = self._world.clock.now()
-        stamped = [replace(event, time=now, id=uuid.uuid4().hex) for event in events]
+        stamped = [replace(event, time=now, id=self._world.new_id()) for event in events]
         return self._world.journal.append(self._name, stamped, now)
 
     def _record_answer(self, event: Event, intent: str) -> None:
@@ -396,7 +397,7 @@ class Pass:
         if event is None:
             return False
         if event.reason != "PutBack":
-            self._run = uuid.uuid4().hex[:12]
+            self._run = self._world.new_id()[:12]
         self._record(replace(event, run=self._run, duration_ms=None))
         return True
 
