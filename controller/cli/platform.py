@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from controller.errors import GitslotError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -110,6 +108,8 @@ def start(state: Path, latency: str) -> Facts:
 
 def set_latency(facts: Facts, latency: str) -> None:
     """Have a running platform take other times."""
+    import requests  # noqa: PLC0415 - slow import, and every `gitslot` passes by here
+
     answer = requests.put(f"{facts.admin}/latency", json={"name": latency}, timeout=30)
     if not answer.ok:
         raise PlatformError(f"the platform refuses the latency {latency}: {answer.text[:200]}")
