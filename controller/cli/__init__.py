@@ -10,6 +10,10 @@ import sys
 
 def main() -> None:
     """Run `gitslot` with this process's arguments and exit."""
-    from controller.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
+    try:
+        from controller.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # also while the modules are being loaded
+        code = 130
+    sys.exit(code)

@@ -95,7 +95,7 @@ def _usage(error: TyperException, session: Session) -> int:
     path = context.command_path if context else "gitslot"
     message = error.format_message()
     if message:
-        session.say(f"error: {message.rstrip(".")}; see `{path} --help`")
+        session.say(f"error: {message.rstrip('.')}; see `{path} --help`")
     return error.exit_code
 
 
