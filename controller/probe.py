@@ -67,7 +67,8 @@ def _no_constant(name: str) -> float:
 class Prober:
     """Asks slots by host name; ports are allowed, paths are ours."""
 
-    def __init__(self) -> None:
+    def __init__(self, total_s: float = _TOTAL_S) -> None:
+        self._total_s = total_s
         self._session = requests.Session()
         # A cookie could pin the probes to one instance, or to the other slot.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -101,7 +102,7 @@ class Prober:
                     content += chunk
                     if len(content) > _MAX_BODY:
                         return Reply(0, error="the answer is too large")
-                    if time.perf_counter() - started > _TOTAL_S:
+                    if time.perf_counter() - started > self._total_s:
                         return Reply(0, error="the answer is too slow")
                 return Reply(
                     answer.status_code, content, answer.headers, time.perf_counter() - started
@@ -138,5 +139,10 @@ def read_health(reply: Reply) -> Health:
 
 
 def finite(value: object) -> bool:
-    """Say whether *value* is a finite number and not a bool."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Say whether *value* is a finite number that a float can hold, and not a bool."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

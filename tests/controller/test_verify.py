@@ -1,0 +1,180 @@
+"""Golden rows through the slot's public path: pass, fail or inconclusive."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from controller.probe import Reply
+from controller.state import Mark, Policy
+from controller.verify import Proof, prove
+from tests.controller.model import ModelRegistry, release
+
+RELEASE = release("1.5.0")
+GOLDEN = replace(
+    ModelRegistry().manifest("iris", "1.5.0").golden,
+    inputs=tuple((float(i),) for i in range(40)),
+    labels=tuple("ab"[i % 2] for i in range(40)),
+    probabilities=tuple((0.25, 0.75) for _ in range(40)),
+    tolerance=1e-6,
+)
+MANIFEST = replace(ModelRegistry().manifest("iris", "1.5.0"), golden=GOLDEN)
+PROOF = Proof("staging", RELEASE, "r-1", MANIFEST)
+
+
+@dataclass
+class Slot:
+    """A slot that answers as the trained model did, but where *change* says otherwise."""
+
+    change: Callable[[int, dict[str, Any]], Any] = lambda _, answer: answer
+    status: Callable[[int], int] = lambda _: 200
+    headers: dict[str, str] = field(
+        default_factory=lambda: {"x-model-digest": RELEASE.digest, "x-model-deploy": "r-1"}
+    )
+    key: str = ""
+    seconds: float = 0.01
+    asked: int = 0
+    keys: list[str] = field(default_factory=list)
+
+    def request(
+        self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
+    ) -> Reply:
+        assert (method, host, path) == ("POST", "staging", "/api/predict?proba=1")
+        nth, self.asked = self.asked, self.asked + 1
+        if self.key and (headers or {}).get("x-functions-key") != self.key:
+            return Reply(401)
+        row = int(json.loads(body or b"")[0][0])
+        answer = {"labels": ["ab"[row % 2]], "probabilities": [[0.25, 0.75]]}
+        changed = self.change(nth, answer)
+        raw = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+        return Reply(self.status(nth), raw, self.headers, self.seconds)
+
+
+def judge(slot: Slot, proof: Proof = PROOF, key: str = "") -> Any:
+    return prove(slot, proof, lambda: key, Policy())
+
+
+def test_all_rows_equal_pass_with_their_evidence() -> None:
+    """The message says how many, how close and how fast."""
+    verdict = judge(Slot())
+    assert verdict.mark is Mark.PASS
+    assert verdict.message == ("staging: 40 of 40 golden rows, worst difference 0e+00, p99 10 ms")
+
+
+def test_a_difference_within_the_tolerance_passes() -> None:
+    """And is reported."""
+    slot = Slot(lambda _, answer: answer | {"probabilities": [[0.25 + 9e-7, 0.75 - 9e-7]]})
+    verdict = judge(slot)
+    assert verdict.mark is Mark.PASS
+    assert verdict.worst == pytest.approx(9e-7)
+
+
+LAST = 39
+WRONG: dict[str, Callable[[int, dict[str, Any]], Any]] = {
+    "label": lambda n, a: a | {"labels": ["c"]} if n == LAST else a,
+    "labels missing": lambda n, a: {"probabilities": a["probabilities"]} if n == LAST else a,
+    "two labels": lambda n, a: a | {"labels": a["labels"] * 2} if n == LAST else a,
+    "beyond tolerance": lambda n, a: a | {"probabilities": [[0.2501, 0.7499]]} if n == LAST else a,
+    "too few": lambda n, a: a | {"probabilities": [[0.25]]} if n == LAST else a,
+    "two rows": lambda n, a: a | {"probabilities": [[0.25, 0.75]] * 2} if n == LAST else a,
+    "none": lambda n, a: a | {"probabilities": None} if n == LAST else a,
+    "text": lambda n, a: a | {"probabilities": [["0.25", "0.75"]]} if n == LAST else a,
+    "bools": lambda n, a: a | {"probabilities": [[True, False]]} if n == LAST else a,
+    "nan": lambda n, a: b'{"labels": ["b"], "probabilities": [[NaN, 1]]}' if n == LAST else a,
+    "infinite": lambda n, a: (
+        b'{"labels": ["b"], "probabilities": [[1e999, 1]]}' if n == LAST else a
+    ),
+    "a list": lambda n, a: a["labels"] if n == LAST else a,
+    "not JSON": lambda n, a: b"<html>" if n == LAST else a,
+    "empty": lambda n, a: b"" if n == LAST else a,
+    "huge number": lambda n, a: (
+        b'{"labels": ["b"], "probabilities": [[1' + b"0" * 400 + b", 1]]}" if n == LAST else a
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_one_wrong_row_fails(name: str) -> None:
+    """The last of all as much as the first."""
+    assert judge(Slot(WRONG[name])).mark is Mark.FAIL
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+def test_an_app_that_refuses_golden_rows_fails(status: int) -> None:
+    """They are valid rows."""
+    assert judge(Slot(status=lambda _: status)).mark is Mark.FAIL
+
+
+@pytest.mark.parametrize("status", [0, 302, 401, 403, 408, 429, 500, 502, 503])
+def test_what_the_platform_answers_proves_nothing(status: int) -> None:
+    """Inconclusive, in the middle of it as much as at the start."""
+    assert judge(Slot(status=lambda nth: status if nth >= LAST else 200)).mark is Mark.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", ["x-model-digest", "x-model-deploy"])
+def test_an_answer_of_another_process_proves_nothing(name: str) -> None:
+    """Every answer must come from the release and the deploy that are proved."""
+    slot = Slot()
+    slot.headers[name] = "other"
+    assert judge(slot).mark is Mark.INCONCLUSIVE
+
+
+def test_the_key_is_fetched_only_where_one_is_asked_for() -> None:
+    """And once."""
+    fetched: list[bool] = []
+
+    def key() -> str:
+        fetched.append(True)
+        return "k"
+
+    assert prove(Slot(), PROOF, key, Policy()).mark is Mark.PASS
+    assert fetched == []
+    assert prove(Slot(key="k"), PROOF, key, Policy()).mark is Mark.PASS
+    assert fetched == [True]
+
+
+def test_a_wrong_key_is_a_blocked_probe() -> None:
+    """Inconclusive, with its mend, and without the key."""
+    verdict = judge(Slot(key="right"), key="wrong-canary")
+    assert (verdict.mark, verdict.reason) == (Mark.INCONCLUSIVE, "ProbeBlocked")
+    assert "wrong-canary" not in verdict.message
+
+
+def test_latency_decides_only_where_a_budget_is_set() -> None:
+    """Slow and right passes without one."""
+    slow = Slot(seconds=0.3)
+    assert judge(slow).mark is Mark.PASS
+    verdict = judge(slow, replace(PROOF, budget_ms=250.0))
+    assert (verdict.mark, verdict.reason) == (Mark.FAIL, "TooSlow")
+
+
+def test_latency_is_measured_once_more_before_it_fails() -> None:
+    """One bad run of 200 is noise."""
+    slot = Slot()
+    request = slot.request
+
+    def slow_at_first(*args: Any, **more: Any) -> Reply:
+        late = 40 <= slot.asked < 240
+        return replace(request(*args, **more), seconds=0.3 if late else 0.01)
+
+    slot.request = slow_at_first  # type: ignore[method-assign]
+    assert judge(slot, replace(PROOF, budget_ms=250.0)).mark is Mark.PASS
+    assert slot.asked == 40 + 400
+
+
+def test_a_slot_that_takes_for_ever_is_given_up() -> None:
+    """A proof is bounded, so that a pass is."""
+    slot = Slot(seconds=9.0)
+    assert judge(slot, replace(PROOF, budget_ms=250.0)).mark is Mark.INCONCLUSIVE
+    assert slot.asked < 30
+
+
+def test_an_app_without_a_predict_path_is_proved_by_health_alone() -> None:
+    """And the words say so."""
+    slot = Slot()
+    verdict = prove(slot, PROOF, lambda: "", Policy(), health_only=True)
+    assert verdict.mark is Mark.PASS
+    assert "health alone" in verdict.message
+    assert slot.asked == 0
