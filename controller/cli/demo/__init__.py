@@ -41,12 +41,13 @@ def run(results: Path) -> int:
         scene.load.stop()
         measured.requests = scene.load.requests
         measured.versions_seen = scene.load.versions
+        rows = judge(measured)
+        holds = all(row[3] is not False for row in rows)
+        scene.keep = not holds
         faults = scene.load.faults
-    rows = judge(measured)
     screen.title("=", "What was measured")
     screen.table(rows)
     write_json(results, asdict(measured))
-    holds = all(row[3] is not False for row in rows)
     for fault in faults[:5]:
         screen.said(f"a request failed: {fault}", "red")
     screen.result(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 CONNECTIONS = 4
@@ -73,8 +74,8 @@ class Load:
 
     @property
     def faults(self) -> list[str]:
-        """Return what went wrong, in order, each once."""
-        return list(dict.fromkeys(self._faults))
+        """Return when and how each failed, in order."""
+        return list(self._faults)
 
     @property
     def versions(self) -> list[str]:
@@ -112,7 +113,7 @@ class Load:
         body = response.read()
         version = response.headers.get("x-model-version", "none")
         if response.status != http.client.OK:
-            return f"HTTP {response.status}", version
+            return f"HTTP {response.status} {body[:200]!r}", version
         try:
             labels = json.loads(body)
         except ValueError:
@@ -129,7 +130,7 @@ class Load:
             self._counts["requests"] += 1
             if wrong:
                 self._counts["failed"] += 1
-                self._faults.append(wrong)
+                self._faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {wrong}")
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "localhost", self._url.port

@@ -53,6 +53,7 @@ class Stage:
     serving: Package
     ends: ExitStack
     told: set[str] = field(default_factory=set)
+    keep: bool = False  # the folder with the logs, although nothing was raised
 
     def train(self, version: str, estimator: str) -> Training:
         """Begin to train and register *version* in the background."""
@@ -112,16 +113,18 @@ def opened(screen: Screen) -> Iterator[Stage]:
     """Set the stage; whatever happens on it, nothing is left running. Logs stay if it failed."""
     folder = Path(tempfile.mkdtemp(prefix="gitslot-demo-")).resolve()
     ends = ExitStack()
+    keep = True
     try:
-        yield _set(folder, screen, ends)
-    except BaseException:
+        stage = _set(folder, screen, ends)
+        yield stage
+        keep = stage.keep
+    finally:
         with _undisturbed():
             ends.close()
-        screen.said(f"logs: {folder} (platform.log, platform/logs)")
-        raise
-    with _undisturbed():
-        ends.close()
-        shutil.rmtree(folder, ignore_errors=True)
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        if keep:
+            screen.said(f"logs: {folder} (platform.log, platform/logs)")
 
 
 @contextmanager
