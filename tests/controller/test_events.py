@@ -1,0 +1,68 @@
+"""Events as lines and as log records: readable, whole, and without what only memory needs."""
+
+import logging
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.events import Event, clean, parse, safe
+from controller.world import log_event
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+@given(st.text(max_size=300))
+def test_safe_text_is_one_printable_line(text: str) -> None:
+    """Whatever it was; and making it safe twice changes nothing."""
+    shown = safe(text)
+    assert "\n" not in shown
+    assert "\x1b" not in shown
+    assert shown.encode("utf-8")
+    assert safe(shown) == shown
+
+
+@given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
+def test_a_line_reads_back_as_the_event(message: str, author: str, subject: str) -> None:
+    """Every field, and exactly one line."""
+    event = clean(Event("Drift", "app", NOW, message=message, author=author, subject=subject))
+    assert event.line().count(b"\n") == 1
+    assert parse(event.line().strip()) == event
+
+
+def test_the_log_holds_every_public_field_and_no_detail(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where a swap is polled is signed: it stays in the journal."""
+    event = Event(
+        "SwapStarted",
+        "app",
+        NOW,
+        run="r",
+        revision="9f3c2ab" + "0" * 33,
+        message="staging <-> production",
+        to_digest="a" * 64,
+        detail={"location": "https://arm/x?s=canary"},
+    )
+    with caplog.at_level(logging.DEBUG, "gitslot"):
+        log_event(event)
+    record = caplog.records[0]
+    assert record.getMessage() == "app 9f3c2ab SwapStarted staging <-> production"
+    fields = record.custom_dimensions  # type: ignore[attr-defined]
+    assert fields["to_digest"] == "a" * 64
+    assert "canary" not in str(vars(record))
+
+
+def test_bookkeeping_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """One event a transition, not a line a poll."""
+    with caplog.at_level(logging.DEBUG, "gitslot"):
+        log_event(Event("Waiting", "app", NOW, detail={"quiet": True}))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", ["SwapFailed", "SwapUnknown", "VerifyFailed", "Frozen", "Stalled"])
+def test_trouble_is_a_warning(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Alerts are set on the level."""
+    log_event(Event(name, "app", NOW))
+    assert caplog.records[0].levelno == logging.WARNING

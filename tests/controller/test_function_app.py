@@ -1,0 +1,126 @@
+"""The webhook: a signed push wakes the worker, and nothing of its body is used."""
+
+import asyncio
+import hashlib
+import hmac
+import importlib
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import azure.functions as func
+import pytest
+
+SECRET = "canary-secret"
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
+    """Give the function app, with a round that does nothing: woken or not is all that counts."""
+    for name, value in {
+        "GITSLOT_REPO": str(tmp_path / "nowhere"),
+        "GITSLOT_STORAGE": "https://127.0.0.1:1/account",
+        "GITSLOT_ARM": "https://127.0.0.1:1",
+        "GITSLOT_WEBHOOK_SECRET": SECRET,
+        "IDENTITY_ENDPOINT": "http://127.0.0.1:1/token",
+        "IDENTITY_HEADER": "x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    sys.modules.pop("controller.function_app", None)
+    module = importlib.import_module("controller.function_app")
+    module.tick = lambda *_: {}  # type: ignore[attr-defined]
+    yield module
+    for thread in threading.enumerate():
+        if thread.name == "reconcile":
+            thread.join(60)
+    sys.modules.pop("controller.function_app", None)
+
+
+def sign(body: bytes, secret: str = SECRET) -> str:
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def push(app: ModuleType, body: bytes, signature: str | None) -> int:
+    headers = {} if signature is None else {"X-Hub-Signature-256": signature}
+    request = func.HttpRequest("POST", "https://x/api/reconcile", body=body, headers=headers)
+    function = app.push.build().get_user_function()
+    answer: func.HttpResponse = asyncio.run(function(request))
+    assert SECRET.encode() not in answer.get_body()
+    return int(answer.status_code)
+
+
+BODY = json.dumps({"ref": "refs/heads/evil", "repository": {"url": "https://evil"}}).encode()
+
+
+def test_a_signed_push_is_accepted(app: ModuleType) -> None:
+    """202 at once."""
+    assert push(app, BODY, sign(BODY)) == 202
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"\xff\xfe", b"[" * 100_000, b"{}" * 1000])
+def test_the_body_is_never_parsed(app: ModuleType, body: bytes) -> None:
+    """It need not even be JSON."""
+    assert push(app, body, sign(body)) == 202
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        None,
+        "",
+        "sha256=",
+        "sha256=" + "0" * 64,
+        sign(BODY, "other"),
+        sign(BODY + b" "),
+        sign(BODY).upper(),
+        sign(BODY).removeprefix("sha256="),
+        "sha1=" + hmac.new(SECRET.encode(), BODY, hashlib.sha1).hexdigest(),
+        sign(BODY) + " ",
+        "sha256=" + "é" * 64,
+        "sha256=\ud800",
+    ],
+)
+def test_a_push_that_is_not_ours_is_refused(app: ModuleType, signature: str | None) -> None:
+    """The signature is over the raw bytes, compared in constant time."""
+    assert push(app, BODY, signature) == 401
+
+
+def test_a_body_over_the_cap_is_refused_before_it_is_hashed(app: ModuleType) -> None:
+    """Whatever its signature."""
+    big = b" " * (1024 * 1024 + 1)
+    assert push(app, big, sign(big)) == 413
+    assert push(app, big[:-1], sign(big[:-1])) == 202
+
+
+def test_without_a_secret_there_is_no_webhook(
+    monkeypatch: pytest.MonkeyPatch, app: ModuleType
+) -> None:
+    """An unsigned wake-up is not offered."""
+    monkeypatch.delenv("GITSLOT_WEBHOOK_SECRET")
+    sys.modules.pop("controller.function_app", None)
+    bare = importlib.import_module("controller.function_app")
+    assert push(bare, BODY, sign(BODY, "")) == 404
+
+
+def test_a_wake_up_that_comes_while_one_runs_is_not_lost(app: ModuleType) -> None:
+    """One more round follows."""
+    rounds: list[str] = []
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(_: object, trigger: str) -> dict[str, object]:
+        rounds.append(trigger)
+        entered.set()
+        go.wait(10)
+        return {}
+
+    app.tick = slow  # type: ignore[attr-defined]
+    first = threading.Thread(target=app._reconcile_all, args=("timer",))
+    first.start()
+    assert entered.wait(10)
+    app._reconcile_all("push")
+    go.set()
+    first.join(10)
+    assert len(rounds) == 2

@@ -1,0 +1,96 @@
+"""The controller's own settings: everything missing at once, secrets never shown."""
+
+import pytest
+
+from controller.errors import SettingsError
+from controller.settings import AZURE_POLICY, LOCAL_POLICY, PUBLIC_ARM, read
+
+ENOUGH = {
+    "GITSLOT_REPO": "https://git.example/team/repo",
+    "GITSLOT_STORAGE": "https://acc.blob.core.windows.net/",
+}
+
+
+def test_two_settings_are_enough() -> None:
+    """Everything else has a default, and the default freezes on rewritten history."""
+    settings = read(ENOUGH)
+    assert (settings.ref, settings.file, settings.arm) == ("main", "desired_state.yaml", PUBLIC_ARM)
+    assert (settings.on_rewrite, settings.policy) == ("freeze", AZURE_POLICY)
+    assert settings.storage == "https://acc.blob.core.windows.net"
+
+
+def test_the_local_profile_is_faster_and_follows() -> None:
+    """Amending a commit is normal on a laptop; no other rule changes but the lock's clock."""
+    settings = read(ENOUGH | {"GITSLOT_PROFILE": "local"})
+    assert (settings.on_rewrite, settings.policy) == ("follow", LOCAL_POLICY)
+    for name in ("settle_s", "swap_deadline_s", "hold_s", "deploy_lost_s", "pauses_s"):
+        assert getattr(LOCAL_POLICY, name) == getattr(AZURE_POLICY, name)
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    """Nobody mends settings one deployment at a time."""
+    with pytest.raises(SettingsError) as caught:
+        read(
+            {
+                "GITSLOT_ARM": "http://arm",
+                "GITSLOT_PROFILE": "test",
+                "GITSLOT_ON_REWRITE": "maybe",
+                "GITSLOT_REF": "a b",
+                "GITSLOT_FILE": "../x",
+            }
+        )
+    for name in ("REPO", "STORAGE", "ARM", "PROFILE", "ON_REWRITE", "REF", "FILE"):
+        assert f"GITSLOT_{name} " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "https://user:canary@git.example/x",
+        "https://canary@git.example/x",
+        "https://:canary@git.example/x",
+        "http://git.example/canary",
+        "ssh://git.example/canary",
+        "git@git.example:canary",
+        "file:///canary",
+        "https://[canary",
+        "https://git.example/x?token=canary",
+        "https://",
+    ],
+)
+def test_a_repository_that_is_no_plain_address_is_refused_without_saying_it(
+    repository: str,
+) -> None:
+    """A password in it would end up in the log."""
+    with pytest.raises(SettingsError) as caught:
+        read(ENOUGH | {"GITSLOT_REPO": repository})
+    assert "GITSLOT_REPO" in caught.value.message
+    assert "canary" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "storage", ["http://acc", "https://acc/?sig=canary", "https://a:canary@acc", "https://[canary"]
+)
+def test_a_storage_address_holds_no_secret(storage: str) -> None:
+    """Tokens alone open it."""
+    with pytest.raises(SettingsError) as caught:
+        read(ENOUGH | {"GITSLOT_STORAGE": storage})
+    assert "canary" not in caught.value.message
+
+
+def test_secrets_are_in_no_text_of_the_settings() -> None:
+    """They are revealed where a header is built, and nowhere else."""
+    settings = read(
+        ENOUGH | {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
+    )
+    assert settings.git_token
+    assert settings.git_token.reveal() == "canary-1"
+    for text in (repr(settings), str(settings), f"{settings.git_token}", repr(vars)):
+        assert "canary" not in text
+
+
+def test_guards_come_from_the_environment() -> None:
+    """Never from the file that they guard."""
+    settings = read(ENOUGH | {"GITSLOT_APPS": "a, b c", "GITSLOT_SUSPEND": " incident "})
+    assert settings.allowed_apps == {"a", "b", "c"}
+    assert settings.suspend == "incident"
