@@ -8,6 +8,7 @@ what, where and how to mend. No code branches on a reason: it branches on the cl
     ├── SettingsError            the controller's own settings are missing or malformed
     ├── DesiredError             desired_state.yaml is not what it must be
     ├── SourceError              Git cannot say what is wanted
+    ├── SignatureRefused         a commit is not signed as the controller's settings ask
     ├── RegistryError
     │   ├── UnknownVersion       no such model or package version
     │   ├── ManifestInvalid      a manifest is there and is not to be trusted
@@ -51,6 +52,12 @@ class SourceError(GitslotError):
     """Git did not say what is wanted: unreachable, ref gone, file missing."""
 
     reason = "GitUnreachable"
+
+
+class SignatureRefused(GitslotError):
+    """A commit is unsigned, or its signature is not one of an allowed signer."""
+
+    reason = "SignatureUnsupported"
 
 
 class RegistryError(GitslotError):

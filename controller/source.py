@@ -22,9 +22,11 @@ from dulwich.refs import Ref
 from dulwich.repo import BaseRepo, MemoryRepo, Repo
 
 from controller.desired import MAX_BYTES
-from controller.errors import SourceError
+from controller.errors import SignatureRefused, SourceError
 from controller.events import safe
 from controller.state import Revision
+from controller.trail import GitTrail
+from controller.vouch import Rule, check
 
 MAX_PACK = 64 * 1024 * 1024
 _MAX_BLOB_PACK = 4 * MAX_BYTES  # deflate packs zeros a thousandfold: a bomb stays small
@@ -100,6 +102,22 @@ class GitSource:
                 self._descent[ancestor] = _walks_to(repo, commit, ancestor)
         return self._descent[ancestor]
 
+    def vouched(self, commit: str, rule: Rule) -> int:
+        """
+        Return how many changes of the file lead to *commit*, each vouched for by *rule*.
+
+        Raises SignatureRefused that names the one that is not, and SourceError.
+        """
+        with _translated(self._where()), closing(self._history(commit.encode())) as repo:
+            trail = GitTrail(repo, self._path, lambda wants: self._add(repo, wants))
+            try:
+                return check(trail, commit, rule)
+            except KeyError as error:
+                raise SourceError(
+                    f"the history of {commit[:7]} has a hole: {self._where()} is a shallow copy",
+                    reason="HistoryIncomplete",
+                ) from error
+
     # ------------------------------------------------------------ where objects come from
 
     @property
@@ -162,6 +180,11 @@ class GitSource:
             return Repo(self._repository)
         return self._fetch([commit], depth=None, filter_spec=b"tree:0")
 
+    def _add(self, repo: Repo | MemoryRepo, wants: list[bytes]) -> None:
+        """Bring the trees *wants*, and nothing below them, into *repo*."""
+        if isinstance(repo, MemoryRepo):
+            self._fetch(wants, depth=None, filter_spec=b"tree:0", into=repo)
+
     def _fetch(
         self,
         wants: list[bytes],
@@ -169,8 +192,9 @@ class GitSource:
         depth: int | None,
         filter_spec: bytes | None,
         cap: int = MAX_PACK,
+        into: MemoryRepo | None = None,
     ) -> MemoryRepo:
-        repo = MemoryRepo()
+        repo = into if into is not None else MemoryRepo()
         write, commit, abort = repo.object_store.add_pack()
         size, started = 0, time.monotonic()
 
@@ -277,7 +301,7 @@ def _translated(where: str) -> Iterator[None]:
     """Turn whatever Git and the network raise into a SourceError that names no secret."""
     try:
         yield
-    except SourceError:
+    except (SourceError, SignatureRefused):
         raise
     except NotGitRepository as error:
         raise SourceError(f"{where} is not a Git repository, or not one for us") from error
