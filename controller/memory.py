@@ -51,7 +51,8 @@ def remember(memory: Memory, event: Event) -> Memory:
         memory = rule(memory, event)
     memory = _count_failure(memory, event)
     if event.revision and event.event != "Frozen":
-        memory = replace(memory, accepted=Revision(event.revision, event.author, event.subject))
+        accepted = Revision(event.revision, event.author, event.subject)
+        memory = replace(memory, accepted=accepted, vouched=event.revision)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet:

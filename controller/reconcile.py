@@ -15,7 +15,14 @@ from typing import Any, Protocol
 from controller import act as acts
 from controller.decide import decide, production_serves
 from controller.desired import read
-from controller.errors import DesiredError, JournalError, JournalMoved, LockLost, SourceError
+from controller.errors import (
+    DesiredError,
+    JournalError,
+    JournalMoved,
+    LockLost,
+    SignatureRefused,
+    SourceError,
+)
 from controller.events import Event
 from controller.journal import Journal
 from controller.live import Looker, Ticks
@@ -81,6 +88,7 @@ class World:
     on_rewrite: str = "freeze"
     suspend: str = ""
     allowed: frozenset[str] = frozenset()
+    vouch: Callable[[str, frozenset[str]], object] | None = None  # None: signatures are not asked
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
     parsed: tuple[str, Desired | Doubt] | None = None
     locks: dict[str, Lock] = field(default_factory=dict)
@@ -107,8 +115,26 @@ class World:
         except SourceError as error:
             return Doubt(error.reason, error.message)
         if self.parsed is None or self.parsed[0] != newest.revision.commit:
-            self.parsed = (newest.revision.commit, parse(newest))
+            doubt = self._unvouched(newest.revision)
+            if doubt and doubt.revision is None:
+                return doubt
+            self.parsed = (newest.revision.commit, doubt or parse(newest))
         return self.parsed[1]
+
+    def _unvouched(self, revision: Revision) -> Doubt | None:
+        """Say why *revision* is not signed as asked; without a revision where that is not known."""
+        if self.vouch is None:
+            return None
+        now = self.clock.now()
+        try:
+            trusted = {self.journal.memory(app, now).vouched for app in self.journal.apps()} - {""}
+            if revision.commit not in trusted:
+                self.vouch(revision.commit, frozenset(trusted))
+        except SignatureRefused as error:
+            return Doubt(error.reason, error.message, revision)
+        except (SourceError, JournalError) as error:
+            return Doubt(error.reason, error.message)
+        return None
 
     def wanted(
         self, name: str, memory: Memory, desired: Desired | Doubt | None = None

@@ -7,10 +7,15 @@ What guards the watched file stands here and never in the file itself.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from controller.errors import SettingsError
 from controller.state import Policy
+
+if TYPE_CHECKING:
+    from controller.vouch import Rule
 
 PUBLIC_ARM = "https://management.azure.com"
 AZURE_POLICY = Policy()
@@ -25,7 +30,8 @@ class Settings:
     """
     Where Git, storage and ARM are, and what guards them.
 
-    *git_token* and *webhook_secret* are secrets and are kept out of every repr.
+    *vouch* is None where signatures are not asked for. *git_token* and *webhook_secret* are secrets
+    and are kept out of every repr.
     """
 
     repository: str
@@ -37,6 +43,7 @@ class Settings:
     webhook_secret: "Secret | None" = None
     on_rewrite: str = "freeze"
     suspend: str = ""
+    vouch: "Rule | None" = None
     allowed_apps: frozenset[str] = frozenset()
     policy: Policy = AZURE_POLICY
     local: bool = False
@@ -98,6 +105,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     file = environ.get("GITSLOT_FILE", "").strip() or "desired_state.yaml"
     if file.startswith("/") or ".." in file.split("/"):
         wrong.append("GITSLOT_FILE must be a path inside the repository")
+    vouch = _vouch(environ, repository, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
     return Settings(
@@ -110,10 +118,54 @@ def read(environ: Mapping[str, str]) -> Settings:
         webhook_secret=_secret(environ.get("GITSLOT_WEBHOOK_SECRET")),
         on_rewrite=on_rewrite,
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
+        vouch=vouch,
         allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
         policy=LOCAL_POLICY if local else AZURE_POLICY,
         local=local,
     )
+
+
+def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Rule | None":
+    mode = environ.get("GITSLOT_VERIFY_COMMITS", "").strip() or "off"
+    if mode not in ("off", "range"):
+        wrong.append("GITSLOT_VERIFY_COMMITS must be off or range")
+    if mode != "range":
+        return None
+    from controller.signatures import read_signers  # noqa: PLC0415 - slow import, seldom needed
+    from controller.vouch import Rule  # noqa: PLC0415 - slow import, seldom needed
+
+    revert = environ.get("GITSLOT_ALLOW_UNSIGNED_REVERT", "").strip().lower() or "on"
+    if revert not in ("on", "off"):
+        wrong.append("GITSLOT_ALLOW_UNSIGNED_REVERT must be on or off")
+    trusted = environ.get("GITSLOT_TRUSTED_COMMIT", "").replace(",", " ").split()
+    if not all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in trusted):
+        wrong.append("GITSLOT_TRUSTED_COMMIT must be the 40 hex digits of a commit")
+    try:
+        signers = read_signers(
+            _signers_text(environ.get("GITSLOT_ALLOWED_SIGNERS", ""), repository)
+        )
+    except SettingsError as error:
+        wrong.append(error.message)
+        return None
+    return Rule(signers, frozenset(trusted), revert == "on")
+
+
+def _signers_text(value: str, repository: str) -> str:
+    """Return the list itself, or that of the file which *value* names, outside *repository*."""
+    value = value.strip()
+    if not value or len(value.split()) > 1:
+        return value.replace("\\n", "\n")  # where a setting cannot hold lines
+    path = Path(value)
+    if not repository.startswith("https://") and path.resolve().is_relative_to(
+        Path(repository).resolve()
+    ):
+        raise SettingsError("GITSLOT_ALLOWED_SIGNERS must not lie in the watched repository")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"GITSLOT_ALLOWED_SIGNERS cannot be read: {type(error).__name__}"
+        ) from error
 
 
 def _secret(value: str | None) -> Secret | None:

@@ -352,6 +352,7 @@ class Memory:
     swap_failed: bool = False  # the last swap failed: it may have left the slots prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     accepted: Revision | None = None  # the newest revision that was acted upon
+    vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
     drifted: Release | None = None  # the wanted release of the run that is open
     drifted_code: str = ""  # the code that the newest run wants by name
     converged: Release | None = None  # what production last converged to

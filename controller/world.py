@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from controller.reconcile import World
 from controller.registry import Registry
 from controller.settings import Settings
 from controller.source import GitSource
+from controller.vouch import Rule
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -82,6 +84,14 @@ def log_event(event: Event) -> None:
     )
 
 
+def _vouch(git: GitSource, rule: Rule | None) -> Callable[[str, frozenset[str]], object] | None:
+    if rule is None:
+        return None
+    return lambda commit, trusted: git.vouched(
+        commit, replace(rule, trusted=rule.trusted | trusted)
+    )
+
+
 def open_world(
     settings: Settings,
     token_credential: "TokenCredential",
@@ -95,8 +105,9 @@ def open_world(
     blobs = AzureBlobs(settings.storage, token_credential)
     token = settings.git_token.reveal() if settings.git_token else None
     registry = Registry(settings.storage, token_credential)
+    git = GitSource(settings.repository, settings.ref, settings.file, token)
     return World(
-        git=GitSource(settings.repository, settings.ref, settings.file, token),
+        git=git,
         looker=Looker(azure, registry, Prober(), clock, settings.policy),
         azure=azure,
         journal=Journal(blobs, tell),
@@ -107,4 +118,5 @@ def open_world(
         on_rewrite=settings.on_rewrite,
         suspend=settings.suspend,
         allowed=settings.allowed_apps,
+        vouch=_vouch(git, settings.vouch),
     )
