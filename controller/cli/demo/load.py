@@ -32,7 +32,8 @@ class Load:
     """
     Load on *url* from `start` to `stop`.
 
-    Counting begins with the first prediction: before it there is no model to be had.
+    Counted is what was asked after the first prediction had come: before, there was no model to be
+    had, and a request that was under way at that moment may still be answered so.
     """
 
     def __init__(self, url: str) -> None:
@@ -40,7 +41,7 @@ class Load:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
-        self._serving = False
+        self._serving_since: float | None = None
         self._counts: Counter[str] = Counter()
         self._sightings: list[Sighting] = []
         self._faults: list[str] = []
@@ -98,7 +99,7 @@ class Load:
                 connection.close()
                 connection = self._connection()
                 answer, seen = f"no answer: {type(error).__name__}", ""
-            self._count(answer)
+            self._count(answer, began)
             if not answer and seen != version:
                 version = seen
                 with self._lock:
@@ -122,10 +123,11 @@ class Load:
             return "not a prediction", version
         return "", version
 
-    def _count(self, wrong: str) -> None:
+    def _count(self, wrong: str, began: float) -> None:
         with self._lock:
-            self._serving = self._serving or not wrong
-            if not self._serving:
+            if self._serving_since is None and not wrong:
+                self._serving_since = time.monotonic()
+            if self._serving_since is None or began < self._serving_since:
                 return
             self._counts["requests"] += 1
             if wrong:
