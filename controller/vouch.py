@@ -73,7 +73,7 @@ def _refused(trail: Trail, commit: str, error: SignatureRefused, why: str) -> Si
     subject = safe(body.decode("utf-8", "replace").strip().split("\n", 1)[0], 80)
     also = f"; {why}" if why else ""
     return SignatureRefused(
-        f'{commit[:7]} "{subject}" changes the file and {error.message}{also}; replace it by a '
+        f'{commit[:7]} "{subject}" changes the file: {error.message}{also}; replace it by a '
         f"commit that an allowed signer signs, or read it and set GITSLOT_TRUSTED_COMMIT={commit}",
         reason=error.reason,
     )
@@ -100,6 +100,7 @@ def _not_an_undo(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str 
         return "it reverts more than one commit"
     undone = named.pop()
     try:
+        undone = _one_change(trail, undone, forks)
         older = _ancestors(trail, {undone})
         between = _reachable(trail, parents, older, MAX_BACK)
         before = trail.parents(undone)[:1]
@@ -117,6 +118,17 @@ def _not_an_undo(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str 
     if _unsigned_revert(trail, undone, rule):
         return f"{undone[:7]}, which it names, is an unsigned revert itself"
     return None
+
+
+def _one_change(trail: Trail, commit: str, forks: "_Forks") -> str:
+    """Return what undoing *commit* undoes: of a merge, the one change that it brought."""
+    parents = trail.parents(commit)
+    if len(parents) < 2:
+        return commit
+    brought = _reachable(trail, [commit], _ancestors(trail, parents[:1]), MAX_BACK)
+    trail.load({*brought, *(parent for other in brought for parent in trail.parents(other))})
+    changing = [other for other in brought if forks.changes(other)]
+    return changing[0] if len(changing) == 1 else commit
 
 
 def _unsigned_revert(trail: Trail, commit: str, rule: Rule) -> bool:
