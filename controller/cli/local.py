@@ -5,39 +5,25 @@ Everything it keeps is in .gitslot/ at the root of that checkout.
 """
 
 import json
-import os
 import shlex
 import shutil
 import signal
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from controller.cli import platform, training
-from controller.cli.platform import Facts, PlatformError
+from controller.cli import platform
+from controller.cli.up import FOLDER, Latency, bring_up, place, read, say, strangers
 from controller.errors import GitslotError
-
-FOLDER = ".gitslot"
 
 local_app = typer.Typer(
     no_args_is_help=True,
     help="The local platform: real slots, real blobs, real git, no cloud account.",
 )
-
-
-class Latency(StrEnum):
-    """How long the platform takes over things."""
-
-    FAST = "fast"
-    ZERO = "zero"
-    RECORDED = "recorded"
 
 
 class Output(StrEnum):
@@ -51,41 +37,6 @@ Repo = Annotated[
     Path | None,
     typer.Option("--repo", metavar="PATH", help="checkout to follow (default: the one you are in)"),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A checkout and what `gitslot local` keeps for it."""
-
-    checkout: Path
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder that holds all of it."""
-        return self.checkout / FOLDER
-
-    @property
-    def state(self) -> Path:
-        """Return the platform's own folder."""
-        return self.folder / "platform"
-
-    @property
-    def file(self) -> Path:
-        """Return the file in which other commands find the platform."""
-        return self.folder / "local.json"
-
-
-def place(repo: Path | None) -> Place:
-    """Return the place of *repo*, or of the checkout that one is in. Raises PlatformError."""
-    from controller.source import local_repository  # noqa: PLC0415 - slow import
-
-    start = (repo or Path.cwd()).resolve()
-    checkout = local_repository(start)
-    if checkout is None:
-        raise PlatformError(
-            f"{start} is not in a Git checkout; go into one, or name it with --repo"
-        )
-    return Place(checkout)
 
 
 @local_app.command()
@@ -106,7 +57,7 @@ def up(
     with _told(), _interruptible():
         where = place(repo)
         with platform.alone(where.folder):
-            _up(where, latency, thin=not full)
+            bring_up(where, latency, thin=not full)
 
 
 @local_app.command()
@@ -120,14 +71,14 @@ def down(
     with _told():
         where = place(repo)
         if not where.folder.is_dir():
-            _say("nothing is up")
+            say("nothing is up")
             return
         with platform.alone(where.folder):
             where.file.unlink(missing_ok=True)
             was_up = platform.stop(where.state)
             if wipe:
                 shutil.rmtree(where.folder)
-        _say(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
+        say(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
 
 
 @local_app.command()
@@ -140,7 +91,7 @@ def env(
         where = place(repo)
         found = read(where)
         if found is None:
-            _say("nothing is up here; start it with `gitslot local up`")
+            say("nothing is up here; start it with `gitslot local up`")
             raise typer.Exit(1)
         environment: Mapping[str, str] = found["environment"]
         if output is Output.JSON:
@@ -150,7 +101,7 @@ def env(
             print(f"export {name}={shlex.quote(value)}")
         for name in platform.NO_PROXY:
             print(f'export {name}="{platform.LOOPBACK}${{{name}:+,${name}}}"')
-        for name in sorted(_strangers()):
+        for name in sorted(strangers()):
             print(f"unset {name}")
 
 
@@ -167,166 +118,7 @@ def demo(
         raise typer.Exit(run(results.absolute()))
 
 
-def read(where: Place) -> dict[str, Any] | None:
-    """Return what local.json says of the platform that is up at *where*, or None."""
-    facts = platform.find(where.state)
-    try:
-        said: dict[str, Any] = json.loads(where.file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return said if facts is not None and facts.pid == said.get("pid") else None
-
-
-# ---------------------------------------------------------------- up
-
-
-def _up(where: Place, latency: Latency | None, *, thin: bool) -> None:
-    from controller.cli.provision import Follow  # noqa: PLC0415 - slow import
-
-    steps = Steps()
-    follow = Follow(str(where.checkout), _branch(where.checkout))
-    apps = wanted_apps(follow)
-    (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    facts = platform.find(where.state)
-    was_up = facts is not None and read(where) is not None
-    mine = facts is None
-    try:
-        if facts is None:
-            where.file.unlink(missing_ok=True)
-            steps("starting storage, ARM and identity")
-            facts = platform.start(where.state, latency or Latency.FAST)
-        use(facts)
-        if latency is not None and not mine:
-            platform.set_latency(facts, latency)
-        urls = fill(facts, where.folder, follow, apps, steps, thin=thin)
-        local = {
-            "environment": {**facts.environment, **follow.settings(facts)},
-            "pid": facts.pid,
-            "urls": urls,
-        }
-        platform.write_json(where.file, local)
-    except BaseException:
-        if mine:
-            steps("stopping what was started")
-            platform.stop(where.state)
-        raise
-    steps("was up already; checked" if was_up else "up")
-    _show(where, follow, urls)
-
-
-def fill(
-    facts: Facts,
-    folder: Path,
-    follow: Any,
-    apps: list[str],
-    steps: "Steps",
-    *,
-    thin: bool = True,
-) -> dict[str, Any]:
-    """
-    Put on the platform what is missing: packages, first models, *apps*, the controller.
-
-    Returns the addresses of everything. Raises PlatformError, or what Azure's clients raise.
-    """
-    from controller.cli.provision import CONTROLLER, Provisioner, slots  # noqa: PLC0415
-
-    fresh = Provisioner(facts, folder, steps)
-    fresh.registry.ensure_containers()
-    first = [] if fresh.registry.versions(training.MODEL) else list(training.FIRST)
-    for version, estimator in first:
-        steps(f"training {training.MODEL} {version} ({estimator})")
-    under_way = training.begin(first, facts.storage, folder)
-    try:
-        steps("registering the code of the serving app and of the controller")
-        serving = fresh.package("serving_app", thin=thin)
-        code = fresh.package("controller", thin=thin)
-        for app in apps:
-            steps(f"{app}: production and staging")
-            fresh.app(app, serving)
-        for training_ in under_way:
-            steps(training_.finish())
-    finally:
-        for training_ in under_way:
-            training_.stop()
-    steps(f"{CONTROLLER}: follows {follow.ref} of {follow.repository}")
-    fresh.controller(code, follow)
-    fresh.running(CONTROLLER, *apps)
-    ports: dict[str, dict[str, str]] = {}
-    for slot in slots(facts):
-        ports.setdefault(slot["site"], {})[slot["slot"]] = slot["http"]
-    return {
-        "apps": {name: ports[name] for name in apps},
-        "controller": ports[CONTROLLER]["production"],
-        "arm": facts.arm,
-        "storage": facts.storage,
-        "admin": facts.admin,
-    }
-
-
-def wanted_apps(follow: Any) -> list[str]:
-    """Return the apps that the newest commit's file names. Raises GitslotError."""
-    from controller.desired import read as read_desired  # noqa: PLC0415 - slow import
-    from controller.source import GitSource  # noqa: PLC0415
-
-    newest = GitSource(follow.repository, follow.ref, follow.file).newest()
-    return [app.name for app in read_desired(newest.data, newest.revision).apps]
-
-
-def use(facts: Facts) -> None:
-    """Make Azure's clients in this process talk to the platform of *facts* and no other."""
-    for name in _strangers():
-        del os.environ[name]
-    os.environ.update(facts.environment)
-    for name in platform.NO_PROXY:
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), platform.LOOPBACK]))
-
-
-def _strangers() -> set[str]:
-    """Name the variables that would have Azure's clients use another identity."""
-    known = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_USERNAME")
-    return {name for name in known if name in os.environ}
-
-
-def _branch(checkout: Path) -> str:
-    """Return the branch that is checked out; HEAD where none is."""
-    from dulwich.repo import Repo as GitRepo  # noqa: PLC0415 - slow import
-
-    with GitRepo(str(checkout)) as repo:
-        names, _ = repo.refs.follow(b"HEAD")  # type: ignore[arg-type]
-    prefix = b"refs/heads/"
-    return names[-1].removeprefix(prefix).decode() if names[-1].startswith(prefix) else "HEAD"
-
-
-def _show(where: Place, follow: Any, urls: Mapping[str, Any]) -> None:
-    for app, ports in urls["apps"].items():
-        print(f"{app}")
-        for slot, url in ports.items():
-            print(f"  {slot:<11} {url}/api/health")
-    print(f"""
-Next:
-  gitslot status --watch
-  edit {follow.file}, for instance production: 1.5.0, then git commit -am "bump iris to 1.5.0"
-  git revert --no-edit HEAD     to go back
-  gitslot logs                  what happened
-  gitslot local down            to stop""")
-
-
 # ---------------------------------------------------------------- how it talks
-
-
-class Steps:
-    """Tells what is being done, with the seconds since the beginning."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        """Say *text*."""
-        _say(f"{time.monotonic() - self._began:5.1f}s  {text}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -335,10 +127,10 @@ def _told() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _say("interrupted; nothing is left running")
+        say("interrupted; nothing is left running")
         raise typer.Exit(130) from None
     except GitslotError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         raise typer.Exit(2) from error
 
 

@@ -20,10 +20,10 @@ from controller.cli.demo.load import Load
 from controller.cli.demo.repository import Repository
 from controller.cli.demo.screen import Screen
 from controller.cli.demo.witness import Witness
-from controller.cli.local import use
 from controller.cli.platform import Facts, PlatformError
 from controller.cli.provision import CONTROLLER, Follow, Provisioner
 from controller.cli.training import Training
+from controller.cli.up import use
 from controller.events import Event
 from controller.journal import Journal
 from controller.registry import Package
