@@ -42,7 +42,7 @@ def _reconcile_all(trigger: str) -> None:
             _busy.release()
 
 
-@app.timer_trigger(arg_name="ticks", schedule="%GITSLOT_SCHEDULE%", run_on_startup=False)
+@app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)
 def timer(ticks: func.TimerRequest) -> None:
     """Look at Git and at the slots, and bring them together."""
     del ticks

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from controller.vouch import Rule
 
 PUBLIC_ARM = "https://management.azure.com"
+EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules in a small world where a restart takes a second; only the lock's clock is faster.
 LOCAL_POLICY = Policy(
@@ -39,6 +40,7 @@ class Settings:
     ref: str = "main"
     file: str = "desired_state.yaml"
     arm: str = PUBLIC_ARM
+    schedule: str = EACH_MINUTE
     git_token: "Secret | None" = None
     webhook_secret: "Secret | None" = None
     on_rewrite: str = "freeze"
@@ -114,6 +116,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         ref=ref,
         file=file,
         arm=arm.rstrip("/"),
+        schedule=environ.get("GITSLOT_SCHEDULE", "").strip() or EACH_MINUTE,
         git_token=_secret(environ.get("GITSLOT_GIT_TOKEN")),
         webhook_secret=_secret(environ.get("GITSLOT_WEBHOOK_SECRET")),
         on_rewrite=on_rewrite,

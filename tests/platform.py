@@ -33,6 +33,8 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription
 from azure.storage.blob import BlobServiceClient
 
 ROOT = Path(__file__).resolve().parent.parent
+# Where a test run is killed, what it started ends with it.
+LEASH = (sys.executable, str(ROOT / "emulator" / "leash.py"))
 START_S = 90.0
 STOP_S = 40.0
 PATIENCE_S = 60.0
@@ -222,7 +224,10 @@ def start_platform(state: Path, *, latency: str = "zero", keep: bool = False) ->
     output = state / "emulator.out"
     with output.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency],
+            [
+                *(LEASH if sys.platform == "linux" else ()),
+                *(sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency),
+            ],
             cwd=ROOT,
             stdout=log,
             stderr=log,
