@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from io import SEEK_END
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,12 +25,13 @@ from dulwich.repo import BaseRepo, MemoryRepo, Repo
 from controller.desired import MAX_BYTES
 from controller.errors import SignatureRefused, SourceError
 from controller.events import safe
+from controller.packs import check_pack
 from controller.state import Revision
 from controller.trail import GitTrail
 from controller.vouch import Rule, check
 
 MAX_PACK = 64 * 1024 * 1024
-_MAX_BLOB_PACK = 4 * MAX_BYTES  # deflate packs zeros a thousandfold: a bomb stays small
+_MAX_BLOB_PACK = 4 * MAX_BYTES
 _TIMEOUT_S = 20.0
 _FETCH_S = 120.0  # a server that drips has no time-out of its own
 _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
@@ -220,6 +222,8 @@ class GitSource:
                     filter_spec=filter_spec,
                     protocol_version=2,
                 )
+            check_pack(write, size, 4 * cap)
+            write.seek(0, SEEK_END)  # where dulwich takes its length from
         except BaseException:
             abort()
             raise

@@ -1,0 +1,128 @@
+"""
+How much a pack of Git objects becomes once it is unpacked, found without unpacking it.
+
+Deflate and deltas let a few kilobytes become gigabytes; dulwich keeps every object in memory. So
+each object is inflated piece by piece and thrown away, and only its size is counted.
+
+Format: https://git-scm.com/docs/gitformat-pack.
+"""
+
+import struct
+import zlib
+from typing import BinaryIO
+
+from controller.errors import SourceError
+
+MAX_OBJECTS = 1_000_000
+_OFS_DELTA, _REF_DELTA = 6, 7
+_PIECE = 64 * 1024
+
+
+def check_pack(file: BinaryIO, size: int, cap: int) -> None:
+    """
+    Read the pack of *size* bytes at the start of *file*.
+
+    Raises SourceError where its objects are too many or come to more than *cap* bytes, and
+    ValueError where it is no pack.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12 or head[:4] != b"PACK":
+        raise ValueError("not a pack")
+    count = struct.unpack(">I", head[8:])[0]
+    if count > MAX_OBJECTS:
+        raise _too_large(f"{count:,} objects")
+    reader = _Pieces(file, size - 12)
+    total = 0
+    for _ in range(count):
+        kind, declared = reader.header()
+        if kind == _OFS_DELTA:
+            while reader.byte() & 0x80:
+                pass
+        if kind == _REF_DELTA:
+            for _ in range(20):
+                reader.byte()
+        total += declared
+        if total > cap:
+            raise _too_large(f"more than {cap:,} bytes")
+        start = reader.inflate(declared)
+        if kind in (_OFS_DELTA, _REF_DELTA):
+            total += _delta_result(start)
+            if total > cap:
+                raise _too_large(f"more than {cap:,} bytes")
+
+
+def _too_large(what: str) -> SourceError:
+    return SourceError(f"the answer of Git unpacks to {what}", reason="PackTooLarge")
+
+
+def _delta_result(start: bytes) -> int:
+    """Return how large what a delta makes is: the second of the two numbers that it begins with."""
+    at = value = 0
+    for _ in range(2):
+        value = shift = 0
+        while True:
+            if at >= len(start) or shift > 63:
+                raise ValueError("a delta is cut short")
+            byte = start[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if not byte & 0x80:
+                break
+    return value
+
+
+class _Pieces:
+    """Reads a pack from end to end in pieces; ValueError where it is broken."""
+
+    def __init__(self, file: BinaryIO, left: int) -> None:
+        self._file, self._left = file, left
+        self._buffer, self._at = b"", 0
+
+    def _more(self) -> None:
+        self._buffer, self._at = self._file.read(min(_PIECE, self._left)), 0
+        self._left -= len(self._buffer)
+        if not self._buffer:
+            raise ValueError("the pack is cut short")
+
+    def byte(self) -> int:
+        if self._at >= len(self._buffer):
+            self._more()
+        self._at += 1
+        return self._buffer[self._at - 1]
+
+    def header(self) -> tuple[int, int]:
+        """Return type and size of the next object."""
+        byte = self.byte()
+        kind, size, shift = byte >> 4 & 7, byte & 15, 4
+        while byte & 0x80:
+            byte = self.byte()
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if shift > 63:
+                raise ValueError("a size is too long")
+        return kind, size
+
+    def inflate(self, declared: int) -> bytes:
+        """Pass over an object that says that it has *declared* bytes; return how it begins."""
+        inflater = zlib.decompressobj()
+        start, made = b"", 0  # the first 32 bytes hold both numbers of a delta
+        while not inflater.eof:
+            if self._at >= len(self._buffer) and not inflater.unconsumed_tail:
+                self._more()
+            data = inflater.unconsumed_tail or self._buffer[self._at :]
+            if not inflater.unconsumed_tail:
+                self._at = len(self._buffer)
+            try:
+                piece = inflater.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise ValueError("an object cannot be inflated") from error
+            start += piece[: 32 - len(start)]
+            made += len(piece)
+            if made > declared:
+                raise ValueError("an object is larger than it says")
+        self._at = len(self._buffer) - len(inflater.unused_data)
+        if made != declared:
+            raise ValueError("an object is smaller than it says")
+        return start
