@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _CONNECT_S, _READ_S = 5.0, 60.0
 _SWAP_READ_S = 240.0  # the gateway gives up after 230 s
 _MAX_BODY = 4 * 1024 * 1024
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
 _PREPARED = "prepared for swap"
 
 
