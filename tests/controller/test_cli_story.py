@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,7 @@ from controller.cli.session import Session
 from controller.registry import Registry
 from controller.state import Converged
 from controller.world import open_world
-from tests.platform import until
+from tests.platform import PATIENCE_S, until
 from tests.story.stage import APP, Stage, open_stage
 
 
@@ -93,7 +94,8 @@ def serves(shell: Shell) -> tuple[str, str]:
 def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None:
     """The whole loop from a terminal: each command says what it is asked, with its exit code."""
     assert settled.gitslot("status").code == 0
-    assert settled.gitslot("bump", "production", "1.5.0").code == 0
+    bumped = settled.gitslot("bump", "production", "1.5.0")
+    assert bumped.code == 0, bumped.err
 
     drifted = settled.gitslot("status", "-o", "json")
     assert drifted.code == 1
@@ -105,7 +107,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None
     assert settled.stage.serves() == "1.4.0"
 
     done = settled.gitslot("reconcile")
-    assert done.code == 0
+    assert done.code == 0, done.err + done.out
     told = [line.split()[3] for line in done.err.splitlines() if f"  {APP}  " in line]
     assert told == ["Drift", "DeployStarted", "VerifyPassed", "SwapStarted", "Converged"]
     assert "1.5.0" in done.out
@@ -198,18 +200,18 @@ def test_history_is_the_sequence_of_what_production_served(settled: Shell) -> No
 
 def test_ctrl_c_in_a_reconcile_is_quiet_and_gives_the_lock_back(settled: Shell) -> None:
     """Exit code 130, no traceback; the next reconcile goes on at once."""
-    settled.gitslot("bump", "production", "1.5.0")
+    assert settled.gitslot("bump", "production", "1.5.0").code == 0
     settled.stage.platform.faults(
         {"operation": "slotsswap", "times": 1, "when": "after", "delay_s": 5, "status": 202}
     )
     before = _intents(settled)
     process = settled.start("reconcile")
     try:
-        until(lambda: _intents(settled) > before, "the intent is journalled")
+        until(lambda: process.poll() is not None or _intents(settled) > before, "the intent")
     finally:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     lock = settled.stage.platform.blobs.get_blob_client("gitslot", f"locks/{APP}")
     assert lock.get_blob_properties().lease.state == "available"
@@ -227,16 +229,21 @@ def _intents(shell: Shell) -> int:
 
 def test_following_the_log_shows_a_change_as_it_happens(settled: Shell) -> None:
     """`logs -f` prints what another process reconciles; so does `status --watch`."""
-    log = settled.start("logs", "-f", "-n", "0")
+    log = settled.start("logs", "-f", "-n", "1")
     watch = settled.start("status", "--watch", "-o", "json")
+    timers = [threading.Timer(PATIENCE_S, each.kill) for each in (log, watch)]
+    for timer in timers:
+        timer.start()
     try:
-        assert watch.stdout is not None
-        assert '"1.4.0"' in watch.stdout.readline()
+        assert _reads(log, "Converged")
+        assert _reads(watch, '"serves": "1.4.0"')
         settled.gitslot("bump", "production", "1.5.0")
         settled.gitslot("reconcile")
         assert _reads(log, "Converged")
         assert _reads(watch, '"serves": "1.5.0"')
     finally:
+        for timer in timers:
+            timer.cancel()
         for process in (log, watch):
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
