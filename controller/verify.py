@@ -72,7 +72,7 @@ def prove(
     rows = len(golden.inputs)
     return Verdict(
         Mark.PASS,
-        f"staging: {rows} of {rows} golden rows, worst difference {worst:.0e}, p99 {p99:.0f} ms",
+        f"staging: {rows} of {rows} golden rows, worst difference {_short(worst)}, p99 {p99:.0f} ms",
         worst=worst,
         p99_ms=p99,
     )
@@ -153,11 +153,17 @@ def _difference(proof: Proof, index: int, reply: Reply) -> float:
     if not worst <= golden.tolerance:
         raise _Ended(
             _failed(
-                f"golden row {index + 1} of {rows}: probabilities differ by {worst:.0e}, "
-                f"{golden.tolerance:.0e} is allowed"
+                f"golden row {index + 1} of {rows}: probabilities differ by {_short(worst)}, "
+                f"{_short(golden.tolerance)} is allowed"
             )
         )
     return worst
+
+
+def _short(difference: float) -> str:
+    """Return 3e-7 for 3.2e-07: people read it."""
+    digits, _, power = f"{difference:.0e}".partition("e")
+    return f"{digits}e{int(power)}" if difference else "0"
 
 
 def _p99(times: list[float]) -> float:
