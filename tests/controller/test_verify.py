@@ -60,7 +60,7 @@ def test_all_rows_equal_pass_with_their_evidence() -> None:
     """The message says how many, how close and how fast."""
     verdict = judge(Slot())
     assert verdict.mark is Mark.PASS
-    assert verdict.message == ("staging: 40 of 40 golden rows, worst difference 0e+00, p99 10 ms")
+    assert verdict.message == ("staging: 40 of 40 golden rows, worst difference 0, p99 10 ms")
 
 
 def test_a_difference_within_the_tolerance_passes() -> None:
