@@ -1,0 +1,46 @@
+"""
+How often a release has failed in a slot, and what follows: a pause, then a stall by name. Pure.
+"""
+
+from datetime import timedelta
+
+from controller.case import Case
+from controller.state import Attempts, Decision, Memory, Release, Stalled, Waiting
+
+
+def attempts_of(memory: Memory, slot: str, release: Release) -> Attempts:
+    """Return what failed of *release* in *slot*; nothing yet where it is another that failed."""
+    attempts = memory.attempts.get(slot)
+    return attempts if attempts and attempts.release == release else Attempts(release)
+
+
+def given_up(case: Case, slot: str, release: Release) -> Decision | None:
+    """Stop for what is refused or failed too often; one served before fails by wrong answers."""
+    attempts = attempts_of(case.memory, slot, release)
+    if attempts.refused:
+        return Stalled(attempts.reason, attempts.message)
+    limit = case.policy.max_attempts
+    counted = attempts.disproved if release in case.memory.served else attempts.failed
+    if counted < limit:
+        return None
+    return Stalled(
+        attempts.reason,
+        f"{attempts.message}; {limit} attempts failed, and it is tried again when the file wants "
+        "another version or after `gitslot retry`",
+    )
+
+
+def pause(case: Case, slot: str, release: Release) -> Decision | None:
+    """Wait between two attempts, longer each time."""
+    attempts = attempts_of(case.memory, slot, release)
+    if attempts.last is None:
+        return None
+    pauses = case.policy.pauses_s
+    due = attempts.last + timedelta(seconds=pauses[min(attempts.failed, len(pauses) - 1)])
+    if case.now >= due:
+        return None
+    return Waiting(
+        "RetryPause",
+        f"attempt {attempts.failed} failed ({attempts.reason}); trying again at {due:%H:%M:%SZ}",
+        poll_s=case.policy.poll_s,
+    )

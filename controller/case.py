@@ -1,0 +1,58 @@
+"""
+What every rule may look at, and the questions that several rules ask. Pure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.state import (
+    Answer,
+    App,
+    Live,
+    Memory,
+    Policy,
+    Release,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every rule may look at."""
+
+    app: App
+    live: Live
+    memory: Memory
+    now: datetime
+    policy: Policy
+
+
+def operation(live: Live) -> str:
+    """Return the id of an operation that ARM shows on either slot, or ""."""
+    arms = (live.production.arm, live.staging.arm)
+    return next((arm.operation for arm in arms if arm and arm.operation), "")
+
+
+NOT_SERVING: Mapping[Answer, str] = {
+    Answer.SERVING: "it still serves another release",
+    Answer.UNHEALTHY: "it is unhealthy",
+    Answer.SILENT: "no answer",
+    Answer.FOREIGN: "GET /api/health is not there",
+    Answer.BLOCKED: "GET /api/health is blocked",
+}
+
+
+def asked(case: Case, release: Release) -> str:
+    """Return the commit whose swap brought *release*, else the newest that was acted upon."""
+    last, accepted = case.memory.last_swap, case.memory.accepted
+    if last and last.release == release and last.commit:
+        return last.commit[:7]
+    return accepted.short if accepted else "HEAD"
+
+
+def blocked(detail: str) -> str:
+    """Say that a probe is blocked, and how to mend it."""
+    return (
+        f"GET /api/health is blocked ({detail}); make it anonymous, and let the controller "
+        "through access restrictions"
+    )
