@@ -1,0 +1,356 @@
+"""
+ARM through the seam: the real azure-mgmt-web client on a transport that ends in the emulator's
+handlers, and the controller's own plain GETs on a session that ends there too.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import requests
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import (
+    ServiceRequestError,
+    ServiceResponseError,
+    ServiceResponseTimeoutError,
+)
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest._requests_basic import RestRequestsTransportResponse
+from azure.mgmt.web import WebSiteManagementClient
+from urllib3.exceptions import NewConnectionError
+
+from controller.azure import AppRef, Azure
+from controller.state import PRODUCTION
+from emulator.arm.calls import Answer
+from emulator.arm.routes import find
+from emulator.state import Site
+from tests.reliability.cloud import ARM, SUBSCRIPTION, Cloud, token
+from tests.reliability.seam import Door, Process
+
+# Reads whose answer is made of the site alone, and so is the same while the site is.
+_PURE = ("site-get", "slot-get", "appsettings-list", "slotconfignames-get")
+_VERSION = "api-version=2024-11-01"
+WRITES = ("appsettings-put", "slotsswap", "resetslotconfig")
+_SPOILT = {"error": 503, "throttled": 429}
+
+
+class _Done:
+    """What a task gave, or the error that it ended with."""
+
+    def __init__(self, value: Any, error: Exception | None = None) -> None:
+        self._value, self._error = value, error
+
+    def result(self, timeout: float | None = None) -> Any:
+        del timeout
+        if self._error:
+            raise self._error
+        return self._value
+
+
+class Inline(Executor):
+    """An executor that runs each task when it is submitted, so that reads come in one order."""
+
+    def __init__(self, workers: int = 1) -> None:
+        del workers
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for nothing: every task has ended."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Any
+        try:
+            done = _Done(fn(*args, **kwargs))
+        except Exception as error:
+            done = _Done(None, error)
+        return done  # type: ignore[no-any-return]
+
+
+class Credential:
+    """Gives the token of one caller, which never ends."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        return AccessToken(token(self._name), 1 << 33)
+
+
+@cache
+def _named(method: str, path: str) -> tuple[str, str, str]:
+    """Return operation, site and slot of a path."""
+    found = find(method, path)
+    assert found is not None, (method, path)
+    route, params = found
+    return route.operation, params.get("site", ""), params.get("slot", "production")
+
+
+class ArmDoor:
+    """What one controller's process sees of ARM."""
+
+    def __init__(self, cloud: Cloud, process: Process) -> None:
+        self._cloud, self._process = cloud, process
+        self.caller = process.name
+        self.headers = {"authorization": f"Bearer {token(process.name)}"}
+        self._last: dict[tuple[str, str], list[Answer]] = {}
+        self._fetched: dict[tuple[str, str], tuple[Site, Answer]] = {}
+
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> requests.Response:
+        """Send one request through the seam."""
+        return _response(url, self.answer(method, url, headers, body))
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send one request through the seam; return the emulator's answer."""
+        path, _, query = url.removeprefix(ARM).partition("?")
+        operation, site, slot = _named(method, path)
+        write = operation in WRITES
+        asked = _Asked(method, path, query, headers, body, operation, site, slot)
+
+        def effect() -> Answer:
+            return self._write(asked) if write else self._fetch(asked)
+
+        kind = self._process.begin(
+            f"arm.{operation}.{slot}" if site else f"arm.{operation}", write=write
+        )
+        answer = effect() if kind is None else self._spoilt(kind, asked, effect, write=write)
+        if not write:
+            self._remember((method, path), answer)
+            self._ghost(operation, slot, answer)
+        return answer
+
+    def _fetch(self, asked: "_Asked") -> Answer:
+        """Ask the emulator, or use what it said while nothing has changed since."""
+        if asked.operation not in _PURE:
+            return self._send(asked)
+        site = self._cloud.site
+        known = self._fetched.get((asked.method, asked.path))
+        if known is None or known[0] is not site:
+            known = self._fetched[asked.method, asked.path] = (site, self._send(asked))
+        return known[1]
+
+    def _send(self, asked: "_Asked") -> Answer:
+        headers = {k.lower(): v for k, v in asked.headers.items()}
+        headers["x-ms-client-request-id"] = str(len(self._process.seam.calls))
+        query = {k.lower(): v for k, v in parse_qsl(asked.query)}
+        with self._cloud.loop.current():
+            return self._cloud.gateway.answer(asked.method, asked.path, query, headers, asked.body)
+
+    def _write(self, asked: "_Asked") -> Answer:
+        ghost, caller = self._cloud.history.ghost, self.caller
+        what = asked.operation
+        ghost("write-sent", caller=caller, what=what, site=asked.site, slot=asked.slot)
+        answer = self._send(asked)
+        ghost("write-answered", caller=caller, what=what, status=answer.status)
+        self._process.seam.stage += 1
+        return answer
+
+    def _spoilt(
+        self, kind: str, asked: "_Asked", effect: Callable[[], Answer], *, write: bool
+    ) -> Answer:
+        def lose(cause: str) -> Answer:
+            if cause in _SPOILT:
+                shape = {"error": {"code": "ServerBusy", "message": "try again"}}
+                return Answer(_SPOILT[cause], shape, {"retry-after": "10"})
+            if cause == "empty":
+                return Answer(400)
+            if cause == "timeout":
+                raise ServiceResponseTimeoutError("read timed out")
+            if cause == "unopened":
+                raise ServiceRequestError("refused", error=NewConnectionError(None, "refused"))  # type: ignore[arg-type]
+            raise ServiceResponseError("connection reset by peer")
+
+        def stale() -> Answer:
+            known = self._last.get((asked.method, asked.path), [])
+            fresh = effect()
+            older = [answer for answer in known if answer.body != fresh.body]
+            return older[-1] if older else fresh
+
+        patience = 240.0 if asked.operation == "slotsswap" else 60.0
+        door = Door("", lose, stale=None if write else stale, patience_s=patience)
+        answer: Answer = self._process.spoil(door, effect, kind)
+        return answer
+
+    def _remember(self, key: tuple[str, str], answer: Answer) -> None:
+        known = self._last.setdefault(key, [])
+        if answer.status == 200 and (not known or known[-1] is not answer):
+            known.append(answer)
+
+    def _ghost(self, operation: str, slot: str, answer: Answer) -> None:
+        if operation in ("operationresults", "resources-list", "subscriptions-list", "listkeys"):
+            return
+        properties = (answer.body or {}).get("properties") or {}
+        self._cloud.history.ghost(
+            "arm-read",
+            caller=self._process.name,
+            what="site-get" if operation == "slot-get" else operation,
+            slot=slot,
+            ok=answer.status == 200,
+            busy=bool(properties.get("inProgressOperationId")) if "get" in operation else False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request, and what the emulator calls it."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    operation: str
+    site: str
+    slot: str
+
+
+def _response(url: str, answer: Answer) -> requests.Response:
+    response = requests.Response()
+    response.status_code = answer.status
+    response.url = url
+    response.headers.update(answer.headers)
+    response._content = b"" if answer.body is None else json.dumps(answer.body).encode()
+    response._content_consumed = True  # type: ignore[attr-defined]
+    response.headers["content-type"] = "application/json; charset=utf-8"
+    response.reason, response.encoding = "", "utf-8"
+    return response
+
+
+class _Transport(HttpTransport[Any, Any]):
+    """
+    The azure-core transport; *door* is whose run it is now.
+
+    *asked* is an answer that has been fetched already and waits for the SDK to read it.
+    """
+
+    door: ArmDoor
+    asked: tuple[str, requests.Response | Exception] | None = None
+
+    def open(self) -> None:
+        """Open nothing."""
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def send(self, request: Any, **_: Any) -> Any:
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            path, found = asked
+            assert urlsplit(request.url).path == path
+            if isinstance(found, Exception):
+                raise found
+            return _rest(request, found)
+        body = request.content
+        data = body.encode() if isinstance(body, str) else (body or b"")
+        return _rest(request, self.door.ask(request.method, request.url, request.headers, data))
+
+
+def _rest(request: Any, found: requests.Response) -> Any:
+    make: Any = RestRequestsTransportResponse
+    return make(request=request, internal_response=found, block_size=4096)
+
+
+@cache
+def _sdk(name: str) -> tuple[WebSiteManagementClient, _Transport]:
+    """Return the caller's SDK client as the controller makes it, and the transport put into it."""
+    client: Any = Azure(ARM, Credential(name)).client(SUBSCRIPTION)
+    transport = _Transport()
+    client._client._pipeline._impl_policies[-1].next._sender = transport
+    return client, transport
+
+
+class _Session:
+    """`requests.Session` as far as the controller's plain GETs need it."""
+
+    def __init__(self, door: ArmDoor) -> None:
+        self._door = door
+
+    def get(self, url: str, headers: Mapping[str, str], **_: Any) -> requests.Response:
+        try:
+            return self._door.ask("GET", url, headers, b"")
+        except ServiceResponseTimeoutError as error:
+            raise requests.ReadTimeout from error
+        except ServiceResponseError as error:
+            raise requests.ConnectionError from error
+
+
+_READ: dict[tuple[str, bytes], Any] = {}  # what the SDK made of each body
+
+
+class SeamAzure(Azure):
+    """
+    The controller's own `Azure`, with its client and session ending in the emulator.
+
+    The SDK takes a millisecond to read a site. Of a body that it has read before, its own reading
+    is kept; a new body, an error or a lost answer goes through the whole SDK.
+    """
+
+    def __init__(self, cloud: Cloud, process: Process) -> None:
+        super().__init__(ARM, Credential(process.name), pool=Inline)
+        self._door = ArmDoor(cloud, process)
+        self._session = _Session(self._door)  # type: ignore[assignment]
+        self._kept_read: dict[int, tuple[Any, Any]] = {}
+
+    def client(self, subscription: str) -> WebSiteManagementClient:
+        """Return the shared client, its transport turned to this run."""
+        del subscription
+        client, transport = _sdk(self._door.caller)
+        transport.door = self._door
+        return client
+
+    def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
+        return self._kept("GET", app, slot, "", lambda: super(SeamAzure, self)._site(app, slot))
+
+    def settings(self, app: AppRef, slot: str) -> dict[str, str]:
+        """Return the settings of *slot*."""
+        found = self._kept(
+            "POST",
+            app,
+            slot,
+            "/config/appsettings/list",
+            lambda: super(SeamAzure, self).settings(app, slot),
+        )
+        return dict(found)
+
+    def sticky(self, app: AppRef) -> frozenset[str]:
+        """Return the names of the settings that a swap leaves where they are."""
+        return self._kept(
+            "GET",
+            app,
+            PRODUCTION,
+            "/config/slotConfigNames",
+            lambda: super(SeamAzure, self).sticky(app),
+        )
+
+    def _kept[T](self, method: str, app: AppRef, slot: str, rest: str, read: Callable[[], T]) -> T:
+        """Ask now; let the SDK read the answer unless it has read the same one before."""
+        path = f"/subscriptions/{app.subscription}/resourceGroups/{app.resource_group}"
+        path += f"/providers/Microsoft.Web/sites/{app.name}"
+        path += (f"/slots/{slot}" if slot != PRODUCTION else "") + rest
+        found: Answer | Exception
+        try:
+            found = self._door.answer(method, f"{ARM}{path}?{_VERSION}", self._door.headers, b"")
+        except Exception as error:
+            found = error
+        good = isinstance(found, Answer) and found.status == 200
+        if good and id(found) in self._kept_read:
+            return self._kept_read[id(found)][1]  # type: ignore[no-any-return]
+        raw = _response(path, found) if isinstance(found, Answer) else found
+        key = (f"{method} {path}", raw.content if isinstance(raw, requests.Response) else b"")
+        if not good or key not in _READ:
+            self.client(app.subscription)
+            _sdk(self._door.caller)[1].asked = (path, raw)
+            answer = read()
+            if not good:
+                return answer
+            _READ[key] = answer
+        answer = _READ[key]
+        self._kept_read[id(found)] = (found, answer)
+        return answer

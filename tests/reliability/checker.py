@@ -1,0 +1,336 @@
+"""
+The offline checker: replays a history that the platform wrote and says what must never have been.
+
+It knows nothing of the controller but its name as a caller and the lines that it wrote into its
+journal. What Git asked for is in the history too, from the day of each commit. The rules are those
+of docs/reliability.md, by their names.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.events import Event
+from tests.reliability.cloud import APP
+
+Entry = Mapping[str, Any]
+_RELEASE = ("MODEL_NAME", "MODEL_VERSION", "MODEL_DEPLOY", "MODEL_STORE")
+_CODE = "WEBSITE_RUN_FROM_PACKAGE"
+_WARMUP = (
+    "WEBSITE_SWAP_WARMUP_PING_PATH",
+    "WEBSITE_SWAP_WARMUP_PING_STATUSES",
+    "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG",
+)
+_READS = (
+    ("slotconfignames-get", "production"),
+    ("site-get", "production"),
+    ("site-get", "staging"),
+    ("appsettings-list", "production"),
+    ("appsettings-list", "staging"),
+)
+_CLOSING = ("SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack")
+_OTHERS_WRITES = ("settings-put", "swap-started", "swap-reset", "swap-prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that does not hold, at entry *seq* of the history."""
+
+    rule: str
+    seq: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.seq}: {self.message}"
+
+
+def digest_of(slot: Mapping[str, str]) -> str:
+    """Return the digest that a slot is set to."""
+    return slot.get("MODEL_VERSION", "").partition("@sha256:")[2]
+
+
+@dataclass
+class _Turn:
+    """What one controller has seen since it last asked Git."""
+
+    commit: str | None = None
+    git_ok: bool = False
+    reads: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    locked_at: int = -1
+    looked_at: int = -1
+
+
+@dataclass
+class _Intent:
+    """A swap that was about to be sent, by the journal."""
+
+    event: Event
+    seq: int
+    posts: int = 0
+    effects: int = 0
+
+
+@dataclass
+class Replay:
+    """The state of the replay: ghosts only."""
+
+    ours: frozenset[str]
+    pinned: bool = False
+    found: list[Violation] = field(default_factory=list)
+    commits: dict[str, Entry] = field(default_factory=dict)
+    newest: Entry | None = None
+    served: set[str] = field(default_factory=set)
+    packages: dict[str, set[str]] = field(default_factory=dict)
+    turns: dict[str, _Turn] = field(default_factory=dict)
+    holder: str | None = None
+    intent: _Intent | None = None
+    last_intent: _Intent | None = None
+    proofs: list[tuple[str, str]] = field(default_factory=list)
+    passed: set[str] = field(default_factory=set)
+    before_swap: Entry | None = None
+    swapped_by: str = ""
+    keeps: str = ""
+    posted: _Intent | None = None
+    production: str = ""
+
+    def wrong(self, rule: str, entry: Entry, message: str) -> None:
+        self.found.append(Violation(rule, int(entry["seq"]), message))
+
+    def turn(self, entry: Entry) -> _Turn:
+        return self.turns.setdefault(str(entry["caller"]), _Turn())
+
+
+def check(
+    entries: Iterable[Entry], ours: Sequence[str] = ("controller",), *, pinned: bool = False
+) -> list[Violation]:
+    """Return every violation of S1 to S7, S10 and S11 in a history; *pinned*: staging is a pin."""
+    replay = Replay(frozenset(ours), pinned)
+    for entry in entries:
+        if rule := _RULES.get(entry["operation"]):
+            rule(replay, entry)
+    return replay.found
+
+
+# ---------------------------------------------------------------- what is known
+
+
+def _begin(replay: Replay, entry: Entry) -> None:
+    replay.production = digest_of(entry["production"])
+    replay.served.add(replay.production)
+    _remember_code(replay, entry)
+
+
+def _remember_code(replay: Replay, entry: Entry) -> None:
+    settings = entry["settings"]["production"]
+    replay.packages.setdefault(digest_of(settings), set()).add(settings.get(_CODE, ""))
+
+
+def _commit(replay: Replay, entry: Entry) -> None:
+    replay.commits[entry["commit"]] = entry
+    replay.newest = entry
+    replay.keeps = ""
+
+
+def _looked(replay: Replay, entry: Entry) -> None:
+    turn = replay.turn(entry)
+    turn.commit, turn.git_ok = entry["commit"], entry["commit"] is not None
+    turn.reads.clear()
+    turn.looked_at = entry["seq"]
+
+
+def _read(replay: Replay, entry: Entry) -> None:
+    replay.turn(entry).reads[entry["what"], entry["slot"]] = entry
+
+
+def _taken(replay: Replay, entry: Entry) -> None:
+    if replay.holder is not None:
+        replay.wrong("S6", entry, f"{entry['caller']} took a lock that {replay.holder} holds")
+    replay.holder = entry["caller"]
+    replay.turn(entry).locked_at = entry["seq"]
+
+
+def _freed(replay: Replay, entry: Entry) -> None:
+    del entry
+    replay.holder = None
+
+
+# ---------------------------------------------------------------- the journal
+
+
+def _journal(replay: Replay, entry: Entry) -> None:
+    if not entry["blob"].startswith(f"journal/{APP}/"):
+        replay.wrong("S5", entry, f"wrote to {entry['blob']}")
+    for event in entry["events"]:
+        _event(replay, entry, event)
+
+
+def _event(replay: Replay, entry: Entry, event: Event) -> None:
+    if event.event == "SwapStarted":
+        if replay.intent is not None:
+            replay.wrong("S3", entry, "an intent was opened while one was open")
+        replay.intent = _Intent(event, entry["seq"])
+        if event.revision not in replay.commits:
+            replay.wrong("S10", entry, f"the intent names no commit: {event.revision!r}")
+        if event.to_digest not in replay.passed:
+            replay.wrong("S10", entry, "the intent has no verdict before it")
+    if event.event == "DeployStarted":
+        replay.passed.discard(event.to_digest)
+    if event.event == "VerifyPassed":
+        replay.passed.add(event.to_digest)
+    if event.event in _CLOSING or (event.event == "Converged" and event.detail.get("intent")):
+        replay.last_intent, replay.intent = replay.intent, None
+
+
+def _dropped(replay: Replay, entry: Entry) -> None:
+    del entry
+    replay.intent = None
+    replay.passed.clear()
+
+
+# ---------------------------------------------------------------- writes
+
+
+def _sent(replay: Replay, entry: Entry) -> None:
+    """Check S4, S5 and S6 for a write at the moment at which it reaches the platform."""
+    caller, what, slot = entry["caller"], entry["what"], entry["slot"]
+    turn = replay.turn(entry)
+    if entry["site"] != APP:
+        replay.wrong("S5", entry, f"{what} to {entry['site']}, which is not listed")
+    if what == "appsettings-put" and slot == "production":
+        replay.wrong("S5", entry, "production is never a deploy target")
+    if replay.holder != caller:
+        replay.wrong("S6", entry, f"{what} while {replay.holder} holds the lock")
+    if turn.locked_at > turn.looked_at:
+        replay.wrong("S6", entry, f"{what} was decided from a look made before the lock")
+    if not turn.git_ok:
+        replay.wrong("S4", entry, f"{what} while Git could not be read")
+    commit = replay.commits.get(turn.commit or "")
+    if turn.git_ok and (commit is None or commit["wants"] is None):
+        replay.wrong("S4", entry, f"{what} for a commit that is not valid")
+    for key in _READS:
+        read = turn.reads.get(key)
+        if read is None or not read["ok"]:
+            replay.wrong("S4", entry, f"{what} though {' of '.join(key)} could not be read")
+        elif read["busy"]:
+            replay.wrong("S4", entry, f"{what} though an operation was seen on {key[1]}")
+    if what != "slotsswap" and replay.intent is not None:
+        replay.wrong("S3", entry, f"{what} while an intent is open")
+    if what == "slotsswap":
+        _post(replay, entry, turn)
+
+
+def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
+    intent = replay.intent
+    if intent is None:
+        replay.wrong("S10", entry, "a swap was sent without an intent in the journal")
+        return
+    intent.posts += 1
+    if intent.posts > 1:
+        # A network may deliver a request twice; that the second has no effect is checked below.
+        return
+    commit = replay.commits.get(turn.commit or "")
+    if commit and commit["wants"] != intent.event.to_digest:
+        replay.wrong("S1", entry, "the swap brings what Git's newest commit did not ask for")
+
+
+def _put(replay: Replay, entry: Entry) -> None:
+    if entry["slot"] == "staging":
+        replay.proofs.clear()
+    if entry["slot"] == "production" or entry["caller"] not in replay.ours:
+        replay.keeps = ""
+    if entry["caller"] in replay.ours and entry["slot"] == "staging":
+        new = digest_of(entry["staging"])
+        if replay.keeps and new != replay.keeps and not replay.pinned:
+            replay.wrong("S7", entry, "staging lost the previous release with nothing asked for")
+    _moved(replay, entry)
+
+
+def _proved(replay: Replay, entry: Entry) -> None:
+    if entry["slot"] == "staging":
+        replay.proofs.append((entry["digest"], entry["deploy"]))
+
+
+def _started(replay: Replay, entry: Entry) -> None:
+    replay.before_swap, replay.swapped_by = entry, entry["caller"]
+    replay.posted = replay.intent
+    if entry["caller"] not in replay.ours:
+        return
+    staging = entry["staging"]
+    if (digest_of(staging), staging.get("MODEL_DEPLOY")) not in replay.proofs:
+        replay.wrong("S2", entry, "staging was swapped in without its golden rows")
+
+
+def _flipped(replay: Replay, entry: Entry) -> None:
+    before, replay.before_swap = replay.before_swap, None
+    new, old = digest_of(entry["production"]), replay.production
+    if replay.swapped_by in replay.ours and before is not None:
+        _effect(replay, entry, before, old, new)
+    replay.proofs.clear()
+    replay.keeps = old if replay.swapped_by in replay.ours else ""
+    replay.served.add(new)
+    _remember_code(replay, entry)
+    replay.production = new
+
+
+def _effect(replay: Replay, entry: Entry, before: Entry, old: str, new: str) -> None:
+    intent = replay.posted
+    asked = {commit["wants"] for commit in replay.commits.values()}
+    if new not in asked:
+        replay.wrong("S1", entry, "production serves what no commit asked for")
+    if intent is None:
+        replay.wrong("S10", entry, "production changed without an intent")
+        return
+    intent.effects += 1
+    if intent.effects > 1:
+        replay.wrong("S3", entry, "one intent took effect twice")
+    if new != intent.event.to_digest:
+        replay.wrong("S10", entry, "production changed to what the intent does not name")
+    newest = replay.newest
+    constant = newest is not None and newest["commit"] == intent.event.revision
+    if constant and newest is not None and old == newest["wants"] and new != old:
+        replay.wrong("S3", entry, "production went from new to old while Git was constant")
+    _only_what_was_asked(replay, entry, before, intent)
+
+
+def _only_what_was_asked(replay: Replay, entry: Entry, before: Entry, intent: _Intent) -> None:
+    old, new = before["settings"]["production"], entry["settings"]["production"]
+    changed = {k for k in old.keys() | new.keys() if old.get(k) != new.get(k)}
+    others = changed - {*_RELEASE, *_WARMUP, _CODE}
+    if others:
+        replay.wrong("S11", entry, f"the swap changed {', '.join(sorted(others))} on production")
+    commit = replay.commits.get(intent.event.revision)
+    if _CODE in changed and commit is not None and not commit["code"]:
+        known = replay.packages.get(digest_of(new), set())
+        if new.get(_CODE, "") not in known:
+            replay.wrong("S11", entry, "the swap changed code that no commit named")
+
+
+def _moved(replay: Replay, entry: Entry) -> None:
+    replay.production = digest_of(entry["production"])
+    replay.served.add(replay.production)
+    _remember_code(replay, entry)
+
+
+def _reverted(replay: Replay, entry: Entry) -> None:
+    replay.keeps = ""
+    replay.proofs.clear()
+    _moved(replay, entry)
+
+
+_RULES: dict[str, Callable[[Replay, Entry], None]] = {
+    "begin": _begin,
+    "git-commit": _commit,
+    "git-looked": _looked,
+    "arm-read": _read,
+    "lock-taken": _taken,
+    "lock-released": _freed,
+    "lock-broken": _freed,
+    "journal": _journal,
+    "journal-dropped": _dropped,
+    "write-sent": _sent,
+    "settings-put": _put,
+    "proved": _proved,
+    "swap-started": _started,
+    "swap-flipped": _flipped,
+    "swap-reverted": _reverted,
+}

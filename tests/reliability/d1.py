@@ -1,0 +1,46 @@
+"""D1: every call to the outside, spoilt in every way that it can be, in six scenarios."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from tests.reliability.runs import Case, play, thinned
+from tests.reliability.scenarios import SCENARIOS
+from tests.reliability.seam import KILL_KINDS, READ_KINDS, WRITE_KINDS, Call
+
+
+def kinds(call: Call) -> tuple[str, ...]:
+    """Return how *call* can be spoilt: one that changes nothing has no "after"."""
+    if call.name == "arm.slotsswap.staging":
+        return (*WRITE_KINDS, "unopened", *KILL_KINDS)
+    return (*(WRITE_KINDS if call.write else READ_KINDS), *KILL_KINDS)
+
+
+def seed_of(design: str, scenario: str, plan: Mapping[int, str]) -> str:
+    """Write a case down so that it can be played again."""
+    return ",".join([design, scenario, *(f"{index}:{kind}" for index, kind in plan.items())])
+
+
+def case(design: str, scenario: str, plan: Mapping[int, str]) -> Case:
+    """Return the case of *plan* in *scenario*."""
+    return seed_of(design, scenario, plan), partial(play, SCENARIOS[scenario], plan)
+
+
+def parse(seed: str) -> Case:
+    """Return the case that *seed* stands for."""
+    design, scenario, *faults = seed.split(",")
+    pairs = (fault.split(":") for fault in faults)
+    return case(design, scenario, {int(index): kind for index, kind in pairs})
+
+
+def cases(*, long: bool = False) -> Iterator[Case]:
+    """
+    Give every case.
+
+    Of the same call between the same two writes the first and the last are spoilt, in the long form
+    each.
+    """
+    for name, make in SCENARIOS.items():
+        calls = play(make, {}).calls
+        for index in range(len(calls)) if long else thinned(calls, keep=1):
+            for kind in kinds(calls[index]):
+                yield case("D1", name, {index: kind})

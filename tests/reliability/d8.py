@@ -1,0 +1,102 @@
+"""D8: artifacts that are not what they were: damaged, swapped, missing or late."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from controller.state import Stalled
+from tests.reliability import registered
+from tests.reliability.runs import Case, Run, play
+from tests.reliability.scenarios import NEW, NEWER, OLD, Scene, settled
+
+MANIFEST = f"models/{registered.MODEL}/{NEW}/manifest.json"
+ARTIFACT = next(name for name in registered.version_blobs(NEW) if name.endswith(".onnx"))
+_OTHERS = {name.rpartition(".")[2]: raw for name, raw in registered.version_blobs(NEWER).items()}
+
+type Damage = Callable[[bytes], bytes | None]
+
+
+def _flipped(raw: bytes, at: int) -> bytes:
+    return raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+
+
+DAMAGES: dict[str, Damage] = {
+    "empty": lambda _: b"",
+    "truncated": lambda raw: raw[: len(raw) // 2],
+    "first-bit": lambda raw: _flipped(raw, 0),
+    "digest-bit": lambda raw: _flipped(raw, raw.find(b"sha256") + 12 if b"sha256" in raw else -1),
+    "swapped": lambda raw: _OTHERS["json" if raw.startswith(b"{") else "onnx"],
+    "missing": lambda _: None,
+}
+MOMENTS = ("before", "deployed", "proved")
+
+
+def make(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: float) -> Scene:
+    """Return a bump whose blob *target* is damaged at *moment*, and perhaps mended later."""
+    scene = settled()
+    cloud, account = scene.cloud, scene.cloud.account
+    whole = account.blobs[target]
+
+    def harm() -> None:
+        found = damage(whole)
+        if found is None:
+            account.blobs.pop(target, None)
+        else:
+            account.blobs[target] = found
+
+    def mend() -> None:
+        account.blobs[target] = whole
+
+    if moment == "before":
+        harm()
+        if mended_s:
+            cloud.at(mended_s, mend)
+    stage, pending = {"before": 99, "deployed": 1, "proved": 1}[moment], [True]
+
+    def before(call: str) -> None:
+        proved = moment != "proved" or call == "blobs.append"
+        seen = cloud.history.entries[-1]["operation"] == "proved"
+        if scene.rig.seam.stage >= stage and pending and (moment == "deployed" or seen) and proved:
+            pending.clear()
+            harm()
+
+    scene.rig.seam.before = before
+    version = f"{NEW}@sha256:{registered.digest(NEW)}" if pinned else NEW
+    text = f"app: app\nmodel: iris\nslots:\n  production: {version}\n"
+    cloud.git.push(text, registered.digest(NEW))
+    scene.wants = NEW
+    return scene
+
+
+def run(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: float = 0.0) -> Run:
+    """
+    Run it: production serves the old release or exactly the registered new one.
+
+    Which of the two depends on whether the new process needed the blob after it was damaged.
+    """
+    scenes: list[Scene] = []
+
+    def begin() -> Scene:
+        scene = make(target, damage, moment, pinned=pinned, mended_s=mended_s)
+        # An artifact that its manifest names is there before the manifest is: where it is not, the
+        # release is refused for good, and `gitslot retry` tries again.
+        if moment == "before" and not (mended_s and target == MANIFEST):
+            scene.wants, scene.stop = OLD, Stalled
+        scenes.append(scene)
+        return scene
+
+    must_end = moment == "before"
+    return play(begin, {}, ends=must_end)
+
+
+def cases(*, long: bool = False) -> Iterator[Case]:
+    """Give both blobs, each damage, each moment, with the digest pinned in the file or not."""
+    del long
+    for name, target in (("manifest", MANIFEST), ("artifact", ARTIFACT)):
+        for pinned in (False, True):
+            pin = "pinned" if pinned else "plain"
+            for how, damage in DAMAGES.items():
+                for moment in MOMENTS:
+                    seed = f"D8,{name},{how},{moment},{pin}"
+                    yield seed, partial(run, target, damage, moment, pinned=pinned)
+            late = partial(run, target, DAMAGES["missing"], "before", pinned=pinned, mended_s=45.0)
+            yield f"D8,{name},late,before,{pin}", late

@@ -1,0 +1,28 @@
+"""All designs by name, and how a seed finds its case again."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from tests.reliability import d1, d2, d5, d6, d7, d8, runs
+from tests.reliability.runs import Case, Run
+
+
+class Design(Protocol):
+    """A module that gives cases."""
+
+    def cases(self, *, long: bool = False) -> Iterator[Case]: ...
+
+
+DESIGNS: dict[str, Design] = {"D1": d1, "D2": d2, "D5": d5, "D6": d6, "D7": d7, "D8": d8}
+
+
+def find(seed: str) -> Run:
+    """Play the case that *seed* names, keeping its history; KeyError where there is none."""
+    name = seed.partition(",")[0]
+    runs.KEEP.add(seed)
+    if name in ("D1", "D2"):
+        return d1.parse(seed)[1]()
+    for found, run in DESIGNS[name].cases(long=True):
+        if found == seed:
+            return run()
+    raise KeyError(seed)

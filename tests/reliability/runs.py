@@ -1,0 +1,132 @@
+"""One run of a scenario under a plan of faults, judged: what every design is made of."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from controller.state import Converged, Frozen, Stalled, Stop, Suspended
+from tests.reliability.checker import Violation, check
+from tests.reliability.scenarios import Scene
+from tests.reliability.seam import Call
+
+# What ends the quiet from which turns are counted: our faults, and the platform's own.
+_DISTURBS = ("spoilt", "swap-failed", "swap-reverted", "process-crashed")
+KEEP: set[str] = set()  # seeds whose history is wanted although nothing is wrong
+FREE_TURNS = 4  # L1: turns that write, and the stop, once faults have ended
+
+
+@dataclass
+class Run:
+    """How a run ended."""
+
+    stop: Stop | None
+    violations: list[Violation]
+    calls: list[Call]
+    taken: int
+    turns: int  # writes after the last fault, and the stop
+    writes: int
+    history: bytes = b""
+
+
+def play(make: Callable[[], Scene], plan: Mapping[int, str], *, ends: bool = True) -> Run:
+    """Run a scenario under *plan* until it comes to rest; *ends* asks for the end it names."""
+    scene = make()
+    rig = scene.rig
+    rig.seam.plan = plan
+    rig.seam.on, rig.seam.stage = True, 0
+    mark = len(rig.cloud.history.entries)
+    stop = scene.controller.settle()
+    rig.seam.on = False
+    entries = rig.cloud.history.entries
+    found = check(entries)
+    writes = [e for e in entries[mark:] if e["operation"] == "write-sent"]
+    last = max((e["seq"] for e in entries if e["operation"] in _DISTURBS), default=0)
+    turns = sum(e["seq"] > last for e in writes) + 1
+    found += liveness(scene, stop, turns, len(rig.seam.taken), ends=ends)
+    return finish(scene, Run(stop, found, rig.seam.calls, len(rig.seam.taken), turns, len(writes)))
+
+
+def finish(scene: Scene, run: Run) -> Run:
+    """End the world of a run, keeping its history where somebody may want to read it."""
+    if run.violations or KEEP:
+        run.history = scene.rig.history()
+    scene.cloud.end()
+    return run
+
+
+def liveness(
+    scene: Scene, stop: Stop | None, turns: int, faults: int, *, ends: bool = True
+) -> list[Violation]:
+    """Return what is wrong with the end of a run."""
+    found = []
+    if not isinstance(stop, Converged | Stalled | Frozen | Suspended):
+        found.append(Violation("L1", 0, f"it never came to rest: {stop}"))
+    if turns > FREE_TURNS + max(0, faults - 2):
+        found.append(Violation("L1", 0, f"{turns} turns after the last fault"))
+    serves = scene.cloud.serves()
+    if ends and (not isinstance(stop, scene.stop) or serves != scene.wants):
+        found.append(
+            Violation("L1", 0, f"production serves {serves!r}, {scene.wants} is right: {stop}")
+        )
+    return found
+
+
+type Case = tuple[str, Callable[[], Run]]  # a seed, and the run that it stands for
+
+
+@dataclass
+class Tally:
+    """The figures of one design; *seconds* are of one core."""
+
+    design: str
+    cases: int = 0
+    violations: int = 0
+    seconds: float = 0.0
+    failed: list[tuple[str, Run]] = field(default_factory=list)
+    turns: dict[int, int] = field(default_factory=dict)
+
+    def add(self, seed: str, run: Run) -> None:
+        """Count one case; *seed* is what `make repro` needs to play it again."""
+        self.cases += 1
+        self.turns[run.taken] = max(self.turns.get(run.taken, 0), run.turns)
+        if run.violations:
+            self.violations += 1
+            self.failed.append((seed, run))
+
+    def line(self) -> str:
+        """Return the one line of a design."""
+        return (
+            f"{self.design} cases={self.cases} violations={self.violations} "
+            f"seconds={self.seconds:.1f}"
+        )
+
+    def report(self, limit: int = 20) -> str:
+        """Return seeds and violations of what failed."""
+        lines = []
+        for seed, run in self.failed[:limit]:
+            lines.append(f"make repro SEED={seed}")
+            lines += [f"    {violation}" for violation in run.violations]
+        return "\n".join(lines)
+
+
+def tally(design: str, cases: Iterable[Case]) -> Tally:
+    """Run *cases* and count them."""
+    found, began = Tally(design), time.process_time()
+    for seed, run in cases:
+        found.add(seed, run())
+    found.seconds = time.process_time() - began
+    return found
+
+
+def thinned(calls: Iterable[Call], keep: int = 2) -> list[int]:
+    """
+    Return the numbers of the calls worth spoiling.
+
+    Of the same call between the same two writes, the first *keep* and the last: those between are
+    the same look, made again while something is waited for.
+    """
+    groups: dict[tuple[str, int], list[int]] = {}
+    for index, call in enumerate(calls):
+        groups.setdefault((call.name, call.stage), []).append(index)
+    chosen = {i for group in groups.values() for i in (*group[:keep], group[-1])}
+    return sorted(chosen)
