@@ -92,6 +92,16 @@ def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> De
     if live.poll is Poll.RUNNING and not overdue:
         return None
     if not markers_moved(production, staging, intent):
+        if overdue and not intent.busy and (production.prepared or staging.prepared):
+            # Nothing was prepared when the intent was opened: the swap began, and died half done.
+            return Note(
+                "SwapFailed",
+                "SwapLeftPrepared",
+                "the platform gave the swap up and left the slots prepared for it",
+                release=intent.release,
+                intent=intent,
+                mark=Mark.INCONCLUSIVE,
+            )
         if intent.busy or overdue:
             return Note(
                 "SwapFailed",
