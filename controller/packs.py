@@ -14,6 +14,7 @@ from typing import BinaryIO
 from controller.errors import SourceError
 
 MAX_OBJECTS = 1_000_000
+MAX_OBJECT = 32 * 1024 * 1024  # bytes; commits and trees are far smaller
 _OFS_DELTA, _REF_DELTA = 6, 7
 _PIECE = 64 * 1024
 
@@ -22,8 +23,8 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
     """
     Read the pack of *size* bytes at the start of *file*.
 
-    Raises SourceError where its objects are too many or come to more than *cap* bytes, and
-    ValueError where it is no pack.
+    Raises SourceError where its objects are too many, one is too large, or all come to more than
+    *cap* bytes; ValueError where it is no pack.
     """
     file.seek(0)
     head = file.read(12)
@@ -42,14 +43,16 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
         if kind == _REF_DELTA:
             for _ in range(20):
                 reader.byte()
-        total += declared
-        if total > cap:
-            raise _too_large(f"more than {cap:,} bytes")
+        total += _within(declared, cap - total)
         start = reader.inflate(declared)
         if kind in (_OFS_DELTA, _REF_DELTA):
-            total += _delta_result(start)
-            if total > cap:
-                raise _too_large(f"more than {cap:,} bytes")
+            total += _within(_delta_result(start), cap - total)
+
+
+def _within(size: int, left: int) -> int:
+    if size > min(left, MAX_OBJECT):
+        raise _too_large("more than is read")
+    return size
 
 
 def _too_large(what: str) -> SourceError:

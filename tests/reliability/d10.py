@@ -1,0 +1,107 @@
+"""
+D10: hostile input of every kind is refused by name, writes nothing, and costs little.
+
+Each group of attacks runs in a process of its own under limits of time and memory; an attack that
+escapes its handler, or only costs too much, is a violation as well as one that gets through.
+"""
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.reliability import hostile, hostile_world
+from tests.reliability.judged import Judged
+
+GROUPS: dict[str, Callable[[], Iterator[tuple[str, hostile.Attack]]]] = {
+    "yaml": hostile.yaml,
+    "git": hostile.git,
+    "webhook": hostile.webhook,
+    "addresses": hostile_world.addresses,
+    "models": hostile_world.models,
+    "logs": hostile_world.logs,
+}
+ATTACK_CPU_S = 8.0  # of this process; what a Git server of the test burns is not counted
+GROUP_CPU_S = 150
+MEMORY = 3 << 30  # bytes of addresses; beyond it an allocation fails
+GROWTH = 700 << 20  # bytes that a whole group may add to what it began with
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def attack(group: str) -> None:
+    """Run the attacks of *group* in this process, under limits; print one JSON a line."""
+    resource.setrlimit(resource.RLIMIT_CPU, (GROUP_CPU_S, GROUP_CPU_S))
+    with contextlib.suppress(ValueError, OSError):  # macOS knows no limit of addresses
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    attacks = list(GROUPS[group]())
+    start = _peak()
+    for name, run in attacks:
+        began, cpu = time.monotonic(), time.process_time()
+        try:
+            refused, wrong = run(), ""
+        except BaseException as error:
+            refused, wrong = "", f"{type(error).__name__}: {str(error)[:300]}"
+        spent = time.process_time() - cpu
+        if spent > ATTACK_CPU_S:
+            wrong = wrong or f"it took {spent:.1f} s"
+        if not refused:
+            wrong = wrong or "it has no name"
+        told = {
+            "name": name,
+            "refused": refused,
+            "wrong": wrong,
+            "seconds": round(time.monotonic() - began, 3),
+            "cpu": round(spent, 3),
+            "grown": _peak() - start,
+        }
+        print(json.dumps(told), flush=True)
+
+
+def _peak() -> int:
+    """Return the most memory that this process ever held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def run_group(group: str, judged: Judged) -> None:
+    """Add the attacks of *group* to *judged*, from a process of their own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.reliability.d10", group],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=GROUP_CPU_S * 3,
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    for line in lines:
+        judged.add(f"{group}: {line['name']}", line["wrong"])
+    if done.returncode or not lines:
+        judged.add(f"{group}: the process", f"ended {done.returncode}: {done.stderr[-500:]}")
+        return
+    grown = max(line["grown"] for line in lines)
+    if grown > GROWTH:
+        judged.add(f"{group}: memory", f"it grew by {grown >> 20} MB")
+    names = sorted({line["refused"] for line in lines})
+    slowest = max(lines, key=lambda line: line["cpu"])
+    judged.notes.append(
+        f"{group}: {len(lines)} attacks, refused as {', '.join(names)}; at most "
+        f"{slowest['cpu']:.2f} s of processor ({slowest['name']}), {grown >> 20} MB more memory"
+    )
+
+
+def run(*, every: bool = False) -> Judged:
+    """Run all groups, one after the other."""
+    del every
+    judged = Judged("D10")
+    for group in GROUPS:
+        run_group(group, judged)
+    return judged
+
+
+if __name__ == "__main__":
+    attack(sys.argv[1])

@@ -1,0 +1,368 @@
+"""
+What somebody with a commit or a request could send: files, Git trees, pushes.
+
+An attack returns the name by which it was refused; an AssertionError says what it did instead.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+import hmac
+import importlib
+import os
+import struct
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from controller.reconcile import observe
+from controller.source import GitSource, Newest
+from controller.state import Doubt, Frozen, Revision
+from tests.controller.model import APP, Lab
+from tests.controller.servers import Answer, Handler, serving
+from tests.controller.signing import FILE, Works
+from tests.controller.test_desired import ATTACKS
+
+type Attack = Callable[[], str]
+
+
+def frozen(lab: Lab) -> str:
+    """Run passes on *lab*, which served 1.4.0; return why it is frozen, having written nothing."""
+    writes, events = (lab.azure.puts, lab.azure.swaps), len(lab.events)
+    assert isinstance(observe(APP, lab.world).app, Doubt)
+    stops = [lab.run(), lab.run()]
+    assert all(isinstance(stop, Frozen) for stop in stops), stops
+    assert (lab.azure.puts, lab.azure.swaps) == writes, "it wrote"
+    assert lab.serves() == "1.4.0"
+    told = [f"{event.reason}: {event.message}" for event in lab.events[events:]]
+    assert len(told) == 1, f"it was told {told}"
+    said = lab.events[-1]
+    assert said.message.isprintable()
+    assert len(said.message) < 700
+    return said.reason
+
+
+# ---------------------------------------------------------------- the file
+
+
+def yaml() -> Iterator[tuple[str, Attack]]:
+    """Give files that a plain parser would choke on, or read otherwise than a person does."""
+
+    def attack(data: bytes) -> str:
+        lab = Lab()
+        lab.converge("1.4.0")
+        lab.git.commits.append(Newest(Revision("e" * 40, "eve", "attack"), data))
+        return frozen(lab)
+
+    for name, text in ATTACKS.items():
+        data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        yield name, lambda data=data: attack(data)  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- Git
+
+
+@contextlib.contextmanager
+def _served(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterator[GitSource]:
+    with serving(folder, respond) as address:
+        os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(folder / "cert.pem")
+        yield GitSource(f"{address}/repo", "main", FILE)
+
+
+def _backend(works: Works) -> Callable[[Handler, bytes], Answer]:
+    def respond(handler: Handler, body: bytes) -> Answer:
+        path, _, query = handler.path.partition("?")
+        if handler.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        env = {
+            **works.env,
+            "GIT_PROJECT_ROOT": str(works.path.parent),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": handler.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], env=env, input=body, capture_output=True, check=True
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        return int(headers.pop("Status", "200").split()[0]), headers, content
+
+    return respond
+
+
+def _watching(source: GitSource) -> Lab:
+    """Return a world in which production serves 1.4.0, and that looks at *source* from now on."""
+    lab = Lab()
+    lab.converge("1.4.0")
+    lab.world = lab.open(git=source, on_rewrite="follow")
+    return lab
+
+
+STATE = f"app: {APP}\nmodel: iris\nslots:\n  production: 1.4.0\n"
+
+
+def _works(folder: Path) -> Works:
+    works = Works(folder / "repo")
+    for option in ("allowFilter", "allowAnySHA1InWant"):
+        works.git("config", f"uploadpack.{option}", "true")
+    return works
+
+
+def _pushed(push: Callable[[Works, str], str]) -> str:
+    """Serve a repository to which the attack was pushed, and run the loop on it."""
+    with tempfile.TemporaryDirectory(prefix="gitslot-d10-") as name:
+        works = _works(Path(name))
+        first = works.point(works.commit(STATE))
+        with _served(Path(name), _backend(works)) as source:
+            lab = _watching(source)
+            (works.path / ".git/refs/heads/main").write_text(f"{push(works, first)}\n")
+            return frozen(lab)
+
+
+def _answered(answer: Callable[[bytes], bytes]) -> str:
+    """Run the loop on a server that answers the fetch with *answer*."""
+    with tempfile.TemporaryDirectory(prefix="gitslot-d10-") as name:
+        works = _works(Path(name))
+        first = works.point(works.commit(STATE))
+        honest = _backend(works)
+        works.point(works.commit(STATE.replace("1.4.0", "9.9.9"), first))
+
+        def respond(handler: Handler, body: bytes) -> Answer:
+            status, headers, content = honest(handler, body) or (500, {}, b"")
+            if b"command=fetch" in body:
+                content = answer(content)
+            return status, headers, content
+
+        with _served(Path(name), respond) as source:
+            return frozen(_watching(source))
+
+
+def _literal(works: Works, kind: str, data: bytes) -> str:
+    return works.git("hash-object", "-t", kind, "-w", "--stdin", "--literally", data=data)
+
+
+def _of_tree(works: Works, tree: str, parent: str) -> str:
+    raw = works.payload(None, parent)
+    return works.write(b"tree " + tree.encode() + raw[45:])
+
+
+def _listing(works: Works, *lines: str) -> str:
+    return works.git("mktree", "--missing", data="".join(f"{line}\n" for line in lines).encode())
+
+
+def _entry(mode: str, name: bytes, sha: str) -> bytes:
+    return mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha)
+
+
+def _pack(*objects: tuple[int, int, bytes]) -> bytes:
+    """Return a pack of (type, declared size, bytes before deflate), with a right checksum."""
+    data = b"PACK" + struct.pack(">II", 2, len(objects))
+    for kind, size, content in objects:
+        byte, rest = kind << 4 | size & 15, size >> 4
+        while rest:
+            data += bytes([byte | 0x80])
+            byte, rest = rest & 0x7F, rest >> 7
+        data += bytes([byte]) + zlib.compress(content, 9)
+    return data + hashlib.sha1(data).digest()
+
+
+def _fetched(pack: bytes) -> bytes:
+    """Return an answer to a protocol v2 fetch that holds *pack*."""
+    lines = b"000dpackfile\n"
+    for start in range(0, len(pack), 60_000):
+        piece = b"\x01" + pack[start : start + 60_000]
+        lines += f"{len(piece) + 4:04x}".encode() + piece
+    return lines + b"0000"
+
+
+BIG = 400 * 1024 * 1024
+
+
+def _zeros(size: int) -> bytes:
+    """Return *size* zeros as deflate packs them, without ever holding them."""
+    packer, out = zlib.compressobj(9), b""
+    for _ in range(size // (1 << 20)):
+        out += packer.compress(bytes(1 << 20))
+    return out + packer.flush()
+
+
+@cache
+def _bomb_pack() -> bytes:
+    head = b"PACK" + struct.pack(">II", 2, 1)
+    byte, rest, size = 3 << 4 | BIG & 15, BIG >> 4, b""
+    while rest:
+        size += bytes([byte | 0x80])
+        byte, rest = rest & 0x7F, rest >> 7
+    data = head + size + bytes([byte]) + _zeros(BIG)
+    return data + hashlib.sha1(data).digest()
+
+
+def _number(value: int) -> bytes:
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def _delta_bomb() -> bytes:
+    """Return a pack whose one delta copies 64 KB ten thousand times."""
+    base = bytes(65536)
+    name = hashlib.sha1(b"blob 65536\0" + base).digest()
+    copies = b"\x80" * 10_000  # copy 64 KB from offset 0
+    delta = _number(65536) + _number(65536 * 10_000) + copies
+    data = b"PACK" + struct.pack(">II", 2, 2)
+    data += _pack((3, 65536, base))[12:-20]
+    byte, rest, size = 7 << 4 | len(delta) & 15, len(delta) >> 4, b""
+    while rest:
+        size += bytes([byte | 0x80])
+        byte, rest = rest & 0x7F, rest >> 7
+    data += size + bytes([byte]) + name + zlib.compress(delta, 9)
+    return data + hashlib.sha1(data).digest()
+
+
+def git() -> Iterator[tuple[str, Attack]]:
+    """Give trees, objects and answers of a server that lead elsewhere or grow without end."""
+
+    def blob(works: Works, text: str = STATE.replace("1.4.0", "9.9.9")) -> str:
+        return _literal(works, "blob", text.encode())
+
+    def tree(*entries: Callable[[Works], bytes]) -> Callable[[Works, str], str]:
+        return lambda w, parent: _of_tree(
+            w, _literal(w, "tree", b"".join(entry(w) for entry in entries)), parent
+        )
+
+    file = FILE.encode()
+    pushed: dict[str, Callable[[Works, str], str]] = {
+        "link out of the repository": tree(
+            lambda w: _entry("120000", file, blob(w, "/etc/hostname"))
+        ),
+        "link to a file beside": tree(
+            lambda w: _entry("120000", file, blob(w, "x")),
+            lambda w: _entry("100644", b"x", blob(w)),
+        ),
+        "submodule": tree(lambda _: _entry("160000", file, "1" * 40)),
+        "folder of that name": tree(
+            lambda w: _entry("40000", file, _listing(w, f"100644 blob {blob(w)}\tx"))
+        ),
+        "a mode that nobody knows": tree(lambda w: _entry("010644", file, blob(w))),
+        "a device": tree(lambda w: _entry("020644", file, blob(w))),
+        "the name in other letters": tree(
+            lambda w: _entry("100644", b"Desired_State.yaml", blob(w))
+        ),
+        "the name as a path": tree(lambda w: _entry("100644", b"./" + file, blob(w))),
+        "a blob that is not there": tree(lambda _: _entry("100644", file, "1" * 40)),
+        "a tree that is not one": lambda w, parent: _of_tree(w, blob(w), parent),
+        "a tree cut short": lambda w, parent: _of_tree(
+            w, _literal(w, "tree", _entry("100644", file, blob(w))[:-5]), parent
+        ),
+        "a tree in place of the blob": tree(
+            lambda w: _entry("100644", file, _listing(w, f"100644 blob {blob(w)}\tx"))
+        ),
+        "a huge file": tree(lambda w: _entry("100644", file, blob(w, "#" * 70_000))),
+        "a blob of zeros": tree(
+            lambda w: _entry("100644", file, _literal(w, "blob", bytes(64 << 20)))
+        ),
+        "a message of zeros": lambda w, parent: w.write(
+            w.payload(STATE.replace("1.4.0", "9.9.9"), parent) + bytes(48 << 20)
+        ),
+        "a tag in place of the commit": lambda w, parent: _literal(
+            w, "tag", f"object {parent}\ntype commit\ntag x\ntagger S <s> 1 +0000\n\nx\n".encode()
+        ),
+    }
+    for name, push in pushed.items():
+        yield name, lambda push=push: _pushed(push)  # type: ignore[misc]
+    answers: dict[str, Callable[[bytes], bytes]] = {
+        "no pack": lambda _: _fetched(b"<html>" * 100),
+        "a pack cut short": lambda content: content[: len(content) // 2],
+        "an empty pack": lambda _: _fetched(_pack()),
+        "other objects than asked for": lambda _: _fetched(_pack((3, 1, b"x"))),
+        "an object larger than it says": lambda _: _fetched(_pack((3, 1, b"x" * 1000))),
+        "a pack that says it holds a million": lambda _: _fetched(
+            b"PACK" + struct.pack(">II", 2, 1 << 30) + bytes(1000)
+        ),
+        "a bomb of deflate": lambda _: _fetched(_bomb_pack()),
+        "a bomb of deltas": lambda _: _fetched(_delta_bomb()),
+        "a delta on itself": lambda _: _fetched(
+            b"PACK" + struct.pack(">II", 2, 1) + b"\x64\x00" + zlib.compress(b"\x01\x01\x01a")
+        ),
+        "a flipped checksum": lambda content: content.replace(b"PACK\0\0\0\2", b"PACK\0\0\0\3"),
+    }
+    for name, answer in answers.items():
+        yield name, lambda answer=answer: _answered(answer)  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- the webhook
+
+SECRET = "canary-secret"
+WOKEN: list[str] = []
+
+
+def _app() -> ModuleType:
+    os.environ |= {
+        "GITSLOT_REPO": "nowhere",
+        "GITSLOT_STORAGE": "https://127.0.0.1:1/account",
+        "GITSLOT_ARM": "https://127.0.0.1:1",
+        "GITSLOT_WEBHOOK_SECRET": SECRET,
+        "IDENTITY_ENDPOINT": "http://127.0.0.1:1/token",
+        "IDENTITY_HEADER": "x",
+    }
+    module = importlib.import_module("controller.function_app")
+    module.tick = lambda *_: WOKEN.append("woken") or {}  # type: ignore[attr-defined, func-returns-value]
+    return module
+
+
+def webhook() -> Iterator[tuple[str, Attack]]:
+    """Give pushes that are not of the one who knows the secret."""
+    import azure.functions as func  # noqa: PLC0415 - for this group alone
+
+    app = _app()
+    body = b'{"ref": "refs/heads/main"}'
+
+    def right(data: bytes, secret: str = SECRET, hash_: str = "sha256") -> str:
+        return f"{hash_}=" + hmac.new(secret.encode(), data, hash_).hexdigest()
+
+    def send(headers: dict[str, str], data: bytes = body) -> str:
+        woken = len(WOKEN)
+        request = func.HttpRequest("POST", "https://x/api/reconcile", body=data, headers=headers)
+        answer = asyncio.run(app.push.build().get_user_function()(request))
+        assert 400 <= answer.status_code < 500, answer.status_code
+        assert SECRET.encode() not in answer.get_body()
+        assert len(WOKEN) == woken, "it woke the worker"
+        return f"HTTP {answer.status_code}"
+
+    name = "X-Hub-Signature-256"
+    cases: dict[str, tuple[dict[str, str], bytes]] = {
+        "no signature": ({}, body),
+        "empty signature": ({name: ""}, body),
+        "only the name of the hash": ({name: "sha256="}, body),
+        "zeros": ({name: "sha256=" + "0" * 64}, body),
+        "another secret": ({name: right(body, "guess")}, body),
+        "the empty secret": ({name: right(body, "")}, body),
+        "another body": ({name: right(b"{}")}, body),
+        "a body that was added to": ({name: right(body)}, body + b" "),
+        "SHA-1": ({name: right(body, hash_="sha1")}, body),
+        "SHA-1 in its old header": ({"X-Hub-Signature": right(body, hash_="sha1")}, body),
+        "MD5": ({name: right(body, hash_="md5")}, body),
+        "capital letters": ({name: right(body).upper()}, body),
+        "cut short": ({name: right(body)[:-1]}, body),
+        "two in one": ({name: f"{right(body, 'x')},{right(body)}"}, body),
+        "not ASCII": ({name: "sha256=" + "é" * 64}, body),
+        "a megabyte of signature": ({name: "sha256=" + "0" * 1_000_000}, body),
+        "a body over the cap": ({name: right(bytes(1 << 20) + b"x")}, bytes(1 << 20) + b"x"),
+        "GitLab's token": ({"X-Gitlab-Token": SECRET}, body),
+        "the secret itself": ({name: SECRET, "Authorization": f"Bearer {SECRET}"}, body),
+    }
+    for title, (headers, data) in cases.items():
+        yield title, lambda headers=headers, data=data: send(headers, data)  # type: ignore[misc]
