@@ -10,14 +10,16 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from controller.reconcile import observe
 from controller.source import GitSource
 from controller.state import Converged, Doubt, Frozen
 from tests.controller.model import APP, Lab
-from tests.reliability.judged import Judged
+from tests.reliability.checker import Violation
+from tests.reliability.runs import Case, Run
 
 FILE = "desired_state.yaml"
 START = "1.4.0"
@@ -454,11 +456,15 @@ def judge(spoil: Callable[[Watched], None], folder: Path) -> str:
     return ""
 
 
-def run(*, every: bool = False) -> Judged:
-    """Play all cases, one after the other."""
-    del every
-    judged = Judged("D9")
+def played(spoil: Callable[[Watched], None]) -> Run:
+    """Play one case in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="gitslot-d9-") as folder:
+        wrong = judge(spoil, Path(folder))
+    return Run(None, [Violation("D9", 0, wrong)] if wrong else [], [], 0, 0, 0)
+
+
+def cases(*, long: bool = False) -> Iterator[Case]:
+    """Give every case by its name."""
+    del long
     for spoil in CASES:
-        with tempfile.TemporaryDirectory(prefix="gitslot-d9-") as folder:
-            judged.add(spoil.__name__, judge(spoil, Path(folder)))
-    return judged
+        yield f"D9,{spoil.__name__}", partial(played, spoil)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from tests.reliability import d1, d2, d5, d6, d7, d8, runs
+from tests.reliability import d1, d2, d5, d6, d7, d8, d9, d10, runs
 from tests.reliability.runs import Case, Run
 
 
@@ -14,6 +14,7 @@ class Design(Protocol):
 
 
 DESIGNS: dict[str, Design] = {"D1": d1, "D2": d2, "D5": d5, "D6": d6, "D7": d7, "D8": d8}
+DESIGNS |= {"D9": d9, "D10": d10}
 
 
 def find(seed: str) -> Run:

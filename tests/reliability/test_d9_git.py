@@ -7,7 +7,6 @@ import pytest
 
 from controller.state import Converged, Frozen
 from tests.reliability import d9
-from tests.reliability.judged import Judged
 
 
 @pytest.mark.parametrize("spoil", d9.CASES, ids=[case.__name__ for case in d9.CASES])
@@ -28,9 +27,3 @@ def test_a_history_that_is_put_back_ends_the_freeze(tmp_path: Path) -> None:
     watched.want("1.5.0")
     assert isinstance(watched.lab.run(), Converged)
     assert watched.lab.serves() == "1.5.0"
-
-
-def test_a_figure_is_one_line() -> None:
-    """As `make reliability` prints it."""
-    judged = Judged("D9", cases=25)
-    assert judged.line() == "D9 cases=25 violations=0 seconds=0.0"
