@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emulator.disk import read_json, write_json
 
-LEFTOVER_GRACE_S = 10.0
+LEFTOVER_GRACE_S = 30.0  # Azurite closes idle connections first, then writes
 
 
 def portrait(pid: int) -> str | None:
