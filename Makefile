@@ -23,10 +23,10 @@ down: $(PYTHON_READY) ## stop the local platform
 	@$(PY) -m controller.cli local down
 
 test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
-	@$(PY) -m pytest -n 2 -m "not long"
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not long"
 
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
-	@$(PY) -m pytest -n 2 -m long
+	@$(PY) -m pytest -n 2 --dist worksteal -m long
 
 check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock files
 	@$(PY) -m ruff check
