@@ -7,11 +7,11 @@ AZURITE_READY := node_modules/.ready
 SETUP := tools/setup.py tools/python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long check format bench package lock clean
+.PHONY: help demo up down test test-long reliability repro check format bench package lock clean
 
 help: ## show this list
 	@echo "gitslot: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
 	@$(PY) -m controller.cli local demo
@@ -27,6 +27,12 @@ test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
 
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
 	@$(PY) -m pytest -n 2 --dist worksteal -m long
+
+reliability: $(PYTHON_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
+	@$(PY) -m tests.reliability $(if $(LONG),--long) $(DESIGN)
+
+repro: $(PYTHON_READY) ## play one reliability case again with its history: make repro SEED=...
+	@$(PY) -m tests.reliability --repro $(SEED)
 
 check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock files
 	@$(PY) -m ruff check

@@ -92,6 +92,8 @@ class Replay:
     keeps: str = ""
     posted: _Intent | None = None
     production: str = ""
+    foreign_at: int = -1  # when somebody else last changed a slot
+    excused: bool = False  # somebody else acted between the last read before a POST and the POST
 
     def wrong(self, rule: str, entry: Entry, message: str) -> None:
         self.found.append(Violation(rule, int(entry["seq"]), message))
@@ -225,6 +227,10 @@ def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
         replay.wrong("S10", entry, "a swap was sent without an intent in the journal")
         return
     intent.posts += 1
+    read_at = min((turn.reads[key]["seq"] for key in _READS if key in turn.reads), default=-1)
+    replay.excused = replay.foreign_at > read_at
+    if read_at < intent.seq:
+        replay.wrong("S10", entry, "the slots were not read once more after the intent")
     if intent.posts > 1:
         # A network may deliver a request twice; that the second has no effect is checked below.
         return
@@ -234,6 +240,8 @@ def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
 
 
 def _put(replay: Replay, entry: Entry) -> None:
+    if entry["caller"] not in replay.ours:
+        replay.foreign_at = entry["seq"]
     if entry["slot"] == "staging":
         replay.proofs.clear()
     if entry["slot"] == "production" or entry["caller"] not in replay.ours:
@@ -254,6 +262,9 @@ def _started(replay: Replay, entry: Entry) -> None:
     replay.before_swap, replay.swapped_by = entry, entry["caller"]
     replay.posted = replay.intent
     if entry["caller"] not in replay.ours:
+        replay.foreign_at = entry["seq"]
+        return
+    if replay.excused:
         return
     staging = entry["staging"]
     if (digest_of(staging), staging.get("MODEL_DEPLOY")) not in replay.proofs:
@@ -263,10 +274,13 @@ def _started(replay: Replay, entry: Entry) -> None:
 def _flipped(replay: Replay, entry: Entry) -> None:
     before, replay.before_swap = replay.before_swap, None
     new, old = digest_of(entry["production"]), replay.production
-    if replay.swapped_by in replay.ours and before is not None:
+    if replay.swapped_by not in replay.ours:
+        replay.foreign_at = entry["seq"]
+    elif before is not None:
         _effect(replay, entry, before, old, new)
     replay.proofs.clear()
-    replay.keeps = old if replay.swapped_by in replay.ours else ""
+    mine = replay.swapped_by in replay.ours and not replay.excused
+    replay.keeps = old if mine else ""
     replay.served.add(new)
     _remember_code(replay, entry)
     replay.production = new
@@ -274,6 +288,8 @@ def _flipped(replay: Replay, entry: Entry) -> None:
 
 def _effect(replay: Replay, entry: Entry, before: Entry, old: str, new: str) -> None:
     intent = replay.posted
+    if replay.excused:
+        return
     asked = {commit["wants"] for commit in replay.commits.values()}
     if new not in asked:
         replay.wrong("S1", entry, "production serves what no commit asked for")

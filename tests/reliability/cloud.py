@@ -3,6 +3,7 @@ The emulator in one process: its own gateway, handlers, swaps and workers on vir
 sockets and operating-system processes left out, and a history that nothing of ours can edit.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -243,16 +244,16 @@ class Cloud(Surroundings):
         """Return the app as it is now."""
         return self.world.estate.sites[APP]
 
-    def change(self, slot: str, **values: str | None) -> None:
-        """Change settings of *slot* by hand, as the portal does; None takes one away."""
-        old = self.site.slots[slot]
-        kept = {**old.settings, **values}
-        settings = {k: v for k, v in kept.items() if v is not None}
-        site = self.site.with_slots(replace(old, settings=settings))
-        self.world.estate.put(site)
-        self.history.record("settings-put", site=site, slot=slot, caller="person")
-        with self.loop.current():
-            self.fabric.restart(APP, slot)
+    def change(self, slot: str, **values: str | None) -> int:
+        """
+        Change settings of *slot* by hand, as the portal does; None takes one away.
+
+        Returns the status of ARM's answer, which is 409 while an operation runs.
+        """
+        kept = {**self.site.slots[slot].settings, **values}
+        body = {"properties": {k: v for k, v in kept.items() if v is not None}}
+        rest = "" if slot == PRODUCTION else f"/slots/{slot}"
+        return self.post("person", f"{rest}/config/appsettings", json.dumps(body).encode(), "PUT")
 
     def host(self, slot: str) -> ModelHost | None:
         """Return the process that answers for *slot*."""
@@ -271,13 +272,13 @@ class Cloud(Surroundings):
         """Swap as somebody at the portal would; it runs like any other."""
         self.post("person", f"/slots/{STAGING}/slotsswap", b'{"targetSlot": "production"}')
 
-    def post(self, who: str, rest: str, body: bytes = b"") -> int:
-        """Send a POST about the app as *who* and return its status."""
+    def post(self, who: str, rest: str, body: bytes = b"", method: str = "POST") -> int:
+        """Send a request about the app as *who* and return its status."""
         path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
         path += f"/providers/Microsoft.Web/sites/{APP}{rest}"
         with self.loop.current():
             answer = self.gateway.answer(
-                "POST",
+                method,
                 path,
                 {"api-version": "2024-11-01"},
                 {"authorization": f"Bearer {token(who)}", "x-ms-client-request-id": who},

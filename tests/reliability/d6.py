@@ -1,16 +1,18 @@
 """
-D6: the swap itself: cut off in each of its phases, and failing in each way that the platform is
-known to fail.
+D6: the swap itself: cut off in each of its phases, failing in each way that the platform is known
+to fail, and with other people's hands on the app.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 from emulator.state import Keys, Operation, mark
+from tests.reliability import registered
 from tests.reliability.cloud import APP, STAGING, Cloud
-from tests.reliability.runs import Case, Run, play
-from tests.reliability.scenarios import SCENARIOS, Scene, bump
+from tests.reliability.runs import Case, Run, play, thinned
+from tests.reliability.scenarios import NEWER, SCENARIOS, Scene, bump
 
 # Seconds after the POST: accepted, the source restarts, it is pinged, it waits, the content has
 # moved, the old content restarts, the operation has ended.
@@ -172,6 +174,34 @@ FAILURES: dict[str, Callable[[Scene], None]] = {
 }
 
 
+# What somebody else may do to the app at any moment.
+HANDS: dict[str, Callable[[Cloud], object]] = {
+    "swap": Cloud.swap_by_hand,
+    "deploy": lambda cloud: cloud.change(STAGING, **registered.settings(NEWER, "by-hand")),
+    "edit": lambda cloud: cloud.change("production", THEIRS="edited"),
+    "restart": lambda cloud: cloud.post("person", f"/slots/{STAGING}/restart"),
+}
+
+
+def foreign(scenario: str, hand: str, moment: int) -> Run:
+    """Let somebody else act right before the call number *moment*."""
+
+    def begin() -> Scene:
+        scene = SCENARIOS[scenario]()
+        seam, done = scene.rig.seam, [False]
+
+        def before(name: str) -> None:
+            del name
+            if seam.on and len(seam.calls) == moment and not done[0]:
+                done[0] = True
+                HANDS[hand](scene.cloud)
+
+        seam.before = before
+        return scene
+
+    return play(begin, {})
+
+
 def failing(scenario: str, failure: str) -> Run:
     """Run *scenario* on a platform that fails so."""
 
@@ -191,8 +221,7 @@ def poll_without_body() -> Run:
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:
-    """Give every phase cut off, and every failure."""
-    del long
+    """Give every phase cut off, every failure, and other people's hands at every moment."""
     for scenario in ("bump", "revert"):
         for known in KNOWN:
             for phase in PHASES if known != "not-sent" else PHASES[:1]:
@@ -201,6 +230,10 @@ def cases(*, long: bool = False) -> Iterator[Case]:
                 if phase < 79 and known != "not-sent":
                     make = partial(cut_off, scenario, known, phase, gives_up=True)
                     yield f"D6,{scenario},{known},{phase:g},given-up", partial(play, make, {})
+        moments = thinned(play(SCENARIOS[scenario], {}).calls, keep=2 if long else 1)
+        for moment, hand in product(moments, HANDS):
+            run = partial(foreign, scenario, hand, moment)
+            yield f"D6,{scenario},{hand},{moment}", run
         for failure in FAILURES:
             yield f"D6,{scenario},{failure}", partial(failing, scenario, failure)
     yield "D6,bump,poll-without-body", poll_without_body

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from tests.reliability import d1, d2, d5, d6, d7, d8, d9, d10, runs
+from tests.reliability import d1, d2, d4, d5, d6, d7, d8, d9, d10, runs
 from tests.reliability.runs import Case, Run
 
 
@@ -13,7 +13,7 @@ class Design(Protocol):
     def cases(self, *, long: bool = False) -> Iterator[Case]: ...
 
 
-DESIGNS: dict[str, Design] = {"D1": d1, "D2": d2, "D5": d5, "D6": d6, "D7": d7, "D8": d8}
+DESIGNS: dict[str, Design] = {"D1": d1, "D2": d2, "D4": d4, "D5": d5, "D6": d6, "D7": d7, "D8": d8}
 DESIGNS |= {"D9": d9, "D10": d10}
 
 

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from controller.state import Converged, Frozen, Stalled, Stop, Suspended
 from tests.reliability.checker import Violation, check
 from tests.reliability.scenarios import Scene
 from tests.reliability.seam import Call
 
-# What ends the quiet from which turns are counted: our faults, and the platform's own.
+# What ends the quiet from which turns are counted, beside other people's hands.
 _DISTURBS = ("spoilt", "swap-failed", "swap-reverted", "process-crashed")
 KEEP: set[str] = set()  # seeds whose history is wanted although nothing is wrong
 FREE_TURNS = 4  # L1: turns that write, and the stop, once faults have ended
@@ -40,10 +41,14 @@ def play(make: Callable[[], Scene], plan: Mapping[int, str], *, ends: bool = Tru
     entries = rig.cloud.history.entries
     found = check(entries)
     writes = [e for e in entries[mark:] if e["operation"] == "write-sent"]
-    last = max((e["seq"] for e in entries if e["operation"] in _DISTURBS), default=0)
+    last = max((e["seq"] for e in entries if _disturbs(e)), default=0)
     turns = sum(e["seq"] > last for e in writes) + 1
     found += liveness(scene, stop, turns, len(rig.seam.taken), ends=ends)
     return finish(scene, Run(stop, found, rig.seam.calls, len(rig.seam.taken), turns, len(writes)))
+
+
+def _disturbs(entry: Mapping[str, Any]) -> bool:
+    return entry["operation"] in _DISTURBS or entry.get("caller") == "person"
 
 
 def finish(scene: Scene, run: Run) -> Run:

@@ -26,7 +26,8 @@ class Scene:
         return self.rig.cloud
 
 
-def _open(production: dict[str, str], staging: dict[str, str]) -> Scene:
+def open_scene(production: dict[str, str], staging: dict[str, str]) -> Scene:
+    """Return a scene whose slots run with these settings, and nothing written down."""
     rig = Rig()
     rig.cloud.register(OLDEST, OLD, NEW, NEWER)
     rig.cloud.build(production, staging)
@@ -43,7 +44,7 @@ def write(scene: Scene, *events: Event) -> None:
 
 def settled() -> Scene:
     """Production serves OLD, staging keeps OLDEST, and everybody agrees."""
-    scene = _open(registered.settings(OLD, "d-2"), registered.settings(OLDEST, "d-1"))
+    scene = open_scene(registered.settings(OLD, "d-2"), registered.settings(OLDEST, "d-1"))
     commit = scene.cloud.git.want(OLD)
     write(
         scene,
@@ -96,7 +97,7 @@ def noop() -> Scene:
 def first_install() -> Scene:
     """Both slots carry the code and no model."""
     code = {"WEBSITE_RUN_FROM_PACKAGE": registered.package_url("c1")}
-    return want(_open(code, code), NEW)
+    return want(open_scene(code, code), NEW)
 
 
 def half_done() -> Scene:

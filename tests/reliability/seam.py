@@ -75,7 +75,8 @@ class Seam:
 
     def begin(self, process: "Process", name: str, *, write: bool) -> str | None:
         """Number the next call of *process*; return how it is to be spoilt, or None."""
-        self.before(name)
+        if not process.inside:
+            self.before(name)
         if not process.alive:
             raise Killed
         if not self.on:
