@@ -24,6 +24,11 @@ def tenants(world: World, _call: Call, _params: Params) -> Answer:
     return Answer(200, {"value": [one]})
 
 
+def stacks(_world: World, _call: Call, _params: Params) -> Answer:
+    """List no language runtime: `az functionapp config appsettings set` warns of retired ones."""
+    return Answer(200, {"value": []})
+
+
 def _subscription(world: World) -> dict[str, Any]:
     return {
         "id": f"/subscriptions/{world.subscription}",

@@ -45,6 +45,7 @@ SITE = f"{WEB}/sites/{{site}}"
 
 ROUTES: tuple[Route, ...] = (
     _route("GET", "/tenants", "tenants-list", resources.tenants),
+    _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", resources.stacks),
     _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
     _route("GET", "/subscriptions/{subscription}", "subscription-get", resources.subscription),
     _route("GET", "/subscriptions/{subscription}/resourceGroups", "groups-list", resources.groups),
