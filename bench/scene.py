@@ -94,11 +94,12 @@ class HandSwap:
             "AZURE_CORE_COLLECT_TELEMETRY": "false",
         }
         arm = stage.platform.arm
-        self._run("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm)
-        self._run("cloud", "set", "-n", "emulator")
-        self._run("login", "--identity")
+        self.run("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm)
+        self.run("cloud", "set", "-n", "emulator")
+        self.run("login", "--identity")
 
-    def _run(self, *words: str) -> None:
+    def run(self, *words: str) -> None:
+        """Run `az` with *words*; RuntimeError with its own words where it fails."""
         done = subprocess.run(
             [str(self._az), *words], env=self._env, capture_output=True, text=True, check=False
         )
@@ -109,7 +110,7 @@ class HandSwap:
         """Swap staging with production and wait for its end."""
         group = self._stage.platform.group
         where = ("-g", group, "-n", APP, "--slot", "staging")
-        self._run("functionapp", "deployment", "slot", "swap", *where)
+        self.run("functionapp", "deployment", "slot", "swap", *where)
 
 
 def azure_cli(root: Path) -> Path:

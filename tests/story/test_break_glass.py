@@ -1,0 +1,172 @@
+"""Break glass: production goes back while the Git host is down, and gitslot agrees afterwards."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.mgmt.web.models import CsmSlotEntity
+
+from bench.scene import HandSwap, azure_cli
+from controller.state import Converged, Frozen, Suspended
+from tests.platform import ROOT, until
+from tests.story.stage import APP, Stage, open_stage
+
+CONTROLLER = "gitslot-controller"
+WHY = "incident 7, sam"
+
+
+class Incident:
+    """A stage whose controller has an app of its own, and whose Git host can be down."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.platform.create_app(CONTROLLER, {"GITSLOT_REF": "main"}, slots=())
+        self._away = stage.folder / "away"
+
+    def reconcile(self) -> Any:
+        """Start the controller on the settings that its app has now, and let it look once."""
+        web, group = self.stage.platform.web.web_apps, self.stage.platform.group
+        there = dict(web.list_application_settings(group, CONTROLLER).properties or {})
+        return self.stage.reconcile(self.stage.open(**there))
+
+    def git_down(self) -> None:
+        """Take the repository away."""
+        self.stage.repository.path.rename(self._away)
+
+    def git_up(self) -> None:
+        """Bring the repository back."""
+        self._away.rename(self.stage.repository.path)
+
+
+@contextmanager
+def incident(folder: Path) -> Iterator[Incident]:
+    """Open a stage on which 1.5.0 was just released and turns out to be bad."""
+    with open_stage(folder, "1.4.0", "1.5.0") as stage:
+        for version in ("1.4.0", "1.5.0"):
+            stage.repository.want(version)
+            assert isinstance(stage.reconcile(), Converged)
+        yield Incident(stage)
+
+
+def tell(found: Incident, suspend: Callable[[], None], swap: Callable[[], None]) -> None:
+    """Tell the story up to the return of the Git host; both commands are somebody's hand."""
+    stage = found.stage
+    found.git_down()
+    assert found.reconcile() == Frozen(
+        "GitUnreachable", f"{stage.repository.path} is not a Git repository, or not one for us"
+    )
+    suspend()
+    assert isinstance(found.reconcile(), Frozen)
+    assert stage.serves("staging") == "1.4.0"
+    swap()
+    until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
+    writes = stage.writes()
+    assert isinstance(found.reconcile(), Frozen)
+    found.git_up()
+    assert found.reconcile() == Suspended("Suspended", WHY)
+    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+
+
+def agree(found: Incident, resume: Callable[[], None]) -> None:
+    """The revert comes, then the suspension goes: one word, and not one write."""
+    stage = found.stage
+    stage.repository.revert()
+    assert isinstance(found.reconcile(), Suspended)
+    resume()
+    writes, known = stage.writes(), len(stage.told())
+    assert isinstance(found.reconcile(), Converged)
+    assert isinstance(found.reconcile(), Converged)
+    assert stage.told()[known:] == ["Resumed", "Converged"]
+    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+
+
+def set_app_setting(stage: Stage, name: str, value: str | None) -> None:
+    """Do what `az functionapp config appsettings` does: read all, write all."""
+    web, group = stage.platform.web.web_apps, stage.platform.group
+    kept = dict(web.list_application_settings(group, CONTROLLER).properties or {})
+    kept.pop(name, None)
+    body: Any = {"properties": {**kept, **({name: value} if value is not None else {})}}
+    web.update_application_settings(group, CONTROLLER, body)
+
+
+def swap_by_hand(stage: Stage) -> None:
+    """Do what `az functionapp deployment slot swap` does."""
+    entity = CsmSlotEntity(target_slot="production", preserve_vnet=True)
+    web, group = stage.platform.web.web_apps, stage.platform.group
+    web.begin_swap_slot(group, APP, "staging", entity).result()
+
+
+def test_production_goes_back_without_git_and_the_revert_agrees(tmp_path: Path) -> None:
+    """Suspended, swapped by hand, reverted: production serves the old version throughout."""
+    with incident(tmp_path) as found:
+        stage = found.stage
+        tell(
+            found,
+            lambda: set_app_setting(stage, "GITSLOT_SUSPEND", WHY),
+            lambda: swap_by_hand(stage),
+        )
+        agree(found, lambda: set_app_setting(stage, "GITSLOT_SUSPEND", None))
+
+
+def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(tmp_path: Path) -> None:
+    """Without the revert the swap by hand is held, and the way to make it last is named."""
+    with incident(tmp_path) as found:
+        stage = found.stage
+        found.git_down()
+        swap_by_hand(stage)
+        until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
+        found.git_up()
+        stop, writes = found.reconcile(), stage.writes()
+        assert stop.reason == "ForeignSwap"
+        assert "git revert" in stop.message
+        stage.repository.revert()
+        assert isinstance(found.reconcile(), Converged)
+        assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+
+
+def commands() -> list[str]:
+    """Return the lines of the document, in its order."""
+    text = (ROOT / "docs/break-glass.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_document_has_three_commands_and_two_for_afterwards() -> None:
+    """They stand there as they are run."""
+    kinds = [line.split(" -", 1)[0] for line in commands()]
+    assert kinds == [
+        "az functionapp config appsettings set",
+        "curl",
+        "az functionapp deployment slot swap",
+        "git revert HEAD && git push",
+        "az functionapp config appsettings delete",
+    ]
+
+
+@pytest.mark.long
+def test_the_commands_of_the_document_do_it(tmp_path: Path) -> None:
+    """Each line as it stands there, by Microsoft's own command line, on the local platform."""
+    az = azure_cli(ROOT)
+    suspend, look, swap, _, resume = commands()
+    with incident(tmp_path) as found:
+        stage = found.stage
+        hand = HandSwap(az, stage)
+        names = {"RG": stage.platform.group, "APP": APP, "CONTROLLER": CONTROLLER}
+
+        def run(line: str) -> None:
+            hand.run(*[names.get(word, word) for word in shlex.split(line)[1:]])
+
+        def look_and_swap() -> None:
+            url = look.split()[-1]
+            front = stage.platform.slots()[APP, "staging"]["http"]
+            place = url.replace("https://APP-staging.azurewebsites.net", front)
+            assert requests.get(place, timeout=10).json()["version"] == "1.4.0"
+            run(swap)
+
+        tell(found, lambda: run(suspend), look_and_swap)
+        agree(found, lambda: run(resume))
