@@ -193,7 +193,7 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     started = scene.event(
         "SwapStarted",
         slot=PRODUCTION,
-        message="staging <-> production",
+        message="staging <-> production" + (", back again" if decision.back else ""),
         detail={
             "deploy": deploy,
             "production_deployment": production.deployment_id,
@@ -201,6 +201,7 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
             "production_swap": production.swap_status,
             "staging_swap": staging.swap_status,
             **other,
+            **({"back": True} if decision.back else {}),
         },
         **fields,
     )
@@ -222,7 +223,12 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
 
 def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
     return scene.event(
-        "SwapFailed", slot=PRODUCTION, reason="NotSent", message=message, **dict(fields)
+        "SwapFailed",
+        slot=PRODUCTION,
+        reason="NotSent",
+        message=message,
+        detail={"unsent": True},
+        **dict(fields),
     )
 
 

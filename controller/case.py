@@ -4,7 +4,7 @@ What every rule may look at, and the questions that several rules ask. Pure.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.state import (
     Answer,
@@ -13,6 +13,7 @@ from controller.state import (
     Memory,
     Policy,
     Release,
+    Resolved,
 )
 
 
@@ -40,6 +41,24 @@ NOT_SERVING: Mapping[Answer, str] = {
     Answer.FOREIGN: "GET /api/health is not there",
     Answer.BLOCKED: "GET /api/health is blocked",
 }
+
+
+def not_serving(case: Case, release: Release) -> str:
+    """Say in what way production, which is set to *release*, does not serve it."""
+    health = case.live.production.health
+    why = health.reason or NOT_SERVING[health.answer]
+    return f"production is set to {release} and does not serve it: {why}"
+
+
+def soaks_until(app: App, memory: Memory, wanted: Resolved) -> datetime | None:
+    """Return when the soak of *wanted* ends, or None where the file asks for none or it is over."""
+    last = memory.last_swap
+    if app.soak_s is None or last is None or last.soaking_since is None:
+        return None
+    same = (last.release, memory.converged_code) == (wanted.release, wanted.build or "")
+    if last.soaked or last.back or not same:
+        return None
+    return last.soaking_since + timedelta(seconds=app.soak_s)
 
 
 def asked(case: Case, release: Release) -> str:

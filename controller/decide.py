@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from controller import intents
 from controller.attempts import given_up
-from controller.case import NOT_SERVING, Case, asked, blocked, operation
+from controller.case import Case, asked, blocked, not_serving, operation, soaks_until
+from controller.soak import swap_back
 from controller.staging import bring_to_staging, cannot_swap, hold_pin
 from controller.state import (
     PRODUCTION,
@@ -49,15 +50,19 @@ def decide(
         _lost_journal(case)
         or _suspended(case)
         or _prepared(case)
+        or swap_back(case)
         or _production(case)
         or hold_pin(case)
-        or Converged(_summary(live))
+        or Converged(_summary(case))
     )
 
 
-def _summary(live: Live) -> str:
-    assert isinstance(live.wanted, Resolved)
-    return f"production serves {live.wanted.release}"
+def _summary(case: Case) -> str:
+    wanted = case.live.wanted
+    assert isinstance(wanted, Resolved)
+    until = soaks_until(case.app, case.memory, wanted)
+    soaks = f"; it soaks until {until:%H:%M:%SZ}" if until and case.now < until else ""
+    return f"production serves {wanted.release}{soaks}"
 
 
 # ---------------------------------------------------------------- before any write
@@ -183,10 +188,9 @@ def _not_a_write(case: Case, production: Arm, wanted: Resolved) -> Decision | No
             poll_s=case.policy.poll_s,
             quiet=True,
         )
-    why = live.production.health.reason or NOT_SERVING[answer]
     return Stalled(
         "ProductionDegraded",
-        f"production is set to {wanted.release} and does not serve it: {why}; "
+        f"{not_serving(case, wanted.release)}; "
         f"`git revert {asked(case, wanted.release)} && git push` goes back",
     )
 

@@ -36,8 +36,10 @@ _APP_KEYS = (
     "suspend",
     "drift",
     "latency_p99_ms",
+    "soak",
 )
-_RESERVED = {"soak": "a soak after the swap"}
+_SOAK = re.compile(r"[1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|(?:[1-9]|1[0-9]|2[0-4])h")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SLOT_KEYS = ("version", "code")
 
 
@@ -208,6 +210,7 @@ def _app(name: str, block: _Map, keys: tuple[str, ...]) -> App:
         suspend=_suspend(block),
         drift=_drift(block),
         latency_p99_ms=_latency(block),
+        soak_s=_soak(block),
     )
 
 
@@ -215,8 +218,6 @@ def _only(block: _Map, keys: tuple[str, ...]) -> None:
     for key, line in block.lines.items():
         if key in keys:
             continue
-        if key in _RESERVED:
-            _refuse(line, f"key `{key}` ({_RESERVED[key]}) is not supported yet; remove it")
         near = difflib.get_close_matches(key, keys, 1, 0.5)
         hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(keys)}"
         _refuse(line, f"unknown key `{safe(key, 60)}`; {hint}", "UnknownKey")
@@ -266,6 +267,18 @@ def _latency(block: _Map) -> float | None:
     if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", node.value) or float(node.value) <= 0:
         _refuse(node.line, f"`latency_p99_ms: {safe(node.value, 40)}` must be milliseconds above 0")
     return float(node.value)
+
+
+def _soak(block: _Map) -> float | None:
+    if "soak" not in block.items:
+        return None
+    node = _text(block, "soak", "how long to watch production after a swap, as in `soak: 10m`")
+    if not _SOAK.fullmatch(node.value):
+        _refuse(
+            node.line,
+            f"`soak: {safe(node.value, 40)}` must be a time such as 90s, 10m or 2h, at most 24h",
+        )
+    return float(node.value[:-1]) * _SECONDS[node.value[-1]]
 
 
 def _slots(block: _Map) -> dict[str, Wanted]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from controller.events import Event
 from controller.state import PRODUCTION
 
-SWAP, BY_HAND, FOUND = "swap", "by hand", "found"
+SWAP, SWAP_BACK, BY_HAND, FOUND = "swap", "swap back", "by hand", "found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class Change:
     """
     One change of what production serves; *time* is when it was proved, in UTC.
 
-    *how* is `swap` for one of ours, `by hand` for anybody else's, `found` for what was there
-    already. *verified* is what staging's golden rows showed before; *began* when the swap was sent.
+    *how* is `swap` for one of ours, `swap back` where a soak failed, `by hand` for anybody else's,
+    `found` for what was there already. *verified* is what staging's golden rows showed before;
+    *began* when the swap was sent.
     """
 
     time: datetime
@@ -60,7 +61,7 @@ def changes(events: Iterable[Event]) -> tuple[Change, ...]:
 
 
 def _took_effect(event: Event) -> bool:
-    return event.event == "SwapFinished" or bool(
+    return event.event in ("SwapFinished", "SwappedBack") or bool(
         event.event == "Converged" and event.detail.get("intent")
     )
 
@@ -73,7 +74,7 @@ def _swapped(event: Event, last: Change | None, verified: str, began: datetime |
         version=event.to,
         digest=event.to_digest,
         before=event.from_ or (last.version if last else ""),
-        how=SWAP,
+        how=SWAP_BACK if event.event == "SwappedBack" else SWAP,
         commit=event.revision,
         author=event.author,
         subject=event.subject,

@@ -75,13 +75,18 @@ def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -
 def _finished(live: Live, intent: Intent) -> Decision:
     if isinstance(live.wanted, Resolved) and live.wanted.release == intent.release:
         return Converged(f"production serves {intent.release}", finishes=intent)
+    again = f" again: {intent.replaces} failed its soak" if intent.back else ""
     return Note(
-        "SwapFinished",
+        _took_effect(intent),
         "Served",
-        f"production serves {intent.release}",
+        f"production serves {intent.release}{again}",
         release=intent.release,
         intent=intent,
     )
+
+
+def _took_effect(intent: Intent) -> str:
+    return "SwappedBack" if intent.back else "SwapFinished"
 
 
 def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> Decision | None:
@@ -115,7 +120,7 @@ def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> De
         return None
     if production.deployment_id != intent.production_deployment:
         return Note(
-            "SwapFinished",
+            _took_effect(intent),
             "Switched",
             f"the platform switched to {intent.release}, though production does not serve it",
             release=intent.release,

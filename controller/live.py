@@ -33,6 +33,7 @@ from controller.state import (
     Doubt,
     Health,
     Live,
+    Mark,
     Memory,
     Policy,
     Poll,
@@ -108,6 +109,7 @@ class _Kept:
     full_look: float | None = None
     still: _Since = field(default_factory=_Since)
     production: _Since = field(default_factory=_Since)
+    failing: _Since = field(default_factory=_Since)
     staging: _Since = field(default_factory=_Since)
     location: str = ""
     poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
@@ -283,6 +285,7 @@ class Looker:
             live,
             still_s=still,
             down_s=kept.production.lasting(_down(live.production), now),
+            failing_s=kept.failing.lasting(_failing(live.production), now),
             staging_down_s=kept.staging.lasting(_down(live.staging), now),
         )
 
@@ -304,7 +307,13 @@ class Looker:
             except GitslotError:
                 return ""  # the path stays blocked, which is inconclusive
 
-        manifest = self.manifest(release.model, release.version)
+        try:
+            manifest = self.manifest(release.model, release.version)
+        except (UnknownVersion, ManifestInvalid) as error:
+            return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
+        if manifest.digest != release.digest:
+            text = f"the registry holds {release} with another digest than staging serves"
+            return Verdict(Mark.FAIL, text, "DigestMismatch")
         budget = None if known else app.latency_p99_ms
         proof = Proof(arm.host, release, health.deploy, manifest, budget)
         return prove(self._probes, proof, key, self._policy, health_only=health.verify == "health")
@@ -315,6 +324,11 @@ def _down(slot: SlotLive) -> bool:
     if slot.health.answer is not Answer.SERVING:
         return True
     return slot.arm is not None and slot.arm.configured.digest not in ("", slot.health.digest)
+
+
+def _failing(slot: SlotLive) -> bool:
+    """Say whether *slot* behaves as something broken does; a blocked probe proves nothing."""
+    return slot.health.answer in (Answer.UNHEALTHY, Answer.SILENT, Answer.FOREIGN)
 
 
 def settled(app: App, live: Live, memory: Memory) -> bool:

@@ -47,9 +47,11 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
+    going_back = memory.intent is not None and memory.intent.back
     if rule := _RULES.get(event.event):
         memory = rule(memory, event)
-    memory = _count_failure(memory, event)
+    if not going_back:  # what ends a soak is no attempt at what Git wants
+        memory = _count_failure(memory, event)
     if event.revision and event.event != "Frozen":
         accepted = Revision(event.revision, event.author, event.subject)
         memory = replace(memory, accepted=accepted, vouched=event.revision)
@@ -72,8 +74,11 @@ def _drift(memory: Memory, event: Event) -> Memory:
         if slot != event.slot or (entry.release == release and code == memory.drifted_code)
     }
     served = memory.served | ({event.replaced} if event.replaced else set())
+    last = memory.last_swap
+    same = last is not None and (last.release, memory.converged_code) == (release, code)
     return replace(
         memory,
+        last_swap=last if same or not last or event.slot != PRODUCTION else _soaked(last),
         run=event.run,
         run_started=event.time,
         drifted=release,
@@ -84,6 +89,10 @@ def _drift(memory: Memory, event: Event) -> Memory:
         served=served if event.slot == PRODUCTION else memory.served,
         hold_since=None,
     )
+
+
+def _soaked(last: LastSwap) -> LastSwap:
+    return replace(last, soaked=True)
 
 
 def _deploy_started(memory: Memory, event: Event) -> Memory:
@@ -126,8 +135,12 @@ def _swap_started(memory: Memory, event: Event) -> Memory:
         staging_deployment=str(detail.get("staging_deployment", "")),
         production_swap=str(detail.get("production_swap", "")),
         staging_swap=str(detail.get("staging_swap", "")),
+        back=bool(detail.get("back")),
     )
-    return replace(memory, intent=intent)
+    last = memory.last_swap
+    if intent.back and last:
+        last = _soaked(last)
+    return replace(memory, intent=intent, last_swap=last)
 
 
 def _swap_unknown(memory: Memory, event: Event) -> Memory:
@@ -158,15 +171,34 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
     if intent is None:
         return memory
     served = memory.served | {intent.release} | ({intent.replaces} if intent.replaces else set())
-    return replace(
+    memory = replace(
         memory,
         intent=None,
         deploy=None,
         swap_failed=False,
         served=frozenset(served),
-        last_swap=LastSwap(intent.release, intent.replaces, event.revision),
         swap_status=_status(event, memory),
     )
+    if intent.back:
+        return went_back(memory, intent.release, intent.replaces)
+    return replace(memory, last_swap=LastSwap(intent.release, intent.replaces, event.revision))
+
+
+def went_back(memory: Memory, release: Release, refused: Release | None) -> Memory:
+    """Return *memory* after production went back to *release*: *refused* is not tried again."""
+    commit = memory.last_swap.commit if memory.last_swap else ""
+    memory = replace(memory, last_swap=LastSwap(release, refused, "", back=True), converged=None)
+    if refused is None:
+        return memory
+    makes_it_last = f"`git revert {commit[:7]} && git push` makes that last, " if commit else ""
+    entry = replace(
+        _attempts(memory, PRODUCTION, refused),
+        reason="SwappedBack",
+        message=f"{refused} failed its soak, and production was swapped back to {release}; "
+        f"{makes_it_last}`gitslot retry` tries it again",
+        refused=True,
+    )
+    return replace(memory, attempts=_with(memory, PRODUCTION, entry))
 
 
 def _status(event: Event, memory: Memory) -> str | None:
@@ -177,9 +209,13 @@ def _status(event: Event, memory: Memory) -> str | None:
 def _not_taken(memory: Memory, event: Event) -> Memory:
     failed = event.verdict != ""
     prepared = bool(event.detail.get("prepared", False))
+    last, intent = memory.last_swap, memory.intent
+    if last and intent and intent.back and event.detail.get("unsent"):
+        last = replace(last, soaked=False)
     return replace(
         memory,
         intent=None,
+        last_swap=last,
         swap_failed=memory.swap_failed or failed,
         conflict_prepared=memory.conflict_prepared or prepared,
     )
@@ -196,8 +232,12 @@ def _converged(memory: Memory, event: Event) -> Memory:
         if slot != PRODUCTION or release is None or entry.release == release
     }
     looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
+    last = memory.last_swap
+    if last and last.release == release and last.soaking_since is None:
+        last = replace(last, soaking_since=event.time)
     return replace(
         memory,
+        last_swap=last,
         served=frozenset(served),
         attempts=MappingProxyType(attempts),
         converged=release or memory.converged,
@@ -301,6 +341,7 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "SwapUnknown": _swap_unknown,
     "Waiting": _waiting,
     "SwapFinished": _took_effect,
+    "SwappedBack": _took_effect,
     "SwapFailed": _not_taken,
     "SwapReverted": _not_taken,
     "Converged": _converged,

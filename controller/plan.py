@@ -11,6 +11,8 @@ from datetime import datetime
 
 from controller import align
 from controller.decide import decide
+from controller.memory import went_back
+from controller.soak import spoken
 from controller.state import (
     Answer,
     App,
@@ -175,8 +177,12 @@ def _promised(
             return _deployed(decision, live, memory, now)
         case Verify():
             return replace(live, verdict=Verdict(Mark.PASS, "staging: golden rows")), memory
-        case Swap(release=release):
-            return _swapped(release, live, memory)
+        case Swap(release=release, back=back):
+            moved, after = _swapped(release, live, memory)
+            production = live.production.arm
+            if not back or production is None:
+                return moved, after
+            return moved, went_back(memory, release, _configured_release(production))
         case Reset():
             cleared = replace(memory, swap_failed=False, conflict_prepared=False)
             return _prepared_cleared(live), cleared
@@ -322,6 +328,11 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
         )
     elif swaps and serving:
         notes.append(f"to go back: `gitslot rollback`, one swap; {serving} stays in staging")
+    if swaps and app.soak_s is not None:
+        notes.append(
+            f"production soaks for {spoken(app.soak_s)} after the swap: should it fail meanwhile, "
+            "it is swapped back by itself"
+        )
     kept = live.staging.health.release
     if steps and steps[0].action == "deploy" and kept and kept != serving:
         notes.append(f"the deploy replaces what staging holds now: {kept}")

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from controller import act as acts
@@ -27,6 +28,7 @@ from controller.events import Event
 from controller.journal import Journal
 from controller.live import Looker, Ticks
 from controller.lock import Lock
+from controller.soak import refused, spoken
 from controller.source import Newest
 from controller.state import (
     PRODUCTION,
@@ -190,6 +192,7 @@ class Observation:
     live: Live | Doubt
     memory: Memory
     decision: Decision
+    now: datetime
 
 
 def observe(
@@ -210,8 +213,9 @@ def observe(
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh)
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
-    decision = decide(target, live, memory, world.clock.now(), world.policy)
-    return Observation(name, app, revision, live, memory, decision)
+    now = world.clock.now()
+    decision = decide(target, live, memory, now, world.policy)
+    return Observation(name, app, revision, live, memory, decision, now)
 
 
 def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
@@ -492,7 +496,7 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
     wanted = live.wanted
     if production_serves(live, wanted):
         return _pin_drift(live, seen, base)
-    if _only_starting(live, wanted):
+    if _only_starting(live, wanted) or refused(memory, wanted):
         return None
     code = wanted.build or ""
     held = memory.hold_since is not None and memory.converged == wanted.release
@@ -588,10 +592,12 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
         if deployed and intent.replaces
         else ("first install" if not intent.replaces else "one swap, nothing deployed")
     )
+    soak_s = seen.app.soak_s if isinstance(seen.app, App) else None
+    soaks = f"; it soaks for {spoken(soak_s)}" if soak_s and not intent.back else ""
     return replace(
         base,
         slot=PRODUCTION,
-        message=f"production {before} -> {release.version} in {_seconds(seconds)}; {after}",
+        message=f"production {before} -> {release.version} in {_seconds(seconds)}; {after}{soaks}",
         detail=detail,
         **_release_fields(release, intent.replaces),
     )

@@ -28,6 +28,8 @@ _TEXTS: Mapping[str, str] = {
     "so and leaves it.",
     "latency_p99_ms": "A new release is refused if 200 warm requests to staging are slower than "
     "this many milliseconds in 99 of 100 cases. Never blocks the way back.",
+    "soak": "How long production is watched after a swap, such as 90s, 10m or 2h. Should it fail "
+    "meanwhile, and staging be proved to serve what it replaced, it is swapped back, once.",
 }
 _VERSION_TEXT = (
     "Version of the model in the registry, such as 1.5.0; 1.5.0@sha256:<64 hex digits> pins its "
@@ -80,6 +82,7 @@ def _property(key: str) -> dict[str, Any]:
         "suspend": {"type": "string", "minLength": 1},
         "drift": {"enum": ["heal", "report"], "default": "heal"},
         "latency_p99_ms": {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
+        "soak": _pattern(desired._SOAK),
     }
     return {"description": _TEXTS[key], **kinds[key]}
 

@@ -6,7 +6,7 @@ Pure. Rules of `decide`, for production's wanted release and for a candidate tha
 
 from controller import align
 from controller.attempts import attempts_of, given_up, pause
-from controller.case import Case, blocked, operation
+from controller.case import Case, blocked, operation, soaks_until
 from controller.state import (
     STAGING,
     Answer,
@@ -254,6 +254,12 @@ def hold_pin(case: Case) -> Decision | None:
     )
     if health.serves(pin.release) and proved:
         return None
+    assert isinstance(live.wanted, Resolved)
+    until = soaks_until(case.app, case.memory, live.wanted)
+    if until and case.now < until:
+        return Waiting(
+            "Soaking", f"production soaks until {until:%H:%M:%SZ}; then staging gets {pin.release}"
+        )
     production = live.production.arm
     if production is None or live.staging.arm is None:
         return Frozen("Unreadable", "the slots' settings were not read")

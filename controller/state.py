@@ -59,6 +59,7 @@ class App:
     suspend: str | None = None
     drift: str = "heal"
     latency_p99_ms: float | None = None
+    soak_s: float | None = None  # None: production is never swapped back
 
     @property
     def production(self) -> Wanted:
@@ -254,7 +255,8 @@ class Live:
     *wanted* and *pin* are looked up in the registry in the same look. *verdict* is staging's, made
     in this look and never stored. *still_s* is for how many seconds both slots' markers have been
     seen unmoved; *down_s* and *staging_down_s* for how many seconds production has been seen not
-    to serve what it is set to, and staging not to answer in health.
+    to serve what it is set to, and staging not to answer in health; *failing_s* for how many
+    seconds every look has seen production answer, or stay silent, as something broken does.
     """
 
     production: SlotLive
@@ -266,6 +268,7 @@ class Live:
     poll_message: str = ""
     still_s: float = 0.0
     down_s: float = 0.0
+    failing_s: float = 0.0
     staging_down_s: float = 0.0
 
     @property
@@ -294,6 +297,7 @@ class Intent:
     location: str = ""  # where the platform said to ask for the end
     unknown: bool = False  # the answer was lost, and that has been said
     busy: bool = False  # the platform answered that it was busy
+    back: bool = False  # production failed its soak, and this takes it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,11 +326,20 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class LastSwap:
-    """Our last swap that took effect: what it brought, what it replaced."""
+    """
+    Our last swap that took effect: what it brought, what it replaced.
+
+    *soaking_since* is when production first converged to it; *soaked* says that its soak is over
+    because something else was wanted, or because the one try to swap back was sent; *back* that
+    it was that try.
+    """
 
     release: Release
     replaced: Release | None
     commit: str
+    soaking_since: datetime | None = None
+    soaked: bool = False
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,10 +445,15 @@ class Deploy:
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """Exchange staging, which was just proved to serve *release*, with production."""
+    """
+    Exchange staging, which was just proved to serve *release*, with production.
+
+    *back* says that *release* is what the last swap replaced, and that production fails its soak.
+    """
 
     release: Release
     verdict: Verdict
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controller import history
+from controller.case import soaks_until
 from controller.decide import production_serves
 from controller.events import STOPS, Event
 from controller.reconcile import Observation
@@ -111,8 +112,8 @@ def next_step(decision: Decision) -> str:
             return f"deploy {release} to staging ({why})"
         case Verify(release=release):
             return f"prove {release} in staging"
-        case Swap(release=release):
-            return f"swap {release} into production"
+        case Swap(release=release, back=back):
+            return f"swap {release} {'back ' if back else ''}into production"
         case Reset(message=message) | Note(message=message):
             return message
         case Converged(message=message):
@@ -130,6 +131,7 @@ def _production(seen: Observation, state: _State, events: Sequence[Event]) -> Ro
     slot = live.production if live else None
     release = slot.health.release if slot else None
     since, commit = _since(seen, state, events)
+    soaking = _soaking(seen) if state.kind == "Converged" else ("", "")
     return Row(
         app=seen.name,
         slot=PRODUCTION,
@@ -142,10 +144,21 @@ def _production(seen: Observation, state: _State, events: Sequence[Event]) -> Ro
         rollback=_rollback(seen, live),
         since=since,
         commit=commit,
-        reason=state.reason,
-        message="" if state.kind == "Converged" else state.message,
+        reason=soaking[0] or state.reason,
+        message=soaking[1] if state.kind == "Converged" else state.message,
         mend=_mend(seen, state),
     )
+
+
+def _soaking(seen: Observation) -> tuple[str, str]:
+    """Return reason and message while a production in sync is watched after its swap."""
+    live, app = seen.live, seen.app
+    if not (isinstance(live, Live) and isinstance(live.wanted, Resolved) and isinstance(app, App)):
+        return "", ""
+    until = soaks_until(app, seen.memory, live.wanted)
+    if until is None or seen.now >= until:
+        return "", ""
+    return "Soaking", f"until {until:%H:%M:%SZ}; should production fail, it is swapped back"
 
 
 def _serves(slot: SlotLive | None) -> str:
@@ -191,7 +204,8 @@ def _rollback(seen: Observation, live: Live | None) -> str:
     release, replaced = _last_swap(seen)
     if live is None or release is None or replaced is None:
         return ""
-    if not live.production.health.serves(release):
+    back = seen.memory.last_swap is not None and seen.memory.last_swap.back
+    if back or not live.production.health.serves(release):
         return ""
     return "ready, 1 swap" if live.staging.health.serves(replaced) else "needs a deploy"
 

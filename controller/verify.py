@@ -72,7 +72,8 @@ def prove(
     rows = len(golden.inputs)
     return Verdict(
         Mark.PASS,
-        f"staging: {rows} of {rows} golden rows, worst difference {_short(worst)}, p99 {p99:.0f} ms",
+        f"staging: {rows} of {rows} golden rows, worst difference {_short(worst)}, "
+        f"p99 {p99:.0f} ms",
         worst=worst,
         p99_ms=p99,
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
-_WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "LockBroken")
+_WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
 class SystemClock:

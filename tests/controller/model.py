@@ -104,6 +104,7 @@ class ModelAzure:
     wrong: set[str] = field(default_factory=set)  # versions that answer with wrong labels
     silent: set[str] = field(default_factory=set)  # slots that do not answer, whatever they run
     foreign: set[str] = field(default_factory=set)
+    failing: dict[str, Answer] = field(default_factory=dict)  # versions, in production alone
     blocked: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     swap_answers: list[str] = field(default_factory=list)
@@ -272,6 +273,8 @@ class ModelAzure:
         if not found.version:
             return Health(Answer.UNHEALTHY, reason="NoModel", code=site.code)
         answer = self.broken.get(found.version, Answer.SERVING)
+        if host == PRODUCTION:
+            answer = self.failing.get(found.version, answer)
         if answer is Answer.SILENT:
             return Health(Answer.SILENT)
         if answer is Answer.UNHEALTHY:

@@ -12,6 +12,7 @@ from controller.cli.output import Output
 from controller.cli.session import Session
 from controller.decide import decide
 from controller.events import Event
+from controller.memory import went_back
 from controller.reconcile import Observation
 from controller.state import (
     PRODUCTION,
@@ -24,6 +25,7 @@ from controller.state import (
     Frozen,
     Health,
     Intent,
+    LastSwap,
     Live,
     Memory,
     Policy,
@@ -44,7 +46,7 @@ def seen(
 ) -> Observation:
     """Return one observation, decided by the controller unless *decision* is given."""
     decision = decision or decide(wanted, look, remembered, NOW, Policy())
-    return Observation("az-fct-python-ml", wanted, NEWEST, look, remembered, decision)
+    return Observation("az-fct-python-ml", wanted, NEWEST, look, remembered, decision, NOW)
 
 
 def converged(to: str, before: str) -> Event:
@@ -80,6 +82,26 @@ def test_in_sync_says_since_when_and_from_which_commit() -> None:
     assert (production.since, production.commit) == (NOW - timedelta(minutes=30), COMMIT)
     assert words(staging) == ("1.4.0", "", "", "Healthy")
     assert exit_code(found) == 0
+
+
+def test_a_soak_says_until_when_production_is_watched() -> None:
+    """In sync, and not yet left to itself."""
+    swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT, soaking_since=NOW)
+    soaking = replace(memory("1.5.0", "1.4.0"), last_swap=swapped)
+    found = seen(replace(app("1.5.0"), soak_s=600.0), IN_SYNC[1], soaking)
+    production = rows(found, [])[0]
+    assert (production.sync, production.reason, exit_code(found)) == ("Synced", "Soaking", 0)
+    assert "14:12:11Z" in production.message
+
+
+def test_a_production_that_was_swapped_back_is_degraded_and_offers_no_way_back_to_it() -> None:
+    """OutOfSync, exit code 1; staging holds what failed, which is no rollback."""
+    back = went_back(memory("1.5.0", "1.4.0"), release("1.4.0"), release("1.5.0"))
+    found = seen(app("1.5.0"), live("1.4.0", "1.5.0", "1.5.0"), back)
+    production = rows(found, [])[0]
+    assert words(production) == ("1.4.0", "1.5.0", "OutOfSync", "Degraded")
+    assert (production.reason, production.rollback, exit_code(found)) == ("SwappedBack", "", 1)
+    assert "git revert 9f3c2ab" in production.message
 
 
 def test_a_rollback_that_lost_its_copy_is_not_called_ready() -> None:

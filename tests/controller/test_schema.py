@@ -13,7 +13,7 @@ REVISION = Revision("0" * 40)
 ONE = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"
 SEVERAL = """\
 apps:
-  my-app: {model: iris, slots: {production: 1.5.0}, drift: report, latency_p99_ms: 250}
+  my-app: {model: iris, slots: {production: 1.5.0}, drift: report, latency_p99_ms: 250, soak: 10m}
   other:
     model: churn
     resource_group: rg-ml
@@ -55,7 +55,8 @@ def test_accepts_what_the_controller_accepts(text: str) -> None:
         ONE.replace("model: iris\n", ""),
         ONE.replace("production", "prod"),
         ONE + "speed: fast\n",
-        ONE + "soak: 10m\n",
+        ONE + "soak: 25h\n",
+        ONE + "soak: 10\n",
         ONE + "drift: ignore\n",
         ONE.replace("1.4.0", "1.4.0@sha256:12"),
         ONE.replace("1.4.0", "v 1"),
