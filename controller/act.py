@@ -208,15 +208,19 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     scene.ready()
     opened = scene.record(passed, started).intent
     assert opened is not None
-    if not _unmoved(scene):
-        event = _not_sent(scene, fields, "the slots moved just before the swap")
-        scene.answer(event, opened.id)
-        return _MOVED
     try:
+        unmoved = _unmoved(scene)
         scene.ready()
     except LockLost:
         scene.answer(_not_sent(scene, fields, "the lock was lost just before the swap"), opened.id)
         raise
+    except KeyboardInterrupt:  # Ctrl-C: said here, or the next pass would wait for a swap's time
+        scene.answer(_not_sent(scene, fields, "interrupted just before the swap"), opened.id)
+        raise
+    if not unmoved:
+        event = _not_sent(scene, fields, "the slots moved just before the swap")
+        scene.answer(event, opened.id)
+        return _MOVED
     scene.answer(_answered(scene, scene.azure.swap(scene.ref, STAGING), fields), opened.id)
     return None
 

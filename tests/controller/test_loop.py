@@ -195,6 +195,25 @@ def test_slots_that_move_after_the_intent_close_it_unsent(lab: Lab) -> None:
     assert lab.azure.slots[PRODUCTION].settings["THEIRS"] == "new"
 
 
+def test_an_interrupt_between_intent_and_request_closes_it_unsent(lab: Lab) -> None:
+    """Ctrl-C before the swap was sent is written down, so the next pass need not wait."""
+    lab.want("1.5.0")
+    look = lab.azure.look
+
+    def interrupted(app: object) -> object:
+        if lab.memory.intent:
+            raise KeyboardInterrupt
+        return look(app)  # type: ignore[arg-type]
+
+    lab.azure.look = interrupted  # type: ignore[method-assign, assignment]
+    with pytest.raises(KeyboardInterrupt):
+        lab.run()
+    lab.azure.look = look  # type: ignore[method-assign]
+    assert lab.memory.intent is None
+    assert isinstance(lab.run(), Converged)
+    assert (lab.azure.swaps, lab.clock.seconds < 300) == (1, True)
+
+
 def test_a_reverted_swap_is_a_failed_attempt_and_three_stall(lab: Lab) -> None:
     """The platform takes it back each time: named, bounded, production untouched."""
     lab.azure.swap_answers = ["reverted"] * 9
