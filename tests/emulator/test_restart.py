@@ -31,6 +31,10 @@ def with_app(platform: Platform) -> App:
     app.stick("RING")
     app.deploy("2")
     app.wait_serves("production", "1")
+    # Azurite writes down what it holds each 5 s; what it has not is lost with kill -9.
+    database = platform.state / "azurite" / "__azurite_db_blob__.json"
+    name = url.rpartition("/")[2]
+    until(lambda: database.exists() and name in database.read_text(), "the package is on disk")
     return app
 
 
