@@ -90,6 +90,11 @@ class Event:
         return bool(self.detail.get("quiet"))
 
     @property
+    def rehearsal(self) -> bool:
+        """Say whether this tells of the release that waits in staging, not of what Git wants."""
+        return bool(self.detail.get("rehearsal"))
+
+    @property
     def replaced(self) -> Release | None:
         """Return the release that it replaces, or None; it may be of another model."""
         model = str(self.detail.get("from_model", self.model))

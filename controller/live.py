@@ -38,6 +38,7 @@ from controller.state import (
     Policy,
     Poll,
     Refusal,
+    Rehearsal,
     Release,
     Resolved,
     SlotLive,
@@ -115,6 +116,11 @@ class _Kept:
     poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
     poll_at: float = 0.0
     blocked_until: float = 0.0
+    key: str = ""  # of staging, where its path has asked for one
+    converged_at: float | None = None
+    rehearsed: tuple[Release, str] | None = None
+    rehearsed_at: float = 0.0
+    rehearsal: Verdict | None = None
 
 
 class Looker:
@@ -303,9 +309,10 @@ class Looker:
 
         def key() -> str:
             try:
-                return self._azure.function_key(ref, STAGING)
+                kept.key = self._azure.function_key(ref, STAGING)
             except GitslotError:
                 return ""  # the path stays blocked, which is inconclusive
+            return kept.key
 
         try:
             manifest = self.manifest(release.model, release.version)
@@ -317,6 +324,62 @@ class Looker:
         budget = None if known else app.latency_p99_ms
         proof = Proof(arm.host, release, health.deploy, manifest, budget)
         return prove(self._probes, proof, key, self._policy, health_only=health.verify == "health")
+
+    # ------------------------------------------------------------ rehearsing the way back
+
+    def rehearse(
+        self, name: str, live: Live, memory: Memory, *, at_once: bool = False
+    ) -> Rehearsal | None:
+        """
+        Prove that what our last swap replaced, and staging keeps, would serve again.
+
+        Only for a look that came to Converged. The golden rows are replayed every `rehearse_s`
+        seconds, first that long after the first such look or *at_once*; between that the last
+        verdict is returned. ARM is not asked. None where nothing waits or none was proved yet.
+        """
+        kept, now = self._apps[name], self._clock.monotonic()
+        release = waiting_in_staging(live, memory)
+        if release is None:
+            return None
+        if kept.converged_at is None:
+            kept.converged_at = now
+        if not at_once and now - kept.converged_at < self._policy.rehearse_s:
+            return None
+        health = live.staging.health
+        if not health.serves(release):
+            lasting = live.staging_down_s >= self._policy.degraded_s
+            mark = Mark.FAIL if lasting else Mark.INCONCLUSIVE
+            why = health.reason or health.detail or "no answer"
+            return Rehearsal(release, Verdict(mark, f"staging does not serve {release}: {why}"))
+        key = (release, health.deploy)
+        due = kept.rehearsed != key or now - kept.rehearsed_at >= self._policy.rehearse_s
+        if due or kept.rehearsal is None:
+            kept.rehearsal = self._rehearsed(kept, release, health)
+            kept.rehearsed, kept.rehearsed_at = key, now
+        return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
+
+    def _rehearsed(self, kept: _Kept, release: Release, health: Health) -> Verdict:
+        try:
+            manifest = self.manifest(release.model, release.version)
+        except GitslotError as error:
+            return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
+        proof = Proof(kept.hosts[STAGING], release, health.deploy, manifest)
+        health_only = health.verify == "health"
+        return prove(self._probes, proof, lambda: kept.key, self._policy, health_only=health_only)
+
+
+def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
+    """Return what staging keeps for a rollback by one swap, or None where it keeps nothing."""
+    last, health = memory.last_swap, live.staging.health
+    if last is None or last.back or not live.production.health.serves(last.release):
+        return None
+    replaced = last.replaced
+    if isinstance(live.pin, Resolved) and live.pin.release != replaced:
+        return None
+    if memory.deploy is not None and memory.deploy.release != replaced:
+        return None  # a candidate that was given up has been deployed over it
+    other = health.release is not None and health.release != replaced
+    return None if other or isinstance(live.pin, Refusal) else replaced
 
 
 def _down(slot: SlotLive) -> bool:

@@ -50,14 +50,14 @@ def remember(memory: Memory, event: Event) -> Memory:
     going_back = memory.intent is not None and memory.intent.back
     if rule := _RULES.get(event.event):
         memory = rule(memory, event)
-    if not going_back:  # what ends a soak is no attempt at what Git wants
+    if not going_back and not event.rehearsal:  # what ends a soak is no attempt at what Git wants
         memory = _count_failure(memory, event)
     if event.revision and event.event != "Frozen":
         accepted = Revision(event.revision, event.author, event.subject)
         memory = replace(memory, accepted=accepted, vouched=event.revision)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
-    if event.quiet:
+    if event.quiet or event.rehearsal:
         return memory
     stop = (event.event, event.reason, event.message) if event.event in STOPS else ("", "", "")
     return replace(memory, stop=stop)
@@ -114,7 +114,13 @@ def _deploy_finished(memory: Memory, event: Event) -> Memory:
     return replace(memory, deploy=None, conflict_prepared=bool(event.detail.get("prepared", False)))
 
 
+def _verify_failed(memory: Memory, event: Event) -> Memory:
+    return replace(memory, rehearsal_failed=True) if event.rehearsal else memory
+
+
 def _verify_passed(memory: Memory, event: Event) -> Memory:
+    if event.rehearsal:
+        return replace(memory, rehearsal_failed=False)
     return replace(
         memory, verified=memory.verified | {(str(event.detail.get("deploy", "")), event.to_digest)}
     )
@@ -175,6 +181,7 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         memory,
         intent=None,
         deploy=None,
+        rehearsal_failed=False,
         swap_failed=False,
         served=frozenset(served),
         swap_status=_status(event, memory),
@@ -337,6 +344,7 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "DeployStarted": _deploy_started,
     "DeployFinished": _deploy_finished,
     "VerifyPassed": _verify_passed,
+    "VerifyFailed": _verify_failed,
     "SwapStarted": _swap_started,
     "SwapUnknown": _swap_unknown,
     "Waiting": _waiting,

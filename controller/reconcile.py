@@ -32,6 +32,7 @@ from controller.soak import refused, spoken
 from controller.source import Newest
 from controller.state import (
     PRODUCTION,
+    STAGING,
     App,
     Converged,
     Decision,
@@ -40,9 +41,11 @@ from controller.state import (
     Doubt,
     Frozen,
     Live,
+    Mark,
     Memory,
     Note,
     Policy,
+    Rehearsal,
     Release,
     Reset,
     Resolved,
@@ -320,7 +323,10 @@ class Pass:
                 return self._write(seen, seen.decision)
             case Converged() as converged:
                 self._converged(seen, converged)
-                return None if converged.finishes else converged
+                if converged.finishes:
+                    return None
+                self._rehearse(seen)
+                return converged
             case stop:
                 self._announce(seen, stop)
                 return stop
@@ -475,6 +481,32 @@ class Pass:
         event = converged_event(seen, stop, self._base(seen, "Converged"))
         if event:
             self._record(event)
+
+    def _rehearse(self, seen: Observation) -> None:
+        """Write down when going back by one swap turns out not to work, or to work again."""
+        assert isinstance(seen.live, Live)
+        rehearsal = self._world.looker.rehearse(self._name, seen.live, seen.memory)
+        event = rehearsal and rehearsal_event(seen, rehearsal, self._base(seen, ""))
+        if event:
+            self._record(event)
+
+
+def rehearsal_event(seen: Observation, rehearsal: Rehearsal, base: Event) -> Event | None:
+    """Return the event of a rehearsal that turned, or None where the last that was told stands."""
+    mark, failed = rehearsal.verdict.mark, seen.memory.rehearsal_failed
+    if mark is Mark.INCONCLUSIVE or (mark is Mark.FAIL) == failed:
+        return None
+    how = "works again" if failed else "would not work"
+    return replace(
+        base,
+        event="VerifyPassed" if failed else "VerifyFailed",
+        reason="Rehearsal",
+        slot=STAGING,
+        message=f"going back to {rehearsal.release} {how}: {rehearsal.verdict.message}",
+        verdict=mark.value,
+        detail={"rehearsal": True},
+        **_release_fields(rehearsal.release, None),
+    )
 
 
 def _release_fields(release: Release | None, replaced: Release | None) -> Mapping[str, Any]:

@@ -22,7 +22,12 @@ EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules in a small world where a restart takes a second; only the lock's clock is faster.
 LOCAL_POLICY = Policy(
-    poll_s=0.2, arm_reuse_s=1.0, lock_renew_s=1.0, lock_write_s=2.0, lock_stale_s=3.0
+    poll_s=0.2,
+    arm_reuse_s=1.0,
+    rehearse_s=20.0,
+    lock_renew_s=1.0,
+    lock_write_s=2.0,
+    lock_stale_s=3.0,
 )
 
 

@@ -238,6 +238,15 @@ class Verdict:
     p99_ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Whether going back by one swap would work: staging proved again *age_s* seconds ago."""
+
+    release: Release
+    verdict: Verdict
+    age_s: float = 0.0
+
+
 class Poll(Enum):
     """What the platform says of the swap in flight."""
 
@@ -361,6 +370,7 @@ class Memory:
     served: frozenset[Release] = frozenset()
     verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed
     last_swap: LastSwap | None = None
+    rehearsal_failed: bool = False  # the last that was told: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: bool = False  # the last swap failed: it may have left the slots prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
@@ -501,6 +511,7 @@ class Policy:
     degraded_s: float = 60.0
     hold_s: float = 600.0
     full_look_s: float = 3600.0
+    rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
     arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
     pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
     lock_renew_s: float = 15.0

@@ -23,7 +23,9 @@ from controller.state import (
     Deploy,
     Frozen,
     Live,
+    Mark,
     Note,
+    Rehearsal,
     Release,
     Reset,
     Resolved,
@@ -76,12 +78,14 @@ def exit_code(seen: Observation) -> int:
     return 2 if kind == "Frozen" else 1
 
 
-def rows(seen: Observation, events: Sequence[Event]) -> tuple[Row, Row]:
-    """Return production's and staging's row."""
+def rows(
+    seen: Observation, events: Sequence[Event], rehearsal: Rehearsal | None = None
+) -> tuple[Row, Row]:
+    """Return production's and staging's row; *rehearsal* is how proving the way back went."""
     state = _state(seen)
     at_staging = state.kind != "Converged" and _production_synced(seen) and _pin(seen)
     return (
-        _production(seen, _State("Converged", "", "") if at_staging else state, events),
+        _production(seen, _State("Converged", "", "") if at_staging else state, events, rehearsal),
         _staging(seen, state, owns=bool(at_staging)),
     )
 
@@ -125,13 +129,16 @@ def next_step(decision: Decision) -> str:
 # ---------------------------------------------------------------- production
 
 
-def _production(seen: Observation, state: _State, events: Sequence[Event]) -> Row:
+def _production(
+    seen: Observation, state: _State, events: Sequence[Event], rehearsal: Rehearsal | None
+) -> Row:
     live = seen.live if isinstance(seen.live, Live) else None
     app = seen.app if isinstance(seen.app, App) else None
     slot = live.production if live else None
     release = slot.health.release if slot else None
     since, commit = _since(seen, state, events)
-    soaking = _soaking(seen) if state.kind == "Converged" else ("", "")
+    quiet = state.kind == "Converged"
+    aside = (_unready(rehearsal) or _soaking(seen)) if quiet else ("", "")
     return Row(
         app=seen.name,
         slot=PRODUCTION,
@@ -141,11 +148,11 @@ def _production(seen: Observation, state: _State, events: Sequence[Event]) -> Ro
         wanted=app.production.version if app else "?",
         sync=_sync(seen, state),
         health=_health(state, slot),
-        rollback=_rollback(seen, live),
+        rollback=_rollback(seen, live, rehearsal),
         since=since,
         commit=commit,
-        reason=soaking[0] or state.reason,
-        message=soaking[1] if state.kind == "Converged" else state.message,
+        reason=aside[0] or state.reason,
+        message=aside[1] if quiet else state.message,
         mend=_mend(seen, state),
     )
 
@@ -199,14 +206,33 @@ def _health(state: _State, slot: SlotLive | None) -> str:
     return HEALTHY if slot.health.answer is Answer.SERVING else DEGRADED
 
 
-def _rollback(seen: Observation, live: Live | None) -> str:
-    """Say what going back costs now; that it would work is not claimed here."""
+def _unready(rehearsal: Rehearsal | None) -> tuple[str, str] | None:
+    """Return reason and message where the way back was not proved, or None."""
+    if rehearsal is None or rehearsal.verdict.mark is Mark.PASS:
+        return None
+    would = "would not work" if rehearsal.verdict.mark is Mark.FAIL else "is not proved"
+    return "Rehearsal", f"going back to {rehearsal.release} {would}: {rehearsal.verdict.message}"
+
+
+_READY = {Mark.FAIL: "not ready", Mark.INCONCLUSIVE: "1 swap, not proven"}
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in whole minutes."""
+    return "just now" if seconds < 60 else f"{seconds // 60:.0f} min ago"
+
+
+def _rollback(seen: Observation, live: Live | None, rehearsal: Rehearsal | None) -> str:
+    """Say what going back costs now and, where *rehearsal* shows it, that it would work."""
     release, replaced = _last_swap(seen)
     if live is None or release is None or replaced is None:
         return ""
     back = seen.memory.last_swap is not None and seen.memory.last_swap.back
     if back or not live.production.health.serves(release):
         return ""
+    if rehearsal and rehearsal.release == replaced:
+        proven = f"ready, 1 swap, proven {ago(rehearsal.age_s)}"
+        return _READY.get(rehearsal.verdict.mark, proven)
     return "ready, 1 swap" if live.staging.health.serves(replaced) else "needs a deploy"
 
 

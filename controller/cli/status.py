@@ -1,7 +1,7 @@
 """`gitslot status`: a row per slot, and below it why an app is not in sync."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +12,8 @@ from controller.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
     from controller.events import Event
-    from controller.reconcile import World
-    from controller.state import Memory
+    from controller.reconcile import Observation, World
+    from controller.state import Memory, Rehearsal
     from controller.status import Row
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
@@ -69,11 +69,20 @@ class Watcher:
         for name in names(self.world, app):
             seen = observe(name, self.world)
             told = self._events(name, seen.memory)
-            found.extend(rows(seen, told))
+            found.extend(rows(seen, told, self._rehearsed(seen)))
             events.extend(told)
             codes.append(exit_code(seen))
         events.sort(key=lambda event: event.time)
         return View(tuple(found), tuple(events), max(codes))
+
+    def _rehearsed(self, seen: "Observation") -> "Rehearsal | None":
+        """Prove the way back here and now, so that what is said of it is true."""
+        from controller.state import Converged, Live  # noqa: PLC0415 - slow import
+
+        done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
+        if not done or not isinstance(seen.live, Live):
+            return None
+        return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)
 
     def _events(self, name: str, memory: "Memory") -> "list[Event]":
         if name not in self.read or self.read[name][0] is not memory:
@@ -173,8 +182,8 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
     last: tuple[Row, ...] | None = None
     while True:
         view = watcher.look(app)
-        if view.rows != last:
-            last = view.rows
+        if (steady := _without_age(view.rows)) != last:
+            last = steady
             if output is Output.TABLE:
                 show(session, view, output)
                 session.out.write("\n")
@@ -182,6 +191,11 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
             else:
                 out.show_line(session, {"slots": [row_data(row) for row in view.rows]}, output)
         session.sleep(pause)
+
+
+def _without_age(rows: "tuple[Row, ...]") -> "tuple[Row, ...]":
+    """Return *rows* without what changes by the minute alone."""
+    return tuple(replace(row, rollback=row.rollback.partition(", proven")[0]) for row in rows)
 
 
 def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:

@@ -117,7 +117,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None
     assert settled.gitslot("reconcile").code == 0
     assert serves(settled) == ("1.4.0", "1.5.0")
     row = settled.gitslot("status", "-o", "json").data[0]
-    assert (row["sync"], row["rollback"]) == ("Synced", "ready, 1 swap")
+    assert (row["sync"], row["rollback"]) == ("Synced", "ready, 1 swap, proven just now")
     assert settled.gitslot("plan").code == 0
 
 
