@@ -19,9 +19,10 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 def bring_to(stage: Stage, version: str) -> None:
-    """Whatever the story before left, production serves *version* now."""
-    stage.repository.want(version)
-    assert isinstance(stage.reconcile(), Converged)
+    """Whatever the story before left, production serves *version* now, and staging 1.5.0."""
+    for each in ("1.5.0", version):
+        stage.repository.want(each)
+        assert isinstance(stage.reconcile(), Converged)
     assert stage.serves() == version
     stage.events.clear()
 
