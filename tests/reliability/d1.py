@@ -36,11 +36,10 @@ def cases(*, long: bool = False) -> Iterator[Case]:
     """
     Give every case.
 
-    Of the same call between the same two writes the first and the last are spoilt, in the long form
-    each.
+    Of the same call between the same two writes the first is spoilt, in the long form each.
     """
     for name, make in SCENARIOS.items():
         calls = play(make, {}).calls
-        for index in range(len(calls)) if long else thinned(calls, keep=1):
+        for index in range(len(calls)) if long else thinned(calls, last=False):
             for kind in kinds(calls[index]):
                 yield case("D1", name, {index: kind})

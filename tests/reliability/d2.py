@@ -10,7 +10,7 @@ from tests.reliability.scenarios import SCENARIOS
 from tests.reliability.seam import Call
 
 SEED = 20261122
-SHORT, LONG = 800, 12_000
+SHORT, LONG = 400, 12_000
 
 
 @cache

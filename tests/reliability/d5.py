@@ -20,7 +20,7 @@ SEED = 20261122
 NAMES = ("A", "B")
 STEPS = ("blobs.acquire", "look", "blobs.append", "arm.slotsswap.staging", "blobs.release")
 SHARED = ("blobs.", "arm.appsettings-put", "arm.slotsswap", "arm.operationresults", "look")
-SHORT_SWITCHES = 150
+SHORT_SWITCHES = 68
 _STUCK_S = 60.0
 
 type Turn = Callable[[str, str, int], bool]  # who, which call, its number: must the other go on?
@@ -142,7 +142,7 @@ def play(scenario: str, first: str, must_yield: Callable[[], Turn]) -> Run:
     baton.run(first, {name: partial(_passes, both[name]) for name in NAMES})
     seam.before = lambda _: None
     stop = None
-    for name in (*NAMES, *NAMES):
+    for name in NAMES:
         stop = both[name].settle(20)
     return _judge(scene, stop)
 

@@ -230,7 +230,7 @@ def cases(*, long: bool = False) -> Iterator[Case]:
                 if phase < 79 and known != "not-sent":
                     make = partial(cut_off, scenario, known, phase, gives_up=True)
                     yield f"D6,{scenario},{known},{phase:g},given-up", partial(play, make, {})
-        moments = thinned(play(SCENARIOS[scenario], {}).calls, keep=2 if long else 1)
+        moments = thinned(play(SCENARIOS[scenario], {}).calls, last=long)
         for moment, hand in product(moments, HANDS):
             run = partial(foreign, scenario, hand, moment)
             yield f"D6,{scenario},{hand},{moment}", run

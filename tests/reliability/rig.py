@@ -26,7 +26,7 @@ from tests.reliability.seam import Killed, Process, Seam
 
 # The rules of Azure with fewer looks, and with deadlines that still exceed what a step can take.
 QUICK = Policy(
-    poll_s=15.0,
+    poll_s=30.0,
     swap_deadline_s=600.0,
     deploy_deadline_s=300.0,
     hold_s=300.0,

@@ -1,5 +1,6 @@
 """One run of a scenario under a plan of faults, judged: what every design is made of."""
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -117,21 +118,25 @@ class Tally:
 def tally(design: str, cases: Iterable[Case]) -> Tally:
     """Run *cases* and count them."""
     found, began = Tally(design), time.process_time()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays, and need not be looked through after every case
     for seed, run in cases:
         found.add(seed, run())
     found.seconds = time.process_time() - began
     return found
 
 
-def thinned(calls: Iterable[Call], keep: int = 2) -> list[int]:
+def thinned(calls: Iterable[Call], *, last: bool = True) -> list[int]:
     """
     Return the numbers of the calls worth spoiling.
 
-    Of the same call between the same two writes, the first *keep* and the last: those between are
-    the same look, made again while something is waited for.
+    Of the same call between the same two writes, the first and, where *last* is asked for, the
+    last: those between are the same look, made again while something is waited for.
     """
     groups: dict[tuple[str, int], list[int]] = {}
     for index, call in enumerate(calls):
         groups.setdefault((call.name, call.stage), []).append(index)
-    chosen = {i for group in groups.values() for i in (*group[:keep], group[-1])}
+    chosen = {group[0] for group in groups.values()}
+    if last:
+        chosen |= {group[-1] for group in groups.values()}
     return sorted(chosen)
