@@ -29,6 +29,7 @@ _READS = (
     ("appsettings-list", "staging"),
 )
 _CLOSING = ("SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack")
+_TOOK_EFFECT = ("SwapFinished", "SwappedBack", "Converged")
 _OTHERS_WRITES = ("settings-put", "swap-started", "swap-reset", "swap-prepared")
 
 
@@ -68,6 +69,7 @@ class _Intent:
     seq: int
     posts: int = 0
     effects: int = 0
+    closed: str = ""  # what the journal says became of it
 
 
 @dataclass
@@ -180,7 +182,20 @@ def _event(replay: Replay, entry: Entry, event: Event) -> None:
     if event.event == "VerifyPassed":
         replay.passed.add(event.to_digest)
     if event.event in _CLOSING or (event.event == "Converged" and event.detail.get("intent")):
-        replay.last_intent, replay.intent = replay.intent, None
+        _closed(replay, entry, event)
+
+
+def _closed(replay: Replay, entry: Entry, event: Event) -> None:
+    """Hold what the journal says became of a swap against what became of it."""
+    intent, replay.intent = replay.intent, None
+    replay.last_intent = intent
+    if intent is None:
+        return
+    intent.closed = event.event
+    # Somebody else's hands since then may have brought about what ours did not.
+    alone = replay.foreign_at < intent.seq
+    if event.event in _TOOK_EFFECT and intent.posts and not intent.effects and alone:
+        replay.wrong("S10", entry, "the journal says that a swap took effect, which it never did")
 
 
 def _dropped(replay: Replay, entry: Entry) -> None:
@@ -297,6 +312,8 @@ def _effect(replay: Replay, entry: Entry, before: Entry, old: str, new: str) -> 
         replay.wrong("S10", entry, "production changed without an intent")
         return
     intent.effects += 1
+    if intent.closed and intent.closed not in _TOOK_EFFECT:
+        replay.wrong("S10", entry, f"a swap took effect that the journal ended as {intent.closed}")
     if intent.effects > 1:
         replay.wrong("S3", entry, "one intent took effect twice")
     if new != intent.event.to_digest:

@@ -3,11 +3,12 @@ D6: the swap itself: cut off in each of its phases, failing in each way that the
 to fail, and with other people's hands on the app.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
 
+from emulator.arm.calls import Answer
 from emulator.state import Keys, Operation, mark
 from tests.reliability import registered
 from tests.reliability.cloud import APP, STAGING, Cloud
@@ -135,6 +136,57 @@ def restart_loop(scene: Scene) -> None:
         cloud.at(120.0 + 20.0 * turn, crash)
 
 
+class Between:
+    """Stands before ARM's front and spoils answers whose requests have done their work."""
+
+    def __init__(self, scene: Scene, spoil: Callable[[str, Answer], Answer]) -> None:
+        self._inner, self._spoil = scene.cloud.gateway, spoil
+        scene.cloud.gateway = self  # type: ignore[assignment]  # the same by shape
+
+    def answer(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+    ) -> Answer:
+        """Answer as the emulator does, and spoil it."""
+        found = self._inner.answer(method, path, query, headers, body)
+        return self._spoil(f"{method} {path}", found)
+
+
+def gateway_gave_up(scene: Scene) -> None:
+    """504 to the POST, sent once the swap that it began has long ended: a retry would undo it."""
+    told = [False]
+
+    def spoil(asked: str, answer: Answer) -> Answer:
+        if not asked.endswith("/slotsswap") or told[0]:
+            return answer
+        told[0] = True
+        scene.cloud.wait(230.0)
+        return Answer(504, {"error": {"code": "GatewayTimeout", "message": "no answer in time"}})
+
+    Between(scene, spoil)
+
+
+def forgotten(scene: Scene) -> None:
+    """404 to every poll: whoever is asked does not know the operation, which runs all the same."""
+
+    def spoil(asked: str, answer: Answer) -> Answer:
+        if "/operationresults/" not in asked:
+            return answer
+        return Answer(404, {"error": {"code": "NotFound", "message": "no such operation"}})
+
+    Between(scene, spoil)
+
+
+def forgotten_and_failed(scene: Scene) -> None:
+    """404 to every poll of a swap that fails."""
+    scene.cloud.plant("swap-ping")
+    forgotten(scene)
+
+
 def _just_before_the_post(scene: Scene, what: Callable[[], None]) -> None:
     done = [False]
 
@@ -160,6 +212,9 @@ FAILURES: dict[str, Callable[[Scene], None]] = {
     "409-busy": busy_with_another,
     "409-their-swap": busy_with_their_swap,
     "409-prepared": prepared_by_a_person,
+    "504-once-it-ended": gateway_gave_up,
+    "404-poll": forgotten,
+    "404-poll-failed": forgotten_and_failed,
     "keys-changed": keys_changed,
     "restart-loop": restart_loop,
     "417-ping": planted("swap-ping", 1),
@@ -230,10 +285,10 @@ def cases(*, long: bool = False) -> Iterator[Case]:
                 if phase < 79 and known != "not-sent":
                     make = partial(cut_off, scenario, known, phase, gives_up=True)
                     yield f"D6,{scenario},{known},{phase:g},given-up", partial(play, make, {})
+        for failure in FAILURES:
+            yield f"D6,{scenario},{failure}", partial(failing, scenario, failure)
         moments = thinned(play(SCENARIOS[scenario], {}).calls, last=long)
         for moment, hand in product(moments, HANDS):
             run = partial(foreign, scenario, hand, moment)
             yield f"D6,{scenario},{hand},{moment}", run
-        for failure in FAILURES:
-            yield f"D6,{scenario},{failure}", partial(failing, scenario, failure)
     yield "D6,bump,poll-without-body", poll_without_body

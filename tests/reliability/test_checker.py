@@ -170,6 +170,23 @@ def no_second_read(history: History) -> None:
     history[first:last] = [e for e in history[first:last] if e["operation"] != "arm-read"]
 
 
+def told_too_early(history: History) -> None:
+    """The journal says that the swap took effect before it did."""
+    told = max(i for i, e in enumerate(history) if any(_closes(v) for v in e.get("events", ())))
+    history.insert(at(history, "swap-flipped"), history.pop(told))
+
+
+def _closes(found: Any) -> bool:
+    return found.event == "Converged" and bool(found.detail.get("intent"))
+
+
+def told_to_have_failed(history: History) -> None:
+    """The journal ended the swap as failed, and then it took effect."""
+    told = copy.deepcopy(event(history, "SwapStarted")[0])
+    told["events"] = [replace(told["events"][-1], event="SwapFailed", detail={})]
+    history.insert(at(history, "swap-flipped"), told)
+
+
 def another_setting(history: History) -> None:
     """The swap changed a setting that is not ours."""
     history[at(history, "swap-flipped")]["settings"]["production"]["THEIRS"] = "changed"
@@ -208,6 +225,8 @@ def test_a_good_history_is_accepted() -> None:
         ("S10", no_verdict),
         ("S10", no_intent),
         ("S10", no_second_read),
+        ("S10", told_too_early),
+        ("S10", told_to_have_failed),
         ("S11", another_setting),
         ("S11", other_code),
     ],
