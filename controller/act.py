@@ -33,6 +33,7 @@ class Writes(Protocol):
     """What an act needs of ARM."""
 
     def look(self, app: AppRef) -> tuple[Arm, Arm]: ...
+    def look_at(self, app: AppRef, slot: str) -> Arm: ...
     def put_settings(self, app: AppRef, slot: str, settings: Mapping[str, str]) -> None: ...
     def swap(self, app: AppRef, slot: str) -> SwapAnswer: ...
     def reset(self, app: AppRef, slot: str) -> None: ...
@@ -67,6 +68,14 @@ class Scene:
         assert staging is not None
         return production, staging
 
+    def arm_of(self, slot: str) -> Arm:
+        """Return *slot* as ARM showed it in this look."""
+        beside = (each.place.slot for each in self.live.further)
+        seen = (self.live.production, self.live.staging, *beside)
+        arm = next(each.arm for each in seen if each.name == slot)
+        assert arm is not None
+        return arm
+
     def event(self, name: str, **fields: Any) -> Event:
         """Return an event of this run."""
         return replace(self.base, event=name, **fields)
@@ -91,10 +100,17 @@ def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
             return _reset(decision, scene)
 
 
-def _unmoved(scene: Scene) -> bool:
-    """Read both slots once more; False where anything differs from the look, or cannot be read."""
+def _unmoved(scene: Scene, slot: str = STAGING) -> bool:
+    """
+    Read production and *slot* once more.
+
+    False where anything differs from the look, or cannot be read.
+    """
     try:
-        return scene.azure.look(scene.ref) == scene.arms
+        if slot == STAGING:
+            return scene.azure.look(scene.ref) == scene.arms
+        two = (PRODUCTION, slot)
+        return all(scene.azure.look_at(scene.ref, each) == scene.arm_of(each) for each in two)
     except AzureError:
         return False
 
@@ -113,30 +129,31 @@ def _to(release: Release, arm: Arm) -> dict[str, str]:
 
 
 def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
-    production, staging = scene.arms
+    slot = decision.slot
+    production, before = scene.arm_of(PRODUCTION), scene.arm_of(slot)
     deploy = f"{scene.base.run}-{decision.attempt}"
     target = align.staging_settings(
         production.settings,
-        staging.settings,
+        before.settings,
         production.sticky,
         release=decision.release,
         deploy=deploy,
         package=decision.package,
         store=scene.store,
     )
-    if not _unmoved(scene):
+    if not _unmoved(scene, slot):
         return _MOVED
-    lost = align.differences(target, staging.settings, production.sticky)
+    lost = align.differences(target, before.settings, production.sticky)
     detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
     if lost:
         detail["overwritten"] = list(lost)
-    fields = _to(decision.release, staging)
+    fields = _to(decision.release, before)
     scene.ready()
     scene.record(
         scene.event(
             "DeployStarted",
-            slot=STAGING,
-            message=f"staging <- {decision.release}",
+            slot=slot,
+            message=f"{slot} <- {decision.release}",
             reason=decision.reason,
             detail=detail | {"why": decision.why},
             **fields,
@@ -144,7 +161,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     )
     scene.ready()
     try:
-        scene.azure.put_settings(scene.ref, STAGING, target)
+        scene.azure.put_settings(scene.ref, slot, target)
     except AzureUnavailable:
         return None  # it may have arrived: the next looks tell
     except AzureError as error:
@@ -152,9 +169,9 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         scene.record(
             scene.event(
                 "DeployFinished",
-                slot=STAGING,
+                slot=slot,
                 reason="DeployRefused",
-                message=f"the platform refused the deploy: {error.message}",
+                message=f"{_whose(slot)}the platform refused the deploy: {error.message}",
                 verdict="" if busy else Mark.INCONCLUSIVE.value,
                 detail={"counts_for": decision.counts_for, "prepared": is_prepared(error)},
                 **fields,
@@ -162,6 +179,10 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         )
         return _BUSY if busy else None
     return None
+
+
+def _whose(slot: str) -> str:
+    return "" if slot == STAGING else f"{slot}: "
 
 
 # ---------------------------------------------------------------- swap

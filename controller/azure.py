@@ -193,10 +193,20 @@ class Azure:
         with _translated():
             return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)
 
+    def look_at(self, app: AppRef, slot: str) -> Arm:
+        """Return what ARM says of one *slot*; raises NotFound where the app has no such slot."""
+        site = self._site(app, slot)
+        with _translated():
+            return _arm(site, self.settings(app, slot), self.sticky(app))
+
     def hosts(self, app: AppRef) -> dict[str, str]:
         """Return the default host name of production and staging."""
+        return {slot: self.host(app, slot) for slot in (PRODUCTION, STAGING)}
+
+    def host(self, app: AppRef, slot: str) -> str:
+        """Return the default host name of *slot*; raises NotFound where there is no such slot."""
         with _translated():
-            return {slot: _host(self._site(app, slot)) for slot in (PRODUCTION, STAGING)}
+            return _host(self._site(app, slot))
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
         web = self.client(app.subscription).web_apps

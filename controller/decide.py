@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from controller import intents
 from controller.attempts import given_up
 from controller.case import Case, asked, blocked, not_serving, operation, soaks_until
+from controller.further import foremost, further
 from controller.soak import swap_back
-from controller.staging import bring_to_staging, cannot_swap, hold_pin
+from controller.staging import bring, cannot_swap, hold_pin
 from controller.state import (
     PRODUCTION,
     Answer,
@@ -52,7 +53,7 @@ def decide(
         or _prepared(case)
         or swap_back(case)
         or _production(case)
-        or hold_pin(case)
+        or foremost(hold_pin(case), *further(case))
         or Converged(_summary(case))
     )
 
@@ -62,7 +63,8 @@ def _summary(case: Case) -> str:
     assert isinstance(wanted, Resolved)
     until = soaks_until(case.app, case.memory, wanted)
     soaks = f"; it soaks until {until:%H:%M:%SZ}" if until and case.now < until else ""
-    return f"production serves {wanted.release}{soaks}"
+    beside = "".join(f"; {slot} {each.version}" for slot, each in case.app.further.items())
+    return f"production serves {wanted.release}{beside}{soaks}"
 
 
 # ---------------------------------------------------------------- before any write
@@ -145,7 +147,7 @@ def _production(case: Case) -> Decision | None:
         or given_up(case, PRODUCTION, wanted.release)
         or _by_hand(case, production, wanted)
         or cannot_swap(case, production, wanted)
-        or bring_to_staging(case, wanted, PRODUCTION)
+        or bring(case, live.at_staging, wanted, PRODUCTION)
         or _swap(live, wanted)
     )
 

@@ -10,24 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
+from controller import beside
 from controller.azure import AppRef, PollAnswer
+from controller.catalog import Catalog, Registered
 from controller.decide import markers, production_serves
-from controller.errors import (
-    AzureError,
-    AzureUnavailable,
-    GitslotError,
-    ManifestInvalid,
-    NotFound,
-    RegistryUnavailable,
-    UnknownVersion,
-)
+from controller.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from controller.intents import served_as_intended
 from controller.manifest import Manifest
-from controller.registry import Package
+from controller.prover import Keys, Prover
+from controller.since import Since, is_down, is_failing
+from controller.staging import holds
 from controller.state import (
     PRODUCTION,
     STAGING,
-    Answer,
     App,
     Arm,
     Doubt,
@@ -35,6 +30,7 @@ from controller.state import (
     Live,
     Mark,
     Memory,
+    Place,
     Policy,
     Poll,
     Refusal,
@@ -43,28 +39,19 @@ from controller.state import (
     Resolved,
     SlotLive,
     Verdict,
-    Wanted,
 )
-from controller.verify import Asks, Proof, prove
+from controller.verify import Asks
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
 
 
-class Reads(Protocol):
+class Reads(beside.Reads, Keys, Protocol):
     """What a look needs of ARM."""
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
     def look(self, app: AppRef) -> tuple[Arm, Arm]: ...
     def hosts(self, app: AppRef) -> dict[str, str]: ...
-    def function_key(self, app: AppRef, slot: str) -> str: ...
     def poll(self, location: str) -> PollAnswer: ...
-
-
-class Registered(Protocol):
-    """What a look needs of the registry."""
-
-    def manifest(self, model: str, version: str) -> Manifest: ...
-    def package(self, version: str) -> Package: ...
 
 
 class Probes(Asks, Protocol):
@@ -81,24 +68,6 @@ class Ticks(Protocol):
 
 
 @dataclass(slots=True)
-class _Since:
-    """For how long one thing has been seen the same."""
-
-    value: object = None
-    start: float = 0.0
-
-    def seconds(self, value: object, now: float) -> float:
-        if value != self.value:
-            self.value, self.start = value, now
-        return now - self.start
-
-    def lasting(self, fact: bool, now: float) -> float:
-        """Return for how many seconds *fact* has been seen true, 0 while it is not."""
-        seconds = self.seconds(fact, now)
-        return seconds if fact else 0.0
-
-
-@dataclass(slots=True)
 class _Kept:
     """What is kept of one app between looks."""
 
@@ -108,15 +77,14 @@ class _Kept:
     arms_at: float = 0.0
     arms_length: int = -1  # of the journal, when they were read
     full_look: float | None = None
-    still: _Since = field(default_factory=_Since)
-    production: _Since = field(default_factory=_Since)
-    failing: _Since = field(default_factory=_Since)
-    staging: _Since = field(default_factory=_Since)
+    still: Since = field(default_factory=Since)
+    production: Since = field(default_factory=Since)
+    failing: Since = field(default_factory=Since)
+    staging: Since = field(default_factory=Since)
     location: str = ""
     poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
     poll_at: float = 0.0
     blocked_until: float = 0.0
-    key: str = ""  # of staging, where its path has asked for one
     converged_at: float | None = None
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
@@ -129,11 +97,12 @@ class Looker:
     def __init__(
         self, azure: Reads, registry: Registered, probes: Probes, clock: Ticks, policy: Policy
     ) -> None:
-        self._azure, self._registry, self._probes = azure, registry, probes
+        self._azure, self._probes = azure, probes
         self._clock, self._policy = clock, policy
+        self._catalog = Catalog(registry)
+        self._prover = Prover(azure, self._catalog, probes, policy)
+        self._beside = beside.Beside(azure, self._catalog, probes, clock, policy)
         self._apps: dict[str, _Kept] = {}
-        self._manifests: dict[tuple[str, str], Manifest] = {}
-        self._packages: dict[str, Package] = {}
 
     def ref(self, name: str) -> AppRef:
         """Return where the app *name* is, as the last look found it."""
@@ -142,22 +111,30 @@ class Looker:
         return ref
 
     def look(
-        self, name: str, app: App | None, memory: Memory, *, prove: Release | None, fresh: bool
+        self,
+        name: str,
+        app: App | None,
+        memory: Memory,
+        *,
+        prove: tuple[str, Release] | None = None,
+        fresh: bool = False,
+        whole: bool = False,
     ) -> Live | Doubt:
         """
         Look once at the app *name*.
 
         *app* is its block in the file, None while Git is in doubt. *prove* asks for the golden rows
-        of that release through staging. *fresh* reads ARM now, whatever health says; otherwise an
-        answer of a few seconds ago serves while a step is waited for. Doubt is what could not be
-        read.
+        of a release through a slot. *fresh* reads ARM now, whatever health says; otherwise an
+        answer of a few seconds ago serves while a step is waited for. *whole* asks further slots
+        also while production comes first: one that hangs shall not keep it waiting. Doubt is what
+        could not be read.
         """
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
         if now < kept.blocked_until:
             return _THROTTLED
         try:
-            return self._look(name, app, memory, kept, prove, fresh=fresh)
+            return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
             kept.blocked_until = now + error.retry_after_s
             if error.status == 429:
@@ -175,60 +152,37 @@ class Looker:
         app: App | None,
         memory: Memory,
         kept: _Kept,
-        release: Release | None,
+        which: tuple[str, Release] | None,
         *,
         fresh: bool,
+        whole: bool,
     ) -> Live:
         if kept.ref is None:
             group = app.resource_group if app else None
             kept.ref = self._azure.locate(name, group, app.subscription if app else None)
+        ref = kept.ref
         if not kept.hosts:
-            kept.hosts = self._azure.hosts(kept.ref)
+            kept.hosts = self._azure.hosts(ref)
         live = Live(
             production=SlotLive(PRODUCTION, self._probes.health(kept.hosts[PRODUCTION])),
             staging=SlotLive(STAGING, self._probes.health(kept.hosts[STAGING])),
-            wanted=self._resolve(app.model, app.production) if app else None,
-            pin=self._resolve(app.model, app.pin) if app and app.pin else None,
+            wanted=self._catalog.resolve(app.model, app.production) if app else None,
+            pin=self._catalog.resolve(app.model, app.pin) if app and app.pin else None,
         )
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
+        if app and (whole or _their_turn(live, memory)):
+            live = replace(live, further=self._beside.healths(ref, app))
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(live, memory, kept, fresh=fresh)
+            found = self._beside.settings(ref, live.further, memory, fresh=fresh)
+            live = replace(live, further=found)
         live = self._timed(live, kept)
-        if release and app:
-            live = replace(live, verdict=self._verdict(app, live, memory, kept, release))
-        return live
-
-    # ------------------------------------------------------------ what is wanted
-
-    def _resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
-        """Look *wanted* up; raise RegistryUnavailable where the registry does not answer."""
-        try:
-            manifest = self.manifest(model, wanted.version)
-            package = self._package(wanted.code) if wanted.code else None
-        except (UnknownVersion, ManifestInvalid) as error:
-            return Refusal(error.reason, error.message)
-        if wanted.pin and wanted.pin != manifest.digest:
-            return Refusal(
-                "DigestMismatch",
-                f"{model} {wanted.version} is registered with another digest than the file pins",
-            )
-        release = Release(model, wanted.version, manifest.digest)
-        if package is None:
-            return Resolved(release)
-        return Resolved(release, package.url, package.build)
+        return self._proved(app, live, memory, ref, which) if which and app else live
 
     def manifest(self, model: str, version: str) -> Manifest:
-        """Return a manifest; versions are immutable, so each is read once a process."""
-        key = (model, version)
-        if key not in self._manifests:
-            self._manifests[key] = self._registry.manifest(model, version)
-        return self._manifests[key]
-
-    def _package(self, version: str) -> Package:
-        if version not in self._packages:
-            self._packages[version] = self._registry.package(version)
-        return self._packages[version]
+        """Return a manifest of the registry, read once a process."""
+        return self._catalog.manifest(model, version)
 
     # ------------------------------------------------------------ ARM
 
@@ -266,6 +220,7 @@ class Looker:
         if fresh or kept.arms is None or not recent:
             assert kept.ref is not None
             kept.arms = self._azure.look(kept.ref)
+            self._prover.provide(kept.ref)
             kept.arms_at, kept.arms_length = now, memory.length
         assert kept.arms is not None
         production, staging = kept.arms
@@ -290,40 +245,31 @@ class Looker:
         return replace(
             live,
             still_s=still,
-            down_s=kept.production.lasting(_down(live.production), now),
-            failing_s=kept.failing.lasting(_failing(live.production), now),
-            staging_down_s=kept.staging.lasting(_down(live.staging), now),
+            down_s=kept.production.lasting(is_down(live.production), now),
+            failing_s=kept.failing.lasting(is_failing(live.production), now),
+            staging_down_s=kept.staging.lasting(is_down(live.staging), now),
+            further=self._beside.timed(kept.ref, live.further) if kept.ref else (),
         )
 
-    # ------------------------------------------------------------ proving staging
+    def _proved(
+        self, app: App, live: Live, memory: Memory, ref: AppRef, which: tuple[str, Release]
+    ) -> Live:
+        """Add how a slot proves a release; one that production has served is not timed."""
+        slot, release = which
+        budget = None if release in memory.served else app.latency_p99_ms
 
-    def _verdict(
-        self, app: App, live: Live, memory: Memory, kept: _Kept, release: Release
-    ) -> Verdict | None:
-        arm, health = live.staging.arm, live.staging.health
-        if arm is None or not health.serves(release) or health.deploy != arm.configured.deploy:
-            return None
-        ref = kept.ref
-        assert ref is not None
-        known = release in memory.served
+        def verdict(place: Place) -> Verdict | None:
+            return self._prover.verdict(ref, place, release, budget)
 
-        def key() -> str:
-            try:
-                kept.key = self._azure.function_key(ref, STAGING)
-            except GitslotError:
-                return ""  # the path stays blocked, which is inconclusive
-            return kept.key
-
-        try:
-            manifest = self.manifest(release.model, release.version)
-        except (UnknownVersion, ManifestInvalid) as error:
-            return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
-        if manifest.digest != release.digest:
-            text = f"the registry holds {release} with another digest than staging serves"
-            return Verdict(Mark.FAIL, text, "DigestMismatch")
-        budget = None if known else app.latency_p99_ms
-        proof = Proof(arm.host, release, health.deploy, manifest, budget)
-        return prove(self._probes, proof, key, self._policy, health_only=health.verify == "health")
+        if slot == STAGING:
+            return replace(live, verdict=verdict(live.at_staging))
+        found = tuple(
+            replace(each, place=replace(each.place, verdict=verdict(each.place)))
+            if each.place.name == slot
+            else each
+            for each in live.further
+        )
+        return replace(live, further=found)
 
     # ------------------------------------------------------------ rehearsing the way back
 
@@ -354,18 +300,10 @@ class Looker:
         key = (release, health.deploy)
         due = kept.rehearsed != key or now - kept.rehearsed_at >= self._policy.rehearse_s
         if due or kept.rehearsal is None:
-            kept.rehearsal = self._rehearsed(kept, release, health)
+            assert kept.ref is not None
+            kept.rehearsal = self._prover.rehearsed(kept.ref, kept.hosts[STAGING], release, health)
             kept.rehearsed, kept.rehearsed_at = key, now
         return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
-
-    def _rehearsed(self, kept: _Kept, release: Release, health: Health) -> Verdict:
-        try:
-            manifest = self.manifest(release.model, release.version)
-        except GitslotError as error:
-            return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
-        proof = Proof(kept.hosts[STAGING], release, health.deploy, manifest)
-        health_only = health.verify == "health"
-        return prove(self._probes, proof, lambda: kept.key, self._policy, health_only=health_only)
 
 
 def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
@@ -382,16 +320,11 @@ def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
     return None if other or isinstance(live.pin, Refusal) else replaced
 
 
-def _down(slot: SlotLive) -> bool:
-    """Say whether *slot* does not serve what it is set to."""
-    if slot.health.answer is not Answer.SERVING:
-        return True
-    return slot.arm is not None and slot.arm.configured.digest not in ("", slot.health.digest)
-
-
-def _failing(slot: SlotLive) -> bool:
-    """Say whether *slot* behaves as something broken does; a blocked probe proves nothing."""
-    return slot.health.answer in (Answer.UNHEALTHY, Answer.SILENT, Answer.FOREIGN)
+def _their_turn(live: Live, memory: Memory) -> bool:
+    """Say whether further slots may be asked: production serves what it shall, and rests."""
+    if memory.intent is not None or not isinstance(live.wanted, Resolved):
+        return False
+    return production_serves(live, live.wanted)
 
 
 def settled(app: App, live: Live, memory: Memory) -> bool:
@@ -400,11 +333,8 @@ def settled(app: App, live: Live, memory: Memory) -> bool:
         return False
     if memory.converged != live.wanted.release or memory.swap_failed or memory.hold_since:
         return False  # ARM says whether slots were left prepared, and whose swap it was
+    if not beside.settled(app, live.further, memory):
+        return False
     if app.pin is None:
         return True
-    health = live.staging.health
-    return (
-        isinstance(live.pin, Resolved)
-        and health.serves(live.pin.release)
-        and (health.deploy, health.digest) in memory.verified
-    )
+    return isinstance(live.pin, Resolved) and holds(memory, live.at_staging, live.pin)

@@ -4,7 +4,7 @@ Memory: what the controller remembers, folded from its journal, one event at a t
 Pure. Every field of `Memory` that an event changes is changed here and nowhere else.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from controller.errors import JournalError
 from controller.events import STOPS, Event
 from controller.state import (
     PRODUCTION,
+    STAGING,
     Attempts,
     Intent,
     LastSwap,
@@ -68,6 +69,8 @@ def _drift(memory: Memory, event: Event) -> Memory:
     if release is None:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
     code = str(event.detail.get("code", ""))
+    if event.slot not in ("", PRODUCTION, STAGING):
+        return _further_drift(memory, event, (release, code))
     attempts = {
         slot: entry
         for slot, entry in memory.attempts.items()
@@ -91,6 +94,20 @@ def _drift(memory: Memory, event: Event) -> Memory:
     )
 
 
+def _further_drift(memory: Memory, event: Event, wanted: tuple[Release, str]) -> Memory:
+    """What happens in a further slot changes nothing that is known of production and staging."""
+    slot, told = event.slot, memory.drifts.get(event.slot)
+    entry = memory.attempts.get(slot)
+    over = entry and (entry.release != wanted[0] or (told and told[1] != wanted[1]))
+    return replace(
+        memory,
+        run=event.run,
+        run_started=event.time,
+        attempts=_without(memory.attempts, slot) if over else memory.attempts,
+        drifts=_and(memory.drifts, slot, wanted),
+    )
+
+
 def _soaked(last: LastSwap) -> LastSwap:
     return replace(last, soaked=True)
 
@@ -101,17 +118,22 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
     slot = _counts_for(event)
     entry = _attempts(memory, slot, release)
     entry = replace(entry, started=entry.started + 1)
+    began = OpenDeploy(str(event.detail.get("deploy", "")), event.time, release)
     return replace(
         memory,
-        deploy=OpenDeploy(str(event.detail.get("deploy", "")), event.time, release),
+        deploys=_and(memory.deploys, _place(event), began),
+        held=_without(memory.held, _place(event)),
         aligned=memory.aligned + (event.reason in ("SettingsDiffer", "WarmupMissing")),
-        attempts=_with(memory, slot, entry),
+        attempts=_and(memory.attempts, slot, entry),
     )
 
 
 def _deploy_finished(memory: Memory, event: Event) -> Memory:
     """A deploy that the platform refused was never begun: nothing is in doubt any more."""
-    return replace(memory, deploy=None, conflict_prepared=bool(event.detail.get("prepared", False)))
+    memory = replace(memory, deploys=_without(memory.deploys, _place(event)))
+    if _place(event) != STAGING:
+        return memory  # whatever is prepared there is not ours: it is never swapped
+    return replace(memory, conflict_prepared=bool(event.detail.get("prepared", False)))
 
 
 def _verify_failed(memory: Memory, event: Event) -> Memory:
@@ -121,8 +143,16 @@ def _verify_failed(memory: Memory, event: Event) -> Memory:
 def _verify_passed(memory: Memory, event: Event) -> Memory:
     if event.rehearsal:
         return replace(memory, rehearsal_failed=False)
+    proof = (str(event.detail.get("deploy", "")), event.to_digest)
+    memory = replace(memory, verified=memory.verified | {proof})
+    if event.reason != "Held" or event.release is None:
+        return memory
+    slot, held = _place(event), (event.release, str(event.detail.get("code", "")))
     return replace(
-        memory, verified=memory.verified | {(str(event.detail.get("deploy", "")), event.to_digest)}
+        memory,
+        held=_and(memory.held, slot, held),
+        proved=_and(memory.proved, slot, proof),
+        drifts=_without(memory.drifts, slot),
     )
 
 
@@ -180,7 +210,8 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
     memory = replace(
         memory,
         intent=None,
-        deploy=None,
+        deploys=_without(memory.deploys, STAGING),
+        held=_without(memory.held, STAGING),
         rehearsal_failed=False,
         swap_failed=False,
         served=frozenset(served),
@@ -205,7 +236,7 @@ def went_back(memory: Memory, release: Release, refused: Release | None) -> Memo
         f"{makes_it_last}`gitslot retry` tries it again",
         refused=True,
     )
-    return replace(memory, attempts=_with(memory, PRODUCTION, entry))
+    return replace(memory, attempts=_and(memory.attempts, PRODUCTION, entry))
 
 
 def _status(event: Event, memory: Memory) -> str | None:
@@ -252,6 +283,8 @@ def _converged(memory: Memory, event: Event) -> Memory:
         swap_failed=memory.swap_failed and not (looked and not memory.conflict_prepared),
         aligned=0,
         drifted=None,
+        # A swap's end says nothing of the slots beside it; without one, all are as they shall.
+        drifts=memory.drifts if event.detail.get("intent") else MappingProxyType({}),
         hold_since=None,
         run="",
         run_started=None,
@@ -294,8 +327,17 @@ def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
     return entry if entry and entry.release == release else Attempts(release)
 
 
-def _with(memory: Memory, slot: str, entry: Attempts) -> MappingProxyType[str, Attempts]:
-    return MappingProxyType({**memory.attempts, slot: entry})
+def _place(event: Event) -> str:
+    """Return the slot that *event* happened in; older journals know of staging alone."""
+    return event.slot or STAGING
+
+
+def _and[T](found: Mapping[str, T], slot: str, entry: T) -> Mapping[str, T]:
+    return MappingProxyType({**found, slot: entry})
+
+
+def _without[T](found: Mapping[str, T], slot: str) -> Mapping[str, T]:
+    return MappingProxyType({key: entry for key, entry in found.items() if key != slot})
 
 
 def _count_failure(memory: Memory, event: Event) -> Memory:
@@ -319,7 +361,7 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         counted=entry.counted | ({deploy} if deploy else set()),
         refused=entry.refused or bool(event.detail.get("refuse")),
     )
-    return replace(memory, attempts=_with(memory, slot, entry))
+    return replace(memory, attempts=_and(memory.attempts, slot, entry))
 
 
 # What only a controller that looked, decided and found its journal whole can have written.

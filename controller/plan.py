@@ -14,6 +14,7 @@ from controller.decide import decide
 from controller.memory import went_back
 from controller.soak import spoken
 from controller.state import (
+    STAGING,
     Answer,
     App,
     Arm,
@@ -214,7 +215,7 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
     memory = replace(
         memory,
         baseline=True,
-        deploy=OpenDeploy(deploy, now, decision.release),
+        deploys={**memory.deploys, decision.slot: OpenDeploy(deploy, now, decision.release)},
         run_started=now,
     )
     return replace(live, staging=_serving(live.staging, arm, build), verdict=None), memory
@@ -263,7 +264,7 @@ def _swapped(release: Release, live: Live, memory: Memory) -> tuple[Live, Memory
         swap_status="planned",
         converged=release,
         hold_since=None,
-        deploy=None,
+        deploys={name: each for name, each in memory.deploys.items() if name != STAGING},
         served=memory.served | {release},
     )
 

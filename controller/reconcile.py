@@ -8,13 +8,12 @@ turn starts from a fresh look, so a turn that was cut off costs nothing but anot
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Protocol
 
 from controller import act as acts
-from controller.decide import decide, production_serves
+from controller.decide import decide
 from controller.desired import read
 from controller.errors import (
     DesiredError,
@@ -28,33 +27,35 @@ from controller.events import Event
 from controller.journal import Journal
 from controller.live import Looker, Ticks
 from controller.lock import Lock
-from controller.soak import refused, spoken
 from controller.source import Newest
 from controller.state import (
-    PRODUCTION,
     STAGING,
     App,
     Converged,
-    Decision,
     Deploy,
     Desired,
     Doubt,
     Frozen,
     Live,
-    Mark,
     Memory,
     Note,
     Policy,
-    Rehearsal,
     Release,
     Reset,
-    Resolved,
     Revision,
+    Stalled,
     Stop,
     Suspended,
     Swap,
     Verify,
     Waiting,
+)
+from controller.telling import (
+    Observation,
+    converged_event,
+    drift_event,
+    note_event,
+    rehearsal_event,
 )
 
 
@@ -185,40 +186,29 @@ def parse(newest: Newest) -> Desired | Doubt:
         return Doubt(error.reason, f"{revision.short}: {error.message}", revision)
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One look at one app and what it leads to, with nothing written."""
-
-    name: str
-    app: App | Doubt | None
-    revision: Revision | None
-    live: Live | Doubt
-    memory: Memory
-    decision: Decision
-    now: datetime
-
-
 def observe(
     name: str,
     world: World,
     *,
-    prove: Release | None = None,
+    prove: tuple[str, Release] | None = None,
     fresh: bool = False,
+    whole: bool = False,
     desired: Desired | Doubt | None = None,
 ) -> Observation:
     """
     Look once at *name* and decide, writing nothing. Raises JournalError.
 
-    *desired* is what a look-up of a moment ago found; without it Git is asked.
+    *prove* names a slot and the release that it shall prove. *whole* asks every slot, whichever
+    comes first. *desired* is what a look-up of a moment ago found; without it Git is asked.
     """
     memory = world.journal.memory(name, world.clock.now())
     app, revision = world.wanted(name, memory, desired)
     block = app if isinstance(app, App) else None
-    live = world.looker.look(name, block, memory, prove=prove, fresh=fresh)
+    live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
     now = world.clock.now()
     decision = decide(target, live, memory, now, world.policy)
-    return Observation(name, app, revision, live, memory, decision, now)
+    return Observation(name, app, revision, live, memory, decision, now, world.policy)
 
 
 def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
@@ -258,6 +248,17 @@ def reconcile(
     return Pass(name, world, trigger, desired).run()
 
 
+def _to_prove(decision: Verify | Deploy | Swap | Reset) -> tuple[str, Release] | None:
+    """Return the slot that a step is taken in, and the release that it shall prove there."""
+    match decision:
+        case Verify(release=release, slot=slot) | Deploy(release=release, slot=slot):
+            return slot, release
+        case Swap(release=release):
+            return STAGING, release
+        case _:
+            return None
+
+
 class Pass:
     """An app's turns in one tick."""
 
@@ -267,7 +268,7 @@ class Pass:
         self._name, self._world, self._trigger = name, world, trigger
         self._desired = desired
         self._lock = world.lock_of(name)
-        self._prove: Release | None = None
+        self._prove: tuple[str, Release] | None = None
         self._fresh = False
         self._run = ""
 
@@ -318,6 +319,7 @@ class Pass:
                 return _HELD
             case Note():
                 self._note(seen, seen.decision)
+                self._prove = None  # it is told now
                 return None
             case Verify() | Deploy() | Swap() | Reset():
                 return self._write(seen, seen.decision)
@@ -338,12 +340,10 @@ class Pass:
         if not self._lock.held:
             if not self._lock.take():
                 return self._held_by_another(seen)
-            self._fresh = True
-            self._prove = getattr(decision, "release", None)
+            self._fresh, self._prove = True, _to_prove(decision)
             return None
         if isinstance(decision, Verify) or not self._fresh:
-            self._fresh = True
-            self._prove = getattr(decision, "release", None)
+            self._fresh, self._prove = True, _to_prove(decision)
             return None
         assert isinstance(seen.live, Live)
         scene = acts.Scene(
@@ -438,28 +438,7 @@ class Pass:
         return True
 
     def _note(self, seen: Observation, note: Note) -> None:
-        detail: dict[str, Any] = {}
-        if note.deploy:
-            detail["deploy"] = note.deploy
-        if note.slot != PRODUCTION and note.event == "VerifyFailed":
-            detail["counts_for"] = note.slot
-        if note.refuse:
-            detail["refuse"] = True
-        if isinstance(seen.live, Live) and seen.live.production.arm:
-            detail["swap_status"] = seen.live.production.arm.swap_status
-        replaced = note.intent.replaces if note.intent else None
-        if note.release and replaced and replaced.model != note.release.model:
-            detail["from_model"] = replaced.model
-        event = self._base(seen, note.event, reason=note.reason, message=note.message)
-        self._record(
-            replace(
-                event,
-                slot=PRODUCTION if note.intent else "staging",
-                verdict=note.mark.value if note.mark else "",
-                detail=detail,
-                **_release_fields(note.release, replaced),
-            )
-        )
+        self._record(note_event(seen, note, self._base(seen, note.event)))
 
     def _announce(self, seen: Observation, stop: Stop) -> None:
         """Write a stop down once; the same cause gives the same words, pass after pass."""
@@ -474,7 +453,10 @@ class Pass:
             detail["since"] = stop.since.isoformat()
         if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
             detail["doubt"] = True
-        event = self._base(seen, name, reason=stop.reason, message=stop.message, detail=detail)
+        slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
+        event = self._base(
+            seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail
+        )
         self._record(event)
 
     def _converged(self, seen: Observation, stop: Converged) -> None:
@@ -489,151 +471,3 @@ class Pass:
         event = rehearsal and rehearsal_event(seen, rehearsal, self._base(seen, ""))
         if event:
             self._record(event)
-
-
-def rehearsal_event(seen: Observation, rehearsal: Rehearsal, base: Event) -> Event | None:
-    """Return the event of a rehearsal that turned, or None where the last that was told stands."""
-    mark, failed = rehearsal.verdict.mark, seen.memory.rehearsal_failed
-    if mark is Mark.INCONCLUSIVE or (mark is Mark.FAIL) == failed:
-        return None
-    how = "works again" if failed else "would not work"
-    return replace(
-        base,
-        event="VerifyPassed" if failed else "VerifyFailed",
-        reason="Rehearsal",
-        slot=STAGING,
-        message=f"going back to {rehearsal.release} {how}: {rehearsal.verdict.message}",
-        verdict=mark.value,
-        detail={"rehearsal": True},
-        **_release_fields(rehearsal.release, None),
-    )
-
-
-def _release_fields(release: Release | None, replaced: Release | None) -> Mapping[str, Any]:
-    fields: dict[str, str] = {}
-    if release:
-        fields |= {"model": release.model, "to": release.version, "to_digest": release.digest}
-    if replaced:
-        fields |= {"from_": replaced.version, "from_digest": replaced.digest}
-    return fields
-
-
-def drift_event(seen: Observation, base: Event) -> Event | None:
-    """Return the Drift that opens a run or a put-back, or None where nothing new drifted."""
-    live, memory = seen.live, seen.memory
-    if not isinstance(live, Live) or not isinstance(seen.app, App) or memory.intent:
-        return None
-    if not isinstance(live.wanted, Resolved) or isinstance(seen.decision, Frozen | Suspended):
-        return None
-    wanted = live.wanted
-    if production_serves(live, wanted):
-        return _pin_drift(live, seen, base)
-    if _only_starting(live, wanted) or refused(memory, wanted):
-        return None
-    code = wanted.build or ""
-    held = memory.hold_since is not None and memory.converged == wanted.release
-    put_back = held and isinstance(seen.decision, Deploy | Swap | Verify)
-    told = memory.drifted == wanted.release and memory.drifted_code == code
-    if told and not put_back:
-        return None
-    serving = live.production.health.release
-    arm = live.production.arm
-    label = serving.version if serving else (arm.configured.label if arm else "nothing")
-    detail: dict[str, Any] = {"put_back": True} if put_back else {}
-    if code:
-        detail["code"] = code
-    if serving and serving.model != wanted.release.model:
-        detail["from_model"] = serving.model
-    return replace(
-        base,
-        slot=PRODUCTION,
-        reason="PutBack" if put_back else "",
-        verdict="inconclusive" if put_back else "",
-        message=_drift_message(seen, label, wanted.release, put_back=put_back),
-        detail=detail,
-        **_release_fields(wanted.release, serving),
-    )
-
-
-def _only_starting(live: Live, wanted: Resolved) -> bool:
-    """Production that is set to the wanted release and does not serve it yet is no drift."""
-    arm = live.production.arm
-    same_code = wanted.package is None or (arm and arm.configured.package == wanted.package)
-    return arm is not None and arm.configured.holds(wanted.release) and bool(same_code)
-
-
-def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: bool) -> str:
-    revision, memory = seen.revision, seen.memory
-    commit = revision.short if revision else "HEAD"
-    if put_back:
-        return f"the hold is over: production {label} -> {wanted.version}"
-    if memory.converged == wanted:
-        return f"production serves {label} by hand, {commit} wants {wanted.version}"
-    if revision and revision.reverts and wanted in memory.served:
-        return (
-            f"rollback: {commit} reverts {revision.reverts[:7]}, "
-            f"production {label} -> {wanted.version}"
-        )
-    return f"production serves {label}, {commit} wants {wanted.version}"
-
-
-def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
-    if not isinstance(live.pin, Resolved) or not isinstance(seen.decision, Verify | Deploy):
-        return None
-    release = live.pin.release
-    code = live.pin.build or ""
-    if seen.memory.drifted == release and seen.memory.drifted_code == code:
-        return None
-    serving = live.staging.health.release
-    commit = seen.revision.short if seen.revision else "HEAD"
-    return replace(
-        base,
-        slot="staging",
-        message=f"staging serves {serving.version if serving else 'nothing'}, "
-        f"{commit} wants {release.version}",
-        detail={"code": code} if code else {},
-        **_release_fields(release, serving),
-    )
-
-
-def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | None:
-    """Return the Converged that ends a run, or None where it was said already."""
-    live, memory = seen.live, seen.memory
-    assert isinstance(live, Live)
-    assert isinstance(live.wanted, Resolved)
-    release = live.wanted.release
-    told = memory.stop[0] == "Converged" and memory.converged == release
-    if told and stop.finishes is None:
-        return None
-    detail: dict[str, Any] = {}
-    if live.production.arm:
-        detail["swap_status"] = live.production.arm.swap_status
-    if live.wanted.build:
-        detail["code"] = live.wanted.build
-    if stop.finishes is None:
-        fields = _release_fields(release, None)
-        return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)
-    intent = stop.finishes
-    detail["intent"] = intent.id
-    started = memory.run_started
-    seconds = (base.time - started).total_seconds() if started else 0.0
-    before = intent.replaces.version if intent.replaces else "nothing"
-    deployed = memory.deploy is not None and (started is None or memory.deploy.time >= started)
-    after = (
-        f"staging keeps {before} for rollback"
-        if deployed and intent.replaces
-        else ("first install" if not intent.replaces else "one swap, nothing deployed")
-    )
-    soak_s = seen.app.soak_s if isinstance(seen.app, App) else None
-    soaks = f"; it soaks for {spoken(soak_s)}" if soak_s and not intent.back else ""
-    return replace(
-        base,
-        slot=PRODUCTION,
-        message=f"production {before} -> {release.version} in {_seconds(seconds)}; {after}{soaks}",
-        detail=detail,
-        **_release_fields(release, intent.replaces),
-    )
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

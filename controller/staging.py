@@ -1,7 +1,8 @@
 """
-What is missing until staging is proved to serve a release: deploys and proofs.
+What is missing until a slot is proved to serve a release: deploys and proofs.
 
-Pure. Rules of `decide`, for production's wanted release and for a candidate that staging holds.
+Pure. Rules of `decide`: for production's wanted release and for a candidate, both in staging, and
+by the same words for every further slot.
 """
 
 from controller import align
@@ -18,9 +19,11 @@ from controller.state import (
     Mark,
     Memory,
     Note,
+    Place,
     Refusal,
     Release,
     Resolved,
+    SlotLive,
     Stalled,
     Verify,
     Waiting,
@@ -50,39 +53,49 @@ def cannot_swap(case: Case, production: Arm, wanted: Resolved) -> Decision | Non
             f"production runs code {codes[0]}, staging {codes[1]}, and neither comes from a "
             "package URL: deploy the same code to staging, or name it in the file",
         )
-    for slot in (live.production, live.staging):
-        assert slot.arm is not None
-        if slot.arm.state and slot.arm.state != "Running":
-            return Stalled(
-                "SlotStopped", f"{slot.name} is {slot.arm.state.lower()}; start it to go on"
-            )
-    if operation(live):
-        return Waiting(
-            "OperationInProgress",
-            "another operation runs on the app",
-            poll_s=case.policy.poll_s,
-            quiet=True,  # most often the tail of our own last swap
-        )
-    return None
+    return stopped(live.production) or stopped(live.staging) or busy(case)
+
+
+def stopped(slot: SlotLive) -> Decision | None:
+    """Stop for a slot that ARM shows stopped."""
+    assert slot.arm is not None
+    if not slot.arm.state or slot.arm.state == "Running":
+        return None
+    return Stalled("SlotStopped", f"{slot.name} is {slot.arm.state.lower()}; start it to go on")
+
+
+def busy(case: Case, arm: Arm | None = None) -> Decision | None:
+    """Wait while an operation runs on the app's two slots, or on that of *arm*."""
+    if not operation(case.live) and not (arm and arm.operation):
+        return None
+    return Waiting(
+        "OperationInProgress",
+        "another operation runs on the app",
+        poll_s=case.policy.poll_s,
+        quiet=True,  # most often the tail of our own last swap
+    )
 
 
 # ---------------------------------------------------------------- deploy
 
 
-def bring_to_staging(case: Case, wanted: Resolved, slot: str) -> Decision | None:
-    """Return what is missing until staging is proved to serve *wanted*, or None when it is."""
-    live, memory = case.live, case.memory
-    production, staging = live.production.arm, live.staging.arm
+def bring(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
+    """
+    Return what is missing until *place* is proved to serve *wanted*, or None when it is.
+
+    Failures count for the slot of the file that wants it.
+    """
+    memory, production, arm = case.memory, case.live.production.arm, place.slot.arm
     assert production is not None
-    assert staging is not None
-    attempts = attempts_of(memory, slot, wanted.release)
-    if pending := _deploy_in_doubt(case, staging):
+    assert arm is not None
+    attempts = attempts_of(memory, counts_for, wanted.release)
+    if pending := _deploy_in_doubt(case, place):
         return pending
-    package = _package(production, staging, memory, wanted)
-    why = _why_deploy(production, staging, wanted.release, package, attempts)
-    if why is None and _staging_gone(case):
-        why = "StagingSilent", "staging does not answer"
-    if wait := pause(case, slot, wanted.release):
+    package = _package(production, place, memory, wanted)
+    why = _why_deploy(production, place, wanted.release, package, attempts)
+    if why is None and _gone(case, place, wanted):
+        why = "SlotSilent", f"{place.name} does not answer"
+    if wait := pause(case, counts_for, wanted.release):
         return wait
     if why and why[0] in _ALIGNING and memory.aligned >= case.policy.max_attempts:
         return Frozen(
@@ -92,65 +105,96 @@ def bring_to_staging(case: Case, wanted: Resolved, slot: str) -> Decision | None
         )
     if why:
         started = sum(each.started for each in memory.attempts.values())
-        return Deploy(wanted.release, package, *why, started + 1, slot)
-    return _prove(case, wanted.release, slot)
+        return Deploy(wanted.release, package, *why, started + 1, counts_for, place.name)
+    return _prove(case, place, wanted, counts_for)
 
 
 _ALIGNING = ("SettingsDiffer", "WarmupMissing")
 
 
-def _deploy_in_doubt(case: Case, staging: Arm) -> Decision | None:
-    deploy = case.memory.deploy
-    if deploy is None or staging.configured.deploy == deploy.deploy:
+def _deploy_in_doubt(case: Case, place: Place) -> Decision | None:
+    deploy, arm = case.memory.deploys.get(place.name), place.slot.arm
+    assert arm is not None
+    if deploy is None or arm.configured.deploy == deploy.deploy:
         return None
     if (case.now - deploy.time).total_seconds() >= case.policy.deploy_lost_s:
         return None
     return Waiting(
         "DeployUnknown",
-        "a deploy to staging was sent and its answer is not known",
+        f"a deploy to {place.name} was sent and its answer is not known",
         poll_s=case.policy.poll_s,
         quiet=True,
     )
 
 
-def _package(production: Arm, staging: Arm, memory: Memory, wanted: Resolved) -> str:
-    """Code left out means production's, or what the last swap took out of production."""
+def _package(production: Arm, place: Place, memory: Memory, wanted: Resolved) -> str:
+    """
+    Code left out means production's, or what the last swap took out of production.
+
+    A further slot that holds the release keeps the code with which it got it.
+    """
     if wanted.package is not None:
         return wanted.package
-    last = memory.last_swap
-    waiting = last is not None and last.replaced == wanted.release
-    source = staging if waiting and staging.configured.holds(wanted.release) else production
+    last, arm = memory.last_swap, place.slot.arm
+    assert arm is not None
+    stays = place.name != STAGING or (last is not None and last.replaced == wanted.release)
+    source = arm if stays and arm.configured.holds(wanted.release) else production
     return source.configured.package if align.is_url(source.configured.package) else ""
 
 
 def _why_deploy(
-    production: Arm, staging: Arm, release: Release, package: str, attempts: Attempts
+    production: Arm, place: Place, release: Release, package: str, attempts: Attempts
 ) -> tuple[str, str] | None:
-    """Return reason and words for a deploy, or None where staging is set as it should be."""
-    configured = staging.configured
+    """Return reason and words for a deploy, or None where the slot is set as it should be."""
+    arm = place.slot.arm
+    assert arm is not None
+    configured = arm.configured
     if not configured.holds(release):
-        return "ReleaseDiffers", f"staging is set to {configured.label}"
+        return "ReleaseDiffers", f"{place.name} is set to {configured.label}"
     if package and configured.package != package:
-        return "CodeDiffers", "staging runs other code"
+        return "CodeDiffers", f"{place.name} runs other code"
     if configured.deploy in attempts.counted:
         return "AttemptFailed", "the last attempt failed"
-    if names := align.differences(production.settings, staging.settings, production.sticky):
+    if place.name != STAGING:
+        return None  # what is never swapped changes nothing on production
+    if names := align.differences(production.settings, arm.settings, production.sticky):
         return "SettingsDiffer", f"settings differ from production's: {', '.join(names)}"
-    if names := align.missing_warmup(staging.settings):
+    if names := align.missing_warmup(arm.settings):
         return "WarmupMissing", f"staging lacks {', '.join(names)}"
     return None
 
 
-def _staging_gone(case: Case) -> bool:
-    """A staging that stays silent, and that this run did not deploy, is deployed over."""
-    staging, memory = case.live.staging, case.memory
-    assert staging.arm is not None
-    deploy = memory.deploy
-    ours = deploy is not None and deploy.deploy == staging.arm.configured.deploy
+def _gone(case: Case, place: Place, wanted: Resolved) -> bool:
+    """A slot that stays silent, and that this run did not deploy, is deployed over."""
+    memory, arm = case.memory, place.slot.arm
+    assert arm is not None
+    deploy = memory.deploys.get(place.name)
+    ours = deploy is not None and deploy.deploy == arm.configured.deploy
     began = memory.run_started or case.now
     recent = ours and deploy is not None and deploy.time >= began
-    silent = staging.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
-    return silent and not recent and case.live.staging_down_s >= case.policy.degraded_s
+    silent = place.slot.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
+    lasts = place.down_s >= case.policy.degraded_s
+    return silent and lasts and (not recent or is_held(memory, place, wanted))
+
+
+def is_held(memory: Memory, place: Place, wanted: Resolved) -> bool:
+    """Say whether *wanted* was proved in *place*, nothing having been deployed there since."""
+    return memory.held.get(place.name) == (wanted.release, wanted.build or "")
+
+
+def holds(memory: Memory, place: Place, wanted: Resolved) -> bool:
+    """
+    Say whether health alone shows that *place* serves what was proved in it.
+
+    What staging holds may have been proved long ago and swapped out since. A further slot answers
+    for itself: one that was made as a copy of production has proved nothing.
+    """
+    health = place.slot.health
+    proof = health.deploy, health.digest
+    here = place.name == STAGING
+    known = proof in memory.verified if here else memory.proved.get(place.name) == proof
+    code = wanted.build is None or health.code == wanted.build
+    return known and code and health.serves(wanted.release)
 
 
 # ---------------------------------------------------------------- proof
@@ -159,46 +203,45 @@ def _staging_gone(case: Case) -> bool:
 _REFUSED_AT_ONCE = ("UnknownVersion", "ManifestInvalid", "DigestMismatch")
 
 
-def _prove(case: Case, release: Release, slot: str) -> Decision | None:
-    live = case.live
-    health, arm = live.staging.health, live.staging.arm
+def _prove(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
+    release, health, arm = wanted.release, place.slot.health, place.slot.arm
     assert arm is not None
     deploy = arm.configured.deploy
     if health.serves(release) and health.deploy == deploy:
-        return _judge(case, release, slot)
+        return _judge(case, place, wanted, counts_for)
     if health.answer is Answer.UNHEALTHY and health.deploy == deploy and health.final:
         return Note(
             "VerifyFailed",
             health.reason,
-            f"staging refuses {release}: {health.detail or health.reason}",
-            slot=slot,
+            f"{place.name} refuses {release}: {health.detail or health.reason}",
+            slot=place.name,
+            counts_for=counts_for,
             release=release,
             deploy=deploy,
             mark=Mark.FAIL,
             refuse=health.reason in _REFUSED_AT_ONCE,
         )
-    if health.answer is Answer.FOREIGN and live.staging_down_s >= case.policy.degraded_s:
+    if health.answer is Answer.FOREIGN and place.down_s >= case.policy.degraded_s:
         return Stalled(
             "NotServingApp",
-            "staging answers, but not as an app that speaks the serving contract (GET /api/health)",
+            f"{place.name} answers, but not as an app that speaks the serving contract "
+            "(GET /api/health)",
         )
     why = blocked(health.detail) if health.answer is Answer.BLOCKED else health.reason
-    if late := _too_late(case, release, slot, why or "no answer"):
+    if late := _too_late(case, place, wanted, counts_for, why or "no answer"):
         return late
     if health.answer is Answer.BLOCKED:
-        return Waiting("ProbeBlocked", f"staging: {why}")
+        return Waiting("ProbeBlocked", f"{place.name}: {why}")
     return Waiting(
-        "StagingStarting", f"staging starts {release}", poll_s=case.policy.poll_s, quiet=True
+        "SlotStarting", f"{place.name} starts {release}", poll_s=case.policy.poll_s, quiet=True
     )
 
 
-def _judge(case: Case, release: Release, slot: str) -> Decision | None:
-    live = case.live
-    verdict = live.verdict
-    assert live.staging.arm is not None
-    deploy = live.staging.arm.configured.deploy
+def _judge(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
+    verdict, arm = place.verdict, place.slot.arm
+    assert arm is not None
     if verdict is None:
-        return Verify(release, slot)
+        return Verify(wanted.release, counts_for, place.name)
     if verdict.mark is Mark.PASS:
         return None
     if verdict.mark is Mark.FAIL:
@@ -206,33 +249,41 @@ def _judge(case: Case, release: Release, slot: str) -> Decision | None:
             "VerifyFailed",
             verdict.reason,
             verdict.message,
-            slot=slot,
-            release=release,
-            deploy=deploy,
+            slot=place.name,
+            counts_for=counts_for,
+            release=wanted.release,
+            deploy=arm.configured.deploy,
             mark=Mark.FAIL,
         )
-    late = _too_late(case, release, slot, verdict.message)
+    late = _too_late(case, place, wanted, counts_for, verdict.message)
     return late or Waiting(
         verdict.reason or "VerifyInconclusive", verdict.message, poll_s=case.policy.poll_s
     )
 
 
-def _too_late(case: Case, release: Release, slot: str, why: str) -> Decision | None:
+def _too_late(
+    case: Case, place: Place, wanted: Resolved, counts_for: str, why: str
+) -> Decision | None:
     """Count an attempt that has been inconclusive for longer than a deploy may take."""
-    live, memory = case.live, case.memory
-    assert live.staging.arm is not None
-    deploy = live.staging.arm.configured.deploy
-    started = memory.run_started
-    if memory.deploy and memory.deploy.deploy == deploy:
-        started = max(memory.deploy.time, started) if started else memory.deploy.time
-    if started is None or (case.now - started).total_seconds() < case.policy.deploy_deadline_s:
+    memory, arm = case.memory, place.slot.arm
+    assert arm is not None
+    deploy, started = arm.configured.deploy, memory.run_started
+    last = memory.deploys.get(place.name)
+    if last and last.deploy == deploy:
+        started = max(last.time, started) if started else last.time
+    # What was proved once and falls silent is no attempt: `_gone` deploys over it.
+    over = place.slot.health.answer is not Answer.SERVING and is_held(memory, place, wanted)
+    late = started and (case.now - started).total_seconds() >= case.policy.deploy_deadline_s
+    if over or not late:
         return None
     return Note(
         "VerifyFailed",
         "DeployTimedOut",
-        f"staging did not prove {release} in {case.policy.deploy_deadline_s / 60:.0f} min: {why}",
-        slot=slot,
-        release=release,
+        f"{place.name} did not prove {wanted.release} in "
+        f"{case.policy.deploy_deadline_s / 60:.0f} min: {why}",
+        slot=place.name,
+        counts_for=counts_for,
+        release=wanted.release,
         deploy=deploy,
         mark=Mark.INCONCLUSIVE,
     )
@@ -248,11 +299,8 @@ def hold_pin(case: Case) -> Decision | None:
         return None
     if isinstance(live.pin, Refusal):
         return Stalled(live.pin.reason, live.pin.message)
-    pin, health = live.pin, live.staging.health
-    proved = (health.deploy, health.digest) in case.memory.verified and (
-        pin.build is None or health.code == pin.build
-    )
-    if health.serves(pin.release) and proved:
+    pin, place = live.pin, live.at_staging
+    if holds(case.memory, place, pin):
         return None
     assert isinstance(live.wanted, Resolved)
     until = soaks_until(case.app, case.memory, live.wanted)
@@ -266,15 +314,22 @@ def hold_pin(case: Case) -> Decision | None:
     missing = (
         given_up(case, STAGING, pin.release)
         or cannot_swap(case, production, pin)
-        or bring_to_staging(case, pin, STAGING)
+        or bring(case, place, pin, STAGING)
     )
-    if missing:
-        return missing
-    assert live.verdict is not None
+    return missing or proved(place, pin)
+
+
+def proved(place: Place, wanted: Resolved) -> Decision:
+    """Write down that *place* holds *wanted*, which nothing is missing for."""
+    assert place.verdict is not None
+    assert place.slot.arm is not None
     return Note(
         "VerifyPassed",
         "Held",
-        live.verdict.message,
-        release=pin.release,
-        deploy=live.staging.arm.configured.deploy,
+        place.verdict.message,
+        slot=place.name,
+        counts_for=place.name,
+        release=wanted.release,
+        deploy=place.slot.arm.configured.deploy,
+        code=wanted.build or "",
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
+from typing import Any
 
 PRODUCTION = "production"
 STAGING = "staging"
@@ -71,6 +72,11 @@ class App:
         """Return the candidate that staging shall hold, or None: then it is the working slot."""
         staging = self.slots.get(STAGING)
         return None if staging == self.production else staging
+
+    @property
+    def further(self) -> dict[str, Wanted]:
+        """Return what every slot beside production and staging shall serve, in the file's order."""
+        return {k: v for k, v in self.slots.items() if k not in (PRODUCTION, STAGING)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +245,39 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """
+    A slot that releases are deployed to and proved in: staging, or a further slot.
+
+    *verdict* was made in this look and is never stored; *down_s* is for how many seconds the slot
+    has been seen not to answer in health.
+    """
+
+    slot: SlotLive
+    verdict: Verdict | None = None
+    down_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Return the slot's name."""
+        return self.slot.name
+
+
+@dataclass(frozen=True, slots=True)
+class Further:
+    """
+    A slot of the file beside production and staging, in one look.
+
+    *wanted* is a Doubt where the registry could not say; *standing* is what kept ARM from being
+    read: a Refusal where it will not be read without somebody's help.
+    """
+
+    place: Place
+    wanted: Resolved | Refusal | Doubt
+    standing: Refusal | Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsal:
     """Whether going back by one swap would work: staging proved again *age_s* seconds ago."""
 
@@ -266,6 +305,8 @@ class Live:
     seen unmoved; *down_s* and *staging_down_s* for how many seconds production has been seen not
     to serve what it is set to, and staging not to answer in health; *failing_s* for how many
     seconds every look has seen production answer, or stay silent, as something broken does.
+    *further* is every slot of the file beside the two, in the file's order; it is empty where
+    production comes first.
     """
 
     production: SlotLive
@@ -279,6 +320,12 @@ class Live:
     down_s: float = 0.0
     failing_s: float = 0.0
     staging_down_s: float = 0.0
+    further: tuple[Further, ...] = ()
+
+    @property
+    def at_staging(self) -> Place:
+        """Return staging as a place to deploy to."""
+        return Place(self.staging, self.verdict, self.staging_down_s)
 
     @property
     def arm_read(self) -> bool:
@@ -351,6 +398,9 @@ class LastSwap:
     back: bool = False
 
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """
@@ -365,10 +415,13 @@ class Memory:
     run: str = ""
     run_started: datetime | None = None
     intent: Intent | None = None
-    deploy: OpenDeploy | None = None  # the last deploy that was started
-    attempts: Mapping[str, Attempts] = field(default_factory=lambda: MappingProxyType({}))
+    deploys: Mapping[str, OpenDeploy] = _NOTHING  # by slot, the last that was started
+    attempts: Mapping[str, Attempts] = _NOTHING  # by the slot of the file that wants it
+    drifts: Mapping[str, tuple[Release, str]] = _NOTHING  # by further slot: release and code told
+    held: Mapping[str, tuple[Release, str]] = _NOTHING  # by slot: proved there, and left alone
     served: frozenset[Release] = frozenset()
     verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed
+    proved: Mapping[str, tuple[str, str]] = _NOTHING  # the same by further slot, the last of each
     last_swap: LastSwap | None = None
     rehearsal_failed: bool = False  # the last that was told: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
@@ -385,6 +438,11 @@ class Memory:
     stop: tuple[str, str, str] = ("", "", "")  # event, reason and message of the last stop
     lost_since: datetime | None = None  # a lost journal was acknowledged then
     lost_markers: str = ""  # both slots' markers at that moment
+
+    @property
+    def deploy(self) -> OpenDeploy | None:
+        """Return the last deploy to staging, unless its content has been swapped away since."""
+        return self.deploys.get(STAGING)
 
 
 # ---------------------------------------------------------------- what to do
@@ -407,14 +465,16 @@ class Waiting:
     poll_s: float | None = None
     quiet: bool = False  # nothing to tell: part of a step that has been announced
     since: datetime | None = None  # when a hold began
+    slot: str = ""  # the further slot that it is about
 
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """Someone must look."""
+    """Someone must look. *slot* names the further slot that it is about, if it is."""
 
     reason: str
     message: str
+    slot: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,15 +495,16 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Look again under the lock, replaying the golden rows of *release* through staging."""
+    """Look again under the lock, replaying the golden rows of *release* through *slot*."""
 
     release: Release
     counts_for: str = PRODUCTION
+    slot: str = STAGING
 
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """Set staging to *release*, from production's settings, running *package*."""
+    """Set *slot* to *release*, from production's settings, running *package*."""
 
     release: Release
     package: str
@@ -451,6 +512,7 @@ class Deploy:
     why: str
     attempt: int = 1
     counts_for: str = PRODUCTION  # the slot of the file that wants it
+    slot: str = STAGING
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,16 +540,19 @@ class Note:
     """
     Write down what this look proved: how a swap or an attempt ended.
 
-    *mark* FAIL or INCONCLUSIVE counts as a failed attempt of *release* in *slot*; *refuse* ends the
-    attempts for good.
+    *mark* FAIL or INCONCLUSIVE counts as a failed attempt of *release* for the slot of the file
+    that wants it; *refuse* ends the attempts for good. *slot* is where it happened, *code* what the
+    file names beside the release.
     """
 
     event: str
     reason: str
     message: str
     slot: str = STAGING
+    counts_for: str = PRODUCTION
     release: Release | None = None
     deploy: str = ""
+    code: str = ""
     intent: Intent | None = None
     mark: Mark | None = None
     refuse: bool = False

@@ -12,7 +12,6 @@ from controller import history
 from controller.case import soaks_until
 from controller.decide import production_serves
 from controller.events import STOPS, Event
-from controller.reconcile import Observation
 from controller.state import (
     PRODUCTION,
     STAGING,
@@ -36,6 +35,7 @@ from controller.state import (
     Verify,
     Waiting,
 )
+from controller.telling import Observation
 
 SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
 HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded", "Suspended"

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from controller.manifest import Manifest
 from controller.probe import Reply, finite
-from controller.state import Mark, Policy, Release, Verdict
+from controller.state import STAGING, Mark, Policy, Release, Verdict
 
 _PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
 
@@ -37,6 +37,7 @@ class Proof:
     deploy: str
     manifest: Manifest
     budget_ms: float | None = None
+    slot: str = STAGING
 
 
 class _Ended(Exception):
@@ -55,7 +56,7 @@ def prove(
     declares itself *health_only* has no predict path: its health is all that there is to prove.
     """
     if health_only:
-        return Verdict(Mark.PASS, "staging: health alone, the app has no predict path")
+        return Verdict(Mark.PASS, f"{proof.slot}: health alone, the app has no predict path")
     caller = _Caller(asks, proof, key)
     golden = proof.manifest.golden
     worst, times = 0.0, []
@@ -72,7 +73,7 @@ def prove(
     rows = len(golden.inputs)
     return Verdict(
         Mark.PASS,
-        f"staging: {rows} of {rows} golden rows, worst difference {_short(worst)}, "
+        f"{proof.slot}: {rows} of {rows} golden rows, worst difference {_short(worst)}, "
         f"p99 {p99:.0f} ms",
         worst=worst,
         p99_ms=p99,
@@ -93,17 +94,20 @@ class _Caller:
         if reply.status == 401 and not self._headers:
             self._headers = {"x-functions-key": self._key()}
             reply = self._post(body)
-        _usable(reply)
+        _usable(reply, self._proof.slot)
         served = (reply.header("x-model-digest"), reply.header("x-model-deploy"))
         if served != (self._proof.release.digest, self._proof.deploy):
             raise _Ended(
-                _inconclusive("staging answers with another release while it is being proved")
+                _inconclusive(
+                    f"{self._proof.slot} answers with another release while it is being proved"
+                )
             )
         return reply
 
     def _post(self, body: bytes) -> Reply:
         if self._left_s <= 0:
-            raise _Ended(_inconclusive(f"staging took more than {_PROOF_S:.0f} s for its proof"))
+            slow = f"{self._proof.slot} took more than {_PROOF_S:.0f} s for its proof"
+            raise _Ended(_inconclusive(slow))
         reply = self._asks.request(
             "POST", self._proof.host, "/api/predict?proba=1", body, self._headers
         )
@@ -119,7 +123,7 @@ def _failed(message: str, reason: str = "GoldenRowsFailed") -> Verdict:
     return Verdict(Mark.FAIL, message, reason)
 
 
-def _usable(reply: Reply) -> None:
+def _usable(reply: Reply, slot: str) -> None:
     """Raise unless the app itself answered: the platform's own errors prove nothing."""
     if reply.status == 200:
         return
@@ -133,8 +137,8 @@ def _usable(reply: Reply) -> None:
         )
     if reply.status == 0 or reply.status in (408, 429) or reply.status >= 500:
         what = reply.error or f"HTTP {reply.status}"
-        raise _Ended(_inconclusive(f"staging gave no answer to a golden row: {what}"))
-    raise _Ended(_failed(f"staging refuses golden rows with HTTP {reply.status}"))
+        raise _Ended(_inconclusive(f"{slot} gave no answer to a golden row: {what}"))
+    raise _Ended(_failed(f"{slot} refuses golden rows with HTTP {reply.status}"))
 
 
 def _difference(proof: Proof, index: int, reply: Reply) -> float:

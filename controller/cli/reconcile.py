@@ -18,8 +18,9 @@ from controller.errors import JournalError, JournalMoved
 if TYPE_CHECKING:
     from controller.events import Event
     from controller.journal import Journal
-    from controller.reconcile import Clock, Observation, World
+    from controller.reconcile import Clock, World
     from controller.state import Memory
+    from controller.telling import Observation
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take

@@ -12,9 +12,10 @@ from controller.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
     from controller.events import Event
-    from controller.reconcile import Observation, World
+    from controller.reconcile import World
     from controller.state import Memory, Rehearsal
     from controller.status import Row
+    from controller.telling import Observation
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))

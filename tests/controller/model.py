@@ -18,6 +18,7 @@ from controller.errors import (
     AzureError,
     AzureUnavailable,
     Conflict,
+    NotFound,
     SourceError,
     UnknownVersion,
 )
@@ -113,6 +114,9 @@ class ModelAzure:
     operation: str = ""
     prepared: str = ""
     before_swap: list[Callable[[], None]] = field(default_factory=list)
+    unreadable: dict[str, AzureError] = field(default_factory=dict)  # slots that ARM hides
+    reads: list[str] = field(default_factory=list)  # slots that were asked for one by one
+    deployed: list[str] = field(default_factory=list)
     puts: int = 0
     swaps: int = 0  # POSTs that arrived
     effective: int = 0
@@ -140,6 +144,11 @@ class ModelAzure:
         }
         self.slots[slot].booted = self.clock.seconds - 1e6
 
+    def create(self, slot: str) -> None:
+        """Create *slot* as a copy of production's settings."""
+        copy = dict(self.slots[PRODUCTION].settings)
+        self.slots[slot] = Site(f"app__{len(self.slots)}", copy, self.clock.seconds - 1e6)
+
     def exchange(self) -> None:
         """Swap at once, whoever asked for it."""
         self.slots[PRODUCTION], self.slots[STAGING] = self.slots[STAGING], self.slots[PRODUCTION]
@@ -166,8 +175,20 @@ class ModelAzure:
         return AppRef("sub", "group", name)
 
     def hosts(self, app: AppRef) -> dict[str, str]:
+        return {slot: self.host(app, slot) for slot in (PRODUCTION, STAGING)}
+
+    def host(self, app: AppRef, slot: str) -> str:
         self._up()
-        return {PRODUCTION: PRODUCTION, STAGING: STAGING}
+        self._there(slot)
+        return slot
+
+    def _there(self, slot: str) -> None:
+        """Raise what keeps *slot* alone from being read."""
+        self.reads.append(slot)
+        if slot not in self.slots:
+            raise NotFound(f"slots/{slot} was not found", status=404, code="ResourceNotFound")
+        if slot in self.unreadable:
+            raise self.unreadable[slot]
 
     def function_key(self, app: AppRef, slot: str) -> str:
         return "key"
@@ -177,6 +198,12 @@ class ModelAzure:
         self.looks += 1
         self.advance()
         return self._arm(PRODUCTION), self._arm(STAGING)
+
+    def look_at(self, app: AppRef, slot: str) -> Arm:
+        self._up()
+        self._there(slot)
+        self.advance()
+        return self._arm(slot)
 
     def poll(self, location: str) -> PollAnswer:
         self.advance()
@@ -206,7 +233,8 @@ class ModelAzure:
     # ------------------------------------------------------------ Writes
 
     def put_settings(self, app: AppRef, slot: str, settings: Mapping[str, str]) -> None:
-        assert slot == STAGING, "production is never a deploy target"
+        assert slot != PRODUCTION, "production is never a deploy target"
+        self._there(slot)
         answer = self.put_answers.pop(0) if self.put_answers else "ok"
         if answer == "refused":
             raise AzureError("BadRequest: no", status=400, code="BadRequest")
@@ -218,6 +246,7 @@ class ModelAzure:
         if answer == "lost-before":
             raise AzureUnavailable("ARM did not answer")
         self.puts += 1
+        self.deployed.append(slot)
         self.slots[slot].settings = dict(settings)
         self.slots[slot].booted = self.clock.seconds
         if answer == "lost":

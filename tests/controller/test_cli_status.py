@@ -13,7 +13,6 @@ from controller.cli.session import Session
 from controller.decide import decide
 from controller.events import Event
 from controller.memory import went_back
-from controller.reconcile import Observation
 from controller.state import (
     PRODUCTION,
     Answer,
@@ -36,6 +35,7 @@ from controller.state import (
     Waiting,
 )
 from controller.status import Row, exit_code, rows
+from controller.telling import Observation
 from tests.controller.looks import COMMIT, NOW, app, live, memory, release
 
 NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")

@@ -1,0 +1,57 @@
+"""
+What the file wants, looked up in the registry: releases, their manifests, packages of code.
+
+Versions are immutable, so each is read once a process.
+"""
+
+from typing import Protocol
+
+from controller.errors import ManifestInvalid, UnknownVersion
+from controller.manifest import Manifest
+from controller.registry import Package
+from controller.state import Refusal, Release, Resolved, Wanted
+
+
+class Registered(Protocol):
+    """What a look needs of the registry."""
+
+    def manifest(self, model: str, version: str) -> Manifest: ...
+    def package(self, version: str) -> Package: ...
+
+
+class Catalog:
+    """The registry, with what was read of it. Every method raises RegistryUnavailable."""
+
+    def __init__(self, registry: Registered) -> None:
+        self._registry = registry
+        self._manifests: dict[tuple[str, str], Manifest] = {}
+        self._packages: dict[str, Package] = {}
+
+    def manifest(self, model: str, version: str) -> Manifest:
+        """Return a manifest; raises UnknownVersion or ManifestInvalid where there is none."""
+        key = (model, version)
+        if key not in self._manifests:
+            self._manifests[key] = self._registry.manifest(model, version)
+        return self._manifests[key]
+
+    def _package(self, version: str) -> Package:
+        if version not in self._packages:
+            self._packages[version] = self._registry.package(version)
+        return self._packages[version]
+
+    def resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
+        """Return the release that *wanted* names, or why the registry says no for good."""
+        try:
+            manifest = self.manifest(model, wanted.version)
+            package = self._package(wanted.code) if wanted.code else None
+        except (UnknownVersion, ManifestInvalid) as error:
+            return Refusal(error.reason, error.message)
+        if wanted.pin and wanted.pin != manifest.digest:
+            return Refusal(
+                "DigestMismatch",
+                f"{model} {wanted.version} is registered with another digest than the file pins",
+            )
+        release = Release(model, wanted.version, manifest.digest)
+        if package is None:
+            return Resolved(release)
+        return Resolved(release, package.url, package.build)

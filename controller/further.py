@@ -1,0 +1,118 @@
+"""
+Further slots: what the file wants beside production and staging.
+
+Pure. They are deployed and proved like staging, once production serves what it shall; they are
+never swapped, and whatever becomes of one holds back neither the others nor a release.
+"""
+
+from dataclasses import replace
+
+from controller.attempts import given_up
+from controller.case import Case
+from controller.staging import bring, busy, holds, is_held, proved, stopped
+from controller.state import (
+    Arm,
+    Decision,
+    Deploy,
+    Doubt,
+    Frozen,
+    Further,
+    Note,
+    Place,
+    Refusal,
+    Resolved,
+    Stalled,
+    Verify,
+    Waiting,
+)
+
+
+def further(case: Case) -> tuple[Decision, ...]:
+    """Return what is to be done for each further slot that does not hold what it shall."""
+    found = (at(case, name) for name in case.app.further)
+    return tuple(decision for decision in found if decision)
+
+
+def foremost(*decisions: Decision | None) -> Decision | None:
+    """
+    Return which of several slots' decisions comes first.
+
+    The candidate in staging is first in order. What can be done goes before what is waited for,
+    and that before what stands still, so that no slot keeps another waiting.
+    """
+    found = [decision for decision in decisions if decision]
+    if found and isinstance(found[0], Frozen):
+        return found[0]
+    steps = (each for each in found if isinstance(each, Deploy | Verify | Note))
+    polled = (each for each in found if isinstance(each, Waiting) and each.poll_s is not None)
+    return next(steps, None) or next(polled, None) or next(iter(found), None)
+
+
+def at(case: Case, name: str) -> Decision | None:
+    """Return what is to be done for the further slot *name*, or None where it is as it shall."""
+    seen = next((each for each in case.live.further if each.place.name == name), None)
+    if seen is None:
+        text, poll_s = f"{name} has not been looked at", case.policy.poll_s
+        return Waiting("SlotNotSeen", text, poll_s, quiet=True, slot=name)
+    decision = _decide(case, seen)
+    match decision:
+        case Stalled(message=message) | Waiting(message=message):
+            return replace(decision, message=_named(name, message), slot=name)
+        case Note(message=message):
+            return replace(decision, message=_named(name, message))
+        case _:
+            return decision
+
+
+def _named(name: str, message: str) -> str:
+    """Return *message*, which people read far from the slot that it is about, with its name."""
+    return message if name in message.split(":", maxsplit=1)[0].split() else f"{name}: {message}"
+
+
+def _decide(case: Case, seen: Further) -> Decision | None:
+    wanted, place, arm = seen.wanted, seen.place, seen.place.slot.arm
+    if not isinstance(wanted, Resolved):
+        return _standing(wanted)
+    if holds(case.memory, place, wanted):
+        return None
+    if seen.standing:
+        return _standing(seen.standing)
+    if arm is None or case.live.production.arm is None:
+        return Waiting("Unreadable", "its settings were not read")
+    return (
+        given_up(case, place.name, wanted.release)
+        or _reported(case, place, wanted)
+        or stopped(place.slot)
+        or _prepared(arm)
+        or busy(case, arm)
+        or bring(case, place, wanted, place.name)
+        or proved(place, wanted)
+    )
+
+
+def _standing(why: Refusal | Doubt) -> Decision:
+    """Stop for what somebody must mend; what could only not be read now is looked at again."""
+    if isinstance(why, Refusal):
+        return Stalled(why.reason, why.message)
+    return Waiting(why.reason, why.message)
+
+
+def _reported(case: Case, place: Place, wanted: Resolved) -> Decision | None:
+    """Only report an edit by hand where drift is not to be healed."""
+    arm = place.slot.arm
+    if case.app.drift != "report" or arm is None or not is_held(case.memory, place, wanted):
+        return None
+    same_code = wanted.package is None or arm.configured.package == wanted.package
+    if arm.configured.holds(wanted.release) and same_code:
+        return None
+    return Stalled(
+        "DriftReported",
+        f"{place.name} is set to {arm.configured.label} by an edit that is not ours; drift is only "
+        "reported",
+    )
+
+
+def _prepared(arm: Arm) -> Decision | None:
+    if not arm.prepared:
+        return None
+    return Stalled("PreparedByPerson", "somebody prepared a swap with it; complete or cancel it")
