@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from controller.blobs import Leased
 from controller.errors import JournalError, JournalMoved
@@ -108,6 +109,14 @@ class MemoryBlobs:
     def drop(self, name: str) -> None:
         """Delete *name*, as somebody with the storage explorer would."""
         del self._blobs[name]
+
+    def kept(self) -> dict[str, Any]:
+        """Return all blobs, for `put`."""
+        return self._blobs
+
+    def put(self, blobs: dict[str, Any]) -> None:
+        """Make *blobs*, which `kept` has given, all that there is."""
+        self._blobs = blobs
 
     def forge(self, name: str, data: bytes) -> None:
         """Set the bytes of *name*."""

@@ -144,7 +144,7 @@ class Cloud(Surroundings):
             self.faults,
             None,  # type: ignore[arg-type]  # no TLS without sockets
         )
-        self._ids = 0
+        self.ids = 0
         self.world = World(
             estate=Estate(None),
             history=self.history,
@@ -183,8 +183,8 @@ class Cloud(Surroundings):
 
     def new_id(self) -> str:
         """Return an id that no other call returns."""
-        self._ids += 1
-        return f"{self._ids:032x}"
+        self.ids += 1
+        return f"{self.ids:032x}"
 
     def wait(self, seconds: float) -> None:
         """Let virtual time pass."""

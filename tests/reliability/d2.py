@@ -10,7 +10,15 @@ from tests.reliability.scenarios import SCENARIOS
 from tests.reliability.seam import Call
 
 SEED = 20261122
-SHORT, LONG = 400, 12_000
+SHORT = {  # how many pairs of each scenario; the cheap ones and the way back more often
+    "bump": 3_000,
+    "revert": 3_000,
+    "half-done": 2_000,
+    "first-install": 1_000,
+    "bad-candidate": 1_000,
+}
+LONG = 2  # times as many
+SECONDS_EACH = 8  # second faults for each first one
 
 
 @cache
@@ -19,23 +27,23 @@ def _calls(scenario: str, fault: tuple[int, str] | None) -> tuple[Call, ...]:
     return tuple(play(SCENARIOS[scenario], dict([fault]) if fault else {}).calls)
 
 
-def sample(count: int) -> Iterator[Case]:
-    """Give *count* pairs, the same ones every time."""
-    chance = random.Random(SEED)
-    names = [name for name in SCENARIOS if name != "no-op"]
+def sample(name: str, count: int) -> Iterator[Case]:
+    """Give *count* pairs of faults in the scenario *name*, the same ones every time."""
+    chance = random.Random(f"{SEED} {name}")
     seen: set[str] = set()
     while len(seen) < count:
-        name = chance.choice(names)
         first = _pick(chance, _calls(name, None), -1)
         if first is None:
             continue
-        second = _pick(chance, _calls(name, first), first[0])
-        if second is None:
-            continue
-        found = case("D2", name, dict([first, second]))
-        if found[0] not in seen:
-            seen.add(found[0])
-            yield found
+        after = _calls(name, first)
+        for _ in range(SECONDS_EACH):
+            second = _pick(chance, after, first[0])
+            if second is None or len(seen) == count:
+                break
+            found = case("D2", name, dict([first, second]))
+            if found[0] not in seen:
+                seen.add(found[0])
+                yield found
 
 
 def _pick(chance: random.Random, calls: tuple[Call, ...], after: int) -> tuple[int, str] | None:
@@ -59,6 +67,7 @@ def every_pair_of_writes(name: str = "bump") -> Iterator[Case]:
 
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give a sample; in the long form a larger one, and all pairs of faults at writes."""
-    yield from sample(LONG if long else SHORT)
+    for name, count in SHORT.items():
+        yield from sample(name, count * LONG if long else count)
     if long:
         yield from every_pair_of_writes()

@@ -1,6 +1,5 @@
 """Controllers on the cloud: open one, run passes, restart it, and see how it ends."""
 
-import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,11 +80,12 @@ class Controller:
     world: World | None = None
     process: Process | None = None
     passes: int = 0
-    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    ids: int = 0  # that it has used
 
     def new_id(self) -> str:
         """Return an id that differs from the first digit on."""
-        return f"{next(self._ids):08x}{self.name.encode().hex():>24.24}".replace(" ", "0")
+        self.ids += 1
+        return f"{self.ids:08x}{self.name.encode().hex():>24.24}".replace(" ", "0")
 
     def start(self) -> World:
         """Start its process, with nothing in memory."""

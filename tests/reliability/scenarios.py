@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from controller.events import Event
 from controller.state import Converged, Stalled, Stop
 from tests.reliability import registered
 from tests.reliability.cloud import APP, Cloud
+from tests.reliability.recording import Recording
 from tests.reliability.rig import CONTROLLER, Controller, Rig
 
 OLDEST, OLD, NEW, NEWER = "1.3.0", "1.4.0", "1.5.0", "1.6.0"
@@ -84,9 +86,19 @@ def bumped() -> Scene:
     return scene
 
 
+@cache
+def _bump_at_rest() -> Recording:
+    scene = bumped()
+    return Recording.of(scene.rig, scene.controller.ids)
+
+
 def revert() -> Scene:
     """The bump is reverted: the old release waits in staging."""
-    return want(bumped(), OLD)
+    kept = _bump_at_rest()
+    rig = kept.resume()
+    scene = Scene(rig, rig.controller(), NEW)
+    scene.controller.ids = kept.events
+    return want(scene, OLD)
 
 
 def noop() -> Scene:

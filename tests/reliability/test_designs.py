@@ -1,31 +1,44 @@
 """
-The designs: every n-th case in `make test`, all of them in `make reliability` and `make test-long`.
+The designs, with the cases of `make reliability`; their long forms in `make test-long`.
 """
 
 from itertools import islice
 
 import pytest
 
+from tests.reliability import d2
 from tests.reliability.designs import DESIGNS
 from tests.reliability.runs import tally
 
-LEAST = {"D1": 1000, "D2": 400, "D4": 5000, "D5": 252, "D6": 60, "D7": 18, "D8": 75}
-EACH = {"D1": 7, "D2": 7, "D5": 5, "D6": 5}  # which case of how many `make test` has time for
+LEAST = {"D1": 1000, "D4": 5000, "D5": 252, "D6": 60, "D7": 18, "D8": 75}
+HALVES = [(name, half) for name in ("D1", "D5", "D6") for half in (0, 1)]
 
 
-@pytest.mark.parametrize("name", LEAST)
-def test_a_sample_of_a_design_finds_no_violation(name: str) -> None:
+@pytest.mark.parametrize(("name", "half"), [*HALVES, ("D4", None), ("D7", None), ("D8", None)])
+def test_a_design_finds_no_violation(name: str, half: int | None) -> None:
     """Whatever is spoilt, whenever: production is never wrong, the controller never stuck."""
-    each = EACH.get(name, 1)
-    found = tally(name, islice(DESIGNS[name].cases(), 0, None, each))
+    parts = 1 if half is None else 2
+    found = tally(name, islice(DESIGNS[name].cases(), half, None, parts))
     assert found.violations == 0, found.report()
-    assert found.cases >= LEAST[name] // each
+    assert found.cases >= LEAST[name] // parts
+
+
+@pytest.mark.parametrize("scenario", d2.SHORT)
+def test_two_faults_find_no_violation(scenario: str) -> None:
+    """The same for two faults in one story: ten thousand pairs."""
+    found = tally("D2", d2.sample(scenario, d2.SHORT[scenario]))
+    assert found.violations == 0, found.report()
+    assert found.cases == d2.SHORT[scenario]
+
+
+def test_the_pairs_of_faults_are_ten_thousand() -> None:
+    """No scenario's share was made smaller."""
+    assert sum(d2.SHORT.values()) >= 10_000
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", EACH)
-def test_a_design_finds_no_violation(name: str) -> None:
+@pytest.mark.parametrize("name", ["D1", "D2", "D4", "D5", "D6"])
+def test_the_long_form_of_a_design_finds_no_violation(name: str) -> None:
     """The same for every case that the design has."""
-    found = tally(name, DESIGNS[name].cases())
+    found = tally(name, DESIGNS[name].cases(long=True))
     assert found.violations == 0, found.report()
-    assert found.cases >= LEAST[name]

@@ -36,6 +36,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Return the virtual seconds since the start."""
         return self._seconds
 
+    def begin(self, seconds: float) -> None:
+        """Count on from *seconds*, before anything has been started."""
+        self._seconds = seconds
+
     def _process_events(self, event_list: list[Any]) -> None:
         del event_list
 
