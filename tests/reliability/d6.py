@@ -13,6 +13,7 @@ from emulator.state import Keys, Operation, mark
 from tests.reliability import registered
 from tests.reliability.cloud import APP, STAGING, Cloud
 from tests.reliability.runs import Case, Run, play, thinned
+from tests.reliability.said import SETTING
 from tests.reliability.scenarios import NEWER, SCENARIOS, Scene, bump
 
 # Seconds after the POST: accepted, the source restarts, it is pinged, it waits, the content has
@@ -233,7 +234,7 @@ FAILURES: dict[str, Callable[[Scene], None]] = {
 HANDS: dict[str, Callable[[Cloud], object]] = {
     "swap": Cloud.swap_by_hand,
     "deploy": lambda cloud: cloud.change(STAGING, **registered.settings(NEWER, "by-hand")),
-    "edit": lambda cloud: cloud.change("production", THEIRS="edited"),
+    "edit": lambda cloud: cloud.change("production", THEIRS=SETTING),
     "restart": lambda cloud: cloud.post("person", f"/slots/{STAGING}/restart"),
 }
 

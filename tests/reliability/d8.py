@@ -1,10 +1,18 @@
-"""D8: artifacts that are not what they were: damaged, swapped, missing or late."""
+"""
+D8: artifacts that are not what they were: damaged, swapped, missing or late.
+
+First in the whole loop, where a model of the serving app loads them, then before the real one.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 from controller.state import Stalled
+from serving_app.model import Wanted, load
+from serving_app.refused import Refused
 from tests.reliability import registered
+from tests.reliability.checker import Violation
 from tests.reliability.runs import Case, Run, play
 from tests.reliability.scenarios import NEW, NEWER, OLD, Scene, settled
 
@@ -88,6 +96,38 @@ def run(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: flo
     return play(begin, {}, ends=must_end)
 
 
+def serving(damage: Damage, *, pinned: bool) -> Run:
+    """
+    Put a damaged artifact before the real serving app.
+
+    No byte of it may reach what reads models: the text in place of a model, which the registry
+    holds, gets as far as that if it is whole, and damaged it must be refused by its digest.
+    """
+    blobs: dict[str, bytes | None] = {**registered.version_blobs(NEW)}
+
+    def refusal() -> str:
+        def read(path: str, cap: int) -> bytes:
+            content = blobs[f"models/{path}"]
+            if content is None:
+                raise Refused("UnknownVersion", f"{path} is not there")
+            return content[: cap + 1]
+
+        try:
+            load(Wanted(registered.MODEL, NEW, registered.digest(NEW) if pinned else ""), read)
+        except Refused as refused:
+            return refused.reason
+        return "nothing"
+
+    whole = refusal()
+    blobs[ARTIFACT] = damage(blobs[ARTIFACT] or b"")
+    asked = "UnknownVersion" if blobs[ARTIFACT] is None else "DigestMismatch"
+    found = refusal()
+    wrong = []
+    if (whole, found) != ("FormatRefused", asked):
+        wrong = [Violation("D8", 0, f"{asked} is right, it says {found}; {whole} of a whole one")]
+    return Run(None, wrong, [], 0, 0, 0)
+
+
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give both blobs, each damage, each moment, with the digest pinned in the file or not."""
     del long
@@ -100,3 +140,6 @@ def cases(*, long: bool = False) -> Iterator[Case]:
                     yield seed, partial(run, target, damage, moment, pinned=pinned)
             late = partial(run, target, DAMAGES["missing"], "before", pinned=pinned, mended_s=45.0)
             yield f"D8,{name},late,before,{pin}", late
+    for pin, how in product(("pinned", "plain"), DAMAGES):
+        run_serving = partial(serving, DAMAGES[how], pinned=pin == "pinned")
+        yield f"D8,serving-app,{how},{pin}", run_serving

@@ -18,6 +18,7 @@ from controller.reconcile import observe
 from controller.source import GitSource
 from controller.state import Converged, Doubt, Frozen
 from tests.controller.model import APP, Lab
+from tests.reliability import vouched
 from tests.reliability.checker import Violation
 from tests.reliability.runs import Case, Run
 
@@ -464,7 +465,8 @@ def played(spoil: Callable[[Watched], None]) -> Run:
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:
-    """Give every case by its name."""
+    """Give every case by its name, and those of GITSLOT_VERIFY_COMMITS."""
     del long
     for spoil in CASES:
         yield f"D9,{spoil.__name__}", partial(played, spoil)
+    yield from vouched.cases()

@@ -8,6 +8,7 @@ from typing import Any
 
 from controller.state import Converged, Frozen, Stalled, Stop, Suspended
 from tests.reliability.checker import Violation, check
+from tests.reliability.said import leaks, listening
 from tests.reliability.scenarios import Scene
 from tests.reliability.seam import Call
 
@@ -54,6 +55,7 @@ def _disturbs(entry: Mapping[str, Any]) -> bool:
 
 def finish(scene: Scene, run: Run) -> Run:
     """End the world of a run, keeping its history where somebody may want to read it."""
+    run.violations += leaks(scene.cloud, run.stop)
     if run.violations or KEEP:
         run.history = scene.rig.history()
     scene.cloud.end()
@@ -115,13 +117,16 @@ class Tally:
         return "\n".join(lines)
 
 
-def tally(design: str, cases: Iterable[Case]) -> Tally:
-    """Run *cases* and count them."""
+def tally(design: str, cases: Iterable[Case], *, first: bool = False) -> Tally:
+    """Run *cases* and count them, no further than to the *first* violation where that is asked."""
     found, began = Tally(design), time.process_time()
     gc.collect()
     gc.freeze()  # what is loaded by now stays, and need not be looked through after every case
-    for seed, run in cases:
-        found.add(seed, run())
+    with listening():
+        for seed, run in cases:
+            found.add(seed, run())
+            if first and found.failed:
+                break
     found.seconds = time.process_time() - began
     return found
 

@@ -1,0 +1,48 @@
+"""
+The signature cases as cases of D9: one history each, and by which name it must be refused.
+
+That git's own command line and ssh-keygen judge them alike is a test of its own
+(tests/controller/test_signatures_git.py), which needs OpenSSH.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from controller.errors import SignatureRefused, SourceError
+from controller.signatures import read_signers
+from controller.source import GitSource
+from controller.vouch import Rule
+from tests.controller.signed_cases import CASES, OK, Bench, bench
+from tests.controller.signing import FILE
+from tests.reliability.checker import Violation
+from tests.reliability.runs import Case, Run
+
+
+def judge(build: Callable[[Bench], str], expected: str, folder: Path) -> str:
+    """Judge one history from its accepted commit on; return what was wrong, or nothing."""
+    made = bench(folder)
+    tip = build(made)
+    source = GitSource(str(made.works.path), "main", FILE)
+    try:
+        source.vouched(tip, Rule(read_signers(made.signers), frozenset({made.base})))
+        found = OK
+    except (SignatureRefused, SourceError) as error:
+        found = error.reason
+    if found == expected:
+        return ""
+    return f"{expected or 'acceptance'} is right, it says {found or 'acceptance'}"
+
+
+def played(build: Callable[[Bench], str], expected: str) -> Run:
+    """Judge one history in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="gitslot-d9-") as folder:
+        wrong = judge(build, expected, Path(folder))
+    return Run(None, [Violation("D9", 0, wrong)] if wrong else [], [], 0, 0, 0)
+
+
+def cases() -> Iterator[Case]:
+    """Give every case by its name."""
+    for build, expected in CASES:
+        yield f"D9,signed,{build.__name__}", partial(played, build, expected)
