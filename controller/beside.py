@@ -151,7 +151,7 @@ class Beside:
 
 def _missing(ref: AppRef, slot: str) -> str:
     return (
-        f"the app has no slot `{slot}`; create it (az functionapp deployment slot create "
+        f"the app has no such slot; create it (az functionapp deployment slot create "
         f"-g {ref.resource_group} -n {ref.name} --slot {slot}), or take it out of the file"
     )
 

@@ -21,9 +21,11 @@ from controller.state import PRODUCTION, STAGING, App, Desired, Revision, Wanted
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
 MAX_APPS = 5000
+MAX_SLOTS = 21  # production and 20 more, which is what the largest plans allow
 VERSION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})"
 _WANTED = re.compile(rf"({VERSION})(?:@sha256:([0-9a-f]{{64}}))?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
+_SLOT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
 _MODEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})")
 _GROUP = re.compile(r"[\w.()-]{1,90}")
 _SUBSCRIPTION = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -286,17 +288,36 @@ def _slots(block: _Map) -> dict[str, Wanted]:
     if not isinstance(slots, _Map):
         line = slots.line if slots else block.line
         _refuse(line, "`slots` must say what production serves: `slots: {production: 1.4.0}`")
+    if len(slots.items) > MAX_SLOTS:
+        _refuse(slots.line, f"{len(slots.items)} slots, {MAX_SLOTS} are allowed")
+    folded: dict[str, int] = {}
     for name, line in slots.lines.items():
-        if name in (PRODUCTION, STAGING):
-            continue
-        near = difflib.get_close_matches(name, (PRODUCTION, STAGING), 1, 0.5)
-        hint = (
-            f"did you mean `{near[0]}`?" if near else "slots beside staging are not supported yet"
-        )
-        _refuse(line, f"unknown slot `{safe(name, 60)}`; {hint}", "UnknownKey")
+        _slot_name(name, line)
+        if name.lower() in folded:
+            _refuse(line, f"slot `{name}` stands twice, first on line {folded[name.lower()]}")
+        folded[name.lower()] = line
     if PRODUCTION not in slots.items:
         _refuse(slots.line, "slot `production` is missing; say which version users get")
     return {name: _wanted(name, node) for name, node in slots.items.items()}
+
+
+def _slot_name(name: str, line: int) -> None:
+    """Refuse what cannot be a slot's name, and what is one of the two names mistyped."""
+    if name in (PRODUCTION, STAGING):
+        return
+    if not _SLOT.fullmatch(name):
+        _refuse(
+            line,
+            f"`{safe(name, 60)}` is not a slot's name; use letters, digits and hyphens, at most 59",
+        )
+    # A digit or a hyphen is put into a name on purpose: staging2, production-eu.
+    near = difflib.get_close_matches(name.lower(), (PRODUCTION, STAGING), 1, 0.8)
+    if name.isalpha() and near:
+        _refuse(
+            line,
+            f"slot `{name}` is probably a typo; did you mean `{near[0]}`?",
+            "UnknownKey",
+        )
 
 
 def _wanted(slot: str, node: _Node) -> Wanted:

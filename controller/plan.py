@@ -30,6 +30,7 @@ from controller.state import (
     Memory,
     Note,
     OpenDeploy,
+    Place,
     Policy,
     Release,
     Reset,
@@ -129,12 +130,13 @@ def _ended(decision: Decision) -> tuple[str, str, str]:
 
 def _step(decision: Decision, live: Live) -> Step | None:
     match decision:
-        case Deploy(release=release, why=why, package=package):
-            code = _code_changes(live, package)
-            return Step("deploy", f"staging <- {release}{code}", why)
-        case Verify(release=release):
+        case Deploy(release=release, why=why, slot=slot):
+            return Step("deploy", f"{slot} <- {release}{_code_changes(live, decision)}", why)
+        case Verify(release=release, slot=slot):
             why = "production changes only to what staging has just proved to serve"
-            return Step("verify", f"golden rows of {release} through staging", why)
+            if slot != STAGING:
+                why = "a slot counts once it has proved what it serves"
+            return Step("verify", f"golden rows of {release} through {slot}", why)
         case Swap(release=release):
             return _swap_step(release, live)
         case Reset(message=message):
@@ -143,10 +145,28 @@ def _step(decision: Decision, live: Live) -> Step | None:
             return None
 
 
-def _code_changes(live: Live, package: str) -> str:
-    staging = live.staging.arm
-    changes = staging and package and staging.configured.package != package
+def _code_changes(live: Live, deploy: Deploy) -> str:
+    place = _place(live, deploy.slot)
+    arm, package = place and place.slot.arm, deploy.package
+    changes = arm and package and arm.configured.package != package
     return ", with its code" if changes else ""
+
+
+def _place(live: Live, slot: str) -> Place | None:
+    if slot == STAGING:
+        return live.at_staging
+    return next((each.place for each in live.further if each.place.name == slot), None)
+
+
+def _with(live: Live, place: Place) -> Live:
+    """Return *live* with *place* as it is now."""
+    if place.name == STAGING:
+        return replace(live, staging=place.slot, verdict=place.verdict)
+    found = (
+        replace(each, place=place) if each.place.name == place.name else each
+        for each in live.further
+    )
+    return replace(live, further=tuple(found))
 
 
 def _swap_step(release: Release, live: Live) -> Step:
@@ -176,8 +196,9 @@ def _promised(
     match decision:
         case Deploy():
             return _deployed(decision, live, memory, now)
-        case Verify():
-            return replace(live, verdict=Verdict(Mark.PASS, "staging: golden rows")), memory
+        case Verify(slot=slot) if place := _place(live, slot):
+            passed = Verdict(Mark.PASS, f"{slot}: golden rows")
+            return _with(live, replace(place, verdict=passed)), memory
         case Swap(release=release, back=back):
             moved, after = _swapped(release, live, memory)
             production = live.production.arm
@@ -187,8 +208,10 @@ def _promised(
         case Reset():
             cleared = replace(memory, swap_failed=False, conflict_prepared=False)
             return _prepared_cleared(live), cleared
-        case Note(mark=None, deploy=deploy, release=Release(digest=digest)) if deploy:
-            return live, replace(memory, verified=memory.verified | {(deploy, digest)})
+        case Note(mark=None, deploy=deploy, release=Release(digest=digest), slot=slot) if deploy:
+            proof = (deploy, digest)
+            proved = {**memory.proved, slot: proof}
+            return live, replace(memory, verified=memory.verified | {proof}, proved=proved)
         case Waiting(poll_s=float()):
             settled = _settled(live)
             return None if settled == live else (settled, memory)
@@ -197,20 +220,22 @@ def _promised(
 
 
 def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tuple[Live, Memory]:
-    production, staging = live.production.arm, live.staging.arm
+    production, place = live.production.arm, _place(live, decision.slot)
     assert production is not None
-    assert staging is not None
-    deploy = f"plan-{decision.attempt}-{len(staging.configured.deploy)}"
+    assert place is not None
+    before = place.slot.arm
+    assert before is not None
+    deploy = f"plan-{decision.attempt}-{len(before.configured.deploy)}"
     settings = align.staging_settings(
         production.settings,
-        staging.settings,
+        before.settings,
         production.sticky,
         release=decision.release,
         deploy=deploy,
         package=decision.package,
-        store=staging.settings.get("MODEL_STORE", "the registry"),
+        store=before.settings.get("MODEL_STORE", "the registry"),
     )
-    arm = replace(staging, settings=settings, configured=align.configured(settings))
+    arm = replace(before, settings=settings, configured=align.configured(settings))
     build = _build(live, decision.package)
     memory = replace(
         memory,
@@ -218,12 +243,12 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
         deploys={**memory.deploys, decision.slot: OpenDeploy(deploy, now, decision.release)},
         run_started=now,
     )
-    return replace(live, staging=_serving(live.staging, arm, build), verdict=None), memory
+    return _with(live, Place(_serving(place.slot, arm, build))), memory
 
 
 def _build(live: Live, package: str) -> str:
     """Return what health would call *package*."""
-    for wanted in (live.wanted, live.pin):
+    for wanted in (live.wanted, live.pin, *(each.wanted for each in live.further)):
         if isinstance(wanted, Resolved) and wanted.build and wanted.package == package:
             return wanted.build
     return live.production.health.code
@@ -301,7 +326,16 @@ def _settled(live: Live) -> Live:
             return replace(slot, arm=arm)
         return _serving(slot, arm, _build(live, arm.configured.package))
 
-    return replace(live, production=settled(live.production), staging=settled(live.staging))
+    beside = tuple(
+        replace(each, place=replace(each.place, slot=settled(each.place.slot)))
+        for each in live.further
+    )
+    return replace(
+        live,
+        production=settled(live.production),
+        staging=settled(live.staging),
+        further=beside,
+    )
 
 
 def _configured_release(arm: Arm) -> Release:
@@ -335,6 +369,7 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
             "it is swapped back by itself"
         )
     kept = live.staging.health.release
-    if steps and steps[0].action == "deploy" and kept and kept != serving:
+    to_staging = steps and steps[0].action == "deploy" and steps[0].what.startswith(f"{STAGING} ")
+    if to_staging and kept and kept != serving:
         notes.append(f"the deploy replaces what staging holds now: {kept}")
     return tuple(notes)

@@ -2,7 +2,8 @@
 The JSON schema of desired_state.yaml, for editors: `python -m controller.schema` writes it.
 
 Derived from the constants of desired.py, which alone decides what is accepted. The schema is the
-stricter of the two in one point: where other tools would read a number, it advises quotes.
+stricter of the two in one point: where other tools would read a number, it advises quotes. It knows
+nothing of slots whose names differ by case alone, or are one of the two known ones mistyped.
 """
 
 import json
@@ -36,7 +37,8 @@ _VERSION_TEXT = (
     f"bytes. {_QUOTES}"
 )
 _CODE_TEXT = (
-    f"Serving package in the registry. Left out, code stays what production runs. {_QUOTES}"
+    "Serving package in the registry. Left out, the slot gets the code that production runs. "
+    f"{_QUOTES}"
 )
 
 
@@ -94,7 +96,13 @@ def _slots() -> dict[str, Any]:
         "so that going back is one swap.",
     }
     slots = {name: {"description": text, **_wanted()} for name, text in texts.items()}
-    return _object(slots, (PRODUCTION,))
+    further = "A further slot of the app: deployed and proved once production has converged, never "
+    further += "swapped, never in the way of a release. Create it in Azure first."
+    return _object(slots, (PRODUCTION,)) | {
+        "maxProperties": desired.MAX_SLOTS,
+        "propertyNames": _pattern(desired._SLOT),
+        "additionalProperties": {"description": further, **_wanted()},
+    }
 
 
 def _wanted() -> dict[str, Any]:

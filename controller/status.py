@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller import history
-from controller.case import soaks_until
+from controller import further, history
+from controller.case import Case, soaks_until
 from controller.decide import production_serves
 from controller.events import STOPS, Event
+from controller.staging import hold_pin
 from controller.state import (
     PRODUCTION,
     STAGING,
@@ -24,6 +25,7 @@ from controller.state import (
     Live,
     Mark,
     Note,
+    Refusal,
     Rehearsal,
     Release,
     Reset,
@@ -80,13 +82,21 @@ def exit_code(seen: Observation) -> int:
 
 def rows(
     seen: Observation, events: Sequence[Event], rehearsal: Rehearsal | None = None
-) -> tuple[Row, Row]:
-    """Return production's and staging's row; *rehearsal* is how proving the way back went."""
+) -> tuple[Row, ...]:
+    """
+    Return a row for production, for staging, and for each further slot, in the file's order.
+
+    *rehearsal* is how proving the way back went.
+    """
     state = _state(seen)
-    at_staging = state.kind != "Converged" and _production_synced(seen) and _pin(seen)
+    done = _State("Converged", "", "")
+    found = _beside_production(seen)
+    aside = seen.decision in found.values()
+    own = {name: _own(seen, each) for name, each in found.items()} if aside else {}
     return (
-        _production(seen, _State("Converged", "", "") if at_staging else state, events, rehearsal),
-        _staging(seen, state, owns=bool(at_staging)),
+        _production(seen, done if aside else state, events, rehearsal),
+        _staging(seen, own.get(STAGING, state), owns=STAGING in own),
+        *(_further(seen, state, name, own.get(name)) for name in _names(seen)),
     )
 
 
@@ -98,6 +108,10 @@ def _state(seen: Observation) -> _State:
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
         return _State(*stop)
+    return _of(decision)
+
+
+def _of(decision: Decision) -> _State:
     match decision:
         case Converged(message=message):
             return _State("Converged", "", message)
@@ -112,10 +126,10 @@ def _state(seen: Observation) -> _State:
 def next_step(decision: Decision) -> str:
     """Say in one phrase what *decision* is about to do."""
     match decision:
-        case Deploy(release=release, why=why):
-            return f"deploy {release} to staging ({why})"
-        case Verify(release=release):
-            return f"prove {release} in staging"
+        case Deploy(release=release, why=why, slot=slot):
+            return f"deploy {release} to {slot} ({why})"
+        case Verify(release=release, slot=slot):
+            return f"prove {release} in {slot}"
         case Swap(release=release, back=back):
             return f"swap {release} {'back ' if back else ''}into production"
         case Reset(message=message) | Note(message=message):
@@ -283,8 +297,23 @@ def _mend(seen: Observation, state: _State) -> str:
 # ---------------------------------------------------------------- staging
 
 
-def _pin(seen: Observation) -> bool:
-    return isinstance(seen.app, App) and seen.app.pin is not None
+def _names(seen: Observation) -> tuple[str, ...]:
+    return tuple(seen.app.further) if isinstance(seen.app, App) else ()
+
+
+def _beside_production(seen: Observation) -> dict[str, Decision]:
+    """Return, by slot, what is to be done about every slot but production, now that it serves."""
+    app, live = seen.app, seen.live
+    if not isinstance(app, App) or not isinstance(live, Live) or not _production_synced(seen):
+        return {}
+    case = Case(app, live, seen.memory, seen.now, seen.policy)
+    found = {STAGING: hold_pin(case), **{name: further.at(case, name) for name in app.further}}
+    return {name: decision for name, decision in found.items() if decision}
+
+
+def _own(seen: Observation, decision: Decision) -> _State:
+    """Return how one slot stands; what the app stops for is told as the controller told it."""
+    return _state(seen) if decision == seen.decision else _of(decision)
 
 
 def _staging(seen: Observation, state: _State, *, owns: bool) -> Row:
@@ -312,6 +341,39 @@ def _pin_sync(live: Live | None, state: _State) -> str:
         return UNKNOWN
     held = isinstance(live.pin, Resolved) and live.staging.health.serves(live.pin.release)
     return SYNCED if held else OUT_OF_SYNC
+
+
+# ---------------------------------------------------------------- further slots
+
+
+def _further(seen: Observation, state: _State, name: str, own: _State | None) -> Row:
+    """A slot of its own: *own* is what stands in its way, *state* how the app stands."""
+    assert isinstance(seen.app, App)
+    live = seen.live if isinstance(seen.live, Live) else None
+    found = next((each for each in live.further if each.place.name == name), None) if live else None
+    slot = found.place.slot if found else None
+    release = slot.health.release if slot else None
+    served = found and isinstance(found.wanted, Resolved) and release == found.wanted.release
+    own = own or _State("Converged" if served else "Pending", "", "")
+    missing = found is not None and isinstance(found.standing, Refusal)
+    return Row(
+        app=seen.name,
+        slot=name,
+        model=seen.app.model,
+        serves="nothing" if missing else _serves(slot),
+        digest=release.digest if release else "",
+        wanted=seen.app.further[name].version,
+        sync=_sync_further(own, state),
+        health=_health(state if state.kind in ("Frozen", "Suspended") else own, slot),
+        reason=own.reason,
+        message=own.message,
+    )
+
+
+def _sync_further(own: _State, state: _State) -> str:
+    if state.kind == "Frozen":
+        return UNKNOWN
+    return SYNCED if own.kind == "Converged" else OUT_OF_SYNC
 
 
 def _staging_health(state: _State, slot: SlotLive | None) -> str:

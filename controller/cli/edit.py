@@ -24,7 +24,10 @@ def _complete_slot(incomplete: str) -> list[str]:
 def bump(
     ctx: typer.Context,
     slot: Annotated[
-        str, typer.Argument(autocompletion=_complete_slot, help="production, staging.")
+        str,
+        typer.Argument(
+            autocompletion=_complete_slot, help="production, staging, or another of the file."
+        ),
     ],
     version: Annotated[str, typer.Argument(help="A registered version.")],
     pin: Annotated[
@@ -44,6 +47,12 @@ def bump(
     before = checkout.path.read_bytes()
     desired = read(before, Revision(""))
     block = only_app(desired, app)
+    if slot not in (*_SLOTS, *block.slots):
+        raise CommandRefused(
+            f"the file names no slot `{slot}` of {block.name}; it names: {', '.join(block.slots)}. "
+            f"To add one, write `{slot}: {version}` below `slots`",
+            reason="UnknownSlot",
+        )
     text = _pinned(session, block, version) if pin else version
     after = with_version(before, block.name, slot, text)
     if after == before:

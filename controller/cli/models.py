@@ -59,11 +59,12 @@ def _running(session: Session) -> dict[tuple[str, str], list[str]]:
     try:
         world = session.world()
         for name in names(world, None):
-            live = observe(name, world).live
+            live = observe(name, world, whole=True).live
             if not isinstance(live, Live):
                 session.say(f"{name}: {live.message}")
                 continue
-            for slot in (live.production, live.staging):
+            beside = (each.place.slot for each in live.further)
+            for slot in (live.production, live.staging, *beside):
                 if release := slot.health.release:
                     key = (release.model, release.version)
                     found.setdefault(key, []).append(f"{name}/{slot.name}")

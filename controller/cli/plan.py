@@ -101,7 +101,7 @@ def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
         assert isinstance(desired, Desired)
         app = desired.app(name)
     live = world.looker.look(
-        name, app if isinstance(app, App) else None, memory, prove=None, fresh=True
+        name, app if isinstance(app, App) else None, memory, fresh=True, whole=True
     )
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
     return planned(name, target, live, memory, now, world.policy)

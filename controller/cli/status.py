@@ -68,7 +68,7 @@ class Watcher:
         events: list[Event] = []
         codes = [0]
         for name in names(self.world, app):
-            seen = observe(name, self.world)
+            seen = observe(name, self.world, whole=True)
             told = self._events(name, seen.memory)
             found.extend(rows(seen, told, self._rehearsed(seen)))
             events.extend(told)

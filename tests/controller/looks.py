@@ -11,10 +11,12 @@ from controller.state import (
     Answer,
     App,
     Arm,
+    Further,
     Health,
     LastSwap,
     Live,
     Memory,
+    Place,
     Release,
     Resolved,
     Revision,
@@ -101,3 +103,14 @@ def memory(version: str, before: str | None = None) -> Memory:
         accepted=Revision(COMMIT, "sam", "bump"),
         stop=("Converged", "", ""),
     )
+
+
+def beside(found: Live, *names: str, serves: str | None = "1.4.0", wants: str = "1.6.0") -> Live:
+    """Return *found* with further slots that serve one release and shall serve another."""
+    further = tuple(Further(Place(slot(name, serves)), Resolved(release(wants))) for name in names)
+    return replace(found, further=further)
+
+
+def wanting(found: App, **slots: str) -> App:
+    """Return the block with further slots."""
+    return replace(found, slots={**found.slots, **{k: Wanted(v) for k, v in slots.items()}})

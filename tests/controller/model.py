@@ -462,6 +462,12 @@ class Lab:
         )
         self.events.clear()
 
+    def say(self, event: str) -> None:
+        """Write *event* into the journal, as a person's command does."""
+        journal = Journal(self.blobs)
+        journal.memory(APP, self.clock.now())
+        journal.append(APP, [Event(event, APP, self.clock.now())], self.clock.now())
+
     @property
     def memory(self) -> Any:
         """Return what the journal says now."""

@@ -160,11 +160,21 @@ def test_bump_leaves_the_file_as_it_was_when_a_hook_refuses(clone: Clone) -> Non
     assert clone.git("status", "--porcelain") == ""
 
 
+def test_bump_changes_a_further_slot_that_the_file_names(clone: Clone) -> None:
+    """In either form, and nothing beside it."""
+    further = SIMPLE + "  canary: 1.5.0   # a few users\n  blue: {version: 1.5.0, code: 3.1.0}\n"
+    clone.commit(further, "add slots")
+    for slot in ("canary", "blue"):
+        assert clone.gitslot("bump", slot, "1.6.0")[0] == 0
+        assert clone.subject == f"bump iris to 1.6.0 in {slot}"
+    assert clone.text == further.replace("1.5.0", "1.6.0")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("production", "1.5.0!"), "is not a version"),
-        (("canary", "1.5.0"), "unknown slot"),
+        (("canary", "1.5.0"), "names no slot `canary`"),
         (("production", "1.5.0@sha256:12"), "is not a version"),
     ],
 )

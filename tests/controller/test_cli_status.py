@@ -36,7 +36,16 @@ from controller.state import (
 )
 from controller.status import Row, exit_code, rows
 from controller.telling import Observation
-from tests.controller.looks import COMMIT, NOW, app, live, memory, release
+from tests.controller.looks import (
+    COMMIT,
+    NOW,
+    app,
+    beside,
+    live,
+    memory,
+    release,
+    wanting,
+)
 
 NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")
 
@@ -185,6 +194,60 @@ def test_staging_without_a_model_is_not_degraded() -> None:
     """After a first install it is empty, and that is fine."""
     found = seen(app("1.5.0"), live("1.5.0", None, "1.5.0"), memory("1.5.0"))
     assert words(rows(found, [])[1]) == ("nothing", "", "", "")
+
+
+CANARY = wanting(app("1.5.0"), canary="1.6.0")
+
+
+def test_a_further_slot_has_a_row_of_its_own() -> None:
+    """In sync once it serves what it has proved."""
+    look = beside(IN_SYNC[1], "canary", serves="1.6.0")
+    health = look.further[0].place.slot.health
+    remembered = replace(IN_SYNC[2], proved={"canary": (health.deploy, health.digest)})
+    found = seen(CANARY, look, remembered)
+    assert [(row.slot, *words(row)) for row in rows(found, [])] == [
+        ("production", "1.5.0", "1.5.0", "Synced", "Healthy"),
+        ("staging", "1.4.0", "", "", "Healthy"),
+        ("canary", "1.6.0", "1.6.0", "Synced", "Healthy"),
+    ]
+    assert exit_code(found) == 0
+
+
+def test_a_further_slot_on_its_way_leaves_productions_row_in_sync() -> None:
+    """What is about to be done to it stands in its own row."""
+    found = seen(CANARY, beside(IN_SYNC[1], "canary"), IN_SYNC[2])
+    production, _, canary = rows(found, [])
+    assert words(production) == ("1.5.0", "1.5.0", "Synced", "Healthy")
+    assert words(canary) == ("1.4.0", "1.6.0", "OutOfSync", "Progressing")
+    assert canary.message == "next: deploy iris 1.6.0 to canary (canary is set to 1.4.0)"
+    assert (production.message, exit_code(found)) == ("", 1)
+
+
+def test_each_further_slot_says_its_own_reason() -> None:
+    """Though the app stops for one of them."""
+    look = beside(IN_SYNC[1], "canary", "blue")
+    canary = replace(look.further[0], standing=Refusal("SlotMissing", "create it"))
+    blue = replace(look.further[1], wanted=Refusal("UnknownVersion", "no 1.6.0"))
+    found = seen(
+        wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0"),
+        replace(look, further=(canary, blue)),
+        IN_SYNC[2],
+    )
+    production, _, *others = rows(found, [])
+    assert (production.sync, production.reason) == ("Synced", "")
+    assert [(*words(row), row.reason) for row in others] == [
+        ("nothing", "1.6.0", "OutOfSync", "Degraded", "SlotMissing"),
+        ("1.4.0", "1.6.0", "OutOfSync", "Degraded", "UnknownVersion"),
+    ]
+    assert exit_code(found) == 1
+
+
+def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
+    """A slot that serves what it shall is in sync meanwhile."""
+    look = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", serves="1.6.0")
+    production, _, canary = rows(seen(CANARY, look, memory("1.4.0", "1.3.0")), [])
+    assert (production.sync, production.health) == ("OutOfSync", "Progressing")
+    assert words(canary) == ("1.6.0", "1.6.0", "Synced", "Healthy")
 
 
 # ---------------------------------------------------------------- how it looks

@@ -76,6 +76,15 @@ def test_a_staging_equal_to_production_asks_for_nothing() -> None:
     assert read((PLAIN + "  staging: 1.4.0\n").encode(), HEAD).apps[0].pin is None
 
 
+def test_further_slots_are_named_as_their_app_names_them() -> None:
+    """Letters, digits and hyphens, in the file's order; a digit or hyphen is no typo."""
+    names = ("canary", "staging2", "production-eu", "Blue", "7", "a" * 59)
+    text = PLAIN + "".join(f"  {name}: {{version: 1.6.0, code: 3.1.0}}\n" for name in names)
+    app = read(text.encode(), HEAD).apps[0]
+    assert app.further == dict.fromkeys(names, Wanted("1.6.0", None, "3.1.0"))
+    assert (app.production, app.pin) == (Wanted("1.4.0"), None)
+
+
 REFUSED = {
     "empty": ("", 1, "empty"),
     "a list": ("- a\n", 1, "list"),
@@ -95,7 +104,18 @@ REFUSED = {
     "soak without a unit": (PLAIN + "soak: 600\n", 5, "such as 90s, 10m or 2h"),
     "soak too long": (PLAIN + "soak: 25h\n", 5, "at most 24h"),
     "soak of nothing": (PLAIN + "soak: 0m\n", 5, "such as 90s"),
-    "further slot": (PLAIN + "  canary: 1.4.0\n", 5, "not supported yet"),
+    "slot nearly staging": (PLAIN + "  stagin: 1.4.0\n", 5, "did you mean `staging`?"),
+    "slot in capitals": (PLAIN + "  Staging: 1.4.0\n", 5, "did you mean `staging`?"),
+    "slot twice by case": (PLAIN + "  canary: 1\n  Canary: 1\n", 6, "first on line 5"),
+    "slot too long": (PLAIN + f"  {'a' * 60}: 1\n", 5, "at most 59"),
+    "slot with a path": (PLAIN + "  ../x: 1\n", 5, "letters, digits and hyphens"),
+    "slot ends in a hyphen": (PLAIN + "  canary-: 1\n", 5, "letters, digits and hyphens"),
+    "too many slots": (
+        PLAIN + "".join(f"  s{n}: 1\n" for n in range(21)),
+        4,
+        "21 are allowed",
+    ),
+    "further slot of no version": (PLAIN + "  canary: {code: 1}\n", 5, "`version` is missing"),
     "bad drift": (PLAIN + "drift: maybe\n", 5, "`heal` or `report`"),
     "bad latency": (PLAIN + "latency_p99_ms: -1\n", 5, "above 0"),
     "latency nan": (PLAIN + "latency_p99_ms: .nan\n", 5, "above 0"),

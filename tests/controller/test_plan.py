@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from controller.plan import Plan, plan
 from controller.state import App, Doubt, Intent, Live, Memory, Policy, Refusal
-from tests.controller.looks import NOW, app, live, memory, release
+from tests.controller.looks import NOW, app, beside, live, memory, release, wanting
 
 
 def planned(wanted: App | Doubt, seen: Live | Doubt, remembered: Memory) -> Plan:
@@ -119,3 +119,37 @@ def test_a_swap_by_somebody_else_is_held_in_the_plan_too() -> None:
     remembered = replace(memory("1.5.0", "1.4.0"), swap_status="ours")
     found = planned(app("1.5.0"), live("1.4.0", "1.5.0", "1.5.0"), remembered)
     assert (found.steps, found.end, found.reason) == ((), "Waiting", "ForeignSwap")
+
+
+def test_a_further_slot_comes_after_the_swap() -> None:
+    """Deploy and proof of its own, and no swap; notes stay about production."""
+    seen = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary")
+    found = planned(wanting(app("1.5.0"), canary="1.6.0"), seen, memory("1.4.0", "1.3.0"))
+    assert actions(found) == ["deploy", "verify", "swap", "deploy", "verify"]
+    assert [step.what for step in found.steps[3:]] == [
+        "canary <- iris 1.6.0",
+        "golden rows of iris 1.6.0 through canary",
+    ]
+    assert (found.end, found.message) == ("Converged", "production serves iris 1.5.0; canary 1.6.0")
+
+
+def test_a_further_slot_alone_replaces_nothing_in_staging() -> None:
+    """What waits there for a rollback stays."""
+    seen = beside(live("1.5.0", "1.4.0", "1.5.0"), "canary")
+    found = planned(wanting(app("1.5.0"), canary="1.6.0"), seen, memory("1.5.0", "1.4.0"))
+    assert (actions(found), found.notes, found.exit_code) == (["deploy", "verify"], (), 1)
+
+
+def test_a_further_slot_that_is_missing_is_how_the_plan_ends() -> None:
+    """After everything else was planned."""
+    seen = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", "blue")
+    gone = replace(seen.further[0], standing=Refusal("SlotMissing", "no such slot"))
+    seen = replace(seen, further=(gone, seen.further[1]))
+    wants = wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0")
+    found = planned(wants, seen, memory("1.4.0", "1.3.0"))
+    assert actions(found) == ["deploy", "verify", "swap", "deploy", "verify"]
+    assert (found.end, found.reason, found.message) == (
+        "Stalled",
+        "SlotMissing",
+        "canary: no such slot",
+    )

@@ -22,6 +22,8 @@ apps:
     slots:
       production: "7"
       staging: {version: "8", code: 3.1.0}
+      canary: {version: "9", code: 3.1.0}
+      blue-2: 1.5.0
 """
 
 
@@ -63,6 +65,9 @@ def test_accepts_what_the_controller_accepts(text: str) -> None:
         ONE.replace("my-app", "-app"),
         SEVERAL.replace("churn", "{}"),
         "apps: {}\n",
+        ONE + "  canary_1: 1.5.0\n",
+        ONE + f"  {'a' * 60}: 1.5.0\n",
+        ONE + "  canary: {version: 1.5.0, cod: x}\n",
     ],
 )
 def test_refuses_what_the_controller_refuses(text: str) -> None:
