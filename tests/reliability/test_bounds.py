@@ -14,6 +14,7 @@ from tests.platform import ROOT
 from tests.reliability import registered
 from tests.reliability.checker import check
 from tests.reliability.cloud import APP
+from tests.reliability.figures import converged_pass, counted
 from tests.reliability.runs import KEEP, play
 from tests.reliability.scenarios import (
     NEW,
@@ -193,3 +194,11 @@ def test_the_last_ten_desired_versions_stay_in_the_registry() -> None:
             assert scene.cloud.account.blobs[name] == raw
     assert check(scene.cloud.history.entries) == []
     scene.cloud.end()
+
+
+def test_a_converged_pass_costs_one_look_at_git_and_one_at_each_slot() -> None:
+    """The figures of docs/reliability.md: no call to ARM, no write, one look at the journal."""
+    found = counted(converged_pass())
+    assert (found["git"], found["health"], found["arm"], found["writes"]) == (1, 2, 0, 0)
+    assert found["blobs"] == 1
+    assert counted(converged_pass(hour=True))["arm"] == 5
