@@ -2,28 +2,32 @@
 Run the reliability designs, or play one case again.
 
     python -m tests.reliability [--long] [D1 D2 ...]     one line a design
+    python -m tests.reliability --first D6               no further than its first violation
     python -m tests.reliability --repro SEED             one case, with its history
 """
 
 import argparse
 import sys
 
-from tests.reliability.designs import DESIGNS, find
+from tests.reliability.designs import DESIGNS, LONG, find
 from tests.reliability.runs import tally
+from tests.reliability.said import listening
 
 
 def main() -> int:
     """Return 1 if anything was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability")
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
+    parser.add_argument("--first", action="store_true", help="stop at the first violation")
     parser.add_argument("--repro", metavar="SEED", help="play one case and print its history")
-    parser.add_argument("designs", nargs="*", default=list(DESIGNS), metavar="DESIGN")
+    parser.add_argument("designs", nargs="*", metavar="DESIGN")
     words = parser.parse_args()
     if words.repro:
         return repro(words.repro)
     wrong = 0
-    for name in words.designs:
-        found = tally(name, DESIGNS[name].cases(long=words.long))
+    for name in words.designs or [*DESIGNS, *(LONG if words.long else ())]:
+        own = LONG.get(name)
+        found = own() if own else tally(name, DESIGNS[name].cases(long=words.long))
         print(found.line(), flush=True)
         if found.failed:
             print(found.report(), file=sys.stderr)
@@ -33,7 +37,8 @@ def main() -> int:
 
 def repro(seed: str) -> int:
     """Play the case of *seed* and print what happened, then what is wrong with it."""
-    run = find(seed)
+    with listening():
+        run = find(seed)
     sys.stdout.write(run.history.decode())
     print(f"stop: {run.stop}")
     for violation in run.violations:
