@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
+
 from controller.events import Event
 from tests.reliability.cloud import APP
 
@@ -21,15 +23,23 @@ _WARMUP = (
     "WEBSITE_SWAP_WARMUP_PING_STATUSES",
     "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG",
 )
-_READS = (
-    ("slotconfignames-get", "production"),
-    ("site-get", "production"),
-    ("site-get", "staging"),
-    ("appsettings-list", "production"),
-    ("appsettings-list", "staging"),
-)
+
+
+def _reads(slot: str) -> tuple[tuple[str, str], ...]:
+    """Return what must have been read in the turn of a write to *slot*."""
+    return (
+        ("slotconfignames-get", "production"),
+        ("site-get", "production"),
+        ("site-get", slot),
+        ("appsettings-list", "production"),
+        ("appsettings-list", slot),
+    )
+
+
+_READS = _reads("staging")
 _CLOSING = ("SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack")
 _TOOK_EFFECT = ("SwapFinished", "SwappedBack", "Converged")
+_OURS_TO_SWAP = ("", "production", "staging")
 _OTHERS_WRITES = ("settings-put", "swap-started", "swap-reset", "swap-prepared")
 
 
@@ -88,6 +98,7 @@ class Replay:
     intent: _Intent | None = None
     last_intent: _Intent | None = None
     proofs: list[tuple[str, str]] = field(default_factory=list)
+    beside: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # proofs by further slot
     passed: set[str] = field(default_factory=set)
     before_swap: Entry | None = None
     swapped_by: str = ""
@@ -177,9 +188,11 @@ def _event(replay: Replay, entry: Entry, event: Event) -> None:
             replay.wrong("S10", entry, f"the intent names no commit: {event.revision!r}")
         if event.to_digest not in replay.passed:
             replay.wrong("S10", entry, "the intent has no verdict before it")
-    if event.event == "DeployStarted":
+    if event.slot not in _OURS_TO_SWAP:
+        _held(replay, entry, event)
+    elif event.event == "DeployStarted":
         replay.passed.discard(event.to_digest)
-    if event.event == "VerifyPassed":
+    elif event.event == "VerifyPassed":
         replay.passed.add(event.to_digest)
     if event.event in _CLOSING or (event.event == "Converged" and event.detail.get("intent")):
         _closed(replay, entry, event)
@@ -198,6 +211,13 @@ def _closed(replay: Replay, entry: Entry, event: Event) -> None:
         replay.wrong("S10", entry, "the journal says that a swap took effect, which it never did")
 
 
+def _held(replay: Replay, entry: Entry, event: Event) -> None:
+    """Check what is said of a further slot: it counts by what it has itself proved."""
+    proof = (event.to_digest, event.detail.get("deploy"))
+    if event.event == "VerifyPassed" and proof not in replay.beside.get(event.slot, set()):
+        replay.wrong("S2", entry, f"{event.slot} is held without its golden rows")
+
+
 def _dropped(replay: Replay, entry: Entry) -> None:
     del entry
     replay.intent = None
@@ -211,10 +231,6 @@ def _sent(replay: Replay, entry: Entry) -> None:
     """Check S4, S5 and S6 for a write at the moment at which it reaches the platform."""
     caller, what, slot = entry["caller"], entry["what"], entry["slot"]
     turn = replay.turn(entry)
-    if entry["site"] != APP:
-        replay.wrong("S5", entry, f"{what} to {entry['site']}, which is not listed")
-    if what == "appsettings-put" and slot == "production":
-        replay.wrong("S5", entry, "production is never a deploy target")
     if replay.holder != caller:
         replay.wrong("S6", entry, f"{what} while {replay.holder} holds the lock")
     if turn.locked_at > turn.looked_at:
@@ -224,7 +240,8 @@ def _sent(replay: Replay, entry: Entry) -> None:
     commit = replay.commits.get(turn.commit or "")
     if turn.git_ok and (commit is None or commit["wants"] is None):
         replay.wrong("S4", entry, f"{what} for a commit that is not valid")
-    for key in _READS:
+    _where(replay, entry, commit)
+    for key in _reads(slot):
         read = turn.reads.get(key)
         if read is None or not read["ok"]:
             replay.wrong("S4", entry, f"{what} though {' of '.join(key)} could not be read")
@@ -234,6 +251,27 @@ def _sent(replay: Replay, entry: Entry) -> None:
         replay.wrong("S3", entry, f"{what} while an intent is open")
     if what == "slotsswap":
         _post(replay, entry, turn)
+
+
+def _where(replay: Replay, entry: Entry, commit: Entry | None) -> None:
+    """Check S5: only what the file lists is written, and only staging is swapped."""
+    what, slot = entry["what"], entry["slot"]
+    if entry["site"] != APP:
+        replay.wrong("S5", entry, f"{what} to {entry['site']}, which is not listed")
+    if what == "appsettings-put" and slot == "production":
+        replay.wrong("S5", entry, "production is never a deploy target")
+    if what == "slotsswap" and slot != "staging":
+        replay.wrong("S5", entry, f"{slot} is never swapped")
+    if slot not in {"staging", "production", *_listed(commit)}:
+        replay.wrong("S5", entry, f"{what} to {slot}, which the file does not list")
+
+
+def _listed(commit: Entry | None) -> set[str]:
+    """Return the slots that the file lists, as another reader of YAML finds them."""
+    try:
+        return set(yaml.safe_load(commit["text"])["slots"]) if commit else set()
+    except (yaml.YAMLError, TypeError, KeyError):
+        return set()
 
 
 def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
@@ -259,6 +297,7 @@ def _put(replay: Replay, entry: Entry) -> None:
         replay.foreign_at = entry["seq"]
     if entry["slot"] == "staging":
         replay.proofs.clear()
+    replay.beside.pop(entry["slot"], None)
     if entry["slot"] == "production" or entry["caller"] not in replay.ours:
         replay.keeps = ""
     if entry["caller"] in replay.ours and entry["slot"] == "staging":
@@ -271,6 +310,7 @@ def _put(replay: Replay, entry: Entry) -> None:
 def _proved(replay: Replay, entry: Entry) -> None:
     if entry["slot"] == "staging":
         replay.proofs.append((entry["digest"], entry["deploy"]))
+    replay.beside.setdefault(entry["slot"], set()).add((entry["digest"], entry["deploy"]))
 
 
 def _started(replay: Replay, entry: Entry) -> None:

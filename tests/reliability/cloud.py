@@ -244,6 +244,13 @@ class Cloud(Surroundings):
         """Return the app as it is now."""
         return self.world.estate.sites[APP]
 
+    def create(self, slot: str) -> int:
+        """Create *slot* by hand, as a copy of production's settings; return ARM's status."""
+        plan = {"properties": {"serverFarmId": self.site.plan}}
+        status = self.post("person", f"/slots/{slot}", json.dumps(plan).encode(), "PUT")
+        self.wait(30)
+        return status
+
     def change(self, slot: str, **values: str | None) -> int:
         """
         Change settings of *slot* by hand, as the portal does; None takes one away.
@@ -262,7 +269,7 @@ class Cloud(Surroundings):
 
     def proved(self, host: ModelHost, digest: str, deploy: str) -> None:
         """Write down that the process *host* has answered every golden row."""
-        for slot in (PRODUCTION, STAGING):
+        for slot in self.site.slots:
             if self.host(slot) is host:
                 self.history.ghost("proved", slot=slot, digest=digest, deploy=deploy)
 

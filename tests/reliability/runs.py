@@ -71,6 +71,10 @@ def liveness(
         found.append(Violation("L1", 0, f"it never came to rest: {stop}"))
     if turns > FREE_TURNS + max(0, faults - 2):
         found.append(Violation("L1", 0, f"{turns} turns after the last fault"))
+    for slot, version in scene.beside.items():
+        if ends and scene.cloud.serves(slot) != version:
+            text = f"{slot} serves {scene.cloud.serves(slot)!r}, {version} is right: {stop}"
+            found.append(Violation("L1", 0, text))
     serves = scene.cloud.serves()
     if ends and (not isinstance(stop, scene.stop) or serves != scene.wants):
         found.append(

@@ -1,7 +1,7 @@
 """Where a run begins: the state of the slots, the journal and Git, and what must come of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from controller.events import Event
@@ -12,6 +12,7 @@ from tests.reliability.recording import Recording
 from tests.reliability.rig import CONTROLLER, Controller, Rig
 
 OLDEST, OLD, NEW, NEWER = "1.3.0", "1.4.0", "1.5.0", "1.6.0"
+CANARY = "canary"
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Scene:
     controller: Controller
     wants: str  # the version that production must serve in the end
     stop: type[Stop] = Converged
+    beside: dict[str, str] = field(default_factory=dict)  # what further slots must serve then
 
     @property
     def cloud(self) -> Cloud:
@@ -137,6 +139,21 @@ def bad_candidate() -> Scene:
     return scene
 
 
+def canary() -> Scene:
+    """Production is as it shall; a further slot, made as its copy, is asked for a new version."""
+    scene = settled()
+    scene.cloud.create(CANARY)
+    scene.beside = {CANARY: NEW}
+    return want(scene, OLD, slots=f"  {CANARY}: {NEW}\n")
+
+
+def missing_canary() -> Scene:
+    """A bump beside a further slot that nobody has created."""
+    scene = want(settled(), NEW, slots=f"  {CANARY}: {NEWER}\n")
+    scene.stop = Stalled
+    return scene
+
+
 SCENARIOS: dict[str, Callable[[], Scene]] = {
     "bump": bump,
     "revert": revert,
@@ -144,6 +161,7 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
     "first-install": first_install,
     "half-done": half_done,
     "bad-candidate": bad_candidate,
+    "canary": canary,
 }
 
 __all__ = ["CONTROLLER", "SCENARIOS", "Scene"]
