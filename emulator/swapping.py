@@ -201,16 +201,21 @@ class Swapper:
         self._record("swap-finished", operation, site)
 
     async def _take_back(self, operation: Operation) -> None:
-        """Let the platform undo a swap that it reported as done (azure-functions-host#7336)."""
+        """
+        Let the platform undo a swap that it reported as done (azure-functions-host#7336).
+
+        Only what is still the newest: one that another swap has followed stays as it is.
+        """
         fault = self.faults.take("swap-revert", operation.site, operation.source)
         if fault is None:
             return
+        last = self.world.estate.sites[operation.site].slots[operation.target].last_swap
         await asyncio.sleep(fault.delay_s)
         site = self.world.estate.sites.get(operation.site)
         if site is None or not {operation.source, operation.target} <= set(site.slots):
             return
-        last = site.slots[operation.target].last_swap
-        assert last is not None
+        if last is None or site.slots[operation.target].last_swap != last or state.busy(site):
+            return
         now = self.world.now()
         site = self.world.estate.change(
             operation.site,
