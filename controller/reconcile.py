@@ -27,6 +27,7 @@ from controller.events import Event
 from controller.journal import Journal
 from controller.live import Looker, Ticks
 from controller.lock import Lock
+from controller.memory import remember
 from controller.source import Newest
 from controller.state import (
     STAGING,
@@ -318,9 +319,8 @@ class Pass:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):
                 return _HELD
             case Note():
-                self._note(seen, seen.decision)
                 self._prove = None  # it is told now
-                return None
+                return self._note(seen, seen.decision)
             case Verify() | Deploy() | Swap() | Reset():
                 return self._write(seen, seen.decision)
             case Converged() as converged:
@@ -437,8 +437,16 @@ class Pass:
         self._record(replace(event, run=self._run, duration_ms=None))
         return True
 
-    def _note(self, seen: Observation, note: Note) -> None:
-        self._record(note_event(seen, note, self._base(seen, note.event)))
+    def _note(self, seen: Observation, note: Note) -> Stop | None:
+        """Write *note* down, unless nothing would be remembered of it: it would come for ever."""
+        event, memory = note_event(seen, note, self._base(seen, note.event)), seen.memory
+        if replace(remember(memory, event), stop=memory.stop) != memory:
+            self._record(event)
+            return None
+        told = f"{note.event} {note.reason}".strip()
+        stop = Frozen("InternalError", f"{told} leads nowhere: {note.message}")
+        self._announce(seen, stop)
+        return stop
 
     def _announce(self, seen: Observation, stop: Stop) -> None:
         """Write a stop down once; the same cause gives the same words, pass after pass."""

@@ -10,6 +10,7 @@ from controller.state import (
     Answer,
     Converged,
     Frozen,
+    Note,
     Policy,
     Stalled,
     Suspended,
@@ -871,3 +872,21 @@ def test_a_bad_candidate_leaves_production_alone(lab: Lab) -> None:
     stop = lab.settle()
     assert isinstance(stop, Stalled)
     assert (lab.serves(), lab.azure.swaps) == ("1.4.0", 0)
+
+
+# ---------------------------------------------------------------- nothing spins
+
+
+def test_a_note_of_which_nothing_is_remembered_ends_the_pass(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that would say the same for ever is stopped by name, and said once."""
+    note = Note("Resumed", "Odd", "what no rule of memory knows")
+    monkeypatch.setattr("controller.reconcile.decide", lambda *_: note)
+    for _ in range(3):
+        began = lab.clock.seconds
+        stop = lab.run()
+        assert isinstance(stop, Frozen)
+        assert stop.reason == "InternalError"
+        assert lab.clock.seconds - began < 1
+    assert len(lab.events) <= 2
