@@ -207,7 +207,8 @@ def _prove(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decis
     release, health, arm = wanted.release, place.slot.health, place.slot.arm
     assert arm is not None
     deploy = arm.configured.deploy
-    if health.serves(release) and health.deploy == deploy:
+    code = wanted.build is None or health.code == wanted.build
+    if health.serves(release) and health.deploy == deploy and code:
         return _judge(case, place, wanted, counts_for)
     if health.answer is Answer.UNHEALTHY and health.deploy == deploy and health.final:
         return Note(
@@ -228,6 +229,8 @@ def _prove(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decis
             "(GET /api/health)",
         )
     why = blocked(health.detail) if health.answer is Answer.BLOCKED else health.reason
+    if not code and health.code:
+        why = why or f"it runs code {health.code}, not {wanted.build}"
     if late := _too_late(case, place, wanted, counts_for, why or "no answer"):
         return late
     if health.answer is Answer.BLOCKED:

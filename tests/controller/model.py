@@ -116,6 +116,7 @@ class ModelAzure:
     before_swap: list[Callable[[], None]] = field(default_factory=list)
     unreadable: dict[str, AzureError] = field(default_factory=dict)  # slots that ARM hides
     reads: list[str] = field(default_factory=list)  # slots that were asked for one by one
+    codes: dict[str, str] = field(default_factory=dict)  # what slots call their code, if not that
     deployed: list[str] = field(default_factory=list)
     puts: int = 0
     swaps: int = 0  # POSTs that arrived
@@ -297,7 +298,7 @@ class ModelAzure:
             "version": found.version,
             "digest": found.digest,
             "deploy": found.deploy,
-            "code": found.package or site.code,
+            "code": self.codes.get(host, found.package or site.code),
         }
         if not found.version:
             return Health(Answer.UNHEALTHY, reason="NoModel", code=site.code)

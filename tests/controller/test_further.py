@@ -542,3 +542,13 @@ def test_release_names_are_kept_apart_by_slot(lab: Lab) -> None:
     assert memory.held["canary"] == (release("1.6.0"), "")
     assert release("1.6.0") not in memory.served
     assert memory.converged == release("1.5.0")
+
+
+def test_a_slot_that_runs_other_code_than_the_file_names_proves_nothing(lab: Lab) -> None:
+    """Its golden rows may pass: it is not what was asked for. Three attempts, then it stalls."""
+    lab.azure.codes["canary"] = "old-build"
+    lab.want("1.5.0", slots="  canary: {version: 1.6.0, code: c9}\n")
+    stop = lab.settle(60)
+    assert isinstance(stop, Stalled)
+    assert (stop.reason, lab.azure.deployed) == ("DeployTimedOut", ["canary"] * 3)
+    assert "it runs code old-build, not https://store/code/c9.zip" in stop.message
