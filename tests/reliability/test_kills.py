@@ -18,7 +18,8 @@ from tests.platform import ROOT
 from tests.reliability import d3, registered
 from tests.reliability.checker import check
 from tests.reliability.cloud import APP
-from tests.reliability.d3 import Kill, kills
+from tests.reliability.course import Kill
+from tests.reliability.hunt import kills
 from tests.reliability.places import Course
 from tests.reliability.witness import Account, Commit, Trace, exchanged
 
