@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _CONNECT_S, _READ_S = 5.0, 60.0
 _SWAP_READ_S = 240.0  # the gateway gives up after 230 s
 _MAX_BODY = 4 * 1024 * 1024
+_CHUNK = 64 * 1024
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
 _PREPARED = "prepared for swap"
@@ -70,6 +71,15 @@ class PollAnswer:
     message: str = ""
     retry_after_s: float = 15.0
     location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """An answer to a plain GET, its body at most `_MAX_BODY` bytes."""
+
+    status_code: int
+    text: str
+    headers: Mapping[str, str]
 
 
 class Azure:
@@ -132,7 +142,7 @@ class Azure:
         for _ in range(50):  # pages
             answer = self._get(url)
             if answer.status_code != 200:
-                raise _translate(answer.status_code, answer.text[:_MAX_BODY], answer.headers)
+                raise _translate(answer.status_code, answer.text, answer.headers)
             body = _json(answer.text)
             values = body.get("value")
             if not isinstance(values, list):
@@ -142,7 +152,7 @@ class Azure:
             if not url:
                 return
 
-    def _get(self, url: str) -> "requests.Response":
+    def _get(self, url: str) -> "_Reply":
         import requests  # noqa: PLC0415 - only where ARM is really called
 
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
@@ -150,14 +160,25 @@ class Azure:
         self._session = self._session or requests.Session()
         try:
             token = self._credential.get_token(f"{self._endpoint}/.default").token
-            return self._session.get(
+            with self._session.get(
                 url,
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=(_CONNECT_S, _READ_S),
                 allow_redirects=False,
-            )
+                stream=True,
+            ) as answer:
+                content = b""
+                for chunk in answer.iter_content(_CHUNK):
+                    content += chunk
+                    if len(content) > _MAX_BODY:
+                        break
+                text = content.decode("utf-8", "replace")
+                reply = _Reply(answer.status_code, text, answer.headers)
         except Exception as error:
             raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+        if len(content) > _MAX_BODY:
+            raise AzureUnavailable("ARM's answer is too large")
+        return reply
 
     # ------------------------------------------------------------ looking
 
@@ -254,7 +275,7 @@ class Azure:
             return PollAnswer(Poll.RUNNING, "", wait, answer.headers.get("Location", ""))
         if answer.status_code in (200, 201, 204):
             return PollAnswer(Poll.DONE)
-        said = _translate(answer.status_code, answer.text[:_MAX_BODY], answer.headers)
+        said = _translate(answer.status_code, answer.text, answer.headers)
         if said.status in (400, 417) and said.code:
             return PollAnswer(Poll.FAILED, said.message)
         return PollAnswer(Poll.UNKNOWN, said.message, wait)

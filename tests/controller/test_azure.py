@@ -370,3 +370,41 @@ def test_a_next_page_on_another_host_is_not_followed(arm: Arm) -> None:
     arm.answers["resources"] = (200, {}, body)
     with pytest.raises(AzureUnavailable, match="another host"):
         arm.azure().locate("app", None, APP.subscription)
+
+
+def test_an_answer_without_end_is_not_read_to_its_end(arm: Arm) -> None:
+    """Plain GETs too: what is larger than any list of apps is no answer."""
+    many = json.dumps({"value": [], "padding": "x" * (5 * 1024 * 1024)}).encode()
+    arm.answers["resources"] = (200, {}, many)
+    with pytest.raises(AzureUnavailable, match="too large"):
+        arm.azure().locate("app", None, APP.subscription)
+    arm.answers["1"] = (202, {}, b"x" * (5 * 1024 * 1024))
+    found = arm.azure().poll(f"{arm.address}/operationresults/1")
+    assert (found.poll, found.message) == (Poll.UNKNOWN, "ARM's answer is too large")
+
+
+def test_one_slot_is_read_by_itself(arm: Arm) -> None:
+    """A further slot: its host, its markers, its settings, and which names stay with it."""
+    arm.answers["canary"] = (200, {}, SITE)
+    arm.answers["list"] = (200, {}, {"properties": {"MODEL_VERSION": "1.6.0"}})
+    names = {"properties": {"appSettingNames": ["STAGE"]}}
+    arm.answers["slotConfigNames"] = (200, {}, names)
+    found = arm.azure().look_at(APP, "canary")
+    assert (found.host, found.configured.version) == ("app.example.net", "1.6.0")
+    assert found.sticky == {"STAGE"}
+    assert arm.azure().host(APP, "canary") == "app.example.net"
+    assert all("/slots/canary" in path for _, path in arm.asked if "slotConfigNames" not in path)
+
+
+def test_a_slot_that_is_not_there_is_not_found_in_arms_own_words(arm: Arm) -> None:
+    """Somebody may have to create it; a bare 404 from something on the way says less."""
+    words = gateway(
+        "ResourceNotFound", "The Resource 'Microsoft.Web/sites/app/slots/x' was not found"
+    )
+    arm.answers["x"] = (404, {}, words)
+    with pytest.raises(NotFound) as caught:
+        arm.azure().look_at(APP, "x")
+    assert caught.value.code == "ResourceNotFound"
+    with pytest.raises(NotFound) as bare:
+        arm.azure().host(APP, "y")
+    assert bare.value.code == ""
