@@ -206,9 +206,9 @@ class Looker:
                 return True
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s
-        due = kept.full_look is None
-        if kept.full_look is not None:
-            due = self._clock.monotonic() - kept.full_look >= self._policy.full_look_s
+        age = self._clock.monotonic() - (kept.full_look or 0.0)
+        due = kept.full_look is None or age >= self._policy.full_look_s
+        due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
         return due or app is None or not settled(app, live, memory)
 
     def _with_arm(self, live: Live, memory: Memory, kept: _Kept, *, fresh: bool) -> Live:

@@ -8,7 +8,13 @@ from typing import Protocol
 
 from controller.azure import AppRef
 from controller.catalog import Catalog
-from controller.errors import GitslotError, ManifestInvalid, UnknownVersion
+from controller.errors import (
+    AzureError,
+    AzureUnavailable,
+    GitslotError,
+    ManifestInvalid,
+    UnknownVersion,
+)
 from controller.state import STAGING, Health, Mark, Place, Policy, Release, Verdict
 from controller.verify import Asks, Proof, prove
 
@@ -26,7 +32,8 @@ class Prover:
         self._azure, self._catalog = azure, catalog
         self._asks, self._policy = asks, policy
         self._keys: dict[tuple[AppRef, str], str] = {}
-        self._wanting: set[tuple[AppRef, str]] = set()  # a rehearsal was asked for a key
+        self._asked: set[AppRef] = set()  # a rehearsal there was asked for a key
+        self._tried: dict[AppRef, str] = {}  # and ARM for that key: why it gave none, or ""
 
     def verdict(
         self, ref: AppRef, place: Place, release: Release, budget_ms: float | None
@@ -63,22 +70,34 @@ class Prover:
             return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
 
         def key() -> str:
-            self._wanting.add((ref, STAGING))
+            self._asked.add(ref)
             return self._keys.get((ref, STAGING), "")
 
         proof = Proof(host, release, health.deploy, manifest)
         health_only = health.verify == "health"
-        return prove(self._asks, proof, key, self._policy, health_only=health_only)
+        verdict = prove(self._asks, proof, key, self._policy, health_only=health_only)
+        refused = self._tried.get(ref, "")
+        if verdict.mark is Mark.INCONCLUSIVE and refused and not self._keys.get((ref, STAGING)):
+            text = f"POST /api/predict asks for a key, and ARM does not give it: {refused}"
+            return Verdict(Mark.FAIL, text, "KeyRefused")
+        return verdict
+
+    def lacks(self, ref: AppRef) -> bool:
+        """Say whether a rehearsal was asked for a key for which ARM has not been asked yet."""
+        return ref in self._asked and ref not in self._tried and not self._keys.get((ref, STAGING))
 
     def provide(self, ref: AppRef) -> None:
         """Fetch the key that a rehearsal has lacked; for a look that asks ARM anyway."""
-        lacking = (ref, STAGING) in self._wanting and not self._keys.get((ref, STAGING))
-        if lacking:
+        if ref in self._asked and not self._keys.get((ref, STAGING)):
+            self._tried[ref] = ""
             self._fetched(ref, STAGING)
 
     def _fetched(self, ref: AppRef, slot: str) -> str:
         try:
             self._keys[ref, slot] = self._azure.function_key(ref, slot)
-        except GitslotError:
+        except AzureUnavailable:
             return ""  # the path stays blocked, which is inconclusive
+        except AzureError as error:
+            self._tried[ref] = error.message
+            return ""
         return self._keys[ref, slot]

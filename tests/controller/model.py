@@ -117,6 +117,8 @@ class ModelAzure:
     unreadable: dict[str, AzureError] = field(default_factory=dict)  # slots that ARM hides
     reads: list[str] = field(default_factory=list)  # slots that were asked for one by one
     codes: dict[str, str] = field(default_factory=dict)  # what slots call their code, if not that
+    keyed: bool = False  # the predict path asks for a key
+    keys_refused: bool = False
     deployed: list[str] = field(default_factory=list)
     puts: int = 0
     swaps: int = 0  # POSTs that arrived
@@ -192,6 +194,8 @@ class ModelAzure:
             raise self.unreadable[slot]
 
     def function_key(self, app: AppRef, slot: str) -> str:
+        if self.keys_refused:
+            raise AzureError("no permission to list keys", status=403, reason="NotAllowed")
         return "key"
 
     def look(self, app: AppRef) -> tuple[Arm, Arm]:
@@ -315,6 +319,8 @@ class ModelAzure:
     def request(
         self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
     ) -> Reply:
+        if self.keyed and (headers or {}).get("x-functions-key") != "key":
+            return Reply(401)
         seen = self.health(host)
         if seen.answer is not Answer.SERVING:
             return Reply(503)

@@ -163,3 +163,29 @@ def test_status_says_why_going_back_would_not_work(lab: Lab) -> None:
     assert (short, reason) == ("not ready", "Rehearsal")
     assert "golden row" in message
     assert lab.serves(PRODUCTION) == "1.5.0"
+
+
+def test_a_process_that_lacks_the_key_asks_arm_for_it_once(lab: Lab) -> None:
+    """A path with a key is rehearsed too, also after a restart."""
+    lab.azure.keyed = True
+    lab.restart()
+    minutes(lab, 12)
+    looks = lab.azure.looks
+    minutes(lab, 40)
+    seen = observe(APP, lab.world)
+    rehearsal = lab.world.looker.rehearse(APP, seen.live, seen.memory)  # type: ignore[arg-type]
+    assert rehearsal is not None
+    assert rehearsal.verdict.mark is Mark.PASS
+    assert (lab.azure.looks, lab.events) == (looks, [])
+
+
+def test_a_key_that_cannot_be_had_is_warned_of_once(lab: Lab) -> None:
+    """No revert could be proved without it: that is no \"not proven\" to shrug at."""
+    lab.azure.keyed = lab.azure.keys_refused = True
+    lab.restart()
+    minutes(lab, 50)
+    assert lab.reasons() == ["VerifyFailed Rehearsal"]
+    assert "ARM does not give it: no permission to list keys" in lab.events[0].message
+    lab.azure.keys_refused = False
+    minutes(lab, 70)
+    assert lab.reasons() == ["VerifyFailed Rehearsal", "VerifyPassed Rehearsal"]
