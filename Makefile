@@ -28,10 +28,10 @@ test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
 	@$(PY) -m pytest -n 2 --dist worksteal -m long
 
-reliability: $(PYTHON_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
+reliability: $(PYTHON_READY) $(AZURITE_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
 	@$(PY) -m tests.reliability $(if $(LONG),--long) $(DESIGN)
 
-repro: $(PYTHON_READY) ## play one reliability case again with its history: make repro SEED=...
+repro: $(PYTHON_READY) $(AZURITE_READY) ## play one reliability case again with its history: make repro SEED=...
 	@$(PY) -m tests.reliability --repro $(SEED)
 
 check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock files
