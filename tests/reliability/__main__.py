@@ -26,8 +26,10 @@ def main() -> int:
         return repro(words.repro)
     wrong = 0
     for name in words.designs or [*DESIGNS, *(LONG if words.long else ())]:
-        own = LONG.get(name)
-        found = own() if own else tally(name, DESIGNS[name].cases(long=words.long))
+        if name in LONG:
+            found = LONG[name]()
+        else:
+            found = tally(name, DESIGNS[name].cases(long=words.long), first=words.first)
         print(found.line(), flush=True)
         if found.failed:
             print(found.report(), file=sys.stderr)

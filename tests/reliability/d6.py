@@ -115,7 +115,10 @@ def keys_changed(scene: Scene) -> None:
         golden = name == "golden.staging" and scene.rig.seam.calls
         if golden and len(scene.rig.seam.calls) > 90 and not rotated[0]:
             rotated[0] = True
-            slot = replace(cloud.site.slots[STAGING], keys=Keys("m2", "f2"))
+            slot = replace(
+                cloud.site.slots[STAGING],
+                keys=Keys("a-rotated-master-key", "a-rotated-function-key"),
+            )
             cloud.world.estate.put(cloud.site.with_slots(slot))
             host = cloud.host(STAGING)
             if host:

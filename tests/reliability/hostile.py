@@ -34,7 +34,7 @@ type Attack = Callable[[], str]
 def frozen(lab: Lab) -> str:
     """Run passes on *lab*, which served 1.4.0; return why it is frozen, having written nothing."""
     writes, events = (lab.azure.puts, lab.azure.swaps), len(lab.events)
-    assert isinstance(observe(APP, lab.world).app, Doubt)
+    assert isinstance(observe(APP, lab.world).app, Doubt), "it was taken for a desired state"
     stops = [lab.run(), lab.run()]
     assert all(isinstance(stop, Frozen) for stop in stops), stops
     assert (lab.azure.puts, lab.azure.swaps) == writes, "it wrote"
