@@ -335,7 +335,9 @@ def _flipped(replay: Replay, entry: Entry) -> None:
         _effect(replay, entry, before, old, new)
     replay.proofs.clear()
     mine = replay.swapped_by in replay.ours and not replay.excused
-    replay.keeps = old if mine else ""
+    # While the swap ran, Git may have come to want something else: then staging is free again.
+    newest = replay.newest
+    replay.keeps = old if mine and newest is not None and newest["wants"] == new else ""
     replay.served.add(new)
     _remember_code(replay, entry)
     replay.production = new

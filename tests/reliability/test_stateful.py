@@ -180,4 +180,4 @@ def test_no_short_story_breaks_a_promise() -> None:
 @pytest.mark.long
 def test_no_long_story_breaks_a_promise() -> None:
     """Forty of them, many times."""
-    _machine(2000, 40)("runTest").runTest()
+    _machine(1500, 40)("runTest").runTest()
