@@ -28,6 +28,7 @@ from controller.state import (
     Deploy,
     Doubt,
     Frozen,
+    Further,
     Health,
     Intent,
     LastSwap,
@@ -35,10 +36,14 @@ from controller.state import (
     Mark,
     Memory,
     Note,
+    OpenDeploy,
+    Place,
+    Refusal,
     Release,
     Reset,
     Resolved,
     SlotLive,
+    Stalled,
     Suspended,
     Swap,
     Verdict,
@@ -51,7 +56,17 @@ from tests.reliability.checker import Violation
 from tests.reliability.cloud import APP, START
 from tests.reliability.rig import QUICK
 from tests.reliability.runs import Case, Run, play
-from tests.reliability.scenarios import NEW, OLD, OLDEST, Scene, open_scene, want, write
+from tests.reliability.scenarios import (
+    CANARY,
+    NEW,
+    NEWER,
+    OLD,
+    OLDEST,
+    Scene,
+    open_scene,
+    want,
+    write,
+)
 
 SEED = 20261122
 SHORT, LONG = 120, 2000
@@ -75,6 +90,8 @@ MEMORIES = (
     *("intent-unknown", "intent-located", "intent-busy", "swap-failed", "lost", "lost-told"),
 )
 WISHES = ("git", "doubt", "suspended")
+# A further slot: how it stands, and what the journal says of it. Asked where others may write.
+BESIDE = ("settled", "other", "missing", "unread", "unknown", "spent", "lost", "proved")
 _VERSIONS = {"old": OLD, "new": NEW, "other": OLDEST}
 
 
@@ -90,11 +107,13 @@ class State:
     platform: str
     memory: str
     wish: str
+    beside: str = ""
 
     @property
     def seed(self) -> str:
         words = (self.production, self.staging, self.verdict, self.others, self.code)
-        return ",".join(("D4", *words, self.platform, self.memory, self.wish))
+        last = (self.wish, self.beside) if self.beside else (self.wish,)
+        return ",".join(("D4", *words, self.platform, self.memory, *last))
 
 
 @cache
@@ -241,17 +260,61 @@ def _live(production: str, staging: str, verdict: str, others: str, code: str, a
 _APP = App(APP, registered.MODEL, {PRODUCTION: Wanted(NEW)})
 
 
+_BESIDE = replace(_APP, slots={**_APP.slots, CANARY: Wanted(NEWER)})
+
+
+@cache
+def _further(beside: str) -> Further:
+    """Return a look at the canary, which shall serve NEWER."""
+    version = NEWER if beside in ("settled", "proved") else OLDEST
+    slot = _slot(CANARY, "other", "equal", "same-url", "idle")
+    settings = {**(slot.arm.settings if slot.arm else {})}
+    settings["MODEL_VERSION"] = release(version).setting
+    assert slot.arm is not None
+    arm = replace(slot.arm, settings=settings, configured=align.configured(settings))
+    slot = SlotLive(
+        CANARY, _health(CANARY, version, "", "c1"), None if beside == "settled" else arm
+    )
+    wanted = Refusal("UnknownVersion", "no") if beside == "unknown" else Resolved(release(NEWER))
+    standing: Refusal | Doubt | None = None
+    if beside in ("missing", "unread"):
+        slot = replace(slot, arm=None)
+        standing = (
+            Refusal("SlotMissing", "no") if beside == "missing" else Doubt("Unreadable", "no")
+        )
+    verdict = Verdict(Mark.PASS, "golden rows") if beside == "proved" else None
+    return Further(Place(slot, verdict, 120.0), wanted, standing)
+
+
+def _beside_memory(memory: Memory, beside: str) -> Memory:
+    """Return *memory* with what the journal says of the canary."""
+    newer = release(NEWER)
+    if beside == "settled":
+        return replace(memory, proved={CANARY: (f"d-{CANARY}", newer.digest)})
+    if beside == "spent":
+        spent = Attempts(newer, failed=3, disproved=3, started=3, reason="X", message="x")
+        return replace(memory, attempts={**memory.attempts, CANARY: spent})
+    if beside == "lost":
+        lost = OpenDeploy("d-lost", NOW - timedelta(seconds=5), newer)
+        return replace(memory, deploys={CANARY: lost})
+    return memory
+
+
 def ask(state: State) -> Decision:
     """Return the decision in *state*."""
     live = _live(
         state.production, state.staging, state.verdict, state.others, state.code, state.platform
     )
-    app: App | Doubt = _APP
+    memory, app = _memory(state.memory), _BESIDE if state.beside else _APP
+    if state.beside:
+        live = replace(live, further=(_further(state.beside),))
+        memory = _beside_memory(memory, state.beside)
+    target: App | Doubt = app
     if state.wish == "doubt":
-        app = Doubt("GitUnreachable", "no answer")
+        target = Doubt("GitUnreachable", "no answer")
     if state.wish == "suspended":
-        app = replace(_APP, suspend="incident")
-    return decide(app, live, _memory(state.memory), NOW, QUICK)
+        target = replace(app, suspend="incident")
+    return decide(target, live, memory, NOW, QUICK)
 
 
 # ---------------------------------------------------------------- the rules, a second time
@@ -262,6 +325,8 @@ def judge(state: State) -> str:
     decision = ask(state)
     if ask(state) != decision:
         return "I2: asked twice, it says two things"
+    if state.beside and (wrong := _never_blocking(state, decision)) is not None:
+        return wrong
     return (
         _held_back(state, decision)
         or _swap(state, decision)
@@ -299,6 +364,46 @@ def _held_back(state: State, decision: Decision) -> str:
     if isinstance(decision, Reset) and state.memory != "swap-failed":
         return "a reset of what is not ours"
     return ""
+
+
+_DUE: Mapping[str, type] = {
+    "settled": Converged,
+    "other": Deploy,
+    "missing": Stalled,
+    "unknown": Stalled,
+    "spent": Stalled,
+    "unread": Waiting,
+    "lost": Waiting,
+    "proved": Note,
+}
+
+
+def _never_blocking(state: State, decision: Decision) -> str | None:
+    """
+    Say what is wrong beside a further slot; None where it is about production and staging alone.
+
+    What is decided is what would be without it, unless nothing at all would be left to do.
+    """
+    alone = ask(replace(state, beside=""))
+    if not isinstance(alone, Converged) or alone.finishes:
+        same = _numberless(decision) == _numberless(alone)
+        return None if same else f"a further slot changed {alone} into {decision}"
+    kind = _DUE[state.beside]
+    if state.platform == "operation" and kind in (Deploy, Note):
+        kind = Waiting
+    if not isinstance(decision, kind):
+        return f"the canary is {state.beside}: {decision}"
+    place = getattr(decision, "slot", "")
+    if isinstance(decision, Deploy | Verify | Note) and place != CANARY:
+        return f"S5: {decision} is for {place}"
+    if isinstance(decision, Deploy) and decision.release != release(NEWER):
+        return "S1: deployed what is not wanted"
+    return ""
+
+
+def _numberless(decision: Decision) -> Decision:
+    """Return *decision* without the number that tells a deploy from all those before it."""
+    return replace(decision, attempt=0) if isinstance(decision, Deploy) else decision
 
 
 def _swap(state: State, decision: Decision) -> str:
@@ -377,6 +482,11 @@ def states() -> Iterator[State]:
         axes = (verdicts, OTHERS, CODES, PLATFORM, MEMORIES, WISHES)
         for verdict, others, code, platform, memory, wish in product(*axes):
             yield State(production, staging, verdict, others, code, platform, memory, wish)
+    calm = (("same-url", "no-url-differs"), PLATFORM, MEMORIES, ("git", "suspended"), BESIDE)
+    for production, staging in product(("old", "new", "new-silent", "empty"), ("old", "new")):
+        for code, platform, memory, wish, beside in product(*calm):
+            verdict = "pass" if staging == "new" else "none"
+            yield State(production, staging, verdict, "equal", code, platform, memory, wish, beside)
 
 
 def _judged(state: State) -> Run:
