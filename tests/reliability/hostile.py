@@ -29,6 +29,7 @@ from tests.controller.signing import FILE, Works
 from tests.controller.test_desired import ATTACKS
 
 type Attack = Callable[[], str]
+GIT_TOKEN = "canary-git-token"
 
 
 def frozen(lab: Lab) -> str:
@@ -41,6 +42,7 @@ def frozen(lab: Lab) -> str:
     assert lab.serves() == "1.4.0"
     told = [f"{event.reason}: {event.message}" for event in lab.events[events:]]
     assert len(told) == 1, f"it was told {told}"
+    assert GIT_TOKEN not in repr((stops, lab.events)), "it told the token"
     said = lab.events[-1]
     assert said.message.isprintable()
     assert len(said.message) < 700
@@ -71,7 +73,7 @@ def yaml() -> Iterator[tuple[str, Attack]]:
 def _served(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterator[GitSource]:
     with serving(folder, respond) as address:
         os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(folder / "cert.pem")
-        yield GitSource(f"{address}/repo", "main", FILE)
+        yield GitSource(f"{address}/repo", "main", FILE, GIT_TOKEN)
 
 
 def _backend(works: Works) -> Callable[[Handler, bytes], Answer]:

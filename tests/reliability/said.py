@@ -45,11 +45,17 @@ def listening() -> Iterator[None]:
         _heard.texts.clear()
 
 
+def heard() -> str:
+    """Return all that was logged since the last call."""
+    texts = "\n".join(_heard.texts)
+    _heard.texts.clear()
+    return texts
+
+
 def leaks(cloud: Cloud, stop: Stop | None) -> list[Violation]:
     """Return which secrets of *cloud* were said since the last call."""
     journal = b"".join(cloud.blobs.read(name) for name in cloud.blobs.names("journal/"))
-    said = "\n".join([*_heard.texts, journal.decode(), repr(stop)])
-    _heard.texts.clear()
+    said = "\n".join([heard(), journal.decode(), repr(stop)])
     secrets = {"an app's setting": SETTING}
     secrets |= {f"the token of {name}": token(name) for name in CALLERS}
     for slot in cloud.site.slots.values():
