@@ -1,0 +1,53 @@
+"""A further slot beside a release: told on real processes."""
+
+from pathlib import Path
+from typing import Any
+
+from controller.state import Converged, Stalled
+from tests.platform import until
+from tests.story.stage import APP, Stage, open_stage
+
+
+def want(stage: Stage, production: str, canary: str) -> None:
+    """Commit what both slots shall serve."""
+    text = f"app: {APP}\nmodel: iris\nslots:\n  production: {production}\n  canary: {canary}\n"
+    stage.repository.commit(text, f"production {production}, canary {canary}")
+
+
+def create(stage: Stage, slot: str) -> None:
+    """Create *slot* as `az functionapp deployment slot create` does."""
+    web, group = stage.platform.web.web_apps, stage.platform.group
+    plan = web.get(group, APP).as_dict()["properties"]["serverFarmId"]
+    body: Any = {
+        "location": stage.platform.facts["location"],
+        "properties": {"serverFarmId": plan},
+    }
+    web.begin_create_or_update_slot(group, APP, slot, body).result()
+    until(lambda: stage.serves(slot) != "", f"{slot} answers")
+
+
+def test_a_further_slot_is_missed_then_filled_and_never_in_the_way(tmp_path: Path) -> None:
+    """Stalled by name until it is there, proved like staging, and silent beside a bump."""
+    with open_stage(tmp_path, "1.4.0", "1.5.0", "1.6.0") as stage:
+        want(stage, "1.4.0", "1.5.0")
+        stop = stage.reconcile()
+        assert isinstance(stop, Stalled)
+        assert (stop.reason, stop.slot, stage.serves()) == ("SlotMissing", "canary", "1.4.0")
+        assert "az functionapp deployment slot create" in stop.message
+
+        create(stage, "canary")
+        before = len(stage.writes())
+        stage.events.clear()
+        assert isinstance(stage.reconcile(), Converged)
+        assert (stage.serves(), stage.serves("canary")) == ("1.4.0", "1.5.0")
+        assert stage.writes()[before:] == [("settings-put", "canary")]
+        assert stage.told() == ["Drift", "DeployStarted", "VerifyPassed", "Converged"]
+        assert "canary: 64 of 64 golden rows" in stage.events[-2].message
+
+        stage.platform.web.web_apps.stop_slot(stage.platform.group, APP, "canary")
+        before = len(stage.writes())
+        want(stage, "1.6.0", "1.5.0")
+        stop = stage.reconcile()
+        assert isinstance(stop, Stalled)
+        assert (stop.reason, stop.slot, stage.serves()) == ("SlotStopped", "canary", "1.6.0")
+        assert stage.writes()[before:] == [("settings-put", "staging"), ("swap-started", "staging")]
