@@ -1,8 +1,9 @@
 """
 What `make check` asks beyond lint and types: `python -m tools.check`.
 
-The import contract, schemas that are what the code says, lock files without download addresses, and
-the function apps' own requirements in step with the lock.
+The import contract, schemas that are what the code says, lock files without download addresses, the
+function apps' own requirements in step with the lock, Bicep that parses, workflows that zizmor has
+nothing against.
 
 Problems go to stderr, one a line with its mend. Exit codes: 0 none, 1 some.
 """
@@ -13,6 +14,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from lark.exceptions import LarkError
+from pycep import BicepParser
 
 from controller import schema
 
@@ -26,6 +30,8 @@ def problems(root: Path = ROOT) -> Iterator[str]:
     yield from _schema(root)
     yield from _addresses(root)
     yield from _requirements(root)
+    yield from _bicep(root)
+    yield from _workflows(root)
 
 
 def _schema(root: Path) -> Iterator[str]:
@@ -60,6 +66,36 @@ def _requirements(root: Path) -> Iterator[str]:
                 )
 
 
+def _bicep(root: Path) -> Iterator[str]:
+    """Parse what would otherwise be read for the first time on Azure."""
+    paths = sorted((root / "infra").glob("*.bicep"))
+    if not paths:
+        return
+    parser = BicepParser()
+    for path in paths:
+        try:
+            parser.parse(text=path.read_text(encoding="utf-8"))
+        except LarkError as error:
+            yield f"{path.relative_to(root)}: {str(error).splitlines()[0]}"
+
+
+def _workflows(root: Path) -> Iterator[str]:
+    """Ask zizmor, which looks at workflows as somebody who would break in."""
+    folder = root / ".github" / "workflows"
+    if not folder.exists():
+        return
+    words = (str(Path(sys.executable).parent / "zizmor"), "--offline", "--no-progress", "--quiet")
+    done = subprocess.run(
+        [*words, "--strict-collection", "--format", "plain", "--color", "never", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        print(done.stdout + done.stderr, file=sys.stderr)
+        yield "zizmor has something against a workflow: see above"
+
+
 def pins(path: Path) -> list[tuple[str, str, str]]:
     """Return name, version and marker of each pin in *path*."""
     matches = map(_PIN.match, path.read_text(encoding="utf-8").splitlines())
@@ -87,7 +123,7 @@ def main() -> int:
     for problem in found:
         print(problem, file=sys.stderr)
     if not found:
-        print("import contract, schemas, lock files: fine")
+        print("import contract, schemas, lock files, infra, workflows: fine")
     return 1 if found else 0
 
 

@@ -7,6 +7,9 @@ At the root function_app.py, host.json, requirements.txt and build.json; the dep
 The zip depends on nothing but its content: names in order, one fixed time and mode. So an unchanged
 tree gives the same sha256, and a registry that keys packages by it takes no second copy.
 
+With --blobs DIR it also lays the zip out below DIR as the registry's container `code` wants it,
+beside its manifest, and prints its name there: what WEBSITE_RUN_FROM_PACKAGE ends with.
+
 Results on stdout, progress on stderr. Exit codes: 0 done, 2 error.
 """
 
@@ -150,6 +153,23 @@ def package(
     )
 
 
+def blobs(done: Packaged, folder: Path, version: str | None) -> str:
+    """
+    Lay *done* out below *folder* as *version* of the container `code`; return the zip's name there.
+
+    The version is named by app and content unless given, so that no two zips share one.
+    """
+    version = version or f"{done.package.replace('_', '-')}-{done.sha256[:12]}"
+    place = folder / version
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        _link(done.path, Path(scratch) / "package.zip").replace(place / f"{done.sha256}.zip")
+    described = {key: value for key, value in asdict(done).items() if key != "path"}
+    manifest = json.dumps({**described, "version": version}, indent=1) + "\n"
+    (place / "manifest.json").write_text(manifest, encoding="utf-8")
+    return f"{version}/{done.sha256}.zip"
+
+
 def _show(place: Path, shown: Path, scratch: Path) -> None:
     """Leave what was zipped at *shown*, for people to look into; the last of two at once stays."""
     with suppress(OSError):
@@ -264,6 +284,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", help="its version (default: the build id of its sources)")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
     parser.add_argument(
+        "--blobs", type=Path, metavar="DIR", help="lay it out for the container `code` as well"
+    )
+    parser.add_argument(
         "--thin", action="store_true", help="without dependencies, for the local platform"
     )
     parser.add_argument(
@@ -281,10 +304,13 @@ def main(arguments: list[str] | None = None) -> int:
             thin=options.thin,
             python=options.python,
         )
+        name = blobs(done, options.blobs, options.version) if options.blobs else ""
     except (PackageError, OSError) as error:
         _say(f"error: {error}")
         return 2
-    if options.output == "json":
+    if name:
+        print(name)
+    elif options.output == "json":
         print(json.dumps(asdict(done), indent=2))
     else:
         print(f"{done.path}\n  sha256 {done.sha256}")

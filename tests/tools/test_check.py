@@ -59,3 +59,22 @@ def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:
     """The published schema is the one that the code would write today."""
     (tree / "docs" / schema.FILE.name).write_text("{}\n")
     assert ["controller.schema" in problem for problem in check.problems(tree)] == [True]
+
+
+def test_bicep_that_does_not_parse_is_found(tree: Path) -> None:
+    """A slip in infra/ shows here, not in somebody's first deployment."""
+    shutil.copytree(check.ROOT / "infra", tree / "infra")
+    assert list(check.problems(tree)) == []
+    with (tree / "infra" / "role.bicep").open("a") as file:
+        file.write("resource half 'Microsoft.Web/sites@2024-04-01' = {\n")
+    assert ["infra/role.bicep" in problem for problem in check.problems(tree)] == [True]
+
+
+def test_a_workflow_that_can_be_broken_into_is_found(tree: Path) -> None:
+    """A pull request's title never becomes part of a script."""
+    shutil.copytree(check.ROOT / ".github", tree / ".github")
+    assert list(check.problems(tree)) == []
+    path = tree / ".github" / "workflows" / "desired-state.yml"
+    with path.open("a") as file:
+        file.write('      - run: echo "${{ github.event.pull_request.title }}"\n')
+    assert ["zizmor" in problem for problem in check.problems(tree)] == [True]

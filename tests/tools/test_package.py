@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.manifest import parse_package
 from tests.platform import ROOT
-from tools.package import LAYOUTS, Packaged, PackageError, main, package
+from tools.package import LAYOUTS, Packaged, PackageError, blobs, main, package
 
 
 def tree(root: Path) -> Path:
@@ -144,3 +145,17 @@ def test_the_real_serving_app_imports_nothing_of_ours() -> None:
         for part in ("controller", "training", "emulator", "tools"):
             assert f"import {part}" not in text
             assert f"from {part}" not in text
+
+
+def test_a_package_is_laid_out_as_the_registry_wants_it(tmp_path: Path) -> None:
+    """What lies below DIR can be uploaded as it is: the controller reads that manifest."""
+    made = packed(tree(tmp_path), "serving_app")
+    for version in (None, "serving-app-3.1.0"):
+        name = blobs(made, tmp_path / "code", version)
+        folder, _, zipped = name.partition("/")
+        assert folder == version or (version is None and folder.startswith("serving-app-"))
+        assert zipped == f"{made.sha256}.zip"
+        assert (tmp_path / "code" / name).read_bytes() == Path(made.path).read_bytes()
+        manifest = parse_package((tmp_path / "code" / folder / "manifest.json").read_bytes())
+        assert (manifest.version, manifest.sha256) == (folder, made.sha256)
+    assert len(list((tmp_path / "code").iterdir())) == 2
