@@ -1,7 +1,7 @@
 """One run of a scenario under a plan of faults, judged: what every design is made of."""
 
 import gc
-import time
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,6 +112,11 @@ class Tally:
             f"seconds={self.seconds:.1f}"
         )
 
+    def rest(self) -> str:
+        """Return how many turns it took at most to come to rest, by the number of faults."""
+        told = (f"{faults} faults {turns}" for faults, turns in sorted(self.turns.items()))
+        return f"{self.design} turns to rest, at most: {', '.join(told)}"
+
     def report(self, limit: int = 20) -> str:
         """Return seeds and violations of what failed."""
         lines = []
@@ -123,7 +128,7 @@ class Tally:
 
 def tally(design: str, cases: Iterable[Case], *, first: bool = False) -> Tally:
     """Run *cases* and count them, no further than to the *first* violation where that is asked."""
-    found, began = Tally(design), time.process_time()
+    found, began = Tally(design), _used_s()
     gc.collect()
     gc.freeze()  # what is loaded by now stays, and need not be looked through after every case
     with listening():
@@ -131,8 +136,13 @@ def tally(design: str, cases: Iterable[Case], *, first: bool = False) -> Tally:
             found.add(seed, run())
             if first and found.failed:
                 break
-    found.seconds = time.process_time() - began
+    found.seconds = _used_s() - began
     return found
+
+
+def _used_s() -> float:
+    """Return the seconds that a core has spent on this process and on those that it waited for."""
+    return sum(os.times()[:4])
 
 
 def thinned(calls: Iterable[Call], *, last: bool = True) -> list[int]:
