@@ -22,6 +22,7 @@ from controller.state import (
     OpenDeploy,
     Release,
     Revision,
+    Told,
 )
 
 
@@ -70,7 +71,7 @@ def _drift(memory: Memory, event: Event) -> Memory:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
     code = str(event.detail.get("code", ""))
     if event.slot not in ("", PRODUCTION, STAGING):
-        return _further_drift(memory, event, (release, code))
+        return _further_drift(memory, event, Told(release, code, event.time))
     attempts = {
         slot: entry
         for slot, entry in memory.attempts.items()
@@ -94,15 +95,14 @@ def _drift(memory: Memory, event: Event) -> Memory:
     )
 
 
-def _further_drift(memory: Memory, event: Event, wanted: tuple[Release, str]) -> Memory:
+def _further_drift(memory: Memory, event: Event, wanted: Told) -> Memory:
     """What happens in a further slot changes nothing that is known of production and staging."""
     slot, told = event.slot, memory.drifts.get(event.slot)
     entry = memory.attempts.get(slot)
-    over = entry and (entry.release != wanted[0] or (told and told[1] != wanted[1]))
+    over = entry and (entry.release != wanted.release or (told and told.code != wanted.code))
     return replace(
         memory,
         run=event.run,
-        run_started=event.time,
         attempts=_without(memory.attempts, slot) if over else memory.attempts,
         drifts=_and(memory.drifts, slot, wanted),
     )

@@ -350,7 +350,7 @@ class Pass:
             ref=self._world.looker.ref(self._name),
             live=seen.live,
             memory=seen.memory,
-            base=self._base(seen, ""),
+            base=self._base(seen, "", slot=getattr(decision, "slot", "")),
             azure=self._world.azure,
             store=self._world.store,
             now=self._world.clock.now(),
@@ -384,7 +384,8 @@ class Pass:
 
     def _base(self, seen: Observation, name: str, **fields: Any) -> Event:
         now = self._world.clock.now()
-        started = seen.memory.run_started
+        told = seen.memory.drifts.get(fields.get("slot", ""))
+        started = told.time if told else seen.memory.run_started
         # While Git is in doubt, only the freeze itself names the commit that is not acted upon.
         doubted = isinstance(seen.app, Doubt) and name != "Frozen"
         revision = (seen.memory.accepted if doubted else seen.revision) or Revision("")
@@ -439,7 +440,10 @@ class Pass:
 
     def _note(self, seen: Observation, note: Note) -> Stop | None:
         """Write *note* down, unless nothing would be remembered of it: it would come for ever."""
-        event, memory = note_event(seen, note, self._base(seen, note.event)), seen.memory
+        event, memory = (
+            note_event(seen, note, self._base(seen, note.event, slot=note.slot)),
+            seen.memory,
+        )
         if replace(remember(memory, event), stop=memory.stop) != memory:
             self._record(event)
             return None

@@ -5,6 +5,8 @@ Pure. Rules of `decide`: for production's wanted release and for a candidate, bo
 by the same words for every further slot.
 """
 
+from datetime import datetime
+
 from controller import align
 from controller.attempts import attempts_of, given_up, pause
 from controller.case import Case, blocked, operation, soaks_until
@@ -170,11 +172,19 @@ def _gone(case: Case, place: Place, wanted: Resolved) -> bool:
     assert arm is not None
     deploy = memory.deploys.get(place.name)
     ours = deploy is not None and deploy.deploy == arm.configured.deploy
-    began = memory.run_started or case.now
+    began = _began(memory, place) or case.now
     recent = ours and deploy is not None and deploy.time >= began
     silent = place.slot.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
     lasts = place.down_s >= case.policy.degraded_s
     return silent and lasts and (not recent or is_held(memory, place, wanted))
+
+
+def _began(memory: Memory, place: Place) -> datetime | None:
+    """Return since when *place* is being brought to what it shall; other slots do not count."""
+    if place.name == STAGING:
+        return memory.run_started
+    told = memory.drifts.get(place.name)
+    return told.time if told else None
 
 
 def is_held(memory: Memory, place: Place, wanted: Resolved) -> bool:
@@ -270,7 +280,7 @@ def _too_late(
     """Count an attempt that has been inconclusive for longer than a deploy may take."""
     memory, arm = case.memory, place.slot.arm
     assert arm is not None
-    deploy, started = arm.configured.deploy, memory.run_started
+    deploy, started = arm.configured.deploy, _began(memory, place)
     last = memory.deploys.get(place.name)
     if last and last.deploy == deploy:
         started = max(last.time, started) if started else last.time

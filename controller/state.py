@@ -366,6 +366,15 @@ class OpenDeploy:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a further slot has drifted from: the release, the code named beside it, since when."""
+
+    release: Release
+    code: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Attempts:
     """Failures of one wanted release in one slot, and whether it is refused for good."""
 
@@ -417,7 +426,7 @@ class Memory:
     intent: Intent | None = None
     deploys: Mapping[str, OpenDeploy] = _NOTHING  # by slot, the last that was started
     attempts: Mapping[str, Attempts] = _NOTHING  # by the slot of the file that wants it
-    drifts: Mapping[str, tuple[Release, str]] = _NOTHING  # by further slot: release and code told
+    drifts: Mapping[str, Told] = _NOTHING  # by further slot, while it is brought to that
     held: Mapping[str, tuple[Release, str]] = _NOTHING  # by slot: proved there, and left alone
     served: frozenset[Release] = frozenset()
     verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed

@@ -190,7 +190,7 @@ def _drifts(each: Further, wanted: Resolved, seen: Observation) -> bool:
     """Say whether a further slot is to be brought to what has not been told of it yet."""
     memory, name = seen.memory, each.place.name
     told = memory.drifts.get(name)
-    if told == (wanted.release, wanted.build or ""):
+    if told and (told.release, told.code) == (wanted.release, wanted.build or ""):
         return False
     if _brings_to(seen.decision, name):
         return True

@@ -552,3 +552,25 @@ def test_a_slot_that_runs_other_code_than_the_file_names_proves_nothing(lab: Lab
     assert isinstance(stop, Stalled)
     assert (stop.reason, lab.azure.deployed) == ("DeployTimedOut", ["canary"] * 3)
     assert "it runs code old-build, not https://store/code/c9.zip" in stop.message
+
+
+def test_a_slot_that_starts_slowly_is_not_deployed_over_because_another_drifts(lab: Lab) -> None:
+    """Each is given its own time, however often the others are edited."""
+    lab.azure.create("blue")
+    lab.azure.boot_s = 200.0
+    lab.want("1.5.0", slots=CANARY + "  blue: 1.7.0\n")
+    lab.run()
+    lab.clock.sleep(100)
+    lab.azure.serve("blue", "1.2.0", "by-hand")
+    assert isinstance(lab.settle(60), Converged)
+    assert lab.azure.deployed.count("canary") == 1
+    assert (lab.serves("canary"), lab.serves("blue")) == ("1.6.0", "1.7.0")
+
+
+def test_every_line_of_a_further_slot_says_how_long_it_took(lab: Lab) -> None:
+    """Counted from its own drift, as a release is from its."""
+    lab.want("1.5.0", slots=CANARY)
+    lab.run()
+    proved = next(e for e in lab.events if e.event == "VerifyPassed")
+    assert proved.duration_ms is not None
+    assert proved.duration_ms >= 5000
