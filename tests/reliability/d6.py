@@ -3,14 +3,14 @@ D6: the swap itself: cut off in each of its phases, failing in each way that the
 to fail, and with other people's hands on the app.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from emulator.arm.calls import Answer
 from emulator.state import Keys, Operation, mark
 from tests.reliability import registered
+from tests.reliability.between import ANSWERS
 from tests.reliability.cloud import APP, STAGING, Cloud
 from tests.reliability.runs import Case, Run, play, thinned
 from tests.reliability.said import SETTING
@@ -140,57 +140,6 @@ def restart_loop(scene: Scene) -> None:
         cloud.at(120.0 + 20.0 * turn, crash)
 
 
-class Between:
-    """Stands before ARM's front and spoils answers whose requests have done their work."""
-
-    def __init__(self, scene: Scene, spoil: Callable[[str, Answer], Answer]) -> None:
-        self._inner, self._spoil = scene.cloud.gateway, spoil
-        scene.cloud.gateway = self  # type: ignore[assignment]  # the same by shape
-
-    def answer(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> Answer:
-        """Answer as the emulator does, and spoil it."""
-        found = self._inner.answer(method, path, query, headers, body)
-        return self._spoil(f"{method} {path}", found)
-
-
-def gateway_gave_up(scene: Scene) -> None:
-    """504 to the POST, sent once the swap that it began has long ended: a retry would undo it."""
-    told = [False]
-
-    def spoil(asked: str, answer: Answer) -> Answer:
-        if not asked.endswith("/slotsswap") or told[0]:
-            return answer
-        told[0] = True
-        scene.cloud.wait(230.0)
-        return Answer(504, {"error": {"code": "GatewayTimeout", "message": "no answer in time"}})
-
-    Between(scene, spoil)
-
-
-def forgotten(scene: Scene) -> None:
-    """404 to every poll: whoever is asked does not know the operation, which runs all the same."""
-
-    def spoil(asked: str, answer: Answer) -> Answer:
-        if "/operationresults/" not in asked:
-            return answer
-        return Answer(404, {"error": {"code": "NotFound", "message": "no such operation"}})
-
-    Between(scene, spoil)
-
-
-def forgotten_and_failed(scene: Scene) -> None:
-    """404 to every poll of a swap that fails."""
-    scene.cloud.plant("swap-ping")
-    forgotten(scene)
-
-
 def _just_before_the_post(scene: Scene, what: Callable[[], None]) -> None:
     done = [False]
 
@@ -216,9 +165,7 @@ FAILURES: dict[str, Callable[[Scene], None]] = {
     "409-busy": busy_with_another,
     "409-their-swap": busy_with_their_swap,
     "409-prepared": prepared_by_a_person,
-    "504-once-it-ended": gateway_gave_up,
-    "404-poll": forgotten,
-    "404-poll-failed": forgotten_and_failed,
+    **ANSWERS,
     "keys-changed": keys_changed,
     "restart-loop": restart_loop,
     "417-ping": planted("swap-ping", 1),
