@@ -1,6 +1,7 @@
 """Plays many courses, on several grounds side by side, and counts what was wrong with them."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +17,8 @@ from tests.reliability.runs import Tally
 from tests.reliability.witness import Trace
 
 GROUNDS = 2  # side by side
+ENOUGH = 10  # violations after which nothing is to be learned from more
+LIFE = 30  # courses on one ground: its journal grows, and every process reads all of it
 TRIES = 3  # for a place that the killed process did not come to
 
 
@@ -45,6 +48,7 @@ class Field:
     folder: Path
     ground: Ground | None = None
     next: str = SCENARIOS[0]
+    age: int = 0  # courses played on this ground
     left: bool = False  # a dead process' lock, which the next change must break
     places: dict[str, list[Kill]] = field(default_factory=dict)
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
@@ -56,7 +60,7 @@ class Field:
         folder = self.folder / str(self._number)
         folder.mkdir(parents=True)
         self.ground = self._stack.enter_context(open_ground(folder))
-        self.left, self.next = False, SCENARIOS[0]
+        self.left, self.next, self.age = False, SCENARIOS[0], 0
         self.ground.want(FIRST)
         code, _ = self.ground.run()
         if code or self.ground.seen() != self.ground.wanted:
@@ -75,7 +79,7 @@ class Field:
         """Play *kill*, whose scenario is the next one, from where the last one settled."""
         assert self.ground
         course = Course(self.ground, kill).play(self.left)
-        self.left = course.stays
+        self.left, self.age = course.stays, self.age + 1
         self.next = SCENARIOS[1 - SCENARIOS.index(kill.scenario)]
         return course
 
@@ -119,6 +123,8 @@ class Hunt:
             for worker in workers:
                 if worker.ident:
                     worker.join()
+            for each in fields:  # what was being opened meanwhile
+                each.close()
         if self.errors:
             raise self.errors[0]
         self.tally.seconds = time.monotonic() - began
@@ -131,7 +137,11 @@ class Hunt:
     def _work(self, each: Field) -> None:
         try:
             while not self._over:
+                if each.age >= LIFE and not each.left:
+                    each.close()
                 if each.ground is None:
+                    if not any(self.waiting.values()):
+                        return
                     self._opened(each)
                 kill = self._next(each)
                 if kill is None:
@@ -145,6 +155,8 @@ class Hunt:
     def _next(self, each: Field) -> Kill | None:
         """Return what to play now: an undisturbed run where nothing waits for this scenario."""
         with self._guard:
+            if self.tally.violations >= ENOUGH:
+                return None
             queue = self.waiting[each.next]
             if each.left or (not queue and any(self.waiting.values())):
                 return Kill(each.next)
@@ -164,4 +176,6 @@ class Hunt:
             left = sum(map(len, self.waiting.values()))
             self.progress(self.tally.cases, self.tally.cases + left)
         if course.found:
+            said = "".join(f"\n    {violation}" for violation in course.found)
+            print(f"{kill.seed}{said}", file=sys.stderr, flush=True)
             each.close()
