@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from controller import align
-from controller.azure import AppRef, Sent, SwapAnswer, is_prepared
+from controller.answers import is_prepared
+from controller.azure import AppRef, Sent, SwapAnswer
 from controller.errors import AzureError, AzureUnavailable, Conflict, LockLost
 from controller.events import Event
 from controller.state import (

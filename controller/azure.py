@@ -1,23 +1,29 @@
 """
 The one door to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
 
-It translates ARM's two error shapes into one tree, retries nothing (the caller looks again), and
-follows no redirect. The SDK takes 0.2 s to import, so that happens on the first real call.
+It retries nothing (the caller looks again) and follows no redirect. The SDK takes 0.2 s to import,
+so that happens on the first real call.
 """
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from controller import align
-from controller.errors import AzureError, AzureUnavailable, Conflict, NotFound
-from controller.events import safe
+from controller.answers import (
+    MAX_BODY,
+    arm_of,
+    as_object,
+    from_sdk,
+    host_of,
+    is_prepared,
+    retry_after,
+    translate,
+    translated,
+)
+from controller.errors import AzureError, AzureUnavailable, NotFound
 from controller.state import PRODUCTION, STAGING, Arm, Poll
 
 if TYPE_CHECKING:
@@ -27,11 +33,7 @@ if TYPE_CHECKING:
 
 _CONNECT_S, _READ_S = 5.0, 60.0
 _SWAP_READ_S = 240.0  # the gateway gives up after 230 s
-_MAX_BODY = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
-_PREPARED = "prepared for swap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class PollAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """An answer to a plain GET, its body at most `_MAX_BODY` bytes."""
+    """An answer to a plain GET, its body at most `MAX_BODY` bytes."""
 
     status_code: int
     text: str
@@ -142,8 +144,8 @@ class Azure:
         for _ in range(50):  # pages
             answer = self._get(url)
             if answer.status_code != 200:
-                raise _translate(answer.status_code, answer.text, answer.headers)
-            body = _json(answer.text)
+                raise translate(answer.status_code, answer.text, answer.headers)
+            body = as_object(answer.text)
             values = body.get("value")
             if not isinstance(values, list):
                 raise AzureUnavailable("ARM answered without a list")
@@ -170,13 +172,13 @@ class Azure:
                 content = b""
                 for chunk in answer.iter_content(_CHUNK):
                     content += chunk
-                    if len(content) > _MAX_BODY:
+                    if len(content) > MAX_BODY:
                         break
                 text = content.decode("utf-8", "replace")
                 reply = _Reply(answer.status_code, text, answer.headers)
         except Exception as error:
             raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
-        if len(content) > _MAX_BODY:
+        if len(content) > MAX_BODY:
             raise AzureUnavailable("ARM's answer is too large")
         return reply
 
@@ -211,14 +213,14 @@ class Azure:
         self.client(app.subscription)  # made once, before threads ask for it
         with self._pool(len(reads)) as pool:
             sticky, *found = [future.result() for future in [pool.submit(r) for r in reads]]
-        with _translated():
-            return _arm(found[0], found[2], sticky), _arm(found[1], found[3], sticky)
+        with translated():
+            return arm_of(found[0], found[2], sticky), arm_of(found[1], found[3], sticky)
 
     def look_at(self, app: AppRef, slot: str) -> Arm:
         """Return what ARM says of one *slot*; raises NotFound where the app has no such slot."""
         site = self._site(app, slot)
-        with _translated():
-            return _arm(site, self.settings(app, slot), self.sticky(app))
+        with translated():
+            return arm_of(site, self.settings(app, slot), self.sticky(app))
 
     def hosts(self, app: AppRef) -> dict[str, str]:
         """Return the default host name of production and staging."""
@@ -226,12 +228,12 @@ class Azure:
 
     def host(self, app: AppRef, slot: str) -> str:
         """Return the default host name of *slot*; raises NotFound where there is no such slot."""
-        with _translated():
-            return _host(self._site(app, slot))
+        with translated():
+            return host_of(self._site(app, slot))
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             if slot == PRODUCTION:
                 return web.get(app.resource_group, app.name).as_dict()
             return web.get_slot(app.resource_group, app.name, slot).as_dict()
@@ -239,7 +241,7 @@ class Azure:
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
         """Return the settings of *slot*; they hold secrets of the app."""
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             if slot == PRODUCTION:
                 found = web.list_application_settings(app.resource_group, app.name)
             else:
@@ -249,14 +251,14 @@ class Azure:
     def sticky(self, app: AppRef) -> frozenset[str]:
         """Return the names of the settings that a swap leaves where they are."""
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             found = web.list_slot_configuration_names(app.resource_group, app.name).as_dict()
             return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
 
     def function_key(self, app: AppRef, slot: str) -> str:
         """Return a key that opens the functions of *slot*; each slot has its own."""
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             if slot == PRODUCTION:
                 keys = web.list_host_keys(app.resource_group, app.name)
             else:
@@ -270,12 +272,12 @@ class Azure:
             answer = self._get(location)
         except AzureUnavailable as error:
             return PollAnswer(Poll.UNKNOWN, error.message)
-        wait = _retry_after(answer.headers, 15.0)
+        wait = retry_after(answer.headers, 15.0)
         if answer.status_code == 202:
             return PollAnswer(Poll.RUNNING, "", wait, answer.headers.get("Location", ""))
         if answer.status_code in (200, 201, 204):
             return PollAnswer(Poll.DONE)
-        said = _translate(answer.status_code, answer.text, answer.headers)
+        said = translate(answer.status_code, answer.text, answer.headers)
         if said.status in (400, 417) and said.code:
             return PollAnswer(Poll.FAILED, said.message)
         return PollAnswer(Poll.UNKNOWN, said.message, wait)
@@ -289,7 +291,7 @@ class Azure:
         from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 - slow import
 
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             web.update_application_settings_slot(
                 app.resource_group, app.name, slot, StringDictionary(properties=dict(settings))
             )
@@ -338,7 +340,7 @@ class Azure:
     def reset(self, app: AppRef, slot: str) -> None:
         """Undo a prepared swap on *slot*; its settings go back to what they were."""
         web = self.client(app.subscription).web_apps
-        with _translated():
+        with translated():
             web.reset_slot_configuration_slot(app.resource_group, app.name, slot)
 
 
@@ -365,113 +367,11 @@ def _never_opened(error: BaseException) -> bool:
 
 
 def _refused(error: Any) -> SwapAnswer:
-    translated = _from_sdk(error)
-    if translated.status == 409 and translated.code:
-        prepared = _PREPARED in translated.message
+    said = from_sdk(error)
+    if said.status == 409 and said.code:
+        prepared = is_prepared(said)
         sent = Sent.REFUSED if prepared else Sent.BUSY
-        return SwapAnswer(sent, message=translated.message, prepared=prepared)
-    if 400 <= translated.status < 500 and translated.status != 408 and translated.code:
-        return SwapAnswer(Sent.REFUSED, message=translated.message)
-    return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {translated.status}")
-
-
-def is_prepared(error: AzureError) -> bool:
-    """Say whether ARM refused because a swap is prepared and neither completed nor reset."""
-    return error.status == 409 and _PREPARED in error.message
-
-
-# ---------------------------------------------------------------- reading ARM's answers
-
-
-def _host(site: Mapping[str, Any]) -> str:
-    host = str((site.get("properties") or {}).get("defaultHostName") or "")
-    if not _HOST.fullmatch(host):
-        raise AzureError(f"ARM names no usable host: {safe(host, 80)!r}", reason="Unreadable")
-    return host
-
-
-def _arm(site: Mapping[str, Any], settings: dict[str, str], sticky: frozenset[str]) -> Arm:
-    properties = site.get("properties") or {}
-    last = properties.get("slotSwapStatus") or {}
-    status = "{timestampUtc} {sourceSlotName} {destinationSlotName}".format_map(_Blank(last))
-    return Arm(
-        host=_host(site),
-        deployment_id=str(properties.get("deploymentId") or ""),
-        swap_status=status.strip(),
-        state=str(properties.get("state") or ""),
-        configured=align.configured(settings),
-        settings=settings,
-        sticky=sticky,
-        operation=str(properties.get("inProgressOperationId") or ""),
-        prepared=str(properties.get("targetSwapSlot") or ""),
-    )
-
-
-class _Blank(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
-def _json(text: str) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _retry_after(headers: Mapping[str, str], default: float) -> float:
-    try:
-        return min(max(float(headers.get("Retry-After", default)), 0.0), 300.0)
-    except ValueError:
-        return default
-
-
-def _translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
-    """Read both of ARM's error shapes: the provider's at the root, the gateway's under "error"."""
-    body = _json(text)
-    inner = body.get("error")
-    shape = inner if isinstance(inner, dict) else body
-    code = str(shape.get("Code") or shape.get("code") or "")
-    words = safe(str(shape.get("Message") or shape.get("message") or f"HTTP {status}"), 500)
-    if status == 404:
-        return NotFound(words, status=status, code=code)
-    if status == 409:
-        return Conflict(words, status=status, code=code)
-    if status in (401, 403):
-        return AzureError(words, status=status, code=code, reason="NotAllowed")
-    if status == 429 or status >= 500 or not code:
-        wait = _retry_after(headers, 0.0)
-        # Its words hold ids and seconds, which would make each of them another event.
-        named = f" ({safe(code, 80)})" if code else ""
-        unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
-        unavailable.retry_after_s = wait
-        return unavailable
-    return AzureError(words, status=status, code=code)
-
-
-def _from_sdk(error: Any) -> AzureError:
-    response = error.response
-    if response is None:
-        return AzureUnavailable(f"ARM did not answer: {type(error).__name__}")
-    try:
-        text = response.text()
-    except Exception:  # noqa: BLE001 - the body may have been cut off in any way
-        text = ""
-    return _translate(response.status_code, text[:_MAX_BODY], response.headers)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
-    try:
-        yield
-    except HttpResponseError as error:
-        raise _from_sdk(error) from error
-    except CoreError as error:
-        raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        # A body of another shape than the SDK expects shows up as any of these.
-        raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error
+        return SwapAnswer(sent, message=said.message, prepared=prepared)
+    if 400 <= said.status < 500 and said.status != 408 and said.code:
+        return SwapAnswer(Sent.REFUSED, message=said.message)
+    return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {said.status}")

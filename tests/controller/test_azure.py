@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from controller.azure import AppRef, Azure, Sent, is_prepared
+from controller.answers import is_prepared
+from controller.azure import AppRef, Azure, Sent
 from controller.errors import AzureError, AzureUnavailable, Conflict, GitslotError, NotFound
 from controller.state import STAGING, Poll
 from tests.controller.servers import Answer, Handler, serving

@@ -1,0 +1,126 @@
+"""
+What ARM's answers say: its two error shapes as one tree, its sites as our values.
+
+Pure but for the SDK's own exceptions. Every text in an answer is from outside.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from controller import align
+from controller.errors import AzureError, AzureUnavailable, Conflict, NotFound
+from controller.events import safe
+from controller.state import Arm
+
+MAX_BODY = 4 * 1024 * 1024
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
+_PREPARED = "prepared for swap"
+
+
+def host_of(site: Mapping[str, Any]) -> str:
+    """Return the default host name of *site*; raises AzureError where it is not usable."""
+    host = str((site.get("properties") or {}).get("defaultHostName") or "")
+    if not _HOST.fullmatch(host):
+        raise AzureError(f"ARM names no usable host: {safe(host, 80)!r}", reason="Unreadable")
+    return host
+
+
+def arm_of(site: Mapping[str, Any], settings: dict[str, str], sticky: frozenset[str]) -> Arm:
+    """Return *site* and its settings as one slot."""
+    properties = site.get("properties") or {}
+    last = properties.get("slotSwapStatus") or {}
+    status = "{timestampUtc} {sourceSlotName} {destinationSlotName}".format_map(_Blank(last))
+    return Arm(
+        host=host_of(site),
+        deployment_id=str(properties.get("deploymentId") or ""),
+        swap_status=status.strip(),
+        state=str(properties.get("state") or ""),
+        configured=align.configured(settings),
+        settings=settings,
+        sticky=sticky,
+        operation=str(properties.get("inProgressOperationId") or ""),
+        prepared=str(properties.get("targetSwapSlot") or ""),
+    )
+
+
+class _Blank(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def as_object(text: str) -> dict[str, Any]:
+    """Return the JSON object in *text*, or an empty one."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def retry_after(headers: Mapping[str, str], default: float) -> float:
+    """Return for how many seconds ARM asks to wait, at most 300."""
+    try:
+        return min(max(float(headers.get("Retry-After", default)), 0.0), 300.0)
+    except ValueError:
+        return default
+
+
+def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
+    """Read both of ARM's error shapes: the provider's at the root, the gateway's under "error"."""
+    body = as_object(text)
+    inner = body.get("error")
+    shape = inner if isinstance(inner, dict) else body
+    code = str(shape.get("Code") or shape.get("code") or "")
+    words = safe(str(shape.get("Message") or shape.get("message") or f"HTTP {status}"), 500)
+    if status == 404:
+        return NotFound(words, status=status, code=code)
+    if status == 409:
+        return Conflict(words, status=status, code=code)
+    if status in (401, 403):
+        return AzureError(words, status=status, code=code, reason="NotAllowed")
+    if status == 429 or status >= 500 or not code:
+        wait = retry_after(headers, 0.0)
+        # Its words hold ids and seconds, which would make each of them another event.
+        named = f" ({safe(code, 80)})" if code else ""
+        unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
+        unavailable.retry_after_s = wait
+        return unavailable
+    return AzureError(words, status=status, code=code)
+
+
+def from_sdk(error: Any) -> AzureError:
+    """Read the answer that an error of the SDK carries, if there was one."""
+    response = error.response
+    if response is None:
+        return AzureUnavailable(f"ARM did not answer: {type(error).__name__}")
+    try:
+        text = response.text()
+    except Exception:  # noqa: BLE001 - the body may have been cut off in any way
+        text = ""
+    return translate(response.status_code, text[:MAX_BODY], response.headers)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the SDK raises inside as one of our errors."""
+    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
+
+    try:
+        yield
+    except HttpResponseError as error:
+        raise from_sdk(error) from error
+    except CoreError as error:
+        raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        # A body of another shape than the SDK expects shows up as any of these.
+        raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error
+
+
+def is_prepared(error: AzureError) -> bool:
+    """Say whether ARM refused because a swap is prepared and neither completed nor reset."""
+    return error.status == 409 and _PREPARED in error.message
