@@ -8,6 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from azure.mgmt.web.models import (
+    AppServicePlan,
+    AppServicePlanProperties,
+    Site,
+    SiteConfig,
+    SiteProperties,
+    SkuDescription,
+)
 from pycep import BicepParser
 
 from tests.infra.page import ROOT, lines
@@ -114,3 +122,25 @@ def test_azd_runs_scripts_that_are_there() -> None:
         subprocess.run(["sh", "-n", str(ROOT / hook["run"])], check=True)
         assert (ROOT / hook["run"]).stat().st_mode & 0o100
     assert "services" not in azd
+
+
+def test_apps_have_only_fields_that_microsofts_models_have(trees: dict[str, Any]) -> None:
+    """A misspelt property, which Azure would ignore without a word, is seen here."""
+    site = trees["app.bicep"]["variables"]["site"]["value"]
+    app = trees["app.bicep"]["resources"]["app"]["config"]
+    plan = trees["gitslot.bicep"]["resources"]["plan"]["config"]
+    page = next(line.text for line in lines() if line.text.startswith("site()"))
+    pasted = json.loads(re.sub(r"'\$\w+'", "x", page.split("echo '")[1].split("';")[0]))
+    for given, model in (
+        (app, Site),
+        (site, SiteProperties),
+        (site["siteConfig"], SiteConfig),
+        (plan, AppServicePlan),
+        (plan["properties"], AppServicePlanProperties),
+        (plan["sku"], SkuDescription),
+        (pasted, Site),
+        (pasted["properties"], SiteProperties),
+        (pasted["properties"]["siteConfig"], SiteConfig),
+    ):
+        fields = {field._rest_name for field in model({})._attr_to_rest_field.values()}
+        assert set(given) - fields == set(), model.__name__
