@@ -7,11 +7,11 @@ AZURITE_READY := node_modules/.ready
 SETUP := tools/setup.py tools/python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long reliability repro check format bench package lock clean
+.PHONY: help demo up down test test-long test-clients reliability repro check format bench package lock clean
 
 help: ## show this list
 	@echo "gitslot: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
 	@$(PY) -m controller.cli local demo
@@ -23,10 +23,15 @@ down: $(PYTHON_READY) ## stop the local platform
 	@$(PY) -m controller.cli local down
 
 test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
-	@$(PY) -m pytest -n 2 --dist worksteal -m "not long"
+	@$(PY) -m pytest -n 2 --dist worksteal -m "not long and not clients"
 
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
-	@$(PY) -m pytest -n 2 --dist worksteal -m long
+	@$(PY) tools/setup.py azure-cli
+	@$(PY) -m pytest -n 2 --dist worksteal -m "long or clients"
+
+test-clients: $(PYTHON_READY) $(AZURITE_READY) ## run Microsoft's own clients (az, SDKs) against the local platform
+	@$(PY) tools/setup.py azure-cli
+	@$(PY) -m pytest -m clients
 
 reliability: $(PYTHON_READY) $(AZURITE_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
 	@$(PY) -m tests.reliability $(if $(LONG),--long) $(DESIGN)

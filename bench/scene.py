@@ -115,11 +115,5 @@ class HandSwap:
 
 def azure_cli(root: Path) -> Path:
     """Return `az` in a virtual environment of its own, installed from PyPI once."""
-    home = root / "build" / "azure-cli"
-    az = home / "bin" / "az"
-    if not az.exists():
-        print("installing azure-cli into build/azure-cli, about 600 MB, once", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-        words = ("-m", "pip", "install", "--quiet", "azure-cli")
-        subprocess.run([str(home / "bin" / "python"), *words], check=True)
-    return az
+    subprocess.run([sys.executable, str(root / "tools" / "setup.py"), "azure-cli"], check=True)
+    return root / "build" / "azure-cli" / "bin" / "az"

@@ -59,14 +59,12 @@ class Admin:
                 return web.json_response(latency.shown(self.world.latency))
             case ("PUT", "/latency"):
                 return await self._change(request, self._set_latency)
+            case ("GET", "/limits"):
+                return web.json_response(self.gateway.limits.shown())
+            case ("PUT", "/limits"):
+                return await self._change(request, self.gateway.limits.use)
             case ("GET", "/requests"):
-                return web.json_response(
-                    {
-                        "total": self.gateway.counts.total(),
-                        "by_operation": self.gateway.counts,
-                        "by_caller": self.gateway.callers,
-                    }
-                )
+                return web.json_response(self._requests())
             case ("GET", "/coverage"):
                 unknown = [
                     {"method": method, "path": path, "count": count}
@@ -74,6 +72,17 @@ class Admin:
                 ]
                 return web.json_response(unknown)
         return web.json_response({"message": "no such path"}, status=404)
+
+    def _requests(self) -> Mapping[str, Any]:
+        by_client: dict[str, dict[str, int]] = {}
+        for (client, operation), count in self.gateway.clients.items():
+            by_client.setdefault(client, {})[operation] = count
+        return {
+            "total": self.gateway.counts.total(),
+            "by_operation": self.gateway.counts,
+            "by_caller": self.gateway.callers,
+            "by_client": by_client,
+        }
 
     def _history(self, request: web.BaseRequest) -> web.StreamResponse:
         since = request.query.get("since", "0")

@@ -116,7 +116,9 @@ def _plain(site: Site) -> dict[str, Any]:
 def _site(kept: Mapping[str, Any]) -> Site:
     names = ("sticky", "sticky_connections", "sticky_storage")
     lists = {name: None if kept[name] is None else tuple(kept[name]) for name in names}
-    slots = {key: _slot(value) for key, value in kept["slots"].items()}
+    kept = dict(kept)
+    https_only = kept.pop("https_only", False)  # of the site as a whole, in older folders
+    slots = {key: _slot({"https_only": https_only, **s}) for key, s in kept["slots"].items()}
     return Site(**{**kept, **lists, "slots": slots})
 
 

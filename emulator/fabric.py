@@ -11,6 +11,7 @@ from emulator.arm.world import World
 from emulator.faults import Faults
 from emulator.front import Front
 from emulator.hosts import Host, Launch, Launcher
+from emulator.kudu import Kudu
 from emulator.ports import listen, number
 from emulator.state import Operation, Slot
 from emulator.swapping import Swapper
@@ -22,12 +23,13 @@ class Fabric:
 
     world: World
 
-    def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext) -> None:
+    def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext | None) -> None:
         self.launcher = launcher
         self.faults = faults
         self.context = context
         self.workers: dict[tuple[str, str], Worker] = {}
         self.fronts: dict[tuple[str, str], Front] = {}
+        self.kudus: dict[tuple[str, str], Kudu] = {}
         self.ends: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -36,6 +38,9 @@ class Fabric:
     def slot_created(self, site: str, slot: str) -> tuple[int, int]:
         return self._open(site, slot, 0, 0)
 
+    def scm_created(self, site: str, slot: str) -> int:
+        return self._open_scm(site, slot, 0)
+
     def slot_deleted(self, site: str, slot: str, content: str) -> None:
         worker = self.workers.pop((site, content), None)
         if worker is not None:
@@ -43,6 +48,9 @@ class Fabric:
         front = self.fronts.pop((site, slot), None)
         if front is not None:
             self._spawn(front.close())
+        kudu = self.kudus.pop((site, slot), None)
+        if kudu is not None:
+            self._spawn(kudu.close())
 
     def restart(self, site: str, slot: str) -> None:
         launch, worker = self._of(site, slot)
@@ -91,7 +99,17 @@ class Fabric:
             opened = []
             for slot in site.slots.values():
                 https, http = self._open(site.key, slot.key, slot.https_port, slot.http_port)
-                opened.append(replace(slot, https_port=https, http_port=http))
+                scm = self._open_scm(site.key, slot.key, slot.scm_port)
+                password = slot.publishing_password or self.world.new_secret()
+                opened.append(
+                    replace(
+                        slot,
+                        https_port=https,
+                        http_port=http,
+                        scm_port=scm,
+                        publishing_password=password,
+                    )
+                )
             self.world.estate.put(site.with_slots(*opened))
 
     def start_all(self) -> None:
@@ -127,7 +145,8 @@ class Fabric:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(front.close() for front in self.fronts.values()))
+        doors: list[Front | Kudu] = [*self.fronts.values(), *self.kudus.values()]
+        await asyncio.gather(*(door.close() for door in doors))
         await asyncio.gather(*(worker.close(grace_s) for worker in self.workers.values()))
 
     def _open(self, site: str, slot: str, https: int, http: int) -> tuple[int, int]:
@@ -136,11 +155,21 @@ class Fabric:
             held = known.slots.get(slot) if known else None
             return None if held is None else (held, self._worker(site, held))
 
+        assert self.context is not None
         secure, plain = listen(https), listen(http)
         front = Front(site, slot, look, self.faults)
         self.fronts[site, slot] = front
         self._spawn(front.open(secure, plain, self.context))
         return number(secure), number(plain)
+
+    def _open_scm(self, site: str, slot: str, port: int) -> int:
+        if self.context is None:  # without sockets
+            return 0
+        listener = listen(port)
+        kudu = Kudu(site, slot)
+        self.kudus[site, slot] = kudu
+        self._spawn(kudu.open(listener, self.context))
+        return number(listener)
 
     def _of(self, site: str, slot: str) -> tuple[Launch, Worker]:
         known = self.world.estate.sites[site]

@@ -110,6 +110,12 @@ class Front:
             if held is None:
                 return web.Response(status=404, text="404 Web Site not found.")
             slot, worker = held
+            if slot.https_only and not request.secure:
+                # https://learn.microsoft.com/azure/app-service/configure-ssl-bindings: "redirects
+                # all HTTP requests to HTTPS"; that it does so with 301 for every method is an
+                # assumption.
+                where = f"https://{slot.host}{request.raw_path}"
+                return web.Response(status=301, headers={hdrs.LOCATION: where})
             if not slot.running:
                 return web.Response(status=403, text=STOPPED, content_type="text/html")
             host = worker.serving

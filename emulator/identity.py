@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 STORAGE = "https://storage.azure.com"
 KNOWN = frozenset({STORAGE, "https://management.azure.com", "https://management.core.windows.net"})
+KEY_ID = "gitslot-local"
 LIFETIME_S = 24 * 3600  # what managed identities get
 
 
@@ -62,6 +63,11 @@ class Identity:
         self._public = key.public_key()
         self._verified: dict[str, tuple[Mapping[str, Any], Caller]] = {}
 
+    def public_key(self) -> Mapping[str, Any]:
+        """Return the key that verifies tokens, as a JSON Web Key."""
+        key: Mapping[str, Any] = jwt.algorithms.RSAAlgorithm.to_jwk(self._public, as_dict=True)
+        return {**key, "kid": KEY_ID, "use": "sig", "issuer": self.issuer}
+
     def mint(self, caller: Caller, resource: str) -> tuple[str, int]:
         """Return a bearer token for *resource* and the unix second at which it ends."""
         now = int(self.now())
@@ -83,7 +89,9 @@ class Identity:
             "app_displayname": caller.name,
             **({"xms_mirid": caller.resource_id} if caller.resource_id else {}),
         }
-        return jwt.encode(claims, self._key, algorithm="RS256"), now + LIFETIME_S
+        return jwt.encode(
+            claims, self._key, algorithm="RS256", headers={"kid": KEY_ID}
+        ), now + LIFETIME_S
 
     def verify(self, authorization: str | None, audience: str) -> Caller:
         """

@@ -25,6 +25,7 @@ from emulator.arm.world import World
 from emulator.certificates import certificates
 from emulator.children import Children
 from emulator.disk import read_json, write_json
+from emulator.entra import Entra, ServicePrincipal
 from emulator.estate import Estate
 from emulator.fabric import Fabric
 from emulator.faults import Faults
@@ -38,6 +39,7 @@ from emulator.ports import free, listen, number
 GROUP = "gitslot-local"
 LOCATION = "France Central"
 LAPTOP = "laptop"
+DEPLOYER = "deployer"
 GRACE_S = 5.0
 FOLDERS = ("azurite", "logs", "keys", "home", "timers", "packages")
 
@@ -125,7 +127,8 @@ class Platform:
         self._load()
         self.fabric.open_all()
         gateway = Gateway(self.world, self.identity)
-        await self._serve(ArmApp(gateway, rules, self.fabric.ended), arm, certs.server_context())
+        app = ArmApp(gateway, self._entra(), rules, self.fabric.ended)
+        await self._serve(app, arm, certs.server_context())
         await self._serve(
             Admin(gateway, self.fabric, self.identity, rules, self._caller_of), door, None
         )
@@ -144,6 +147,8 @@ class Platform:
             "tenant": seed["tenant"],
             "resource_group": GROUP,
             "location": LOCATION,
+            "authority": self.world.url,
+            "service_principal": seed["service_principal"],
         }
         write_json(self.file, facts)
         return facts
@@ -160,7 +165,11 @@ class Platform:
     def _seed(self) -> dict[str, Any]:
         """Return what stays the same over restarts, made on the first."""
         kept: dict[str, Any] | None = read_json(self.folder / "seed.json")
-        return kept or {
+        principal = {"client_id": str(uuid.uuid4()), "client_secret": secrets.token_urlsafe(30)}
+        if kept is not None:
+            return {"service_principal": principal, **kept}
+        return {
+            "service_principal": principal,
             "tenant": str(uuid.uuid4()),
             "subscription": str(uuid.uuid4()),
             "laptop": str(uuid.uuid4()),
@@ -170,6 +179,13 @@ class Platform:
             "signing_key": new_signing_key(),
             "ports": {"arm": 0, "admin": 0, "storage": 0},
         }
+
+    def _entra(self) -> Entra:
+        """Return who gives tokens for a secret: to one service principal, the deployer."""
+        known = self.seed["service_principal"]
+        caller = Caller(DEPLOYER, known["client_id"])
+        principals = {known["client_id"]: ServicePrincipal(caller, known["client_secret"])}
+        return Entra(self.identity, self.world.url, principals)
 
     def _load(self) -> None:
         self.world.estate.load()

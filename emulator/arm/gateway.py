@@ -12,16 +12,10 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from emulator.arm.calls import Answer, Call, RefusalError, gateway
+from emulator.arm.limits import Limits
 from emulator.arm.routes import Route, find
 from emulator.arm.world import World
 from emulator.identity import Caller, Identity, TokenRefusedError
-
-# What one caller has left, as recorded; here it never runs out. Faults do the refusing.
-REMAINING = {
-    "reads": (1099, 16499),
-    "writes": (799, 11999),
-    "deletes": (800, 12000),
-}
 
 
 class Gateway:
@@ -32,7 +26,9 @@ class Gateway:
         self.identity = identity
         self.counts: Counter[str] = Counter()
         self.callers: Counter[str] = Counter()
+        self.clients: Counter[tuple[str, str]] = Counter()
         self.unknown: Counter[tuple[str, str]] = Counter()
+        self.limits = Limits(world.now, world.subscription)
 
     def answer(
         self,
@@ -81,15 +77,18 @@ class Gateway:
         self._scope(params)
         self.counts[route.operation] += 1
         self.callers[caller.name] += 1
+        self.clients[(client(headers.get("user-agent", "")), route.operation)] += 1
         return call, route, params
 
     def carry_out(self, call: Call, route: Route, params: Mapping[str, str]) -> Answer:
         """Let the handler act; its refusals are answers."""
+        budget: Mapping[str, str] = {}
         try:
+            budget = self.limits.take(route.budget, call.caller.principal)
             answer = route.handler(self.world, call, params)
         except RefusalError as refusal:
             answer = refusal.answer
-        headers = {**self._budget(route), **self._standard(call), **answer.headers}
+        headers = {**budget, **self._standard(call), **answer.headers}
         return Answer(answer.status, answer.body, headers, answer.operation)
 
     def _caller(self, authorization: str | None) -> Caller:
@@ -118,15 +117,6 @@ class Gateway:
                 404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
             )
 
-    def _budget(self, route: Route) -> Mapping[str, str]:
-        if route.budget == "resource-requests":
-            return {"x-ms-ratelimit-remaining-subscription-resource-requests": "11999"}
-        own, everyone = REMAINING[route.budget]
-        return {
-            f"x-ms-ratelimit-remaining-subscription-{route.budget}": str(own),
-            f"x-ms-ratelimit-remaining-subscription-global-{route.budget}": str(everyone),
-        }
-
     def _standard(self, call: Call) -> Mapping[str, str]:
         id_ = self.world.new_id()
         return {
@@ -139,3 +129,10 @@ class Gateway:
             "strict-transport-security": "max-age=31536000; includeSubDomains",
             "x-content-type-options": "nosniff",
         }
+
+
+def client(agent: str) -> str:
+    """Name the client that sends *agent* as its User-Agent: az, azure-mgmt-web or other."""
+    if "AZURECLI" in agent:
+        return "az"
+    return "azure-mgmt-web" if "azsdk-python-mgmt-web" in agent else "other"

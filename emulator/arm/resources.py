@@ -7,7 +7,8 @@ from typing import Any
 from emulator.arm.bodies import plan_body, site_body
 from emulator.arm.calls import Answer, Call, gateway, not_found, provider
 from emulator.arm.world import World
-from emulator.state import Plan, tier_of
+from emulator.plans import tier_of
+from emulator.state import Plan
 
 Params = Mapping[str, str]
 
@@ -22,11 +23,6 @@ def tenants(world: World, _call: Call, _params: Params) -> Answer:
         "tenantCategory": "Home",
     }
     return Answer(200, {"value": [one]})
-
-
-def stacks(_world: World, _call: Call, _params: Params) -> Answer:
-    """List no language runtime: `az functionapp config appsettings set` warns of retired ones."""
-    return Answer(200, {"value": []})
 
 
 def _subscription(world: World) -> dict[str, Any]:

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from emulator.arm import resources, settings, sites, swaps
+from emulator.arm import (
+    deployments,
+    differences,
+    publishing,
+    resources,
+    running,
+    settings,
+    sites,
+    stacks,
+    swaps,
+)
 from emulator.arm.calls import Answer, Call
 from emulator.arm.world import World
 
@@ -45,7 +55,7 @@ SITE = f"{WEB}/sites/{{site}}"
 
 ROUTES: tuple[Route, ...] = (
     _route("GET", "/tenants", "tenants-list", resources.tenants),
-    _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", resources.stacks),
+    _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", stacks.stacks),
     _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
     _route("GET", "/subscriptions/{subscription}", "subscription-get", resources.subscription),
     _route("GET", "/subscriptions/{subscription}/resourceGroups", "groups-list", resources.groups),
@@ -70,24 +80,50 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{WEB}/sites", "sites-list", sites.sites),
     _route("GET", SITE, "site-get", sites.site_get),
     _route("PUT", SITE, "site-put", sites.site_put),
+    _route("PATCH", SITE, "site-patch", sites.site_patch),
     _route("DELETE", SITE, "site-delete", sites.site_delete),
     _route("GET", f"{SITE}/slots", "slots-list", sites.slots),
     _route("GET", f"{SITE}/slots/{{slot}}", "slot-get", sites.site_get),
     _route("PUT", f"{SITE}/slots/{{slot}}", "slot-put", sites.slot_put),
+    _route("PATCH", f"{SITE}/slots/{{slot}}", "slot-patch", sites.site_patch),
     _route("DELETE", f"{SITE}/slots/{{slot}}", "slot-delete", sites.site_delete),
     *_both("POST", "/config/appsettings/list", "appsettings-list", settings.settings_list),
     *_both("PUT", "/config/appsettings", "appsettings-put", settings.settings_put),
     _route("GET", f"{SITE}/config/slotConfigNames", "slotconfignames-get", settings.names_get),
     _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
-    *_both("GET", "/config/web", "config-web-get", sites.web_config),
-    *_both("POST", "/host/default/listkeys", "listkeys", sites.list_keys),
+    *_both("GET", "/config/web", "config-web-get", settings.web_config),
+    *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
+    *_both("POST", "/syncfunctiontriggers", "sync-triggers", running.sync_triggers),
+    *_both("POST", "/host/default/sync", "sync-functions", running.sync_triggers),
+    *_both(
+        "POST",
+        "/config/publishingcredentials/list",
+        "publishingcredentials-list",
+        publishing.credentials,
+    ),
+    *_both("POST", "/publishxml", "publishxml", publishing.profile_xml),
+    *_both(
+        "GET",
+        "/basicPublishingCredentialsPolicies/scm",
+        "scm-policy-get",
+        publishing.policy_get,
+    ),
+    *_both(
+        "PUT",
+        "/basicPublishingCredentialsPolicies/scm",
+        "scm-policy-put",
+        publishing.policy_put,
+    ),
+    *_both("GET", "/deployments", "deployments-list", deployments.deployments),
+    *_both("GET", "/deployments/{deployment}", "deployment-get", deployments.deployment),
+    *_both("POST", "/slotsdiffs", "slotsdiffs", differences.differences),
     *_both("POST", "/slotsswap", "slotsswap", swaps.swap),
     *_both("GET", "/operationresults/{operation}", "operationresults", swaps.operation_result),
     *_both("POST", "/applySlotConfig", "applyslotconfig", swaps.preview),
     *_both("POST", "/resetSlotConfig", "resetslotconfig", swaps.reset),
-    *_both("POST", "/restart", "restart", sites.restart),
-    *_both("POST", "/start", "start", sites.start),
-    *_both("POST", "/stop", "stop", sites.stop),
+    *_both("POST", "/restart", "restart", running.restart),
+    *_both("POST", "/start", "start", running.start),
+    *_both("POST", "/stop", "stop", running.stop),
 )
 
 

@@ -1,10 +1,10 @@
-"""App settings of a slot, and the names of those that stay with their slot."""
+"""App settings of a slot, the names of those that stay with their slot, and ``config/web``."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.bodies import etag, settings_body, slot_names_body
+from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
 from emulator.arm.calls import Answer, Call, provider
 from emulator.arm.sites import checked
 from emulator.arm.world import World
@@ -60,3 +60,7 @@ def _names(given: Any) -> tuple[str, ...] | None:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
     return tuple(given)
+
+
+def web_config(world: World, _call: Call, params: Params) -> Answer:
+    return Answer(200, web_config_body(world, *world.slot(params)))

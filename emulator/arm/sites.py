@@ -1,14 +1,15 @@
-"""Function apps and their slots: list, get, create, update, delete, start, stop, restart, keys."""
+"""Function apps and their slots: list, get, create, update, delete."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.bodies import etag, site_body, site_id, web_config_body
+from emulator.arm.bodies import etag, site_body
 from emulator.arm.calls import Answer, Call, gateway, provider
 from emulator.arm.world import World
-from emulator.state import PRODUCTION, SLOT_LIMITS, Keys, Plan, Site, Slot
+from emulator.plans import SLOT_LIMITS
+from emulator.state import PRODUCTION, Keys, Plan, Site, Slot
 
 Params = Mapping[str, str]
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
@@ -53,7 +54,13 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
     ports = world.platform.slot_created(name.lower(), PRODUCTION)
     linux_fx = (given.get("siteConfig") or {}).get("linuxFxVersion") or "Python|3.13"
     production = _slot(
-        world, "Production", name, settings=settings or {}, ports=ports, linux_fx=linux_fx
+        world,
+        "Production",
+        name,
+        settings=settings or {},
+        ports=(*ports, world.platform.scm_created(name.lower(), PRODUCTION)),
+        linux_fx=linux_fx,
+        https_only=bool(given.get("httpsOnly")),
     )
     site = Site(
         name=name,
@@ -62,7 +69,6 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
         plan=_plan_id(world, plan),
         slots={PRODUCTION: production},
         tags=dict(body.get("tags") or {}),
-        https_only=bool(given.get("httpsOnly")),
     )
     world.estate.put(site)
     world.note(call, "site-put", site, PRODUCTION)
@@ -104,8 +110,9 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
         name,
         content,
         settings=own,
-        ports=ports,
+        ports=(*ports, world.platform.scm_created(site.key, name.lower())),
         linux_fx=site.production.linux_fx,
+        https_only=bool(given.get("httpsOnly")),
     )
     site = site.with_slots(slot)
     world.estate.put(site)
@@ -120,8 +127,9 @@ def _slot(
     content: str,
     *,
     settings: Mapping[str, str],
-    ports: tuple[int, int],
+    ports: tuple[int, int, int],
     linux_fx: str,
+    https_only: bool,
 ) -> Slot:
     return Slot(
         name=name,
@@ -134,7 +142,16 @@ def _slot(
         http_port=ports[1],
         modified=world.now(),
         linux_fx=linux_fx,
+        https_only=https_only,
+        scm_port=ports[2],
+        publishing_password=world.new_secret(),
     )
+
+
+def site_patch(world: World, call: Call, params: Params) -> Answer:
+    """Change what the body names of a site or slot that is there."""
+    site, slot = world.slot(params)
+    return _update(world, call, site, slot, call.json())
 
 
 def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str, Any]) -> Answer:
@@ -148,8 +165,8 @@ def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str,
     slot = replace(slot, modified=world.now())
     if given.get("serverFarmId"):
         site = replace(site, plan=_plan_id(world, _plan(world, given)))
-    if "httpsOnly" in given:
-        site = replace(site, https_only=bool(given["httpsOnly"]))
+    if given.get("httpsOnly") is not None:
+        slot = replace(slot, https_only=bool(given["httpsOnly"]))
     if body.get("tags") is not None and slot.key == PRODUCTION:
         site = replace(site, tags=dict(body["tags"]))
     site = site.with_slots(slot)
@@ -221,55 +238,3 @@ def site_delete(world: World, call: Call, params: Params) -> Answer:
         world.platform.slot_deleted(site.key, slot.key, slot.deployment_id)
     world.note(call, "site-delete" if whole else "slot-delete", site, key)
     return Answer(200)
-
-
-def restart(world: World, call: Call, params: Params) -> Answer:
-    """Restart the slot's process; the old one answers until the new one is up."""
-    site, slot = world.slot(params)
-    world.changeable(site)
-    world.note(call, "restart", site, slot.key)
-    if slot.running:
-        world.platform.restart(site.key, slot.key)
-    return Answer(200)
-
-
-def start(world: World, call: Call, params: Params) -> Answer:
-    return _run(world, call, params, running=True)
-
-
-def stop(world: World, call: Call, params: Params) -> Answer:
-    return _run(world, call, params, running=False)
-
-
-def _run(world: World, call: Call, params: Params, *, running: bool) -> Answer:
-    site, slot = world.slot(params)
-    world.changeable(site)
-    site = site.with_slots(replace(slot, running=running, modified=world.now()))
-    world.estate.put(site)
-    world.note(call, "start" if running else "stop", site, slot.key)
-    if running:
-        world.platform.restart(site.key, slot.key)
-    else:
-        world.platform.stop(site.key, slot.key)
-    return Answer(200)
-
-
-def web_config(world: World, _call: Call, params: Params) -> Answer:
-    return Answer(200, web_config_body(world, *world.slot(params)))
-
-
-def list_keys(world: World, _call: Call, params: Params) -> Answer:
-    """Show the slot's host keys; ARM asks the running host, so a silent one is an error."""
-    site, slot = world.slot(params)
-    if not world.platform.serving(site.key, slot.key):
-        message = "Encountered an error (ServiceUnavailable) from host runtime."
-        raise provider(400, "BadRequest", message)
-    return Answer(
-        200,
-        {
-            "id": f"{site_id(world, site, slot)}/host/default",
-            "masterKey": slot.keys.master,
-            "functionKeys": {"default": slot.keys.function},
-            "systemKeys": {},
-        },
-    )

@@ -15,7 +15,7 @@ Params = Mapping[str, str]
 def swap(world: World, call: Call, params: Params) -> Answer:
     """Begin a swap: 202, nothing in the body, and where to ask for its end."""
     site, source = world.slot(params)
-    target = _target(call, site, source)
+    target = target_of(call, site, source)
     world.changeable(site)
     for slot, other in ((source, target), (target, source)):
         if slot.prepared_with not in (None, other.key):
@@ -47,7 +47,8 @@ def swap(world: World, call: Call, params: Params) -> Answer:
     )
 
 
-def _target(call: Call, site: Site, source: Slot) -> Slot:
+def target_of(call: Call, site: Site, source: Slot) -> Slot:
+    """Return the slot that the body's ``targetSlot`` names; raise RefusalError."""
     name = call.json().get("targetSlot")
     if not isinstance(name, str) or not name:
         raise provider(400, "BadRequest", "The parameter targetSlot has an invalid value.")
@@ -97,7 +98,7 @@ def operation_result(world: World, call: Call, params: Params) -> Answer:
 def preview(world: World, call: Call, params: Params) -> Answer:
     """Apply the target's sticky settings to the source slot and stop there (swap with preview)."""
     site, source = world.slot(params)
-    target = _target(call, site, source)
+    target = target_of(call, site, source)
     world.changeable(site)
     for slot in (source, target):
         if slot.prepared_with is not None:

@@ -1,11 +1,12 @@
 """What ARM's handlers act on: the estate, the history, and a platform that carries things out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from emulator.arm.calls import Call, not_found, provider
+from emulator.deployments import Deployments
 from emulator.estate import Estate
 from emulator.history import History
 from emulator.latency import Latency
@@ -17,6 +18,9 @@ class Platform(Protocol):
 
     def slot_created(self, site: str, slot: str) -> tuple[int, int]:
         """Open the slot's ports: TLS, plain."""
+
+    def scm_created(self, site: str, slot: str) -> int:
+        """Open the port of the slot's Kudu; 0 where there are no ports."""
 
     def slot_deleted(self, site: str, slot: str, content: str) -> None:
         """Close the slot's ports and end the process of its *content*."""
@@ -50,6 +54,7 @@ class World:
     group: str
     location: str
     latency: Latency
+    deployments: Deployments = field(default_factory=Deployments)
 
     def site(self, params: Mapping[str, str]) -> Site:
         """Return the site that the path names; raise RefusalError where there is none."""

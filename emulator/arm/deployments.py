@@ -1,0 +1,38 @@
+"""What Kudu has deployed to a slot, as ARM shows it; who deploys writes into the ledger."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.arm.bodies import site_id, site_name, site_type
+from emulator.arm.calls import Answer, Call, gateway
+from emulator.arm.world import World
+from emulator.state import Site, Slot
+
+Params = Mapping[str, str]
+
+
+def deployments(world: World, _call: Call, params: Params) -> Answer:
+    """List the slot's deployments, newest first."""
+    site, slot = world.slot(params)
+    value = [_body(world, site, slot, one) for one in world.deployments.of(site.key, slot.key)]
+    return Answer(200, {"value": value, "nextLink": None, "id": None})
+
+
+def deployment(world: World, _call: Call, params: Params) -> Answer:
+    """Show one deployment."""
+    site, slot = world.slot(params)
+    for one in world.deployments.of(site.key, slot.key):
+        if one["id"] == params["deployment"]:
+            return Answer(200, _body(world, site, slot, one))
+    # The words are an assumption: Kudu's own 404 says as much.
+    raise gateway(404, "NotFound", f"Deployment '{params['deployment']}' not found.")
+
+
+def _body(world: World, site: Site, slot: Slot, one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{site_id(world, site, slot)}/deployments/{one['id']}",
+        "name": f"{site_name(site, slot)}/{one['id']}",
+        "type": f"{site_type(slot)}/deployments",
+        "location": site.location,
+        "properties": dict(one),
+    }

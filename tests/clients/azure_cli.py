@@ -1,0 +1,80 @@
+"""`az` as it comes from PyPI, with a home of its own, on a platform."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.platform import ROOT, Platform
+
+CLOUD = "gitslot-local"
+PATIENCE_S = 300.0
+
+
+def installed() -> Path:
+    """Return `az`; installed into build/azure-cli on first use."""
+    subprocess.run([sys.executable, "tools/setup.py", "azure-cli"], cwd=ROOT, check=True)
+    return ROOT / "build" / "azure-cli" / "bin" / "az"
+
+
+@dataclass(frozen=True, slots=True)
+class Az:
+    """One person's `az`: *home* keeps who is signed in."""
+
+    program: Path
+    platform: Platform
+    home: Path
+
+    def _ask(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **self.platform.environment,
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "AZURE_CONFIG_DIR": str(self.home / "azure"),
+            "AZURE_CORE_COLLECT_TELEMETRY": "false",
+            "AZURE_CORE_NO_COLOR": "true",
+            "PYTHONWARNINGS": "ignore",
+            "COLUMNS": "500",
+        }
+        return subprocess.run(
+            [str(self.program), *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+
+    def run(self, *words: str) -> str:
+        """Return what `az` prints; AssertionError with its words where it fails."""
+        done = self._ask(words)
+        assert done.returncode == 0, f"az {' '.join(words)}: {done.stderr[-2000:]}"
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        """Return the JSON that `az` prints, None for nothing."""
+        text = self.run(*words, "-o", "json")
+        return json.loads(text) if text.strip() else None
+
+    def table(self, *words: str) -> list[list[str]]:
+        """Return the lines of `az ... -o table`, cut at two spaces; its rule left out."""
+        lines = self.run(*words, "-o", "table").splitlines()
+        return [
+            [word.strip() for word in line.split("  ") if word.strip()]
+            for line in lines
+            if set(line) - {"-", " "}
+        ]
+
+    def fails(self, *words: str) -> tuple[int, str]:
+        """Return exit code and stderr of a command that must fail."""
+        done = self._ask(words)
+        assert done.returncode != 0, f"az {' '.join(words)} went well: {done.stdout}"
+        return done.returncode, done.stderr
+
+    def register(self) -> None:
+        """Tell `az` of the platform's cloud and use it."""
+        arm = self.platform.arm
+        self.run("cloud", "register", "-n", CLOUD, "--endpoint-resource-manager", arm)
+        self.run("cloud", "set", "-n", CLOUD)
