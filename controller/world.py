@@ -16,8 +16,8 @@ from controller.events import Event
 from controller.journal import Journal
 from controller.live import Looker
 from controller.lock import Lock
+from controller.outside import World
 from controller.probe import Prober
-from controller.reconcile import World
 from controller.registry import Registry
 from controller.settings import Settings
 from controller.source import GitSource

@@ -12,8 +12,8 @@ from controller.cli.session import CommandRefused, Session, session_of
 from controller.events import safe
 
 if TYPE_CHECKING:
+    from controller.outside import World
     from controller.plan import Plan, Step
-    from controller.reconcile import World
     from controller.source import Newest
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
@@ -74,7 +74,7 @@ def _at(session: Session, rev: str) -> "Newest":
 
 
 def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
-    from controller.reconcile import parse  # noqa: PLC0415 - slow import
+    from controller.outside import parse  # noqa: PLC0415 - slow import
     from controller.state import Doubt  # noqa: PLC0415 - slow import
 
     if newest is None:
@@ -89,8 +89,8 @@ def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str
 
 
 def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
+    from controller.outside import parse  # noqa: PLC0415 - slow import
     from controller.plan import plan as planned  # noqa: PLC0415 - slow import
-    from controller.reconcile import parse  # noqa: PLC0415 - slow import
     from controller.state import App, Desired, Doubt  # noqa: PLC0415 - slow import
 
     now = world.clock.now()

@@ -18,7 +18,7 @@ from controller.errors import JournalError, JournalMoved
 if TYPE_CHECKING:
     from controller.events import Event
     from controller.journal import Journal
-    from controller.reconcile import Clock, World
+    from controller.outside import Clock, World
     from controller.state import Memory
     from controller.telling import Observation
 

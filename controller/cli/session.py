@@ -19,7 +19,7 @@ from controller.errors import GitslotError
 from controller.events import Event, safe
 
 if TYPE_CHECKING:
-    from controller.reconcile import World
+    from controller.outside import World
     from controller.registry import Registry
     from controller.settings import Settings
 

@@ -12,7 +12,7 @@ from controller.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
     from controller.events import Event
-    from controller.reconcile import World
+    from controller.outside import World
     from controller.state import Memory, Rehearsal
     from controller.status import Row
     from controller.telling import Observation
