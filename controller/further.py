@@ -11,6 +11,8 @@ from controller.attempts import given_up
 from controller.case import Case
 from controller.staging import bring, busy, holds, is_held, proved, stopped
 from controller.state import (
+    PRODUCTION,
+    STAGING,
     Arm,
     Decision,
     Deploy,
@@ -46,6 +48,12 @@ def foremost(*decisions: Decision | None) -> Decision | None:
     steps = (each for each in found if isinstance(each, Deploy | Verify | Note))
     polled = (each for each in found if isinstance(each, Waiting) and each.poll_s is not None)
     return next(steps, None) or next(polled, None) or next(iter(found), None)
+
+
+def is_aside(decision: Decision) -> bool:
+    """Say whether *decision* is about a further slot: production has all that it shall."""
+    about = Deploy | Verify | Note | Stalled | Waiting
+    return isinstance(decision, about) and decision.slot not in ("", PRODUCTION, STAGING)
 
 
 def at(case: Case, name: str) -> Decision | None:

@@ -6,6 +6,7 @@ a swap is open and nobody knows how it is, and once an hour. What this module ke
 (hosts, manifests, since when nothing moved) only saves questions or delays answers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -116,25 +117,25 @@ class Looker:
         app: App | None,
         memory: Memory,
         *,
-        prove: tuple[str, Release] | None = None,
+        prove: Mapping[str, Release] | None = None,
         fresh: bool = False,
         whole: bool = False,
     ) -> Live | Doubt:
         """
         Look once at the app *name*.
 
-        *app* is its block in the file, None while Git is in doubt. *prove* asks for the golden rows
-        of a release through a slot. *fresh* reads ARM now, whatever health says; otherwise an
-        answer of a few seconds ago serves while a step is waited for. *whole* asks further slots
-        also while production comes first: one that hangs shall not keep it waiting. Doubt is what
-        could not be read.
+        *app* is its block in the file, None while Git is in doubt. *prove* asks for golden rows:
+        the release that each slot shall prove. *fresh* reads ARM now, whatever health says;
+        otherwise an answer of a few seconds ago serves while a step is waited for. *whole* asks
+        further slots also while production comes first: one that hangs shall not keep it waiting.
+        Doubt is what could not be read.
         """
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
         if now < kept.blocked_until:
             return _THROTTLED
         try:
-            return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
+            return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
             kept.blocked_until = now + error.retry_after_s
             if error.status == 429:
@@ -152,7 +153,7 @@ class Looker:
         app: App | None,
         memory: Memory,
         kept: _Kept,
-        which: tuple[str, Release] | None,
+        prove: Mapping[str, Release],
         *,
         fresh: bool,
         whole: bool,
@@ -178,7 +179,10 @@ class Looker:
             found = self._beside.settings(ref, live.further, memory, fresh=fresh)
             live = replace(live, further=found)
         live = self._timed(live, kept)
-        return self._proved(app, live, memory, ref, which) if which and app else live
+        if app is not None:
+            for slot, release in prove.items():
+                live = self._proved(app, live, memory, ref, slot, release)
+        return live
 
     def manifest(self, model: str, version: str) -> Manifest:
         """Return a manifest of the registry, read once a process."""
@@ -252,10 +256,9 @@ class Looker:
         )
 
     def _proved(
-        self, app: App, live: Live, memory: Memory, ref: AppRef, which: tuple[str, Release]
+        self, app: App, live: Live, memory: Memory, ref: AppRef, slot: str, release: Release
     ) -> Live:
-        """Add how a slot proves a release; one that production has served is not timed."""
-        slot, release = which
+        """Add how *slot* proves *release*; one that production has served is not timed."""
         budget = None if release in memory.served else app.latency_p99_ms
 
         def verdict(place: Place) -> Verdict | None:

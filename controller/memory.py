@@ -273,7 +273,7 @@ def _converged(memory: Memory, event: Event) -> Memory:
     last = memory.last_swap
     if last and last.release == release and last.soaking_since is None:
         last = replace(last, soaking_since=event.time)
-    return replace(
+    memory = replace(
         memory,
         last_swap=last,
         served=frozenset(served),
@@ -281,15 +281,15 @@ def _converged(memory: Memory, event: Event) -> Memory:
         converged=release or memory.converged,
         converged_code=str(event.detail.get("code", "")),
         swap_failed=memory.swap_failed and not (looked and not memory.conflict_prepared),
-        aligned=0,
-        drifted=None,
-        # A swap's end says nothing of the slots beside it; without one, all are as they shall.
-        drifts=memory.drifts if event.detail.get("intent") else MappingProxyType({}),
         hold_since=None,
-        run="",
-        run_started=None,
         swap_status=_status(event, memory),
     )
+    if event.detail.get("aside"):  # production alone: the run goes on beside it
+        pinned = bool(event.detail.get("pinned"))
+        return replace(memory, drifted=memory.drifted if pinned else None)
+    # A swap's end says nothing of further slots; without one, all are as they shall.
+    drifts = memory.drifts if event.detail.get("intent") else MappingProxyType({})
+    return replace(memory, aligned=0, drifted=None, drifts=drifts, run="", run_started=None)
 
 
 def _retried(memory: Memory, event: Event) -> Memory:

@@ -7,6 +7,7 @@ turn starts from a fresh look, so a turn that was cut off costs nothing but anot
 
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from controller import act as acts
 from controller.decide import decide
 from controller.errors import JournalError, JournalMoved, LockLost
 from controller.events import Event
+from controller.further import is_aside
 from controller.memory import remember
 from controller.outside import World
 from controller.state import (
@@ -43,6 +45,7 @@ from controller.telling import (
     drift_event,
     note_event,
     rehearsal_event,
+    settled_event,
 )
 
 __all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
@@ -58,7 +61,7 @@ def observe(
     name: str,
     world: World,
     *,
-    prove: tuple[str, Release] | None = None,
+    prove: Mapping[str, Release] | None = None,
     fresh: bool = False,
     whole: bool = False,
     desired: Desired | Doubt | None = None,
@@ -66,7 +69,7 @@ def observe(
     """
     Look once at *name* and decide, writing nothing. Raises JournalError.
 
-    *prove* names a slot and the release that it shall prove. *whole* asks every slot, whichever
+    *prove* names slots and the release that each shall prove. *whole* asks every slot, whichever
     comes first. *desired* is what a look-up of a moment ago found; without it Git is asked.
     """
     memory = world.journal.memory(name, world.clock.now())
@@ -116,15 +119,15 @@ def reconcile(
     return Pass(name, world, trigger, desired).run()
 
 
-def _to_prove(decision: Verify | Deploy | Swap | Reset) -> tuple[str, Release] | None:
+def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
     """Return the slot that a step is taken in, and the release that it shall prove there."""
     match decision:
         case Verify(release=release, slot=slot) | Deploy(release=release, slot=slot):
-            return slot, release
+            return {slot: release}
         case Swap(release=release):
-            return STAGING, release
+            return {STAGING: release}
         case _:
-            return None
+            return {}
 
 
 class Pass:
@@ -136,7 +139,7 @@ class Pass:
         self._name, self._world, self._trigger = name, world, trigger
         self._desired = desired
         self._lock = world.lock_of(name)
-        self._prove: tuple[str, Release] | None = None
+        self._prove: dict[str, Release] = {}
         self._fresh = False
         self._run = ""
 
@@ -151,7 +154,7 @@ class Pass:
                 if not isinstance(stop, Waiting) or stop.poll_s is None or left <= 0:
                     return stop
                 if stop is not _AT_ONCE:
-                    self._fresh, self._prove = False, None
+                    self._fresh, self._prove = False, {}
                     clock.sleep(min(stop.poll_s, left))
         finally:
             self._lock.release()
@@ -180,13 +183,13 @@ class Pass:
         if seen.memory.stop[0] == "Suspended" and lifted:
             self._record(self._base(seen, "Resumed", message="reconciling again"))
             return None
-        if self._drift(seen):
+        if self._settled(seen) or self._drift(seen):
             return None
         match seen.decision:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):
                 return _HELD
             case Note():
-                self._prove = None  # it is told now
+                self._prove = {}  # it is told now
                 return self._note(seen, seen.decision)
             case Verify() | Deploy() | Swap() | Reset():
                 return self._write(seen, seen.decision)
@@ -198,6 +201,8 @@ class Pass:
                 return converged
             case stop:
                 self._announce(seen, stop)
+                if is_aside(stop):
+                    self._rehearse(seen)
                 return stop
 
     # ------------------------------------------------------------ writes
@@ -210,7 +215,8 @@ class Pass:
             self._fresh, self._prove = True, _to_prove(decision)
             return None
         if isinstance(decision, Verify) or not self._fresh:
-            self._fresh, self._prove = True, _to_prove(decision)
+            # Slots whose proofs say nothing would else ask by turns, without end.
+            self._fresh, self._prove = True, {**self._prove, **_to_prove(decision)}
             return None
         assert isinstance(seen.live, Live)
         scene = acts.Scene(
@@ -225,7 +231,7 @@ class Pass:
             answer=self._record_answer,
             ready=self._lock.check,
         )
-        self._fresh, self._prove = False, None
+        self._fresh, self._prove = False, {}
         stop = acts.act(decision, scene)
         if stop:
             self._announce(seen, stop)
@@ -342,6 +348,16 @@ class Pass:
         event = converged_event(seen, stop, self._base(seen, "Converged"))
         if event:
             self._record(event)
+
+    def _settled(self, seen: Observation) -> bool:
+        """Write down that production is as it shall, though a further slot is not; True if so."""
+        event = settled_event(seen, self._base(seen, "Converged"))
+        if event is None or replace(remember(seen.memory, event), stop=seen.memory.stop) == (
+            seen.memory
+        ):
+            return False
+        self._record(event)
+        return True
 
     def _rehearse(self, seen: Observation) -> None:
         """Write down when going back by one swap turns out not to work, or to work again."""

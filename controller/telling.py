@@ -12,6 +12,7 @@ from typing import Any
 from controller.attempts import attempts_of
 from controller.decide import production_serves
 from controller.events import Event
+from controller.further import is_aside
 from controller.soak import refused, spoken
 from controller.staging import holds
 from controller.state import (
@@ -254,6 +255,36 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
         detail=detail,
         **_release_fields(release, intent.replaces),
     )
+
+
+def settled_event(seen: Observation, base: Event) -> Event | None:
+    """
+    Return the Converged of a production that is as it shall while a further slot is not.
+
+    What is remembered of production, a hold or attempts or a failed swap, must not wait for that
+    slot. None where nothing of it is open.
+    """
+    live, memory, app = seen.live, seen.memory, seen.app
+    if not is_aside(seen.decision) or not isinstance(live, Live) or not isinstance(app, App):
+        return None
+    if not isinstance(live.wanted, Resolved):
+        return None
+    release, code = live.wanted.release, live.wanted.build or ""
+    pinned = live.pin.release if isinstance(live.pin, Resolved) else None
+    same = (memory.converged, memory.converged_code) == (release, code)
+    open_ = memory.hold_since or memory.swap_failed or memory.drifted not in (None, pinned)
+    if same and not open_:
+        return None
+    detail: dict[str, Any] = {"aside": True}
+    if memory.drifted is not None and memory.drifted == pinned:
+        detail["pinned"] = True  # that drift is staging's, and goes on
+    if live.production.arm:
+        detail["swap_status"] = live.production.arm.swap_status
+    if code:
+        detail["code"] = code
+    message = f"production serves {release}"
+    fields = _release_fields(release, None)
+    return replace(base, slot=PRODUCTION, message=message, detail=detail, **fields)
 
 
 def _seconds(seconds: float) -> str:

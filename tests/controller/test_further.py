@@ -574,3 +574,92 @@ def test_every_line_of_a_further_slot_says_how_long_it_took(lab: Lab) -> None:
     proved = next(e for e in lab.events if e.event == "VerifyPassed")
     assert proved.duration_ms is not None
     assert proved.duration_ms >= 5000
+
+
+# ---------------------------------------------------------------- what production keeps
+
+
+def test_slots_whose_proofs_say_nothing_do_not_spin(lab: Lab) -> None:
+    """Two of them are asked together, and then waited for, with a second between two looks."""
+    lab.azure.create("blue")
+    lab.azure.keyed = lab.azure.keys_refused = True
+    lab.want("1.5.0", slots=CANARY + "  blue: 1.7.0\n  staging: 1.3.0\n")
+    asked, began = lab.git.asked, lab.clock.seconds
+    lab.run()
+    assert lab.git.asked - asked < 4 * (lab.clock.seconds - began) + 60  # a turn for each proof
+
+
+def adopted(more: str = "") -> Lab:
+    """Give a world whose production served what is wanted before any controller looked."""
+    lab = Lab()
+    lab.azure.serve(PRODUCTION, "1.5.0", "by-another")
+    lab.want("1.5.0", more, CANARY)
+    lab.run()
+    lab.say("Retried")
+    lab.clock.sleep(lab.policy.swap_deadline_s)
+    return lab
+
+
+def test_production_converges_though_a_further_slot_never_does() -> None:
+    """Else what is remembered of it would wait for that slot: here, that a swap is held."""
+    lab = adopted()
+    stop = lab.settle()
+    assert isinstance(stop, Stalled)
+    assert stop.reason == "SlotMissing"
+    assert lab.memory.converged == release("1.5.0")
+    assert lab.told().count("Converged") == 1
+    lab.azure.serve(STAGING, "1.3.0", "other")
+    lab.azure.exchange()
+    stop = lab.run()
+    assert isinstance(stop, Waiting)
+    assert stop.reason == "ForeignSwap"
+
+
+def test_a_commit_taken_back_before_its_swap_leaves_no_attempts_behind(lab: Lab) -> None:
+    """Production's attempts end with its wish, whatever stands beside it."""
+    del lab.azure.slots["canary"]
+    lab.azure.wrong = {"1.7.0"}
+    lab.want("1.7.0", slots=CANARY)
+    lab.settle()
+    assert lab.memory.attempts[PRODUCTION].failed == 3
+    lab.want("1.5.0", slots=CANARY)
+    lab.settle()
+    lab.azure.wrong = set()
+    lab.want("1.7.0", slots=CANARY)
+    lab.settle()
+    assert lab.serves() == "1.7.0"
+
+
+def test_the_way_back_is_rehearsed_though_a_further_slot_stands_still(lab: Lab) -> None:
+    """A warning when it turns, as ever."""
+    del lab.azure.slots["canary"]
+    lab.want("1.5.0", slots=CANARY)
+    lab.settle()
+    lab.events.clear()
+    lab.azure.wrong = {"1.4.0"}
+    for _ in range(12):
+        lab.clock.sleep(60)
+        lab.run()
+    assert lab.reasons() == ["VerifyFailed Rehearsal"]
+
+
+def test_a_candidate_and_a_further_slot_together_tell_each_drift_once(lab: Lab) -> None:
+    """Neither makes the other's begin anew."""
+    lab.azure.broken["1.8.0"] = Answer.SILENT
+    lab.azure.broken["1.6.0"] = Answer.SILENT
+    lab.want("1.5.0", slots="  staging: 1.8.0\n" + CANARY)
+    lab.settle(80)
+    assert lab.told().count("Drift") == 2
+    assert sorted(lab.azure.deployed) == ["canary"] * 3 + [STAGING] * 3
+
+
+def test_a_slow_candidate_is_not_deployed_over_because_production_was_found_converged() -> None:
+    """Its own run goes on: one deploy each, however long they take to start."""
+    lab = adopted()
+    lab.azure.create("canary")
+    lab.azure.boot_s = 200.0
+    lab.want("1.5.0", slots="  staging: 1.8.0\n" + CANARY)
+    assert isinstance(lab.settle(60), Converged)
+    assert sorted(lab.azure.deployed) == ["canary", STAGING]
+    assert (lab.serves(STAGING), lab.serves("canary")) == ("1.8.0", "1.6.0")
+    assert lab.told().count("Drift") == 2
