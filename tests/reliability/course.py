@@ -54,7 +54,6 @@ class Course:
 
     ground: Ground
     kill: Kill
-    began: float = field(default_factory=time.time)
     reached: bool = True
     stays: bool = False  # a dead process' lock that nothing had to be written under
     traces: list[Trace] = field(default_factory=list)
