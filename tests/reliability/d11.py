@@ -7,6 +7,9 @@ D11: fourteen bugs, planted one at a time in a copy of the sources; a design mus
 A bug is a patch in `bugs/`, with what it plants and why somebody might write it at its top. With it
 a plain bump and a plain revert still come to their ends. A kill counts only where the design ran to
 its own end and says what was violated; one that breaks off proves nothing, and stops all of this.
+
+A patch that the sources have outgrown is made anew: plant the same bug by hand, and put what
+`git diff -U1` says below the words of the old one. A bug that survives is mended in a design.
 """
 
 import json
