@@ -128,8 +128,11 @@ class Admin:
             for name in ("client_id", "principal_id", "object_id", "mi_res_id")
             if name in query
         }
-        if asked - {caller.principal, caller.resource_id}:
-            return _refused(400, "no such user-assigned identity")
+        mine = [*([caller] if caller.system else []), *caller.others]
+        meant = [one for one in mine if all(one.goes_by(word) for word in asked)]
+        if not meant or not (asked or caller.system):
+            return _refused(400, "no such identity: neither its own nor a user-assigned one")
+        caller = meant[0]
         resource = query.get("resource", "")
         if resource.rstrip("/") not in KNOWN | {self.world.url}:
             return _refused(400, f"the resource '{resource}' was not found in the tenant")
@@ -140,7 +143,7 @@ class Admin:
                 "expires_on": str(ends),
                 "resource": resource,
                 "token_type": "Bearer",
-                "client_id": caller.principal,
+                "client_id": caller.client or caller.principal,
             }
         )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from emulator import state
 from emulator.disk import read_json, write_json
-from emulator.state import Failure, Keys, Operation, Plan, Site, Slot, SwapStatus
+from emulator.state import Failure, Keys, Operation, Plan, Site, Slot, SwapStatus, UserIdentity
 
 KEPT_OPERATIONS = 200
 
@@ -23,6 +23,7 @@ class Estate:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self.plans: dict[str, Plan] = {}
+        self.identities: dict[str, UserIdentity] = {}
         self.sites: dict[str, Site] = {}
         self.operations: dict[str, Operation] = {}
 
@@ -32,6 +33,8 @@ class Estate:
         if kept is None:
             return
         self.plans = {key: Plan(**value) for key, value in kept["plans"].items()}
+        users = kept.get("identities", {})  # none in older folders
+        self.identities = {key: UserIdentity(**value) for key, value in users.items()}
         self.sites = {key: _site(value) for key, value in kept["sites"].items()}
         self.operations = {key: _operation(value) for key, value in kept["operations"].items()}
 
@@ -41,6 +44,7 @@ class Estate:
             return
         kept = {
             "plans": {key: asdict(value) for key, value in self.plans.items()},
+            "identities": {key: asdict(value) for key, value in self.identities.items()},
             "sites": {key: _plain(value) for key, value in self.sites.items()},
             "operations": {key: asdict(value) for key, value in self.operations.items()},
         }
@@ -48,6 +52,10 @@ class Estate:
 
     def put_plan(self, plan: Plan) -> None:
         self.plans[plan.name.lower()] = plan
+        self.save()
+
+    def put_identity(self, identity: UserIdentity) -> None:
+        self.identities[identity.name.lower()] = identity
         self.save()
 
     def put(self, site: Site) -> None:
@@ -128,6 +136,7 @@ def _slot(kept: Mapping[str, Any]) -> Slot:
         **{
             **kept,
             "keys": Keys(**kept["keys"]),
+            "identities": tuple(kept.get("identities", ())),
             "last_swap": None if last is None else SwapStatus(**last),
         }
     )

@@ -29,6 +29,14 @@ class Caller:
     name: str
     principal: str
     resource_id: str | None = None
+    client: str = ""  # where it differs from the principal
+    others: tuple["Caller", ...] = ()  # user-assigned identities that the holder may ask for
+    system: bool = True  # whether it has an identity of its own
+
+    def goes_by(self, word: str) -> bool:
+        """Tell whether *word*, an id that a token is asked for with, means this caller."""
+        ids = {self.principal, self.client or self.principal, self.resource_id or ""}
+        return word.lower() in {known.lower() for known in ids if known}
 
 
 class TokenRefusedError(Exception):
@@ -77,7 +85,7 @@ class Identity:
             "iat": now,
             "nbf": now - 300,
             "exp": now + LIFETIME_S,
-            "appid": caller.principal,
+            "appid": caller.client or caller.principal,
             "appidacr": "2",
             "idp": self.issuer,
             "idtyp": "app",

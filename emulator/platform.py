@@ -21,6 +21,7 @@ from emulator.admin import Admin
 from emulator.arm.app import ArmApp
 from emulator.arm.bodies import site_id, site_name
 from emulator.arm.gateway import Gateway
+from emulator.arm.identities import identity_id
 from emulator.arm.world import World
 from emulator.certificates import certificates
 from emulator.children import Children
@@ -35,6 +36,7 @@ from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
 from emulator.packages import Packages
 from emulator.ports import free, listen, number
+from emulator.state import Site, Slot
 
 GROUP = "gitslot-local"
 LOCATION = "France Central"
@@ -241,10 +243,22 @@ class Platform:
         for site in self.world.estate.sites.values():
             for slot in site.slots.values():
                 if secrets.compare_digest(header.encode(), slot.identity_header.encode()):
-                    return Caller(
-                        site_name(site, slot), slot.principal, site_id(self.world, site, slot)
-                    )
+                    return self._holder(site, slot)
         return None
+
+    def _holder(self, site: Site, slot: Slot) -> Caller:
+        """Return who a slot is, with the user-assigned identities that it may ask for."""
+        users = [self.world.estate.identities[name] for name in slot.identities]
+        return Caller(
+            site_name(site, slot),
+            slot.principal,
+            site_id(self.world, site, slot),
+            others=tuple(
+                Caller(user.name, user.principal, identity_id(self.world, user), user.client)
+                for user in users
+            ),
+            system=slot.system_identity,
+        )
 
     def _storage_token(self, header: str) -> str:
         caller = self._caller_of(header) or Caller("unknown", str(uuid.UUID(int=0)))

@@ -34,6 +34,16 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """A user-assigned identity: *principal* is its object, *client* how its holder asks for it."""
+
+    name: str
+    location: str
+    principal: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """One deployment slot, production included."""
 
@@ -59,6 +69,8 @@ class Slot:
     scm_port: int = 0  # 0 where nothing listens
     publishing_password: str = ""
     scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
+    system_identity: bool = True
+    identities: tuple[str, ...] = ()  # user-assigned, by lower-case name; they stay with the slot
 
     @property
     def key(self) -> str:

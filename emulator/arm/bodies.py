@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from emulator.arm import identities
 from emulator.arm.world import World
 from emulator.state import PRODUCTION, Plan, Site, Slot, SwapStatus
 
@@ -80,11 +81,6 @@ def site_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
     plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     scm = slot.scm_host
     modified = datetime.fromtimestamp(slot.modified, UTC).replace(tzinfo=None)
-    identity = {
-        "type": "SystemAssigned",
-        "tenantId": world.tenant,
-        "principalId": slot.principal,
-    }
     return {
         "id": site_id(world, site, slot),
         "name": site_name(site, slot),
@@ -92,7 +88,7 @@ def site_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
         "kind": site.kind,
         "location": site.location,
         "tags": dict(site.tags) or None,
-        "identity": identity,
+        "identity": identities.shown(world, slot),
         "properties": {
             **ALWAYS,
             "name": site.name if slot.key == PRODUCTION else f"{site.name}({slot.name})",

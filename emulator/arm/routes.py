@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from emulator.arm import (
     deployments,
     differences,
+    identities,
     publishing,
     resources,
     running,
@@ -52,6 +53,7 @@ def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Rout
 GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
 WEB = f"{GROUP}/providers/Microsoft.Web"
 SITE = f"{WEB}/sites/{{site}}"
+USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 ROUTES: tuple[Route, ...] = (
     _route("GET", "/tenants", "tenants-list", resources.tenants),
@@ -68,6 +70,9 @@ ROUTES: tuple[Route, ...] = (
         "plans-list",
         resources.plans,
     ),
+    _route("GET", USERS, "identities-list", identities.identities),
+    _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
+    _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),
     _route("GET", f"{WEB}/serverfarms", "plans-list", resources.plans),
     _route("GET", f"{WEB}/serverfarms/{{plan}}", "plan-get", resources.plan_get),
     _route("PUT", f"{WEB}/serverfarms/{{plan}}", "plan-put", resources.plan_put),

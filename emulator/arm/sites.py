@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from emulator.arm import identities
 from emulator.arm.bodies import etag, site_body
 from emulator.arm.calls import Answer, Call, gateway, provider
 from emulator.arm.world import World
@@ -50,6 +51,7 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
             400, "BadRequest", f"The parameter name has an invalid value: {params['site']}."
         )
     plan = _plan(world, given)
+    identity = identities.given(world, body)
     name = params["site"]
     ports = world.platform.slot_created(name.lower(), PRODUCTION)
     linux_fx = (given.get("siteConfig") or {}).get("linuxFxVersion") or "Python|3.13"
@@ -62,6 +64,7 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
         linux_fx=linux_fx,
         https_only=bool(given.get("httpsOnly")),
     )
+    production = replace(production, **identity)
     site = Site(
         name=name,
         location=str(body.get("location") or world.location),
@@ -93,6 +96,7 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
         raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {name}.")
     world.changeable(site)
     settings = _settings(given)
+    identity = identities.given(world, body)
     plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     tier = plan.tier if plan else "Free"
     if len(site.slots) >= SLOT_LIMITS.get(tier, 1):
@@ -114,6 +118,7 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
         linux_fx=site.production.linux_fx,
         https_only=bool(given.get("httpsOnly")),
     )
+    slot = replace(slot, **identity)
     site = site.with_slots(slot)
     world.estate.put(site)
     world.note(call, "slot-put", site, slot.key)
@@ -162,7 +167,7 @@ def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str,
     if settings is not None:
         world.unprepared(slot)
         slot = replace(slot, settings=settings)
-    slot = replace(slot, modified=world.now())
+    slot = replace(slot, modified=world.now(), **identities.given(world, body))
     if given.get("serverFarmId"):
         site = replace(site, plan=_plan_id(world, _plan(world, given)))
     if given.get("httpsOnly") is not None:
