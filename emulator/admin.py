@@ -14,6 +14,7 @@ from aiohttp import web
 
 from emulator import faults, latency
 from emulator.arm.gateway import Gateway
+from emulator.arm.routes import OPERATIONS
 from emulator.fabric import Fabric
 from emulator.faults import Faults
 from emulator.identity import KNOWN, Caller, Identity
@@ -39,39 +40,45 @@ class Admin:
         self.identity = identity
         self.rules = rules
         self.caller_of = caller_of
+        transitions, limits = self.world.transitions, gateway.limits
+        self.shown: Mapping[str, Callable[[], Any]] = {
+            "/slots": lambda: list(fabric.shown()),
+            "/faults": rules.shown,
+            "/latency": lambda: latency.shown(self.world.latency),
+            "/limits": limits.shown,
+            "/transitions": transitions.shown,
+            "/requests": self._requests,
+            "/coverage": self._coverage,
+        }
+        self.changes: Mapping[tuple[str, str], Callable[[Any], Any]] = {
+            ("PUT", "/faults"): self._set_faults,
+            ("PUT", "/latency"): self._set_latency,
+            ("PUT", "/limits"): limits.use,
+            ("PUT", "/transitions"): transitions.use,
+            ("POST", "/transitions/advance"): transitions.advance,
+        }
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; only those addressed to loopback, so that no web page reaches in."""
         if request.url.host not in LOCAL:
             return web.Response(status=403)
-        match (request.method, request.path.rstrip("/")):
-            case ("GET", "/msi/token"):
+        path = request.path.rstrip("/")
+        if request.method == "GET":
+            if path == "/msi/token":
                 return await self._token(request)
-            case ("GET", "/history"):
+            if path == "/history":
                 return self._history(request)
-            case ("GET", "/slots"):
-                return web.json_response(list(self.fabric.shown()))
-            case ("GET", "/faults"):
-                return web.json_response(self.rules.shown())
-            case ("PUT", "/faults"):
-                return await self._change(request, self._set_faults)
-            case ("GET", "/latency"):
-                return web.json_response(latency.shown(self.world.latency))
-            case ("PUT", "/latency"):
-                return await self._change(request, self._set_latency)
-            case ("GET", "/limits"):
-                return web.json_response(self.gateway.limits.shown())
-            case ("PUT", "/limits"):
-                return await self._change(request, self.gateway.limits.use)
-            case ("GET", "/requests"):
-                return web.json_response(self._requests())
-            case ("GET", "/coverage"):
-                unknown = [
-                    {"method": method, "path": path, "count": count}
-                    for (method, path), count in self.gateway.unknown.items()
-                ]
-                return web.json_response(unknown)
+            if path in self.shown:
+                return web.json_response(self.shown[path]())
+        elif (request.method, path) in self.changes:
+            return await self._change(request, self.changes[request.method, path])
         return web.json_response({"message": "no such path"}, status=404)
+
+    def _coverage(self) -> list[Mapping[str, Any]]:
+        return [
+            {"method": method, "path": path, "count": count}
+            for (method, path), count in self.gateway.unknown.items()
+        ]
 
     def _requests(self) -> Mapping[str, Any]:
         by_client: dict[str, dict[str, int]] = {}
@@ -99,7 +106,7 @@ class Admin:
             return web.json_response({"message": str(error)}, status=400)
 
     def _set_faults(self, given: Any) -> Any:
-        self.rules.rules = faults.parse(given)
+        self.rules.rules = faults.parse(given, OPERATIONS)
         return self.rules.shown()
 
     def _set_latency(self, given: Any) -> Mapping[str, Any]:

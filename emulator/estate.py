@@ -5,7 +5,10 @@ Changes are whole values put in place at once, so that a reader (the front, anot
 half a swap.
 """
 
-from collections.abc import Callable, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +18,16 @@ from emulator.disk import read_json, write_json
 from emulator.state import Failure, Keys, Operation, Plan, Site, Slot, SwapStatus, UserIdentity
 
 KEPT_OPERATIONS = 200
+KEPT_PAST = 100  # changes of a site, for stale reads
 
 
 class Estate:
     """Plans, sites and operations; every change is saved before the call returns."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, now: Callable[[], float] = time.time) -> None:
         self.path = path
+        self.now = now
+        self._past: dict[str, deque[tuple[float, Site | None]]] = {}  # until when, what
         self.plans: dict[str, Plan] = {}
         self.identities: dict[str, UserIdentity] = {}
         self.sites: dict[str, Site] = {}
@@ -60,8 +66,23 @@ class Estate:
 
     def put(self, site: Site) -> None:
         """Make *site* what is true from now on."""
+        past = self._past.setdefault(site.key, deque(maxlen=KEPT_PAST))
+        past.append((self.now(), self.sites.get(site.key)))
         self.sites[site.key] = site
         self.save()
+
+    @contextmanager
+    def rewound(self, key: str, moment: float) -> Iterator[None]:
+        """Show the site *key* as it was at *moment* (unix seconds) to what runs inside."""
+        now = self.sites
+        was = next((s for until, s in self._past.get(key, ()) if until > moment), now.get(key))
+        self.sites = {k: site for k, site in now.items() if k != key}
+        if was is not None:
+            self.sites[key] = was
+        try:
+            yield
+        finally:
+            self.sites = now
 
     def change(self, key: str, function: Callable[[Site], Site]) -> Site:
         """Put what *function* makes of the site *key*."""

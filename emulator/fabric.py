@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import traceback
+from collections import Counter
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,13 +24,14 @@ class Fabric:
 
     world: World
 
-    def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext | None) -> None:
+    def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext) -> None:
         self.launcher = launcher
         self.faults = faults
-        self.context = context
+        self.context: ssl.SSLContext | None = context  # None in tests without sockets
         self.workers: dict[tuple[str, str], Worker] = {}
         self.fronts: dict[tuple[str, str], Front] = {}
         self.kudus: dict[tuple[str, str], Kudu] = {}
+        self.asked: Counter[tuple[str, str]] = Counter()  # restarts that somebody asked for
         self.ends: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -54,7 +56,12 @@ class Fabric:
 
     def restart(self, site: str, slot: str) -> None:
         launch, worker = self._of(site, slot)
-        worker.restart(launch, self.world.latency.restart_s)
+        self.asked[site, slot] += 1
+
+        async def gate(moment: float) -> None:
+            await self.world.transitions.until(moment, "restart", site, slot)
+
+        worker.restart(launch, self.world.latency.restart_s, gate)
 
     def stop(self, site: str, slot: str) -> None:
         self._of(site, slot)[1].stop()
@@ -84,6 +91,9 @@ class Fabric:
 
     def host(self, site: str, slot: str) -> Host | None:
         return self._of(site, slot)[1].serving
+
+    def restarts(self, site: str, slot: str) -> int:
+        return self.asked[site, slot]
 
     def keys_moved(self, site: str, slots: tuple[str, str]) -> None:
         for key in slots:

@@ -2,20 +2,66 @@
 Things that go wrong on purpose, as data: which operation, how often, before or after its effect.
 
 An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
-any. Besides ARM's own there are ``token`` and ``front`` (a slot's public port), and
-what swaps die of on the platform: ``swap-ping``, ``swap-worker``, ``swap-allocation``,
-``swap-initialization``, ``swap-unexpected``, ``swap-revert`` (the content moves back *delay_s*
-after success, azure-functions-host#7336).
+any. Besides ARM's own there are those of ``PLATFORM``: ``token``, ``front`` (a slot's public port),
+and what happens to swaps on the platform. What people have reported of Azure has names of its own
+(``REPORTED``): ``{"reported": "ping-417"}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+PLATFORM = frozenset(
+    {
+        "token",
+        "front",
+        "swap-worker",
+        "swap-allocation",
+        "swap-initialization",
+        "swap-ping",
+        "swap-unexpected",
+        "swap-revert",  # the content moves back delay_s after success
+        "swap-keys",  # both slots have new host keys
+        "swap-front",  # production's port answers 503 for delay_s after success
+        "swap-restart-loop",  # production's process dies on and on, for delay_s or until a restart
+    }
+)
+
+# Each with the thread that tells of it.
+REPORTED: Mapping[str, Mapping[str, Any]] = {
+    # azure-functions-host#8969, azure-cli#29342
+    "ping-417": {"operation": "swap-ping"},
+    # azure-pipelines-tasks#13003
+    "worker-400": {"operation": "swap-worker"},
+    # azure-pipelines-tasks#12835
+    "allocation-400": {"operation": "swap-allocation"},
+    # azure-functions-host#8123
+    "initialization-400": {"operation": "swap-initialization"},
+    # azure-functions-host#8235, azure-docs#36458
+    "unexpected-500": {"operation": "swap-unexpected"},
+    # azure-functions-host#7336
+    "reverted": {"operation": "swap-revert", "delay_s": 180.0},
+    # azure-cli#27820: "Operation returned an invalid status", and nothing to read
+    "poll-without-body": {"operation": "operationresults", "status": 400, "body": ""},
+    # azure-functions-host#6785, #8807
+    "keys-changed": {"operation": "swap-keys"},
+    # azure-functions-host#8122
+    "restart-loop": {"operation": "swap-restart-loop", "delay_s": 600.0},
+    # azure-functions-host#6109
+    "front-503": {"operation": "swap-front", "delay_s": 20.0},
+    # azure-cli#15909
+    "answer-lost": {"operation": "slotsswap", "when": "after", "status": 503, "hold": True},
+}
 
 
 @dataclass(slots=True)
 class Fault:
-    """One rule. *times* counts down with each use; None never ends."""
+    """
+    One rule. *times* counts down with each use; None never ends.
+
+    *stale_s* answers a read as things were so many seconds ago. *retry_after_s* with status 429 is
+    ARM's own refusal over a limit.
+    """
 
     operation: str
     site: str | None = None
@@ -30,6 +76,9 @@ class Fault:
     drop: bool = False
     hold: bool = False
     twice: bool = False
+    stale_s: float = 0.0
+    retry_after_s: int | None = None
+    reported: str | None = None
 
     def fits(self, operation: str, site: str | None, slot: str | None) -> bool:
         """Tell whether this rule is meant for that call; None in the rule means any."""
@@ -63,9 +112,9 @@ class Faults:
         return [asdict(rule) for rule in self.rules]
 
 
-def parse(given: Any) -> list[Fault]:
+def parse(given: Any, operations: Collection[str]) -> list[Fault]:
     """
-    Read a list of rules, one rule, or ``{"faults": [...]}``.
+    Read a list of rules, one rule, or ``{"faults": [...]}``; *operations* are ARM's.
 
     Raises ValueError that names what is wrong.
     """
@@ -73,18 +122,30 @@ def parse(given: Any) -> list[Fault]:
         given = given.get("faults", [given])
     if not isinstance(given, list):
         raise ValueError("faults is a list")
-    return [_rule(item) for item in given]
+    return [_rule(item, operations) for item in given]
 
 
-def _rule(given: Any) -> Fault:
-    known = {item.name for item in fields(Fault)}
+def _rule(given: Any, operations: Collection[str]) -> Fault:
+    if isinstance(given, Mapping) and given.get("reported") is not None:
+        if given["reported"] not in REPORTED:
+            raise ValueError(f"reported is one of {', '.join(REPORTED)}")
+        given = {**REPORTED[given["reported"]], **given}
     if not isinstance(given, Mapping) or "operation" not in given:
-        raise ValueError("a fault is an object with an operation")
+        raise ValueError("a fault is an object with an operation, or a reported one")
+    known = {item.name for item in fields(Fault)}
     if strange := set(given) - known:
         raise ValueError(f"no such key in a fault: {', '.join(sorted(strange))}")
     rule = Fault(**given)
+    if rule.operation not in {"*", *PLATFORM, *operations}:
+        raise ValueError(f"no such operation: {rule.operation}")
     if rule.when not in ("before", "after"):
         raise ValueError("when is before or after")
+    for name, least in (("times", 0), ("status", 100), ("delay_s", 0), ("stale_s", 0)):
+        number = getattr(rule, name)
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise ValueError(f"{name} is not a number")
+        if number is not None and number < least:
+            raise ValueError(f"{name} is less than {least}")
     rule.site = rule.site.lower() if rule.site else None
     rule.slot = rule.slot.lower() if rule.slot else None
     return rule

@@ -22,6 +22,7 @@ from emulator.arm.app import ArmApp
 from emulator.arm.bodies import site_id, site_name
 from emulator.arm.gateway import Gateway
 from emulator.arm.identities import identity_id
+from emulator.arm.spoiling import Spoiler
 from emulator.arm.world import World
 from emulator.certificates import certificates
 from emulator.children import Children
@@ -129,7 +130,7 @@ class Platform:
         self._load()
         self.fabric.open_all()
         gateway = Gateway(self.world, self.identity)
-        app = ArmApp(gateway, self._entra(), rules, self.fabric.ended)
+        app = ArmApp(Spoiler(gateway, rules, self.fabric.ended), self._entra())
         await self._serve(app, arm, certs.server_context())
         await self._serve(
             Admin(gateway, self.fabric, self.identity, rules, self._caller_of), door, None

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from emulator import state
+from emulator import aftermath, state
 from emulator.arm.world import World
 from emulator.backend import LostError
 from emulator.estate import unexpected
@@ -35,6 +35,9 @@ class Processes(Protocol):
 
     def keys_moved(self, site: str, slots: tuple[str, str]) -> None:
         """Hand both slots' processes the keys of the slots that they are in now."""
+
+    def restarts(self, site: str, slot: str) -> int:
+        """Return how often somebody has asked for a restart of the slot."""
 
 
 class SwapFailedError(Exception):
@@ -107,16 +110,17 @@ class Swapper:
         began = asyncio.get_running_loop().time()
         try:
             await self._make_ready(operation)
-            await self._until(began + self.world.latency.swap_flip_s)
+            await self._until(began + self.world.latency.swap_flip_s, "swap-flip", operation)
             self._flip(operation)
         except SwapFailedError as failed:
             self._fail(operation, failed.failure)
             return
         # The old content restarts with its own sticky settings while the new one already serves.
         self.processes.restart_now(operation.site, operation.source)
-        await self._until(began + self.world.latency.swap_end_s)
+        await self._until(began + self.world.latency.swap_end_s, "swap-end", operation)
         self._end(operation)
         await self._take_back(operation)
+        await aftermath.suffer(self.world, self.processes, self.faults, operation)
 
     async def _make_ready(self, operation: Operation) -> None:
         """Apply the target's sticky settings to the source, restart it, ping it until warm."""
@@ -166,6 +170,8 @@ class Swapper:
         site = world.estate.change(
             site.key, lambda s: state.flip(s, operation.source, operation.target, status, now)
         )
+        if self.faults.take("swap-keys", site.key, operation.source) is not None:
+            site = aftermath.new_keys(world, site, (operation.source, operation.target))
         self.processes.keys_moved(site.key, (operation.source, operation.target))
         self._record("swap-flipped", operation, site)
 
@@ -237,7 +243,5 @@ class Swapper:
             message=message,
         )
 
-    async def _until(self, moment: float) -> None:
-        wait = moment - asyncio.get_running_loop().time()
-        if wait > 0:
-            await asyncio.sleep(wait)
+    async def _until(self, moment: float, what: str, operation: Operation) -> None:
+        await self.world.transitions.until(moment, what, operation.site, operation.source)

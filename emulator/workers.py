@@ -7,7 +7,7 @@ content.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a process that ran this long does not count as crashing in a loop
 
 Report = Callable[[str, Launch, str], None]  # operation, launch, detail
+Gate = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class Started:
     """How a start ended; *reason* is None where the process answers."""
 
     reason: str | None
+
+
+async def until(moment: float) -> None:
+    """Wait until *moment* of the loop's clock."""
+    await asyncio.sleep(moment - asyncio.get_running_loop().time())
 
 
 class Worker:
@@ -42,9 +48,13 @@ class Worker:
         self._behind: set[asyncio.Task[None]] = set()
         self._since = 0.0
 
-    def restart(self, launch: Launch, not_before_s: float = 0.0) -> asyncio.Future[Started]:
+    def restart(
+        self, launch: Launch, not_before_s: float = 0.0, gate: Gate = until
+    ) -> asyncio.Future[Started]:
         """
         Start a process with *launch*; it takes over once it answers and *not_before_s* have passed.
+
+        *gate* waits for that moment of the loop's clock.
 
         A start under way is given up for this one. The result says how the first try ended.
         """
@@ -54,7 +64,7 @@ class Worker:
         self._tell()
         result: asyncio.Future[Started] = asyncio.get_running_loop().create_future()
         self._result = result
-        self._starting = asyncio.create_task(self._bring_up(launch, not_before_s, result))
+        self._starting = asyncio.create_task(self._bring_up(launch, not_before_s, gate, result))
         return result
 
     def _supersede(self) -> None:
@@ -65,7 +75,7 @@ class Worker:
             self._result.set_result(Started("superseded by a later restart"))
 
     async def _bring_up(
-        self, launch: Launch, not_before_s: float, result: asyncio.Future[Started]
+        self, launch: Launch, not_before_s: float, gate: Gate, result: asyncio.Future[Started]
     ) -> None:
         loop = asyncio.get_running_loop()
         due, pause = loop.time() + not_before_s, FIRST_PAUSE_S
@@ -85,7 +95,7 @@ class Worker:
                 continue
             break
         try:
-            await asyncio.sleep(due - loop.time())
+            await gate(due)
         except asyncio.CancelledError:
             await self._discard(host)
             raise

@@ -1,36 +1,26 @@
 """ARM over TLS: HTTP in, HTTP out, with the waits and the faults that were asked for."""
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from emulator.arm.calls import Answer, RefusalError
-from emulator.arm.gateway import Gateway
+from emulator.arm.calls import Answer
+from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.entra import Entra
-from emulator.faults import Fault, Faults
-from emulator.state import PRODUCTION
 
 BODY_LIMIT = 4 * 1024 * 1024  # of an ARM request
 
 
 class ArmApp:
-    """Puts HTTP onto a gateway. *ended* waits for a long-running operation."""
+    """Puts HTTP onto a gateway and what spoils its answers."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        entra: Entra,
-        faults: Faults,
-        ended: Callable[[str], Awaitable[None]],
-    ) -> None:
-        self.gateway = gateway
+    def __init__(self, spoiler: Spoiler, entra: Entra) -> None:
+        self.gateway = spoiler.gateway
+        self.spoiler = spoiler
         self.entra = entra
-        self.faults = faults
-        self.ended = ended
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -48,40 +38,12 @@ class ArmApp:
         query = {name.lower(): value for name, value in request.query.items()}
         headers = {name.lower(): value for name, value in request.headers.items()}
         try:
-            call, route, params = self.gateway.admit(request.method, path, query, headers, body)
-        except RefusalError as refusal:
-            return _response(refusal.answer)
-        await asyncio.sleep(self.gateway.world.latency.call_s)
-        site = params.get("site", "").lower() or None
-        slot = params.get("slot", PRODUCTION).lower() if site else None
-        fault = self.faults.take(route.operation, site, slot)
-        if fault is None:
-            return _response(self.gateway.carry_out(call, route, params))
-        if fault.when == "before":
-            await asyncio.sleep(fault.delay_s)
-            if fault.status is None and not fault.drop:  # slow, and nothing else
-                return _response(self.gateway.carry_out(call, route, params))
-            return self._spoilt(request, fault)
-        answer = self.gateway.carry_out(call, route, params)
-        if fault.twice:
-            answer = self.gateway.carry_out(call, route, params)
-        if fault.hold and answer.operation is not None:
-            await self.ended(answer.operation)
-        await asyncio.sleep(fault.delay_s)
-        if fault.status is None and not fault.drop:
-            return _response(answer)
-        return self._spoilt(request, fault)
-
-    def _spoilt(self, request: web.BaseRequest, fault: Fault) -> web.StreamResponse:
-        if fault.drop:
+            answer = await self.spoiler.answer(request.method, path, query, headers, body)
+        except DroppedError:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
-        body = fault.body
-        if body is None:
-            code = fault.code or "InternalServerError"
-            body = {"error": {"code": code, "message": f"The request failed with {fault.status}."}}
-        return _response(Answer(fault.status or 500, body, dict(fault.headers)))
+        return _response(answer)
 
     def _metadata(self) -> Mapping[str, Any]:
         """Describe this cloud, as ``az cloud register --endpoint-resource-manager`` asks for it."""

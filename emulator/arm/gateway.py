@@ -80,12 +80,22 @@ class Gateway:
         self.clients[(client(headers.get("user-agent", "")), route.operation)] += 1
         return call, route, params
 
-    def carry_out(self, call: Call, route: Route, params: Mapping[str, str]) -> Answer:
-        """Let the handler act; its refusals are answers."""
+    def carry_out(
+        self, call: Call, route: Route, params: Mapping[str, str], stale_s: float = 0.0
+    ) -> Answer:
+        """
+        Let the handler act; its refusals are answers.
+
+        A read with *stale_s* sees the site as it was so many seconds ago.
+        """
         budget: Mapping[str, str] = {}
         try:
             budget = self.limits.take(route.budget, call.caller.principal)
-            answer = route.handler(self.world, call, params)
+            if stale_s > 0 and route.reads and "site" in params:
+                with self.world.estate.rewound(params["site"].lower(), self.world.now() - stale_s):
+                    answer = route.handler(self.world, call, params)
+            else:
+                answer = route.handler(self.world, call, params)
         except RefusalError as refusal:
             answer = refusal.answer
         headers = {**budget, **self._standard(call), **answer.headers}

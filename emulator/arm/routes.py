@@ -31,7 +31,16 @@ class Route:
     handler: Handler
     budget: str  # which rate limit the call counts on
 
+    @property
+    def reads(self) -> bool:
+        """Tell whether the call changes nothing."""
+        return self.method == "GET" or self.operation in READS
 
+
+# Reads that are POSTs, because what they show may be secret.
+READS = frozenset(
+    {"appsettings-list", "listkeys", "publishingcredentials-list", "publishxml", "slotsdiffs"}
+)
 BUDGETS = {"GET": "reads", "DELETE": "deletes"}
 
 
@@ -156,3 +165,6 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
         else:
             return route, params
     return None
+
+
+OPERATIONS = frozenset(route.operation for route in ROUTES)

@@ -11,6 +11,7 @@ from emulator.estate import Estate
 from emulator.history import History
 from emulator.latency import Latency
 from emulator.state import PRODUCTION, Operation, Site, Slot, busy
+from emulator.transitions import Transitions
 
 
 class Platform(Protocol):
@@ -55,6 +56,7 @@ class World:
     location: str
     latency: Latency
     deployments: Deployments = field(default_factory=Deployments)
+    transitions: Transitions = field(default_factory=Transitions)
 
     def site(self, params: Mapping[str, str]) -> Site:
         """Return the site that the path names; raise RefusalError where there is none."""
