@@ -92,7 +92,9 @@ class Journal:
         somebody appended since, JournalError where the answer was lost. Either way the caller
         looks again.
         """
-        tail = self._tails[app]
+        tail = self._tails.get(app)
+        if tail is None:
+            raise JournalError("the journal could not be read again before it was written to")
         name = _next_name(tail, app, now)
         position = tail.size if name == tail.name else 0
         cleaned = [clean(event) for event in events]

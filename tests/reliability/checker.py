@@ -386,6 +386,10 @@ def _moved(replay: Replay, entry: Entry) -> None:
     _remember_code(replay, entry)
 
 
+def _broke_off(replay: Replay, entry: Entry) -> None:
+    replay.wrong("L1", entry, f"the pass broke off: {entry['error']}")
+
+
 def _reverted(replay: Replay, entry: Entry) -> None:
     replay.keeps = ""
     replay.proofs.clear()
@@ -408,4 +412,5 @@ _RULES: dict[str, Callable[[Replay, Entry], None]] = {
     "swap-started": _started,
     "swap-flipped": _flipped,
     "swap-reverted": _reverted,
+    "pass-broke-off": _broke_off,
 }

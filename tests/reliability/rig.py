@@ -121,6 +121,9 @@ class Controller:
             stop: Stop | None = reconcile(APP, world)
         except Killed:
             stop, self.world = None, None
+        except Exception as error:
+            stop, self.world = None, None
+            self.rig.cloud.history.ghost("pass-broke-off", caller=self.name, error=repr(error))
         said = f"{type(stop).__name__} {getattr(stop, 'reason', '')}".strip()
         self.rig.cloud.history.ghost("pass-ended", caller=self.name, stop=said)
         return stop

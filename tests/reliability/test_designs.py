@@ -8,7 +8,8 @@ import pytest
 
 from tests.reliability import d2
 from tests.reliability.designs import DESIGNS
-from tests.reliability.runs import tally
+from tests.reliability.runs import play, tally
+from tests.reliability.scenarios import SCENARIOS
 
 LEAST = {"D1": 1000, "D4": 5000, "D5": 252, "D6": 60, "D7": 18, "D8": 75}
 HALVES = [(name, half) for name in ("D1", "D5", "D6") for half in (0, 1)]
@@ -34,6 +35,19 @@ def test_two_faults_find_no_violation(scenario: str) -> None:
 def test_the_pairs_of_faults_are_ten_thousand() -> None:
     """No scenario's share was made smaller."""
     assert sum(d2.SHORT.values()) >= 10_000
+
+
+def test_an_answer_is_written_down_once_the_journal_can_be_read_again() -> None:
+    """
+    A found bug: the answer to the POST met a journal that had moved and then could not be read.
+
+    The pass broke off, and the intent stayed open without its Location.
+    """
+    calls = play(SCENARIOS["bump"], {}).calls
+    post = next(i for i, call in enumerate(calls) if call.name == "arm.slotsswap.staging")
+    answer = next(i for i in range(post, len(calls)) if calls[i].name == "blobs.append")
+    run = play(SCENARIOS["bump"], {answer: "duplicate", answer + 1: "error-before"})
+    assert not run.violations
 
 
 @pytest.mark.long
