@@ -173,8 +173,8 @@ class Hunt:
                 self.missed.append(kill.seed)
             elif kill.place or course.found:
                 self.tally.add(kill.seed, course.run())
-            left = sum(map(len, self.waiting.values()))
-            self.progress(self.tally.cases, self.tally.cases + left)
+                left = sum(map(len, self.waiting.values()))
+                self.progress(self.tally.cases, self.tally.cases + left)
         if course.found:
             said = "".join(f"\n    {violation}" for violation in course.found)
             print(f"{kill.seed}{said}", file=sys.stderr, flush=True)
