@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import aiohttp
+import pytest
 import requests
 
 from tests.emulator.slots import App
@@ -18,15 +19,17 @@ CONNECTIONS = 16
 class Load:
     """Keep-alive connections that ask one slot again and again, half of them with a body."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, connections: int = CONNECTIONS, pause_s: float = 0.02) -> None:
         self.url = url
+        self.connections = connections
+        self.pause_s = pause_s
         self.statuses: Counter[int | str] = Counter()
         self.versions: list[list[str]] = []
         self.done = asyncio.Event()
 
     async def run(self) -> None:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            await asyncio.gather(*(self._ask(session, n) for n in range(CONNECTIONS)))
+            await asyncio.gather(*(self._ask(session, n) for n in range(self.connections)))
 
     async def _ask(self, session: aiohttp.ClientSession, number: int) -> None:
         seen: list[str] = []
@@ -44,14 +47,16 @@ class Load:
                     seen.append(answer.headers.get("x-model-version", "none"))
             except aiohttp.ClientError as error:
                 self.statuses[repr(error)] += 1
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self.pause_s)
 
 
-def under_load(url: str, act: Callable[[], None]) -> Load:
+def under_load(
+    url: str, act: Callable[[], None], connections: int = CONNECTIONS, pause_s: float = 0.02
+) -> Load:
     """Do *act* in a thread while the load runs; return what the load saw."""
 
     async def both() -> Load:
-        load = Load(url)
+        load = Load(url, connections, pause_s)
         running = asyncio.create_task(load.run())
         await asyncio.sleep(0.3)
         try:
@@ -90,6 +95,21 @@ def test_nothing_fails_in_restarts(app: App) -> None:
 
     load = under_load(app.url("production"), act)
     assert set(load.statuses) == {200}
+
+
+@pytest.mark.long
+def test_nothing_fails_in_twenty_swaps_and_twenty_restarts(app: App) -> None:
+    """64 connections, 20 swaps, 20 restarts: every request is answered, and answered well."""
+
+    def act() -> None:
+        for _ in range(20):
+            app.swap()
+            app.web.restart(app.group, app.name)
+
+    load = under_load(app.url("production"), act, connections=64, pause_s=0.2)
+    assert set(load.statuses) == {200}
+    assert load.statuses.total() > 64 * 20
+    assert len(app.history("swap-finished")) == 20
 
 
 def test_old_process_finishes_what_it_has(app: App) -> None:
