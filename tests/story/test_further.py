@@ -1,5 +1,6 @@
 """A further slot beside a release: told on real processes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ def test_a_further_slot_is_missed_then_filled_and_never_in_the_way(tmp_path: Pat
         assert stage.writes()[before:] == [("settings-put", "canary")]
         assert stage.told() == ["Drift", "DeployStarted", "VerifyPassed", "Converged"]
         assert "canary: 64 of 64 golden rows" in stage.events[-2].message
+
+        listed, _ = stage.run("models", "-o", "json").communicate(timeout=60)
+        found = {each["version"]: each["runs"] for each in json.loads(listed[listed.index("[") :])}
+        assert found["1.5.0"] == [f"{APP}/canary"]
 
         stage.platform.web.web_apps.stop_slot(stage.platform.group, APP, "canary")
         before = len(stage.writes())
