@@ -216,3 +216,48 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     ]
     for cut in range(len(events)):
         assert fold(events[cut:], fold(events[:cut])) == fold(events)
+
+
+def _event(name: str, second: int, **fields: object) -> Event:
+    when = datetime(2026, 11, 22, 12, 0, second, tzinfo=UTC)
+    release = {"model": "iris", "to": "1.6.0", "to_digest": "d" * 64}
+    return Event(name, "app", when, **{**release, **fields})  # type: ignore[arg-type]
+
+
+def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None:
+    """Journals outlive the controllers that wrote them."""
+    memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
+    assert memory.deploy is not None
+    assert memory.deploy.deploy == "r-1"
+    refused = _event("DeployFinished", 2, detail={"prepared": True})
+    memory = fold([refused], memory)
+    assert (memory.deploy, memory.conflict_prepared) == (None, True)
+
+
+def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
+    """A refusal in the canary is nothing that staging must be reset for."""
+    started = [
+        _event("DeployStarted", 1, slot=slot, detail={"deploy": f"r-{slot}", "counts_for": slot})
+        for slot in ("staging", "canary")
+    ]
+    detail = {"prepared": True, "counts_for": "canary"}
+    memory = fold([*started, _event("DeployFinished", 3, slot="canary", detail=detail)])
+    assert {slot: each.deploy for slot, each in memory.deploys.items()} == {"staging": "r-staging"}
+    assert not memory.conflict_prepared
+
+
+def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
+    """Hold, run and wish are production's; the slot's own attempts end with its own wish."""
+    failed = {"verdict": "fail", "detail": {"counts_for": "canary", "deploy": "r-1"}}
+    before = fold(
+        [
+            _event("Drift", 1, slot=PRODUCTION, to="1.5.0", run="r"),
+            _event("Waiting", 2, detail={"since": "2026-11-22T12:00:02+00:00"}),
+            _event("VerifyFailed", 3, slot="canary", **failed),
+        ]
+    )
+    after = fold([_event("Drift", 4, slot="canary", to="1.7.0", to_digest="e" * 64)], before)
+    assert before.attempts["canary"].failed == 1
+    assert "canary" not in after.attempts
+    kept = ("drifted", "hold_since", "run_started", "converged", "served", "aligned")
+    assert all(getattr(after, name) == getattr(before, name) for name in kept)
