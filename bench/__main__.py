@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback")
+CLAIMS = ("bump", "rollback", "emulator")
 
 
 def main() -> int:

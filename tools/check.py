@@ -1,9 +1,9 @@
 """
 What `make check` asks beyond lint and types: `python -m tools.check`.
 
-The import contract, schemas that are what the code says, lock files without download addresses, the
-function apps' own requirements in step with the lock, Bicep that parses, workflows that zizmor has
-nothing against.
+The import contract, schemas and a table that are what the code says, lock files without download
+addresses, the function apps' own requirements in step with the lock, Bicep that parses, workflows
+that zizmor has nothing against.
 
 Problems go to stderr, one a line with its mend. Exit codes: 0 none, 1 some.
 """
@@ -19,6 +19,7 @@ from lark.exceptions import LarkError
 from pycep import BicepParser
 
 from controller import schema
+from emulator.arm import coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("controller", "serving_app")
@@ -28,6 +29,7 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?:\s*;\s*(.*))?$
 def problems(root: Path = ROOT) -> Iterator[str]:
     """Say everything that is wrong in the tree *root*."""
     yield from _schema(root)
+    yield from _coverage(root)
     yield from _addresses(root)
     yield from _requirements(root)
     yield from _bicep(root)
@@ -38,6 +40,13 @@ def _schema(root: Path) -> Iterator[str]:
     path = root / "docs" / schema.FILE.name
     if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
         yield f"{path.relative_to(root)} is not what the code says: python -m controller.schema"
+
+
+def _coverage(root: Path) -> Iterator[str]:
+    path = root / "docs" / coverage.PAGE.name
+    text = path.read_text(encoding="utf-8")
+    if coverage.page(text) != text:
+        yield f"{path.relative_to(root)} is not what the code says: python -m emulator.arm.coverage"
 
 
 def _addresses(root: Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ FILES = (
     "controller/requirements.txt",
     "serving_app/requirements.txt",
     "docs/desired_state.schema.json",
+    "docs/emulator.md",
 )
 
 
@@ -53,6 +54,13 @@ def test_an_app_that_pins_another_version_is_found(tree: Path) -> None:
     text = path.read_text().replace(f"onnxruntime=={pins['onnxruntime']}", "onnxruntime==1.0.0")
     path.write_text(text)
     assert ["onnxruntime" in problem for problem in check.problems(tree)] == [True]
+
+
+def test_a_table_that_is_not_the_codes_is_found(tree: Path) -> None:
+    """The emulator's page lists the calls that it knows today."""
+    path = tree / "docs" / "emulator.md"
+    path.write_text(path.read_text().replace("`slotsswap`", "`slotswap`"))
+    assert ["emulator.arm.coverage" in problem for problem in check.problems(tree)] == [True]
 
 
 def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:

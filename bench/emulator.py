@@ -1,0 +1,104 @@
+"""
+emulator: how long until it is ready, and what a swap without waits takes beyond its worker's start.
+
+Azurite's own start is left out: a stand-in listens in its place. The worker's start is the time
+from the swap's beginning until the new process answers, as the history has it.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from bench.report import Report, Target
+from tests.emulator.apps import PROBE
+from tests.emulator.slots import App
+from tests.platform import ROOT, package, start_platform, until
+
+READY_S = 2.0
+SWAP_S = 0.05
+STAND_IN = """#!{python}
+import socket, ssl, sys
+words = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if "=" in word)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(words["cert"], words["key"])
+listener = socket.create_server(("127.0.0.1", int(words["blobPort"])))
+while True:
+    try:
+        context.wrap_socket(listener.accept()[0], server_side=True).close()
+    except OSError:
+        pass
+"""
+
+
+def run(rounds: int) -> Report:
+    """Measure *rounds* starts on a fresh and on a known folder, and as many swaps."""
+    report = Report("emulator", rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        stand_in = Path(folder) / "azurite"
+        stand_in.write_text(STAND_IN.format(python=sys.executable))
+        stand_in.chmod(0o700)
+        first, again, worked = [], [], []
+        for number in range(rounds):
+            state = Path(folder) / f"state-{number}"
+            first.append(_ready(state, stand_in))
+            before = _worked()
+            again.append(_ready(state, stand_in))
+            worked.append(_worked() - before)
+        report.add("ready, without Azurite's start", "new folder", first, "s")
+        ready = report.add("ready, without Azurite's start", "known folder", again, "s")
+        report.add("processor time of that, with its end", "known folder", worked, "s")
+        beyond = report.add("swap beyond its worker's start", "zero", _swaps(folder, rounds), "s")
+    report.targets["ready"] = Target(f"< {READY_S} s", f"{ready:.2f} s", ready < READY_S)
+    report.targets["swap"] = Target(
+        f"< {SWAP_S * 1000:.0f} ms", f"{beyond * 1000:.0f} ms", beyond < SWAP_S
+    )
+    return report
+
+
+def _worked() -> float:
+    """Return the processor seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _ready(state: Path, azurite: Path) -> float:
+    began = time.monotonic()
+    words = ("--state", str(state), "--azurite", str(azurite))
+    with subprocess.Popen(
+        [sys.executable, "-m", "emulator", *words],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(state)},
+    ) as process:
+        file = state / "platform.json"
+        until(lambda: file.exists() and json.loads(file.read_text()), "the platform is ready")
+        seconds = time.monotonic() - began
+        process.send_signal(signal.SIGTERM)
+    return seconds
+
+
+def _swaps(folder: str, rounds: int) -> list[float]:
+    found = []
+    with start_platform(Path(folder) / "swaps") as platform:
+        url = platform.upload(package(PROBE))
+        platform.create_app("app", {"WEBSITE_RUN_FROM_PACKAGE": url, "MODEL_VERSION": "1"})
+        app = App(platform, "app")
+        for slot in ("production", "staging"):
+            app.wait_serves(slot, "1")
+        for _ in range(rounds):
+            app.swap()
+            app.wait_serves("staging", "1")
+            entries = app.history("process-started", "swap-flipped", "swap-finished")
+            kinds = [entry["operation"] for entry in entries]
+            flipped = len(kinds) - 1 - kinds[::-1].index("swap-flipped")
+            ended = flipped + kinds[flipped:].index("swap-finished")
+            up, end = (datetime.fromisoformat(entries[n]["time"]) for n in (flipped - 1, ended))
+            found.append((end - up).total_seconds())
+    return found

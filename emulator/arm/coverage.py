@@ -1,0 +1,135 @@
+"""
+The table of what the emulator knows of ARM, for docs/emulator.md: run this module to write it.
+
+Routes are those of ``emulator.arm.routes``; who calls them was counted (``by_client`` of
+``GET /requests``) and is held against this table whenever the clients' tests run.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from emulator.arm.routes import ROUTES
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"
+BEGIN, END = "<!-- coverage: python -m emulator.arm.coverage -->", "<!-- end of coverage -->"
+SLOT = "/slots/{slot}"
+
+USED_BY: Mapping[str, frozenset[str]] = {
+    "az": frozenset(
+        {
+            "appsettings-list",
+            "appsettings-put",
+            "applyslotconfig",
+            "config-web-get",
+            "listkeys",
+            "operationresults",
+            "plan-get",
+            "publishingcredentials-list",
+            "publishxml",
+            "resetslotconfig",
+            "restart",
+            "site-get",
+            "sites-list",
+            "slot-delete",
+            "slot-get",
+            "slot-put",
+            "slotconfignames-get",
+            "slotconfignames-put",
+            "slots-list",
+            "slotsswap",
+            "stacks-list",
+            "start",
+            "stop",
+            "subscriptions-list",
+        }
+    ),
+    "azure-mgmt-web": frozenset(
+        {
+            "appsettings-list",
+            "appsettings-put",
+            "applyslotconfig",
+            "deployment-get",
+            "deployments-list",
+            "listkeys",
+            "operationresults",
+            "plan-get",
+            "plan-put",
+            "plans-list",
+            "publishingcredentials-list",
+            "publishxml",
+            "resetslotconfig",
+            "restart",
+            "scm-policy-get",
+            "scm-policy-put",
+            "site-delete",
+            "site-get",
+            "site-patch",
+            "site-put",
+            "sites-list",
+            "slot-delete",
+            "slot-get",
+            "slot-patch",
+            "slot-put",
+            "slotconfignames-get",
+            "slotconfignames-put",
+            "slots-list",
+            "slotsdiffs",
+            "slotsswap",
+            "start",
+            "stop",
+            "sync-functions",
+            "sync-triggers",
+        }
+    ),
+}
+
+
+def table() -> str:
+    """Return the table, one line a route; those of a site and of its slots are one."""
+    return "\n".join(
+        [
+            f"| call | operation | {' | '.join(USED_BY)} |",
+            f"|---|---|{'---|' * len(USED_BY)}",
+            *_lines(),
+        ]
+    )
+
+
+def _lines() -> Iterator[str]:
+    known = {(route.method, _path(route.segments), route.operation) for route in ROUTES}
+    for route in ROUTES:
+        path = _path(route.segments)
+        alone = path.replace(SLOT, "", 1)
+        twins = path != alone and (route.method, alone, route.operation) in known
+        if twins:  # told with the site's
+            continue
+        at = path.find("/sites/{site}") + len("/sites/{site}")
+        with_slot = f"{path[:at]}{SLOT}{path[at:]}"
+        if (route.method, with_slot, route.operation) in known:
+            path = f"{path[:at]}[{SLOT}]{path[at:]}"
+        marks = " | ".join("yes" if route.operation in used else "" for used in USED_BY.values())
+        yield f"| `{route.method} {path}` | `{route.operation}` | {marks} |"
+
+
+def _path(segments: tuple[str, ...]) -> str:
+    path = f"/{'/'.join(segments)}"
+    for long, short in (
+        ("/subscriptions/{subscription}/resourcegroups/{group}/providers/microsoft.web", "WEB"),
+        ("/subscriptions/{subscription}/resourcegroups/{group}", "GROUP"),
+        ("/subscriptions/{subscription}", "SUBSCRIPTION"),
+    ):
+        if path.startswith(f"{long}/"):
+            return short + path.removeprefix(long)
+    return path
+
+
+def page(text: str) -> str:
+    """Return *text*, a page, with the table of now in it."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(PAGE)
