@@ -62,7 +62,8 @@ def test_the_page_leads_to_a_production_that_answers(tmp_path: Path) -> None:
 
         until(serves, "production serves the first model", FIRST_TICK_S)
         until(lambda: platform.history("swap-finished"), "the swap has ended")
-        assert len(platform.history("swap-started")) == 1
+        (swap,) = platform.history("swap-started")
+        assert swap["caller"] == "iris7421-controlling"
         _azd_after(tmp_path, env, platform)
 
 
@@ -78,6 +79,7 @@ def test_az_understands_the_marked_lines(tmp_path: Path) -> None:
             for line in lines()
             if line.sets and "$(" not in line.text and not set(line.sets) & set(given)
         ]
+        variables += [f"SERVING_OBJECT={SOMEBODY}", f"CONTROLLING_OBJECT={SOMEBODY}"]
         marked = [line.text for line in lines() if line.only_on_azure]
         for text in marked:
             # Who is signed in is asked of another service, which the emulator does not play.
@@ -92,7 +94,7 @@ def test_az_understands_the_marked_lines(tmp_path: Path) -> None:
             )
             assert "ERROR" in done.stderr, text
             assert not re.search(UNREAD, done.stderr), f"{text}: {done.stderr[-2000:]}"
-        assert len(marked) > 10
+        assert len(marked) >= 10
 
 
 def _azd_after(folder: Path, env: dict[str, str], platform: Platform) -> None:
@@ -173,8 +175,7 @@ def _script(folder: Path, platform: Platform) -> str:
 def _given(folder: Path, platform: Platform) -> dict[str, str]:
     """Return the variables that a person fills in, or that lines would set which are skipped."""
     group = f"/subscriptions/{platform.subscription}/resourceGroups/{platform.group}"
-    identities = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-    given = {
+    return {
         "REPO": str(folder / "origin"),
         "CHECKOUT": str(folder / "models"),
         "GROUP": platform.group,
@@ -183,10 +184,3 @@ def _given(folder: Path, platform: Platform) -> dict[str, str]:
         "PACKAGES": str(folder / "dist" / "code"),
         "GROUP_ID": group,
     }
-    for name in ("SERVING", "CONTROLLING"):
-        given |= {
-            name: f"{identities}/iris7421-{name.lower()}",
-            f"{name}_CLIENT": "",  # the emulator gives each slot an identity of its own
-            f"{name}_OBJECT": SOMEBODY,
-        }
-    return given

@@ -97,7 +97,9 @@ def test_an_identity_that_is_not_there_cannot_be_assigned(platform: Platform) ->
     missing = f"/subscriptions/{platform.subscription}/resourceGroups/{platform.group}/{KIND}/none"
     with pytest.raises(HttpResponseError, match="FailedIdentityOperation"):
         assign(platform, "refuses", "production", "UserAssigned", missing)
-    assert platform.web.web_apps.get(platform.group, "refuses").identity.type == "SystemAssigned"
+    kept = platform.web.web_apps.get(platform.group, "refuses").identity
+    assert kept is not None
+    assert kept.type == "SystemAssigned"
     assert arm(platform, "GET", f"{KIND}/none").status_code == 404
 
 
