@@ -63,6 +63,8 @@ class Fabric:
 
         worker.restart(launch, self.world.latency.restart_s, gate)
 
+        if not self.world.transitions.overlap:
+            worker.vacate()
     def stop(self, site: str, slot: str) -> None:
         self._of(site, slot)[1].stop()
 

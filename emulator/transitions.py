@@ -22,10 +22,18 @@ class _Waiting:
 
 
 class Transitions:
-    """One *mode* for all; what waits goes on in the order in which it came."""
+    """
+    One *mode* for all; what waits goes on in the order in which it came.
+
+    Without *overlap* a restart ends the old process first, and requests wait for the new one: a
+    site whose container is recycled in place. That Azure overlaps where it can is documented
+    (https://learn.microsoft.com/azure/app-service/reference-app-settings,
+    WEBSITE_DISABLE_OVERLAPPED_RECYCLING), that it always does is not.
+    """
 
     def __init__(self) -> None:
         self.mode = "timed"
+        self.overlap = True
         self._waiting: list[_Waiting] = []
 
     async def until(self, moment: float, what: str, site: str, slot: str) -> None:
@@ -43,11 +51,19 @@ class Transitions:
             await asyncio.sleep(wait)
 
     def use(self, given: Any) -> Mapping[str, Any]:
-        """Take ``{"mode": ...}``; out of manual, all that waits goes on. Raises ValueError."""
-        mode = given.get("mode") if isinstance(given, Mapping) else given
+        """
+        Take ``{"mode": ..., "overlap": ...}``; out of manual, all that waits goes on.
+
+        What is not named stays. Raises ValueError that names what is wrong.
+        """
+        if not isinstance(given, Mapping) or set(given) - {"mode", "overlap"}:
+            raise ValueError("transitions are an object with mode and overlap")
+        mode, overlap = given.get("mode", self.mode), given.get("overlap", self.overlap)
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(MODES)}")
-        self.mode = mode
+        if not isinstance(overlap, bool):
+            raise ValueError("overlap is true or false")
+        self.mode, self.overlap = mode, overlap
         if mode != "manual":
             for waiting in self._waiting:
                 waiting.go.set()
@@ -76,4 +92,4 @@ class Transitions:
             for one in self._waiting
             if not one.go.is_set()
         ]
-        return {"mode": self.mode, "waiting": waiting}
+        return {"mode": self.mode, "overlap": self.overlap, "waiting": waiting}

@@ -147,6 +147,10 @@ class Worker:
         self.failed = False
         self._take_over(None)
 
+    def vacate(self) -> None:
+        """End the process before another one is started; requests wait for that."""
+        self._take_over(None)
+
     async def changed(self) -> None:
         """Return when something about who answers may have changed."""
         await self._changed.wait()

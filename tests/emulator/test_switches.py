@@ -30,7 +30,7 @@ def app(app: App) -> Iterator[App]:
     """Put every switch back."""
     yield app
     app.platform.admin_put("/limits", "generous")
-    app.platform.admin_put("/transitions", {"mode": "timed"})
+    app.platform.admin_put("/transitions", {"mode": "timed", "overlap": True})
 
 
 def refused(caught: pytest.ExceptionInfo[HttpResponseError]) -> HttpResponse:
@@ -96,6 +96,7 @@ def test_generous_is_the_default_and_refuses_nobody() -> None:
         ("/limits", {"name": "documented", "write": {"holds": 1, "refill": 1}}),
         ("/limits", {"writes": {"holds": 1}}),
         ("/transitions", {"mode": "later"}),
+        ("/transitions", {"mode": "timed", "overlap": "no"}),
         ("/faults", [{"operation": "slotswap"}]),
         ("/faults", [{"reported": "ping-418"}]),
         ("/faults", [{"operation": "site-get", "delay_s": "1"}]),
@@ -155,6 +156,19 @@ def test_immediate_waits_for_nothing(app: App) -> None:
         assert time.monotonic() - began < 55
     finally:
         platform.admin_put("/latency", "zero")
+
+
+def test_restarts_that_do_not_overlap(app: App) -> None:
+    """Without overlap the old process goes first; a request meanwhile waits for the new one."""
+    app.platform.admin_put("/transitions", {"mode": "manual", "overlap": False})
+    app.set("staging", {"MODEL_VERSION": "2"})
+    until(
+        lambda: app.platform.slots()[app.name, "staging"]["pid"] is None, "the old process is gone"
+    )
+    with pytest.raises(requests.Timeout):
+        requests.get(f"{app.url('staging')}/api/health", timeout=0.5)
+    app.platform.admin_put("/transitions", {"mode": "timed", "overlap": True})
+    app.wait_serves("staging", "2")
 
 
 # ------------------------------------------------------------ faults
