@@ -12,8 +12,8 @@ from emulator.arm.world import World
 from emulator.faults import Faults
 from emulator.front import Front
 from emulator.hosts import Host, Launch, Launcher
-from emulator.kudu import Kudu
 from emulator.ports import listen, number
+from emulator.scm.app import Kudu, Scm
 from emulator.state import Operation, Slot
 from emulator.swapping import Swapper
 from emulator.workers import Started, Worker
@@ -23,6 +23,7 @@ class Fabric:
     """Workers by content, fronts by slot; ``world`` is given before the first call."""
 
     world: World
+    scm: Scm | None = None  # None in tests without sockets
 
     def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext) -> None:
         self.launcher = launcher
@@ -50,6 +51,7 @@ class Fabric:
         front = self.fronts.pop((site, slot), None)
         if front is not None:
             self._spawn(front.close())
+        self.world.deployments.forget(site, content)
         kudu = self.kudus.pop((site, slot), None)
         if kudu is not None:
             self._spawn(kudu.close())
@@ -157,6 +159,8 @@ class Fabric:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.scm is not None:
+            await self.scm.deployer.close()
         doors: list[Front | Kudu] = [*self.fronts.values(), *self.kudus.values()]
         await asyncio.gather(*(door.close() for door in doors))
         await asyncio.gather(*(worker.close(grace_s) for worker in self.workers.values()))
@@ -175,10 +179,10 @@ class Fabric:
         return number(secure), number(plain)
 
     def _open_scm(self, site: str, slot: str, port: int) -> int:
-        if self.context is None:  # without sockets
+        if self.scm is None or self.context is None:
             return 0
         listener = listen(port)
-        kudu = Kudu(site, slot)
+        kudu = Kudu(site, slot, self.scm)
         self.kudus[site, slot] = kudu
         self._spawn(kudu.open(listener, self.context))
         return number(listener)
@@ -194,6 +198,7 @@ class Fabric:
             held.keys,
             held.identity_header,
             self.world.latency.start_limit_s,
+            held.package,
         )
         return launch, self._worker(site, held)
 

@@ -3,8 +3,8 @@ Things that go wrong on purpose, as data: which operation, how often, before or 
 
 An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
 any. Besides ARM's own there are those of ``PLATFORM``: ``token``, ``front`` (a slot's public port),
-and what happens to swaps on the platform. What people have reported of Azure has names of its own
-(``REPORTED``): ``{"reported": "ping-417"}``.
+``kudu`` (a slot's SCM host), and what happens to swaps on the platform. What people have reported
+of Azure has names of its own (``REPORTED``): ``{"reported": "ping-417"}``.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,6 +15,7 @@ PLATFORM = frozenset(
     {
         "token",
         "front",
+        "kudu",
         "swap-worker",
         "swap-allocation",
         "swap-initialization",
@@ -41,7 +42,8 @@ REPORTED: Mapping[str, Mapping[str, Any]] = {
     "unexpected-500": {"operation": "swap-unexpected"},
     # azure-functions-host#7336
     "reverted": {"operation": "swap-revert", "delay_s": 180.0},
-    # azure-cli#27820: "Operation returned an invalid status", and nothing to read
+    # az's users see "Operation returned an invalid status" alone (azure-cli#27820); that there was
+    # nothing to read is an assumption
     "poll-without-body": {"operation": "operationresults", "status": 400, "body": ""},
     # azure-functions-host#6785, #8807
     "keys-changed": {"operation": "swap-keys"},

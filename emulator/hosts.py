@@ -43,6 +43,7 @@ class Launch:
     keys: Keys
     identity_header: str
     start_limit_s: float
+    package: str = ""  # what was uploaded; runs where no URL is set
 
     @property
     def title(self) -> str:
@@ -157,6 +158,11 @@ class Launcher:
 
     async def _app(self, launch: Launch) -> Path:
         url = launch.settings.get("WEBSITE_RUN_FROM_PACKAGE", "")
+        if launch.package and not url.startswith(("https://", "http://")):
+            try:
+                return self.packages.folder_of(launch.package)
+            except PackageError as error:
+                raise CannotStartError(str(error)) from error
         if not url.startswith(("https://", "http://")):
             empty = self.folder / "empty"  # no code yet: a host without functions, as on Azure
             empty.mkdir(exist_ok=True)

@@ -6,11 +6,13 @@ Like Azure it asks for the package at every start; a blob that did not change is
 
 import asyncio
 import hashlib
+import lzma
 import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import AsyncIterable, Callable
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
@@ -19,6 +21,15 @@ import aiohttp
 
 LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears
 STORAGE_VERSION = "2023-11-03"
+CHUNK = 1 << 20
+UNREADABLE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 class PackageError(Exception):
@@ -64,18 +75,32 @@ class Packages:
                 if response.status != 200:
                     raise PackageError(f"package answers {response.status}")
                 etag = response.headers.get("ETag", "")
-                folder = await self._store(response.content)
+                folder = await self._store(response.content.iter_chunked(CHUNK))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PackageError(f"package cannot be fetched: {type(error).__name__}") from error
         if etag:
             self._known[url] = (etag, folder)
         return folder
 
-    async def _store(self, content: aiohttp.StreamReader) -> Path:
+    async def add(self, content: AsyncIterable[bytes]) -> str:
+        """Unpack *content*, a zip, and return its name here; raise PackageError with the cause."""
+        try:
+            return (await self._store(content)).name
+        except OSError as error:
+            raise PackageError(f"package cannot be unpacked: {type(error).__name__}") from error
+
+    def folder_of(self, name: str) -> Path:
+        """Return where the package *name* of ``add`` is; raise PackageError if it is gone."""
+        folder = self.folder / name
+        if not folder.is_dir():
+            raise PackageError("package is gone")
+        return folder
+
+    async def _store(self, content: AsyncIterable[bytes]) -> Path:
         digest, size = hashlib.sha256(), 0
         self.folder.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder) as file:
-            async for chunk in content.iter_chunked(1 << 20):
+            async for chunk in content:
                 size += len(chunk)
                 if size > LIMIT_BYTES:
                     raise PackageError("package is too large")
@@ -103,7 +128,7 @@ def _unpack(file: IO[bytes], target: Path) -> None:
         except OSError:
             if not target.is_dir():  # a start that was given up has been quicker
                 raise
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise PackageError("package is not a readable zip") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -26,6 +26,7 @@ from emulator.arm.spoiling import Spoiler
 from emulator.arm.world import World
 from emulator.certificates import certificates
 from emulator.children import Children
+from emulator.deployments import Deployments
 from emulator.disk import read_json, write_json
 from emulator.entra import Entra, ServicePrincipal
 from emulator.estate import Estate
@@ -37,6 +38,8 @@ from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
 from emulator.packages import Packages
 from emulator.ports import free, listen, number
+from emulator.scm.app import Scm
+from emulator.scm.deployer import Deployer
 from emulator.state import Site, Slot
 
 GROUP = "gitslot-local"
@@ -125,8 +128,10 @@ class Platform:
             group=GROUP,
             location=LOCATION,
             latency=self.options.latency,
+            deployments=Deployments(folder / "deployments.json"),
         )
         self.fabric.world = self.world
+        self.fabric.scm = Scm(self.world, self.identity, rules, Deployer(self.world, packages))
         self._load()
         self.fabric.open_all()
         gateway = Gateway(self.world, self.identity)
@@ -193,6 +198,7 @@ class Platform:
     def _load(self) -> None:
         self.world.estate.load()
         self.world.history.load()
+        self.world.deployments.load()
         for operation in self.world.estate.end_lost_operations(time.time()):
             self.world.history.record(
                 "swap-failed" if operation.failure else "swap-finished",

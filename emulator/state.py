@@ -71,6 +71,7 @@ class Slot:
     scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
     system_identity: bool = True
     identities: tuple[str, ...] = ()  # user-assigned, by lower-case name; they stay with the slot
+    package: str = ""  # what was uploaded to Kudu, by name in Packages; moves with the content
 
     @property
     def key(self) -> str:
@@ -223,6 +224,7 @@ def flip(site: Site, source: str, target: str, status: SwapStatus, now: float) -
             one,
             deployment_id=two.deployment_id,
             linux_fx=two.linux_fx,
+            package=two.package,
             settings=merge(two.settings, own, sticky),
             set_aside=None,
             prepared_with=None,
@@ -234,6 +236,7 @@ def flip(site: Site, source: str, target: str, status: SwapStatus, now: float) -
             two,
             deployment_id=one.deployment_id,
             linux_fx=one.linux_fx,
+            package=one.package,
             settings=merge(one.settings, two.settings, sticky),
             prepared_with=None,
             last_swap=status,

@@ -1,8 +1,8 @@
 """
 When what has begun comes about: after its time, at once, or when somebody says so.
 
-What waits is a swap's flip (``swap-flip``), its end (``swap-end``), and a restarted process that
-takes over (``restart``).
+What waits is a swap's flip (``swap-flip``), its end (``swap-end``), a restarted process that takes
+over (``restart``), and an upload that becomes the content (``deployment``).
 """
 
 import asyncio

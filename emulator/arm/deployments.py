@@ -1,6 +1,6 @@
 """What Kudu has deployed to a slot, as ARM shows it; who deploys writes into the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emulator.arm.bodies import site_id, site_name, site_type
@@ -14,18 +14,22 @@ Params = Mapping[str, str]
 def deployments(world: World, _call: Call, params: Params) -> Answer:
     """List the slot's deployments, newest first."""
     site, slot = world.slot(params)
-    value = [_body(world, site, slot, one) for one in world.deployments.of(site.key, slot.key)]
+    value = [_body(world, site, slot, one) for one in _known(world, site, slot)]
     return Answer(200, {"value": value, "nextLink": None, "id": None})
 
 
 def deployment(world: World, _call: Call, params: Params) -> Answer:
     """Show one deployment."""
     site, slot = world.slot(params)
-    for one in world.deployments.of(site.key, slot.key):
+    for one in _known(world, site, slot):
         if one["id"] == params["deployment"]:
             return Answer(200, _body(world, site, slot, one))
     # The words are an assumption: Kudu's own 404 says as much.
     raise gateway(404, "NotFound", f"Deployment '{params['deployment']}' not found.")
+
+
+def _known(world: World, site: Site, slot: Slot) -> Sequence[Mapping[str, Any]]:
+    return world.deployments.of(site.key, slot.deployment_id)
 
 
 def _body(world: World, site: Site, slot: Slot, one: Mapping[str, Any]) -> dict[str, Any]:

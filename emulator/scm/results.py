@@ -1,0 +1,88 @@
+"""
+``DeployResult``, what Kudu says of a deployment, and the lines of its log.
+
+Keys and order: Kudu.Contracts/Deployment/DeployResult.cs. Values of a finished one: what `az
+functionapp deployment source config-zip` prints in public transcripts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+PENDING, BUILDING, DEPLOYING, FAILED, SUCCESS = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What an upload says of itself."""
+
+    deployer: str
+    message: str
+    author: str = "N/A"
+    author_email: str = "N/A"
+    restart: bool = True
+    asynchronous: bool = False
+
+
+def stamp(moment: float) -> str:
+    """Write *moment* (unix seconds) as .NET does: UTC, seven digits."""
+    text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{text}0Z"
+
+
+def begun(id_: str, site: str, push: Push, now: float) -> Mapping[str, Any]:
+    """
+    Return a deployment that has just been received.
+
+    Kudu first shows a temporary one under an id of its own; here it is the same all along.
+    """
+    return {
+        "id": id_,
+        "status": BUILDING,
+        "status_text": f"Building and Deploying '{id_}'.",
+        "author_email": push.author_email,
+        "author": push.author,
+        "deployer": push.deployer,
+        "message": push.message,
+        "progress": "Running deployment command...",
+        "received_time": stamp(now),
+        "start_time": stamp(now),
+        "end_time": None,
+        "last_success_end_time": None,
+        "complete": False,
+        "active": False,
+        "is_temp": False,
+        "is_readonly": True,
+        "url": None,
+        "log_url": None,
+        "site_name": site,
+        "provisioningState": "InProgress",
+    }
+
+
+def ended(deployment: Mapping[str, Any], now: float, failure: str | None) -> Mapping[str, Any]:
+    """Return *deployment* as it ended: well, or with *failure*."""
+    well = failure is None
+    return {
+        **deployment,
+        "status": SUCCESS if well else FAILED,
+        "status_text": failure or "",
+        "progress": "",
+        "end_time": stamp(now),
+        "last_success_end_time": stamp(now) if well else None,
+        "complete": True,
+        "active": well,
+        "provisioningState": "Succeeded" if well else "Failed",
+    }
+
+
+def line(id_: str, message: str, now: float, *, error: bool = False) -> Mapping[str, Any]:
+    """Return one entry of a log."""
+    return {
+        "log_time": stamp(now),
+        "id": id_,
+        "message": message,
+        "type": 2 if error else 0,
+        "details_url": None,
+    }
