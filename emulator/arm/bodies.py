@@ -11,7 +11,8 @@ from emulator.state import PRODUCTION, Plan, Site, Slot, SwapStatus
 FILETIME_EPOCH = 116_444_736_000_000_000  # 1601-01-01 in units of 100 ns before 1970
 
 
-# What the recorded sites have, whatever they do. Machines' addresses are left out.
+# What the recorded sites have, whatever they do, but for reserved, which is Linux. Machines'
+# addresses are left out.
 ALWAYS: Mapping[str, Any] = {
     "usageState": "Normal",
     "enabled": True,

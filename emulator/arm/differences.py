@@ -1,8 +1,8 @@
 """
 How two slots differ, as a swap would see it.
 
-The rules' names are those that the portal knows (DiffRule in Azure/azure-functions-ux). Levels and
-descriptions are assumptions: no recorded answer is public.
+The rules' names are those that the portal knows (Azure/azure-functions-ux, slots-diff.ts). Levels
+and descriptions are assumptions: no recorded answer is public.
 """
 
 from collections.abc import Iterator, Mapping

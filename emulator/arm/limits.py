@@ -148,16 +148,15 @@ def throttled(kind: str, subscription: str, principal: str, seconds: int) -> Ref
     """
     Refuse as ARM does over its limit.
 
-    Words: responses that Terraform's users quote ("Number of 'read' requests for subscription ...
-    actor ... exceeded. Please try again after ..."); those of a provider's own bucket are from
-    MicrosoftDocs/azure-docs#105248.
+    Words: of a subscription's bucket as the SDK for Go prints them in public logs ("Number of
+    'read' requests for subscription ... actor ... exceeded"), of a provider's own from azqr#34.
     """
     if kind == "resource-requests":
         code = "ResourceRequestsThrottled"
         message = (
-            f"Number of requests for subscription '{subscription}' and operation "
-            "'POST/SUBSCRIPTIONS/RESOURCEGROUPS/PROVIDERS/MICROSOFT.WEB/SITES/CONFIG/LIST' "
-            f"exceeded the backend storage limit. Please try again after '{seconds}' seconds."
+            "Number of requests for action 'Microsoft.Web/sites/config/list/action' exceeded the "
+            f"limit of '{OWN.holds}' for time interval '01:00:00'. Please try again after "
+            f"'{seconds}' seconds."
         )
     else:
         code = "SubscriptionRequestsThrottled"

@@ -30,8 +30,7 @@ def credentials(world: World, _call: Call, params: Params) -> Answer:
     """
     Show user and password of the slot's Kudu; a long-running operation that ends at once.
 
-    Shape: the test data of Azure/azure-dev, pkg/azsdk ("webapp/config/publishingcredentials"), and
-    az's own output in public transcripts.
+    Shape: what `az webapp deployment list-publishing-credentials` shows in public transcripts.
     """
     site, slot = world.slot(params)
     user = user_name(site, slot)
