@@ -63,10 +63,10 @@ class Fabric:
         async def gate(moment: float) -> None:
             await self.world.transitions.until(moment, "restart", site, slot)
 
-        worker.restart(launch, self.world.latency.restart_s, gate)
-
         if not self.world.transitions.overlap:
             worker.vacate()
+        worker.restart(launch, self.world.latency.restart_s, gate)
+
     def stop(self, site: str, slot: str) -> None:
         self._of(site, slot)[1].stop()
 
