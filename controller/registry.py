@@ -19,7 +19,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 from controller.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
 from controller.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
@@ -178,6 +179,27 @@ class Registry:
         if there.sha256 != sha256:
             raise VersionExists(_taken(f"serving package {version}"))
         return there
+
+    def container(self, name: str) -> tuple[bool, datetime | None]:
+        """
+        Say whether the container *name* is there, and what time the storage service has.
+
+        Raises RegistryUnavailable where that cannot be known.
+        """
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
+
+        dates: list[str] = []
+
+        def keep_date(response: Any) -> None:
+            dates.append(response.http_response.headers.get("Date", ""))
+
+        with _translated(f"look at container {name}"):
+            try:
+                self._container(name).get_container_properties(raw_response_hook=keep_date)
+                there = True
+            except ResourceNotFoundError:
+                there = False
+        return there, parsedate_to_datetime(dates[-1]) if dates and dates[-1] else None
 
     def ensure_containers(self) -> None:
         """Create the containers that are not there yet; raise RegistryUnavailable."""

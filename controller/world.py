@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from controller.azure import Azure
 from controller.blobs import AzureBlobs
 from controller.events import Event
+from controller.examine import Examiner
 from controller.journal import Journal
 from controller.live import Looker
 from controller.lock import Lock
@@ -21,6 +22,7 @@ from controller.probe import Prober
 from controller.registry import Registry
 from controller.settings import Settings
 from controller.source import GitSource
+from controller.survey import Survey
 from controller.vouch import Rule
 
 if TYPE_CHECKING:
@@ -119,4 +121,19 @@ def open_world(
         suspend=settings.suspend,
         allowed=settings.allowed_apps,
         vouch=_vouch(git, settings.vouch),
+    )
+
+
+def open_examiner(
+    settings: Settings, token_credential: "TokenCredential", flaw: str = ""
+) -> Examiner:
+    """Make everything that a check-up needs, talking to nobody yet."""
+    return Examiner(
+        settings=settings,
+        world=open_world(settings, token_credential, tell=lambda _: None),
+        survey=Survey(Azure(settings.arm, token_credential)),
+        registry=Registry(settings.storage, token_credential),
+        blobs=AzureBlobs(settings.storage, token_credential),
+        probes=Prober(),
+        flaw=flaw,
     )

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from controller.cli import edit, local, logs, models, plan, reconcile, status, validate
+from controller.cli import (
+    adopt,
+    doctor,
+    edit,
+    local,
+    logs,
+    models,
+    plan,
+    reconcile,
+    status,
+    validate,
+)
 from controller.cli.session import Session, session_of
 from controller.errors import GitslotError
 from controller.events import safe
@@ -48,6 +59,8 @@ app.command()(edit.rollback)
 app.command(rich_help_panel=_MORE)(reconcile.reconcile)
 app.command(rich_help_panel=_MORE)(reconcile.retry)
 app.command(rich_help_panel=_MORE)(models.models)
+app.command(rich_help_panel=_MORE)(adopt.adopt)
+app.command(rich_help_panel=_MORE)(doctor.doctor)
 
 
 app.add_typer(local.local_app, name="local", rich_help_panel=_MORE)

@@ -36,6 +36,10 @@ _STYLES = {
     "Stalled": "bold red",
     "Frozen": "bold magenta",
     "Waiting": "cyan",
+    "ok": "green",
+    "warning": "yellow",
+    "wrong": "bold red",
+    "not known": "magenta",
 }
 
 

@@ -15,13 +15,20 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from controller.errors import GitslotError
+from controller.errors import GitslotError, SettingsError
 from controller.events import Event, safe
 
 if TYPE_CHECKING:
+    from controller.examine import Examiner
     from controller.outside import World
     from controller.registry import Registry
     from controller.settings import Settings
+
+_NOT_NEEDED_TO_LOOK = (
+    "GITSLOT_VERIFY_COMMITS",
+    "GITSLOT_ALLOW_UNSIGNED_REVERT",
+    "GITSLOT_ON_REWRITE",
+)
 
 type Tell = Callable[[Event], None]
 
@@ -45,6 +52,12 @@ def _open_registry(settings: "Settings") -> "Registry":
     return Registry(settings.storage, credential())
 
 
+def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
+    from controller.world import credential, open_examiner  # noqa: PLC0415 - slow import
+
+    return open_examiner(settings, credential(), flaw)
+
+
 @dataclass(slots=True)
 class Session:
     """One run of the command line. *out* takes data, *err* everything else."""
@@ -58,6 +71,7 @@ class Session:
     sleep: Callable[[float], None] = time.sleep
     open_world: Callable[["Settings", Tell], "World"] = _open_world
     open_registry: Callable[["Settings"], "Registry"] = _open_registry
+    open_examiner: Callable[["Settings", str], "Examiner"] = _open_examiner
     _settings: "Settings | None" = None
 
     def say(self, text: str) -> None:
@@ -82,6 +96,23 @@ class Session:
     def registry(self) -> "Registry":
         """Open the target's model registry."""
         return self.open_registry(self.settings())
+
+    def examiner(self) -> "Examiner":
+        """
+        Open the target's examiner.
+
+        Settings that only guard or pace the controller may be wrong: that is one finding, and the
+        rest is examined without them.
+        """
+        flaw = ""
+        try:
+            settings = self.settings()
+        except SettingsError as error:
+            flaw = error.message
+            for name in _NOT_NEEDED_TO_LOOK:
+                self.environ.pop(name, None)
+            settings = self.settings()
+        return self.open_examiner(settings, flaw)
 
 
 def session_of(ctx: typer.Context) -> Session:

@@ -1,0 +1,30 @@
+"""
+What `gitslot doctor` and `gitslot adopt` check, from cheap to dear. Pure: facts in, findings out.
+
+`facts` has the values, `ground` the checks of what all apps share, `site`, `wiring` and `serving`
+those of one app. Nothing here asks anybody anything.
+"""
+
+from controller.checks import ground, serving, site, wiring
+from controller.checks.facts import AppFacts, Finding, Grade, Ground, examine
+
+OF_GROUND = ground.CHECKS
+OF_APP = (*site.CHECKS, *wiring.CHECKS, *serving.CHECKS)
+_WITHOUT_ARM = ("app", "allowed", "journal", "versions")
+
+
+def of_ground(facts: Ground) -> tuple[Finding, ...]:
+    """Return what the checks of the common ground find."""
+    return examine(OF_GROUND, facts)
+
+
+def of_app(facts: AppFacts) -> tuple[Finding, ...]:
+    """Return what the checks of one app find; most are not known where ARM shows no app."""
+    found = examine(OF_APP, facts, facts.name)
+    if facts.there:
+        return found
+    unread = "the app could not be read"
+    return tuple(
+        each if each.check in _WITHOUT_ARM else Finding(each.check, each.app, Grade.UNKNOWN, unread)
+        for each in found
+    )

@@ -1,0 +1,158 @@
+"""
+The checks of what all apps share: settings, schedule, Git, signatures, storage, clock.
+
+Pure: a `Ground` in, notes out. They stand in the order in which they cost time.
+"""
+
+import re
+from collections.abc import Iterator
+
+from controller.checks.facts import Check, Grade, Ground, Note
+from controller.state import Doubt
+
+SKEW_WARNS_S, SKEW_WRONG_S = 5.0, 60.0
+_FIELD = re.compile(
+    r"(?:\*|[A-Za-z]{3}|\d{1,2})(?:-(?:[A-Za-z]{3}|\d{1,2}))?(?:/\d{1,2})?"
+    r"(?:,(?:\*|[A-Za-z]{3}|\d{1,2})(?:-(?:[A-Za-z]{3}|\d{1,2}))?(?:/\d{1,2})?)*"
+)
+_MOST = (59, 59, 23, 31, 12, 7)  # second, minute, hour, day, month, day of the week
+_SPAN = re.compile(r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}")
+_EACH_MINUTE = "GITSLOT_SCHEDULE='0 * * * * *'"
+
+
+def settings(ground: Ground) -> Iterator[Note]:
+    """Settings that are wrong stop the controller before its first look."""
+    if ground.flaw:
+        fix = "set them as docs/azure.md has them, or remove them"
+        yield Note(Grade.WRONG, ground.flaw, (fix,))
+
+
+def schedule(ground: Ground) -> Iterator[Note]:
+    """
+    A timer has six fields, seconds first; a five-field cron line never fires as it is meant.
+
+    https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
+    """
+    text = ground.settings.schedule
+    if _SPAN.fullmatch(text):
+        note = f"`{text}` is a time span, which works on App Service plans alone"
+        yield Note(Grade.WARNING, note, (_EACH_MINUTE,))
+        return
+    parts = text.split()
+    if len(parts) != 6 or not all(map(_FIELD.fullmatch, parts)) or _beyond(parts):
+        note = f"`{text}` is not six fields, seconds first"
+        yield Note(Grade.WRONG, note, (_EACH_MINUTE,))
+        return
+    if re.fullmatch(r"\*(/1)?", parts[0]) and not ground.settings.local:
+        yield Note(Grade.WARNING, f"`{text}` wakes it every second", (_EACH_MINUTE,))
+    if parts[1] != "*" and not re.fullmatch(r"\*/[1-5]", parts[1]):
+        note = f"`{text}` lets a revert wait for longer than 5 minutes"
+        yield Note(Grade.WARNING, note, (_EACH_MINUTE,))
+
+
+def _beyond(parts: list[str]) -> bool:
+    numbers = ((int(n), most) for p, most in zip(parts, _MOST, strict=True) for n in _digits(p))
+    return any(number > most for number, most in numbers)
+
+
+def _digits(part: str) -> list[str]:
+    return re.findall(r"\d+", part)
+
+
+def suspended(ground: Ground) -> Iterator[Note]:
+    """Somebody's hand may still be on the brake."""
+    if ground.settings.suspend:
+        fix = "remove GITSLOT_SUSPEND from the controller's settings"
+        yield Note(Grade.WARNING, "GITSLOT_SUSPEND is set: nothing is reconciled", (fix,))
+
+
+def git(ground: Ground) -> Iterator[Note]:
+    """Without the newest commit everything is frozen."""
+    if isinstance(ground.newest, Doubt):
+        fix = "check GITSLOT_REPO, GITSLOT_REF and, for a private repository, GITSLOT_GIT_TOKEN"
+        yield Note(Grade.WRONG, f"{ground.newest.reason}: {ground.newest.message}", (fix,))
+        return
+    yield Note(Grade.OK, f"{ground.settings.ref} is at {ground.newest.short}")
+
+
+def file(ground: Ground) -> Iterator[Note]:
+    """A file that is refused freezes every app in it."""
+    if isinstance(ground.desired, Doubt):
+        if isinstance(ground.newest, Doubt):
+            yield Note(Grade.UNKNOWN, "Git could not be read")
+            return
+        fix = f"correct {ground.settings.file}; `gitslot validate` says what is wrong"
+        yield Note(Grade.WRONG, f"{ground.desired.reason}: {ground.desired.message}", (fix,))
+        return
+    names = ", ".join(app.name for app in ground.desired.apps[:5])
+    more = f" and {len(ground.desired.apps) - 5} more" if len(ground.desired.apps) > 5 else ""
+    yield Note(Grade.OK, f"{ground.settings.file} names {names}{more}")
+
+
+def signatures(ground: Ground) -> Iterator[Note]:
+    """Whoever can push can release, unless signatures are asked for."""
+    rule = ground.settings.vouch
+    if "GITSLOT_ALLOWED_SIGNERS" in ground.flaw or "GITSLOT_VERIFY_COMMITS" in ground.flaw:
+        fix = "set GITSLOT_ALLOWED_SIGNERS as docs/signatures.md says"
+        yield Note(Grade.WRONG, "the signers cannot be read", (fix,))
+    elif rule is None:
+        yield Note(Grade.OK, "not asked for: whoever can push can release what is registered")
+    elif ground.unsigned:
+        fix = "have an allowed signer sign the change, or set GITSLOT_TRUSTED_COMMIT"
+        yield Note(Grade.WRONG, f"{ground.unsigned.reason}: {ground.unsigned.message}", (fix,))
+    elif isinstance(ground.newest, Doubt):
+        yield Note(Grade.UNKNOWN, f"{len(rule.signers)} signers; Git could not be read")
+    else:
+        yield Note(Grade.OK, f"every change is signed by one of {len(rule.signers)} signers")
+
+
+def storage(ground: Ground) -> Iterator[Note]:
+    """The registry, the packages and the journal are three containers of one account."""
+    account = ground.settings.storage.removeprefix("https://").split(".")[0].split("/")[-1]
+    for name, there in ground.containers.items():
+        if isinstance(there, Doubt):
+            fix = "check GITSLOT_STORAGE, the account's firewall, and your role on it"
+            yield Note(Grade.WRONG, f"`{name}` cannot be read: {there.message}", (fix,))
+        elif not there:
+            line = f"az storage container create --auth-mode login --account-name {account}"
+            yield Note(Grade.WRONG, f"there is no container `{name}`", (f"{line} -n {name}",))
+
+
+def clock(ground: Ground) -> Iterator[Note]:
+    """Tokens and the journal's times go by clocks that agree."""
+    if ground.skew_s is None:
+        yield Note(Grade.UNKNOWN, "storage did not say what time it is")
+        return
+    skew = abs(ground.skew_s)
+    if skew < SKEW_WARNS_S:
+        return
+    grade = Grade.WRONG if skew >= SKEW_WRONG_S else Grade.WARNING
+    way = "ahead of" if ground.skew_s > 0 else "behind"
+    fix = "switch on this machine's time synchronisation"
+    yield Note(grade, f"this machine's clock is {skew:.0f} s {way} storage's", (fix,))
+
+
+def lease(ground: Ground) -> Iterator[Note]:
+    """The lock is a lease; a reader cannot take one, and need not unless it is the controller."""
+    doubt = ground.lease
+    if doubt is None:
+        return
+    if doubt.reason == "NotTried":
+        yield Note(Grade.UNKNOWN, doubt.message)
+        return
+    role = 'role "Storage Blob Data Contributor" on container `gitslot`'
+    fix = f"the controller's identity needs the {role}; you need it to `reconcile` and `retry`"
+    yield Note(Grade.WRONG, f"you cannot: {doubt.message}", (fix,))
+
+
+CHECKS: tuple[Check[Ground], ...] = (
+    Check("settings", "the controller's settings are well formed", settings),
+    Check("schedule", "the timer's schedule is one that Functions reads", schedule),
+    Check("suspended", "GITSLOT_SUSPEND is not set", suspended),
+    Check("git", "", git),
+    Check("file", "", file),
+    Check("signatures", "", signatures),
+    Check("storage", "the containers models, code and gitslot are there", storage),
+    Check("clock", "this machine and storage agree what time it is", clock),
+    Check("lease", "you can take and give back a lease in `gitslot`", lease),
+)

@@ -1,0 +1,265 @@
+"""
+The checks of what an app's slots run and answer: code, triggers, health, blobs, releases, journal.
+
+Pure: `AppFacts` in, notes out. These cost the most to answer, so they stand last.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+
+from controller.align import PACKAGE_SETTING, is_url
+from controller.checks.facts import (
+    AppFacts,
+    Check,
+    Function,
+    Grade,
+    Note,
+    SiteFacts,
+    SlotFacts,
+    unread,
+)
+from controller.checks.site import az, of_release
+from controller.state import PRODUCTION, STAGING, Answer, Doubt, Memory, Refusal, Resolved
+
+# Called by somebody, or by the platform on purpose; everything else fires by itself.
+CALLED = frozenset(
+    {
+        *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
+        *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
+    }
+)
+_SWITCH = re.compile(r"AzureWebJobs\.(.+)\.Disabled")
+_NO_IDENTITY, _NO_BLOBS = "IdentityUnavailable", "RegistryUnavailable"  # as the serving app says it
+
+
+def auto_swap(app: AppFacts) -> Iterator[Note]:
+    """Auto swap would exchange the slots after each deploy, proved or not."""
+    for slot in app.there:
+        if isinstance(slot.config, Doubt):
+            yield unread(f"{slot.name}'s configuration", slot.config)
+        elif slot.config.auto_swap:
+            fix = az(app, "deployment slot auto-swap", slot.name, "--disable")
+            yield Note(Grade.WRONG, f"{slot.name} swaps by itself after each deploy", (fix,))
+
+
+def traffic(app: AppFacts) -> Iterator[Note]:
+    """Staging is deployed over and restarted at will, so no user may be sent there."""
+    production = app.slot(PRODUCTION)
+    if production is None or isinstance(production.config, Doubt):
+        yield Note(Grade.UNKNOWN, "production's configuration could not be read")
+        return
+    for slot, percent in production.config.routed.items():
+        if percent > 0:
+            line = az(app, "traffic-routing clear")
+            fix = line.replace("az functionapp", "az webapp", 1)  # it stands there alone
+            yield Note(Grade.WRONG, f"{percent:g} % of production's users go to {slot}", (fix,))
+
+
+def code(app: AppFacts) -> Iterator[Note]:
+    """
+    Code from a URL is a setting and travels with its release; zip-deployed code does not.
+
+    https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
+    """
+    mend = "register a package (docs/azure.md, Code), and set "
+    kinds: dict[str, list[str]] = {}
+    for slot in app.there:
+        if isinstance(slot.settings, Doubt):
+            yield unread(f"{slot.name}'s settings", slot.settings)
+            continue
+        package = slot.settings.get(PACKAGE_SETTING, "")
+        kinds.setdefault("a URL" if is_url(package) else "a zip deploy", []).append(slot.name)
+        if is_url(package) and "?" in package:
+            text = f"{slot.name}'s package URL holds a signature, which ends some day"
+            fix = f"let its identity read the package, and take the query out of {PACKAGE_SETTING}"
+            yield Note(Grade.WARNING, text, (fix,))
+    zipped = kinds.get("a zip deploy", [])
+    fixes = tuple(
+        az(app, "config appsettings set", each, f"--settings {PACKAGE_SETTING}=URL")
+        for each in zipped
+    )
+    if len(kinds) > 1:
+        text = "; ".join(f"{', '.join(slots)} from {kind}" for kind, slots in kinds.items())
+        yield Note(Grade.WRONG, f"code comes {text}", (f"{mend}it everywhere:", *fixes))
+    elif zipped:
+        text = "code comes from a zip deploy: no commit can change it, nor bring it back"
+        yield Note(Grade.WARNING, text, (f"{mend}its URL:", *fixes))
+
+
+def same_code(app: AppFacts) -> Iterator[Note]:
+    """Where code cannot travel with the settings, other code in staging freezes the app."""
+    production, staging = app.slot(PRODUCTION), app.slot(STAGING)
+    if not production or not staging:
+        yield Note(Grade.UNKNOWN, "not both slots could be read")
+        return
+    ours, theirs = production.health.code, staging.health.code
+    if not ours or not theirs:
+        yield Note(Grade.UNKNOWN, "not both slots say what code they run")
+        return
+    if ours == theirs:
+        return
+    if isinstance(production.settings, Doubt):
+        yield unread("production's settings", production.settings)
+        return
+    if not is_url(production.settings.get(PACKAGE_SETTING, "")):
+        fix = "zip-deploy the same code to both slots, or let both take it from a URL"
+        yield Note(Grade.WRONG, "production and staging run different code", (fix,))
+    elif _kept_for_rollback(app, staging):
+        yield Note(Grade.OK, "staging keeps the code that the last swap replaced, for a rollback")
+    else:
+        text = "staging runs other code than production"
+        yield Note(Grade.WARNING, text, ("nothing to do: the next deploy aligns it",))
+
+
+def _kept_for_rollback(app: AppFacts, staging: SlotFacts) -> bool:
+    if not isinstance(app.memory, Memory) or app.memory.last_swap is None:
+        return False
+    replaced = app.memory.last_swap.replaced
+    return replaced is not None and staging.health.serves(replaced)
+
+
+def triggers(app: AppFacts) -> Iterator[Note]:
+    """Timers and queues fire in staging too, on copies of production's settings."""
+    for slot in app.there:
+        if slot.name == PRODUCTION:
+            continue
+        settings = {} if isinstance(slot.settings, Doubt) else slot.settings
+        off = _switched_off(settings)
+        stuck = frozenset() if isinstance(app.sticky, Doubt) else frozenset(app.sticky.settings)
+        for name in off:
+            if not isinstance(app.sticky, Doubt) and _switch(name) not in stuck:
+                text = f"{slot.name}: {name} is switched off, which a swap takes to production"
+                yield Note(Grade.WRONG, text, (_off(app, slot.name, name),))
+        if isinstance(slot.functions, Doubt):
+            text = f"{slot.name}: its functions cannot be listed ({slot.functions.reason})"
+            yield Note(Grade.UNKNOWN, f"{text}; by its settings {len(off)} are switched off")
+            continue
+        firing = [each for each in slot.functions if fires(each) and each.name not in off]
+        for each in firing:
+            text = f"{slot.name}: {each.name} ({each.trigger}) fires beside production's"
+            yield Note(Grade.WRONG, text, (_off(app, slot.name, each.name),))
+
+
+def fires(function: Function) -> bool:
+    """Say whether *function* runs without being called."""
+    return function.trigger not in CALLED and not function.disabled
+
+
+def _switched_off(settings: Mapping[str, str]) -> list[str]:
+    found = ((_SWITCH.fullmatch(name), value) for name, value in settings.items())
+    return sorted(match[1] for match, value in found if match and value.lower() in ("true", "1"))
+
+
+def _switch(function: str) -> str:
+    return f"AzureWebJobs.{function}.Disabled"
+
+
+def _off(app: AppFacts, slot: str, function: str) -> str:
+    value = shlex.quote(f"{_switch(function)}=true")
+    return az(app, "config appsettings set", slot, f"--slot-settings {value}")
+
+
+def health(app: AppFacts) -> Iterator[Note]:
+    """What cannot be asked cannot be proved."""
+    for slot in app.there:
+        said = slot.health
+        if said.answer is Answer.SERVING:
+            yield Note(Grade.OK, f"{slot.name} serves {of_release(slot)}")
+        elif said.answer is Answer.BLOCKED:
+            text = f"{slot.name}: /api/health is closed to you ({said.detail})"
+            fix = "let /api/health be anonymous, and let the controller's network in"
+            yield Note(Grade.WRONG, text, (fix,))
+        elif said.answer is Answer.FOREIGN:
+            text = f"{slot.name}: /api/health is not of the serving contract ({said.detail})"
+            fix = "serve with serving_app, or answer /api/health by the serving contract"
+            yield Note(Grade.WRONG, text, (fix,))
+        elif said.answer is Answer.SILENT:
+            fix = f"{az(app, 'restart', slot.name)}; then look at its log stream"
+            yield Note(Grade.WRONG, f"{slot.name} does not answer ({said.detail})", (fix,))
+        elif said.reason == "NoModel":
+            yield Note(Grade.OK, f"{slot.name} has no model yet")
+        else:
+            fix = f"`gitslot logs {app.name}` and the slot's log stream say more"
+            yield Note(Grade.WRONG, f"{slot.name} answers 503 {said.reason}", (fix,))
+
+
+def blobs(app: AppFacts) -> Iterator[Note]:
+    """The slot's own answer proves it: a model that is served was read as the slot's identity."""
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        if slot.health.answer is Answer.SERVING:
+            yield Note(Grade.OK, f"{slot.name} has read its model")
+        elif slot.health.reason == _NO_BLOBS:
+            text = f"{slot.name} cannot read the registry"
+            yield Note(Grade.WRONG, text, _reader(app, slot.site))
+        elif slot.health.reason == _NO_IDENTITY:
+            fix = az(app, "identity assign", slot.name, "--identities '[system]'")
+            yield Note(Grade.WRONG, f"{slot.name} gets no token for its identity", (fix,))
+        else:
+            yield Note(Grade.UNKNOWN, f"{slot.name} has read no model")
+        store = "" if isinstance(slot.settings, Doubt) else slot.settings.get("MODEL_STORE", "")
+        if store and app.store and store.rstrip("/") != app.store:
+            text = f"{slot.name}'s MODEL_STORE is another registry than GITSLOT_STORAGE"
+            yield Note(Grade.WARNING, text, ("nothing to do: the next deploy sets it",))
+
+
+def _reader(app: AppFacts, site: SiteFacts) -> tuple[str, ...]:
+    account = app.store.removeprefix("https://").split(".")[0]
+    scope = f"$(az storage account show -n {shlex.quote(account)} --query id -o tsv)"
+    return tuple(
+        f"az role assignment create --assignee-object-id {shlex.quote(principal)} "
+        '--assignee-principal-type ServicePrincipal --role "Storage Blob Data Reader" '
+        f'--scope "{scope}/blobServices/default/containers/models"'
+        for principal in site.principals or ("OBJECT_ID",)
+    )
+
+
+def versions(app: AppFacts) -> Iterator[Note]:
+    """A version that is not registered stalls the app as soon as it is looked at."""
+    if not app.wanted:
+        yield Note(Grade.UNKNOWN, "what is wanted is not known")
+    for slot, found in app.wanted.items():
+        if isinstance(found, Resolved):
+            yield Note(Grade.OK, f"{slot}: {found.release} is registered")
+        elif isinstance(found, Refusal):
+            fix = "register it, or name one that `gitslot models` lists"
+            yield Note(Grade.WRONG, f"{slot}: {found.reason}: {found.message}", (fix,))
+        else:
+            yield unread(f"{slot}: the registry", found)
+
+
+def journal(app: AppFacts) -> Iterator[Note]:
+    """The journal is the controller's memory; without it, it waits for a person's word."""
+    if app.memory is None:
+        yield Note(Grade.UNKNOWN, "not asked")
+        return
+    if isinstance(app.memory, Doubt):
+        fix = 'the role "Storage Blob Data Contributor" on container `gitslot`, and an open network'
+        yield Note(Grade.WRONG, f"{app.memory.reason}: {app.memory.message}", (fix,))
+        return
+    serving = [slot.name for slot in app.there if slot.health.release]
+    if not app.memory.baseline and serving:
+        text = f"it holds nothing of this app, and {' and '.join(serving)} already serves"
+        fix = f"`gitslot retry {app.name}`, once: until then it is frozen (JournalLost)"
+        yield Note(Grade.WARNING, text, (fix,))
+        return
+    event, reason, message = app.memory.stop
+    if event in ("Stalled", "Frozen"):
+        fix = f"mend the cause, then `gitslot retry {app.name}`"
+        yield Note(Grade.WARNING, f"the controller is {event}: {reason}: {message}", (fix,))
+        return
+    yield Note(Grade.OK, f"the last pass ended {event}" if event else "nothing has happened yet")
+
+
+CHECKS: tuple[Check[AppFacts], ...] = (
+    Check("auto-swap", "no slot swaps by itself", auto_swap),
+    Check("traffic", "all of production's users are production's", traffic),
+    Check("code", "every slot takes its code from a URL", code),
+    Check("journal", "", journal),
+    Check("versions", "", versions),
+    Check("triggers", "nothing fires in staging by itself", triggers),
+    Check("health", "", health),
+    Check("same code", "both slots run the same code", same_code),
+    Check("blobs", "", blobs),
+)

@@ -1,0 +1,148 @@
+"""
+The checks of one function app as Azure knows it: where it is, its plan, its slots, who they are.
+
+Pure: `AppFacts` in, notes out. A fix is a line to type.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from controller.checks.facts import (
+    AppFacts,
+    Check,
+    Grade,
+    Note,
+    SiteFacts,
+    SlotFacts,
+    label,
+    unread,
+)
+from controller.state import PRODUCTION, Doubt
+
+# Slots with production. https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
+SLOTS = {"dynamic": 2, "elasticpremium": 3, "standard": 5, "premium": 20, "isolated": 20}
+NO_SLOTS = ("flexconsumption", "basic", "free", "shared")
+DEDICATED = ("standard", "premium", "isolated")
+
+
+def az(app: AppFacts, words: str, slot: str = PRODUCTION, more: str = "") -> str:
+    """Return the line `az functionapp` *words* for *slot*."""
+    group = "GROUP" if isinstance(app.place, Doubt) else shlex.quote(app.place.resource_group)
+    line = f"az functionapp {words} -g {group} -n {shlex.quote(app.name)}{label(slot)}"
+    return f"{line} {more}" if more else line
+
+
+def set_line(app: AppFacts, slot: str, values: Mapping[str, str]) -> str:
+    """Return the line that sets *values*, which must not be secret, on *slot*."""
+    pairs = " ".join(shlex.quote(f"{name}={value}") for name, value in values.items())
+    return az(app, "config appsettings set", slot, f"--settings {pairs}")
+
+
+def place(app: AppFacts) -> Iterator[Note]:
+    """Without the app nothing else can be asked."""
+    if isinstance(app.place, Doubt):
+        fix = "sign in (`az login`); else name `resource_group` in the file, or ask for role Reader"
+        yield Note(Grade.WRONG, f"{app.place.reason}: {app.place.message}", (fix,))
+        return
+    yield Note(Grade.OK, f"in resource group {app.place.resource_group}")
+
+
+def plan(app: AppFacts) -> Iterator[Note]:
+    """Flex Consumption, Basic and Free have no slots, so nothing to swap."""
+    production = app.slot(PRODUCTION)
+    if production is None or not isinstance(production.site, SiteFacts):
+        yield Note(Grade.UNKNOWN, "production could not be read")
+        return
+    tier = production.site.tier
+    if tier.lower() in NO_SLOTS:
+        fix = "move the app to Elastic Premium, Standard or Premium (docs/azure.md, Which plan)"
+        yield Note(Grade.WRONG, f"the plan is {tier}, which has no slots", (fix,))
+        return
+    allowed = next((SLOTS[name] for name in SLOTS if tier.lower().startswith(name)), None)
+    if allowed is None:
+        yield Note(Grade.UNKNOWN, f"the plan is {tier or 'unnamed'}, whose slots are not known")
+        return
+    has = len(app.there) + len(app.others)
+    yield Note(Grade.OK, f"{tier} allows {allowed} slots with production; the app has {has}")
+    config = production.config
+    dedicated = tier.lower().startswith(DEDICATED)
+    if dedicated and not isinstance(config, Doubt) and not config.always_on:
+        fix = az(app, "config set", more="--always-on true")
+        yield Note(Grade.WARNING, "alwaysOn is off: an idle production is unloaded", (fix,))
+
+
+def slots(app: AppFacts) -> Iterator[Note]:
+    """Staging is where everything is proved; further slots are those that the file names."""
+    for slot in app.slots:
+        if not isinstance(slot.site, Doubt):
+            continue
+        if slot.site.reason != "NotFound":
+            yield unread(slot.name, slot.site)
+            continue
+        line = az(app, "deployment slot create", slot.name)
+        yield Note(Grade.WRONG, f"there is no slot `{slot.name}`", (line,))
+
+
+def running(app: AppFacts) -> Iterator[Note]:
+    """
+    A stopped slot cannot be swapped.
+
+    https://github.com/Azure/azure-functions-host/issues/10722
+    """
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        if slot.site.state.lower() != "running":
+            fix = az(app, "start", slot.name)
+            yield Note(Grade.WRONG, f"{slot.name} is {slot.site.state or 'in no state'}", (fix,))
+
+
+def https(app: AppFacts) -> Iterator[Note]:
+    """What is asked over plain http can be read and changed on its way."""
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        if not slot.site.https_only:
+            fix = az(app, "update", slot.name, "--set httpsOnly=true")
+            yield Note(Grade.WARNING, f"{slot.name} answers plain http too", (fix,))
+
+
+def identity(app: AppFacts) -> Iterator[Note]:
+    """Identities stay with their slot in a swap, so each slot needs one of its own or a shared."""
+    production = app.slot(PRODUCTION)
+    users = production.site.users if production and isinstance(production.site, SiteFacts) else ()
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        shared = " ".join(shlex.quote(user) for user in sorted(users)) or "'[system]'"
+        fix = az(app, "identity assign", slot.name, f"--identities {shared}")
+        if not slot.site.identity:
+            yield Note(Grade.WRONG, f"{slot.name} has no managed identity", (fix,))
+        elif lacks := frozenset(users) - slot.site.users:
+            text = f"{slot.name} lacks {len(lacks)} user-assigned identity that production has"
+            yield Note(Grade.WRONG, text, (fix,))
+
+
+def operation(app: AppFacts) -> Iterator[Note]:
+    """A prepared swap refuses every change until somebody completes or resets it."""
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        if slot.site.prepared:
+            fix = az(app, "deployment slot swap", slot.name, "--action reset")
+            yield Note(Grade.WRONG, f"a swap of {slot.name} is prepared and not completed", (fix,))
+        elif slot.site.operation:
+            yield Note(Grade.WARNING, f"an operation on {slot.name} is in progress", ("wait",))
+
+
+def of_release(slot: SlotFacts) -> str:
+    """Return what *slot* is serving, for people."""
+    release = slot.health.release
+    return str(release) if release else slot.health.reason or slot.health.detail or "nothing"
+
+
+CHECKS: tuple[Check[AppFacts], ...] = (
+    Check("app", "", place),
+    Check("plan", "", plan),
+    Check("slots", "every slot that is needed is there", slots),
+    Check("running", "every slot runs", running),
+    Check("https", "every slot answers https alone", https),
+    Check("identity", "every slot has what it needs to name itself", identity),
+    Check("operation", "no swap is prepared or in progress", operation),
+)

@@ -1,0 +1,193 @@
+"""
+The checks of an app's settings: what a swap would carry along, and what it would leave behind.
+
+Pure: `AppFacts` in, notes out. Settings hold secrets, so they are named and never shown.
+"""
+
+import json
+import shlex
+from collections.abc import Iterator
+
+from controller.align import (
+    RELEASE_SETTINGS,
+    WARMUP_SETTINGS,
+    missing_warmup,
+    sticky_release,
+)
+from controller.checks.facts import AppFacts, Check, Grade, Note, Sticky, unread
+from controller.checks.site import az, set_line
+from controller.state import PRODUCTION, STAGING, Doubt
+
+HOST_ID = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
+_HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
+_BINDING = "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG"
+_RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
+
+
+def rights(app: AppFacts) -> Iterator[Note]:
+    """What was tried is proved for whoever runs this, who is seldom the controller."""
+    role = "assign the role of infra/role.json on the app, as docs/azure.md has it"
+    refused = False
+    for slot in app.there:
+        if isinstance(slot.settings, Doubt):
+            refused = True
+            grade = Grade.WRONG if slot.settings.reason == "NotAllowed" else Grade.UNKNOWN
+            yield Note(grade, f"{slot.name}: no settings: {slot.settings.message}", (role,))
+    if isinstance(app.sticky, Doubt) and app.there:
+        refused = True
+        grade = Grade.WRONG if app.sticky.reason == "NotAllowed" else Grade.UNKNOWN
+        yield Note(grade, f"no sticky names: {app.sticky.message}", (role,))
+    if not app.there:
+        yield Note(Grade.UNKNOWN, "nothing of the app could be read")
+    elif not refused:
+        yield Note(
+            Grade.OK,
+            "you may read the slots and list their settings; not tried, because it would change or "
+            "disclose something: writing settings, swapping, host keys; the controller's own "
+            "rights are not known",
+        )
+
+
+def names(app: AppFacts) -> Iterator[Note]:
+    """
+    Two slots whose names agree in 32 characters take each other for one host, and restart in turn.
+
+    https://github.com/Azure/azure-functions-host/issues/8122
+    """
+    seen: dict[str, str] = {}
+    for slot in app.there:
+        own = "" if isinstance(slot.settings, Doubt) else slot.settings.get(_HOST_ID_SETTING, "")
+        full = app.name if slot.name == PRODUCTION else f"{app.name}-{slot.name}"
+        host = own or full.lower()[:HOST_ID].rstrip("-")
+        if host in seen:
+            value = f"{_HOST_ID_SETTING}=another-short-name"
+            fix = az(app, "config appsettings set", slot.name, f"--slot-settings {value}")
+            text = f"{seen[host]} and {slot.name} have the same host id, `{host}`"
+            yield Note(Grade.WRONG, text, (fix,))
+        elif not own and len(full) > HOST_ID:
+            text = f"{slot.name}'s host id is cut to `{host}`"
+            yield Note(Grade.WARNING, text, ("keep site and slot name within 32 characters",))
+        seen.setdefault(host, slot.name)
+
+
+def warm_up(app: AppFacts) -> Iterator[Note]:
+    """
+    By default any answer, even a 500, counts as warm, and a broken model is swapped in.
+
+    https://learn.microsoft.com/azure/app-service/deploy-staging-slots#specify-custom-warm-up
+    """
+    yield from _settings_as(app, tuple(name for name in WARMUP_SETTINGS if name != _BINDING))
+
+
+def binding(app: AppFacts) -> Iterator[Note]:
+    """Without it a change of host names, such as a swap, may restart the app."""
+    yield from _settings_as(app, (_BINDING,))
+
+
+def _settings_as(app: AppFacts, wanted: tuple[str, ...]) -> Iterator[Note]:
+    for slot in app.there:
+        if isinstance(slot.settings, Doubt):
+            yield unread(f"{slot.name}'s settings", slot.settings)
+            continue
+        lacking = [name for name in missing_warmup(slot.settings) if name in wanted]
+        if lacking:
+            fix = set_line(app, slot.name, {name: WARMUP_SETTINGS[name] for name in lacking})
+            yield Note(Grade.WRONG, f"{slot.name} lacks {', '.join(lacking)}", (fix,))
+
+
+def sticky(app: AppFacts) -> Iterator[Note]:
+    """A swap would succeed and leave the old release where it was."""
+    if isinstance(app.sticky, Doubt):
+        yield unread("the sticky names", app.sticky)
+        return
+    ours = {*sticky_release(frozenset(app.sticky.settings)), *_sticky_warmup(app.sticky)}
+    if ours:
+        fixes = (_unstick(app, app.sticky, ours),)
+        yield Note(Grade.WRONG, f"{', '.join(sorted(ours))}: set as slot settings", fixes)
+
+
+def _sticky_warmup(found: Sticky) -> frozenset[str]:
+    return frozenset(found.settings) & WARMUP_SETTINGS.keys()
+
+
+def _unstick(app: AppFacts, found: Sticky, names_: set[str]) -> str:
+    """Return the call that writes the list without *names_*; its other lists stay as they are."""
+    if isinstance(app.place, Doubt):
+        return f"untick `Deployment slot setting` of {', '.join(sorted(names_))}"
+    ref = app.place
+    path = f"/subscriptions/{ref.subscription}/resourceGroups/{ref.resource_group}"
+    url = f"{path}/providers/Microsoft.Web/sites/{ref.name}/config/slotConfigNames"
+    properties = {
+        "appSettingNames": [name for name in found.settings if name not in names_],
+        "connectionStringNames": found.connections,
+        "azureStorageConfigNames": found.storage,
+    }
+    address = shlex.quote(f"{url}?api-version=2024-04-01")
+    body = shlex.quote(json.dumps({"properties": properties}))
+    return f"az rest --method put --url {address} --body {body}"
+
+
+def runtime(app: AppFacts) -> Iterator[Note]:
+    """
+    The runtime's version is not swapped, so both slots must name the same.
+
+    https://github.com/Azure/Azure-Functions/issues/925
+    """
+    production, staging = app.slot(PRODUCTION), app.slot(STAGING)
+    if not production or not staging:
+        yield Note(Grade.UNKNOWN, "not both slots could be read")
+        return
+    if isinstance(production.settings, Doubt) or isinstance(staging.settings, Doubt):
+        yield Note(Grade.UNKNOWN, "the settings could not be read")
+        return
+    version = production.settings.get(_RUNTIME, "")
+    if not version:
+        fix = set_line(app, PRODUCTION, {_RUNTIME: "~4"})
+        yield Note(Grade.WARNING, f"production has no {_RUNTIME}", (fix,))
+    elif staging.settings.get(_RUNTIME) != version:
+        fix = set_line(app, STAGING, {_RUNTIME: version})
+        yield Note(Grade.WRONG, f"{_RUNTIME} differs between production and staging", (fix,))
+
+
+def apart(app: AppFacts) -> Iterator[Note]:
+    """A controller inside the app that it swaps swaps itself away."""
+    for slot in app.there:
+        found = () if isinstance(slot.settings, Doubt) else slot.settings
+        if any(name in found for name in ("GITSLOT_REPO", "GITSLOT_STORAGE")):
+            text = f"{slot.name} has settings of the controller (GITSLOT_*)"
+            fix = "give the controller an app of its own (docs/azure.md), and remove them here"
+            yield Note(Grade.WRONG, text, (fix,))
+
+
+def allowed(app: AppFacts) -> Iterator[Note]:
+    """GITSLOT_APPS is a guard that is easily forgotten when an app is added."""
+    if not app.listed:
+        fix = f"add {app.name} to GITSLOT_APPS in the controller's settings"
+        yield Note(Grade.WRONG, "GITSLOT_APPS does not list it: it freezes", (fix,))
+
+
+def pinned(app: AppFacts) -> Iterator[Note]:
+    """The first deploy writes them; until then an app says itself what it serves, or nothing."""
+    production = app.slot(PRODUCTION)
+    if production is None or isinstance(production.settings, Doubt):
+        yield Note(Grade.UNKNOWN, "production's settings could not be read")
+        return
+    fix = "nothing to do: the first release through gitslot writes them"
+    lacking = [name for name in RELEASE_SETTINGS if not production.settings.get(name)]
+    if lacking:
+        yield Note(Grade.WARNING, f"production lacks {', '.join(lacking)}", (fix,))
+    elif "@sha256:" not in production.settings["MODEL_VERSION"]:
+        yield Note(Grade.WARNING, "production's MODEL_VERSION is not pinned by a digest", (fix,))
+
+
+CHECKS: tuple[Check[AppFacts], ...] = (
+    Check("rights", "", rights),
+    Check("names", "every slot has a host id of its own within 32 characters", names),
+    Check("warm-up", "a slot counts as warm only when /api/health answers 200", warm_up),
+    Check("binding", "host names are bound so that a swap restarts nothing", binding),
+    Check("sticky", "what makes a release travels with a swap", sticky),
+    Check("runtime", "both slots name the same runtime", runtime),
+    Check("apart", "the controller does not live in it", apart),
+    Check("release", "production is set to a pinned release", pinned),
+    Check("allowed", "the controller may reconcile it", allowed),
+)

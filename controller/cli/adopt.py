@@ -1,0 +1,109 @@
+"""`gitslot adopt`: a file from what is live, and what is still missing; writes nothing to Azure."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli import doctor
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from controller.checks.facts import Finding
+
+FILE = "desired_state.yaml"
+
+
+def adopt(
+    ctx: typer.Context,
+    app: Annotated[str, typer.Argument(metavar="APP", help="The function app's name.")],
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
+    ] = FILE,
+    resource_group: Annotated[
+        str | None, typer.Option("--resource-group", "-g", help="Where two apps have one name.")
+    ] = None,
+    subscription: Annotated[
+        str | None, typer.Option("--subscription", help="Its id; else all that you may see.")
+    ] = None,
+    every_slot: Annotated[
+        bool, typer.Option("--slots", help="Name slots beside production and staging too.")
+    ] = False,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print the file, as `-` does.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Write the file that says what an app serves now.
+
+    Then it prints what the app still lacks before gitslot can release to it,
+    with the fix of each. The app is found by its name, with your own sign-in.
+    Nothing is written to Azure. With - the file goes to stdout, and what is
+    missing to stderr.
+
+    Exit codes: 0 written and complete, 1 somebody must decide or mend, 2 error.
+    """
+    session = session_of(ctx)
+    path = None if stdout or file == "-" else session.cwd / file
+    _refuse_existing(path, overwrite=overwrite)
+    if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
+        session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
+    from controller import adoption  # noqa: PLC0415 - not for --help
+    from controller.checks import of_app  # noqa: PLC0415 - not for --help
+    from controller.checks.facts import Grade  # noqa: PLC0415 - not for --help
+    from controller.state import Doubt  # noqa: PLC0415 - not for --help
+
+    facts = session.examiner().app(
+        app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
+    )
+    if isinstance(facts.place, Doubt):
+        raise CommandRefused(facts.place.message, reason=facts.place.reason)
+    made = adoption.adopt(
+        facts,
+        f"{session.now():%Y-%m-%d}",
+        group=bool(resource_group or subscription),
+        every_slot=every_slot,
+    )
+    missing = tuple(each for each in of_app(facts) if each.grade is not Grade.OK)
+    if path is None:
+        session.out.write(made.text)
+        session.out.flush()
+    else:
+        _write(path, made.text, overwrite=overwrite)
+        session.say(f"written: {path.name}")
+    if not made.decided:
+        session.say("nothing says what production serves: decide it in the file (`decide:`)")
+    if path is None:
+        _tell(session, missing)
+    elif missing:
+        doctor.show(session, missing, output)
+    elif output is not Output.TABLE:
+        out.show_data(session, [], output)
+    return 0 if made.decided and not doctor.code(missing) else 1
+
+
+def _refuse_existing(path: Path | None, *, overwrite: bool) -> None:
+    if path is not None and not overwrite and os.path.lexists(path):
+        raise CommandRefused(
+            f"{path.name} is there already; `--overwrite` replaces it, `-` prints instead",
+            reason="FileExists",
+        )
+
+
+def _write(path: Path, text: str, *, overwrite: bool) -> None:
+    try:
+        with path.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        raise CommandRefused(
+            f"cannot write {path}: {error.strerror}", reason="FileNotWritten"
+        ) from error
+
+
+def _tell(session: Session, missing: "tuple[Finding, ...]") -> None:
+    for each in missing:
+        session.say(f"{each.grade.value}: {each.check}: {each.found}")
+        for fix in each.fixes:
+            session.say(f"    {fix}")

@@ -1,0 +1,108 @@
+"""`gitslot doctor`: is everything set up so that a release and a rollback will work?"""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from controller.cli import output as out
+from controller.cli.output import Output, OutputOption
+from controller.cli.session import CommandRefused, Session, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controller.checks.facts import Finding, Ground
+    from controller.examine import Examiner
+
+_COLUMNS = ("app", "check", "result", "found")
+
+
+def doctor(
+    ctx: typer.Context,
+    app: Annotated[
+        str | None, typer.Argument(metavar="[APP]", help="One app; else all of the file.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> int:
+    """Check what a release needs, and how to mend it.
+
+    From cheap to dear: the controller's settings, Git, storage, then each
+    app: plan, slots, identities, settings, code, triggers, health.
+
+    Each check ends ok, warning, wrong or not known; below the table stands
+    how to mend it. It asks with your own rights and changes no app; in
+    storage it takes and gives back one lease, on a blob of its own. Values
+    of settings are never shown.
+
+    Exit codes: 0 nothing is wrong, 1 something is, 2 error.
+    """
+    session = session_of(ctx)
+    examiner = session.examiner()
+    found = findings(examiner, app)
+    show(session, found, output)
+    return code(found)
+
+
+def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
+    """Return what every check finds, of *app* or of all that the file names."""
+    from controller.checks import of_app, of_ground  # noqa: PLC0415 - not for --help
+    from controller.state import Desired  # noqa: PLC0415 - not for --help
+
+    ground = examiner.ground()
+    found = list(of_ground(ground))
+    blocks = ground.desired.apps if isinstance(ground.desired, Desired) else ()
+    for name in _names(ground, app):
+        block = next((each for each in blocks if each.name == name), None)
+        found.extend(of_app(examiner.app(name, block)))
+    return tuple(found)
+
+
+def _names(ground: "Ground", app: str | None) -> list[str]:
+    from controller.state import Desired  # noqa: PLC0415 - not for --help
+
+    listed = ground.desired.apps if isinstance(ground.desired, Desired) else ()
+    known = [each.name for each in listed]
+    if app is None:
+        return known
+    if known and app not in known:
+        raise CommandRefused(f"no app `{app}`; there are: {', '.join(known)}", reason="UnknownApp")
+    return [app]
+
+
+def code(found: "Sequence[Finding]") -> int:
+    """Return 1 where something is wrong; warnings are no failure."""
+    from controller.checks.facts import Grade  # noqa: PLC0415 - not for --help
+
+    return 1 if any(each.grade is Grade.WRONG for each in found) else 0
+
+
+def show(session: Session, found: "Sequence[Finding]", output: Output) -> None:
+    """Print *found*: a line for each check, and below them how to mend what is not ok."""
+    if output is not Output.TABLE:
+        out.show_data(session, [data(each) for each in found], output)
+        return
+    rows = [(each.app, each.check, each.grade.value, each.found) for each in found]
+    out.show_table(session, _COLUMNS, rows)
+    to_mend = [each for each in found if each.fixes]
+    if to_mend:
+        out.show_text(session, "")
+        out.show_text(session, "to mend", "bold")
+    for each in to_mend:
+        out.show_text(session, f"  {each.check} ({each.grade.value}{_of(each)})")
+        for fix in each.fixes:
+            out.show_text(session, f"      {fix}")
+
+
+def _of(finding: "Finding") -> str:
+    return f", {finding.app}" if finding.app else ""
+
+
+def data(finding: "Finding") -> dict[str, Any]:
+    """Return *finding* for programs."""
+    return {
+        "app": finding.app or None,
+        "check": finding.check,
+        "result": finding.grade.value,
+        "found": finding.found,
+        "fixes": list(finding.fixes),
+    }

@@ -1,0 +1,218 @@
+"""
+Gather the facts that `controller.checks` looks at: each question asked once, no answer fatal.
+
+What cannot be read becomes a Doubt in its place. Nothing is written, but for one lease on an empty
+blob of its own in the controller's container, where `ground` is asked for.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from controller.azure import AppRef
+from controller.blobs import Blobs
+from controller.catalog import Catalog
+from controller.checks.facts import (
+    NOT_READ,
+    AppFacts,
+    ConfigFacts,
+    Function,
+    Ground,
+    SiteFacts,
+    SlotFacts,
+    Sticky,
+)
+from controller.errors import GitslotError, NotFound
+from controller.outside import World, parse
+from controller.registry import CONTAINERS, GITSLOT, Registry
+from controller.settings import Settings
+from controller.state import (
+    PRODUCTION,
+    STAGING,
+    Answer,
+    App,
+    Desired,
+    Doubt,
+    Health,
+    Memory,
+    Refusal,
+    Resolved,
+    Revision,
+    Wanted,
+)
+
+LEASE = "doctor/lease"
+
+
+class Surveys(Protocol):
+    """What is asked of ARM."""
+
+    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
+    def slots(self, app: AppRef) -> tuple[str, ...]: ...
+    def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]: ...
+    def settings(self, app: AppRef, slot: str) -> dict[str, str]: ...
+    def config(self, app: AppRef, slot: str) -> ConfigFacts: ...
+    def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]: ...
+    def sticky(self, app: AppRef) -> Sticky: ...
+
+
+class Healths(Protocol):
+    """What is asked of a slot itself."""
+
+    def health(self, host: str) -> Health: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Asks everything and everybody once. *flaw* is what was wrong with the settings."""
+
+    settings: Settings
+    world: World
+    survey: Surveys
+    registry: Registry
+    blobs: Blobs
+    probes: Healths
+    flaw: str = ""
+
+    def ground(self) -> Ground:
+        """Return what all apps share."""
+        newest, desired, unsigned = self._wanted()
+        containers, skew_s = self._containers()
+        return Ground(
+            settings=self.settings,
+            flaw=self.flaw,
+            newest=newest,
+            desired=desired,
+            unsigned=unsigned,
+            containers=containers,
+            skew_s=skew_s,
+            lease=self._lease(containers),
+        )
+
+    def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Doubt | None]:
+        found = read(self.world.git.newest)
+        if isinstance(found, Doubt):
+            return found, found, None
+        parsed = parse(found)
+        vouched = self.world.desired()
+        unsigned = vouched if isinstance(vouched, Doubt) and self.settings.vouch else None
+        return found.revision, parsed, None if unsigned == parsed else unsigned
+
+    def _containers(self) -> tuple[Mapping[str, bool | Doubt], float | None]:
+        found: dict[str, bool | Doubt] = {}
+        skew: float | None = None
+        for name in CONTAINERS:
+            answer = read(partial(self.registry.container, name))
+            if isinstance(answer, Doubt):
+                found[name] = answer
+                continue
+            found[name], theirs = answer
+            if theirs is not None:
+                skew = (self.world.clock.now() - theirs).total_seconds()
+        return found, skew
+
+    def _lease(self, containers: Mapping[str, bool | Doubt]) -> Doubt | None:
+        """Take a lease and give it back, on a blob that nothing else looks at."""
+        if containers.get(GITSLOT) is not True:
+            return Doubt("NotTried", "not tried: no container `gitslot` was seen")
+
+        def take() -> None:
+            lease = self.blobs.acquire(LEASE)
+            if lease is None:  # of a doctor that was cut off
+                self.blobs.break_lease(LEASE)
+            else:
+                self.blobs.release(LEASE, lease)
+
+        return read(take)
+
+    # ------------------------------------------------------------ one app
+
+    def app(
+        self,
+        name: str,
+        block: App | None = None,
+        *,
+        resource_group: str | None = None,
+        subscription: str | None = None,
+        every_slot: bool = False,
+        remembered: bool = True,
+    ) -> AppFacts:
+        """
+        Return the facts of the app *name*, which the file says *block* of.
+
+        Without a block, what its slots serve is looked up in the registry in place of what they
+        shall serve. *every_slot* looks at slots that nobody named; *remembered* reads the journal.
+        """
+        group = block.resource_group if block else resource_group
+        allowed = self.world.allowed
+        facts = AppFacts(
+            name=name,
+            place=read(
+                lambda: self.survey.locate(
+                    name, group, block.subscription if block else subscription
+                )
+            ),
+            memory=read(lambda: self._memory(name)) if remembered else None,
+            listed=not allowed or name in allowed,
+            store=self.settings.storage,
+            wanted=self._resolved(block.model, block.slots) if block else {},
+        )
+        ref = facts.place
+        if isinstance(ref, Doubt):
+            return facts
+        there = read(lambda: self.survey.slots(ref))
+        existing = () if isinstance(there, Doubt) else there
+        asked = [PRODUCTION, STAGING, *(block.further if block else ())]
+        if every_slot:
+            asked += [each for each in existing if each not in asked]
+        slots = tuple(self._slot(ref, each) for each in asked)
+        others = tuple(each for each in existing if each not in asked)
+        sticky = read(lambda: self.survey.sticky(ref))
+        wanted = facts.wanted if block else self._served(slots)
+        return replace(
+            facts, name=ref.name, slots=slots, others=others, sticky=sticky, wanted=wanted
+        )
+
+    def _memory(self, name: str) -> Memory:
+        return self.world.journal.memory(name, self.world.clock.now())
+
+    def _slot(self, ref: AppRef, name: str) -> SlotFacts:
+        site = read(lambda: self.survey.site(ref, name))
+        if isinstance(site, Doubt):
+            silent = Health(Answer.SILENT, detail="its host is not known")
+            return SlotFacts(name, site, NOT_READ, NOT_READ, NOT_READ, silent)
+        return SlotFacts(
+            name,
+            site[0],
+            read(lambda: self.survey.settings(ref, name)),
+            read(lambda: self.survey.config(ref, name)),
+            read(lambda: self.survey.functions(ref, name)),
+            self.probes.health(site[1]),
+        )
+
+    def _resolved(
+        self, model: str, wanted: Mapping[str, Wanted]
+    ) -> dict[str, Resolved | Refusal | Doubt]:
+        catalog = Catalog(self.registry)
+        return {slot: read(partial(catalog.resolve, model, each)) for slot, each in wanted.items()}
+
+    def _served(self, slots: tuple[SlotFacts, ...]) -> dict[str, Resolved | Refusal | Doubt]:
+        found: dict[str, Resolved | Refusal | Doubt] = {}
+        for slot in slots:
+            if release := slot.health.release:
+                wanted = {slot.name: Wanted(release.version, release.digest)}
+                found |= self._resolved(release.model, wanted)
+        return found
+
+
+def read[T](ask: Callable[[], T]) -> T | Doubt:
+    """Return what *ask* returns, or why there is no answer."""
+    try:
+        return ask()
+    except NotFound as error:
+        return Doubt("NotFound", error.message)
+    except GitslotError as error:
+        return Doubt(error.reason, error.message)
+    except Exception as error:  # noqa: BLE001 - one question that fails hides no other answer
+        return Doubt("Unreadable", f"the answer cannot be used: {type(error).__name__}")

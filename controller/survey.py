@@ -1,0 +1,133 @@
+"""
+What ARM says of an app beyond what a release needs: slots, plan, identities, functions, traffic.
+
+Reads alone, for people's questions. The controller never asks these, and its role does not allow
+all of them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.answers import host_of, translated
+from controller.azure import AppRef, Azure
+from controller.checks.facts import ConfigFacts, Function, SiteFacts, Sticky
+from controller.state import PRODUCTION
+
+
+class Survey:
+    """Reads through *azure*. Every method raises NotFound, AzureUnavailable or AzureError."""
+
+    def __init__(self, azure: Azure) -> None:
+        self._azure = azure
+
+    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
+        """Find the app *name*."""
+        return self._azure.locate(name, resource_group, subscription)
+
+    def settings(self, app: AppRef, slot: str) -> dict[str, str]:
+        """Return the settings of *slot*; they hold secrets of the app."""
+        return self._azure.settings(app, slot)
+
+    def _apps(self, app: AppRef) -> Any:
+        return self._azure.client(app.subscription).web_apps
+
+    def slots(self, app: AppRef) -> tuple[str, ...]:
+        """Return the names of the slots beside production."""
+        with translated():
+            found = [each.as_dict() for each in self._apps(app).list_slots(*_names(app))]
+            return tuple(str(each["name"]).rsplit("/", 1)[-1] for each in found)
+
+    def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]:
+        """Return what ARM says of *slot*, and its host."""
+        with translated():
+            if slot == PRODUCTION:
+                found = self._apps(app).get(*_names(app)).as_dict()
+            else:
+                found = self._apps(app).get_slot(*_names(app), slot).as_dict()
+            return site_of(found), host_of(found)
+
+    def config(self, app: AppRef, slot: str) -> ConfigFacts:
+        """Return what `config/web` of *slot* says of auto swap, idling and traffic."""
+        with translated():
+            if slot == PRODUCTION:
+                found = self._apps(app).get_configuration(*_names(app))
+            else:
+                found = self._apps(app).get_configuration_slot(*_names(app), slot)
+            return config_of(found.as_dict())
+
+    def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]:
+        """Return the functions of *slot* as the platform has synchronised them."""
+        with translated():
+            if slot == PRODUCTION:
+                found = self._apps(app).list_functions(*_names(app))
+            else:
+                found = self._apps(app).list_instance_functions_slot(*_names(app), slot)
+            return functions_of([each.as_dict() for each in found])
+
+    def sticky(self, app: AppRef) -> Sticky:
+        """Return every list of names that a swap leaves where they are."""
+        with translated():
+            found = self._apps(app).list_slot_configuration_names(*_names(app)).as_dict()
+        lists = found.get("properties") or {}
+        return Sticky(
+            tuple(lists.get("appSettingNames") or ()),
+            _list(lists.get("connectionStringNames")),
+            _list(lists.get("azureStorageConfigNames")),
+        )
+
+
+def _names(app: AppRef) -> tuple[str, str]:
+    return app.resource_group, app.name
+
+
+def _list(found: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if found is None else tuple(found)
+
+
+def site_of(site: Mapping[str, Any]) -> SiteFacts:
+    """Read a Site."""
+    properties, identity = site.get("properties") or {}, site.get("identity") or {}
+    users = identity.get("userAssignedIdentities") or {}
+    principals = [
+        identity.get("principalId"),
+        *(each.get("principalId") for each in users.values()),
+    ]
+    return SiteFacts(
+        state=str(properties.get("state") or ""),
+        https_only=properties.get("httpsOnly") is True,
+        tier=str(properties.get("sku") or ""),
+        identity=str(identity.get("type") or "").replace("None", ""),
+        users=frozenset(str(name).lower() for name in users),
+        principals=tuple(str(each) for each in principals if each),
+        operation=str(properties.get("inProgressOperationId") or ""),
+        prepared=str(properties.get("targetSwapSlot") or ""),
+    )
+
+
+def config_of(config: Mapping[str, Any]) -> ConfigFacts:
+    """Read a SiteConfigResource."""
+    properties = config.get("properties") or {}
+    rules = (properties.get("experiments") or {}).get("rampUpRules") or ()
+    return ConfigFacts(
+        auto_swap=str(properties.get("autoSwapSlotName") or ""),
+        always_on=properties.get("alwaysOn") is True,
+        routed={
+            str(rule.get("name") or rule.get("actionHostName") or "a slot"): float(
+                rule.get("reroutePercentage") or 0.0
+            )
+            for rule in rules
+        },
+    )
+
+
+def functions_of(found: Iterable[Mapping[str, Any]]) -> tuple[Function, ...]:
+    """Read FunctionEnvelopes: one of a function's bindings is its trigger."""
+    functions = []
+    for each in found:
+        properties = each.get("properties") or {}
+        bindings = (properties.get("config") or {}).get("bindings") or ()
+        kinds = [str(binding.get("type") or "") for binding in bindings]
+        trigger = next((kind for kind in kinds if kind.lower().endswith("trigger")), "unknown")
+        name = str(properties.get("name") or each.get("name") or "").rsplit("/", 1)[-1]
+        functions.append(Function(name, trigger, properties.get("isDisabled") is True))
+    return tuple(functions)

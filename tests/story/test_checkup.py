@@ -1,0 +1,197 @@
+"""`gitslot doctor` and `gitslot adopt` on real slots: what they see, and that nothing changes."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.mgmt.web.models import SlotConfigNamesResource
+
+from controller.cli.app import run
+from controller.cli.session import Session
+from controller.desired import read
+from controller.state import Converged, Revision
+from controller.world import open_examiner
+from tests.platform import until
+from tests.story.stage import APP, Stage, open_stage
+
+PASSWORD = "canary-database-password"
+OTHER = "az-fct-older"
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def results(self) -> dict[str, str]:
+        """Return the result of each check of the app, and of the common ground."""
+        return {each["check"]: each["result"] for each in json.loads(self.out)}
+
+    def fixes(self, check: str) -> list[str]:
+        return [fix for e in json.loads(self.out) if e["check"] == check for fix in e["fixes"]]
+
+
+def gitslot(stage: Stage, *words: str, **changes: str) -> Done:
+    """Run a command on *stage*, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    credential = stage.platform.credential
+    session = Session(
+        {**stage.environment, **changes},
+        stage.repository.path,
+        out,
+        err,
+        open_examiner=lambda settings, flaw: open_examiner(settings, credential, flaw),
+    )
+    return Done(run(words, session), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with open_stage(tmp_path_factory.mktemp("checkup"), "1.4.0") as stage:
+        stage.change("production", DB_PASSWORD=PASSWORD)
+        yield stage
+
+
+@pytest.fixture
+def settled(stage: Stage) -> Stage:
+    """Production serves 1.4.0 by the file's newest commit, and staging is up."""
+    stage.repository.want("1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+    return stage
+
+
+def stick(stage: Stage, *names: str) -> None:
+    """Make settings sticky, as the portal's check box does."""
+    body: Any = {"properties": {"appSettingNames": list(names)}}
+    stage.platform.web.web_apps.update_slot_configuration_names(
+        stage.platform.group, APP, SlotConfigNamesResource(body)
+    )
+
+
+def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
+    settled: Stage,
+) -> None:
+    """Nothing wrong at first; then each broken thing by its check, and fine again once mended."""
+    stage, apps, group = settled, settled.platform.web.web_apps, settled.platform.group
+    settings = {
+        "FUNCTIONS_EXTENSION_VERSION": "~4",
+        **{k: v for k, v in stage.settings("production").items() if k.startswith("WEBSITE_SWAP")},
+        "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG": "1",
+    }
+    stage.change("staging", **settings)
+    until(lambda: stage.serves("staging") != "", "staging is up again")
+    before = stage.writes()
+
+    fine = gitslot(stage, "doctor", "-o", "json")
+    assert fine.code == 0, fine.out
+    assert "wrong" not in fine.results.values()
+    assert (fine.results["rights"], fine.results["lease"], fine.results["blobs"]) == (
+        *("ok", "ok"),
+        "not known",  # staging has no model yet
+    )
+
+    assert stage.writes() == before
+
+    stage.change("staging", WEBSITE_SWAP_WARMUP_PING_STATUSES=None)
+    stick(stage, "MODEL_VERSION", "ONLY_HERE")
+    apps.stop_slot(group, APP, "staging")
+    mine = stage.writes()
+
+    broken = gitslot(stage, "doctor", APP, "-o", "json")
+    assert broken.code == 1
+    wrong = {check for check, result in broken.results.items() if result == "wrong"}
+    assert wrong == {"warm-up", "sticky", "running", "health"}
+    where = f"-g {group} -n {APP} --slot staging"
+    assert broken.fixes("warm-up") == [
+        f"az functionapp config appsettings set {where} --settings "
+        "WEBSITE_SWAP_WARMUP_PING_STATUSES=200"
+    ]
+    assert broken.fixes("running") == [f"az functionapp start {where}"]
+    (unstick,) = broken.fixes("sticky")
+    assert "config/slotConfigNames" in unstick
+    assert '"appSettingNames": ["ONLY_HERE"]' in unstick
+
+    table = gitslot(stage, "doctor")
+    assert table.code == 1
+    assert "staging is Stopped" in table.out
+    assert f"az functionapp start {where}" in table.out
+    assert stage.writes() == mine
+    for said in (fine.out, broken.out, table.out, table.err):
+        assert PASSWORD not in said
+
+    stick(stage)
+    apps.start_slot(group, APP, "staging")
+    stage.change("staging", **settings)
+    until(lambda: stage.serves("staging") != "", "staging is up again")
+    assert gitslot(stage, "doctor").code == 0
+
+
+def test_one_thing_that_cannot_be_asked_hides_no_other(settled: Stage) -> None:
+    """Without Git and with signers that cannot be read, the app is still examined."""
+    changes = {
+        "GITSLOT_REPO": "/nowhere",
+        "GITSLOT_VERIFY_COMMITS": "range",
+        "GITSLOT_ALLOWED_SIGNERS": "/nowhere/signers",
+    }
+    done = gitslot(settled, "doctor", APP, "-o", "json", **changes)
+    assert done.code == 1
+    results = done.results
+    assert (results["settings"], results["git"], results["signatures"]) == ("wrong",) * 3
+    assert (results["file"], results["versions"]) == ("not known", "ok")
+    assert (results["storage"], results["running"]) == ("ok", "ok")
+
+
+def test_adopting_a_served_release_gives_a_file_that_asks_for_nothing_else(settled: Stage) -> None:
+    """The file parses to what production serves; Azure's history has nothing new."""
+    before = settled.platform.history()
+    path = settled.repository.path / "adopted.yaml"
+    done = gitslot(settled, "adopt", APP, "adopted.yaml", "-o", "json")
+    (app,) = read(path.read_bytes(), Revision("")).apps
+    assert (app.name, app.model, app.suspend) == (APP, "iris", None)
+    assert {slot: str(wanted) for slot, wanted in app.slots.items()} == {"production": "1.4.0"}
+    assert done.code == 0, done.out
+    assert settled.platform.history() == before
+
+    refused = gitslot(settled, "adopt", APP, "adopted.yaml")
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    assert gitslot(settled, "adopt", APP, "adopted.yaml", "--overwrite").code == 0
+
+
+def test_adopting_an_app_without_our_settings_says_what_is_missing_and_writes_nothing(
+    settled: Stage,
+) -> None:
+    """The file parses, stands aside until a person has decided; every gap has its fix."""
+    stage = settled
+    package = stage.settings("production")["WEBSITE_RUN_FROM_PACKAGE"]
+    stage.platform.create_app(
+        OTHER, {"WEBSITE_RUN_FROM_PACKAGE": package, "DB_PASSWORD": PASSWORD}, slots=()
+    )
+    until(lambda: stage.platform.slots()[OTHER, "production"]["state"] == "Running", "it runs")
+    before = stage.platform.history()
+    done = gitslot(stage, "adopt", OTHER, "-")
+    assert stage.platform.history() == before
+    assert done.code == 1
+    (app,) = read(done.out.encode(), Revision("")).apps
+    assert (app.name, app.suspend is not None) == (OTHER, True)
+    assert done.out.count("decide:") == 3
+    for gap in ("no slot `staging`", "WEBSITE_SWAP_WARMUP_PING_PATH", "lacks MODEL_NAME"):
+        assert gap in done.err
+    assert f"az functionapp deployment slot create -g {stage.platform.group} -n {OTHER}" in done.err
+    assert PASSWORD not in done.out + done.err
+
+
+def test_an_app_that_nobody_can_see_is_one_line(settled: Stage, tmp_path: Path) -> None:
+    """Exit code 2, and no file."""
+    done = gitslot(settled, "adopt", "nobody", str(tmp_path / "f.yaml"))
+    assert (done.code, done.out) == (2, "")
+    assert "no function app `nobody`" in done.err
+    assert not (tmp_path / "f.yaml").exists()
