@@ -28,6 +28,7 @@ USED_BY: Mapping[str, frozenset[str]] = {
             "publishxml",
             "resetslotconfig",
             "restart",
+            "scm-policy-get",
             "site-get",
             "sites-list",
             "slot-delete",

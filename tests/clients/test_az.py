@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity
 
 from tests.clients.azure_cli import CLOUD, Az
+from tests.emulator.apps import probe
 from tests.emulator.slots import App
 from tests.platform import Platform, until
 
@@ -185,3 +187,30 @@ def test_publishing(az: Az, app: App) -> None:
     profiles = az.json(*deployment, "list-publishing-profiles", *slot)
     assert [one["publishMethod"] for one in profiles] == ["MSDeploy", "FTP", "ZipDeploy"]
     assert profiles[2]["publishUrl"] == scm
+
+
+def test_zip_deploy(az: Az, app: App, tmp_path: Path) -> None:
+    """
+    `deployment source config-zip` puts a zip onto staging, with a token or as publishing user, and
+    prints what Kudu says; the swap carries it. While the package comes by URL it is refused.
+    """
+    slot = of(app, "--slot", "staging")
+    zipped = tmp_path / "app.zip"
+    zipped.write_bytes(probe("zipped"))
+    push = ("functionapp", "deployment", "source", "config-zip", *slot, "--src", str(zipped))
+    _, said = az.fails(*push)
+    assert "WEBSITE_RUN_FROM_PACKAGE" in said
+    az.run(*SETTINGS, "set", *slot, "--settings", "WEBSITE_RUN_FROM_PACKAGE=1")
+    done = az.json(*push)
+    assert (done["status"], done["complete"], done["active"]) == (4, True, True)
+    assert (done["deployer"], done["site_name"]) == ("az_cli_functions", app.name)
+    app.wait_serves("staging", "zipped")
+    az.run(*SLOT, "swap", *of(app, "--slot", "staging"))
+    app.wait_serves("production", "zipped")
+    body = CsmPublishingCredentialsPoliciesEntity({"properties": {"allow": True}})
+    app.web.update_scm_allowed_slot(app.group, app.name, "staging", body)
+    az.run(*SETTINGS, "set", *slot, "--settings", "WEBSITE_RUN_FROM_PACKAGE=1")
+    zipped.write_bytes(probe("again"))
+    assert az.json(*push)["status"] == 4
+    app.wait_serves("staging", "again")
+    assert app.history("deployment-finished")[-1]["caller"] == f"${app.name}__staging"

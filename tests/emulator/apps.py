@@ -1,5 +1,7 @@
 """Function apps to run in slots."""
 
+from tests.platform import package
+
 PROBE = {
     "host.json": '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}',
     "requirements.txt": "azure-functions\n",
@@ -59,3 +61,9 @@ async def keyed(req: func.HttpRequest) -> func.HttpResponse:
     return answer({})
 """,
 }
+
+
+def probe(version: str) -> bytes:
+    """Return the package of the probe app with *version* in its code, not in its settings."""
+    code = PROBE["function_app.py"].replace('os.environ.get("MODEL_VERSION", "")', repr(version))
+    return package({**PROBE, "function_app.py": code})

@@ -16,9 +16,9 @@ import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity
 
-from tests.emulator.apps import PROBE
+from tests.emulator.apps import probe
 from tests.emulator.slots import App
-from tests.platform import Platform, package, start_platform, until
+from tests.platform import Platform, start_platform, until
 
 IN_PROGRESS = "There is a deployment currently in progress. Please try again when it completes."
 # DeployResult of projectkudu/kudu, in its order.
@@ -27,12 +27,6 @@ KEYS = [
     *("received_time", "start_time", "end_time", "last_success_end_time", "complete", "active"),
     *("is_temp", "is_readonly", "url", "log_url", "site_name", "provisioningState"),
 ]
-
-
-def probe(version: str) -> bytes:
-    """Return the probe app with *version* in its code, not in its settings."""
-    code = PROBE["function_app.py"].replace('os.environ.get("MODEL_VERSION", "")', repr(version))
-    return package({**PROBE, "function_app.py": code})
 
 
 @dataclass(frozen=True, slots=True)
