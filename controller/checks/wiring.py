@@ -145,8 +145,12 @@ def runtime(app: AppFacts) -> Iterator[Note]:
         fix = set_line(app, PRODUCTION, {_RUNTIME: "~4"})
         yield Note(Grade.WARNING, f"production has no {_RUNTIME}", (fix,))
     elif staging.settings.get(_RUNTIME) != version:
-        fix = set_line(app, STAGING, {_RUNTIME: version})
-        yield Note(Grade.WRONG, f"{_RUNTIME} differs between production and staging", (fix,))
+        fixes = tuple(
+            set_line(app, slot.name, {_RUNTIME: "~4"})
+            for slot, settings in ((production, production.settings), (staging, staging.settings))
+            if settings.get(_RUNTIME) != "~4"
+        )
+        yield Note(Grade.WRONG, f"{_RUNTIME} differs between production and staging", fixes)
 
 
 def apart(app: AppFacts) -> Iterator[Note]:

@@ -10,7 +10,7 @@ import pytest
 from controller.cli.app import run
 
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
-MORE = ("reconcile", "retry", "models", "local")
+MORE = ("reconcile", "retry", "models", "adopt", "doctor", "local")
 FILE = "app: az-fct-python-ml\nmodel: iris\nslots:\n  production: 1.4.0\n"
 
 

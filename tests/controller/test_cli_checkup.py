@@ -1,0 +1,103 @@
+"""How `gitslot doctor` and `gitslot adopt` look, and what they refuse before they ask anybody."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller import checks
+from controller.checks.facts import Finding, Grade
+from controller.cli import doctor
+from controller.cli.app import run
+from controller.cli.output import Output
+from controller.cli.session import Session
+from controller.state import STAGING
+from tests.controller.facts import GOOD, GROUND, at_site
+from tests.controller.test_cli import gitslot
+
+
+def session(folder: Path, **environ: str) -> tuple[Session, io.StringIO, io.StringIO]:
+    out, err = io.StringIO(), io.StringIO()
+    return Session(dict(environ), folder, out, err), out, err
+
+
+def shown(found: tuple[Finding, ...], output: Output, folder: Path) -> str:
+    here, out, _ = session(folder)
+    doctor.show(here, found, output)
+    return out.getvalue()
+
+
+STOPPED = checks.of_app(at_site(STAGING, state="Stopped"))
+
+
+def test_the_table_has_a_line_for_each_check_and_the_fixes_below(tmp_path: Path) -> None:
+    """Whoever is in a hurry reads the end."""
+    lines = shown(STOPPED, Output.TABLE, tmp_path).splitlines()
+    assert lines[0].split() == ["APP", "CHECK", "RESULT", "FOUND"]
+    assert [line.split()[1] for line in lines[1:4]] == ["app", "plan", "slots"]
+    assert lines[-3:] == [
+        "to mend",
+        "  running (wrong, az-fct-python-ml)",
+        "      az functionapp start -g group -n az-fct-python-ml --slot staging",
+    ]
+    assert len(lines) == 1 + len(STOPPED) + 4
+
+
+def test_nothing_to_mend_is_a_table_alone(tmp_path: Path) -> None:
+    """No empty heading."""
+    text = shown((*checks.of_ground(GROUND), *checks.of_app(GOOD)), Output.TABLE, tmp_path)
+    assert "to mend" not in text
+
+
+@pytest.mark.parametrize("output", [Output.JSON, Output.YAML])
+def test_programs_get_every_field(tmp_path: Path, output: Output) -> None:
+    """The same data in both."""
+    text = shown(STOPPED, output, tmp_path)
+    data = json.loads(text) if output is Output.JSON else yaml.safe_load(text)
+    (wrong,) = [each for each in data if each["result"] == "wrong"]
+    assert wrong == {
+        "app": "az-fct-python-ml",
+        "check": "running",
+        "result": "wrong",
+        "found": "staging is Stopped",
+        "fixes": ["az functionapp start -g group -n az-fct-python-ml --slot staging"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("grade", "code"), [(Grade.OK, 0), (Grade.WARNING, 0), (Grade.UNKNOWN, 0), (Grade.WRONG, 1)]
+)
+def test_only_something_wrong_is_a_failure(grade: Grade, code: int) -> None:
+    """Warnings, and what could not be known, leave the exit code alone."""
+    assert doctor.code((Finding("a", "", Grade.OK, ""), Finding("b", "", grade, ""))) == code
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("adopt", "some-app")])
+def test_without_a_target_both_say_how_to_get_one(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Never a default subscription; exit code 2, nothing on stdout, no file."""
+    done = gitslot(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "GITSLOT_STORAGE" in done.stderr
+    assert list(tmp_path.glob("*.yaml")) == []
+
+
+def test_adopt_never_replaces_a_file_that_it_was_not_told_to(tmp_path: Path) -> None:
+    """Nor follows a link to nowhere; nobody is asked anything."""
+    (tmp_path / "desired_state.yaml").write_text("app: mine\n")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "elsewhere")
+    for words in (("adopt", "a"), ("adopt", "a", "link.yaml")):
+        here, out, err = session(tmp_path)
+        assert run(words, here) == 2
+        assert (out.getvalue(), "--overwrite" in err.getvalue()) == ("", True)
+    assert (tmp_path / "desired_state.yaml").read_text() == "app: mine\n"
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("command", ["doctor", "adopt"])
+def test_their_help_fits_a_narrow_terminal(tmp_path: Path, command: str) -> None:
+    """No line is broken in its middle, and the exit codes are there."""
+    text = gitslot(command, "--help", cwd=tmp_path).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Exit codes: 0" in text
