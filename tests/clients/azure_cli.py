@@ -27,8 +27,10 @@ class Az:
     platform: Platform
     home: Path
 
-    def _ask(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        environment = {
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what makes `az` in another process this person's."""
+        return {
             **self.platform.environment,
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),
@@ -38,9 +40,11 @@ class Az:
             "PYTHONWARNINGS": "ignore",
             "COLUMNS": "500",
         }
+
+    def _ask(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.program), *words],
-            env=environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             check=False,
