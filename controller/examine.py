@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
+from controller import settings as settings_
 from controller.azure import AppRef
 from controller.blobs import Blobs
 from controller.catalog import Catalog
@@ -23,7 +24,7 @@ from controller.checks.facts import (
     SlotFacts,
     Sticky,
 )
-from controller.errors import GitslotError, NotFound
+from controller.errors import GitslotError, NotFound, SettingsError
 from controller.outside import World, parse
 from controller.registry import CONTAINERS, GITSLOT, Registry
 from controller.settings import Settings
@@ -43,6 +44,13 @@ from controller.state import (
 )
 
 LEASE = "doctor/lease"
+_SHARED = {
+    "GITSLOT_REPO": "repository",
+    "GITSLOT_REF": "ref",
+    "GITSLOT_FILE": "file",
+    "GITSLOT_STORAGE": "storage",
+    "GITSLOT_ARM": "arm",
+}
 
 
 class Surveys(Protocol):
@@ -65,7 +73,11 @@ class Healths(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """Asks everything and everybody once. *flaw* is what was wrong with the settings."""
+    """
+    Asks everything and everybody once.
+
+    *flaw* is what was wrong with the settings; *reopen* makes a world of other settings.
+    """
 
     settings: Settings
     world: World
@@ -73,6 +85,7 @@ class Examiner:
     registry: Registry
     blobs: Blobs
     probes: Healths
+    reopen: Callable[[Settings], World]
     flaw: str = ""
 
     def ground(self) -> Ground:
@@ -126,6 +139,34 @@ class Examiner:
 
         return read(take)
 
+    def ruled_by(self, controller: str) -> "Examiner":
+        """
+        Return an examiner that goes by what guards and paces the function app *controller*.
+
+        Where Git and storage are stays as it is here: the app's token may be a reference that
+        opens nothing on this machine. Raises AzureError where its settings cannot be read.
+        """
+        ref = self.survey.locate(controller, None, None)
+        try:
+            theirs = settings_.read(self.survey.settings(ref, PRODUCTION))
+        except SettingsError as error:
+            return replace(self, flaw="; ".join(filter(None, (self.flaw, error.message))))
+        settings = replace(
+            self.settings,
+            schedule=theirs.schedule,
+            suspend=theirs.suspend,
+            vouch=theirs.vouch,
+            allowed_apps=theirs.allowed_apps,
+            on_rewrite=theirs.on_rewrite,
+        )
+        differing = [
+            f"{name} is not what {ref.name} has"
+            for name, attribute in _SHARED.items()
+            if getattr(settings, attribute) != getattr(theirs, attribute)
+        ]
+        flaw = "; ".join(filter(None, (self.flaw, *differing)))
+        return replace(self, settings=settings, world=self.reopen(settings), flaw=flaw)
+
     # ------------------------------------------------------------ one app
 
     def app(
@@ -156,6 +197,7 @@ class Examiner:
             memory=read(lambda: self._memory(name)) if remembered else None,
             listed=not allowed or name in allowed,
             store=self.settings.storage,
+            local=self.settings.local,
             wanted=self._resolved(block.model, block.slots) if block else {},
         )
         ref = facts.place

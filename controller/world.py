@@ -128,9 +128,14 @@ def open_examiner(
     settings: Settings, token_credential: "TokenCredential", flaw: str = ""
 ) -> Examiner:
     """Make everything that a check-up needs, talking to nobody yet."""
+
+    def silent(settings: Settings) -> World:
+        return open_world(settings, token_credential, tell=lambda _: None)
+
     return Examiner(
         settings=settings,
-        world=open_world(settings, token_credential, tell=lambda _: None),
+        world=silent(settings),
+        reopen=silent,
         survey=Survey(Azure(settings.arm, token_credential)),
         registry=Registry(settings.storage, token_credential),
         blobs=AzureBlobs(settings.storage, token_credential),

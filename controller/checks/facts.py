@@ -132,6 +132,7 @@ class AppFacts:
     memory: Memory | Doubt | None = None  # None: not asked
     listed: bool = True  # GITSLOT_APPS lets it be reconciled
     store: str = ""  # the registry's address
+    local: bool = False  # on the local platform
 
     @property
     def there(self) -> tuple[SlotFacts, ...]:

@@ -22,6 +22,10 @@ def doctor(
     app: Annotated[
         str | None, typer.Argument(metavar="[APP]", help="One app; else all of the file.")
     ] = None,
+    controller: Annotated[
+        str | None,
+        typer.Option("--controller", metavar="NAME", help="Go by that app's guards and schedule."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Check what a release needs, and how to mend it.
@@ -38,6 +42,8 @@ def doctor(
     """
     session = session_of(ctx)
     examiner = session.examiner()
+    if controller is not None:
+        examiner = examiner.ruled_by(controller)
     found = findings(examiner, app)
     show(session, found, output)
     return code(found)

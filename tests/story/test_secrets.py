@@ -136,6 +136,9 @@ def test_no_secret_is_said_through_a_whole_story(
         ("logs", "-o", "json"),
         ("history",),
         ("reconcile",),
+        ("doctor",),
+        ("doctor", "-o", "json"),
+        ("adopt", APP, "-"),
     ):
         story.run(*words)
     records = [f"{r.getMessage()} {vars(r)} {r.exc_text}" for r in caplog.records]
