@@ -38,7 +38,7 @@ from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
 from emulator.packages import Packages
 from emulator.ports import free, listen, number
-from emulator.scm.app import Scm
+from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
 from emulator.state import Site, Slot
 

@@ -70,7 +70,7 @@ def shared(platform: Platform) -> Iterator[App]:
         "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health",
         "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200",
     }
-    platform.create_app("uploads", settings, slots=("staging", "spare"), sku="S1")
+    platform.create_app("uploads", settings)
     yield App(platform, "uploads")
     platform.web.web_apps.delete(platform.group, "uploads")
 
@@ -165,7 +165,7 @@ def test_one_deployment_at_a_time(staging: Kudu, held: Callable[[], None]) -> No
         assert (refused.status_code, refused.text) == (409, IN_PROGRESS)
     assert staging.ask("POST", "/api/publish?type=zip", data=probe("x")).status_code == 409
     assert staging.ask("POST", "/api/settings", json={"A": "1"}).status_code == 409
-    assert Kudu(app, "spare").deploy(probe("other"), "?isAsync=true").status_code == 202
+    assert Kudu(app, "production").deploy(probe("other"), "?isAsync=true").status_code == 202
     held()
     app.wait_serves("staging", "first")
     until(lambda: staging.latest().status_code == 200, "the deployment ends")
@@ -406,8 +406,13 @@ def test_stopped_slot_takes_an_upload(staging: Kudu) -> None:
 
 def test_planted_fault(staging: Kudu) -> None:
     """What is planted for ``kudu`` is what its caller gets, once."""
-    staging.app.platform.faults({"operation": "kudu", "slot": "staging", "status": 502})
+    staging.app.platform.faults(
+        {"operation": "kudu", "slot": "staging", "status": 502},
+        {"operation": "kudu", "slot": "staging", "drop": True},
+    )
     assert staging.deploy(probe("never")).status_code == 502
+    with pytest.raises(requests.ConnectionError):
+        staging.deploy(probe("never"))
     assert staging.ask("GET", "/api/settings").status_code == 200
 
 

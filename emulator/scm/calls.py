@@ -1,0 +1,73 @@
+"""One request to a slot's Kudu, admitted, and what its handlers work with."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+
+from emulator.arm.world import World
+from emulator.faults import Faults
+from emulator.identity import Identity
+from emulator.scm.deployer import Deployer
+from emulator.state import Site, Slot
+
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Scm:
+    """What every slot's Kudu works with."""
+
+    world: World
+    identity: Identity
+    faults: Faults
+    deployer: Deployer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request of *who*; lower-case names in *query*; *word* is what stands in the path."""
+
+    request: web.BaseRequest
+    site: Site
+    slot: Slot
+    who: str
+    query: Mapping[str, str]
+    word: str = ""
+
+    def flag(self, name: str, *, otherwise: bool = False) -> bool:
+        """Read a bool of the query."""
+        given = self.query.get(name)
+        return otherwise if given is None else given.lower() in ("true", "1")
+
+    def url(self, path: str) -> str:
+        """Return the address of *path* on this Kudu."""
+        return f"https://{self.slot.scm_host}{path}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name the content."""
+        return self.site.key, self.slot.deployment_id
+
+
+async def body(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """Yield the body as it comes, once the client sends it."""
+    if not request.body_exists:
+        return
+    if _waits(request):
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    async for chunk in request.content.iter_chunked(CHUNK):
+        yield chunk
+
+
+async def drain(request: web.BaseRequest) -> None:
+    """Read what nobody has read, so that the client comes to reading the answer."""
+    gone = request.transport is None or request.transport.is_closing()
+    if request.body_exists and not gone and not _waits(request):
+        async for _ in request.content.iter_any():
+            pass
+
+
+def _waits(request: web.BaseRequest) -> bool:
+    return request.headers.get(hdrs.EXPECT, "").lower() == "100-continue"

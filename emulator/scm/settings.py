@@ -1,0 +1,65 @@
+"""``/api/settings``: Kudu's defaults, what was set there, and before both the app settings."""
+
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from emulator.scm.calls import Call, Scm
+from emulator.scm.deployer import IN_PROGRESS
+
+# KuduLite's own (DeploymentSettingsManager).
+DEFAULTS: Mapping[str, str] = {
+    "deployment_branch": "master",
+    "SCM_TRACE_LEVEL": "1",
+    "SCM_COMMAND_IDLE_TIMEOUT": "60",
+    "SCM_LOGSTREAM_TIMEOUT": "7200",
+    "SCM_BUILD_ARGS": "",
+    "SCM_GIT_USERNAME": "windowsazure",
+    "SCM_GIT_EMAIL": "windowsazure",
+    "ScmType": "None",
+}
+
+
+async def settings(scm: Scm, call: Call) -> web.Response:
+    """Show all settings."""
+    return web.json_response(_all(scm, call))
+
+
+async def setting(scm: Scm, call: Call) -> web.Response:
+    """Show one, as text."""
+    known = {name.lower(): value for name, value in _all(scm, call).items()}
+    if call.word.lower() not in known:
+        return web.Response(status=404, text=f"'{call.word}' setting does not exist.")
+    return web.Response(text=known[call.word.lower()])
+
+
+async def put(scm: Scm, call: Call) -> web.Response:
+    """Set ``{name: value, ...}``, or ``{"key": name, "value": value}``; no app setting changes."""
+    try:
+        given = json.loads(await call.request.read())
+    except ValueError:
+        given = None
+    if not isinstance(given, Mapping) or not given:
+        return web.Response(status=400)
+    if set(given) == {"key", "value"}:
+        given = {str(given["key"]): given["value"]}
+    if scm.deployer.busy(call.site, call.slot):
+        return web.Response(status=409, text=IN_PROGRESS)
+    for name, value in given.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        scm.world.deployments.set(*call.key, name, text)
+    return web.Response(status=204)
+
+
+async def delete(scm: Scm, call: Call) -> web.Response:
+    """Take away what was set here; 204 whether it was there or not."""
+    if scm.deployer.busy(call.site, call.slot):
+        return web.Response(status=409, text=IN_PROGRESS)
+    scm.world.deployments.set(*call.key, call.word, None)
+    return web.Response(status=204)
+
+
+def _all(scm: Scm, call: Call) -> dict[str, str]:
+    own = scm.world.deployments.settings(*call.key)
+    return {**DEFAULTS, **own, **call.slot.settings}
