@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from controller.azure import Azure
 from controller.blobs import AzureBlobs
 from controller.events import Event
-from controller.examine import Examiner
 from controller.journal import Journal
 from controller.live import Looker
 from controller.lock import Lock
@@ -22,11 +21,12 @@ from controller.probe import Prober
 from controller.registry import Registry
 from controller.settings import Settings
 from controller.source import GitSource
-from controller.survey import Survey
 from controller.vouch import Rule
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+    from controller.examine import Examiner
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
@@ -126,8 +126,10 @@ def open_world(
 
 def open_examiner(
     settings: Settings, token_credential: "TokenCredential", flaw: str = ""
-) -> Examiner:
+) -> "Examiner":
     """Make everything that a check-up needs, talking to nobody yet."""
+    from controller.examine import Examiner  # noqa: PLC0415 - people's questions, not a tick's
+    from controller.survey import Survey  # noqa: PLC0415
 
     def silent(settings: Settings) -> World:
         return open_world(settings, token_credential, tell=lambda _: None)

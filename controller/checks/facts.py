@@ -5,6 +5,7 @@ Pure, and the same for `gitslot doctor` and `gitslot adopt`. Facts hold settings
 app, so a check may name a setting and never its value. A fact that could not be read is a Doubt.
 """
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -201,4 +202,4 @@ def unread(what: str, doubt: Doubt) -> Note:
 
 def label(slot: str) -> str:
     """Return the words of `az` that choose *slot*."""
-    return "" if slot == PRODUCTION else f" --slot {slot}"
+    return "" if slot == PRODUCTION else f" --slot {shlex.quote(slot)}"

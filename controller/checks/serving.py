@@ -167,9 +167,11 @@ def health(app: AppFacts) -> Iterator[Note]:
         if said.answer is Answer.SERVING:
             yield Note(Grade.OK, f"{slot.name} serves {of_release(slot)}")
         elif said.answer is Answer.BLOCKED:
+            # 403 is what a stopped slot says, and a restriction that may let the controller in.
+            grade = Grade.WARNING if said.detail == "HTTP 403" else Grade.WRONG
             text = f"{slot.name}: /api/health is closed to you ({said.detail})"
             fix = "let /api/health be anonymous, and let the controller's network in"
-            yield Note(Grade.WRONG, text, (fix,))
+            yield Note(grade, text, (fix,))
         elif said.answer is Answer.FOREIGN:
             text = f"{slot.name}: /api/health is not of the serving contract ({said.detail})"
             fix = "serve with serving_app, or answer /api/health by the serving contract"

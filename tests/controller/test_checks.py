@@ -238,6 +238,11 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     ("triggers", at(STAGING, functions=GONE), Grade.UNKNOWN, "0 are switched off", ""),
     ("health", saying(STAGING, answer=Answer.SILENT), Grade.WRONG, "does not answer", "restart"),
     ("health", saying(STAGING, answer=Answer.BLOCKED), Grade.WRONG, "closed to you", "anonymous"),
+    (
+        "health",
+        saying(STAGING, answer=Answer.BLOCKED, detail="HTTP 403"),
+        *(Grade.WARNING, "closed to you (HTTP 403)", "network"),
+    ),
     ("health", saying(STAGING, answer=Answer.FOREIGN), Grade.WRONG, "contract", "serving_app"),
     (
         "health",

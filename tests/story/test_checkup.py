@@ -123,7 +123,7 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     broken = gitslot(stage, "doctor", APP, "-o", "json")
     assert broken.code == 1
     wrong = {check for check, result in broken.results.items() if result == "wrong"}
-    assert wrong == {"warm-up", "sticky", "running", "health"}
+    assert wrong == {"warm-up", "sticky", "running"}
     where = f"-g {group} -n {APP} --slot staging"
     assert broken.fixes("warm-up") == [
         f"az functionapp config appsettings set {where} --settings "
