@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback", "emulator")
+CLAIMS = ("bump", "rollback", "pipeline", "emulator")
 
 
 def main() -> int:

@@ -88,7 +88,7 @@ class HandSwap:
     def __init__(self, az: Path, stage: Stage) -> None:
         self._az, self._stage = az, stage
         self._home = stage.folder / "azure-cli"
-        self._env = {
+        self.env = {
             **stage.environment,
             "AZURE_CONFIG_DIR": str(self._home),
             "AZURE_CORE_COLLECT_TELEMETRY": "false",
@@ -101,7 +101,7 @@ class HandSwap:
     def run(self, *words: str) -> None:
         """Run `az` with *words*; RuntimeError with its own words where it fails."""
         done = subprocess.run(
-            [str(self._az), *words], env=self._env, capture_output=True, text=True, check=False
+            [str(self._az), *words], env=self.env, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"az {' '.join(words)}: {done.stderr.strip()[-500:]}")
