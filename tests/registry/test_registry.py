@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
@@ -174,6 +175,17 @@ def test_the_listing_is_oldest_first(registry: Registry, version: str) -> None:
     assert sorted(listed) == sorted(names)
     times = [entry.registered for entry in registry.listing()]
     assert times == sorted(times)
+
+
+def test_a_container_is_there_or_not_and_the_service_says_what_time_it_is(
+    registry: Registry,
+) -> None:
+    """Both answers carry the service's own clock; nothing is created by asking."""
+    for name, expected in (("models", True), ("nowhere", False), ("nowhere", False)):
+        there, theirs = registry.container(name)
+        assert there is expected
+        assert theirs is not None
+        assert abs((datetime.now(UTC) - theirs).total_seconds()) < 60
 
 
 def _put(platform: Platform, container: str, path: str, content: bytes) -> None:
