@@ -21,6 +21,8 @@ from controller.checks.facts import (
     Sticky,
     examine,
 )
+from controller.errors import AzureError, NotFound
+from controller.examine import read
 from controller.signatures import Signer
 from controller.state import (
     PRODUCTION,
@@ -390,3 +392,20 @@ def test_an_app_that_cannot_be_read_is_one_thing_wrong_and_the_rest_not_known() 
     assert [check for check, grade in results.items() if grade is Grade.WRONG] == ["app"]
     fine = {check for check, grade in results.items() if grade is Grade.OK}
     assert fine == {"allowed", "journal", "versions"}
+
+
+def test_a_question_that_fails_in_any_way_is_a_doubt_of_that_question_alone() -> None:
+    """Also where the answer breaks our own code; and what broke it is not repeated."""
+
+    def raises(error: Exception) -> Doubt:
+        def ask() -> str:
+            raise error
+
+        found = read(ask)
+        assert isinstance(found, Doubt)
+        return found
+
+    assert read(lambda: "an answer") == "an answer"
+    assert raises(NotFound("gone", code="ResourceNotFound")).reason == "NotFound"
+    assert raises(AzureError("no", reason="NotAllowed")) == Doubt("NotAllowed", "no")
+    assert SECRET not in raises(RuntimeError(SECRET)).message
