@@ -8,6 +8,7 @@ of docs/reliability.md, by their names.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
@@ -262,16 +263,18 @@ def _where(replay: Replay, entry: Entry, commit: Entry | None) -> None:
         replay.wrong("S5", entry, "production is never a deploy target")
     if what == "slotsswap" and slot != "staging":
         replay.wrong("S5", entry, f"{slot} is never swapped")
-    if slot not in {"staging", "production", *_listed(commit)}:
+    listed = _listed(commit["text"]) if commit else frozenset()
+    if slot not in {"staging", "production", *listed}:
         replay.wrong("S5", entry, f"{what} to {slot}, which the file does not list")
 
 
-def _listed(commit: Entry | None) -> set[str]:
+@cache
+def _listed(text: str) -> frozenset[str]:
     """Return the slots that the file lists, as another reader of YAML finds them."""
     try:
-        return set(yaml.safe_load(commit["text"])["slots"]) if commit else set()
+        return frozenset(yaml.safe_load(text)["slots"])
     except (yaml.YAMLError, TypeError, KeyError):
-        return set()
+        return frozenset()
 
 
 def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
