@@ -263,7 +263,7 @@ def _where(replay: Replay, entry: Entry, commit: Entry | None) -> None:
         replay.wrong("S5", entry, "production is never a deploy target")
     if what == "slotsswap" and slot != "staging":
         replay.wrong("S5", entry, f"{slot} is never swapped")
-    listed = _listed(commit["text"]) if commit else frozenset()
+    listed = _listed(str(commit.get("text", ""))) if commit else frozenset()
     if slot not in {"staging", "production", *listed}:
         replay.wrong("S5", entry, f"{what} to {slot}, which the file does not list")
 
