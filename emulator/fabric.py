@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -93,6 +93,9 @@ class Fabric:
     def restart_now(self, site: str, slot: str) -> asyncio.Future[Started]:
         launch, worker = self._of(site, slot)
         return worker.restart(launch)
+
+    def pending(self, site: str, slot: str) -> Awaitable[Started]:
+        return self._of(site, slot)[1].pending()
 
     def host(self, site: str, slot: str) -> Host | None:
         return self._of(site, slot)[1].serving

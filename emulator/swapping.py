@@ -30,6 +30,9 @@ class Processes(Protocol):
     def restart_now(self, site: str, slot: str) -> Awaitable[Started]:
         """Restart without the wait of a settings change; a swap's own waits cover it."""
 
+    def pending(self, site: str, slot: str) -> Awaitable[Started]:
+        """Wait for the start that is under way in the slot, where one is; say how it ended."""
+
     def host(self, site: str, slot: str) -> Host | None:
         """Return the process that answers for the slot."""
 
@@ -123,17 +126,23 @@ class Swapper:
         await aftermath.suffer(self.world, self.processes, self.faults, operation)
 
     async def _make_ready(self, operation: Operation) -> None:
-        """Apply the target's sticky settings to the source, restart it, ping it until warm."""
+        """
+        Apply the target's sticky settings to the source, restart it, ping it until warm.
+
+        After a preview both are done, or under way: what is pinged has started with them.
+        """
         world = self.world
         site = world.estate.sites[operation.site]
-        if site.slots[operation.source].set_aside is None:
+        if site.slots[operation.source].set_aside is not None:
+            started = await self.processes.pending(site.key, operation.source)
+        else:
             site = world.estate.change(
                 site.key,
                 lambda s: state.prepare(s, operation.source, operation.target, world.now()),
             )
             started = await self.processes.restart_now(site.key, operation.source)
-            if started.reason is not None:
-                raise SwapFailedError(worker_failed(site.name, operation.source))
+        if started.reason is not None:
+            raise SwapFailedError(worker_failed(site.name, operation.source))
         for planted, failure in PLANTED:
             if self.faults.take(planted, site.key, operation.source) is not None:
                 raise SwapFailedError(failure(site.name, operation.source))

@@ -67,6 +67,15 @@ class Worker:
         self._starting = asyncio.create_task(self._bring_up(launch, not_before_s, gate, result))
         return result
 
+    async def pending(self) -> Started:
+        """Return how the start that is under way has ended; at once where none is."""
+        while self._starting is not None and self._result is not None:
+            asked = self._result
+            started = await asyncio.shield(asked)
+            if asked is self._result:
+                return started
+        return Started(None)
+
     def _supersede(self) -> None:
         if self._starting is not None:
             self._starting.cancel()

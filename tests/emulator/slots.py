@@ -80,6 +80,11 @@ class App:
         """Swap and wait for the end; azure-core's error where it fails."""
         self.begin_swap().result()
 
+    def preview(self) -> None:
+        """Apply production's sticky settings to staging, and nothing more."""
+        entity = CsmSlotEntity(target_slot="production", preserve_vnet=True)
+        self.web.apply_slot_configuration_slot(self.group, self.name, "staging", entity)
+
     def reset(self) -> None:
         self.web.reset_slot_configuration_slot(self.group, self.name, "staging")
 

@@ -188,9 +188,7 @@ def test_preview_applies_settings_and_completes(app: App) -> None:
     app.stick("RING")
     app.set("production", {"RING": "users"})
     app.set("staging", {"RING": "none", "MODEL_VERSION": "2"})
-    app.web.apply_slot_configuration_slot(
-        app.group, app.name, "staging", {"targetSlot": "production", "preserveVnet": True}
-    )
+    app.preview()
     assert app.settings("staging")["RING"] == "users"
     with pytest.raises(ResourceExistsError):
         app.set("production", {"X": "1"})
@@ -203,14 +201,34 @@ def test_preview_applies_settings_and_completes(app: App) -> None:
     assert app.serves("production") == "2"
 
 
+def test_swap_right_after_a_preview_waits_for_its_process(app: App) -> None:
+    """Production never gets the process that ran before the preview's settings."""
+    app.stick("RING")
+    app.set("production", {"RING": "users"})
+    app.preview()
+    app.swap()
+    assert app.get("production", "/api/environment").json()["RING"] == "users"
+
+
+def test_swap_after_a_preview_that_cannot_start_fails(app: App) -> None:
+    """A process that dies at its start with the preview's settings is not swapped in: 400."""
+    app.stick("CRASH_AT_START")
+    app.set("production", {"CRASH_AT_START": "yes"})
+    app.preview()
+    with pytest.raises(HttpResponseError) as caught:
+        app.swap()
+    assert "because the worker process for 'staging' slot could not be started." in message(
+        caught.value
+    )
+    assert app.content("production") == app.name
+
+
 def test_preview_is_cancelled_from_production(app: App) -> None:
     """resetSlotConfig on slots/production, as az sends it, gives staging its settings back."""
     app.stick("RING")
     app.set("production", {"RING": "users"})
     app.set("staging", {"RING": "none"})
-    app.web.apply_slot_configuration_slot(
-        app.group, app.name, "staging", {"targetSlot": "production", "preserveVnet": True}
-    )
+    app.preview()
     app.web.reset_slot_configuration_slot(app.group, app.name, "production")
     assert app.settings("staging")["RING"] == "none"
     app.set("staging", {"X": "1"})
