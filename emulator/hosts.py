@@ -16,7 +16,7 @@ from pathlib import Path
 from emulator.backend import Backend, LostError
 from emulator.children import Children, end
 from emulator.disk import write_text
-from emulator.packages import PackageError, Packages
+from emulator.packages import READER, PackageError, Packages
 from emulator.ports import free
 from emulator.state import Keys
 
@@ -168,7 +168,8 @@ class Launcher:
             empty.mkdir(exist_ok=True)
             return empty
         try:
-            return await self.packages.unpacked(url, launch.identity_header)
+            named = launch.settings.get(READER, "")
+            return await self.packages.unpacked(url, launch.identity_header, named)
         except PackageError as error:
             raise CannotStartError(str(error)) from error
 

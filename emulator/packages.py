@@ -1,7 +1,10 @@
 """
 The code that a slot runs: ``WEBSITE_RUN_FROM_PACKAGE`` fetched, checked, unpacked once per content.
 
-Like Azure it asks for the package at every start; a blob that did not change is not sent again.
+Like Azure it asks for the package at every start; a blob that did not change is not sent again. A
+blob without a signature is read as an identity of the slot
+(https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package, "Fetch a
+package from Azure Blob Storage using a managed identity"). What it may read nobody checks.
 """
 
 import asyncio
@@ -19,6 +22,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from emulator.identity import Caller
+
+READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
 LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears
 STORAGE_VERSION = "2023-11-03"
 CHUNK = 1 << 20
@@ -36,15 +42,40 @@ class PackageError(Exception):
     """The package cannot be had; the slot cannot start."""
 
 
+def reader(holder: Caller | None, named: str) -> Caller:
+    """
+    Return as whom *holder*, a slot, reads its package: *named* is what READER is set to.
+
+    Nothing and ``SystemAssigned`` mean the slot's own identity, all else a user-assigned one's
+    resource id. Raises PackageError that says what the slot lacks.
+    """
+    if holder is None:
+        raise PackageError("package cannot be read: the slot is gone")
+    if named.lower() in ("", "systemassigned"):
+        if not holder.system:
+            raise PackageError(
+                f"package cannot be read: no system-assigned identity, and {READER} names no other"
+            )
+        return holder
+    for user in holder.others:
+        if (user.resource_id or "").lower() == named.lower():
+            return user
+    raise PackageError(f"package cannot be read: {READER} names an identity that the slot lacks")
+
+
 class Packages:
-    """Fetches with *token* where the URL is of *storage*, and unpacks below *folder*."""
+    """
+    Fetches with *token* where the URL is of *storage*, and unpacks below *folder*.
+
+    *token* takes a slot's identity header and what its READER is set to.
+    """
 
     def __init__(
         self,
         folder: Path,
         session: aiohttp.ClientSession,
         storage: str,
-        token: Callable[[str], str],
+        token: Callable[[str, str], str],
     ) -> None:
         self.folder = folder
         self.session = session
@@ -53,16 +84,18 @@ class Packages:
         self._known: dict[str, tuple[str, Path]] = {}  # url -> etag, unpacked
         self._lock = asyncio.Lock()
 
-    async def unpacked(self, url: str, identity: str) -> Path:
+    async def unpacked(self, url: str, identity: str, named: str = "") -> Path:
         """
-        Return the folder with the content of *url*, asked for as *identity* (a header's value).
+        Return the folder with the content of *url*, for the slot with that identity header.
+
+        *named* is what its READER is set to.
 
         Raises PackageError with the cause.
         """
         headers = {}
         if url.startswith(f"{self.storage}/") and "sig=" not in urlsplit(url).query:
             headers = {
-                "Authorization": f"Bearer {self.token(identity)}",
+                "Authorization": f"Bearer {self.token(identity, named)}",
                 "x-ms-version": STORAGE_VERSION,
             }
         known = self._known.get(url)

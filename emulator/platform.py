@@ -36,7 +36,7 @@ from emulator.history import History
 from emulator.hosts import HOST, Launcher
 from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
-from emulator.packages import Packages
+from emulator.packages import Packages, reader
 from emulator.ports import free, listen, number
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
@@ -267,9 +267,8 @@ class Platform:
             system=slot.system_identity,
         )
 
-    def _storage_token(self, header: str) -> str:
-        caller = self._caller_of(header) or Caller("unknown", str(uuid.UUID(int=0)))
-        return self.identity.mint(caller, STORAGE)[0]
+    def _storage_token(self, header: str, named: str) -> str:
+        return self.identity.mint(reader(self._caller_of(header), named), STORAGE)[0]
 
     async def stop(self) -> None:
         """End every child, close every port, take platform.json away; nothing of another's."""

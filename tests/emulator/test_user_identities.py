@@ -10,7 +10,8 @@ import requests
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.web.models import Site
 
-from tests.platform import Platform, start_platform
+from tests.emulator.slots import App
+from tests.platform import Platform, start_platform, until
 
 KIND = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -89,6 +90,27 @@ def test_a_slot_without_an_identity_of_its_own_must_name_one(platform: Platform)
     assert ask(platform, "named", "production").status_code == 400
     client = made["properties"]["clientId"]
     assert ask(platform, "named", "production", client_id=client).ok
+
+
+def test_the_package_is_read_as_the_identity_that_the_setting_names(app: App) -> None:
+    """A slot starts where it has that identity, else it does not, and the history says why."""
+    named = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
+    made = create(app.platform, "reads")["id"]
+
+    def cannot_start(slot: str, why: str) -> None:
+        until(lambda: app.get(slot).status_code == 503, f"{slot} is down")
+        failed = [e for e in app.history("process-failed") if e["slot"] == slot]
+        assert why in failed[-1]["detail"]
+
+    assign(app.platform, app.name, "staging", "UserAssigned", made)
+    app.set("staging", {"MODEL_VERSION": "2"})
+    cannot_start("staging", "no system-assigned identity")
+    app.set("staging", {named: made.upper()})
+    app.wait_serves("staging", "2")
+    app.set("production", {named: made})
+    cannot_start("production", "names an identity that the slot lacks")
+    app.set("production", {named: "SystemAssigned"})
+    app.wait_serves("production", "1")
 
 
 def test_an_identity_that_is_not_there_cannot_be_assigned(platform: Platform) -> None:
