@@ -26,6 +26,7 @@ from emulator.host.errors import HostError
 from emulator.host.functions import HttpFunction, TimerFunction, describe_functions
 from emulator.host.hostjson import read_host_config
 from emulator.host.keys import Keys
+from emulator.host.listing import Listing
 from emulator.host.logs import AppHandler, Console, Log
 from emulator.host.routes import Router
 from emulator.host.schedule import parse_schedule
@@ -131,7 +132,9 @@ async def _load(
         config = read_host_config(folder)
         app.log.set_levels(config.levels)
         _set_worker_level(app.log)
-        functions = describe_functions(await worker.load(folder), settings)
+        found = await worker.load(folder)
+        app.listing = Listing(found, settings, config.route_prefix)
+        functions = describe_functions(found, settings)
         router = Router([f for f in functions if isinstance(f, HttpFunction)], config.route_prefix)
         for function in functions:
             if isinstance(function, TimerFunction):

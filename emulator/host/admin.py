@@ -1,9 +1,10 @@
 """
-Answer the host's own paths below /admin: status, ping, and a call of a function by hand.
+Answer the host's own paths below /admin: status, ping, the functions, a call of one by hand.
 
-Who may ask follows HostController.cs in github.com/Azure/azure-functions-host: ping is open; the
-status wants the master key from callers outside. A caller counts as inside when its request lacks
-`X-ARR-LOG-ID`, which Azure's front end puts on every request from outside.
+Who may ask follows HostController.cs and FunctionsController.cs in
+github.com/Azure/azure-functions-host: ping is open; functions want the master key; the status wants
+it from callers outside. A caller counts as inside when its request lacks `X-ARR-LOG-ID`, which
+Azure's front end puts on every request from outside.
 """
 
 import json
@@ -47,12 +48,26 @@ class Admin:
                 if "x-arr-log-id" in headers and not self._keys.opens("admin", key):
                     return empty(401)
                 return plain(200, json.dumps(self._status()), "application/json; charset=utf-8")
+            case ["GET", "functions", *names]:
+                if not self._keys.opens("admin", key):
+                    return empty(401)
+                return self._functions(names, headers)
             case ["POST", "functions", name]:
                 if not self._keys.opens("admin", key):
                     return empty(401)
                 return await self._fire_by_hand(name)
             case _:
                 return empty(404)
+
+    def _functions(self, names: list[str], headers: Mapping[str, str]) -> Answer:
+        base = f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('host', '')}"
+        found = self._app.listing.at(base)
+        if not names:
+            return plain(200, json.dumps(found), "application/json; charset=utf-8")
+        for function in found:
+            if names == [function["name"].lower()]:
+                return plain(200, json.dumps(function), "application/json; charset=utf-8")
+        return empty(404)
 
     async def _fire_by_hand(self, name: str) -> Answer:
         for function in self._app.functions:

@@ -13,6 +13,7 @@ from typing import Literal
 from emulator.host import worker
 from emulator.host.errors import HostError
 from emulator.host.functions import Function, HttpFunction, TimerFunction
+from emulator.host.listing import Listing
 from emulator.host.logs import Log
 from emulator.host.records import (
     NO_TRACE,
@@ -36,6 +37,7 @@ class App:
         self.errors: list[str] = []
         self.functions: list[Function] = []
         self.router = Router([], "")
+        self.listing = Listing()
         self.running: dict[str, str] = {}
 
     def run(self, functions: list[Function], router: Router) -> None:
