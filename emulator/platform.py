@@ -38,6 +38,7 @@ from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
 from emulator.packages import Packages, reader
 from emulator.ports import free, listen, number
+from emulator.queues import Queues
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
 from emulator.state import Site, Slot
@@ -93,13 +94,17 @@ class Platform:
         seed["ports"]["storage"] = free(seed["ports"]["storage"])
         azurite = asyncio.create_task(self._storage(words, seed, certs))
         arm, door = listen(seed["ports"]["arm"]), listen(seed["ports"]["admin"])
-        seed["ports"].update(arm=number(arm), admin=number(door))
+        queues = listen(seed["ports"].get("queues", 0))
+        seed["ports"].update(arm=number(arm), admin=number(door), queues=number(queues))
+        self._queues = Queues(lambda port: self._azurite("queue", port, words, seed, certs))
+        await self._queues.serve(queues)
         write_json(folder / "seed.json", seed)
 
         self.identity = Identity(seed["tenant"], seed["signing_key"], time.time)
         self.laptop = Caller(LAPTOP, seed["laptop"])
         self.seed = seed
-        storage_url = f"https://127.0.0.1:{seed['ports']['storage']}/{storage.ACCOUNT}"
+        account = f"https://127.0.0.1:{{}}/{storage.ACCOUNT}"
+        storage_url = account.format(seed["ports"]["storage"])
         identity_endpoint = f"http://127.0.0.1:{number(door)}/msi/token"
         self.session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=certs.client_context()),
@@ -151,6 +156,7 @@ class Platform:
             "ca": str(certs.ca),
             "ca_bundle": str(certs.bundle),
             "storage": storage_url,
+            "queues": account.format(number(queues)),
             "subscription": seed["subscription"],
             "tenant": seed["tenant"],
             "resource_group": GROUP,
@@ -211,7 +217,8 @@ class Platform:
 
     async def _storage(self, words: list[str], seed: dict[str, Any], certs: Any) -> None:
         """Start Azurite, and again whenever it ends by itself."""
-        first = await self._azurite(words, seed, certs)
+        port = seed["ports"]["storage"]
+        first = await self._azurite("blob", port, words, seed, certs)
 
         async def watch(process: asyncio.subprocess.Process) -> None:
             while True:
@@ -219,18 +226,25 @@ class Platform:
                 self.children.discard(process)
                 self.world.history.record("storage-crashed", detail=str(process.returncode))
                 await asyncio.sleep(0.5)
-                process = await self._azurite(words, seed, certs)
+                process = await self._azurite("blob", port, words, seed, certs)
 
         self._watch = asyncio.create_task(watch(first))
 
     async def _azurite(
-        self, words: list[str], seed: dict[str, Any], certs: Any
+        self,
+        service: storage.Service,
+        port: int,
+        words: list[str],
+        seed: dict[str, Any],
+        certs: Any,
     ) -> asyncio.subprocess.Process:
+        log = "azurite.log" if service == "blob" else f"azurite-{service}.log"
         return await storage.start(
-            words,
+            service,
+            storage.command_of(service, words),
             folder=self.folder / "azurite",
-            log=self.folder / "logs" / "azurite.log",
-            port=seed["ports"]["storage"],
+            log=self.folder / "logs" / log,
+            port=port,
             key=seed["storage_key"],
             certificates=certs,
             children=self.children,
@@ -281,6 +295,8 @@ class Platform:
                 await self._watch
         if hasattr(self, "fabric"):
             await self.fabric.close(GRACE_S)
+        if hasattr(self, "_queues"):
+            await self._queues.close()
         for runner in self._runners:
             await runner.cleanup()
         if hasattr(self, "children"):

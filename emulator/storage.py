@@ -1,5 +1,5 @@
 """
-Blob Storage: Azurite as a child, over TLS, with bearer tokens.
+The storage account: Azurite's services as children, over TLS, with bearer tokens.
 
 The account has a key only because Azurite wants one; it is random and nobody is told.
 """
@@ -12,6 +12,7 @@ import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from emulator.certificates import Certificates
 from emulator.children import Children
@@ -19,6 +20,8 @@ from emulator.children import Children
 ACCOUNT = "gitslot"
 START_LIMIT_S = 60.0
 SCRIPT = Path("azurite/dist/src/blob/main.js")
+
+type Service = Literal["blob", "queue"]
 
 
 class StorageError(Exception):
@@ -42,6 +45,15 @@ def command(given: str | None, folder: Path) -> list[str]:
     raise StorageError("azurite is not installed: run `npm ci` in the repository")
 
 
+def command_of(service: Service, blob_command: list[str]) -> list[str]:
+    """Return how to run another *service* of the Azurite that *blob_command* runs."""
+    *before, program = blob_command
+    for blob, other in (("blob/main.js", f"{service}/main.js"), ("-blob", f"-{service}")):
+        if program.endswith(blob):
+            return [*before, program.removesuffix(blob) + other]
+    return blob_command
+
+
 def _node() -> str:
     found = shutil.which("node")
     if found:
@@ -58,6 +70,7 @@ def _node() -> str:
 
 
 async def start(
+    service: Service,
     words: list[str],
     *,
     folder: Path,
@@ -67,15 +80,15 @@ async def start(
     certificates: Certificates,
     children: Children,
 ) -> asyncio.subprocess.Process:
-    """Start Azurite on *port* with *words*; return once it answers."""
+    """Start Azurite's *service* on *port* with *words*; return once it answers."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-S",
             str(Path(__file__).with_name("leash.py")),
             *words,
-            "--blobHost=127.0.0.1",
-            f"--blobPort={port}",
+            f"--{service}Host=127.0.0.1",
+            f"--{service}Port={port}",
             f"--cert={certificates.server}",
             f"--key={certificates.server_key}",
             "--oauth=basic",
@@ -91,7 +104,7 @@ async def start(
     children.add(process)
     try:
         await asyncio.wait_for(
-            _answers(process, port, certificates.client_context()), START_LIMIT_S
+            _answers(process, port, certificates.client_context(), log), START_LIMIT_S
         )
     except TimeoutError as error:
         raise StorageError(f"azurite did not answer in {START_LIMIT_S:.0f} s") from error
@@ -103,12 +116,12 @@ def _environment(key: str) -> Mapping[str, str]:
     return {**kept, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
 
 
-async def _answers(process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext) -> None:
+async def _answers(
+    process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext, log: Path
+) -> None:
     while True:
         if process.returncode is not None:
-            raise StorageError(
-                f"azurite ended with code {process.returncode}; see logs/azurite.log"
-            )
+            raise StorageError(f"azurite ended with code {process.returncode}; see logs/{log.name}")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         except OSError:
