@@ -28,6 +28,7 @@ READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
 LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears
 STORAGE_VERSION = "2023-11-03"
 CHUNK = 1 << 20
+CACHE = "__pycache__"
 UNREADABLE = (
     zipfile.BadZipFile,
     NotImplementedError,
@@ -158,6 +159,7 @@ def _unpack(file: IO[bytes], target: Path) -> None:
             archive.extractall(aside)
         try:
             aside.rename(target)
+            _protect(target)
         except OSError:
             if not target.is_dir():  # a start that was given up has been quicker
                 raise
@@ -165,6 +167,22 @@ def _unpack(file: IO[bytes], target: Path) -> None:
         raise PackageError("package is not a readable zip") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _protect(target: Path) -> None:
+    """
+    Let nobody write below *target*, as on Azure ("wwwroot is read-only" with run-from-package).
+
+    Python may keep what it compiles beside its sources, as slots and restarts share the folder.
+    """
+    for folder, _, names in target.walk(top_down=False):
+        if folder.name == CACHE:
+            continue
+        if any(name.endswith(".py") for name in names):
+            (folder / CACHE).mkdir(exist_ok=True)
+        for name in names:
+            (folder / name).chmod(0o444)
+        folder.chmod(0o555)
 
 
 def _check(item: zipfile.ZipInfo) -> None:

@@ -6,7 +6,6 @@ Everything it keeps is in .gitslot/ at the root of that checkout.
 
 import json
 import shlex
-import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,7 +76,7 @@ def down(
             where.file.unlink(missing_ok=True)
             was_up = platform.stop(where.state)
             if wipe:
-                shutil.rmtree(where.folder)
+                platform.remove(where.folder)
         say(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
 
 

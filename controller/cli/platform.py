@@ -10,6 +10,7 @@ Must not: know what the platform is made of, or import it; it is started as a pr
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,6 +131,16 @@ def stop(state: Path) -> bool:
         if wait_until(lambda: not _is_held(state / "lock"), patience_s):
             return True
     raise PlatformError(f"process {facts.pid} of the local platform does not end")
+
+
+def remove(folder: Path) -> None:
+    """Remove *folder* and all in it, packages that nobody may write to as well."""
+
+    def again(call: Callable[[str], object], path: str, _error: BaseException) -> None:
+        Path(path).parent.chmod(0o700)
+        call(path)
+
+    shutil.rmtree(folder, onexc=again)
 
 
 @contextmanager

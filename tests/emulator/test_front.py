@@ -172,6 +172,17 @@ def test_package_stays_in_its_folder(app: App) -> None:
     assert app.history("process-failed")[0]["detail"] == "package has a path outside itself"
 
 
+def test_package_is_read_only(app: App) -> None:
+    """Nobody may write where the code is, but for what Python compiles."""
+    digest = app.settings("production")["WEBSITE_RUN_FROM_PACKAGE"].split("/")[-1]
+    code = app.platform.state / "packages" / digest.removesuffix(".zip")
+    found = [code, *code.rglob("*")]
+    kept = [path for path in found if "__pycache__" not in path.parts]
+    assert len(kept) == 4
+    assert not [path for path in kept if path.stat().st_mode & 0o222]
+    assert (code / "__pycache__").stat().st_mode & 0o700 == 0o700
+
+
 def test_both_ports_reach_the_slot(app: App) -> None:
     """defaultHostName is the TLS port; the plain one answers the same."""
     host = app.site("production")["properties"]["defaultHostName"]

@@ -2,14 +2,13 @@
 The stage of the demo: a folder, a repository and a platform of its own, and nothing left of them.
 """
 
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,7 +121,8 @@ def opened(screen: Screen) -> Iterator[Stage]:
         with _undisturbed():
             ends.close()
             if not keep:
-                shutil.rmtree(folder, ignore_errors=True)
+                with suppress(OSError):
+                    platform.remove(folder)
         if keep:
             screen.said(f"logs: {folder} (platform.log, platform/logs)")
 
