@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -73,6 +73,15 @@ class Fabric:
 
     def serving(self, site: str, slot: str) -> bool:
         return self.host(site, slot) is not None
+
+    def functions(self, site: str, slot: str) -> Sequence[Mapping[str, Any]] | None:
+        host = self.host(site, slot)
+        return None if host is None else host.functions
+
+    def state(self, site: str, slot: str) -> str:
+        held = self.world.estate.sites[site].slots[slot]
+        worker = self._worker(site, held)
+        return "Starting" if held.running and worker.starting else _state(held, worker)
 
     def swap(self, operation: Operation) -> None:
         self.ends[operation.id] = asyncio.Event()

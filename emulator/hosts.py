@@ -9,9 +9,10 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emulator.backend import Backend, LostError
 from emulator.children import Children, end
@@ -28,8 +29,10 @@ GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s
 POLL_S = 0.01
 PORT_TAKEN = 1  # exit code of emulator.host
 PORT_TRIES = 5
-STATUS = "/admin/host/status"
+STATUS, FUNCTIONS = "/admin/host/status", "/admin/functions"
+LISTING_S = 5.0  # longest wait for a process that answers to say what it runs
 INSIDE = ((b"host", b"localhost"),)  # no x-arr-log-id: not from outside
+SELF = "https://localhost"  # where links of a process that is asked so begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,13 @@ class PortTakenError(Exception):
 
 
 class Host:
-    """A process that answers on *port*; ``inflight`` counts the requests it was given."""
+    """
+    A process that answers on *port*; ``inflight`` counts the requests it was given.
+
+    ``functions`` is what it said of them at its start, as FunctionMetadataResponse, links at SELF:
+    on Azure too they are handed over when a host starts (FunctionsSyncManager.cs of
+    azure-functions-host).
+    """
 
     def __init__(
         self, process: asyncio.subprocess.Process, launch: Launch, port: int, keys: Path
@@ -71,6 +80,7 @@ class Host:
         self.keys = keys
         self.inflight = 0
         self.leaving = False
+        self.functions: Sequence[Mapping[str, Any]] = ()
         self._idle = asyncio.Event()
         self._idle.set()
         self.backend = Backend(port)
@@ -141,6 +151,7 @@ class Launcher:
         host = Host(process, launch, port, keys)
         try:
             await self._answers(host)
+            host.functions = await self._functions(host)
         except BaseException:
             # Superseded or failed: nobody has sent it a request.
             host.backend.close()
@@ -224,6 +235,17 @@ class Launcher:
                     return
             await asyncio.sleep(POLL_S)
         raise CannotStartError("process did not answer in time")
+
+    async def _functions(self, host: Host) -> Sequence[Mapping[str, Any]]:
+        """Ask *host* what it runs; nothing where it does not say."""
+        key = (b"x-functions-key", host.launch.keys.master.encode())
+        headers = (*INSIDE, (b"x-forwarded-proto", b"https"), key)
+        with contextlib.suppress(OSError, LostError, ValueError):  # TimeoutError is an OSError
+            async with asyncio.timeout(LISTING_S):
+                reply = await host.backend.ask("GET", FUNCTIONS, headers)
+            if reply.status == 200:
+                return tuple(json.loads(reply.body))
+        return ()
 
 
 def _write_keys(path: Path, keys: Keys) -> None:

@@ -48,6 +48,11 @@ class Worker:
         self._behind: set[asyncio.Task[None]] = set()
         self._since = 0.0
 
+    @property
+    def starting(self) -> bool:
+        """Tell whether a process is on its way, none answering yet or another one meanwhile."""
+        return self._starting is not None and not self.failed
+
     def restart(
         self, launch: Launch, not_before_s: float = 0.0, gate: Gate = until
     ) -> asyncio.Future[Started]:

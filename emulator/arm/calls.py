@@ -98,6 +98,12 @@ def provider(status: int, code: str, message: str, extended: str | None = None) 
     )
 
 
+def silent() -> RefusalError:
+    """Refuse what ARM asks a slot's process, which does not answer (azure-functions-host#6568)."""
+    message = "Encountered an error (ServiceUnavailable) from host runtime."
+    return provider(400, "BadRequest", message)
+
+
 def not_found(kind: str, name: str, group: str) -> RefusalError:
     """Refuse for a resource that is not there (text: azure-cli#30992)."""
     return gateway(

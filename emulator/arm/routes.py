@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from emulator.arm import (
     deployments,
     differences,
+    functions,
     identities,
     publishing,
     resources,
@@ -107,6 +108,8 @@ ROUTES: tuple[Route, ...] = (
     _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
     *_both("GET", "/config/web", "config-web-get", settings.web_config),
     *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
+    *_both("GET", "/functions", "functions-list", functions.functions),
+    *_both("GET", "/functions/{function}", "function-get", functions.function),
     *_both("POST", "/syncfunctiontriggers", "sync-triggers", running.sync_triggers),
     *_both("POST", "/host/default/sync", "sync-functions", running.sync_triggers),
     *_both(

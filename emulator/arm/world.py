@@ -1,6 +1,6 @@
 """What ARM's handlers act on: the estate, the history, and a platform that carries things out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -34,6 +34,12 @@ class Platform(Protocol):
 
     def serving(self, site: str, slot: str) -> bool:
         """Tell whether the slot's host answers."""
+
+    def functions(self, site: str, slot: str) -> Sequence[Mapping[str, Any]] | None:
+        """Return what the slot's process runs, links at ``hosts.SELF``; None where none answers."""
+
+    def state(self, site: str, slot: str) -> str:
+        """Return Stopped, Starting (also while another process answers), Running or Failed."""
 
     def swap(self, operation: Operation) -> None:
         """Carry *operation* out, phase by phase."""

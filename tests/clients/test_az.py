@@ -172,6 +172,21 @@ def test_keys(az: Az, app: App) -> None:
     assert table == [["MasterKey"], [own["masterKey"]]]
 
 
+def test_functions(az: Az, app: App) -> None:
+    """Production's functions are listed and shown; `az` has no `--slot` for them."""
+    shown = ("functionapp", "function")
+    listed = {one["name"]: one for one in az.json(*shown, "list", *of(app))}
+    assert {f"{app.name}/health", f"{app.name}/keyed"} <= set(listed)
+    one = az.json(*shown, "show", *of(app, "--function-name", "health"))
+    assert one == listed[f"{app.name}/health"]
+    host = app.site("production")["properties"]["defaultHostName"]
+    assert one["invokeUrlTemplate"] == f"https://{host}/api/health"
+    assert (one["language"], one["isDisabled"]) == ("python", False)
+    assert one["config"]["bindings"][0]["type"] == "httpTrigger"
+    _, said = az.fails(*shown, "show", *of(app, "--function-name", "none"))
+    assert "Not Found" in said or "NotFound" in said
+
+
 def test_publishing(az: Az, app: App) -> None:
     """Credentials and profiles name the slot's Kudu and its user."""
     slot = of(app, "--slot", "staging")

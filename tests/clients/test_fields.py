@@ -37,6 +37,10 @@ RECORDED_ALONE = {
     "CsmPublishingCredentialsPoliciesEntity.location": "proxy resources have none in the models",
     "SlotDifference.location": "proxy resources have none in the models",
     "HostKeys.id": "the host's resource id",
+    "FunctionEnvelope.location": "proxy resources have none in the models",
+    "FunctionEnvelope.properties.name": "as the Functions host names it (FunctionMetadataResponse)",
+    "FunctionEnvelope.properties.isDirect": "of the Functions host's answer",
+    "FunctionEnvelope.properties.isProxy": "of the Functions host's answer",
 }
 
 
@@ -126,6 +130,7 @@ def test_every_field_is_one_of_the_models(app: App) -> None:
             ("StringDictionary", ask(app, "POST", f"{one}/config/appsettings/list")),
             ("SiteConfigResource", ask(app, "GET", f"{one}/config/web")),
             ("HostKeys", ask(app, "POST", f"{one}/host/default/listkeys")),
+            ("FunctionEnvelope", ask(app, "GET", f"{one}/functions/health")),
             ("User", ask(app, "POST", f"{one}/config/publishingcredentials/list")),
             (
                 "CsmPublishingCredentialsPoliciesEntity",

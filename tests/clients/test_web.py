@@ -228,6 +228,20 @@ def test_keys_and_triggers(app: App, web: Web) -> None:
         web("sync_function_triggers_slot", app.group, app.name, "staging")
 
 
+def test_functions(app: App, web: Web) -> None:
+    """Listed and got, of production and of a slot, with what triggers them."""
+    assert f"{app.name}/health" in names(web("list_functions", app.group, app.name))
+    one = web("get_function", app.group, app.name, "health")
+    assert one.type == "Microsoft.Web/sites/functions"
+    assert one.properties.config["bindings"][0]["type"] == "httpTrigger"
+    where = (app.group, app.name, "staging")
+    assert f"{app.name}/staging/keyed" in names(web("list_instance_functions_slot", *where))
+    slot = web("get_instance_function_slot", app.group, app.name, "keyed", "staging")
+    assert slot.properties.is_disabled is False
+    with pytest.raises(ResourceNotFoundError):
+        web("get_function", app.group, app.name, "none")
+
+
 def test_plans(app: App, web: Web) -> None:
     """A plan is found with its tier and what runs on it."""
     plan = web("get", app.group, f"{app.name}-plan", group="app_service_plans")
