@@ -120,7 +120,8 @@ class Admin:
             await asyncio.sleep(fault.delay_s)
             if fault.drop and request.transport is not None:
                 request.transport.abort()
-            return _refused(fault.status or 500, str(fault.body or "planted"))
+            if fault.drop or fault.status is not None:
+                return _refused(fault.status or 500, str(fault.body or "planted"))
         query = {name.lower(): value for name, value in request.query.items()}
         if query.get("api-version") != API_VERSION:
             return _refused(400, f"api-version must be {API_VERSION}")

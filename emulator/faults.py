@@ -2,9 +2,9 @@
 Things that go wrong on purpose, as data: which operation, how often, before or after its effect.
 
 An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
-any. Besides ARM's own there are those of ``PLATFORM``: ``token``, ``front`` (a slot's public port),
-``kudu`` (a slot's SCM host), and what happens to swaps on the platform. What people have reported
-of Azure has names of its own (``REPORTED``): ``{"reported": "ping-417"}``.
+any of these. Besides ARM's own there are those of ``PLATFORM``: ``token``, ``front`` (a slot's
+public port), ``kudu`` (a slot's SCM host), and what happens to swaps on the platform. What people
+have reported of Azure has names of its own (``REPORTED``): ``{"reported": "ping-417"}``.
 """
 
 from collections.abc import Collection, Mapping
@@ -27,6 +27,18 @@ PLATFORM = frozenset(
         "swap-restart-loop",  # production's process dies on and on, for delay_s or until a restart
     }
 )
+
+# What a rule for one of PLATFORM can say besides operation, times and reported; ARM's can say all.
+_ANSWER = frozenset({"status", "body", "delay_s", "drop"})
+_PLACE = frozenset({"site", "slot"})
+_SAYS: Mapping[str, frozenset[str]] = {
+    "token": _ANSWER,
+    "front": _ANSWER | _PLACE,
+    "kudu": _ANSWER | _PLACE,
+    "swap-revert": _PLACE | {"delay_s"},
+    "swap-front": _PLACE | {"delay_s"},
+    "swap-restart-loop": _PLACE | {"delay_s"},
+}
 
 # Each with the thread that tells of it.
 REPORTED: Mapping[str, Mapping[str, Any]] = {
@@ -86,7 +98,9 @@ class Fault:
         """Tell whether this rule is meant for that call; None in the rule means any."""
         return (
             self.times != 0
-            and self.operation in (operation, "*")
+            and (
+                self.operation == operation or (self.operation == "*" and operation not in PLATFORM)
+            )
             and self.site in (None, site)
             and self.slot in (None, slot)
         )
@@ -140,6 +154,8 @@ def _rule(given: Any, operations: Collection[str]) -> Fault:
     rule = Fault(**given)
     if rule.operation not in {"*", *PLATFORM, *operations}:
         raise ValueError(f"no such operation: {rule.operation}")
+    if rule.operation in PLATFORM:
+        _say_no_more(rule)
     if rule.when not in ("before", "after"):
         raise ValueError("when is before or after")
     for name, least in (("times", 0), ("status", 100), ("delay_s", 0), ("stale_s", 0)):
@@ -151,3 +167,12 @@ def _rule(given: Any, operations: Collection[str]) -> Fault:
     rule.site = rule.site.lower() if rule.site else None
     rule.slot = rule.slot.lower() if rule.slot else None
     return rule
+
+
+def _say_no_more(rule: Fault) -> None:
+    """Refuse what would be ignored; a key with its default says nothing."""
+    none = Fault(rule.operation)
+    says = {"operation", "times", "reported", *_SAYS.get(rule.operation, _PLACE)}
+    for item in fields(Fault):
+        if item.name not in says and getattr(rule, item.name) != getattr(none, item.name):
+            raise ValueError(f"{rule.operation} cannot have {item.name}")

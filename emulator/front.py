@@ -92,7 +92,8 @@ class Front:
             await asyncio.sleep(fault.delay_s)
             if fault.drop and request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+            if fault.drop or fault.status is not None:
+                return web.Response(status=fault.status or 503, text=str(fault.body or ""))
         if not request.raw_path.startswith("/"):
             return web.Response(status=400)
         body = await _body(request)

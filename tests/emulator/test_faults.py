@@ -105,9 +105,19 @@ def test_slow_answer(app: App) -> None:
 
 def test_front_can_fail_too(app: App) -> None:
     """503 from a slot's port, as people see it for some seconds after a swap."""
-    app.platform.faults({"operation": "front", "site": app.name, "slot": "production", "times": 2})
+    rule = {"operation": "front", "site": app.name, "slot": "production", "times": 2}
+    app.platform.faults({**rule, "status": 503})
     answers = [app.get("production").status_code for _ in range(3)]
     assert answers == [503, 503, 200]
+
+
+def test_delay_alone_leaves_the_answer_whole(app: App) -> None:
+    """A slot's port and the token endpoint are slow then, and nothing else."""
+    app.platform.faults(*({"operation": name, "delay_s": 0.2} for name in ("front", "token")))
+    began = time.monotonic()
+    assert app.serves("production") == "1"
+    assert app.platform.credential.get_token("https://storage.azure.com/.default").token
+    assert time.monotonic() - began >= 0.4
 
 
 def test_busy_site_refuses_changes(app: App) -> None:
@@ -182,6 +192,10 @@ def test_poll_answers_as_azure_does(app: App) -> None:
     [
         ("/faults", [{"operation": "slotsswap", "tims": 1}]),
         ("/faults", [{"when": "after"}]),
+        ("/faults", [{"operation": "front", "when": "after"}]),
+        ("/faults", [{"operation": "kudu", "hold": True}]),
+        ("/faults", [{"operation": "token", "site": "app"}]),
+        ("/faults", [{"operation": "swap-ping", "status": 500}]),
         ("/latency", "slow"),
         ("/latency", {"swap_s": 3}),
         ("/latency", {"call_s": -1}),
