@@ -29,7 +29,8 @@ CALLED = frozenset(
         *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
     }
 )
-_SWITCH = re.compile(r"AzureWebJobs\.(.+)\.Disabled")
+# https://learn.microsoft.com/azure/azure-functions/disable-function; in an environment, _ is for .
+_SWITCH = re.compile(r"AzureWebJobs([._])(.+)\1Disabled")
 _NO_IDENTITY, _NO_BLOBS = "IdentityUnavailable", "RegistryUnavailable"  # as the serving app says it
 
 
@@ -126,11 +127,10 @@ def triggers(app: AppFacts) -> Iterator[Note]:
             continue
         settings = {} if isinstance(slot.settings, Doubt) else slot.settings
         off = _switched_off(settings)
-        stuck = frozenset() if isinstance(app.sticky, Doubt) else frozenset(app.sticky.settings)
-        for name in off:
-            if not isinstance(app.sticky, Doubt) and _switch(name) not in stuck:
+        for name, setting in off.items():
+            if not isinstance(app.sticky, Doubt) and setting not in app.sticky.settings:
                 text = f"{slot.name}: {name} is switched off, which a swap takes to production"
-                yield Note(Grade.WRONG, text, (_off(app, slot.name, name),))
+                yield Note(Grade.WRONG, text, (_off(app, slot.name, setting),))
         if isinstance(slot.functions, Doubt):
             text = f"{slot.name}: its functions cannot be listed ({slot.functions.reason})"
             yield Note(Grade.UNKNOWN, f"{text}; by its settings {len(off)} are switched off")
@@ -138,7 +138,10 @@ def triggers(app: AppFacts) -> Iterator[Note]:
         firing = [each for each in slot.functions if fires(each) and each.name not in off]
         for each in firing:
             text = f"{slot.name}: {each.name} ({each.trigger}) fires beside production's"
-            yield Note(Grade.WRONG, text, (_off(app, slot.name, each.name),))
+            fix = _off(app, slot.name, f"AzureWebJobs.{each.name}.Disabled")
+            if "-" in each.name:  # https://github.com/Azure/Azure-Functions/issues/1851
+                fix = f"rename {each.name}: the name of its switch must not have a hyphen on Linux"
+            yield Note(Grade.WRONG, text, (fix,))
 
 
 def fires(function: Function) -> bool:
@@ -146,17 +149,18 @@ def fires(function: Function) -> bool:
     return function.trigger not in CALLED and not function.disabled
 
 
-def _switched_off(settings: Mapping[str, str]) -> list[str]:
-    found = ((_SWITCH.fullmatch(name), value) for name, value in settings.items())
-    return sorted(match[1] for match, value in found if match and value.lower() in ("true", "1"))
+def _switched_off(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the setting that switches each function off which one does."""
+    found = ((_SWITCH.fullmatch(name), value) for name, value in sorted(settings.items()))
+    return {
+        match[2]: match[0]
+        for match, value in found
+        if match and value.strip().lower() in ("true", "1")
+    }
 
 
-def _switch(function: str) -> str:
-    return f"AzureWebJobs.{function}.Disabled"
-
-
-def _off(app: AppFacts, slot: str, function: str) -> str:
-    value = shlex.quote(f"{_switch(function)}=true")
+def _off(app: AppFacts, slot: str, setting: str) -> str:
+    value = shlex.quote(f"{setting}=true")
     return az(app, "config appsettings set", slot, f"--slot-settings {value}")
 
 

@@ -237,6 +237,16 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
         set_to(STAGING, **{"AzureWebJobs.clean.Disabled": "true"}),
         *(Grade.WRONG, "a swap takes to production", "--slot-settings AzureWebJobs.clean"),
     ),
+    (
+        "triggers",
+        set_to(STAGING, AzureWebJobs_clean_Disabled="1"),
+        *(Grade.WRONG, "a swap takes to production", "--slot-settings AzureWebJobs_clean_Disabled"),
+    ),
+    (
+        "triggers",
+        at(STAGING, functions=(Function("clean-up", "queueTrigger"),)),
+        *(Grade.WRONG, "clean-up (queueTrigger) fires", "rename clean-up"),
+    ),
     ("triggers", at(STAGING, functions=GONE), Grade.UNKNOWN, "0 are switched off", ""),
     ("health", saying(STAGING, answer=Answer.SILENT), Grade.WRONG, "does not answer", "restart"),
     ("health", saying(STAGING, answer=Answer.BLOCKED), Grade.WRONG, "closed to you", "anonymous"),
@@ -351,11 +361,12 @@ def test_other_code_in_staging_is_fine_where_a_rollback_needs_it() -> None:
     assert found("same code", facts).grade is Grade.OK
 
 
-def test_a_trigger_that_only_staging_keeps_off_is_fine() -> None:
-    """Switched off there, and the switch stays there."""
+@pytest.mark.parametrize("switch", ["AzureWebJobs.clean.Disabled", "AzureWebJobs_clean_Disabled"])
+def test_a_trigger_that_only_staging_keeps_off_is_fine(switch: str) -> None:
+    """Switched off there, and the switch stays there; in either spelling that Azure knows."""
     facts = at(STAGING, functions=(Function("clean", "timerTrigger", disabled=True),))
-    facts = set_to(STAGING, facts, **{"AzureWebJobs.clean.Disabled": "true"})
-    facts = replace(facts, sticky=Sticky(("AzureWebJobs.clean.Disabled",)))
+    facts = set_to(STAGING, facts, **{switch: "true"})
+    facts = replace(facts, sticky=Sticky((switch,)))
     assert found("triggers", facts).grade is Grade.OK
 
 

@@ -18,11 +18,18 @@ from controller.cli.session import Session
 from controller.desired import read
 from controller.state import Converged, Revision
 from controller.world import open_examiner
-from tests.platform import until
-from tests.story.stage import APP, Stage, open_stage
+from tests.platform import package, until
+from tests.story.stage import APP, SERVING_FILES, Stage, open_stage
 
 PASSWORD = "canary-database-password"
 OTHER = "az-fct-older"
+SWITCH = "AzureWebJobs.clean.Disabled"
+CLEAN = """
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
+def clean(timer: func.TimerRequest) -> None:
+    pass
+"""
 
 
 @dataclass
@@ -110,7 +117,7 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     fine = gitslot(stage, "doctor", "-o", "json")
     assert fine.code == 0, fine.out
     unknown = {check for check, result in fine.results.items() if result == "not known"}
-    assert unknown <= {"triggers", "blobs"}  # functions are not listed; staging has no model yet
+    assert unknown <= {"blobs"}  # staging has no model yet
     assert {r for check, r in fine.results.items() if check not in unknown} == {"ok"}
 
     assert stage.writes() == before
@@ -147,6 +154,31 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     stage.change("staging", **settings)
     until(lambda: stage.serves("staging") != "", "staging is up again")
     assert gitslot(stage, "doctor").code == 0
+
+
+def test_a_timer_in_staging_is_found_until_only_staging_switches_it_off(settled: Stage) -> None:
+    """It fires beside production's; switched off it is no trouble, once the switch stays there."""
+    stage = settled
+    own = stage.settings("staging")["WEBSITE_RUN_FROM_PACKAGE"]
+    files = {path.name: path.read_text() for path in SERVING_FILES}
+    code = files["function_app.py"] + CLEAN
+    url = stage.platform.upload(package({**files, "function_app.py": code}))
+    stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=url)
+
+    def triggers() -> tuple[str, list[str]]:
+        done = gitslot(stage, "doctor", APP, "-o", "json")
+        return done.results["triggers"], done.fixes("triggers")
+
+    where = f"-g {stage.platform.group} -n {APP} --slot staging"
+    line = f"az functionapp config appsettings set {where} --slot-settings {SWITCH}=true"
+    until(lambda: triggers() == ("wrong", [line]), "the timer is found")
+    stage.change("staging", **{SWITCH: "true"})
+    assert triggers() == ("wrong", [line])  # the switch would go to production
+    stick(stage, SWITCH)
+    until(lambda: triggers() == ("ok", []), "nothing fires in staging")
+    stick(stage)
+    stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=own, **{SWITCH: None})
+    until(lambda: stage.serves("staging") != "", "staging is up again")
 
 
 def test_one_thing_that_cannot_be_asked_hides_no_other(settled: Stage) -> None:
