@@ -76,7 +76,8 @@ class Examiner:
     """
     Asks everything and everybody once.
 
-    *flaw* is what was wrong with the settings; *reopen* makes a world of other settings.
+    *flaw* is what was wrong with the settings; *reopen* makes a world of other settings;
+    *controller* is the controller's own app, where somebody named it.
     """
 
     settings: Settings
@@ -87,6 +88,7 @@ class Examiner:
     probes: Healths
     reopen: Callable[[Settings], World]
     flaw: str = ""
+    controller: AppFacts | None = None
 
     def ground(self) -> Ground:
         """Return what all apps share."""
@@ -141,16 +143,24 @@ class Examiner:
 
     def ruled_by(self, controller: str) -> "Examiner":
         """
-        Return an examiner that goes by what guards and paces the function app *controller*.
+        Return an examiner that goes by what guards and paces the function app *controller*, and
+        knows that app.
 
         Where Git and storage are stays as it is here: the app's token may be a reference that
-        opens nothing on this machine. Raises AzureError where its settings cannot be read.
+        opens nothing on this machine. Raises AzureError where the app cannot be read.
         """
         ref = self.survey.locate(controller, None, None)
+        given = self.survey.settings(ref, PRODUCTION)
+        silent = Health(Answer.SILENT, detail="not asked")
+        own = SlotFacts(
+            PRODUCTION, self.survey.site(ref, PRODUCTION)[0], given, NOT_READ, NOT_READ, silent
+        )
+        app = AppFacts(ref.name, ref, (own,), store=self.settings.storage)
         try:
-            theirs = settings_.read(self.survey.settings(ref, PRODUCTION))
+            theirs = settings_.read(given)
         except SettingsError as error:
-            return replace(self, flaw="; ".join(filter(None, (self.flaw, error.message))))
+            flaw = "; ".join(filter(None, (self.flaw, error.message)))
+            return replace(self, flaw=flaw, controller=app)
         settings = replace(
             self.settings,
             schedule=theirs.schedule,
@@ -165,7 +175,8 @@ class Examiner:
             if getattr(settings, attribute) != getattr(theirs, attribute)
         ]
         flaw = "; ".join(filter(None, (self.flaw, *differing)))
-        return replace(self, settings=settings, world=self.reopen(settings), flaw=flaw)
+        world = self.reopen(settings)
+        return replace(self, settings=settings, world=world, flaw=flaw, controller=app)
 
     # ------------------------------------------------------------ one app
 

@@ -10,12 +10,19 @@ from controller.checks.facts import AppFacts, Finding, Grade, Ground, examine
 
 OF_GROUND = ground.CHECKS
 OF_APP = (*site.CHECKS, *wiring.CHECKS, *serving.CHECKS)
+_OF_CONTROLLER = (site.running, site.identity, site.package)
 _WITHOUT_ARM = ("app", "allowed", "journal", "versions")
 
 
 def of_ground(facts: Ground) -> tuple[Finding, ...]:
     """Return what the checks of the common ground find."""
     return examine(OF_GROUND, facts)
+
+
+def of_controller(facts: AppFacts) -> tuple[Finding, ...]:
+    """Return what is found of the controller's own app: whether it can start and name itself."""
+    mine = [each for each in OF_APP if each.look in _OF_CONTROLLER]
+    return examine(mine, facts, facts.name)
 
 
 def of_app(facts: AppFacts) -> tuple[Finding, ...]:

@@ -186,7 +186,8 @@ def _finding[Facts](check: Check[Facts], facts: Facts, app: str) -> Finding:
     try:
         notes = list(check.look(facts))
     except Exception as error:  # noqa: BLE001 - a defect of one check shall not hide the others
-        notes = [Note(Grade.UNKNOWN, f"the check itself failed: {type(error).__name__}")]
+        fix = "this is a defect of gitslot: report it with what `gitslot doctor -o json` says"
+        notes = [Note(Grade.UNKNOWN, f"the check itself failed: {type(error).__name__}", (fix,))]
     if not notes:
         return Finding(check.name, app, Grade.OK, check.fine)
     gravest = min((note.grade for note in notes), key=list(Grade).index)
@@ -196,8 +197,10 @@ def _finding[Facts](check: Check[Facts], facts: Facts, app: str) -> Finding:
 
 
 def unread(what: str, doubt: Doubt) -> Note:
-    """Note that *what* could not be read."""
-    return Note(Grade.UNKNOWN, f"{what} could not be read: {doubt.message}")
+    """Note that *what* could not be read, and who can."""
+    allowed = "ask for role Reader on the app; settings also need `config/list/action`"
+    fix = allowed if doubt.reason == "NotAllowed" else "ask again: it was not answered"
+    return Note(Grade.UNKNOWN, f"{what} could not be read: {doubt.message}", (fix,))
 
 
 def label(slot: str) -> str:

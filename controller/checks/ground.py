@@ -79,7 +79,7 @@ def file(ground: Ground) -> Iterator[Note]:
     """A file that is refused freezes every app in it."""
     if isinstance(ground.desired, Doubt):
         if isinstance(ground.newest, Doubt):
-            yield Note(Grade.UNKNOWN, "Git could not be read")
+            yield Note(Grade.UNKNOWN, "Git could not be read", ("mend `git` first",))
             return
         fix = f"correct {ground.settings.file}; `gitslot validate` says what is wrong"
         yield Note(Grade.WRONG, f"{ground.desired.reason}: {ground.desired.message}", (fix,))
@@ -101,7 +101,8 @@ def signatures(ground: Ground) -> Iterator[Note]:
         fix = "have an allowed signer sign the change, or set GITSLOT_TRUSTED_COMMIT"
         yield Note(Grade.WRONG, f"{ground.unsigned.reason}: {ground.unsigned.message}", (fix,))
     elif isinstance(ground.newest, Doubt):
-        yield Note(Grade.UNKNOWN, f"{len(rule.signers)} signers; Git could not be read")
+        text = f"{len(rule.signers)} signers; Git could not be read"
+        yield Note(Grade.UNKNOWN, text, ("mend `git` first",))
     else:
         yield Note(Grade.OK, f"every change is signed by one of {len(rule.signers)} signers")
 
@@ -121,7 +122,8 @@ def storage(ground: Ground) -> Iterator[Note]:
 def clock(ground: Ground) -> Iterator[Note]:
     """Tokens and the journal's times go by clocks that agree."""
     if ground.skew_s is None:
-        yield Note(Grade.UNKNOWN, "storage did not say what time it is")
+        fix = "mend `storage` first; else compare `date -u` with another machine's"
+        yield Note(Grade.UNKNOWN, "storage did not say what time it is", (fix,))
         return
     skew = abs(ground.skew_s)
     if skew < SKEW_WARNS_S:
@@ -138,7 +140,7 @@ def lease(ground: Ground) -> Iterator[Note]:
     if doubt is None:
         return
     if doubt.reason == "NotTried":
-        yield Note(Grade.UNKNOWN, doubt.message)
+        yield Note(Grade.UNKNOWN, doubt.message, ("mend `storage` first",))
         return
     role = 'role "Storage Blob Data Contributor" on container `gitslot`'
     fix = f"the controller's identity needs the {role}; you need it to `reconcile` and `retry`"

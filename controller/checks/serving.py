@@ -48,7 +48,8 @@ def traffic(app: AppFacts) -> Iterator[Note]:
     """Staging is deployed over and restarted at will, so no user may be sent there."""
     production = app.slot(PRODUCTION)
     if production is None or isinstance(production.config, Doubt):
-        yield Note(Grade.UNKNOWN, "production's configuration could not be read")
+        text = "production's configuration could not be read"
+        yield Note(Grade.UNKNOWN, text, ("ask for role Reader on the app",))
         return
     for slot, percent in production.config.routed.items():
         if percent > 0:
@@ -92,11 +93,12 @@ def same_code(app: AppFacts) -> Iterator[Note]:
     """Where code cannot travel with the settings, other code in staging freezes the app."""
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read")
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
         return
     ours, theirs = production.health.code, staging.health.code
     if not ours or not theirs:
-        yield Note(Grade.UNKNOWN, "not both slots say what code they run")
+        text = "not both slots say what code they run"
+        yield Note(Grade.UNKNOWN, text, ("mend `health` first: serving_app says it there",))
         return
     if ours == theirs:
         return
@@ -133,7 +135,9 @@ def triggers(app: AppFacts) -> Iterator[Note]:
                 yield Note(Grade.WRONG, text, (_off(app, slot.name, setting),))
         if isinstance(slot.functions, Doubt):
             text = f"{slot.name}: its functions cannot be listed ({slot.functions.reason})"
-            yield Note(Grade.UNKNOWN, f"{text}; by its settings {len(off)} are switched off")
+            text = f"{text}; by its settings {len(off)} are switched off"
+            fix = "ask for role Reader on the app; the portal shows them under Functions"
+            yield Note(Grade.UNKNOWN, text, (fix,))
             continue
         firing = [each for each in slot.functions if fires(each) and each.name not in off]
         for each in firing:
@@ -203,7 +207,8 @@ def blobs(app: AppFacts) -> Iterator[Note]:
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, f"{slot.name} gets no token for its identity", (fix,))
         else:
-            yield Note(Grade.UNKNOWN, f"{slot.name} has read no model")
+            fix = "nothing to do: the first model that is deployed there will show it"
+            yield Note(Grade.UNKNOWN, f"{slot.name} has read no model", (fix,))
         store = "" if isinstance(slot.settings, Doubt) else slot.settings.get("MODEL_STORE", "")
         if store and app.store and store.rstrip("/") != app.store:
             text = f"{slot.name}'s MODEL_STORE is another registry than GITSLOT_STORAGE"
@@ -224,7 +229,7 @@ def _reader(app: AppFacts, site: SiteFacts) -> tuple[str, ...]:
 def versions(app: AppFacts) -> Iterator[Note]:
     """A version that is not registered stalls the app as soon as it is looked at."""
     if not app.wanted:
-        yield Note(Grade.UNKNOWN, "what is wanted is not known")
+        yield Note(Grade.UNKNOWN, "what is wanted is not known", ("mend `file` first",))
     for slot, found in app.wanted.items():
         if isinstance(found, Resolved):
             yield Note(Grade.OK, f"{slot}: {found.release} is registered")
@@ -238,7 +243,8 @@ def versions(app: AppFacts) -> Iterator[Note]:
 def journal(app: AppFacts) -> Iterator[Note]:
     """The journal is the controller's memory; without it, it waits for a person's word."""
     if app.memory is None:
-        yield Note(Grade.UNKNOWN, "not asked")
+        fix = "nothing to do: `gitslot doctor` asks once the file names the app"
+        yield Note(Grade.UNKNOWN, "not asked", (fix,))
         return
     if isinstance(app.memory, Doubt):
         fix = 'the role "Storage Blob Data Contributor" on container `gitslot`, and an open network'

@@ -6,7 +6,9 @@ Pure: `AppFacts` in, notes out. A fix is a line to type.
 
 import shlex
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
+from controller.align import PACKAGE_SETTING
 from controller.checks.facts import (
     AppFacts,
     Check,
@@ -23,6 +25,7 @@ from controller.state import PRODUCTION, Doubt
 SLOTS = {"dynamic": 2, "elasticpremium": 3, "standard": 5, "premium": 20, "isolated": 20}
 NO_SLOTS = ("flexconsumption", "basic", "free", "shared")
 DEDICATED = ("standard", "premium", "isolated")
+_READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
 
 
 def az(app: AppFacts, words: str, slot: str = PRODUCTION, more: str = "") -> str:
@@ -51,7 +54,8 @@ def plan(app: AppFacts) -> Iterator[Note]:
     """Flex Consumption, Basic and Free have no slots, so nothing to swap."""
     production = app.slot(PRODUCTION)
     if production is None or not isinstance(production.site, SiteFacts):
-        yield Note(Grade.UNKNOWN, "production could not be read")
+        fix = "ask for role Reader on the app"
+        yield Note(Grade.UNKNOWN, "production could not be read", (fix,))
         return
     tier = production.site.tier
     if tier.lower() in NO_SLOTS:
@@ -60,7 +64,9 @@ def plan(app: AppFacts) -> Iterator[Note]:
         return
     allowed = next((SLOTS[name] for name in SLOTS if tier.lower().startswith(name)), None)
     if allowed is None:
-        yield Note(Grade.UNKNOWN, f"the plan is {tier or 'unnamed'}, whose slots are not known")
+        text = f"the plan is {tier or 'unnamed'}, whose slots are not known"
+        fix = "it must have at least one slot beside production (docs/azure.md, Which plan)"
+        yield Note(Grade.UNKNOWN, text, (fix,))
         return
     has = len(app.there) + len(app.others)
     yield Note(Grade.OK, f"{tier} allows {allowed} slots with production; the app has {has}")
@@ -123,6 +129,35 @@ def identity(app: AppFacts) -> Iterator[Note]:
             yield Note(Grade.WRONG, text, (fix,))
 
 
+def package(app: AppFacts) -> Iterator[Note]:
+    """
+    A slot whose identity cannot read its package does not start.
+
+    https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
+    """
+    for slot in app.there:
+        assert isinstance(slot.site, SiteFacts)
+        if isinstance(slot.settings, Doubt):
+            yield unread(f"{slot.name}'s settings", slot.settings)
+            continue
+        address = urlsplit(slot.settings.get(PACKAGE_SETTING, ""))
+        blob = ".blob." in address.netloc or address.netloc == urlsplit(app.store).netloc
+        if not blob or not address.netloc or "sig=" in address.query:
+            continue
+        named = slot.settings.get(_READER, "")
+        if named.lower() in ("", "systemassigned"):
+            if "systemassigned" in slot.site.identity.lower():
+                continue
+            text = f"{slot.name} reads its package as an identity of its own, and has none"
+            fixes = [set_line(app, slot.name, {_READER: user}) for user in sorted(slot.site.users)]
+            fix = az(app, "identity assign", slot.name, "--identities '[system]'")
+            yield Note(Grade.WRONG, text, (fixes[0] if fixes else fix,))
+        elif named.lower() not in slot.site.users:
+            text = f"{slot.name} lacks the identity that {_READER} names"
+            fix = az(app, "identity assign", slot.name, f"--identities {shlex.quote(named)}")
+            yield Note(Grade.WRONG, text, (fix,))
+
+
 def operation(app: AppFacts) -> Iterator[Note]:
     """A prepared swap refuses every change until somebody completes or resets it."""
     for slot in app.there:
@@ -147,5 +182,6 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("running", "every slot runs", running),
     Check("https", "every slot answers https alone", https),
     Check("identity", "every slot has what it needs to name itself", identity),
+    Check("package", "every slot has the identity that its package is read as", package),
     Check("operation", "no swap is prepared or in progress", operation),
 )

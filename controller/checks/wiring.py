@@ -38,7 +38,7 @@ def rights(app: AppFacts) -> Iterator[Note]:
         grade = Grade.WRONG if app.sticky.reason == "NotAllowed" else Grade.UNKNOWN
         yield Note(grade, f"no sticky names: {app.sticky.message}", (role,))
     if not app.there:
-        yield Note(Grade.UNKNOWN, "nothing of the app could be read")
+        yield Note(Grade.UNKNOWN, "nothing of the app could be read", (role,))
     elif not refused:
         yield Note(
             Grade.OK,
@@ -135,10 +135,10 @@ def runtime(app: AppFacts) -> Iterator[Note]:
     """
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read")
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
         return
     if isinstance(production.settings, Doubt) or isinstance(staging.settings, Doubt):
-        yield Note(Grade.UNKNOWN, "the settings could not be read")
+        yield Note(Grade.UNKNOWN, "the settings could not be read", ("mend `rights` first",))
         return
     version = production.settings.get(_RUNTIME, "")
     if not version:
@@ -174,7 +174,8 @@ def pinned(app: AppFacts) -> Iterator[Note]:
     """The first deploy writes them; until then an app says itself what it serves, or nothing."""
     production = app.slot(PRODUCTION)
     if production is None or isinstance(production.settings, Doubt):
-        yield Note(Grade.UNKNOWN, "production's settings could not be read")
+        text = "production's settings could not be read"
+        yield Note(Grade.UNKNOWN, text, ("mend `rights` first",))
         return
     fix = "nothing to do: the first release through gitslot writes them"
     lacking = [name for name in RELEASE_SETTINGS if not production.settings.get(name)]

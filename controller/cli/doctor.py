@@ -24,7 +24,11 @@ def doctor(
     ] = None,
     controller: Annotated[
         str | None,
-        typer.Option("--controller", metavar="NAME", help="Go by that app's guards and schedule."),
+        typer.Option(
+            "--controller",
+            metavar="NAME",
+            help="Go by that app's guards, and check it too.",
+        ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -51,11 +55,13 @@ def doctor(
 
 def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
     """Return what every check finds, of *app* or of all that the file names."""
-    from controller.checks import of_app, of_ground  # noqa: PLC0415 - not for --help
+    from controller.checks import of_app, of_controller, of_ground  # noqa: PLC0415 - not for --help
     from controller.state import Desired  # noqa: PLC0415 - not for --help
 
     ground = examiner.ground()
     found = list(of_ground(ground))
+    if examiner.controller is not None:
+        found.extend(of_controller(examiner.controller))
     blocks = ground.desired.apps if isinstance(ground.desired, Desired) else ()
     for name in _names(ground, app):
         block = next((each for each in blocks if each.name == name), None)

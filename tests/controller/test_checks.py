@@ -35,7 +35,7 @@ from controller.state import (
     Refusal,
 )
 from controller.vouch import Rule
-from tests.controller.facts import GOOD, GROUND, SECRET, at, at_site, set_to, slot
+from tests.controller.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
 from tests.controller.looks import COMMIT, memory, release
 
 NO = Doubt("NotAllowed", "the client does not have authorization")
@@ -43,6 +43,7 @@ BAD = Doubt("BadThing", "line 2")
 DOWN = Doubt("AzureUnavailable", "ARM did not answer")
 GONE = Doubt("NotFound", "no such slot")
 SILENT = Health(Answer.SILENT, detail="its host is not known")
+READER = "/subscriptions/x/reader"
 SIGNED = replace(GROUND.settings, vouch=Rule(()))
 
 
@@ -64,6 +65,13 @@ def saying(name: str, **health: Any) -> AppFacts:
 
 def long_names() -> AppFacts:
     return replace(GOOD, name="a-function-app-with-a-very-long-name")
+
+
+def reading(named: str | None, **site: Any) -> AppFacts:
+    """Return an app whose staging reads its package from the registry, as that identity."""
+    url = f"{STORE}/code/3/app.zip"
+    values = {PACKAGE_SETTING: url, "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID": named}
+    return set_to(STAGING, at_site(STAGING, **site), **values)
 
 
 # check, facts that break it, how it ends, words of what it found, words of a fix
@@ -136,6 +144,17 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
         at_site(PRODUCTION, users=frozenset({"/subscriptions/x/shared"})),
         *(Grade.WRONG, "staging lacks 1", "--identities /subscriptions/x/shared"),
     ),
+    (
+        "package",
+        reading(READER),
+        *(Grade.WRONG, "lacks the identity that", f"--identities {READER}"),
+    ),
+    (
+        "package",
+        reading(None, identity="UserAssigned", users=frozenset({READER})),
+        *(Grade.WRONG, "has none", f"WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID={READER}"),
+    ),
+    ("package", at(STAGING, settings=NO), Grade.UNKNOWN, "authorization", "config/list/action"),
     (
         "operation",
         at_site(STAGING, prepared="Production"),
@@ -331,7 +350,7 @@ def test_what_is_broken_is_named_with_its_fix(
     assert words in finding.found
     assert fix in " ".join(finding.fixes)
     assert SECRET not in repr(finding)
-    assert bool(finding.fixes) == bool(fix) or grade is not Grade.WRONG
+    assert finding.fixes
 
 
 @pytest.mark.parametrize(
@@ -359,6 +378,18 @@ def test_other_code_in_staging_is_fine_where_a_rollback_needs_it() -> None:
     swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT)
     facts = replace(facts, memory=replace(memory("1.5.0", "1.4.0"), last_swap=swapped))
     assert found("same code", facts).grade is Grade.OK
+
+
+def test_a_package_that_the_slot_may_read_is_fine() -> None:
+    """As itself, or as the identity that it has; one with a signature needs none."""
+    shared = {"identity": "UserAssigned", "users": frozenset({READER})}
+    for facts in (
+        reading(None),
+        reading("SystemAssigned"),
+        reading(READER.upper(), **shared),
+        set_to(STAGING, reading(None, **shared), **{PACKAGE_SETTING: f"{STORE}/x.zip?sig=x"}),
+    ):
+        assert found("package", facts).grade is Grade.OK
 
 
 @pytest.mark.parametrize("switch", ["AzureWebJobs.clean.Disabled", "AzureWebJobs_clean_Disabled"])

@@ -197,7 +197,10 @@ def test_one_thing_that_cannot_be_asked_hides_no_other(settled: Stage) -> None:
 
 
 def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) -> None:
-    """Its schedule, its list of apps, and that it watches what this environment names."""
+    """
+    Its schedule, its list of apps, that it watches what this environment names, and that it can
+    read its package.
+    """
     stage = settled
     theirs = {
         **{k: v for k, v in stage.environment.items() if k.startswith("GITSLOT_")},
@@ -205,6 +208,8 @@ def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) 
         "GITSLOT_APPS": "another-app",
         "GITSLOT_REF": "release",
         "GITSLOT_GIT_TOKEN": PASSWORD,
+        "WEBSITE_RUN_FROM_PACKAGE": f"{stage.platform.storage}/code/controller.zip",
+        "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID": "/subscriptions/x/nobody",
     }
     stage.platform.create_app("the-controller", theirs, slots=())
     done = gitslot(stage, "doctor", "--controller", "the-controller", "-o", "json")
@@ -212,8 +217,11 @@ def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) 
     wrong = {check for check, result in done.results.items() if result == "wrong"}
     assert {"settings", "schedule", "allowed"} <= wrong
     assert "GITSLOT_REF is not what the-controller has" in done.out
+    own = {e["check"]: e["result"] for e in json.loads(done.out) if e["app"] == "the-controller"}
+    assert own == {"running": "ok", "identity": "ok", "package": "wrong"}
     assert PASSWORD not in done.out + done.err
     assert gitslot(stage, "doctor", "--controller", "nobody").code == 2
+    stage.platform.web.web_apps.delete(stage.platform.group, "the-controller")
 
 
 def test_adopting_a_served_release_gives_a_file_that_asks_for_nothing_else(settled: Stage) -> None:
