@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 
@@ -23,18 +22,17 @@ from emulator.host import worker
 from emulator.host.admin import Admin
 from emulator.host.app import App
 from emulator.host.errors import HostError
-from emulator.host.functions import HttpFunction, TimerFunction, describe_functions
+from emulator.host.functions import HttpFunction, describe_functions
 from emulator.host.hostjson import read_host_config
 from emulator.host.keys import Keys
 from emulator.host.listing import Listing
 from emulator.host.logs import AppHandler, Console, Log
 from emulator.host.routes import Router
-from emulator.host.schedule import parse_schedule
 from emulator.host.server import Server, open_socket
-from emulator.host.timers import StatusFile, Timer
+from emulator.host.triggers import Triggers
 from emulator.host.web import BODY_LIMIT, BODY_LIMIT_SETTING, Web
 
-# How long requests and timer runs may go on after a stop.
+# How long requests, timer runs and messages may go on after a stop.
 GRACE_S = 30.0
 STARTUP = "Host.Startup"
 
@@ -75,37 +73,27 @@ async def _run(
     stopping = asyncio.Event()
     settings = dict(os.environ)
     _take_output(app)
-    timers = await _load(app, folder, settings, stopping, timer_folder)
-
-    async def fire(function: TimerFunction) -> None:
-        by_hand.add(task := asyncio.create_task(timers[function.name].fire_by_hand()))
-        task.add_done_callback(by_hand.discard)
-
-    by_hand: set[asyncio.Task[None]] = set()
+    triggers = await _load(app, folder, settings, stopping, timer_folder)
     instance = settings.get("WEBSITE_INSTANCE_ID", "")
     web = Web(
         app,
-        Admin(app, keys, _host_id(settings), instance, fire),
+        Admin(app, keys, _host_id(settings), instance, triggers.fire),
         keys,
         home_page=settings.get("AzureWebJobsDisableHomepage", "").lower() != "true",
         body_limit=_body_limit(settings),
     )
     port = listener.getsockname()[1]
-    running: set[asyncio.Task[None]] = set()
 
     def ready() -> None:
         app.log.write(20, STARTUP, f"listening on http://127.0.0.1:{port}, state {app.state}")
         app.log.flush()
-        for timer in timers.values():
-            if not timer.disabled:
-                running.add(asyncio.create_task(timer.run()))
+        triggers.begin()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     await Server(web, GRACE_S, stopping, ready).serve(sockets=[listener])
-    if running or by_hand:
-        await asyncio.wait({*running, *by_hand}, timeout=GRACE_S)
+    await triggers.end(GRACE_S)
     for stream in (sys.stdout, sys.stderr):
         print(file=stream)  # ends a line that the app began
     app.log.write(20, STARTUP, "stopped")
@@ -117,17 +105,10 @@ async def _load(
     settings: Mapping[str, str],
     stopping: asyncio.Event,
     timer_folder: Path | None,
-) -> dict[str, Timer]:
-    async def pause(seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(stopping.wait(), seconds)
-        except TimeoutError:
-            return stopping.is_set()
-        return True
-
+) -> Triggers:
     worker.put_app_first(folder)
     os.chdir(folder)
-    timers: dict[str, Timer] = {}
+    triggers = Triggers(app, stopping)
     try:
         config = read_host_config(folder)
         app.log.set_levels(config.levels)
@@ -136,26 +117,17 @@ async def _load(
         app.listing = Listing(found, settings, config.route_prefix)
         functions = describe_functions(found, settings)
         router = Router([f for f in functions if isinstance(f, HttpFunction)], config.route_prefix)
-        for function in functions:
-            if isinstance(function, TimerFunction):
-                try:
-                    schedule = parse_schedule(function.schedule, datetime.now(UTC))
-                except HostError as refusal:
-                    raise HostError(f"function '{function.name}': {refusal}") from refusal
-                kept = StatusFile(timer_folder, function.name)
-                timers[function.name] = Timer(app, function, schedule, kept, pause=pause)
+        triggers.take(functions, settings, config.queues, timer_folder)
         app.run(functions, router)
     except HostError as error:
         app.fail(error)
-        return {}
+        return Triggers(app, stopping)
     for function in functions:
         off = " (disabled)" if function.disabled else ""
         app.log.write(20, STARTUP, f"found function '{function.name}'{off}")
-    if settings.get("WEBSITE_TIME_ZONE") and timers:
-        app.log.write(30, STARTUP, "WEBSITE_TIME_ZONE is not heeded here: schedules are UTC")
     if not functions:
         app.log.write(30, STARTUP, "no functions found")
-    return timers
+    return triggers
 
 
 def _take_output(app: App) -> None:

@@ -1,27 +1,28 @@
 """
 The function app as the host sees it: its functions, whether it runs, and one way to call it.
 
-HTTP and timers both call through `App.call`, so every call has an id and the same two log entries.
+HTTP, timers and queues all call through `App.call`, so every call has an id and the same log
+entries.
 """
 
 import random
 import time
-from collections.abc import Sequence
-from traceback import format_exc
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from emulator.host import worker
 from emulator.host.errors import HostError
-from emulator.host.functions import Function, HttpFunction, TimerFunction
+from emulator.host.functions import Function
 from emulator.host.listing import Listing
 from emulator.host.logs import Log
 from emulator.host.records import (
+    NO_METADATA,
     NO_TRACE,
     InvocationResponse,
     ParameterBinding,
-    RpcException,
     StatusResult,
     TraceContext,
+    TypedData,
 )
 from emulator.host.routes import Router
 
@@ -59,15 +60,18 @@ class App:
 
     async def call(
         self,
-        function: HttpFunction | TimerFunction,
+        function: Function,
         inputs: Sequence[ParameterBinding],
         reason: str,
         trace: TraceContext = NO_TRACE,
+        metadata: Mapping[str, TypedData] = NO_METADATA,
+        details: str = "",
     ) -> InvocationResponse:
         """
         Call *function*; its exception is logged and in the answer.
 
-        The log's entries are worded as the Functions host words them.
+        *metadata* tells the worker of the trigger, *details* the reader of the log. The log's
+        entries are worded as the Functions host words them.
         """
         invocation = new_id()
         name = function.name
@@ -76,13 +80,12 @@ class App:
         if shows:
             text = f"Executing 'Functions.{name}' (Reason='{reason}', Id={invocation})"
             self.log.write(20, category, text, invocation)
+            if details:
+                self.log.write(20, category, f"Trigger Details: {details}", invocation)
         started = time.perf_counter()
         self.running[invocation] = name
         try:
-            answer = await worker.invoke(function.id, invocation, inputs, trace)
-        except SystemExit as error:  # on Azure it would end the worker, which the host restarts
-            exception = RpcException(f"SystemExit: {error}", format_exc())
-            answer = InvocationResponse(invocation, StatusResult(StatusResult.Failure, exception))
+            answer = await worker.invoke(function.id, invocation, inputs, trace, metadata)
         finally:
             del self.running[invocation]
         failed = answer.result.status != StatusResult.Success

@@ -14,8 +14,10 @@ from emulator.host.errors import HostError
 from emulator.host.keys import AuthLevel
 from emulator.host.records import RpcFunctionMetadata
 
-SUPPORTED_BINDINGS = ("httpTrigger", "http", "timerTrigger")
+SUPPORTED_BINDINGS = ("httpTrigger", "http", "timerTrigger", "queueTrigger")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
+# QueueClientExtensions.cs of the Storage Queues extension in github.com/Azure/azure-sdk-for-net.
+_QUEUE = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _SETTING = re.compile(r"%([^%]+)%")
 
 
@@ -46,7 +48,20 @@ class TimerFunction:
     disabled: bool
 
 
-type Function = HttpFunction | TimerFunction
+@dataclass(frozen=True, slots=True)
+class QueueFunction:
+    """A function that a message fires; *connection* names settings, *binary* wants bytes."""
+
+    name: str
+    id: str
+    parameter: str
+    queue: str
+    connection: str
+    binary: bool
+    disabled: bool
+
+
+type Function = HttpFunction | TimerFunction | QueueFunction
 
 
 def describe_functions(
@@ -119,6 +134,16 @@ def _describe(metadata: RpcFunctionMetadata, settings: Mapping[str, str]) -> Fun
             use_monitor=trigger.get("useMonitor") is not False,
             disabled=disabled,
         )
+    if trigger["type"] == "queueTrigger":
+        return QueueFunction(
+            name=metadata.name,
+            id=metadata.function_id,
+            parameter=trigger["name"],
+            queue=_queue_name(resolve_settings(trigger["queueName"], settings)),
+            connection=resolve_settings(trigger.get("connection") or "", settings),
+            binary=str(trigger.get("dataType")).lower() == "binary",
+            disabled=disabled,
+        )
     level = str(trigger.get("authLevel") or "function").lower()
     if level not in ("anonymous", "function", "admin"):
         raise HostError(f"this host lacks the authorization level '{level}'")
@@ -133,3 +158,13 @@ def _describe(metadata: RpcFunctionMetadata, settings: Mapping[str, str]) -> Fun
         level=cast("AuthLevel", level),
         disabled=disabled,
     )
+
+
+def _queue_name(given: str) -> str:
+    name = given.lower()  # as the extension does
+    if not _QUEUE.fullmatch(name):
+        raise HostError(
+            f"the queue name '{given}' must be 3 to 63 letters, digits and single dashes, "
+            "no dash first or last"
+        )
+    return name

@@ -1,5 +1,5 @@
 """
-Read host.json: route prefix and log levels; everything else in it is Azure's business.
+Read host.json: route prefix, queues and log levels; everything else in it is Azure's business.
 
 Rules and wording of the refusals follow HostJsonFileConfigurationSource.cs in
 github.com/Azure/azure-functions-host: no file means defaults, `version` must be "2.0".
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.host.errors import HostError
+from emulator.host.queueoptions import QueueOptions, parse_queue_options
 
 # Names of Microsoft.Extensions.Logging.LogLevel, with the numbers of Python's logging.
 LEVELS = {
@@ -31,6 +32,7 @@ class HostConfig:
 
     route_prefix: str = "api"
     levels: Mapping[str, int] = field(default_factory=dict)
+    queues: QueueOptions = field(default_factory=QueueOptions)
 
 
 def read_host_config(app: Path) -> HostConfig:
@@ -77,7 +79,8 @@ def parse_host_config(content: Any) -> HostConfig:
                 f"host.json logging.logLevel.{category} is {name!r}, it must be one of {known}"
             )
         levels[category] = LEVELS[name.lower()]
-    return HostConfig(route_prefix=prefix.strip("/"), levels=levels)
+    queues = parse_queue_options(_section(content, "extensions", "queues"))
+    return HostConfig(route_prefix=prefix.strip("/"), levels=levels, queues=queues)
 
 
 def _section(content: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -14,11 +14,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 
 LATE_S = 0.05
 NAMES = {5: "Trace", 10: "Debug", 20: "Information", 30: "Warning", 40: "Error", 50: "Critical"}
 # Not shown unless host.json asks: what the worker library says of itself at every call.
-BUILT_IN = {"default": 20, "Worker": 30}
+BUILT_IN = {"default": 20, "Worker": 30, "Host.Client": 30}
+# Set where the host itself uses a library that logs, such as the client of a queue.
+of_host: ContextVar[bool] = ContextVar("of_host", default=False)
 
 
 class Log:
@@ -110,6 +113,8 @@ class AppHandler(logging.Handler):
         """Write one record of Python's logging."""
         caller = self._whose()
         category = f"Function.{caller[0]}.User" if caller else "Host.Function.Console"
+        if not caller and of_host.get():
+            category = "Host.Client"
         for name, ours in (("azure.functions", "Worker"), ("uvicorn", "Host.Http")):
             if record.name.startswith(name):
                 category = ours

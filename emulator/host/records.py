@@ -110,6 +110,7 @@ class RetryContext:
 
 
 NO_TRACE = TraceContext()
+NO_METADATA: Mapping[str, TypedData] = {}
 FIRST_TRY = RetryContext()
 
 
@@ -131,13 +132,14 @@ class InvocationRequest:
         function_id: str,
         input_data: Sequence[ParameterBinding],
         trace_context: TraceContext = NO_TRACE,
+        trigger_metadata: Mapping[str, TypedData] = NO_METADATA,
     ) -> None:
         self.invocation_id = invocation_id
         self.function_id = function_id
         self.input_data = input_data
         self.trace_context = trace_context
         self.retry_context = FIRST_TRY
-        self.trigger_metadata: Mapping[str, TypedData] = {}
+        self.trigger_metadata = trigger_metadata
 
     @property
     def request(self) -> "InvocationRequest":

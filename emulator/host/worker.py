@@ -6,7 +6,7 @@ holds one app.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from traceback import format_exc
 
@@ -18,9 +18,11 @@ from emulator.host.records import (
     InvocationRequest,
     InvocationResponse,
     ParameterBinding,
+    RpcException,
     RpcFunctionMetadata,
     StatusResult,
     TraceContext,
+    TypedData,
     WorkerInitRequest,
 )
 
@@ -41,9 +43,7 @@ async def load(app: Path) -> list[RpcFunctionMetadata]:
         reason = f"SystemExit: {error}"
         raise HostError(f"the function app cannot be loaded: {reason}", format_exc()) from error
     if answer.result.status != StatusResult.Success:
-        failure = answer.result.exception or records.RpcException(
-            message="the worker gave no reason"
-        )
+        failure = answer.result.exception or RpcException(message="the worker gave no reason")
         raise HostError(
             f"the function app cannot be loaded: {failure.message}", failure.stack_trace
         )
@@ -56,6 +56,7 @@ async def invoke(
     invocation_id: str,
     inputs: Sequence[ParameterBinding],
     trace: TraceContext = records.NO_TRACE,
+    metadata: Mapping[str, TypedData] = records.NO_METADATA,
 ) -> InvocationResponse:
     """
     Call one function and return its answer; an exception of the function is in the answer.
@@ -63,9 +64,13 @@ async def invoke(
     Whatever logs meanwhile can ask `current_invocation` which call it belongs to.
     """
     runtime.invocation_id_cv.set(invocation_id)
-    answer: InvocationResponse = await runtime.invocation_request(
-        InvocationRequest(invocation_id, function_id, inputs, trace)
-    )
+    try:
+        answer: InvocationResponse = await runtime.invocation_request(
+            InvocationRequest(invocation_id, function_id, inputs, trace, metadata)
+        )
+    except SystemExit as error:  # on Azure it would end the worker, which the host restarts
+        exception = RpcException(f"SystemExit: {error}", format_exc())
+        return InvocationResponse(invocation_id, StatusResult(StatusResult.Failure, exception))
     return answer
 
 

@@ -26,10 +26,27 @@ async def fine(req: func.HttpRequest) -> str:
             "declared in Python",
         ),
         (
-            '@app.queue_trigger(arg_name="m", queue_name="q", connection="c")\n'
+            '@app.blob_trigger(arg_name="b", path="a/b", connection="c")\n'
+            "def watch(b: func.InputStream) -> None: ...",
+            "function 'watch': this host lacks the binding 'blobTrigger' (parameter 'b'); "
+            "it has httpTrigger, http, timerTrigger, queueTrigger",
+        ),
+        (
+            '@app.queue_trigger(arg_name="m", queue_name="jobs", connection="Missing")\n'
             "def drain(m: func.QueueMessage) -> None: ...",
-            "function 'drain': this host lacks the binding 'queueTrigger' (parameter 'm'); "
-            "it has httpTrigger, http, timerTrigger",
+            "function 'drain': Storage account connection string 'AzureWebJobsMissing' does not "
+            "exist. Make sure that it is a defined App Setting.",
+        ),
+        (
+            '@app.queue_trigger(arg_name="m", queue_name="a--b", connection="c")\n'
+            "def drain(m: func.QueueMessage) -> None: ...",
+            "function 'drain': the queue name 'a--b' must be 3 to 63 letters, digits",
+        ),
+        (
+            '@app.route("x")\n'
+            '@app.queue_output(arg_name="q", queue_name="jobs", connection="c")\n'
+            "def fill(req: func.HttpRequest, q: func.Out[str]) -> str: ...",
+            "function 'fill': this host lacks the binding 'queue' (parameter 'q')",
         ),
         (
             '@app.route("x")\n@app.blob_output(arg_name="b", path="a/b", connection="c")\n'
