@@ -71,6 +71,7 @@ class Slot:
     scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
     system_identity: bool = True
     identities: tuple[str, ...] = ()  # user-assigned, by lower-case name; they stay with the slot
+    vault_reader: str = "SystemAssigned"  # keyVaultReferenceIdentity; kept and shown, never used
     package: str = ""  # what was uploaded to Kudu, by name in Packages; moves with the content
 
     @property

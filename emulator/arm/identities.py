@@ -78,13 +78,15 @@ def _known(world: World, name: str) -> UserIdentity:
 
 def given(world: World, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """
-    Return the fields of Slot that the ``identity`` of *body* sets; none where it names none.
+    Return the fields of Slot that *body* sets: its ``identity``, and who reads Key Vault.
 
     Raises RefusalError for an identity that is not there.
     """
+    vault = (body.get("properties") or {}).get("keyVaultReferenceIdentity")
+    reader = {"vault_reader": str(vault)} if vault else {}
     identity = body.get("identity")
     if not isinstance(identity, Mapping) or not identity.get("type"):
-        return {}
+        return reader
     kinds = {kind.strip().lower() for kind in str(identity["type"]).split(",")}
     if not kinds <= KINDS:
         raise provider(400, "BadRequest", "The parameter identity.type has an invalid value.")
@@ -98,7 +100,7 @@ def given(world: World, body: Mapping[str, Any]) -> Mapping[str, Any]:
         if value is not None:  # null takes it away
             names.append(path[7])
     users = tuple(names) if "userassigned" in kinds else ()
-    return {"system_identity": "systemassigned" in kinds, "identities": users}
+    return {"system_identity": "systemassigned" in kinds, "identities": users, **reader}
 
 
 def _failed(resource: object) -> Exception:

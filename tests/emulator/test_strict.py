@@ -167,6 +167,18 @@ def test_https_only(app: App) -> None:
     assert app.serves("production") == "1"
 
 
+def test_who_reads_key_vault_is_kept(app: App) -> None:
+    """keyVaultReferenceIdentity is SystemAssigned until somebody sets it, each slot its own."""
+    said = {"properties": {"keyVaultReferenceIdentity": "/subscriptions/x/reader"}}
+    call(app.platform, "PATCH", f"sites/{app.name}/slots/staging", json=said)
+    call(app.platform, "PATCH", f"sites/{app.name}/slots/staging", json={"properties": {}})
+    shown = [
+        app.site(slot)["properties"]["keyVaultReferenceIdentity"]
+        for slot in ("production", "staging")
+    ]
+    assert shown == ["SystemAssigned", "/subscriptions/x/reader"]
+
+
 def test_kudu_has_a_port_of_its_own(app: App) -> None:
     """The Repository host of a slot is another than its Standard one, and is there."""
     hosts = {
