@@ -2,7 +2,9 @@
 The journal: append-only events in the storage account, and the questions asked of them.
 
 One append blob an app and month, one event a line. An append says how long the journal was when it
-was looked at, so that whoever did not see the newest event cannot write the next one.
+was looked at, so that whoever did not see the newest event cannot write the next one. A blob is
+sealed under the same condition before the next one is begun, and the seal names that one: clocks
+that differ at the turn of a month lead to one blob, not to two.
 """
 
 import re
@@ -22,12 +24,17 @@ _MAX_BYTES = 256 * 1024 * 1024
 
 @dataclass(slots=True)
 class _Tail:
-    """Where the next event goes: the newest blob, its length in bytes and blocks."""
+    """
+    Where the next event goes: the newest blob, its length in bytes and blocks.
+
+    *unsealed* is the length of each older blob that a writer may still take for the newest.
+    """
 
     name: str
     size: int = 0
     blocks: int = 0
     memory: Memory = field(default_factory=Memory)
+    unsealed: dict[str, int] = field(default_factory=dict)
 
 
 class Journal:
@@ -49,27 +56,34 @@ class Journal:
         Raises JournalError where it cannot be read.
         """
         tail = self._tails.get(app)
-        if tail is None or self._rolled(tail, app, now):
+        if tail is None:
             tail = self._open(app, now)
         self._tails.pop(app, None)  # what cannot be caught up with is read anew next time
         self._catch_up(tail)
         self._tails[app] = tail
         return tail.memory
 
-    def _rolled(self, tail: _Tail, app: str, now: datetime) -> bool:
-        """Say whether somebody began the blob that follows *tail*."""
-        name = _next_name(tail, app, now)
-        return name != tail.name and self._blobs.size(name) is not None
-
     def _open(self, app: str, now: datetime) -> _Tail:
-        names = [name for name in self._blobs.names(f"journal/{app}/") if _is_journal(name)]
-        names.sort(key=_order)
-        memory = Memory()
+        names = self._names(app)
+        tail = _Tail(names[-1] if names else _month(app, now))
         for name in names[:-1]:
-            memory = fold(_events(self._blobs.read(name)), memory)
-        return _Tail(names[-1] if names else _month(app, now), memory=memory)
+            data = self._blobs.read(name)
+            tail.memory = fold(_events(data), tail.memory)
+            if _seal(data, name) is None:
+                tail.unsealed[name] = len(data)
+        return tail
+
+    def _names(self, app: str) -> list[str]:
+        """Return the blobs of *app*, oldest first."""
+        names = self._blobs.names(f"journal/{app}/")
+        return sorted((name for name in names if _NAME.fullmatch(name)), key=_order)
 
     def _catch_up(self, tail: _Tail) -> None:
+        while sealed := self._read_on(tail):
+            tail.name, tail.size, tail.blocks = sealed, 0, 0
+
+    def _read_on(self, tail: _Tail) -> str | None:
+        """Fold what was added to the newest blob; return the one that follows if it is sealed."""
         found = self._blobs.size(tail.name)
         size, tail.blocks = found or (0, 0)
         if size < tail.size:
@@ -79,10 +93,11 @@ class Journal:
         if size > _MAX_BYTES:
             raise JournalError(f"the journal {tail.name} is too large", reason="JournalUnreadable")
         if size == tail.size:
-            return
+            return None
         data = self._blobs.read(tail.name, tail.size)[: size - tail.size]
         tail.memory = replace(fold(_events(data), tail.memory), length=size)
         tail.size = size
+        return _seal(data, tail.name)
 
     def append(self, app: str, events: Sequence[Event], now: datetime) -> Memory:
         """
@@ -96,14 +111,22 @@ class Journal:
         if tail is None:
             raise JournalError("the journal could not be read again before it was written to")
         name = _next_name(tail, app, now)
+        left = {tail.name: tail.size} if name != tail.name and tail.size else {}
+        first = not tail.size and tail.memory == Memory()
         position = tail.size if name == tail.name else 0
         cleaned = [clean(event) for event in events]
         data = b"".join(event.line() for event in cleaned)
         try:
+            for older, length in {**tail.unsealed, **left}.items():
+                self._blobs.append(older, _sealing(app, name, now).line(), length)
+                tail.unsealed.pop(older, None)
             self._blobs.append(name, data, position)
         except JournalMoved:
             self._tails.pop(app, None)
             raise
+        if first and self._names(app) != [name]:  # somebody else began it in another month
+            self._tails.pop(app, None)
+            raise JournalMoved("somebody else began the journal")
         if name != tail.name:
             tail = _Tail(name, memory=tail.memory)
         tail.size, tail.blocks = position + len(data), tail.blocks + 1
@@ -115,9 +138,8 @@ class Journal:
 
     def events(self, app: str) -> list[Event]:
         """Return every event of *app*, oldest first, each id once."""
-        names = [name for name in self._blobs.names(f"journal/{app}/") if _is_journal(name)]
         unique: dict[str, Event] = {}
-        for name in sorted(names, key=_order):
+        for name in self._names(app):
             for event in _events(self._blobs.read(name)):
                 unique.setdefault(event.id, event)
         return list(unique.values())
@@ -129,10 +151,6 @@ class Journal:
 
 
 _NAME = re.compile(r"journal/[^/]+/(\d{4}-\d{2})(?:-(\d+))?\.jsonl")
-
-
-def _is_journal(name: str) -> bool:
-    return _NAME.fullmatch(name) is not None
 
 
 def _order(name: str) -> tuple[str, int]:
@@ -156,5 +174,34 @@ def _next_name(tail: _Tail, app: str, now: datetime) -> str:
     return f"journal/{app}/{start}-{part + 1}.jsonl"
 
 
+_SEALED = "Sealed"
+
+
+def _sealing(app: str, follows: str, now: datetime) -> Event:
+    """Return the last line of a blob: the journal's own, and no event of the app."""
+    detail = {"follows": follows, "quiet": True}
+    return Event(_SEALED, app, now, message=f"the journal goes on in {follows}", detail=detail)
+
+
+def _seal(data: bytes, name: str) -> str | None:
+    """
+    Return the blob that follows *name*, whose lines *data* ends with, or None while it is open.
+
+    Raises JournalError where the seal names none.
+    """
+    last = data.rstrip().rpartition(b"\n")[2]
+    event = parse(last) if last else None
+    if event is None or event.event != _SEALED:
+        return None
+    follows = str(event.detail.get("follows", ""))
+    folder = name.rpartition("/")[0]
+    if not (_NAME.fullmatch(follows) and follows.startswith(f"{folder}/")):
+        raise JournalError(f"the seal of {name} names no journal", reason="JournalUnreadable")
+    if _order(follows) <= _order(name):
+        raise JournalError(f"the seal of {name} leads back", reason="JournalUnreadable")
+    return follows
+
+
 def _events(data: bytes) -> list[Event]:
-    return [parse(line) for line in data.splitlines() if line.strip()]
+    events = (parse(line) for line in data.splitlines() if line.strip())
+    return [event for event in events if event.event != _SEALED]

@@ -15,6 +15,7 @@ from tests.controller.memory_blobs import MemoryBlobs
 NOW = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
 APP = "app"
 NAME = "journal/app/2026-11.jsonl"
+NEXT = "journal/app/2026-12.jsonl"
 
 
 def event(name: str = "Drift", message: str = "", **more: object) -> Event:
@@ -88,7 +89,7 @@ def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
     later = NOW + timedelta(minutes=2)
     journal.memory(APP, later)
     after = journal.append(APP, [event(message="december")], later)
-    assert blobs.names("journal/") == [NAME, "journal/app/2026-12.jsonl"]
+    assert blobs.names("journal/") == [NAME, NEXT]
     assert after.baseline
     assert Journal(blobs).memory(APP, later) == after
 
@@ -120,6 +121,92 @@ def test_two_writers_at_the_turn_of_a_month_do_not_overlook_each_other() -> None
     with pytest.raises(JournalMoved):
         other.append(APP, [event(message="second")], later)
     assert other.memory(APP, later) == one.memory(APP, later)
+
+
+def test_clocks_that_differ_at_the_turn_of_a_month_lead_to_one_journal() -> None:
+    """Whoever's clock is behind sees the intent that stands in the next month's blob."""
+    blobs = MemoryBlobs()
+    ahead, behind = Journal(blobs), Journal(blobs)
+    later = NOW + timedelta(seconds=90)
+    release = {"model": "m", "to": "2", "to_digest": "b" * 64}
+    ahead.memory(APP, NOW)
+    ahead.append(APP, [event("Converged", **release)], NOW)
+    ahead.memory(APP, later)
+    behind.memory(APP, NOW)
+    ahead.append(APP, [event("SwapStarted", **release)], later)
+    with pytest.raises(JournalMoved):
+        behind.append(APP, [event("SwapStarted", **release)], NOW)
+    assert behind.memory(APP, NOW).intent == ahead.memory(APP, later).intent is not None
+    behind.append(APP, [event(message="after it")], NOW)
+    assert [e.message for e in ahead.events(APP)][-1] == "after it"
+    assert blobs.names("journal/") == [NAME, NEXT]
+    assert Journal(blobs).memory(APP, NOW) == ahead.memory(APP, later)
+
+
+@pytest.mark.parametrize("lost", [["append"], ["append-before"]])
+def test_a_blob_that_was_sealed_and_not_followed_is_followed_by_the_next_writer(
+    lost: list[str],
+) -> None:
+    """Where the answer to the seal was lost, by any clock."""
+    blobs = MemoryBlobs()
+    ahead, behind = Journal(blobs), Journal(blobs)
+    ahead.memory(APP, NOW)
+    ahead.append(APP, [event(message="first")], NOW)
+    behind.memory(APP, NOW)
+    blobs.lost = lost
+    with pytest.raises(JournalError):
+        ahead.append(APP, [event(message="lost")], NOW + timedelta(minutes=2))
+    behind.memory(APP, NOW)
+    behind.append(APP, [event(message="second")], NOW)
+    ahead.memory(APP, NOW + timedelta(minutes=2))
+    ahead.append(APP, [event(message="third")], NOW + timedelta(minutes=2))
+    assert [e.message for e in behind.events(APP)] == ["first", "second", "third"]
+    assert blobs.names("journal/") == [NAME, NEXT]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_that_begin_a_journal_in_two_months_end_in_one(swapped: bool) -> None:
+    """An empty journal has nothing to seal: both look around once they have begun it."""
+    blobs = MemoryBlobs()
+    one, other = Journal(blobs), Journal(blobs)
+    times = [NOW, NOW + timedelta(minutes=2)]
+    if swapped:
+        times.reverse()
+    one.memory(APP, times[0])
+    other.memory(APP, times[1])
+    one.append(APP, [event(message="one")], times[0])
+    with pytest.raises(JournalMoved):
+        other.append(APP, [event(message="other")], times[1])
+    other.memory(APP, times[1])
+    other.append(APP, [event(message="again")], times[1])
+    if not swapped:
+        with pytest.raises(JournalMoved):
+            one.append(APP, [event(message="unseen")], times[0])
+    assert one.memory(APP, times[0]) == other.memory(APP, times[1])
+
+
+def test_a_journal_of_an_older_controller_is_sealed_when_it_is_next_written() -> None:
+    """Its blobs have no seals, and one of them may still be taken for the newest."""
+    blobs = MemoryBlobs()
+    behind = Journal(blobs)
+    blobs.forge(NAME, event(message="old").line())
+    behind.memory(APP, NOW)
+    blobs.forge(NEXT, event(message="new").line())
+    journal = Journal(blobs)
+    journal.memory(APP, NOW)
+    journal.append(APP, [event(message="newest")], NOW)
+    with pytest.raises(JournalMoved):
+        behind.append(APP, [event(message="unseen")], NOW)
+    assert [e.message for e in journal.events(APP)] == ["old", "new", "newest"]
+
+
+@pytest.mark.parametrize("follows", ["", NAME, "journal/other/2026-12.jsonl", "journal/app/x"])
+def test_a_seal_that_leads_nowhere_is_not_guessed(follows: str) -> None:
+    """Somebody edited the journal."""
+    blobs = MemoryBlobs()
+    blobs.forge(NAME, event("Sealed", detail={"follows": follows}).line())
+    with pytest.raises(JournalError):
+        Journal(blobs).memory(APP, NOW)
 
 
 def test_a_blob_is_left_before_it_is_full() -> None:
