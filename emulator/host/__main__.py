@@ -7,7 +7,6 @@ arguments that cannot be used. An app that cannot be loaded keeps the host up in
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import stat
@@ -15,26 +14,21 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from socket import socket
 
-from emulator.host import worker
 from emulator.host.admin import Admin
 from emulator.host.app import App
-from emulator.host.errors import HostError
-from emulator.host.functions import HttpFunction, describe_functions
-from emulator.host.hostjson import read_host_config
 from emulator.host.keys import Keys
-from emulator.host.listing import Listing
-from emulator.host.logs import AppHandler, Console, Log
-from emulator.host.routes import Router
+from emulator.host.loading import STARTUP, load
+from emulator.host.logs import Log, take_output
 from emulator.host.server import Server, open_socket
 from emulator.host.triggers import Triggers
 from emulator.host.web import BODY_LIMIT, BODY_LIMIT_SETTING, Web
 
 # How long requests, timer runs and messages may go on after a stop.
 GRACE_S = 30.0
-STARTUP = "Host.Startup"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,8 +66,19 @@ async def _run(
 ) -> None:
     stopping = asyncio.Event()
     settings = dict(os.environ)
-    _take_output(app)
-    triggers = await _load(app, folder, settings, stopping, timer_folder)
+    take_output(app.log, app.whose)
+    triggers = Triggers(app, stopping)
+    async with AsyncExitStack() as exits:
+        await load(app, folder, settings, triggers, timer_folder, exits)
+        await _serve(app, settings, listener, keys, triggers)
+    for stream in (sys.stdout, sys.stderr):
+        print(file=stream)  # ends a line that the app began
+    app.log.write(20, STARTUP, "stopped")
+
+
+async def _serve(
+    app: App, settings: Mapping[str, str], listener: socket, keys: Keys, triggers: Triggers
+) -> None:
     instance = settings.get("WEBSITE_INSTANCE_ID", "")
     web = Web(
         app,
@@ -91,58 +96,9 @@ async def _run(
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    await Server(web, GRACE_S, stopping, ready).serve(sockets=[listener])
+        loop.add_signal_handler(number, triggers.stopping.set)
+    await Server(web, GRACE_S, triggers.stopping, ready).serve(sockets=[listener])
     await triggers.end(GRACE_S)
-    for stream in (sys.stdout, sys.stderr):
-        print(file=stream)  # ends a line that the app began
-    app.log.write(20, STARTUP, "stopped")
-
-
-async def _load(
-    app: App,
-    folder: Path,
-    settings: Mapping[str, str],
-    stopping: asyncio.Event,
-    timer_folder: Path | None,
-) -> Triggers:
-    worker.put_app_first(folder)
-    os.chdir(folder)
-    triggers = Triggers(app, stopping)
-    try:
-        config = read_host_config(folder)
-        app.log.set_levels(config.levels)
-        _set_worker_level(app.log)
-        found = await worker.load(folder)
-        app.listing = Listing(found, settings, config.route_prefix)
-        functions = describe_functions(found, settings)
-        router = Router([f for f in functions if isinstance(f, HttpFunction)], config.route_prefix)
-        triggers.take(functions, settings, config.queues, timer_folder)
-        app.run(functions, router)
-    except HostError as error:
-        app.fail(error)
-        return Triggers(app, stopping)
-    for function in functions:
-        off = " (disabled)" if function.disabled else ""
-        app.log.write(20, STARTUP, f"found function '{function.name}'{off}")
-    if not functions:
-        app.log.write(30, STARTUP, "no functions found")
-    return triggers
-
-
-def _take_output(app: App) -> None:
-    root = logging.getLogger()
-    root.handlers[:] = [AppHandler(app.log, app.whose)]
-    debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    sys.stdout = Console(app.log, logging.INFO, app.whose)
-    sys.stderr = Console(app.log, logging.WARNING, app.whose)
-
-
-def _set_worker_level(log: Log) -> None:
-    least = next((level for level in (5, 10, 20, 30, 40, 50) if log.shows("Worker", level)), 100)
-    logging.getLogger("azure.functions").setLevel(least)
 
 
 def _host_id(settings: Mapping[str, str]) -> str:

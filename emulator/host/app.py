@@ -7,8 +7,8 @@ entries.
 
 import random
 import time
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Literal
 
 from emulator.host import worker
 from emulator.host.errors import HostError
@@ -27,6 +27,10 @@ from emulator.host.records import (
 from emulator.host.routes import Router
 
 type State = Literal["Running", "Error"]
+type Invoke = Callable[
+    [str, str, Sequence[ParameterBinding], TraceContext, Mapping[str, TypedData]],
+    Coroutine[Any, Any, InvocationResponse],
+]
 
 
 class App:
@@ -40,9 +44,11 @@ class App:
         self.router = Router([], "")
         self.listing = Listing()
         self.running: dict[str, str] = {}
+        self._invoke: Invoke = worker.invoke
 
-    def run(self, functions: list[Function], router: Router) -> None:
-        """Take *functions*, reached over HTTP by *router*, as the app's."""
+    def run(self, functions: list[Function], router: Router, invoke: Invoke) -> None:
+        """Take *functions*, reached over HTTP by *router* and called by *invoke*, as the app's."""
+        self._invoke = invoke
         self.functions = functions
         self.router = router
         self.state = "Running"
@@ -85,7 +91,7 @@ class App:
         started = time.perf_counter()
         self.running[invocation] = name
         try:
-            answer = await worker.invoke(function.id, invocation, inputs, trace, metadata)
+            answer = await self._invoke(function.id, invocation, inputs, trace, metadata)
         finally:
             del self.running[invocation]
         failed = answer.result.status != StatusResult.Success

@@ -11,6 +11,7 @@ written at most 50 ms late, many in one write: logging must not cost a busy func
 import io
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -160,3 +161,20 @@ class Console(io.TextIOBase):
                 category = f"Function.{caller[0]}.User" if caller else "Host.Function.Console"
                 self._log.write(self._level, category, line, caller[1] if caller else None)
         return len(text)
+
+
+def take_output(log: Log, whose: Callable[[], tuple[str, str] | None]) -> None:
+    """Send all that this process prints and logs to *log*, under the call that *whose* names."""
+    root = logging.getLogger()
+    root.handlers[:] = [AppHandler(log, whose)]
+    debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    sys.stdout = Console(log, logging.INFO, whose)
+    sys.stderr = Console(log, logging.WARNING, whose)
+
+
+def quieten_worker(log: Log) -> None:
+    """Keep the worker library from making entries that *log* would not show."""
+    least = next((level for level in (5, 10, 20, 30, 40, 50) if log.shows("Worker", level)), 100)
+    logging.getLogger("azure.functions").setLevel(least)

@@ -24,11 +24,11 @@ INVISIBLE_SETTING = "EMULATOR_QUEUE_INVISIBLE_S"
 
 
 class Triggers:
-    """The timers and queues of one app, from `begin` until *stopping* is set."""
+    """The timers and queues of one app, from `begin` until `stopping` is set."""
 
     def __init__(self, app: App, stopping: asyncio.Event) -> None:
         self._app = app
-        self._stopping = stopping
+        self.stopping = stopping
         self._timers: dict[str, Timer] = {}
         self._queues: list[QueueTrigger] = []
         self._clients: dict[Connection, QueueServiceClient] = {}
@@ -52,6 +52,8 @@ class Triggers:
                 elif isinstance(function, QueueFunction):
                     self._take_queue(function, settings, options)
             except HostError as refusal:
+                self._timers.clear()
+                self._queues.clear()
                 raise HostError(f"function '{function.name}': {refusal}") from refusal
         if settings.get("WEBSITE_TIME_ZONE") and self._timers:
             text = "WEBSITE_TIME_ZONE is not heeded here: schedules are UTC"
@@ -102,7 +104,7 @@ class Triggers:
 
     async def _pause(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:
-            return self._stopping.is_set()
+            return self.stopping.is_set()
         return True

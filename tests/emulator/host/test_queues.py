@@ -199,14 +199,18 @@ async def slow(msg: func.QueueMessage) -> None:
 def test_a_stop_finishes_what_runs_and_takes_nothing_more(
     platform: Platform, queues: QueueServiceClient, start_host: StartHost
 ) -> None:
-    """A message under way comes to its end and is deleted; the next one waits for another host."""
+    """
+    A message under way comes to its end and is deleted; the next one waits for another host.
+
+    Here the message runs in a worker process of its own, which changes nothing of that.
+    """
     queue = queues.create_queue("stopped")
     send(queue, "1.0", "0.5")
     one = {"batchSize": 1, "newBatchThreshold": 0}
     host = start_host(
         TELLING + SLOW,
         host_json={"version": "2.0", "extensions": {"queues": one}},
-        settings={**settings(platform), "QUEUE": "stopped"},
+        settings={**settings(platform), "QUEUE": "stopped", "FUNCTIONS_WORKER_PROCESS_COUNT": "2"},
     )
     until(lambda: bool(told(host, "slow", "1.0")))
     assert host.stop() == 0

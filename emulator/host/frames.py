@@ -1,0 +1,50 @@
+"""
+What passes between a host and its worker processes: pickles, each with its length before it.
+
+Both ends are this program, and the pipes between them nobody else's.
+"""
+
+import asyncio
+import io
+import pickle
+import struct
+from typing import Any, BinaryIO
+
+_LENGTH = struct.Struct("!Q")
+
+
+class _Pickler(pickle.Pickler):
+    """Turn an app's own kinds of text, such as an enumeration's, into text: all that arrives."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return str, (str.__str__(value),)
+        if isinstance(value, bytes):
+            return bytes, (bytes(memoryview(value)),)
+        return NotImplemented
+
+
+def pack(value: Any) -> bytes:
+    """Return *value* as it travels."""
+    body = io.BytesIO()
+    _Pickler(body, protocol=5).dump(value)
+    return _LENGTH.pack(body.tell()) + body.getvalue()
+
+
+def read_from(stream: BinaryIO) -> Any:
+    """Wait for the next value; raise `EOFError` where the other end is gone."""
+    (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
+    return pickle.loads(_exactly(stream, length))  # noqa: S301 - from our own process
+
+
+def _exactly(stream: BinaryIO, length: int) -> bytes:
+    data = stream.read(length)
+    if len(data) < length:
+        raise EOFError
+    return data
+
+
+async def read(reader: asyncio.StreamReader) -> Any:
+    """Wait for the next value; raise `EOFError` where the other end is gone."""
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    return pickle.loads(await reader.readexactly(length))  # noqa: S301 - from our own process

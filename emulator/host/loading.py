@@ -1,0 +1,86 @@
+"""Load a function app: read host.json, start what runs its functions, find what fires them."""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from emulator.host import worker
+from emulator.host.app import App, Invoke
+from emulator.host.errors import HostError
+from emulator.host.functions import HttpFunction, describe_functions
+from emulator.host.hostjson import read_host_config
+from emulator.host.listing import Listing
+from emulator.host.logs import quieten_worker
+from emulator.host.routes import Router
+from emulator.host.triggers import Triggers
+
+COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
+MOST_PROCESSES = 10
+STARTUP = "Host.Startup"
+
+
+async def load(
+    app: App,
+    folder: Path,
+    settings: Mapping[str, str],
+    triggers: Triggers,
+    timer_folder: Path | None,
+    exits: AsyncExitStack,
+) -> None:
+    """
+    Load the app in *folder* into *app* and *triggers*, or put down why that cannot be.
+
+    *exits* gets what must end with the host. One worker process is this one, which spares every
+    call the way to another; with more of them this one has nothing of the app.
+    """
+    invoke: Invoke = worker.invoke
+    try:
+        config = read_host_config(folder)
+        app.log.set_levels(config.levels)
+        count = process_count(settings)
+        if count == 1:
+            quieten_worker(app.log)
+            worker.put_app_first(folder)
+            os.chdir(folder)
+            found = await worker.load(folder)
+        else:
+            # Only here: an app with one process starts faster.
+            from emulator.host.pool import Pool  # noqa: PLC0415 - see above
+
+            pool = Pool(folder, count, app.log, triggers.stopping.set)
+            exits.push_async_callback(pool.close)
+            found, invoke = await pool.load(), pool.invoke
+        app.listing = Listing(found, settings, config.route_prefix)
+        functions = describe_functions(found, settings)
+        router = Router([f for f in functions if isinstance(f, HttpFunction)], config.route_prefix)
+        triggers.take(functions, settings, config.queues, timer_folder)
+    except HostError as error:
+        app.fail(error)
+        await exits.aclose()
+        return
+    app.run(functions, router, invoke)
+    for function in functions:
+        off = " (disabled)" if function.disabled else ""
+        app.log.write(20, STARTUP, f"found function '{function.name}'{off}")
+    if not functions:
+        app.log.write(30, STARTUP, "no functions found")
+
+
+def process_count(settings: Mapping[str, str]) -> int:
+    """
+    Return how many worker processes *settings* ask for; raise `HostError` for more than ten.
+
+    As WorkerConfigFactory.cs of github.com/Azure/azure-functions-host reads it: what is below 1
+    is 1, and what is no whole number keeps the worker from being found.
+    """
+    text = settings.get(COUNT_SETTING, "").strip() or "1"
+    if not re.fullmatch(r"[+-]?\d{1,9}", text):
+        raise HostError(f"{COUNT_SETTING} is '{text}', it must be a whole number")
+    if int(text) > MOST_PROCESSES:
+        raise HostError(
+            f"{COUNT_SETTING} is {text}: ProcessCount must not be greater than MaxProcessCount "
+            f"({MOST_PROCESSES})"
+        )
+    return max(1, int(text))
