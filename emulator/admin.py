@@ -47,8 +47,8 @@ class Admin:
             "/latency": lambda: latency.shown(self.world.latency),
             "/limits": limits.shown,
             "/transitions": transitions.shown,
-            "/requests": self._requests,
-            "/coverage": self._coverage,
+            "/requests": self.world.tally.shown,
+            "/coverage": self.world.tally.shown_unknown,
         }
         self.changes: Mapping[tuple[str, str], Callable[[Any], Any]] = {
             ("PUT", "/faults"): self._set_faults,
@@ -73,23 +73,6 @@ class Admin:
         elif (request.method, path) in self.changes:
             return await self._change(request, self.changes[request.method, path])
         return web.json_response({"message": "no such path"}, status=404)
-
-    def _coverage(self) -> list[Mapping[str, Any]]:
-        return [
-            {"method": method, "path": path, "count": count}
-            for (method, path), count in self.gateway.unknown.items()
-        ]
-
-    def _requests(self) -> Mapping[str, Any]:
-        by_client: dict[str, dict[str, int]] = {}
-        for (client, operation), count in self.gateway.clients.items():
-            by_client.setdefault(client, {})[operation] = count
-        return {
-            "total": self.gateway.counts.total(),
-            "by_operation": self.gateway.counts,
-            "by_caller": self.gateway.callers,
-            "by_client": by_client,
-        }
 
     def _history(self, request: web.BaseRequest) -> web.StreamResponse:
         since = request.query.get("since", "0")

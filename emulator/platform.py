@@ -136,7 +136,8 @@ class Platform:
             deployments=Deployments(folder / "deployments.json"),
         )
         self.fabric.world = self.world
-        self.fabric.scm = Scm(self.world, self.identity, rules, Deployer(self.world, packages))
+        self.world.kudu = deployer = Deployer(self.world, packages)
+        self.fabric.scm = Scm(self.world, self.identity, rules, deployer)
         self._load()
         self.fabric.open_all()
         gateway = Gateway(self.world, self.identity)

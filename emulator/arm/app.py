@@ -50,7 +50,7 @@ class ArmApp:
         url = self.gateway.world.url
         return {
             "name": "gitslot-local",
-            "resourceManager": url,
+            "resourceManager": f"{url}/",
             "portal": url,
             "graph": url,
             "graphAudience": f"{url}/",

@@ -1,14 +1,16 @@
 """
-The table of what the emulator knows of ARM, for docs/emulator.md: run this module to write it.
+The table of what the emulator knows of ARM and Kudu, for docs/emulator.md: run this module to
+write it.
 
-Routes are those of ``emulator.arm.routes``; who calls them was counted (``by_client`` of
-``GET /requests``) and is held against this table whenever the clients' tests run.
+Routes are those of ``emulator.arm.routes`` and ``emulator.scm.app``; who calls them was counted
+(``by_client`` of ``GET /requests``) and is held against this table whenever the clients' tests run.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from emulator.arm.routes import ROUTES
+from emulator.scm import app as scm
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"
 BEGIN, END = "<!-- coverage: python -m emulator.arm.coverage -->", "<!-- end of coverage -->"
@@ -23,7 +25,12 @@ USED_BY: Mapping[str, frozenset[str]] = {
             "config-web-get",
             "function-get",
             "functions-list",
+            "kudu-deployment",
+            "kudu-publish",
+            "kudu-settings",
+            "kudu-zipdeploy",
             "listkeys",
+            "onedeploy-put",
             "operationresults",
             "plan-get",
             "publishingcredentials-list",
@@ -53,9 +60,13 @@ USED_BY: Mapping[str, frozenset[str]] = {
             "applyslotconfig",
             "deployment-get",
             "deployments-list",
+            "deploymentstatus-get",
+            "deploymentstatus-list",
             "function-get",
             "functions-list",
             "listkeys",
+            "onedeploy-get",
+            "onedeploy-put",
             "operationresults",
             "plan-get",
             "plan-put",
@@ -112,8 +123,14 @@ def _lines() -> Iterator[str]:
         with_slot = f"{path[:at]}{SLOT}{path[at:]}"
         if (route.method, with_slot, route.operation) in known:
             path = f"{path[:at]}[{SLOT}]{path[at:]}"
-        marks = " | ".join("yes" if route.operation in used else "" for used in USED_BY.values())
-        yield f"| `{route.method} {path}` | `{route.operation}` | {marks} |"
+        yield _line(route.method, path, route.operation)
+    for (method, pattern), (operation, _) in scm.ROUTES.items():
+        yield _line(method, f"SCM/{pattern.replace('*', '{name}')}", operation)
+
+
+def _line(method: str, path: str, operation: str) -> str:
+    marks = " | ".join("yes" if operation in used else "" for used in USED_BY.values())
+    return f"| `{method} {path}` | `{operation}` | {marks} |"
 
 
 def _path(segments: tuple[str, ...]) -> str:

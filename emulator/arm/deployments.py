@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, gateway
@@ -18,10 +19,17 @@ def deployments(world: World, _call: Call, params: Params) -> Answer:
     return Answer(200, {"value": value, "nextLink": None, "id": None})
 
 
-def deployment(world: World, _call: Call, params: Params) -> Answer:
-    """Show one deployment."""
+def deployment(world: World, call: Call, params: Params) -> Answer:
+    """Show one deployment; ``latest`` is 202 until it has ended, as Kudu has it."""
     site, slot = world.slot(params)
-    for one in _known(world, site, slot):
+    known = _known(world, site, slot)
+    if params["deployment"].lower() == "latest" and known:
+        body = _body(world, site, slot, known[0])
+        if known[0]["complete"]:
+            return Answer(200, body)
+        again = {"location": f"{world.url}{call.path}?{urlencode(call.query)}"}
+        return Answer(202, body, {**again, "retry-after": str(world.latency.retry_after_s)})
+    for one in known:
         if one["id"] == params["deployment"]:
             return Answer(200, _body(world, site, slot, one))
     # The words are an assumption: Kudu's own 404 says as much.

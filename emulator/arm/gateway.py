@@ -7,7 +7,6 @@ HTTP there.
 """
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from urllib.parse import unquote
 
@@ -19,15 +18,11 @@ from emulator.identity import Caller, Identity, TokenRefusedError
 
 
 class Gateway:
-    """Answers calls, counts them, and remembers the paths that it does not know."""
+    """Answers calls, and counts them as well as the paths that it does not know."""
 
     def __init__(self, world: World, identity: Identity) -> None:
         self.world = world
         self.identity = identity
-        self.counts: Counter[str] = Counter()
-        self.callers: Counter[str] = Counter()
-        self.clients: Counter[tuple[str, str]] = Counter()
-        self.unknown: Counter[tuple[str, str]] = Counter()
         self.limits = Limits(world.now, world.subscription)
 
     def answer(
@@ -66,7 +61,7 @@ class Gateway:
             )
         found = find(method, path)
         if found is None:
-            self.unknown[(method, path)] += 1
+            self.world.tally.unknown[(method, path)] += 1
             raise gateway(
                 404,
                 "InvalidResourceType",
@@ -75,9 +70,7 @@ class Gateway:
             )
         route, params = found
         self._scope(params)
-        self.counts[route.operation] += 1
-        self.callers[caller.name] += 1
-        self.clients[(client(headers.get("user-agent", "")), route.operation)] += 1
+        self.world.tally.count(route.operation, caller.name, headers.get("user-agent", ""))
         return call, route, params
 
     def carry_out(
@@ -139,10 +132,3 @@ class Gateway:
             "strict-transport-security": "max-age=31536000; includeSubDomains",
             "x-content-type-options": "nosniff",
         }
-
-
-def client(agent: str) -> str:
-    """Name the client that sends *agent* as its User-Agent: az, azure-mgmt-web or other."""
-    if "AZURECLI" in agent:
-        return "az"
-    return "azure-mgmt-web" if "azsdk-python-mgmt-web" in agent else "other"

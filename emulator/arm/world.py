@@ -10,7 +10,9 @@ from emulator.deployments import Deployments
 from emulator.estate import Estate
 from emulator.history import History
 from emulator.latency import Latency
+from emulator.scm.results import Push
 from emulator.state import PRODUCTION, Operation, Site, Slot, busy
+from emulator.tally import Tally
 from emulator.transitions import Transitions
 
 
@@ -45,6 +47,15 @@ class Platform(Protocol):
         """Carry *operation* out, phase by phase."""
 
 
+class Kudu(Protocol):
+    """What ARM passes on to the slots' Kudu."""
+
+    def begin(
+        self, site: Site, slot: Slot, url: str, push: Push, who: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Begin to deploy what *url* has, and return the deployment; raise ConflictError."""
+
+
 @dataclass(slots=True)
 class World:
     """The collaborators of every handler. *latency* is exchanged as a whole."""
@@ -63,6 +74,8 @@ class World:
     latency: Latency
     deployments: Deployments = field(default_factory=Deployments)
     transitions: Transitions = field(default_factory=Transitions)
+    tally: Tally = field(default_factory=Tally)
+    kudu: Kudu | None = None  # None in tests without sockets
 
     def site(self, params: Mapping[str, str]) -> Site:
         """Return the site that the path names; raise RefusalError where there is none."""

@@ -17,19 +17,21 @@ from emulator.scm import settings, shown, uploads
 from emulator.scm.access import caller
 from emulator.scm.calls import Call, Scm, drain
 
-ROUTES: Mapping[tuple[str, str], Callable[[Scm, Call], Awaitable[web.Response]]] = {
-    ("POST", "zipdeploy"): uploads.zip_deploy,
-    ("PUT", "zipdeploy"): uploads.zip_deploy,
-    ("POST", "zipdeploy/validate"): uploads.validate,
-    ("POST", "publish"): uploads.publish,
-    ("PUT", "publish"): uploads.publish,
-    ("GET", "deployments"): shown.deployments,
-    ("GET", "deployments/*"): shown.deployment,
-    ("GET", "deployments/*/log"): shown.log,
-    ("GET", "settings"): settings.settings,
-    ("POST", "settings"): settings.put,
-    ("GET", "settings/*"): settings.setting,
-    ("DELETE", "settings/*"): settings.delete,
+Handler = Callable[[Scm, Call], Awaitable[web.Response]]
+# The name is what counts go by (``GET /requests``).
+ROUTES: Mapping[tuple[str, str], tuple[str, Handler]] = {
+    ("POST", "zipdeploy"): ("kudu-zipdeploy", uploads.zip_deploy),
+    ("PUT", "zipdeploy"): ("kudu-zipdeploy", uploads.zip_deploy),
+    ("POST", "zipdeploy/validate"): ("kudu-validate", uploads.validate),
+    ("POST", "publish"): ("kudu-publish", uploads.publish),
+    ("PUT", "publish"): ("kudu-publish", uploads.publish),
+    ("GET", "deployments"): ("kudu-deployments", shown.deployments),
+    ("GET", "deployments/*"): ("kudu-deployment", shown.deployment),
+    ("GET", "deployments/*/log"): ("kudu-log", shown.log),
+    ("GET", "settings"): ("kudu-settings", settings.settings),
+    ("POST", "settings"): ("kudu-settings-put", settings.put),
+    ("GET", "settings/*"): ("kudu-setting", settings.setting),
+    ("DELETE", "settings/*"): ("kudu-setting-delete", settings.delete),
 }
 
 
@@ -56,7 +58,7 @@ class Kudu:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._planted(request) or await self._admit(request)
+        answer = await self._admit(request)
         await drain(request)
         return answer
 
@@ -87,13 +89,17 @@ class Kudu:
         query = {name.lower(): value for name, value in request.query.items()}
         words = [unquote(word) for word in request.rel_url.raw_path.split("/") if word]
         if not words:
-            return web.Response(text="Kudu")
-        if words[0].lower() == "api":
-            pattern, word = _pattern(words[1:])
-            route = ROUTES.get((request.method, pattern))
-            if route is not None:
-                return await route(self.scm, Call(request, site, slot, who, query, word))
-        return web.Response(status=404, text=f"No route registered for '{request.path}'")
+            return await self._planted(request) or web.Response(text="Kudu")
+        pattern, word = _pattern(words[1:])
+        route = ROUTES.get((request.method, pattern)) if words[0].lower() == "api" else None
+        if route is None:
+            world.tally.unknown[(request.method, f"SCM{request.path}")] += 1
+            return web.Response(status=404, text=f"No route registered for '{request.path}'")
+        operation, handler = route
+        world.tally.count(operation, who, request.headers.get(hdrs.USER_AGENT, ""))
+        planted = await self._planted(request)
+        call = Call(request, site, slot, who, query, word)
+        return planted or await handler(self.scm, call)
 
 
 def _pattern(words: list[str]) -> tuple[str, str]:

@@ -13,6 +13,10 @@ from typing import Any
 PENDING, BUILDING, DEPLOYING, FAILED, SUCCESS = range(5)
 
 
+class ConflictError(Exception):
+    """Kudu answers 409; the message is the body."""
+
+
 @dataclass(frozen=True, slots=True)
 class Push:
     """What an upload says of itself."""
@@ -29,6 +33,11 @@ def stamp(moment: float) -> str:
     """Write *moment* (unix seconds) as .NET does: UTC, seven digits."""
     text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return f"{text}0Z"
+
+
+def word(moment: float) -> str:
+    """Write *moment* (unix seconds) as in the link that a client polls."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d_%H-%M-%SZ")
 
 
 def begun(id_: str, site: str, push: Push, now: float) -> Mapping[str, Any]:
@@ -57,6 +66,16 @@ def begun(id_: str, site: str, push: Push, now: float) -> Mapping[str, Any]:
         "url": None,
         "log_url": None,
         "site_name": site,
+        "provisioningState": "InProgress",
+    }
+
+
+def unborn() -> Mapping[str, Any]:
+    """Return what Kudu answers ARM at once: a deployment of which nothing is known yet."""
+    return {
+        **dict.fromkeys(begun("", "", Push("", ""), 0.0)),
+        "status": PENDING,
+        **dict.fromkeys(("complete", "active", "is_temp", "is_readonly"), False),
         "provisioningState": "InProgress",
     }
 

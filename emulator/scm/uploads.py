@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
 
 from emulator.packages import PackageError
 from emulator.scm.calls import Call, Scm, body
-from emulator.scm.deployer import ConflictError
-from emulator.scm.results import FAILED, Push
+from emulator.scm.results import FAILED, ConflictError, Push, word
 
 ARTIFACTS = ("war", "jar", "ear", "lib", "static", "startup", "script", "zip")
 
@@ -70,8 +68,8 @@ async def _push(scm: Scm, call: Call, push: Push) -> web.Response:
         return web.Response(status=400, text=str(error))
     headers = {"scm-deployment-id": done["id"]}
     if push.asynchronous:
-        now = datetime.fromtimestamp(scm.world.now(), UTC).strftime("%Y-%m-%d_%H-%M-%SZ")
-        latest = f"/api/deployments/latest?deployer={push.deployer}&time={now}"
+        time = word(scm.world.now())
+        latest = f"/api/deployments/latest?deployer={push.deployer}&time={time}"
         headers[hdrs.LOCATION] = call.url(latest)
         headers[hdrs.RETRY_AFTER] = str(scm.world.latency.retry_after_s)
         return web.Response(status=202, headers=headers)

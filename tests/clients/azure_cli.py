@@ -78,7 +78,7 @@ class Az:
         return done.returncode, done.stderr
 
     def register(self) -> None:
-        """Tell `az` of the platform's cloud and use it."""
-        arm = self.platform.arm
+        """Tell `az` of the platform's cloud, with a slash as in its own clouds, and use it."""
+        arm = f"{self.platform.arm}/"
         self.run("cloud", "register", "-n", CLOUD, "--endpoint-resource-manager", arm)
         self.run("cloud", "set", "-n", CLOUD)

@@ -23,7 +23,7 @@ def of(app: App, *more: str) -> tuple[str, ...]:
 def test_cloud_is_known_by_its_own_description(az: Az, platform: Platform) -> None:
     """`cloud register` reads the endpoints from the platform; `login --identity` signs in."""
     cloud = az.json("cloud", "show", "-n", CLOUD)
-    assert cloud["endpoints"]["resourceManager"] == platform.arm
+    assert cloud["endpoints"]["resourceManager"] == f"{platform.arm}/"
     assert cloud["endpoints"]["activeDirectory"] == f"{platform.arm}/adfs"
     account = az.json("account", "show")
     assert account["id"] == platform.subscription
@@ -202,6 +202,22 @@ def test_publishing(az: Az, app: App) -> None:
     profiles = az.json(*deployment, "list-publishing-profiles", *slot)
     assert [one["publishMethod"] for one in profiles] == ["MSDeploy", "FTP", "ZipDeploy"]
     assert profiles[2]["publishUrl"] == scm
+
+
+def test_one_deploy(az: Az, app: App, tmp_path: Path) -> None:
+    """`functionapp deploy` puts a file there through Kudu, and a package's URL through ARM."""
+    slot = of(app, "--slot", "staging")
+    az.run(*SETTINGS, "set", *slot, "--settings", "WEBSITE_RUN_FROM_PACKAGE=1")
+    zipped = tmp_path / "app.zip"
+    zipped.write_bytes(probe("from-path"))
+    deploy = ("functionapp", "deploy", *slot, "--type", "zip")
+    done = az.json(*deploy, "--src-path", str(zipped))
+    assert (done["status"], done["deployer"]) == (4, "OneDeploy")
+    app.wait_serves("staging", "from-path")
+    begun = az.json(*deploy, "--src-url", app.platform.upload(probe("from-url")))
+    assert begun["provisioningState"] == "InProgress"
+    app.wait_serves("staging", "from-url")
+    assert app.history("deployment-finished")[-1]["request"]["status"] == 202
 
 
 def test_zip_deploy(az: Az, app: App, tmp_path: Path) -> None:

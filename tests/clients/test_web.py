@@ -18,6 +18,7 @@ from azure.mgmt.web.models import (
 )
 
 from tests.clients.web import AsyncWeb, SyncWeb, Web
+from tests.emulator.apps import probe
 from tests.emulator.slots import App
 from tests.platform import Platform, until
 
@@ -213,6 +214,33 @@ def test_deployments(app: App, web: Web) -> None:
         web("get_deployment", app.group, app.name, "latest")
     with pytest.raises(ResourceNotFoundError):
         web("get_deployment_slot", app.group, app.name, "1", "staging")
+
+
+def test_deployment_statuses(app: App, web: Web) -> None:
+    """What Kudu has deployed has a status of its own; onedeploy without a body is refused."""
+    package = app.platform.upload(probe("deployed"))
+    for slot in ("staging", "production"):
+        app.set(slot, {"WEBSITE_RUN_FROM_PACKAGE": "1"})
+    with pytest.raises(HttpResponseError) as caught:
+        web("create_one_deploy_operation", app.group, app.name)
+    assert caught.value.status_code == 400
+    assert web("get_one_deploy_status", app.group, app.name)["value"] == []
+    assert web("list_production_site_deployment_statuses", app.group, app.name) == []
+    for slot in ("production", "staging"):
+        app.one_deploy(slot, package)
+        app.wait_serves(slot, "deployed")
+    (own,) = web("list_production_site_deployment_statuses", app.group, app.name)
+    (other,) = web("list_slot_site_deployment_statuses_slot", app.group, app.name, "staging")
+    id_ = own.properties.deployment_id
+    assert other.properties.deployment_id != id_
+    told = web("begin_get_production_site_deployment_status", app.group, app.name, id_)
+    assert told.properties.status == "RuntimeSuccessful"
+    id_ = other.properties.deployment_id
+    where = (app.group, app.name, "staging", id_)
+    told = web("begin_get_slot_site_deployment_status_slot", *where)
+    assert told.properties.number_of_instances_successful == 1
+    with pytest.raises(ResourceNotFoundError):
+        web("begin_get_production_site_deployment_status", app.group, app.name, id_)
 
 
 def test_keys_and_triggers(app: App, web: Web) -> None:

@@ -65,6 +65,22 @@ class App:
         self.set("staging", {"MODEL_VERSION": version})
         self.wait_serves("staging", version)
 
+    def one_deploy(self, slot: str, url: str) -> requests.Response:
+        """Let ARM deploy the package at *url* to *slot*, as `az functionapp deploy` does."""
+        platform = self.platform
+        path = (
+            f"/subscriptions/{platform.subscription}/resourceGroups/{self.group}/providers"
+            f"/Microsoft.Web/sites/{self.name}/slots/{slot}/extensions/onedeploy"
+        )
+        token = platform.credential.get_token(f"{platform.arm}/.default").token
+        return requests.put(
+            f"{platform.arm}{path}?api-version=2025-05-01",
+            json={"properties": {"type": "zip", "packageUri": url}},
+            headers={"Authorization": f"Bearer {token}"},
+            verify=platform.ca,
+            timeout=30,
+        )
+
     def stick(self, *names: str) -> None:
         """Make the settings *names* stay with their slot."""
         body = SlotConfigNamesResource(properties=SlotConfigNames(app_setting_names=list(names)))

@@ -315,7 +315,7 @@ def test_az_finds_its_cloud_and_subscription(platform: Platform) -> None:
     cloud = requests.get(
         f"{platform.arm}/metadata/endpoints?api-version=2022-09-01", verify=platform.ca, timeout=30
     ).json()
-    assert cloud["resourceManager"] == platform.arm
+    assert cloud["resourceManager"] == f"{platform.arm}/"
     assert cloud["authentication"]["loginEndpoint"].endswith("/adfs")
     assert f"{platform.arm}/" in cloud["authentication"]["audiences"]
     (found,) = call(platform, "GET", "/subscriptions").json()["value"]
