@@ -60,6 +60,7 @@ def host(start_shared_host: StartHost) -> Host:
     """Run an app in several processes, all of them ready."""
     running = start_shared_host(SOURCE, settings={COUNT_SETTING: str(COUNT)})
     running.wait_for(r"worker process \d+ is ready", count=COUNT)
+    running.wait_for("ticked")
     return running
 
 

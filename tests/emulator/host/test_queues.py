@@ -16,8 +16,8 @@ from tests.emulator.host.conftest import HEADER, Host, StartHost, until
 from tests.platform import Platform, package
 
 NUMBERS = itertools.count(1)
-HOST_JSON = {"version": "2.0", "extensions": {"queues": {"maxPollingInterval": "00:00:00.200"}}}
-INVISIBLE_S = 2
+HOST_JSON = {"version": "2.0", "extensions": {"queues": {"maxPollingInterval": "00:00:00.500"}}}
+INVISIBLE_S = 4
 # Every function tells what it was given, on a queue named after it.
 TELLING = """
 import asyncio, json, logging
@@ -55,7 +55,7 @@ async def raw(msg: func.QueueMessage) -> None:
 @app.queue_trigger(arg_name="msg", queue_name="long", connection="Other")
 async def long(msg: func.QueueMessage) -> None:
     tell(msg)
-    await asyncio.sleep(4.2)
+    await asyncio.sleep(5.5)
 
 @app.queue_trigger(arg_name="msg", queue_name="good", connection="Other")
 async def off(msg: func.QueueMessage) -> None:
@@ -145,8 +145,8 @@ def test_a_message_that_fails_is_poison_after_five_tries(
 def test_poison_has_no_poison(host: Host, queues: QueueServiceClient) -> None:
     """What fails in a poison queue stays there, invisible for a while."""
     send(queues.get_queue_client("bad"), "worse")
-    until(lambda: len(told(host, "autopsy", "worse")) == 2)
-    first, second = told(host, "autopsy", "worse")
+    until(lambda: len(told(host, "autopsy", "worse")) > 1)
+    first, second = told(host, "autopsy", "worse")[:2]
     assert (first["id"], first["tries"], second["tries"]) == (second["id"], 1, 2)
     assert "bad-poison-poison" not in {queue.name for queue in queues.list_queues()}
 
@@ -182,8 +182,8 @@ def test_a_message_runs_once_however_long_it_takes(host: Host, queues: QueueServ
     send(queue, "slow")
     until(lambda: bool(told(host, "long", "slow")))
     assert not empty(queue)
+    host.wait_for(r"Executed 'Functions\.long' \(Succeeded, .*Duration=\d{4,}ms")
     until(lambda: empty(queue))
-    host.wait_for(r"Executed 'Functions\.long' \(Succeeded, .*Duration=4\d\d\dms")
     assert len(told(host, "long", "slow")) == 1
 
 
@@ -205,14 +205,14 @@ def test_a_stop_finishes_what_runs_and_takes_nothing_more(
     Here the message runs in a worker process of its own, which changes nothing of that.
     """
     queue = queues.create_queue("stopped")
-    send(queue, "1.0", "0.5")
+    send(queue, "3.0", "0.5")
     one = {"batchSize": 1, "newBatchThreshold": 0}
     host = start_host(
         TELLING + SLOW,
         host_json={"version": "2.0", "extensions": {"queues": one}},
         settings={**settings(platform), "QUEUE": "stopped", "FUNCTIONS_WORKER_PROCESS_COUNT": "2"},
     )
-    until(lambda: bool(told(host, "slow", "1.0")))
+    until(lambda: bool(told(host, "slow", "3.0")))
     assert host.stop() == 0
     assert "done 1" in host.log()
     assert not told(host, "slow", "0.5")
