@@ -26,6 +26,7 @@ var site = {
   reserved: true
   httpsOnly: true
   clientAffinityEnabled: false
+  keyVaultReferenceIdentity: identityId
   siteConfig: {
     linuxFxVersion: 'Python|3.13'
     ftpsState: 'Disabled'

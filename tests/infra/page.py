@@ -1,5 +1,6 @@
 """
-The lines of docs/azure.md: what is in its ```sh fences, which of them Azure alone can run.
+The lines of docs/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
+which lead to a controller.
 
 A line is one command, as a person would paste it. Those that end in `# only on Azure` are not run
 here; other comments are for people.
@@ -12,18 +13,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "azure.md"
 ONLY_ON_AZURE = "# only on Azure"
-_FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FIRST_LOOK = "Look over its shoulder"  # the section that comes after all that sets up
+NEWER = "A newer controller"
+_PART = re.compile(r"^## (?P<title>[^\n]*)$|^```sh\n(?P<fence>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AZ = re.compile(r"(?:^|[ (;\"])az [a-z]")
-_SETS = re.compile(r"([A-Z_]+)=")
+_SETS = re.compile(r"([A-Z_]+)=(?:\$\(.*\)|\S*(?: +#.*)?)$")
 _READS = re.compile(r"read -r ([A-Z_ ]+) <<<")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the page: its *text*, and whether it needs Azure itself."""
+    """One line of the page: its *text*, whether it needs Azure itself, and what it stands under."""
 
     text: str
     only_on_azure: bool
+    section: str
 
     @property
     def calls_az(self) -> bool:
@@ -41,9 +45,18 @@ class Line:
 def lines(page: str | None = None) -> list[Line]:
     """Return the lines of *page*, or of docs/azure.md, in order."""
     text = PAGE.read_text(encoding="utf-8") if page is None else page
-    found = [line for fence in _FENCE.findall(text) for line in fence.splitlines()]
-    return [
-        Line(line.removesuffix(ONLY_ON_AZURE).strip(), line.endswith(ONLY_ON_AZURE))
-        for line in found
-        if line and not line.startswith("#")
-    ]
+    found, section = [], ""
+    for part in _PART.finditer(text):
+        section = part["title"] or section
+        for line in (part["fence"] or "").splitlines():
+            if line and not line.startswith("#"):
+                words = line.removesuffix(ONLY_ON_AZURE).strip()
+                found.append(Line(words, line.endswith(ONLY_ON_AZURE), section))
+    return found
+
+
+def set_up() -> list[Line]:
+    """Return the lines that lead to a controller that reconciles."""
+    found = lines()
+    first = next(number for number, line in enumerate(found) if line.section == FIRST_LOOK)
+    return found[:first]
