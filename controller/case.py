@@ -53,12 +53,12 @@ def not_serving(case: Case, release: Release) -> str:
 def soaks_until(app: App, memory: Memory, wanted: Resolved) -> datetime | None:
     """Return when the soak of *wanted* ends, or None where the file asks for none or it is over."""
     last = memory.last_swap
-    if app.soak_s is None or last is None or last.soaking_since is None:
+    if app.soak_s is None or last is None or last.since is None:
         return None
-    same = (last.release, memory.converged_code) == (wanted.release, wanted.build or "")
+    same = (last.release, last.code) == (wanted.release, wanted.build or "")
     if last.soaked or last.back or not same:
         return None
-    return last.soaking_since + timedelta(seconds=app.soak_s)
+    return last.since + timedelta(seconds=app.soak_s)
 
 
 def asked(case: Case, release: Release) -> str:

@@ -23,7 +23,9 @@ from controller.state import (
     Doubt,
     Frozen,
     Live,
+    Mark,
     Memory,
+    Note,
     Policy,
     Refusal,
     Reset,
@@ -51,6 +53,7 @@ def decide(
         _lost_journal(case)
         or _suspended(case)
         or _prepared(case)
+        or _nothing_left(case)
         or swap_back(case)
         or _production(case)
         or foremost(hold_pin(case), *further(case))
@@ -126,6 +129,18 @@ def _prepared(case: Case) -> Decision | None:
         "somebody prepared a swap with preview; complete or cancel it "
         "(az functionapp deployment slot swap --action reset)",
     )
+
+
+def _nothing_left(case: Case) -> Decision | None:
+    """Once a failed swap has left nothing prepared, what is prepared later is a person's."""
+    memory, live = case.memory, case.live
+    failed, arms = memory.swap_failed, (live.production.arm, live.staging.arm)
+    if failed is None or not all(arms) or operation(live):
+        return None
+    if (case.now - failed).total_seconds() < case.policy.settle_s:
+        return None
+    message = "the swap that failed left nothing prepared"
+    return Note("Waiting", "NothingPrepared", message, cleared=True)
 
 
 # ---------------------------------------------------------------- production
@@ -204,10 +219,21 @@ def _by_hand(case: Case, production: Arm, wanted: Resolved) -> Decision | None:
         return None
     foreign = memory.swap_status is not None and production.swap_status != memory.swap_status
     serves = _served_label(case.live)
+    back = taken_back(case.live, memory)
     if case.app.drift == "report":
-        how = "a swap that is not ours" if foreign else "an edit that is not ours"
+        by_platform = "a swap that the platform took back" if back else "an edit that is not ours"
+        how = "a swap that is not ours" if foreign else by_platform
         return Stalled(
             "DriftReported", f"production serves {serves} by {how}; drift is only reported"
+        )
+    if back:
+        return Note(
+            "SwapReverted",
+            "SwapReverted",
+            f"the platform took the swap back: production serves {serves} again",
+            slot=PRODUCTION,
+            release=wanted.release,
+            mark=Mark.INCONCLUSIVE,
         )
     if not foreign:
         return None
@@ -221,6 +247,21 @@ def _by_hand(case: Case, production: Arm, wanted: Resolved) -> Decision | None:
         f"{until:%H:%M:%SZ}, and `git revert {asked(case, wanted.release)}` makes it last",
         since=since,
     )
+
+
+def taken_back(live: Live, memory: Memory) -> bool:
+    """
+    Say whether the platform took our last swap back after its end.
+
+    Both slots are set as before it, and no other swap has begun: `slotSwapStatus` is as we left it.
+    """
+    last, production, staging = memory.last_swap, live.production.arm, live.staging.arm
+    if last is None or last.replaced is None or production is None or staging is None:
+        return False
+    exchanged = production.configured.holds(last.replaced) and staging.configured.holds(
+        last.release
+    )
+    return exchanged and production.swap_status == memory.swap_status
 
 
 def _served_label(live: Live) -> str:

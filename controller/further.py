@@ -50,10 +50,15 @@ def foremost(*decisions: Decision | None) -> Decision | None:
     return next(steps, None) or next(polled, None) or next(iter(found), None)
 
 
+def is_beside(decision: Decision) -> bool:
+    """Say whether *decision* is about what any slot but production shall hold."""
+    about = Deploy | Verify | Note | Stalled | Waiting
+    return isinstance(decision, about) and decision.slot not in ("", PRODUCTION)
+
+
 def is_aside(decision: Decision) -> bool:
     """Say whether *decision* is about a further slot: production has all that it shall."""
-    about = Deploy | Verify | Note | Stalled | Waiting
-    return isinstance(decision, about) and decision.slot not in ("", PRODUCTION, STAGING)
+    return is_beside(decision) and getattr(decision, "slot", "") != STAGING
 
 
 def at(case: Case, name: str) -> Decision | None:

@@ -70,39 +70,42 @@ def _drift(memory: Memory, event: Event) -> Memory:
     if release is None:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
     code = str(event.detail.get("code", ""))
-    if event.slot not in ("", PRODUCTION, STAGING):
-        return _further_drift(memory, event, Told(release, code, event.time))
+    if event.slot not in ("", PRODUCTION):
+        return _drift_beside(memory, event, Told(release, code, event.time))
     attempts = {
         slot: entry
         for slot, entry in memory.attempts.items()
-        if slot != event.slot or (entry.release == release and code == memory.drifted_code)
+        if slot != PRODUCTION or (entry.release == release and code == memory.drifted_code)
     }
     served = memory.served | ({event.replaced} if event.replaced else set())
     last = memory.last_swap
-    same = last is not None and (last.release, memory.converged_code) == (release, code)
+    same = last is not None and (last.release, last.code) == (release, code)
+    stays = (memory.converged, memory.converged_code) == (release, code)
     return replace(
         memory,
-        last_swap=last if same or not last or event.slot != PRODUCTION else _soaked(last),
+        last_swap=last if same or not last else _soaked(last),
         run=event.run,
         run_started=event.time,
         drifted=release,
         drifted_code=code,
+        drifts=_without(memory.drifts, STAGING),  # a candidate waits until production is settled
         aligned=0,
-        converged=None if event.detail.get("put_back") else memory.converged,
+        converged=memory.converged if stays and not event.detail.get("put_back") else None,
         attempts=MappingProxyType(attempts),
-        served=served if event.slot == PRODUCTION else memory.served,
+        served=served,
         hold_since=None,
     )
 
 
-def _further_drift(memory: Memory, event: Event, wanted: Told) -> Memory:
-    """What happens in a further slot changes nothing that is known of production and staging."""
+def _drift_beside(memory: Memory, event: Event, wanted: Told) -> Memory:
+    """What a candidate or a further slot shall hold changes nothing that is known of production."""
     slot, told = event.slot, memory.drifts.get(event.slot)
     entry = memory.attempts.get(slot)
     over = entry and (entry.release != wanted.release or (told and told.code != wanted.code))
     return replace(
         memory,
         run=event.run,
+        aligned=0 if slot == STAGING else memory.aligned,
         attempts=_without(memory.attempts, slot) if over else memory.attempts,
         drifts=_and(memory.drifts, slot, wanted),
     )
@@ -197,7 +200,7 @@ def _waiting(memory: Memory, event: Event) -> Memory:
         memory,
         intent=intent,
         hold_since=hold,
-        swap_failed=memory.swap_failed and not cleared,
+        swap_failed=None if cleared else memory.swap_failed,
         conflict_prepared=memory.conflict_prepared and not cleared,
     )
 
@@ -213,19 +216,23 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         deploys=_without(memory.deploys, STAGING),
         held=_without(memory.held, STAGING),
         rehearsal_failed=False,
-        swap_failed=False,
+        swap_failed=None,
         served=frozenset(served),
+        converged=None,  # what production leaves by our own swap, it does not leave by hand
         swap_status=_status(event, memory),
     )
     if intent.back:
         return went_back(memory, intent.release, intent.replaces)
-    return replace(memory, last_swap=LastSwap(intent.release, intent.replaces, event.revision))
+    last = LastSwap(
+        intent.release, intent.replaces, event.revision, memory.drifted_code, event.time
+    )
+    return replace(memory, last_swap=last)
 
 
 def went_back(memory: Memory, release: Release, refused: Release | None) -> Memory:
     """Return *memory* after production went back to *release*: *refused* is not tried again."""
     commit = memory.last_swap.commit if memory.last_swap else ""
-    memory = replace(memory, last_swap=LastSwap(release, refused, "", back=True), converged=None)
+    memory = replace(memory, last_swap=LastSwap(release, refused, "", back=True))
     if refused is None:
         return memory
     makes_it_last = f"`git revert {commit[:7]} && git push` makes that last, " if commit else ""
@@ -254,9 +261,17 @@ def _not_taken(memory: Memory, event: Event) -> Memory:
         memory,
         intent=None,
         last_swap=last,
-        swap_failed=memory.swap_failed or failed,
+        swap_failed=event.time if failed else memory.swap_failed,
         conflict_prepared=memory.conflict_prepared or prepared,
     )
+
+
+def _reverted(memory: Memory, event: Event) -> Memory:
+    """A swap that the platform took back after its end: production did not leave it by hand."""
+    if memory.intent:
+        return _not_taken(memory, event)
+    last = memory.last_swap
+    return replace(memory, converged=None, last_swap=last and _soaked(last))
 
 
 def _converged(memory: Memory, event: Event) -> Memory:
@@ -270,23 +285,18 @@ def _converged(memory: Memory, event: Event) -> Memory:
         if slot != PRODUCTION or release is None or entry.release == release
     }
     looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
-    last = memory.last_swap
-    if last and last.release == release and last.soaking_since is None:
-        last = replace(last, soaking_since=event.time)
     memory = replace(
         memory,
-        last_swap=last,
         served=frozenset(served),
         attempts=MappingProxyType(attempts),
         converged=release or memory.converged,
         converged_code=str(event.detail.get("code", "")),
-        swap_failed=memory.swap_failed and not (looked and not memory.conflict_prepared),
+        swap_failed=memory.swap_failed if memory.conflict_prepared or not looked else None,
         hold_since=None,
         swap_status=_status(event, memory),
     )
     if event.detail.get("aside"):  # production alone: the run goes on beside it
-        pinned = bool(event.detail.get("pinned"))
-        return replace(memory, drifted=memory.drifted if pinned else None)
+        return replace(memory, drifted=None)
     # A swap's end says nothing of further slots; without one, all are as they shall.
     drifts = memory.drifts if event.detail.get("intent") else MappingProxyType({})
     return replace(memory, aligned=0, drifted=None, drifts=drifts, run="", run_started=None)
@@ -393,7 +403,7 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "SwapFinished": _took_effect,
     "SwappedBack": _took_effect,
     "SwapFailed": _not_taken,
-    "SwapReverted": _not_taken,
+    "SwapReverted": _reverted,
     "Converged": _converged,
     "Retried": _retried,
 }

@@ -60,7 +60,7 @@ def promised(
                 return moved, after
             return moved, went_back(memory, release, _configured_release(production))
         case Reset():
-            cleared = replace(memory, swap_failed=False, conflict_prepared=False)
+            cleared = replace(memory, swap_failed=None, conflict_prepared=False)
             return _prepared_cleared(live), cleared
         case Note(mark=None, deploy=deploy, release=Release(digest=digest), slot=slot) if deploy:
             proof = (deploy, digest)

@@ -5,6 +5,7 @@ Pure. Rules of `decide`: for production's wanted release and for a candidate, bo
 by the same words for every further slot.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from controller import align
@@ -181,9 +182,9 @@ def _gone(case: Case, place: Place, wanted: Resolved) -> bool:
 
 def _began(memory: Memory, place: Place) -> datetime | None:
     """Return since when *place* is being brought to what it shall; other slots do not count."""
-    if place.name == STAGING:
-        return memory.run_started
     told = memory.drifts.get(place.name)
+    if told is None and place.name == STAGING:
+        return memory.run_started
     return told.time if told else None
 
 
@@ -307,6 +308,15 @@ def _too_late(
 
 def hold_pin(case: Case) -> Decision | None:
     """Bring the candidate that the file pins to staging, once production has what it wants."""
+    decision = _pinned(case)
+    match decision:
+        case Stalled() | Waiting():
+            return replace(decision, slot=STAGING)
+        case _:
+            return decision
+
+
+def _pinned(case: Case) -> Decision | None:
     live = case.live
     if case.app.pin is None or live.pin is None:
         return None

@@ -394,15 +394,16 @@ class LastSwap:
     """
     Our last swap that took effect: what it brought, what it replaced.
 
-    *soaking_since* is when production first converged to it; *soaked* says that its soak is over
-    because something else was wanted, or because the one try to swap back was sent; *back* that
-    it was that try.
+    *code* is what the file named beside it, *since* when the swap was seen to have taken effect.
+    *soaked* says that its soak is over because something else was wanted, or because the one try to
+    swap back was sent; *back* that it was that try.
     """
 
     release: Release
     replaced: Release | None
     commit: str
-    soaking_since: datetime | None = None
+    code: str = ""
+    since: datetime | None = None
     soaked: bool = False
     back: bool = False
 
@@ -426,7 +427,7 @@ class Memory:
     intent: Intent | None = None
     deploys: Mapping[str, OpenDeploy] = _NOTHING  # by slot, the last that was started
     attempts: Mapping[str, Attempts] = _NOTHING  # by the slot of the file that wants it
-    drifts: Mapping[str, Told] = _NOTHING  # by further slot, while it is brought to that
+    drifts: Mapping[str, Told] = _NOTHING  # by slot but production, while it is brought to that
     held: Mapping[str, tuple[Release, str]] = _NOTHING  # by slot: proved there, and left alone
     served: frozenset[Release] = frozenset()
     verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed
@@ -434,7 +435,7 @@ class Memory:
     last_swap: LastSwap | None = None
     rehearsal_failed: bool = False  # the last that was told: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
-    swap_failed: bool = False  # the last swap failed: it may have left the slots prepared
+    swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     accepted: Revision | None = None  # the newest revision that was acted upon
     vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
@@ -474,12 +475,12 @@ class Waiting:
     poll_s: float | None = None
     quiet: bool = False  # nothing to tell: part of a step that has been announced
     since: datetime | None = None  # when a hold began
-    slot: str = ""  # the further slot that it is about
+    slot: str = ""  # the slot that it is about, where that is not production
 
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """Someone must look. *slot* names the further slot that it is about, if it is."""
+    """Someone must look. *slot* names what it is about, where that is not production."""
 
     reason: str
     message: str
@@ -550,8 +551,8 @@ class Note:
     Write down what this look proved: how a swap or an attempt ended.
 
     *mark* FAIL or INCONCLUSIVE counts as a failed attempt of *release* for the slot of the file
-    that wants it; *refuse* ends the attempts for good. *slot* is where it happened, *code* what the
-    file names beside the release.
+    that wants it; *refuse* ends the attempts for good; *cleared* ends the doubt about what a failed
+    swap left. *slot* is where it happened, *code* what the file names beside the release.
     """
 
     event: str
@@ -565,6 +566,7 @@ class Note:
     intent: Intent | None = None
     mark: Mark | None = None
     refuse: bool = False
+    cleared: bool = False
 
 
 type Stop = Converged | Waiting | Stalled | Frozen | Suspended

@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from controller.attempts import attempts_of
-from controller.decide import production_serves
+from controller.decide import production_serves, taken_back
 from controller.events import Event
-from controller.further import is_aside
+from controller.further import is_beside
 from controller.soak import refused, spoken
 from controller.staging import holds
 from controller.state import (
@@ -64,6 +64,8 @@ def note_event(seen: Observation, note: Note, base: Event) -> Event:
         detail["counts_for"] = note.counts_for
     if note.refuse:
         detail["refuse"] = True
+    if note.cleared:
+        detail |= {"reset": True, "quiet": True}
     if note.code:
         detail["code"] = note.code
     if isinstance(seen.live, Live) and seen.live.production.arm:
@@ -159,6 +161,8 @@ def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: 
     commit = revision.short if revision else "HEAD"
     if put_back:
         return f"the hold is over: production {label} -> {wanted.version}"
+    if memory.converged == wanted and isinstance(seen.live, Live) and taken_back(seen.live, memory):
+        return f"the platform took the swap back: production {label} -> {wanted.version}"
     if memory.converged == wanted:
         return f"production serves {label} by hand, {commit} wants {wanted.version}"
     if revision and revision.reverts and wanted in memory.served:
@@ -174,7 +178,8 @@ def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
         return None
     release = live.pin.release
     code = live.pin.build or ""
-    if seen.memory.drifted == release and seen.memory.drifted_code == code:
+    told = seen.memory.drifts.get(STAGING)
+    if told and (told.release, told.code) == (release, code):
         return None
     return _drift_at(live.staging, release, code, seen, base)
 
@@ -259,25 +264,23 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
 
 def settled_event(seen: Observation, base: Event) -> Event | None:
     """
-    Return the Converged of a production that is as it shall while a further slot is not.
+    Return the Converged of a production that is as it shall while another slot is not.
 
-    What is remembered of production, a hold or attempts or a failed swap, must not wait for that
-    slot. None where nothing of it is open.
+    What is remembered of production, a hold or attempts or a failed swap, must not wait for a
+    candidate in staging or a further slot. None where nothing of it is open.
     """
     live, memory, app = seen.live, seen.memory, seen.app
-    if not is_aside(seen.decision) or not isinstance(live, Live) or not isinstance(app, App):
+    if not is_beside(seen.decision) or not isinstance(live, Live) or not isinstance(app, App):
         return None
-    if not isinstance(live.wanted, Resolved):
+    if memory.intent or not isinstance(live.wanted, Resolved):
+        return None
+    if not production_serves(live, live.wanted):
         return None
     release, code = live.wanted.release, live.wanted.build or ""
-    pinned = live.pin.release if isinstance(live.pin, Resolved) else None
     same = (memory.converged, memory.converged_code) == (release, code)
-    open_ = memory.hold_since or memory.swap_failed or memory.drifted not in (None, pinned)
-    if same and not open_:
+    if same and not (memory.hold_since or memory.swap_failed or memory.drifted):
         return None
     detail: dict[str, Any] = {"aside": True}
-    if memory.drifted is not None and memory.drifted == pinned:
-        detail["pinned"] = True  # that drift is staging's, and goes on
     if live.production.arm:
         detail["swap_status"] = live.production.arm.swap_status
     if code:

@@ -95,7 +95,7 @@ def test_in_sync_says_since_when_and_from_which_commit() -> None:
 
 def test_a_soak_says_until_when_production_is_watched() -> None:
     """In sync, and not yet left to itself."""
-    swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT, soaking_since=NOW)
+    swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT, since=NOW)
     soaking = replace(memory("1.5.0", "1.4.0"), last_swap=swapped)
     found = seen(replace(app("1.5.0"), soak_s=600.0), IN_SYNC[1], soaking)
     production = rows(found, [])[0]

@@ -415,3 +415,15 @@ def test_a_soak_that_passes_writes_nothing(lab: Lab) -> None:
         lab.clock.sleep(60)
         assert isinstance(lab.run(), Converged)
     assert (lab.events, lab.azure.looks) == ([], looks)
+
+
+def test_a_release_that_never_got_healthy_in_production_is_swapped_back_too() -> None:
+    """The soak begins when the swap takes effect, not when production first answers."""
+    lab = Lab(policy=Policy(poll_s=5.0))
+    lab.converge("1.4.0")
+    lab.azure.serve(STAGING, "1.3.0", "older")
+    fail(lab)
+    lab.want("1.5.0", SOAK)
+    stop = lab.settle()
+    assert isinstance(stop, Stalled)
+    assert (stop.reason, lab.serves(), lab.azure.swaps) == ("SwappedBack", "1.4.0", 2)

@@ -88,6 +88,7 @@ PLATFORM = ("idle", "operation", "prepared", "stopped", "sticky-release")
 MEMORIES = (
     *("converged-old", "converged-new", "attempted", "spent", "refused", "intent-unsaid"),
     *("intent-unknown", "intent-located", "intent-busy", "swap-failed", "lost", "lost-told"),
+    "swap-failed-long-ago",
 )
 WISHES = ("git", "doubt", "suspended")
 # A further slot: how it stands, and what the journal says of it. Asked where others may write.
@@ -230,7 +231,8 @@ def _memory(kind: str) -> Memory:
         "intent-unknown": replace(base, intent=replace(intent, unknown=True)),
         "intent-located": replace(base, intent=replace(intent, location="https://arm/op")),
         "intent-busy": replace(base, intent=replace(intent, busy=True)),
-        "swap-failed": replace(base, swap_failed=True),
+        "swap-failed": replace(base, swap_failed=NOW),
+        "swap-failed-long-ago": replace(base, swap_failed=NOW - timedelta(hours=1)),
         "lost": Memory(),
         # Acknowledged a minute ago, and nothing has moved since.
         "lost-told": Memory(
@@ -356,12 +358,12 @@ def _held_back(state: State, decision: Decision) -> str:
     if isinstance(decision, _WRITES):
         if state.platform == "operation":
             return "S4: an operation is in flight"
-        ours = state.memory == "swap-failed" and isinstance(decision, Reset)
+        ours = state.memory.startswith("swap-failed") and isinstance(decision, Reset)
         if state.platform == "prepared" and not ours:
             return "S4: a swap is prepared, and not by us"
         if state.platform in ("stopped", "sticky-release"):
             return "a slot is stopped, or a swap would leave the release behind"
-    if isinstance(decision, Reset) and state.memory != "swap-failed":
+    if isinstance(decision, Reset) and not state.memory.startswith("swap-failed"):
         return "a reset of what is not ours"
     return ""
 
@@ -452,8 +454,17 @@ def _deploy(state: State, decision: Decision) -> str:
     return ""
 
 
+def _taken_back(state: State) -> bool:
+    """The last swap is undone, and nobody has swapped since: that was the platform."""
+    before = state.production.startswith("old") and state.staging.startswith("new")
+    return state.memory == "converged-new" and before
+
+
 def _moves_on(state: State, decision: Decision) -> str:
     """In a world without obstacles something happens, and Converged means that it is served."""
+    said = isinstance(decision, Note) and decision.event == "SwapReverted"
+    if said and not (_taken_back(state) or state.memory.startswith("intent")):
+        return "it is said that the platform took a swap back, and it did not"
     if isinstance(decision, Converged) and not decision.finishes:
         if not state.production.startswith("new"):
             return "404 means converged?"
@@ -468,7 +479,7 @@ def _moves_on(state: State, decision: Decision) -> str:
         return "" if isinstance(decision, Deploy) else f"L1: nothing is deployed: {decision}"
     if calm and (state.production, state.staging, state.others) == ("old", "new", "equal"):
         kinds = {"none": Verify, "pass": Swap, "fail": Note}
-        kind = kinds.get(state.verdict, Waiting | Note)
+        kind = Note if _taken_back(state) else kinds.get(state.verdict, Waiting | Note)
         return "" if isinstance(decision, kind) else f"L1: not {state.verdict}: {decision}"
     if calm and state.production == "new" and not isinstance(decision, Converged):
         return f"L2: production serves it: {decision}"
