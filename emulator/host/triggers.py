@@ -65,9 +65,12 @@ class Triggers:
         connection = find_connection(function.connection, settings)
         if function.disabled:
             return
-        # Only here: an app without queues starts faster.
-        from emulator.host.queues import INVISIBLE_S, QueueTrigger  # noqa: PLC0415 - see above
-
+        try:  # Only here: an app without queues starts faster.
+            from emulator.host.queues import INVISIBLE_S, QueueTrigger  # noqa: PLC0415 - see above
+        except ImportError as error:
+            raise HostError(
+                f"this host's client of queues does not work with the packages of the app: {error}"
+            ) from error
         if connection not in self._clients:
             self._clients[connection] = open_client(connection)
         given = settings.get(INVISIBLE_SETTING, "")

@@ -187,3 +187,17 @@ def test_all_that_is_wrong_is_said_at_once(start_host: StartHost) -> None:
     assert (
         "function 'four': its route conflicts with the route defined by function 'three'" in error
     )
+
+
+def test_packages_that_queues_cannot_be_read_with_are_named(start_host: StartHost) -> None:
+    """In one process with the app, the host's client of queues leans on the app's own libraries."""
+    theirs = ".python_packages/lib/site-packages/azure/storage/queue/__init__.py"
+    host = start_host(
+        """
+        @app.queue_trigger(arg_name="m", queue_name="jobs", connection="Jobs")
+        def drain(m: func.QueueMessage) -> None: ...
+        """,
+        files={theirs: "raise ImportError('too old')"},
+        settings={"Jobs__queueServiceUri": "https://127.0.0.1:1/gitslot"},
+    )
+    assert "does not work with the packages of the app: too old" in host.status()["errors"][0]

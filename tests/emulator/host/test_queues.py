@@ -216,6 +216,7 @@ def test_a_stop_finishes_what_runs_and_takes_nothing_more(
     assert host.stop() == 0
     assert "done 1" in host.log()
     assert not told(host, "slow", "0.5")
+    assert "Unclosed" not in host.log() and "Traceback" not in host.log()
     (left,) = queue.receive_messages()
     assert (base64.b64decode(left.content), left.dequeue_count) == (b"0.5", 1)
 
