@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from controller import align
-from controller.answers import is_prepared
+from controller.answers import is_busy, is_prepared
 from controller.azure import AppRef, Sent, SwapAnswer
-from controller.errors import AzureError, AzureUnavailable, Conflict, LockLost
+from controller.errors import AzureError, AzureUnavailable, LockLost
 from controller.events import Event
 from controller.state import (
     PRODUCTION,
@@ -83,7 +83,6 @@ class Scene:
 
 
 _MOVED = Waiting("SlotsMoved", "the slots moved between two looks", poll_s=1.0, quiet=True)
-_BUSY = Waiting("OperationInProgress", "another operation runs", poll_s=5.0, quiet=True)
 
 
 def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
@@ -166,7 +165,8 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     except AzureUnavailable:
         return None  # it may have arrived: the next looks tell
     except AzureError as error:
-        busy = isinstance(error, Conflict) and not is_prepared(error)
+        busy = is_busy(error)
+        detail = {"counts_for": decision.counts_for, "prepared": is_prepared(error), "busy": busy}
         scene.record(
             scene.event(
                 "DeployFinished",
@@ -174,11 +174,10 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
                 reason="DeployRefused",
                 message=f"{_whose(slot)}the platform refused the deploy: {error.message}",
                 verdict="" if busy else Mark.INCONCLUSIVE.value,
-                detail={"counts_for": decision.counts_for, "prepared": is_prepared(error)},
+                detail=detail,
                 **fields,
             )
         )
-        return _BUSY if busy else None
     return None
 
 
@@ -267,6 +266,9 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
             return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
             return scene.event("Waiting", reason="SwapBusy", detail={"busy": True, **quiet})
+        case Sent.CONFLICT:
+            detail = {"busy": True, "refusal": answer.message, **quiet}
+            return scene.event("Waiting", reason="SwapRefused", detail=detail)
         case Sent.NOT_SENT:
             return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
         case Sent.REFUSED:

@@ -19,6 +19,7 @@ MAX_BODY = 4 * 1024 * 1024
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
 _PREPARED = "prepared for swap"
+_BUSY = "another operation is in progress"
 
 
 def host_of(site: Mapping[str, Any]) -> str:
@@ -124,3 +125,13 @@ def translated() -> Iterator[None]:
 def is_prepared(error: AzureError) -> bool:
     """Say whether ARM refused because a swap is prepared and neither completed nor reset."""
     return error.status == 409 and _PREPARED in error.message
+
+
+def is_busy(error: AzureError) -> bool:
+    """
+    Say whether ARM refused because an operation on the site or its plan runs, perhaps our own.
+
+    Any other 409 is a refusal that lasts until somebody acts: ARM answers a resource lock with 409
+    ScopeLocked. The words are those of azure-pipelines-tasks#11384 and azure-sdk-for-java#1827.
+    """
+    return error.status == 409 and _BUSY in error.message

@@ -19,6 +19,12 @@ def given_up(case: Case, slot: str, release: Release) -> Decision | None:
     attempts = attempts_of(case.memory, slot, release)
     if attempts.refused:
         return Stalled(attempts.reason, attempts.message)
+    if attempts.busy >= case.policy.max_busy and release not in case.memory.served:
+        return Stalled(
+            "PlatformBusy",
+            f"the platform answered {attempts.busy} times that another operation is in progress, "
+            "and shows none; `gitslot retry` tries again",
+        )
     limit = case.policy.max_attempts
     counted = attempts.disproved if release in case.memory.served else attempts.failed
     if counted < limit:
@@ -36,11 +42,15 @@ def pause(case: Case, slot: str, release: Release) -> Decision | None:
     if attempts.last is None:
         return None
     pauses = case.policy.pauses_s
-    due = attempts.last + timedelta(seconds=pauses[min(attempts.failed, len(pauses) - 1)])
+    times = attempts.failed + attempts.busy
+    due = attempts.last + timedelta(seconds=pauses[min(times, len(pauses) - 1)])
     if case.now >= due:
         return None
+    why = f"attempt {attempts.failed} failed ({attempts.reason})"
+    if attempts.busy:
+        why = "the platform is busy with another operation"
     return Waiting(
         "RetryPause",
-        f"attempt {attempts.failed} failed ({attempts.reason}); trying again at {due:%H:%M:%SZ}",
+        f"{why}; trying again at {due:%H:%M:%SZ}",
         poll_s=case.policy.poll_s,
     )

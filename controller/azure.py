@@ -18,6 +18,7 @@ from controller.answers import (
     as_object,
     from_sdk,
     host_of,
+    is_busy,
     is_prepared,
     retry_after,
     translate,
@@ -50,6 +51,7 @@ class Sent(Enum):
 
     ACCEPTED = "accepted"
     BUSY = "busy"  # 409: another operation runs, perhaps our own
+    CONFLICT = "conflict"  # 409 in other words: refused, if the slots do not show otherwise
     REFUSED = "refused"  # ARM said no, with its own words
     NOT_SENT = "not sent"  # the connection was never opened
     UNKNOWN = "unknown"
@@ -369,9 +371,9 @@ def _never_opened(error: BaseException) -> bool:
 def _refused(error: Any) -> SwapAnswer:
     said = from_sdk(error)
     if said.status == 409 and said.code:
-        prepared = is_prepared(said)
-        sent = Sent.REFUSED if prepared else Sent.BUSY
-        return SwapAnswer(sent, message=said.message, prepared=prepared)
+        if is_prepared(said):
+            return SwapAnswer(Sent.REFUSED, message=said.message, prepared=True)
+        return SwapAnswer(Sent.BUSY if is_busy(said) else Sent.CONFLICT, message=said.message)
     if 400 <= said.status < 500 and said.status != 408 and said.code:
         return SwapAnswer(Sent.REFUSED, message=said.message)
     return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {said.status}")

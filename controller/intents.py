@@ -47,7 +47,7 @@ def markers_moved(production: Arm, staging: Arm, intent: Intent) -> bool:
 
 def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -> Decision:
     """Decide what *live* proves about *intent*; the answer is never a write to Azure."""
-    if not (intent.location or intent.unknown or intent.busy):
+    if not (intent.location or intent.unknown or intent.busy_since):
         return Note(
             "SwapUnknown",
             "AnswerLost",
@@ -97,7 +97,7 @@ def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> De
     if live.poll is Poll.RUNNING and not overdue:
         return None
     if not markers_moved(production, staging, intent):
-        if overdue and not intent.busy and (production.prepared or staging.prepared):
+        if overdue and not intent.busy_since and (production.prepared or staging.prepared):
             # Nothing was prepared when the intent was opened: the swap began, and died half done.
             return Note(
                 "SwapFailed",
@@ -107,15 +107,24 @@ def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> De
                 intent=intent,
                 mark=Mark.INCONCLUSIVE,
             )
-        if intent.busy or overdue:
+        if not (overdue or _settled(intent, now, policy)):
+            return None
+        if intent.refusal:
             return Note(
                 "SwapFailed",
-                "NotBegun",
-                "the platform never began the swap",
+                "SwapRefused",
+                f"the platform refused the swap: {intent.refusal}",
                 release=intent.release,
                 intent=intent,
+                mark=Mark.INCONCLUSIVE,
             )
-        return None
+        return Note(
+            "SwapFailed",
+            "NotBegun",
+            "the platform never began the swap",
+            release=intent.release,
+            intent=intent,
+        )
     if live.still_s < policy.settle_s:
         return None
     if production.deployment_id != intent.production_deployment:
@@ -134,3 +143,9 @@ def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> De
         intent=intent,
         mark=Mark.INCONCLUSIVE,
     )
+
+
+def _settled(intent: Intent, now: datetime, policy: Policy) -> bool:
+    """Say whether a swap that was answered by 409 would be seen by now, had it begun after all."""
+    since = intent.busy_since
+    return since is not None and (now - since).total_seconds() >= policy.settle_s

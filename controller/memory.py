@@ -133,6 +133,8 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
 
 def _deploy_finished(memory: Memory, event: Event) -> Memory:
     """A deploy that the platform refused was never begun: nothing is in doubt any more."""
+    if event.detail.get("busy") and event.release:
+        memory = _busy(memory, _counts_for(event), event.release, event.time)
     memory = replace(memory, deploys=_without(memory.deploys, _place(event)))
     if _place(event) != STAGING:
         return memory  # whatever is prepared there is not ours: it is never swapped
@@ -155,6 +157,7 @@ def _verify_passed(memory: Memory, event: Event) -> Memory:
         memory,
         held=_and(memory.held, slot, held),
         proved=_and(memory.proved, slot, proof),
+        attempts=_not_busy(memory.attempts, slot),
         drifts=_without(memory.drifts, slot),
     )
 
@@ -192,7 +195,10 @@ def _waiting(memory: Memory, event: Event) -> Memory:
     if intent and detail.get("location"):
         intent = replace(intent, location=str(detail["location"]))
     if intent and detail.get("busy"):
-        intent = replace(intent, busy=True)
+        refusal = str(detail.get("refusal", ""))
+        intent = replace(intent, busy_since=event.time, refusal=refusal)
+        if not (refusal or intent.back):
+            memory = _busy(memory, PRODUCTION, intent.release, event.time)
     since = detail.get("since")
     hold = datetime.fromisoformat(since) if isinstance(since, str) else memory.hold_since
     cleared = bool(detail.get("reset"))
@@ -252,9 +258,9 @@ def _status(event: Event, memory: Memory) -> str | None:
 
 
 def _not_taken(memory: Memory, event: Event) -> Memory:
-    failed = event.verdict != ""
     prepared = bool(event.detail.get("prepared", False))
     last, intent = memory.last_swap, memory.intent
+    failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
     if last and intent and intent.back and event.detail.get("unsent"):
         last = replace(last, soaked=False)
     return replace(
@@ -281,7 +287,7 @@ def _converged(memory: Memory, event: Event) -> Memory:
     served = memory.served | ({release} if release else set())
     attempts = {
         slot: entry
-        for slot, entry in memory.attempts.items()
+        for slot, entry in _not_busy(memory.attempts, PRODUCTION).items()
         if slot != PRODUCTION or release is None or entry.release == release
     }
     looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
@@ -337,6 +343,19 @@ def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
     return entry if entry and entry.release == release else Attempts(release)
 
 
+def _busy(memory: Memory, slot: str, release: Release, time: datetime) -> Memory:
+    """Another operation came first: no failed attempt, and not to be asked again at once."""
+    entry = _attempts(memory, slot, release)
+    entry = replace(entry, busy=entry.busy + 1, last=time)
+    return replace(memory, attempts=_and(memory.attempts, slot, entry))
+
+
+def _not_busy(attempts: Mapping[str, Attempts], slot: str) -> Mapping[str, Attempts]:
+    """What *slot* wanted has come about: other operations do not stand in the way any more."""
+    entry = attempts.get(slot)
+    return _and(attempts, slot, replace(entry, busy=0)) if entry else attempts
+
+
 def _place(event: Event) -> str:
     """Return the slot that *event* happened in; older journals know of staging alone."""
     return event.slot or STAGING
@@ -369,6 +388,7 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         reason=event.reason,
         message="somebody swapped it away again" if put_back else event.message,
         counted=entry.counted | ({deploy} if deploy else set()),
+        busy=0,
         refused=entry.refused or bool(event.detail.get("refuse")),
     )
     return replace(memory, attempts=_and(memory.attempts, slot, entry))

@@ -298,7 +298,7 @@ class Pass:
                     world.clock.sleep(world.policy.poll_s)
             with contextlib.suppress(JournalError):
                 found = world.journal.memory(self._name, world.clock.now()).intent
-                if found is None or found.id != intent or found.location or found.busy:
+                if found is None or found.id != intent or found.location or found.busy_since:
                     return
 
     def _drift(self, seen: Observation) -> bool:

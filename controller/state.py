@@ -352,7 +352,8 @@ class Intent:
     staging_swap: str
     location: str = ""  # where the platform said to ask for the end
     unknown: bool = False  # the answer was lost, and that has been said
-    busy: bool = False  # the platform answered that it was busy
+    busy_since: datetime | None = None  # when the platform answered 409
+    refusal: str = ""  # its words, where they were not that another operation runs
     back: bool = False  # production failed its soak, and this takes it back
 
 
@@ -387,6 +388,7 @@ class Attempts:
     message: str = ""
     counted: frozenset[str] = frozenset()  # MODEL_DEPLOYs whose failure was counted
     refused: bool = False
+    busy: int = 0  # how often in a row the platform was busy with something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -600,3 +602,8 @@ class Policy:
     def max_attempts(self) -> int:
         """Return after how many failed attempts a release is stalled."""
         return len(self.pauses_s)
+
+    @property
+    def max_busy(self) -> int:
+        """Return how often the platform may be busy: for as long as a swap of its may take."""
+        return max(1, round(self.swap_deadline_s / self.pauses_s[-1]))

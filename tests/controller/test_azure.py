@@ -144,6 +144,23 @@ def test_busy_is_told_in_both_shapes_of_error_and_sent_once(
     assert arm.posts() == 1
 
 
+@pytest.mark.parametrize("what", ["site", "web hosting plan"])
+def test_an_operation_on_the_plan_is_another_operation_too(arm: Arm, what: str) -> None:
+    """Both are told in these words."""
+    words = f"Cannot modify this {what} because another operation is in progress. Details: Id: 1"
+    arm.answers["slotsswap"] = (409, {}, provider("Conflict", words))
+    assert arm.azure().swap(APP, STAGING).sent is Sent.BUSY
+
+
+def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
+    """A resource lock lasts until somebody takes it away."""
+    words = "The scope 'x' cannot perform write operation because following scope(s) are locked"
+    arm.answers["slotsswap"] = (409, {}, gateway("ScopeLocked", words))
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.message) == (Sent.CONFLICT, words)
+    assert arm.posts() == 1
+
+
 def test_prepared_slots_are_a_refusal_of_their_own(arm: Arm) -> None:
     """The words tell it from a busy platform."""
     words = "its configuration settings have been prepared for swap."

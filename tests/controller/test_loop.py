@@ -317,13 +317,38 @@ def test_refused_deploys_are_failed_attempts(lab: Lab) -> None:
 
 
 def test_a_busy_platform_is_not_a_failed_deploy(lab: Lab) -> None:
-    """409 of another operation counts nothing, and does not fill the journal."""
-    lab.azure.put_answers = ["busy"] * 40
+    """409 of another operation counts nothing, and is not asked again at once."""
+    lab.azure.put_answers = ["busy"] * 5
     lab.want("1.5.0")
     lab.run()
     assert not lab.memory.attempts[PRODUCTION].failed
-    assert lab.told().count("DeployStarted") < 60
+    assert lab.told().count("DeployStarted") < 5
     assert isinstance(lab.settle(), Converged)
+    assert not lab.memory.attempts[PRODUCTION].busy
+
+
+def test_a_platform_that_stays_busy_stalls_after_as_long_as_a_swap_may_take(lab: Lab) -> None:
+    """An operation that ARM never shows: half an hour at growing pauses, and then by name."""
+    lab.azure.put_answers = ["busy"] * 99
+    lab.want("1.5.0")
+    stop = lab.settle()
+    assert isinstance(stop, Stalled)
+    assert stop.reason == "PlatformBusy"
+    assert lab.told().count("DeployStarted") == 15
+    assert lab.clock.seconds > 1500
+    lab.azure.put_answers = []
+    lab.world.journal.append(APP, [Event("Retried", APP, lab.clock.now())], lab.clock.now())
+    assert isinstance(lab.settle(), Converged)
+
+
+def test_a_release_served_before_is_tried_on_while_the_platform_is_busy(lab: Lab) -> None:
+    """A rollback is not given up because of other people's operations."""
+    lab.want("1.5.0")
+    lab.settle()
+    lab.azure.swap_answers = ["busy"] * 20
+    lab.want("1.4.0")
+    assert isinstance(lab.settle(120), Converged)
+    assert lab.serves() == "1.4.0"
 
 
 @pytest.mark.parametrize("lost", ["append", "append-before"])

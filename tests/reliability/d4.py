@@ -230,7 +230,7 @@ def _memory(kind: str) -> Memory:
         "intent-unsaid": replace(base, intent=intent),
         "intent-unknown": replace(base, intent=replace(intent, unknown=True)),
         "intent-located": replace(base, intent=replace(intent, location="https://arm/op")),
-        "intent-busy": replace(base, intent=replace(intent, busy=True)),
+        "intent-busy": replace(base, intent=replace(intent, busy_since=NOW - timedelta(minutes=2))),
         "swap-failed": replace(base, swap_failed=NOW),
         "swap-failed-long-ago": replace(base, swap_failed=NOW - timedelta(hours=1)),
         "lost": Memory(),
