@@ -44,6 +44,18 @@ class Call:
         return value
 
 
+def part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object *name* of *body*, empty where it has none; raise RefusalError as ARM."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, Mapping):
+        raise gateway(
+            400,
+            "InvalidRequestContent",
+            f"The request content was invalid and could not be deserialized: '{name}'.",
+        )
+    return value or {}
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response; *body* None is an empty one. *operation* names the swap that it started."""

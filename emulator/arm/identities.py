@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.arm.calls import Answer, Call, gateway, not_found, provider
+from emulator.arm.calls import Answer, Call, gateway, not_found, part, provider
 from emulator.arm.world import World
 from emulator.state import Slot, UserIdentity
 
@@ -82,16 +82,16 @@ def given(world: World, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Raises RefusalError for an identity that is not there.
     """
-    vault = (body.get("properties") or {}).get("keyVaultReferenceIdentity")
+    vault = part(body, "properties").get("keyVaultReferenceIdentity")
     reader = {"vault_reader": str(vault)} if vault else {}
-    identity = body.get("identity")
-    if not isinstance(identity, Mapping) or not identity.get("type"):
+    identity = part(body, "identity")
+    if not identity.get("type"):
         return reader
     kinds = {kind.strip().lower() for kind in str(identity["type"]).split(",")}
     if not kinds <= KINDS:
         raise provider(400, "BadRequest", "The parameter identity.type has an invalid value.")
     names = []
-    for resource, value in (identity.get("userAssignedIdentities") or {}).items():
+    for resource, value in part(identity, "userAssignedIdentities").items():
         path = [part.lower() for part in str(resource).strip("/").split("/")]
         if len(path) != 8 or "/".join(path[5:7]) != KIND.lower() or path[3] != world.group.lower():
             raise _failed(resource)

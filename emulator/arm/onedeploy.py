@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from emulator.arm.bodies import site_id, site_name, site_type
-from emulator.arm.calls import Answer, Call, gateway, provider
+from emulator.arm.calls import Answer, Call, gateway, part, provider
 from emulator.arm.world import World
 from emulator.scm.results import FAILED, SUCCESS, ConflictError, Push, unborn, word
 from emulator.state import Site, Slot
@@ -24,9 +24,7 @@ VERSION = "2018-02-01"  # what Kudu writes into the link that it returns
 def deploy(world: World, call: Call, params: Params) -> Answer:
     """Deploy a zip from ``packageUri``: 202, and where to ask for its end."""
     site, slot = world.slot(params)
-    given = call.json().get("properties")
-    if not isinstance(given, Mapping):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    given = part(call.json(), "properties")
     url, kind = given.get("packageUri"), given.get("type")
     if not isinstance(kind, str) or kind.lower() != "zip":
         raise provider(400, "BadRequest", f"type='{kind or ''}' not recognized")

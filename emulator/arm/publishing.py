@@ -10,7 +10,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from emulator.arm.bodies import site_id, site_name, site_type
-from emulator.arm.calls import Answer, Call, provider
+from emulator.arm.calls import Answer, Call, part, provider
 from emulator.arm.world import World
 from emulator.state import PRODUCTION, Site, Slot
 
@@ -112,8 +112,8 @@ def policy_get(world: World, _call: Call, params: Params) -> Answer:
 def policy_put(world: World, call: Call, params: Params) -> Answer:
     """Let Kudu take user and password, or not."""
     site, slot = world.slot(params)
-    given = call.json().get("properties")
-    allow = given.get("allow") if isinstance(given, Mapping) else None
+    allow = part(call.json(), "properties").get("allow")
+    world.changeable(site)
     if not isinstance(allow, bool):
         raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
     slot = replace(slot, scm_basic_auth=allow)

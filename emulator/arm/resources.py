@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
-from emulator.arm.calls import Answer, Call, gateway, not_found, provider
+from emulator.arm.calls import Answer, Call, gateway, not_found, part, provider
 from emulator.arm.world import World
 from emulator.plans import tier_of
 from emulator.state import Plan
@@ -111,7 +111,7 @@ def _all(world: World) -> Iterable[dict[str, Any]]:
 def plan_put(world: World, call: Call, params: Params) -> Answer:
     """Create a plan, or change its SKU."""
     body = call.json()
-    sku = (body.get("sku") or {}).get("name")
+    sku = part(body, "sku").get("name")
     location = body.get("location")
     if not isinstance(location, str) or not location:
         raise gateway(

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
-from emulator.arm.calls import Answer, Call, provider
+from emulator.arm.calls import Answer, Call, part, provider
 from emulator.arm.sites import checked
 from emulator.arm.world import World
 
@@ -39,9 +39,7 @@ def names_get(world: World, _call: Call, params: Params) -> Answer:
 def names_put(world: World, call: Call, params: Params) -> Answer:
     """Replace the lists of sticky names; nothing restarts."""
     site = world.site(params)
-    given = call.json().get("properties") or {}
-    if not isinstance(given, Mapping):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    given = part(call.json(), "properties")
     world.changeable(site)
     site = replace(
         site,

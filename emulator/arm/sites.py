@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.arm import identities
 from emulator.arm.bodies import etag, site_body
-from emulator.arm.calls import Answer, Call, gateway, provider
+from emulator.arm.calls import Answer, Call, gateway, part, provider
 from emulator.arm.world import World
 from emulator.plans import SLOT_LIMITS
 from emulator.state import PRODUCTION, Keys, Plan, Site, Slot
@@ -41,7 +41,7 @@ def slots(world: World, _call: Call, params: Params) -> Answer:
 def site_put(world: World, call: Call, params: Params) -> Answer:
     """Create a site with its production slot, or update it."""
     body = call.json()
-    given = body.get("properties") or {}
+    given = part(body, "properties")
     settings = _settings(given)
     known = world.estate.sites.get(params["site"].lower())
     if known is not None:
@@ -54,7 +54,7 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
     identity = identities.given(world, body)
     name = params["site"]
     ports = world.platform.slot_created(name.lower(), PRODUCTION)
-    linux_fx = (given.get("siteConfig") or {}).get("linuxFxVersion") or "Python|3.13"
+    linux_fx = str(part(given, "siteConfig").get("linuxFxVersion") or "Python|3.13")
     production = _slot(
         world,
         "Production",
@@ -71,7 +71,7 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
         kind=str(body.get("kind") or "functionapp,linux"),
         plan=_plan_id(world, plan),
         slots={PRODUCTION: production},
-        tags=dict(body.get("tags") or {}),
+        tags=dict(part(body, "tags")),
     )
     world.estate.put(site)
     world.note(call, "site-put", site, PRODUCTION)
@@ -87,7 +87,7 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
     """
     site = world.site(params)
     body = call.json()
-    given = body.get("properties") or {}
+    given = part(body, "properties")
     name = params["slot"]
     known = site.slots.get(name.lower())
     if known is not None:
@@ -162,7 +162,7 @@ def site_patch(world: World, call: Call, params: Params) -> Answer:
 def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str, Any]) -> Answer:
     """Change what the body names; settings in it replace the slot's and restart it."""
     world.changeable(site)
-    given = body.get("properties") or {}
+    given = part(body, "properties")
     settings = _settings(given)
     if settings is not None:
         world.unprepared(slot)
@@ -173,7 +173,7 @@ def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str,
     if given.get("httpsOnly") is not None:
         slot = replace(slot, https_only=bool(given["httpsOnly"]))
     if body.get("tags") is not None and slot.key == PRODUCTION:
-        site = replace(site, tags=dict(body["tags"]))
+        site = replace(site, tags=dict(part(body, "tags")))
     site = site.with_slots(slot)
     world.estate.put(site)
     world.note(call, "site-put" if slot.key == PRODUCTION else "slot-put", site, slot.key)
@@ -184,7 +184,7 @@ def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str,
 
 def _settings(given: Mapping[str, Any]) -> dict[str, str] | None:
     """Read ``siteConfig.appSettings``, a list of name and value; None where it is not there."""
-    listed = (given.get("siteConfig") or {}).get("appSettings")
+    listed = part(given, "siteConfig").get("appSettings")
     if listed is None:
         return None
     try:

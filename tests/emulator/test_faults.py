@@ -12,6 +12,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.core.rest import HttpResponse
+from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity, SitePatchResource
 
 from tests.emulator.slots import App
 from tests.platform import Platform, until
@@ -122,7 +123,9 @@ def test_delay_alone_leaves_the_answer_whole(app: App) -> None:
 
 def test_busy_site_refuses_changes(app: App) -> None:
     """While a swap runs every change on either slot is 409, in Azure's words; reading goes on."""
-    app.platform.admin_put("/latency", {"name": "zero", "swap_flip_s": 1.0, "swap_end_s": 1.2})
+    app.platform.admin_put("/transitions", {"mode": "manual"})
+    policy = CsmPublishingCredentialsPoliciesEntity({"properties": {"allow": True}})
+    https = SitePatchResource({"properties": {"httpsOnly": True}})
     try:
         poller = app.begin_swap()
         for change in (
@@ -132,6 +135,9 @@ def test_busy_site_refuses_changes(app: App) -> None:
             lambda: app.begin_swap(retry_total=0),
             app.reset,
             lambda: app.web.restart(app.group, app.name),
+            lambda: app.web.stop_slot(app.group, app.name, "staging"),
+            lambda: app.web.update(app.group, app.name, https),
+            lambda: app.web.update_scm_allowed_slot(app.group, app.name, "staging", policy),
             lambda: app.web.delete_slot(app.group, app.name, "staging"),
         ):
             with pytest.raises(ResourceExistsError) as caught:
@@ -147,11 +153,12 @@ def test_busy_site_refuses_changes(app: App) -> None:
             f"Id: {running}, OperationName: SwapSiteSlots, CreatedTime: "
         )
         assert f"SiteName: {app.name}, SlotName: staging, " in said["Message"]
+        app.platform.admin_put("/transitions", {"mode": "timed"})
         poller.result()
         assert app.site("staging")["properties"]["inProgressOperationId"] is None
         assert started(app) == 1
     finally:
-        app.platform.admin_put("/latency", "zero")
+        app.platform.admin_put("/transitions", {"mode": "timed"})
 
 
 def test_poll_answers_as_azure_does(app: App) -> None:

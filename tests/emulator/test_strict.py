@@ -122,6 +122,28 @@ def test_bodies_that_are_no_json_objects(site: App, method: str, rest: str, body
     assert site.settings("production") == before
 
 
+@pytest.mark.parametrize(
+    ("rest", "body"),
+    [
+        ("", {"properties": [1]}),
+        ("/slots/staging", {"properties": "x"}),
+        ("/slots/new", {"properties": {"siteConfig": 1}}),
+        ("", {"identity": 1}),
+        ("", {"identity": {"type": "UserAssigned", "userAssignedIdentities": 1}}),
+        ("", {"tags": ["a"]}),
+        ("/config/slotConfigNames", {"properties": 1}),
+        ("/basicPublishingCredentialsPolicies/scm", {"properties": True}),
+        ("/extensions/onedeploy", {"properties": [1]}),
+    ],
+)
+def test_parts_of_a_body_that_are_no_objects(site: App, rest: str, body: Any) -> None:
+    """400 InvalidRequestContent, which names the part; never an error of the platform's own."""
+    answer = call(site.platform, "PUT", f"sites/{NAME}{rest}", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
+    words = answer.json()["error"]["message"]
+    assert any(f"'{name}'" in words for name in (*body, "siteConfig", "userAssignedIdentities"))
+
+
 def test_unknown_slots(site: App) -> None:
     """A slot that is not there: the gateway's 404 in a path, the provider's as a swap's target."""
     answer = call(site.platform, "POST", f"sites/{NAME}/slots/none/restart")
