@@ -13,6 +13,7 @@ from emulator.plans import SLOT_LIMITS
 from emulator.state import PRODUCTION, Keys, Plan, Site, Slot
 
 Params = Mapping[str, str]
+SETTING_NAME = re.compile(r"[A-Za-z0-9._]+")
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
 
@@ -199,7 +200,12 @@ def _settings(given: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def checked(given: Any) -> dict[str, str]:
-    """Return *given* as app settings; raise RefusalError unless it maps names to text."""
+    """
+    Return *given* as app settings; raise RefusalError unless it maps names to text.
+
+    A name on Linux has letters, digits, periods and underscores (Azure-Functions#1851,
+    vscode-azureappservice#943, acmebot#254: a hyphen, ``=`` and a colon).
+    """
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(
@@ -207,6 +213,9 @@ def checked(given: Any) -> dict[str, str]:
         for name, value in given.items()
     ):
         raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+    for name in given:
+        if SETTING_NAME.fullmatch(name) is None:
+            raise provider(400, "BadRequest", f"AppSetting with name '{name}' is not allowed.")
     return {name: value or "" for name, value in given.items()}
 
 

@@ -223,6 +223,16 @@ def test_settings_must_be_text(app: App, platform: Platform) -> None:
     assert app.settings("production")["A"] == "1"
 
 
+@pytest.mark.parametrize("name", ["AzureWebJobs.a-b.Disabled", "A:B", "A=1", "a b", "é"])
+def test_names_of_settings_have_bounds(app: App, platform: Platform, name: str) -> None:
+    """On Linux letters, digits, periods and underscores; refused in Azure's words, nothing set."""
+    path = site_path(platform, "/config/appsettings")
+    refused = call(platform, "PUT", path, json={"properties": {"OWN": "1", name: "1"}})
+    assert (refused.status_code, refused.json()["Code"]) == (400, "BadRequest")
+    assert refused.json()["Message"] == f"AppSetting with name '{name}' is not allowed."
+    assert "OWN" not in app.settings("production")
+
+
 def test_chunked_bodies_are_read(app: App, platform: Platform) -> None:
     """A body without Content-Length arrives whole."""
     body = json.dumps({"properties": {"C": "3"}}).encode()
