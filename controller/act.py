@@ -82,6 +82,7 @@ class Scene:
         return replace(self.base, event=name, **fields)
 
 
+_QUIET = {"quiet": True}
 _MOVED = Waiting("SlotsMoved", "the slots moved between two looks", poll_s=1.0, quiet=True)
 
 
@@ -162,19 +163,20 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     scene.ready()
     try:
         scene.azure.put_settings(scene.ref, slot, target)
-    except AzureUnavailable:
-        return None  # it may have arrived: the next looks tell
     except AzureError as error:
+        throttled = _throttled(error)
+        if isinstance(error, AzureUnavailable) and not throttled:
+            return None  # it may have arrived: the next looks tell
         busy = is_busy(error)
         detail = {"counts_for": decision.counts_for, "prepared": is_prepared(error), "busy": busy}
         scene.record(
             scene.event(
                 "DeployFinished",
                 slot=slot,
-                reason="DeployRefused",
+                reason="Throttled" if throttled else "DeployRefused",
                 message=f"{_whose(slot)}the platform refused the deploy: {error.message}",
-                verdict="" if busy else Mark.INCONCLUSIVE.value,
-                detail=detail,
+                verdict="" if busy or throttled else Mark.INCONCLUSIVE.value,
+                detail=detail | throttled,
                 **fields,
             )
         )
@@ -183,6 +185,13 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
 
 def _whose(slot: str) -> str:
     return "" if slot == STAGING else f"{slot}: "
+
+
+def _throttled(error: AzureError) -> dict[str, Any]:
+    """Return what the memory needs of a 429: for how many seconds nothing may be written."""
+    if not isinstance(error, AzureUnavailable) or error.status != 429:
+        return {}
+    return {"retry_after_s": error.retry_after_s}
 
 
 # ---------------------------------------------------------------- swap
@@ -259,15 +268,16 @@ def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
 
 def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Event:
     """Say what became of the POST; only an answer that proves it closes the intent."""
-    quiet = {"quiet": True}
     match answer.sent:
         case Sent.ACCEPTED if answer.location:
-            detail = {"location": answer.location, **quiet}
+            detail = {"location": answer.location, **_QUIET}
             return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
-            return scene.event("Waiting", reason="SwapBusy", detail={"busy": True, **quiet})
+            wait = {"retry_after_s": answer.retry_after_s} if answer.retry_after_s else {}
+            detail = {"busy": True, **wait, **_QUIET}
+            return scene.event("Waiting", reason="SwapBusy", detail=detail)
         case Sent.CONFLICT:
-            detail = {"busy": True, "refusal": answer.message, **quiet}
+            detail = {"busy": True, "refusal": answer.message, **_QUIET}
             return scene.event("Waiting", reason="SwapRefused", detail=detail)
         case Sent.NOT_SENT:
             return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
@@ -300,6 +310,9 @@ def _reset(decision: Reset, scene: Scene) -> Waiting | None:
     try:
         scene.azure.reset(scene.ref, STAGING)
     except AzureError as error:
+        if throttled := _throttled(error):
+            scene.record(scene.event("Waiting", reason="Throttled", detail={**throttled, **_QUIET}))
+            return None
         return Waiting("ResetRefused", f"cannot reset it: {error.message}")
     scene.record(
         scene.event(

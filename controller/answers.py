@@ -20,6 +20,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
 _PREPARED = "prepared for swap"
 _BUSY = "another operation is in progress"
+_THROTTLED_S = 30.0  # at least, once ARM has answered 429
 
 
 def host_of(site: Mapping[str, Any]) -> str:
@@ -85,6 +86,8 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
         return AzureError(words, status=status, code=code, reason="NotAllowed")
     if status == 429 or status >= 500 or not code:
         wait = retry_after(headers, 0.0)
+        if status == 429:
+            wait = max(wait, _THROTTLED_S)
         # Its words hold ids and seconds, which would make each of them another event.
         named = f" ({safe(code, 80)})" if code else ""
         unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)

@@ -50,7 +50,7 @@ class Sent(Enum):
     """What became of a swap's one POST."""
 
     ACCEPTED = "accepted"
-    BUSY = "busy"  # 409: another operation runs, perhaps our own
+    BUSY = "busy"  # 409: another operation runs, perhaps our own; 429: not now
     CONFLICT = "conflict"  # 409 in other words: refused, if the slots do not show otherwise
     REFUSED = "refused"  # ARM said no, with its own words
     NOT_SENT = "not sent"  # the connection was never opened
@@ -59,12 +59,13 @@ class Sent(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SwapAnswer:
-    """*location* is where to poll; *message* is ARM's own words."""
+    """*location* is where to poll; *message* is ARM's own words; after 429, how long to wait."""
 
     sent: Sent
     location: str = ""
     message: str = ""
     prepared: bool = False
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +371,8 @@ def _never_opened(error: BaseException) -> bool:
 
 def _refused(error: Any) -> SwapAnswer:
     said = from_sdk(error)
+    if isinstance(said, AzureUnavailable) and said.status == 429 and said.code:
+        return SwapAnswer(Sent.BUSY, message=said.message, retry_after_s=said.retry_after_s)
     if said.status == 409 and said.code:
         if is_prepared(said):
             return SwapAnswer(Sent.REFUSED, message=said.message, prepared=True)

@@ -20,6 +20,7 @@ from controller.state import (
     Arm,
     Converged,
     Decision,
+    Deploy,
     Doubt,
     Frozen,
     Live,
@@ -34,6 +35,7 @@ from controller.state import (
     Stalled,
     Suspended,
     Swap,
+    Verify,
     Waiting,
 )
 
@@ -49,7 +51,7 @@ def decide(
     if isinstance(live, Doubt):
         return Frozen(live.reason, live.message)
     case = Case(app, live, memory, now, policy)
-    return (
+    decision = (
         _lost_journal(case)
         or _suspended(case)
         or _prepared(case)
@@ -59,6 +61,17 @@ def decide(
         or foremost(hold_pin(case), *further(case))
         or Converged(_summary(case))
     )
+    return _throttled(case, decision) or decision
+
+
+def _throttled(case: Case, decision: Decision) -> Decision | None:
+    """Hold a write, and the proof before it, for as long as ARM asked when it refused the last."""
+    until = case.memory.writes_from
+    if until is None or case.now >= until:
+        return None
+    if not isinstance(decision, Deploy | Swap | Reset | Verify):
+        return None
+    return Waiting("Throttled", f"ARM asked to wait: nothing is written before {until:%H:%M:%SZ}")
 
 
 def _summary(case: Case) -> str:

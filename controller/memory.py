@@ -6,7 +6,7 @@ Pure. Every field of `Memory` that an event changes is changed here and nowhere 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from controller.errors import JournalError
@@ -54,6 +54,8 @@ def remember(memory: Memory, event: Event) -> Memory:
         memory = rule(memory, event)
     if not going_back and not event.rehearsal:  # what ends a soak is no attempt at what Git wants
         memory = _count_failure(memory, event)
+    if wait := event.detail.get("retry_after_s"):
+        memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
     if event.revision and event.event != "Frozen":
         accepted = Revision(event.revision, event.author, event.subject)
         memory = replace(memory, accepted=accepted, vouched=event.revision)
@@ -197,7 +199,7 @@ def _waiting(memory: Memory, event: Event) -> Memory:
     if intent and detail.get("busy"):
         refusal = str(detail.get("refusal", ""))
         intent = replace(intent, busy_since=event.time, refusal=refusal)
-        if not (refusal or intent.back):
+        if not (refusal or intent.back or detail.get("retry_after_s")):
             memory = _busy(memory, PRODUCTION, intent.release, event.time)
     since = detail.get("since")
     hold = datetime.fromisoformat(since) if isinstance(since, str) else memory.hold_since
@@ -261,7 +263,7 @@ def _not_taken(memory: Memory, event: Event) -> Memory:
     prepared = bool(event.detail.get("prepared", False))
     last, intent = memory.last_swap, memory.intent
     failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
-    if last and intent and intent.back and event.detail.get("unsent"):
+    if last and intent and intent.back and _unused(memory, intent, event):
         last = replace(last, soaked=False)
     return replace(
         memory,
@@ -270,6 +272,13 @@ def _not_taken(memory: Memory, event: Event) -> Memory:
         swap_failed=event.time if failed else memory.swap_failed,
         conflict_prepared=memory.conflict_prepared or prepared,
     )
+
+
+def _unused(memory: Memory, intent: Intent, event: Event) -> bool:
+    """Say whether a swap back was never sent, or sent to an ARM that asked to wait."""
+    since, until = intent.busy_since, memory.writes_from
+    waits = since is not None and until is not None and until > since and not event.verdict
+    return waits or bool(event.detail.get("unsent"))
 
 
 def _reverted(memory: Memory, event: Event) -> Memory:

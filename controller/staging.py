@@ -22,6 +22,7 @@ from controller.state import (
     Mark,
     Memory,
     Note,
+    OpenDeploy,
     Place,
     Refusal,
     Release,
@@ -92,7 +93,7 @@ def bring(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decisi
     assert production is not None
     assert arm is not None
     attempts = attempts_of(memory, counts_for, wanted.release)
-    if pending := _deploy_in_doubt(case, place):
+    if pending := _deploy_in_doubt(case, place, wanted, counts_for):
         return pending
     package = _package(production, place, memory, wanted)
     why = _why_deploy(production, place, wanted.release, package, attempts)
@@ -115,18 +116,42 @@ def bring(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decisi
 _ALIGNING = ("SettingsDiffer", "WarmupMissing")
 
 
-def _deploy_in_doubt(case: Case, place: Place) -> Decision | None:
+def _deploy_in_doubt(
+    case: Case, place: Place, wanted: Resolved, counts_for: str
+) -> Decision | None:
     deploy, arm = case.memory.deploys.get(place.name), place.slot.arm
     assert arm is not None
     if deploy is None or arm.configured.deploy == deploy.deploy:
         return None
     if (case.now - deploy.time).total_seconds() >= case.policy.deploy_lost_s:
-        return None
+        return _lost(case, place, deploy, wanted, counts_for)
     return Waiting(
         "DeployUnknown",
         f"a deploy to {place.name} was sent and its answer is not known",
         poll_s=case.policy.poll_s,
         quiet=True,
+    )
+
+
+def _lost(
+    case: Case, place: Place, deploy: OpenDeploy, wanted: Resolved, counts_for: str
+) -> Decision | None:
+    """Count a deploy of this run that never arrived; one that was proved or failed once did."""
+    memory, began = case.memory, _began(case.memory, place)
+    counted = attempts_of(memory, counts_for, wanted.release).counted
+    arrived = (deploy.deploy, deploy.release.digest) in memory.verified or deploy.deploy in counted
+    ours = deploy.release == wanted.release and began is not None and deploy.time >= began
+    if arrived or not ours:
+        return None
+    return Note(
+        "DeployFinished",
+        "DeployLost",
+        f"{place.name}: a deploy was sent, its answer was lost, and it never arrived",
+        slot=place.name,
+        counts_for=counts_for,
+        release=wanted.release,
+        deploy=deploy.deploy,
+        mark=Mark.INCONCLUSIVE,
     )
 
 

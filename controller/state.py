@@ -439,6 +439,7 @@ class Memory:
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
+    writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
     accepted: Revision | None = None  # the newest revision that was acted upon
     vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
     drifted: Release | None = None  # the wanted release of the run that is open

@@ -60,7 +60,7 @@ def note_event(seen: Observation, note: Note, base: Event) -> Event:
     detail: dict[str, Any] = {}
     if note.deploy:
         detail["deploy"] = note.deploy
-    if note.counts_for != PRODUCTION and note.event == "VerifyFailed":
+    if note.counts_for != PRODUCTION and note.mark and note.deploy:
         detail["counts_for"] = note.counts_for
     if note.refuse:
         detail["refuse"] = True

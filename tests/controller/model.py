@@ -92,8 +92,8 @@ class ModelAzure:
     ARM and both slots. *broken* maps a version to how it answers in place of serving.
 
     *swap_answers* scripts what becomes of the next swaps: "lost" (took effect, answer lost),
-    "lost-before", "refused", "busy", "not sent", "reverted", "fails" (its poll says 417),
-    "prepared" (as "fails", and the slots stay prepared), "lost-503" (as "lost", at once).
+    "lost-before", "refused", "busy", "throttled", "not sent", "reverted", "fails" (its poll says
+    417), "prepared" (as "fails", and the slots stay prepared), "lost-503" (as "lost", at once).
     """
 
     clock: FakeClock
@@ -270,6 +270,8 @@ class ModelAzure:
             return SwapAnswer(Sent.UNKNOWN, message="HTTP 503")
         if answer == "busy":
             return SwapAnswer(Sent.BUSY)
+        if answer == "throttled":
+            return SwapAnswer(Sent.BUSY, retry_after_s=300.0)
         self.operation = "operation"
         how = answer if answer in ("reverted", "fails", "prepared") else "done"
         self.running = (self.clock.seconds + self.swap_s, how)

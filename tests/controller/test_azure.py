@@ -152,6 +152,16 @@ def test_an_operation_on_the_plan_is_another_operation_too(arm: Arm, what: str) 
     assert arm.azure().swap(APP, STAGING).sent is Sent.BUSY
 
 
+@pytest.mark.parametrize(("header", "wait"), [("300", 300.0), ("0", 30.0), ("x", 30.0)])
+def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: float) -> None:
+    """429 with ARM's body: not now, and no sooner than half a minute."""
+    body = gateway("TooManyRequests", "Please try again after '372' seconds.")
+    arm.answers["slotsswap"] = (429, {"Retry-After": header}, body)
+    answer = arm.azure().swap(APP, STAGING)
+    assert (answer.sent, answer.retry_after_s) == (Sent.BUSY, wait)
+    assert arm.posts() == 1
+
+
 def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
     """A resource lock lasts until somebody takes it away."""
     words = "The scope 'x' cannot perform write operation because following scope(s) are locked"

@@ -339,6 +339,16 @@ def test_a_swap_back_that_was_not_sent_may_be_tried_again(lab: Lab) -> None:
     assert lab.azure.effective == 1
 
 
+def test_a_swap_back_that_arm_throttles_is_sent_once_it_may_be(lab: Lab) -> None:
+    """429 uses nothing up, and no write comes before the time that ARM names."""
+    lab.azure.swap_answers = ["throttled"]
+    fail(lab)
+    began = lab.clock.seconds
+    assert getattr(lab.settle(60), "reason", "") == "SwappedBack"
+    assert lab.azure.effective == 1
+    assert lab.clock.seconds - began > 300
+
+
 def test_a_failed_swap_back_costs_a_revert_no_attempt(lab: Lab) -> None:
     """Git wants it now: it is swapped in at once."""
     lab.azure.swap_answers = ["refused"]

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from controller.state import Converged, Stalled, Stop
+from controller.state import Converged, Stalled, Stop, Waiting
 from emulator.arm.calls import Answer
 from tests.reliability.checker import check
 from tests.reliability.scenarios import NEW, SCENARIOS, Scene, bump
@@ -17,6 +17,9 @@ LOCK = (
     "lock and try again."
 )
 BUSY = "Cannot modify this site because another operation is in progress. Details: Id: 1"
+THROTTLED = Answer(
+    429, {"error": {"code": "TooManyRequests", "message": "wait"}}, {"retry-after": "300"}
+)
 LOCKED = Answer(409, {"error": {"code": "ScopeLocked", "message": LOCK}})
 
 
@@ -136,4 +139,67 @@ def test_a_refused_swap_leaves_a_persons_preview_alone() -> None:
     stop = passes(scene, 5)
     assert isinstance(stop, Stalled)
     assert stop.reason == "PreparedByPerson"
+    scene.cloud.end()
+
+
+@pytest.mark.parametrize("path", [POST, PUT])
+def test_a_throttled_write_waits_as_long_as_arm_asks_and_counts_nothing(path: str) -> None:
+    """L5: an hour of 429 to writes alone, by processes that remember nothing, then it goes on."""
+    scene = bump()
+    door = Before(scene, path, lambda: THROTTLED)
+    stops = []
+    for _ in range(60):
+        stops.append(scene.controller.run())
+        scene.controller.world = None
+        scene.cloud.wait(60)
+    gaps = [after - before for before, after in pairwise(door.at)]
+    assert len(gaps) > 5
+    assert min(gaps) >= 300
+    reasons = {getattr(stop, "reason", "") for stop in stops if isinstance(stop, Waiting)}
+    assert "Throttled" in reasons
+    assert not any(isinstance(stop, Stalled) for stop in stops)
+    door.on = False
+    assert isinstance(scene.controller.settle(), Converged)
+    assert scene.cloud.serves() == NEW
+    assert check(scene.cloud.history.entries) == []
+    scene.cloud.end()
+
+
+def test_a_throttled_write_does_not_wait_for_a_time_that_arm_does_not_name() -> None:
+    """429 without Retry-After: half a minute, and not at once."""
+    scene = bump()
+    door = Before(scene, PUT, lambda: Answer(429, {"error": {"code": "429", "message": "wait"}}))
+    passes(scene, 5)
+    assert min(after - before for before, after in pairwise(door.at)) >= 30
+    scene.cloud.end()
+
+
+def test_deploys_that_never_arrive_are_failed_attempts() -> None:
+    """503 to every PUT: three of them, two minutes and a pause apart, and then by name."""
+    scene = bump()
+    door = Before(scene, PUT, lambda: Answer(503))
+    stop = passes(scene, 30)
+    assert isinstance(stop, Stalled)
+    assert stop.reason == "DeployLost"
+    assert len(door.at) == 3
+    assert told(scene).count("DeployFinished DeployLost") == 3
+    assert scene.cloud.serves() != NEW
+    door.on = False
+    scene.cloud.git.want("1.6.0")
+    scene.controller.settle()
+    assert scene.cloud.serves() == "1.6.0"
+    assert check(scene.cloud.history.entries) == []
+    scene.cloud.end()
+
+
+def test_a_throttled_reset_waits_too() -> None:
+    """What a failed swap left prepared is reset once ARM may be asked again."""
+    scene = bump()
+    scene.cloud.plant("swap-ping")
+    door = Before(scene, "/resetSlotConfig", lambda: THROTTLED)
+    passes(scene, 10)
+    assert door.at
+    assert min([300.0, *(after - before for before, after in pairwise(door.at))]) >= 300
+    door.on = False
+    assert isinstance(scene.controller.settle(), Converged)
     scene.cloud.end()
