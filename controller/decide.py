@@ -119,8 +119,9 @@ def markers(live: Live) -> str:
 
 
 def _suspended(case: Case) -> Decision | None:
-    suspend = case.app.suspend
-    return Suspended("Suspended", suspend) if suspend else None
+    app = case.app
+    reason = "SuspendedBySetting" if app.suspended_by_setting else "Suspended"
+    return Suspended(reason, app.suspend) if app.suspend else None
 
 
 def _prepared(case: Case) -> Decision | None:

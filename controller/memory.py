@@ -317,6 +317,19 @@ def _converged(memory: Memory, event: Event) -> Memory:
     return replace(memory, aligned=0, drifted=None, drifts=drifts, run="", run_started=None)
 
 
+def _suspended(memory: Memory, event: Event) -> Memory:
+    """Remember the controller's setting; that of somebody's own shell binds nobody else."""
+    if event.trigger == "cli":
+        return memory
+    by_setting = event.reason == "SuspendedBySetting"
+    return replace(memory, suspended=event.message if by_setting else "")
+
+
+def _resumed(memory: Memory, event: Event) -> Memory:
+    del event
+    return replace(memory, suspended="")
+
+
 def _retried(memory: Memory, event: Event) -> Memory:
     """
     A person looked: attempts, freezes and holds start afresh.
@@ -434,5 +447,7 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "SwapFailed": _not_taken,
     "SwapReverted": _reverted,
     "Converged": _converged,
+    "Suspended": _suspended,
+    "Resumed": _resumed,
     "Retried": _retried,
 }

@@ -36,7 +36,12 @@ class Clock(Ticks, Protocol):
 
 @dataclass(slots=True)
 class World:
-    """Everything outside: made once a process, handed to every pass."""
+    """
+    Everything outside: made once a process, handed to every pass.
+
+    *suspend* is this process's own setting. A *guest* is somebody's command line beside the
+    controller: the controller's setting, of which only the journal tells, binds it too.
+    """
 
     git: Git
     looker: Looker
@@ -48,6 +53,7 @@ class World:
     store: str
     on_rewrite: str = "freeze"
     suspend: str = ""
+    guest: bool = False
     allowed: frozenset[str] = frozenset()
     vouch: Callable[[str, frozenset[str]], object] | None = None  # None: signatures are not asked
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
@@ -112,9 +118,12 @@ class World:
             return None, revision
         if self.allowed and name not in self.allowed:
             return Doubt("AppNotAllowed", f"GITSLOT_APPS does not list `{name}`"), revision
-        if self.suspend:
-            app = replace(app, suspend=self.suspend)
-        return app, revision
+        return self.hands_off(app, memory), revision
+
+    def hands_off(self, app: App, memory: Memory) -> App:
+        """Return *app*, suspended where a setting asks for it."""
+        why = self.suspend or (memory.suspended if self.guest else "")
+        return replace(app, suspend=why, suspended_by_setting=True) if why else app
 
     def _rewritten(self, revision: Revision, memory: Memory) -> Doubt | None:
         accepted = memory.accepted

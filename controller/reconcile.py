@@ -179,8 +179,8 @@ class Pass:
             self._name, self._world, prove=self._prove, fresh=self._fresh, desired=desired
         )
         self._run = seen.memory.run or self._run or self._world.new_id()[:12]
-        lifted = isinstance(seen.app, App) and not isinstance(seen.decision, Suspended)
-        if seen.memory.stop[0] == "Suspended" and lifted:
+        told = seen.memory.stop[0] == "Suspended" or seen.memory.suspended
+        if told and isinstance(seen.app, App) and not seen.app.suspend:
             self._record(self._base(seen, "Resumed", message="reconciling again"))
             return None
         if self._settled(seen) or self._drift(seen):

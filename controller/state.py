@@ -58,6 +58,7 @@ class App:
     resource_group: str | None = None
     subscription: str | None = None
     suspend: str | None = None
+    suspended_by_setting: bool = False  # by the controller's own, not by the file
     drift: str = "heal"
     latency_p99_ms: float | None = None
     soak_s: float | None = None  # None: production is never swapped back
@@ -439,6 +440,7 @@ class Memory:
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
+    suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
     accepted: Revision | None = None  # the newest revision that was acted upon
     vouched: str = ""  # the same commit, and not forgotten when a person says `retry`

@@ -99,7 +99,8 @@ def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
     if newest is not None:
         desired = parse(newest)
         assert isinstance(desired, Desired)
-        app = desired.app(name)
+        block = desired.app(name)
+        app = world.hands_off(block, memory) if block else None
     live = world.looker.look(
         name, app if isinstance(app, App) else None, memory, fresh=True, whole=True
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controller.events import Event
     from controller.journal import Journal
     from controller.outside import Clock, World
-    from controller.state import Memory
+    from controller.state import Memory, Suspended
     from controller.telling import Observation
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
@@ -48,8 +48,10 @@ def reconcile(
         news = News(session, world.journal, name, width)
         watched = replace(world, clock=TellingClock(world.clock, news.tell))
         with _progress(session, name):
-            _to_the_end(name, watched)
+            suspended = _to_the_end(name, watched)
         news.tell()
+        if suspended:
+            session.say(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
@@ -97,16 +99,26 @@ class TellingClock:
         self._clock.sleep(seconds)
 
 
-def _to_the_end(name: str, world: "World") -> None:
-    """Run passes until one ends with more than "look again in a moment"."""
+def _to_the_end(name: str, world: "World") -> "Suspended | None":
+    """Run passes until one ends with more than "look again in a moment"; say if it may not."""
     from controller.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
-    from controller.state import Waiting  # noqa: PLC0415 - slow import
+    from controller.state import Suspended, Waiting  # noqa: PLC0415 - slow import
 
     until = world.clock.monotonic() + _TO_THE_END_S
     while world.clock.monotonic() < until:
         stop = one_pass(name, world, "cli")
         if not isinstance(stop, Waiting) or stop.poll_s is None:
-            return
+            return stop if isinstance(stop, Suspended) else None
+    return None
+
+
+def _resumes(stop: "Suspended") -> str:
+    """Say why an app is suspended, and how it is resumed."""
+    if stop.reason == "SuspendedBySetting":
+        where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
+    else:
+        where = "take `suspend` out of the file to resume"
+    return f"it is suspended: {stop.message}; {where}"
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
@@ -147,7 +159,7 @@ def _retry(session: Session, world: "World", name: str) -> int:
         session.say(f"{name} is in sync: nothing to clear")
         return 0
     if isinstance(seen.decision, Suspended):
-        session.say(f"{name} is suspended: {seen.decision.message}; only the file can resume it")
+        session.say(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
         return 1
     event = _retried(session, seen)
     world.journal.append(name, [event], event.time)

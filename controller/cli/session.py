@@ -91,7 +91,9 @@ class Session:
 
     def world(self, tell: Tell = lambda _: None) -> "World":
         """Open the target's world; *tell* hears of every event that is written."""
-        return self.open_world(self.settings(), tell)
+        world = self.open_world(self.settings(), tell)
+        world.guest = True
+        return world
 
     def registry(self) -> "Registry":
         """Open the target's model registry."""

@@ -68,7 +68,7 @@ def tell(found: Incident, suspend: Callable[[], None], swap: Callable[[], None])
     writes = stage.writes()
     assert isinstance(found.reconcile(), Frozen)
     found.git_up()
-    assert found.reconcile() == Suspended("Suspended", WHY)
+    assert found.reconcile() == Suspended("SuspendedBySetting", WHY)
     assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
 
 

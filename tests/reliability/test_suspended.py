@@ -1,0 +1,132 @@
+"""GITSLOT_SUSPEND stands in the controller's settings, and binds everybody beside it, too."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from controller.cli.app import run
+from controller.cli.session import Session
+from controller.reconcile import reconcile
+from controller.state import Converged, Frozen, Stop, Suspended
+from tests.reliability.cloud import APP
+from tests.reliability.rig import Controller
+from tests.reliability.scenarios import NEW, OLD, Scene, bump, settled, want
+
+WHY = "incident 7, sam"
+BY_SETTING = Suspended("SuspendedBySetting", WHY)
+
+
+def gitslot(scene: Scene, *words: str) -> tuple[int, str]:
+    """Run a command on a laptop, whose own environment suspends nothing."""
+    out, err = io.StringIO(), io.StringIO()
+    laptop = scene.rig.controller("laptop")
+    session = Session(
+        environ={"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
+        cwd=Path("/"),
+        out=out,
+        err=err,
+        now=scene.cloud.now,
+        open_world=lambda settings, tell: laptop.start(),
+    )
+    return run(words, session), out.getvalue() + err.getvalue()
+
+
+def told(scene: Scene) -> list[str]:
+    """Return the names of all events of the journal."""
+    return [each.event for each in scene.rig.controller("reader").start().journal.events(APP)]
+
+
+def suspended(scene: Scene) -> Controller:
+    """Set the controller's setting and let it find that; return the restarted controller."""
+    controller = scene.rig.controller(suspend=WHY)
+    assert one_pass(controller) == BY_SETTING
+    return controller
+
+
+def one_pass(controller: Controller) -> Stop | None:
+    stop = controller.run()
+    controller.rig.cloud.wait(60)
+    return stop
+
+
+@pytest.mark.parametrize("words", [("status",), ("plan",), ("reconcile", "--dry-run")])
+def test_whoever_asks_is_told_that_the_controller_stands_aside(words: tuple[str, ...]) -> None:
+    """Asked with another environment than the controller's."""
+    scene = bump()
+    suspended(scene)
+    code, said = gitslot(scene, *words)
+    assert code == 1
+    assert f"SuspendedBySetting: {WHY}" in said
+    assert "deploy" not in said
+    scene.cloud.end()
+
+
+def test_nobody_reconciles_or_retries_past_the_setting() -> None:
+    """Nothing is written, not even a word into the journal, and the mend is named."""
+    scene = bump()
+    suspended(scene)
+    before = told(scene)
+    for words in (("reconcile",), ("retry",)):
+        code, said = gitslot(scene, *words)
+        assert code == 1
+        assert "take GITSLOT_SUSPEND out of the controller's settings" in said
+    assert (told(scene), scene.cloud.serves()) == (before, OLD)
+    assert not [e for e in scene.cloud.history.entries if e["operation"] == "write-sent"]
+    scene.cloud.end()
+
+
+def test_a_freeze_in_between_does_not_hide_the_setting() -> None:
+    """The newest stop says something else; the controller is suspended all the same."""
+    scene = bump()
+    controller = suspended(scene)
+    scene.cloud.git.push("slots: [", None)
+    assert isinstance(one_pass(controller), Frozen)
+    scene.cloud.git.want(NEW)
+    code, said = gitslot(scene, "reconcile")
+    assert code == 1
+    assert "SuspendedBySetting" in said
+    assert scene.cloud.serves() == OLD
+    scene.cloud.end()
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_controller_goes_on_once_the_setting_is_gone(frozen: bool) -> None:
+    """It says so once, and then a laptop may act again."""
+    scene = bump()
+    controller = suspended(scene)
+    if frozen:
+        scene.cloud.git.push("slots: [", None)
+        one_pass(controller)
+        scene.cloud.git.want(NEW)
+    free = scene.rig.controller("free")
+    assert isinstance(free.settle(), Converged)
+    assert scene.cloud.serves() == NEW
+    assert told(scene).count("Resumed") == 1
+    code, said = gitslot(scene, "status")
+    assert (code, "Suspended" in said) == (0, False)
+    scene.cloud.end()
+
+
+def test_a_suspension_of_the_file_names_its_own_mend() -> None:
+    """It is the same for everybody, and a commit that takes it away ends it for everybody."""
+    scene = settled()
+    scene.cloud.git.want(NEW, more=f'suspend: "{WHY}"\n')
+    assert one_pass(scene.controller) == Suspended("Suspended", WHY)
+    for words in (("reconcile",), ("retry",)):
+        assert "take `suspend` out of the file" in gitslot(scene, *words)[1]
+    want(scene, NEW)
+    code, said = gitslot(scene, "reconcile")
+    assert (code, scene.cloud.serves()) == (0, NEW), said
+    scene.cloud.end()
+
+
+def test_a_setting_in_somebodys_own_shell_binds_nobody_else() -> None:
+    """What a command line was told is no setting of the controller's."""
+    scene = bump()
+    shell = scene.rig.controller("shell", suspend=WHY, guest=True)
+    world = shell.start()
+    assert reconcile(APP, world, "cli") == BY_SETTING
+    code, said = gitslot(scene, "reconcile")
+    assert (code, scene.cloud.serves()) == (0, NEW), said
+    scene.cloud.end()
