@@ -11,7 +11,8 @@ class Between:
     """Stands before ARM's front and spoils answers whose requests have done their work."""
 
     def __init__(self, scene: Scene, spoil: Callable[[str, Answer], Answer]) -> None:
-        self._inner, self._spoil = scene.cloud.gateway, spoil
+        self._inner, self._spoil, self._spoilt = scene.cloud.gateway, spoil, False
+        scene.must("a spoilt answer", lambda: self._spoilt)
         scene.cloud.gateway = self  # type: ignore[assignment]  # the same by shape
 
     def answer(
@@ -24,7 +25,9 @@ class Between:
     ) -> Answer:
         """Answer as the emulator does, and spoil it."""
         found = self._inner.answer(method, path, query, headers, body)
-        return self._spoil(f"{method} {path}", found)
+        spoilt = self._spoil(f"{method} {path}", found)
+        self._spoilt = self._spoilt or spoilt is not found
+        return spoilt
 
 
 def gateway_gave_up(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from controller.events import Event
+from tests.reliability import registered
 from tests.reliability.cloud import APP
 
 Entry = Mapping[str, Any]
@@ -81,6 +82,7 @@ class _Intent:
     posts: int = 0
     effects: int = 0
     closed: str = ""  # what the journal says became of it
+    back: bool = False  # a swap-back that the file asks for
 
 
 @dataclass
@@ -88,7 +90,6 @@ class Replay:
     """The state of the replay: ghosts only."""
 
     ours: frozenset[str]
-    pinned: bool = False
     found: list[Violation] = field(default_factory=list)
     commits: dict[str, Entry] = field(default_factory=dict)
     newest: Entry | None = None
@@ -104,6 +105,7 @@ class Replay:
     before_swap: Entry | None = None
     swapped_by: str = ""
     keeps: str = ""
+    took_out: str = ""  # what our last swap replaced, until somebody else moves or it came back
     posted: _Intent | None = None
     production: str = ""
     foreign_at: int = -1  # when somebody else last changed a slot
@@ -116,11 +118,9 @@ class Replay:
         return self.turns.setdefault(str(entry["caller"]), _Turn())
 
 
-def check(
-    entries: Iterable[Entry], ours: Sequence[str] = ("controller",), *, pinned: bool = False
-) -> list[Violation]:
-    """Return every violation of S1 to S7, S10 and S11 in a history; *pinned*: staging is a pin."""
-    replay = Replay(frozenset(ours), pinned)
+def check(entries: Iterable[Entry], ours: Sequence[str] = ("controller",)) -> list[Violation]:
+    """Return every violation of S1 to S7, S10 and S11 in a history."""
+    replay = Replay(frozenset(ours))
     for entry in entries:
         if rule := _RULES.get(entry["operation"]):
             rule(replay, entry)
@@ -128,12 +128,6 @@ def check(
 
 
 # ---------------------------------------------------------------- what is known
-
-
-def _begin(replay: Replay, entry: Entry) -> None:
-    replay.production = digest_of(entry["production"])
-    replay.served.add(replay.production)
-    _remember_code(replay, entry)
 
 
 def _remember_code(replay: Replay, entry: Entry) -> None:
@@ -184,7 +178,7 @@ def _event(replay: Replay, entry: Entry, event: Event) -> None:
     if event.event == "SwapStarted":
         if replay.intent is not None:
             replay.wrong("S3", entry, "an intent was opened while one was open")
-        replay.intent = _Intent(event, entry["seq"])
+        replay.intent = _Intent(event, entry["seq"], back=_goes_back(replay, entry, event))
         if event.revision not in replay.commits:
             replay.wrong("S10", entry, f"the intent names no commit: {event.revision!r}")
         if event.to_digest not in replay.passed:
@@ -197,6 +191,18 @@ def _event(replay: Replay, entry: Entry, event: Event) -> None:
         replay.passed.add(event.to_digest)
     if event.event in _CLOSING or (event.event == "Converged" and event.detail.get("intent")):
         _closed(replay, entry, event)
+
+
+def _goes_back(replay: Replay, entry: Entry, event: Event) -> bool:
+    """Check a swap-back: of what the file soaks and our last swap brought, to what it replaced."""
+    if not event.detail.get("back"):
+        return False
+    commit = replay.commits.get(event.revision)
+    if commit is None or "soak" not in _file(str(commit.get("text", ""))):
+        replay.wrong("S3", entry, "a swap-back that no file asks for")
+    elif commit["wants"] != replay.production or event.to_digest != replay.took_out:
+        replay.wrong("S3", entry, "a swap-back to what our last swap did not replace")
+    return True
 
 
 def _closed(replay: Replay, entry: Entry, event: Event) -> None:
@@ -263,18 +269,23 @@ def _where(replay: Replay, entry: Entry, commit: Entry | None) -> None:
         replay.wrong("S5", entry, "production is never a deploy target")
     if what == "slotsswap" and slot != "staging":
         replay.wrong("S5", entry, f"{slot} is never swapped")
-    listed = _listed(str(commit.get("text", ""))) if commit else frozenset()
-    if slot not in {"staging", "production", *listed}:
+    if slot not in {"staging", "production", *_slots(commit)}:
         replay.wrong("S5", entry, f"{what} to {slot}, which the file does not list")
 
 
 @cache
-def _listed(text: str) -> frozenset[str]:
-    """Return the slots that the file lists, as another reader of YAML finds them."""
+def _file(text: str) -> Mapping[str, Any]:
+    """Return what the file says, as another reader of YAML finds it."""
     try:
-        return frozenset(yaml.safe_load(text)["slots"])
-    except (yaml.YAMLError, TypeError, KeyError):
-        return frozenset()
+        return dict(yaml.safe_load(text))
+    except (yaml.YAMLError, TypeError, ValueError):
+        return {}
+
+
+def _slots(commit: Entry | None) -> Mapping[str, Any]:
+    """Return what the file of *commit* says of its slots."""
+    slots = _file(str(commit.get("text", ""))).get("slots") if commit else None
+    return slots if isinstance(slots, dict) else {}
 
 
 def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
@@ -291,7 +302,8 @@ def _post(replay: Replay, entry: Entry, turn: _Turn) -> None:
         # A network may deliver a request twice; that the second has no effect is checked below.
         return
     commit = replay.commits.get(turn.commit or "")
-    if commit and commit["wants"] != intent.event.to_digest:
+    brings = replay.production if intent.back else intent.event.to_digest
+    if commit and commit["wants"] != brings:
         replay.wrong("S1", entry, "the swap brings what Git's newest commit did not ask for")
 
 
@@ -305,9 +317,18 @@ def _put(replay: Replay, entry: Entry) -> None:
         replay.keeps = ""
     if entry["caller"] in replay.ours and entry["slot"] == "staging":
         new = digest_of(entry["staging"])
-        if replay.keeps and new != replay.keeps and not replay.pinned:
+        if replay.keeps and new != replay.keeps and not _pinned(replay, new):
             replay.wrong("S7", entry, "staging lost the previous release with nothing asked for")
     _moved(replay, entry)
+
+
+def _pinned(replay: Replay, digest: str) -> bool:
+    """Say whether the newest file pins staging to *digest*, and production is as it wants it."""
+    newest = replay.newest
+    if newest is None or replay.production != newest["wants"]:
+        return False
+    pin = _slots(newest).get("staging")
+    return pin is not None and digest == registered.digest(str(pin))
 
 
 def _proved(replay: Replay, entry: Entry) -> None:
@@ -341,6 +362,8 @@ def _flipped(replay: Replay, entry: Entry) -> None:
     # While the swap ran, Git may have come to want something else: then staging is free again.
     newest = replay.newest
     replay.keeps = old if mine and newest is not None and newest["wants"] == new else ""
+    back = replay.posted is not None and replay.posted.back
+    replay.took_out = old if mine and not back else ""
     replay.served.add(new)
     _remember_code(replay, entry)
     replay.production = new
@@ -365,7 +388,8 @@ def _effect(replay: Replay, entry: Entry, before: Entry, old: str, new: str) -> 
         replay.wrong("S10", entry, "production changed to what the intent does not name")
     newest = replay.newest
     constant = newest is not None and newest["commit"] == intent.event.revision
-    if constant and newest is not None and old == newest["wants"] and new != old:
+    away = newest is not None and old == newest["wants"] and new != old
+    if constant and away and not intent.back:
         replay.wrong("S3", entry, "production went from new to old while Git was constant")
     _only_what_was_asked(replay, entry, before, intent)
 
@@ -394,13 +418,13 @@ def _broke_off(replay: Replay, entry: Entry) -> None:
 
 
 def _reverted(replay: Replay, entry: Entry) -> None:
-    replay.keeps = ""
+    replay.keeps = replay.took_out = ""
     replay.proofs.clear()
     _moved(replay, entry)
 
 
 _RULES: dict[str, Callable[[Replay, Entry], None]] = {
-    "begin": _begin,
+    "begin": _moved,
     "git-commit": _commit,
     "git-looked": _looked,
     "arm-read": _read,

@@ -190,7 +190,7 @@ class Cloud(Surroundings):
         """Let virtual time pass."""
         self.loop.advance(seconds)
 
-    def at(self, seconds: float, what: Callable[[], None]) -> None:
+    def at(self, seconds: float, what: Callable[[], object]) -> None:
         """Do *what* in so many seconds, whatever else happens then."""
         self.loop.call_at(self.loop.time() + seconds, what)
 
@@ -275,9 +275,9 @@ class Cloud(Surroundings):
 
     # ------------------------------------------------------------ what people do
 
-    def swap_by_hand(self) -> None:
-        """Swap as somebody at the portal would; it runs like any other."""
-        self.post("person", f"/slots/{STAGING}/slotsswap", b'{"targetSlot": "production"}')
+    def swap_by_hand(self) -> int:
+        """Swap as somebody at the portal would; it runs like any other. Returns ARM's status."""
+        return self.post("person", f"/slots/{STAGING}/slotsswap", b'{"targetSlot": "production"}')
 
     def post(self, who: str, rest: str, body: bytes = b"", method: str = "POST") -> int:
         """Send a request about the app as *who* and return its status."""

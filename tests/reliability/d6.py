@@ -8,13 +8,17 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
+from controller.state import Stalled
+from emulator.faults import Fault
 from emulator.state import Keys, Operation, mark
 from tests.reliability import registered
 from tests.reliability.between import ANSWERS
 from tests.reliability.cloud import APP, STAGING, Cloud
+from tests.reliability.registered import ROWS
+from tests.reliability.rig import QUICK
 from tests.reliability.runs import Case, Run, play, thinned
 from tests.reliability.said import SETTING
-from tests.reliability.scenarios import NEWER, SCENARIOS, Scene, bump
+from tests.reliability.scenarios import NEW, NEWER, OLD, SCENARIOS, STORIES, Scene, bump
 
 # Seconds after the POST: accepted, the source restarts, it is pinged, it waits, the content has
 # moved, the old content restarts, the operation has ended.
@@ -50,6 +54,7 @@ def cut_off(scenario: str, known: str, phase: float, *, gives_up: bool = False) 
     seam.before = lambda _: None
     cloud.wait(phase)
     if gives_up:
+        assert cloud.operation(), "there is nothing to give up"
         stop_platform(cloud)
     return scene
 
@@ -85,103 +90,150 @@ def busy_with_another(scene: Scene) -> None:
         cloud.world.estate.operations["theirs"] = replace(operation, ended=True)
         cloud.world.estate.put(mark(cloud.site, ("production", STAGING), None))
 
-    _just_before_the_post(scene, begin)
+    _refused(scene, POST, begin)
 
 
 def busy_with_their_swap(scene: Scene) -> None:
     """409: somebody else swapped a moment before our POST."""
-    _just_before_the_post(scene, scene.cloud.swap_by_hand)
+    _refused(scene, POST, scene.cloud.swap_by_hand)
 
 
-def prepared_by_a_person(scene: Scene) -> None:
-    """409: somebody prepared a swap with preview; they cancel it after a while."""
-    body = b'{"targetSlot": "production"}'
+def prepared_before(call: str, source: str, target: str) -> Callable[[Scene], None]:
+    """
+    Return what has somebody prepare a swap with preview a moment before *call*.
+
+    ARM takes a POST the same way round for the preview's completion, and refuses it the other way
+    round; it refuses every PUT. After a while they cancel.
+    """
+
+    def plant(scene: Scene) -> None:
+        cloud = scene.cloud
+        path = "" if source == "production" else f"/slots/{source}"
+
+        def begin() -> None:
+            cloud.post(
+                "person", f"{path}/applySlotConfig", f'{{"targetSlot": "{target}"}}'.encode()
+            )
+            cloud.at(45.0, lambda: cloud.post("person", f"{path}/resetSlotConfig"))
+
+        _refused(scene, call, begin)
+
+    return plant
+
+
+def preview(scene: Scene) -> None:
+    """Somebody has prepared a swap with preview; they cancel it after a while."""
     cloud = scene.cloud
-    cloud.post("person", f"/slots/{STAGING}/applySlotConfig", body)
-
-    def cancel() -> None:
-        cloud.post("person", f"/slots/{STAGING}/resetSlotConfig")
-
-    cloud.at(45.0, cancel)
+    cloud.post("person", f"/slots/{STAGING}/applySlotConfig", b'{"targetSlot": "production"}')
+    cloud.at(45.0, lambda: cloud.post("person", f"/slots/{STAGING}/resetSlotConfig"))
+    scene.must("a stop that tells", lambda: "PreparedByPerson" in scene.reasons())
 
 
 def keys_changed(scene: Scene) -> None:
     """The function keys of staging are rotated while it is proved."""
     cloud = scene.cloud
     cloud.behaviour.keyed = True
-    rotated = [False]
 
-    def before(name: str) -> None:
-        golden = name == "golden.staging" and scene.rig.seam.calls
-        if golden and len(scene.rig.seam.calls) > 90 and not rotated[0]:
-            rotated[0] = True
-            slot = replace(
-                cloud.site.slots[STAGING],
-                keys=Keys("a-rotated-master-key", "a-rotated-function-key"),
-            )
-            cloud.world.estate.put(cloud.site.with_slots(slot))
-            host = cloud.host(STAGING)
-            if host:
-                host.use_keys(slot.keys)
+    def rotate() -> None:
+        keys = Keys("a-rotated-master-key", "a-rotated-function-key")
+        slot = replace(cloud.site.slots[STAGING], keys=keys)
+        cloud.world.estate.put(cloud.site.with_slots(slot))
+        host = cloud.host(STAGING)
+        assert host
+        host.use_keys(keys)
 
-    scene.rig.seam.before = before
+    _just_before(scene, "golden.staging", rotate, number=ROWS // 2)
 
 
 def restart_loop(scene: Scene) -> None:
     """Production's process dies every 20 s for a few minutes after the swap."""
-    cloud = scene.cloud
+    cloud, before = scene.cloud, scene.cloud.site.production.last_swap
 
     def crash() -> None:
         host = cloud.host("production")
-        if host and cloud.site.production.last_swap and host.launch.slot == STAGING:
+        if host and cloud.site.production.last_swap != before:
             host.crash()
 
     for turn in range(12):
         cloud.at(120.0 + 20.0 * turn, crash)
+    scene.watched_s = 300.0
+    scene.must_see("process-crashed", 9)
 
 
-def _just_before_the_post(scene: Scene, what: Callable[[], None]) -> None:
-    done = [False]
+def _just_before(scene: Scene, call: str, what: Callable[[], object], number: int = 1) -> None:
+    """Do *what* once, before the call of that *number* of those named *call*."""
+    left = [number]
 
     def before(name: str) -> None:
-        if name == "arm.slotsswap.staging" and not done[0]:
-            done[0] = True
+        left[0] -= name == call
+        if name == call and left[0] == 0:
             what()
 
     scene.rig.seam.before = before
+    scene.must(f"{number} x {call}", lambda: left[0] <= 0)
 
 
-def planted(operation: str, times: int, delay_s: float = 0.0) -> Callable[[Scene], None]:
+def _refused(scene: Scene, call: str, what: Callable[[], object]) -> None:
+    """Do *what* just before *call*, so that ARM refuses it."""
+    _just_before(scene, call, what)
+    scene.must_see("write-answered", what=call.split(".")[1], status=409)
+
+
+def planted(operation: str, times: int = 1) -> Callable[[Scene], None]:
     """Return what makes the platform fail so many swaps as *operation* says."""
 
     def plant(scene: Scene) -> None:
         for _ in range(times):
-            scene.cloud.plant(operation, delay_s)
+            scene.cloud.plant(operation)
+        gives_up = times > TRIES and scene.wants == NEW
+        scene.must_see("swap-failed", TRIES if gives_up else times)
+        if gives_up:  # a release that has served before is tried on
+            scene.wants, scene.stop = OLD, Stalled
 
     return plant
 
 
+def reverted(scene: Scene) -> None:
+    """The platform takes the swap back two minutes after it reported success."""
+    scene.cloud.plant("swap-revert", 120.0)
+    scene.watched_s = 180.0
+    scene.must_see("swap-reverted")
+
+
+def reverted_for_ever(scene: Scene) -> None:
+    """It takes back every swap: that is told, and ends after as many tries as a bad candidate."""
+    scene.cloud.faults.rules.append(Fault("swap-revert", times=None, delay_s=30.0))
+    scene.wants, scene.stop, scene.reason = scene.cloud.serves(), Stalled, "SwapReverted"
+    scene.watched_s = 1800.0
+    scene.must_see("swap-reverted", TRIES)
+
+
+TRIES = QUICK.max_attempts
+POST, PUT = "arm.slotsswap.staging", "arm.appsettings-put.staging"
 FAILURES: dict[str, Callable[[Scene], None]] = {
     "409-busy": busy_with_another,
     "409-their-swap": busy_with_their_swap,
-    "409-prepared": prepared_by_a_person,
+    "409-prepared": prepared_before(POST, "production", STAGING),
+    "preview": preview,
     **ANSWERS,
     "keys-changed": keys_changed,
     "restart-loop": restart_loop,
-    "417-ping": planted("swap-ping", 1),
-    "400-worker": planted("swap-worker", 1),
-    "400-allocation": planted("swap-allocation", 1),
-    "400-initialization": planted("swap-initialization", 1),
-    "500-unexpected": planted("swap-unexpected", 1),
-    "reverted": planted("swap-revert", 1, 120.0),
+    "417-ping": planted("swap-ping"),
+    "400-worker": planted("swap-worker"),
+    "400-allocation": planted("swap-allocation"),
+    "400-initialization": planted("swap-initialization"),
+    "500-unexpected": planted("swap-unexpected"),
+    "reverted": reverted,
     "417-ping-for-ever": planted("swap-ping", 9),
     "400-worker-for-ever": planted("swap-worker", 9),
-    "reverted-for-ever": planted("swap-revert", 9, 30.0),
+    "reverted-for-ever": reverted_for_ever,
 }
+# What can go wrong only where something is deployed.
+DEPLOYING = {"409-prepared-put": prepared_before(PUT, STAGING, "production")}
 
 
 # What somebody else may do to the app at any moment.
-HANDS: dict[str, Callable[[Cloud], object]] = {
+HANDS: dict[str, Callable[[Cloud], int]] = {
     "swap": Cloud.swap_by_hand,
     "deploy": lambda cloud: cloud.change(STAGING, **registered.settings(NEWER, "by-hand")),
     "edit": lambda cloud: cloud.change("production", THEIRS=SETTING),
@@ -194,29 +246,31 @@ def foreign(scenario: str, hand: str, moment: int) -> Run:
 
     def begin() -> Scene:
         scene = SCENARIOS[scenario]()
-        seam, done = scene.rig.seam, [False]
+        seam, cloud, done = scene.rig.seam, scene.cloud, [False]
 
         def before(name: str) -> None:
             del name
             if seam.on and len(seam.calls) == moment and not done[0]:
-                done[0] = True
-                HANDS[hand](scene.cloud)
+                busy = cloud.operation() is not None
+                status = HANDS[hand](cloud)
+                done[0] = status < 300 or (busy and status == 409)
 
         seam.before = before
+        scene.must(hand, lambda: done[0])
         return scene
 
     return play(begin, {})
 
 
-def failing(scenario: str, failure: str) -> Run:
+def failing(scenario: str, fail: Callable[[Scene], None]) -> Run:
     """Run *scenario* on a platform that fails so."""
 
     def begin() -> Scene:
         scene = SCENARIOS[scenario]()
-        FAILURES[failure](scene)
+        fail(scene)
         return scene
 
-    return play(begin, {}, ends=not failure.endswith("for-ever"))
+    return play(begin, {})
 
 
 def poll_without_body() -> Run:
@@ -236,10 +290,13 @@ def cases(*, long: bool = False) -> Iterator[Case]:
                 if phase < 79 and known != "not-sent":
                     make = partial(cut_off, scenario, known, phase, gives_up=True)
                     yield f"D6,{scenario},{known},{phase:g},given-up", partial(play, make, {})
-        for failure in FAILURES:
-            yield f"D6,{scenario},{failure}", partial(failing, scenario, failure)
+        failures = {**FAILURES, **(DEPLOYING if scenario == "bump" else {})}
+        for failure, fail in failures.items():
+            yield f"D6,{scenario},{failure}", partial(failing, scenario, fail)
         moments = thinned(play(SCENARIOS[scenario], {}).calls, last=long)
         for moment, hand in product(moments, HANDS):
             run = partial(foreign, scenario, hand, moment)
             yield f"D6,{scenario},{hand},{moment}", run
+    for story, begin in STORIES.items():
+        yield f"D6,{story}", partial(play, begin, {})
     yield "D6,bump,poll-without-body", poll_without_body

@@ -58,16 +58,18 @@ def make(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: fl
         harm()
         if mended_s:
             cloud.at(mended_s, mend)
-    stage, pending = {"before": 99, "deployed": 1, "proved": 1}[moment], [True]
+    pending = [True]
 
     def before(call: str) -> None:
         proved = moment != "proved" or call == "blobs.append"
         seen = cloud.history.entries[-1]["operation"] == "proved"
-        if scene.rig.seam.stage >= stage and pending and (moment == "deployed" or seen) and proved:
+        if scene.rig.seam.stage and pending and (moment == "deployed" or seen) and proved:
             pending.clear()
             harm()
 
-    scene.rig.seam.before = before
+    if moment != "before":
+        scene.rig.seam.before = before
+        scene.must("the damage", lambda: not pending)
     version = f"{NEW}@sha256:{registered.digest(NEW)}" if pinned else NEW
     text = f"app: app\nmodel: iris\nslots:\n  production: {version}\n"
     cloud.git.push(text, registered.digest(NEW))
@@ -81,7 +83,6 @@ def run(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: flo
 
     Which of the two depends on whether the new process needed the blob after it was damaged.
     """
-    scenes: list[Scene] = []
 
     def begin() -> Scene:
         scene = make(target, damage, moment, pinned=pinned, mended_s=mended_s)
@@ -89,11 +90,10 @@ def run(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: flo
         # release is refused for good, and `gitslot retry` tries again.
         if moment == "before" and not (mended_s and target == MANIFEST):
             scene.wants, scene.stop = OLD, Stalled
-        scenes.append(scene)
+        scene.ends = moment == "before"
         return scene
 
-    must_end = moment == "before"
-    return play(begin, {}, ends=must_end)
+    return play(begin, {})
 
 
 def serving(damage: Damage, *, pinned: bool) -> Run:

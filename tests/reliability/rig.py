@@ -32,6 +32,7 @@ QUICK = Policy(
     lock_renew_s=5.0,
     lock_write_s=10.0,
     lock_stale_s=40.0,
+    latency_requests=8,
 )
 TICK_S = 60.0
 CONTROLLER = "controller"

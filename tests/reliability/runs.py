@@ -13,7 +13,7 @@ from tests.reliability.scenarios import Scene
 from tests.reliability.seam import Call
 
 # What ends the quiet from which turns are counted, beside other people's hands.
-_DISTURBS = ("spoilt", "swap-failed", "swap-reverted", "process-crashed")
+_DISTURBS = ("git-commit", "spoilt", "swap-failed", "swap-reverted", "process-crashed")
 KEEP: set[str] = set()  # seeds whose history is wanted although nothing is wrong
 FREE_TURNS = 4  # L1: turns that write, and the stop, once faults have ended
 
@@ -31,21 +31,25 @@ class Run:
     history: bytes = b""
 
 
-def play(make: Callable[[], Scene], plan: Mapping[int, str], *, ends: bool = True) -> Run:
-    """Run a scenario under *plan* until it comes to rest; *ends* asks for the end it names."""
+def play(make: Callable[[], Scene], plan: Mapping[int, str]) -> Run:
+    """Run a scenario under *plan* until it comes to rest, as it says."""
     scene = make()
     rig = scene.rig
     rig.seam.plan = plan
     rig.seam.on, rig.seam.stage = True, 0
     mark = len(rig.cloud.history.entries)
     stop = scene.controller.settle()
+    if scene.watched_s:
+        scene.cloud.wait(scene.watched_s)
+        stop = scene.controller.settle()
     rig.seam.on = False
     entries = rig.cloud.history.entries
     found = check(entries)
     writes = [e for e in entries[mark:] if e["operation"] == "write-sent"]
     last = max((e["seq"] for e in entries if _disturbs(e)), default=0)
     turns = sum(e["seq"] > last for e in writes) + 1
-    found += liveness(scene, stop, turns, len(rig.seam.taken), ends=ends)
+    found += liveness(scene, stop, turns, len(rig.seam.taken))
+    found += missed(scene, plan)
     return finish(scene, Run(stop, found, rig.seam.calls, len(rig.seam.taken), turns, len(writes)))
 
 
@@ -62,21 +66,30 @@ def finish(scene: Scene, run: Run) -> Run:
     return run
 
 
-def liveness(
-    scene: Scene, stop: Stop | None, turns: int, faults: int, *, ends: bool = True
-) -> list[Violation]:
+def missed(scene: Scene, plan: Mapping[int, str]) -> list[Violation]:
+    """Return what was to go wrong and did not: such a case would show nothing."""
+    taken = {index for index, _, _ in scene.rig.seam.taken}
+    what = [f"{kind} of call {index}" for index, kind in plan.items() if index not in taken]
+    what += [name for name, came in scene.planted.items() if not came()]
+    return [Violation("case", 0, f"never came true: {each}") for each in what]
+
+
+def liveness(scene: Scene, stop: Stop | None, turns: int, faults: int) -> list[Violation]:
     """Return what is wrong with the end of a run."""
     found = []
     if not isinstance(stop, Converged | Stalled | Frozen | Suspended):
         found.append(Violation("L1", 0, f"it never came to rest: {stop}"))
     if turns > FREE_TURNS + max(0, faults - 2):
         found.append(Violation("L1", 0, f"{turns} turns after the last fault"))
+    if not scene.ends:
+        return found
     for slot, version in scene.beside.items():
-        if ends and scene.cloud.serves(slot) != version:
+        if scene.cloud.serves(slot) != version:
             text = f"{slot} serves {scene.cloud.serves(slot)!r}, {version} is right: {stop}"
             found.append(Violation("L1", 0, text))
     serves = scene.cloud.serves()
-    if ends and (not isinstance(stop, scene.stop) or serves != scene.wants):
+    told = scene.reason in ("", getattr(stop, "reason", ""))
+    if not isinstance(stop, scene.stop) or serves != scene.wants or not told:
         found.append(
             Violation("L1", 0, f"production serves {serves!r}, {scene.wants} is right: {stop}")
         )

@@ -7,12 +7,13 @@ from functools import cache
 from controller.events import Event
 from controller.state import Converged, Stalled, Stop
 from tests.reliability import registered
-from tests.reliability.cloud import APP, Cloud
+from tests.reliability.cloud import APP, STAGING, Cloud
 from tests.reliability.recording import Recording
 from tests.reliability.rig import CONTROLLER, Controller, Rig
 
 OLDEST, OLD, NEW, NEWER = "1.3.0", "1.4.0", "1.5.0", "1.6.0"
 CANARY = "canary"
+REPORT = "drift: report\n"
 
 
 @dataclass
@@ -23,11 +24,35 @@ class Scene:
     controller: Controller
     wants: str  # the version that production must serve in the end
     stop: type[Stop] = Converged
-    beside: dict[str, str] = field(default_factory=dict)  # what further slots must serve then
+    reason: str = ""  # of that stop, where it matters
+    ends: bool = True  # else it may come to rest on anything
+    beside: dict[str, str] = field(default_factory=dict)  # what other slots must serve then
+    watched_s: float = 0.0  # for how long it is left alone at rest, before it must rest again
+    planted: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
     @property
     def cloud(self) -> Cloud:
         return self.rig.cloud
+
+    def reasons(self) -> set[str]:
+        """Return the reasons of all that the journal tells."""
+        entries = (e for e in self.cloud.history.entries if e["operation"] == "journal")
+        return {event.reason for entry in entries for event in entry["events"]}
+
+    def must(self, what: str, came: Callable[[], bool]) -> None:
+        """Ask at the end whether *what* was planted here *came* true: else it showed nothing."""
+        self.planted[what] = came
+
+    def must_see(self, operation: str, least: int = 1, **fields: object) -> None:
+        """Ask that the platform notes *operation*, with these *fields*, so often from now on."""
+        entries = self.cloud.history.entries
+        mark = len(entries)
+
+        def came() -> bool:
+            found = (e for e in entries[mark:] if e["operation"] == operation)
+            return sum(all(e.get(k) == v for k, v in fields.items()) for e in found) >= least
+
+        self.must(f"{operation} {fields or ''}".strip(), came)
 
 
 def open_scene(production: dict[str, str], staging: dict[str, str]) -> Scene:
@@ -139,6 +164,13 @@ def bad_candidate() -> Scene:
     return scene
 
 
+def slow_candidate() -> Scene:
+    """The new version is right and too slow."""
+    scene = want(settled(), NEW, more="latency_p99_ms: 5\n")  # each answer takes 10 ms
+    scene.wants, scene.stop = OLD, Stalled
+    return scene
+
+
 def canary() -> Scene:
     """Production is as it shall; a further slot, made as its copy, is asked for a new version."""
     scene = settled()
@@ -154,6 +186,109 @@ def missing_canary() -> Scene:
     return scene
 
 
+def pin() -> Scene:
+    """A bump, and beside it a candidate that staging shall hold once production has converged."""
+    scene = settled()
+    scene.beside = {STAGING: NEWER}
+    return want(scene, NEW, more="latency_p99_ms: 20\n", slots=f"  {STAGING}: {NEWER}\n")
+
+
+def report() -> Scene:
+    """
+    A bump where drift is only reported, and its revert while the swap runs.
+
+    What the revert brings back has served before, so a budget that it breaks does not hold it.
+    """
+    scene = want(settled(), NEW, more=REPORT)
+    scene.wants, more = OLD, f"{REPORT}latency_p99_ms: 5\n"
+    scene.cloud.at(60.0, lambda: scene.cloud.git.want(OLD, more=more))
+    return scene
+
+
+def drifted() -> Scene:
+    """Somebody has swapped where drift is only reported: it stays, and is told."""
+    scene = want(settled(), OLD, more=REPORT)
+    scene.controller.settle()
+    scene.controller.world = None
+    scene.cloud.swap_by_hand()
+    scene.cloud.wait(90.0)
+    scene.wants, scene.stop, scene.reason = OLDEST, Stalled, "DriftReported"
+    return scene
+
+
+def held() -> Scene:
+    """Somebody has swapped: it is left alone for a while, and then put back."""
+    scene = settled()
+    scene.controller.run()
+    scene.controller.world = None
+    scene.cloud.swap_by_hand()
+    scene.cloud.wait(90.0)
+    return scene
+
+
+def soak(serves_s: float = 60.0) -> Scene:
+    """A bump that is soaked; its release fails once production has served it for *serves_s*."""
+    scene = want(settled(), NEW, more="soak: 30m\n")
+    cloud = scene.cloud
+
+    def look() -> None:
+        if cloud.serves() == NEW and not (serves_s and cloud.operation()):
+            cloud.at(serves_s, fail)
+        else:
+            cloud.at(1.0, look)
+
+    def fail() -> None:
+        cloud.behaviour.versions[NEW] = "unhealthy"
+        host = cloud.host("production")
+        assert host
+        host.crash()
+
+    cloud.at(1.0, look)
+    scene.wants, scene.watched_s = OLD, 2 * serves_s
+    # The one try is used when it is sent: where it was lost, production stays as it is.
+    scene.ends = False
+    scene.must("the way back", lambda: cloud.serves() == OLD or "NotBegun" in scene.reasons())
+    return scene
+
+
+def never_healthy() -> Scene:
+    """A bump that is soaked; its release fails from the moment on at which production has it."""
+    return soak(0.0)
+
+
+def held_twice() -> Scene:
+    """Somebody has swapped; while that is left alone, a bad version comes and goes again."""
+    scene = held()
+    cloud = scene.cloud
+    cloud.behaviour.versions[NEWER] = "wrong"
+    cloud.at(60.0, lambda: cloud.git.want(NEWER))
+    back = 60.0 + 3 * scene.rig.policy.hold_s
+    cloud.at(back, lambda: cloud.git.want(OLD))
+    scene.watched_s = back
+    scene.must("the first hold alone", lambda: _holds(scene) == 1)
+    return scene
+
+
+def _holds(scene: Scene) -> int:
+    entries = (e for e in scene.cloud.history.entries if e["operation"] == "journal")
+    told = [event.reason for entry in entries for event in entry["events"]]
+    return told.count("ForeignSwap")
+
+
+def preview_later() -> Scene:
+    """A swap of ours has failed, and much later somebody prepares a swap with preview."""
+    scene = bump()
+    cloud = scene.cloud
+    cloud.plant("swap-ping")
+    scene.controller.settle()
+    cloud.wait(3600.0)
+    cloud.post("person", f"/slots/{STAGING}/applySlotConfig", b'{"targetSlot": "production"}')
+    want(scene, NEWER)
+    scene.wants, scene.stop, scene.reason = NEW, Stalled, "PreparedByPerson"
+    scene.must("a preview", lambda: cloud.site.slots[STAGING].prepared_with == "production")
+    return scene
+
+
 SCENARIOS: dict[str, Callable[[], Scene]] = {
     "bump": bump,
     "revert": revert,
@@ -161,7 +296,19 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
     "first-install": first_install,
     "half-done": half_done,
     "bad-candidate": bad_candidate,
+    "slow-candidate": slow_candidate,
     "canary": canary,
+    "pin": pin,
+    "drifted": drifted,
+    "held": held,
+    "soak": soak,
+}
+# Played as they are: what they are about is when somebody does what.
+STORIES: dict[str, Callable[[], Scene]] = {
+    "report": report,
+    "never-healthy": never_healthy,
+    "held-twice": held_twice,
+    "preview-later": preview_later,
 }
 
 __all__ = ["CONTROLLER", "SCENARIOS", "Scene"]

@@ -173,7 +173,7 @@ def _machine(examples: int, steps: int) -> type[Any]:
 
 
 def test_no_short_story_breaks_a_promise() -> None:
-    """Twenty things happen in an order that nobody planned."""
+    """Fifteen things happen in an order that nobody planned."""
     _machine(30, 15)("runTest").runTest()
 
 
