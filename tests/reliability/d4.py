@@ -7,316 +7,60 @@ real and run until it comes to rest.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from itertools import product
 
-from controller import align
-from controller.decide import decide
 from controller.events import Event
 from controller.state import (
     PRODUCTION,
     STAGING,
-    Answer,
-    App,
-    Arm,
-    Attempts,
     Converged,
     Decision,
     Deploy,
-    Doubt,
     Frozen,
-    Further,
-    Health,
-    Intent,
-    LastSwap,
-    Live,
-    Mark,
-    Memory,
     Note,
-    OpenDeploy,
-    Place,
-    Refusal,
-    Release,
     Reset,
-    Resolved,
-    SlotLive,
     Stalled,
     Suspended,
     Swap,
-    Verdict,
     Verify,
     Waiting,
-    Wanted,
 )
-from tests.reliability import registered
+from tests.reliability import files, registered
 from tests.reliability.checker import Violation
-from tests.reliability.cloud import APP, START
-from tests.reliability.rig import QUICK
+from tests.reliability.cloud import APP
 from tests.reliability.runs import Case, Run, play
 from tests.reliability.scenarios import (
     CANARY,
     NEW,
     NEWER,
     OLD,
-    OLDEST,
     Scene,
     open_scene,
     want,
     write,
 )
+from tests.reliability.woken import (
+    BESIDE,
+    CODES,
+    MEMORIES,
+    OTHERS,
+    PLATFORM,
+    PRODUCTIONS,
+    STAGINGS,
+    VERDICTS,
+    VERSIONS,
+    WISHES,
+    State,
+    ask,
+    memory_of,
+    release,
+)
 
 SEED = 20261122
 SHORT, LONG = 120, 2000
-NOW = START + timedelta(days=1)
-
-# What a slot is set to, and how it answers. "other" is a release that nobody asks for.
-PRODUCTIONS = (
-    *("old", "new", "other", "empty", "old-silent", "new-silent", "old-foreign", "new-blocked"),
-    *("empty-foreign", "new-starting"),
-)
-STAGINGS = (
-    *("old", "new", "other", "empty", "new-silent", "new-unhealthy", "new-final", "new-foreign"),
-    *("new-blocked", "new-starting", "old-silent"),
-)
-VERDICTS = ("none", "pass", "fail", "inconclusive")
-OTHERS = ("equal", "differ")
-CODES = ("same-url", "other-url", "no-url", "no-url-differs")
-PLATFORM = ("idle", "operation", "prepared", "stopped", "sticky-release")
-MEMORIES = (
-    *("converged-old", "converged-new", "attempted", "spent", "refused", "intent-unsaid"),
-    *("intent-unknown", "intent-located", "intent-busy", "swap-failed", "lost", "lost-told"),
-    "swap-failed-long-ago",
-)
-WISHES = ("git", "doubt", "suspended")
-# A further slot: how it stands, and what the journal says of it. Asked where others may write.
-BESIDE = ("settled", "other", "missing", "unread", "unknown", "spent", "lost", "proved")
-_VERSIONS = {"old": OLD, "new": NEW, "other": OLDEST}
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One combination of all axes."""
-
-    production: str
-    staging: str
-    verdict: str
-    others: str
-    code: str
-    platform: str
-    memory: str
-    wish: str
-    beside: str = ""
-
-    @property
-    def seed(self) -> str:
-        words = (self.production, self.staging, self.verdict, self.others, self.code)
-        last = (self.wish, self.beside) if self.beside else (self.wish,)
-        return ",".join(("D4", *words, self.platform, self.memory, *last))
-
-
-@cache
-def release(version: str) -> Release:
-    """Return a registered release."""
-    return Release(registered.MODEL, version, registered.digest(version))
-
-
-# ---------------------------------------------------------------- building a state
-
-
-def _package(slot: str, code: str) -> str:
-    if code.startswith("no-url"):
-        return ""
-    return registered.package_url("c2" if slot == STAGING and code == "other-url" else "c1")
-
-
-@cache
-def _slot(name: str, state: str, others: str, code: str, platform: str) -> SlotLive:
-    kind, _, how = state.partition("-")
-    settings: dict[str, str] = dict(align.WARMUP_SETTINGS)
-    package = _package(name, code)
-    if package:
-        settings["WEBSITE_RUN_FROM_PACKAGE"] = package
-    version = _VERSIONS.get(kind, "")
-    if version:
-        settings |= {
-            "MODEL_NAME": registered.MODEL,
-            "MODEL_VERSION": release(version).setting,
-            "MODEL_DEPLOY": f"d-{name}",
-            "MODEL_STORE": registered.STORE,
-        }
-    settings["THEIRS"] = name if others == "differ" else "same"
-    build = f"{package or code if name == STAGING else package or 'no-url'}"
-    arm = Arm(
-        host=name,
-        deployment_id=f"content-{name}",
-        swap_status="",
-        state="Stopped" if platform == "stopped" and name == STAGING else "Running",
-        configured=align.configured(settings),
-        settings=settings,
-        sticky=frozenset({"MODEL_VERSION"} if platform == "sticky-release" else ()),
-        operation="op" if platform == "operation" else "",
-        prepared=PRODUCTION if platform == "prepared" and name == STAGING else "",
-    )
-    return SlotLive(name, _health(name, version, how, build), arm)
-
-
-def _health(name: str, version: str, how: str, build: str) -> Health:
-    plain = {"silent": Answer.SILENT, "foreign": Answer.FOREIGN, "blocked": Answer.BLOCKED}
-    if how in plain:
-        return Health(plain[how], detail="HTTP")
-    if not version:
-        return Health(Answer.UNHEALTHY, reason="NoModel", code=build)
-    serves = release(OLDEST if how == "starting" else version)
-    if how in ("unhealthy", "final"):
-        final = how == "final"
-        return Health(
-            Answer.UNHEALTHY,
-            model=serves.model,
-            version=version,
-            deploy=f"d-{name}",
-            code=build,
-            reason="LoadFailed" if final else "RegistryUnavailable",
-            final=final,
-        )
-    deploy = "d-before" if how == "starting" else f"d-{name}"
-    return Health(Answer.SERVING, serves.model, serves.version, serves.digest, deploy, build)
-
-
-@cache
-def _memory(kind: str) -> Memory:
-    old, new = release(OLD), release(NEW)
-    base = Memory(
-        length=1,
-        baseline=True,
-        converged=old,
-        served=frozenset({old}),
-        swap_status="",
-        run="run",
-        run_started=NOW - timedelta(minutes=20),
-    )
-    intent = Intent(
-        id="i",
-        run="run",
-        time=NOW - timedelta(minutes=2),
-        release=new,
-        replaces=old,
-        deploy=f"d-{STAGING}",
-        production_deployment=f"content-{PRODUCTION}",
-        staging_deployment=f"content-{STAGING}",
-        production_swap="",
-        staging_swap="",
-    )
-    failed = Attempts(
-        new,
-        failed=1,
-        disproved=1,
-        started=1,
-        last=NOW - timedelta(minutes=10),
-        reason="GoldenRowsFailed",
-        message="a label differs",
-        counted=frozenset({f"d-{STAGING}"}),
-    )
-    kinds: Mapping[str, Memory] = {
-        "converged-old": base,
-        "converged-new": replace(
-            base, converged=new, served=frozenset({old, new}), last_swap=LastSwap(new, old, "c")
-        ),
-        "attempted": replace(base, attempts={PRODUCTION: failed}),
-        "spent": replace(base, attempts={PRODUCTION: replace(failed, failed=3, disproved=3)}),
-        "refused": replace(base, attempts={PRODUCTION: replace(failed, refused=True)}),
-        "intent-unsaid": replace(base, intent=intent),
-        "intent-unknown": replace(base, intent=replace(intent, unknown=True)),
-        "intent-located": replace(base, intent=replace(intent, location="https://arm/op")),
-        "intent-busy": replace(base, intent=replace(intent, busy_since=NOW - timedelta(minutes=2))),
-        "swap-failed": replace(base, swap_failed=NOW),
-        "swap-failed-long-ago": replace(base, swap_failed=NOW - timedelta(hours=1)),
-        "lost": Memory(),
-        # Acknowledged a minute ago, and nothing has moved since.
-        "lost-told": Memory(
-            lost_since=NOW - timedelta(minutes=1),
-            lost_markers=f"content-{PRODUCTION} |content-{STAGING} ",
-        ),
-    }
-    return kinds[kind]
-
-
-@cache
-def _live(production: str, staging: str, verdict: str, others: str, code: str, at: str) -> Live:
-    given = None
-    if verdict != "none" and staging == "new":
-        given = Verdict(Mark(verdict), "golden rows")
-    return Live(
-        production=_slot(PRODUCTION, production, others, code, at),
-        staging=_slot(STAGING, staging, others, code, at),
-        wanted=Resolved(release(NEW)),
-        verdict=given,
-        still_s=120.0,
-        down_s=120.0,
-        staging_down_s=120.0,
-    )
-
-
-_APP = App(APP, registered.MODEL, {PRODUCTION: Wanted(NEW)})
-
-
-_BESIDE = replace(_APP, slots={**_APP.slots, CANARY: Wanted(NEWER)})
-
-
-@cache
-def _further(beside: str) -> Further:
-    """Return a look at the canary, which shall serve NEWER."""
-    version = NEWER if beside in ("settled", "proved") else OLDEST
-    slot = _slot(CANARY, "other", "equal", "same-url", "idle")
-    settings = {**(slot.arm.settings if slot.arm else {})}
-    settings["MODEL_VERSION"] = release(version).setting
-    assert slot.arm is not None
-    arm = replace(slot.arm, settings=settings, configured=align.configured(settings))
-    slot = SlotLive(
-        CANARY, _health(CANARY, version, "", "c1"), None if beside == "settled" else arm
-    )
-    wanted = Refusal("UnknownVersion", "no") if beside == "unknown" else Resolved(release(NEWER))
-    standing: Refusal | Doubt | None = None
-    if beside in ("missing", "unread"):
-        slot = replace(slot, arm=None)
-        standing = (
-            Refusal("SlotMissing", "no") if beside == "missing" else Doubt("Unreadable", "no")
-        )
-    verdict = Verdict(Mark.PASS, "golden rows") if beside == "proved" else None
-    return Further(Place(slot, verdict, 120.0), wanted, standing)
-
-
-def _beside_memory(memory: Memory, beside: str) -> Memory:
-    """Return *memory* with what the journal says of the canary."""
-    newer = release(NEWER)
-    if beside == "settled":
-        return replace(memory, proved={CANARY: (f"d-{CANARY}", newer.digest)})
-    if beside == "spent":
-        spent = Attempts(newer, failed=3, disproved=3, started=3, reason="X", message="x")
-        return replace(memory, attempts={**memory.attempts, CANARY: spent})
-    if beside == "lost":
-        lost = OpenDeploy("d-lost", NOW - timedelta(seconds=5), newer)
-        return replace(memory, deploys={CANARY: lost})
-    return memory
-
-
-def ask(state: State) -> Decision:
-    """Return the decision in *state*."""
-    live = _live(
-        state.production, state.staging, state.verdict, state.others, state.code, state.platform
-    )
-    memory, app = _memory(state.memory), _BESIDE if state.beside else _APP
-    if state.beside:
-        live = replace(live, further=(_further(state.beside),))
-        memory = _beside_memory(memory, state.beside)
-    target: App | Doubt = app
-    if state.wish == "doubt":
-        target = Doubt("GitUnreachable", "no answer")
-    if state.wish == "suspended":
-        target = replace(app, suspend="incident")
-    return decide(target, live, memory, NOW, QUICK)
 
 
 # ---------------------------------------------------------------- the rules, a second time
@@ -429,7 +173,7 @@ def _swap(state: State, decision: Decision) -> str:
 
 def _waiting(state: State) -> bool:
     """Staging holds what the last swap took out, so its own code is right."""
-    last = _memory(state.memory).last_swap
+    last = memory_of(state.memory).last_swap
     return last is not None and last.replaced == release(NEW)
 
 
@@ -500,8 +244,8 @@ def states() -> Iterator[State]:
             yield State(production, staging, verdict, "equal", code, platform, memory, wish, beside)
 
 
-def _judged(state: State) -> Run:
-    wrong = judge(state)
+def _judged(judging: Callable[[], str]) -> Run:
+    wrong = judging()
     rule, _, message = wrong.partition(": ")
     found = [Violation(rule, 0, message)] if wrong else []
     return Run(None, found, [], 0, 1, 0)
@@ -563,7 +307,7 @@ def build(start: Start) -> Scene:
 
 def _real(kind: str, slot: str, start: Start) -> dict[str, str]:
     code = "c2" if slot == STAGING and start.code == "other-url" else "c1"
-    version = _VERSIONS.get(kind, NEW)
+    version = VERSIONS.get(kind, NEW)
     settings = registered.settings(version, f"d-{slot}", code)
     if kind == "empty":
         settings = {"WEBSITE_RUN_FROM_PACKAGE": registered.package_url(code)}
@@ -607,7 +351,9 @@ def run(start: Start) -> Run:
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give every state for its decision, and a sample of start states for real."""
     for state in states():
-        yield state.seed, partial(_judged, state)
+        yield state.seed, partial(_judged, partial(judge, state))
+    for each in files.states():
+        yield each.seed, partial(_judged, partial(files.judge, each))
     chance = random.Random(SEED)
     real = starts()
     for start in chance.sample(real, min(LONG if long else SHORT, len(real))):
