@@ -99,7 +99,11 @@ def _held_back(state: State, decision: Decision) -> str:
         return "" if held else "S4: the journal is lost while a slot serves"
     if state.wish == "suspended":
         return "" if isinstance(decision, Suspended) else "somebody asked for hands off"
+    if isinstance(decision, (*_WRITES, Verify)) and state.memory == "throttled":
+        return "L5: ARM asked to wait"
     if isinstance(decision, _WRITES):
+        if isinstance(decision, Deploy) and state.memory == "never-arrived":
+            return "L3: a deploy that never arrived is not counted"
         if state.platform == "operation":
             return "S4: an operation is in flight"
         ours = state.memory.startswith("swap-failed") and isinstance(decision, Reset)
@@ -135,7 +139,8 @@ def _never_blocking(state: State, decision: Decision) -> str | None:
         same = _numberless(decision) == _numberless(alone)
         return None if same else f"a further slot changed {alone} into {decision}"
     kind = _DUE[state.beside]
-    if state.platform == "operation" and kind in (Deploy, Note):
+    held = state.platform == "operation" and kind in (Deploy, Note)
+    if held or (state.memory == "throttled" and kind is Deploy):
         kind = Waiting
     if not isinstance(decision, kind):
         return f"the canary is {state.beside}: {decision}"

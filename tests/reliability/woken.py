@@ -64,7 +64,7 @@ PLATFORM = ("idle", "operation", "prepared", "stopped", "sticky-release")
 MEMORIES = (
     *("converged-old", "converged-new", "attempted", "spent", "refused", "intent-unsaid"),
     *("intent-unknown", "intent-located", "intent-busy", "swap-failed", "lost", "lost-told"),
-    "swap-failed-long-ago",
+    *("swap-failed-long-ago", "throttled", "never-arrived"),
 )
 WISHES = ("git", "doubt", "suspended")
 # A further slot: how it stands, and what the journal says of it. Asked where others may write.
@@ -209,6 +209,12 @@ def memory_of(kind: str) -> Memory:
         "intent-busy": replace(base, intent=replace(intent, busy_since=NOW - timedelta(minutes=2))),
         "swap-failed": replace(base, swap_failed=NOW),
         "swap-failed-long-ago": replace(base, swap_failed=NOW - timedelta(hours=1)),
+        # ARM has answered 429 to a write a minute ago, and asked to wait for five.
+        "throttled": replace(base, writes_from=NOW + timedelta(minutes=4)),
+        # A deploy of this run was sent three minutes ago and is nowhere to be seen.
+        "never-arrived": replace(
+            base, deploys={STAGING: OpenDeploy("d-gone", NOW - timedelta(minutes=3), new)}
+        ),
         "lost": Memory(),
         # Acknowledged a minute ago, and nothing has moved since.
         "lost-told": Memory(
@@ -274,7 +280,7 @@ def _beside_memory(memory: Memory, beside: str) -> Memory:
         return replace(memory, attempts={**memory.attempts, CANARY: spent})
     if beside == "lost":
         lost = OpenDeploy("d-lost", NOW - timedelta(seconds=5), newer)
-        return replace(memory, deploys={CANARY: lost})
+        return replace(memory, deploys={**memory.deploys, CANARY: lost})
     return memory
 
 
