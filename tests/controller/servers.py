@@ -1,10 +1,12 @@
 """Small TLS servers for tests: 127.0.0.1, a free port, a certificate of their own."""
 
 import datetime
+import gzip
 import ipaddress
 import ssl
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -105,3 +107,33 @@ def serving(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterat
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def git_backend(
+    repository: Path, env: Mapping[str, str], handler: Handler, body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Answer as git's own server does for *repository*: status, headers, body."""
+    path, _, query = handler.path.partition("?")
+    if handler.headers.get("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    done = subprocess.run(
+        ["git", "http-backend"],
+        env={
+            **env,
+            "GIT_PROJECT_ROOT": str(repository.parent),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": handler.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        },
+        input=body,
+        capture_output=True,
+        check=True,
+    )
+    head, _, content = done.stdout.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+    return int(headers.pop("Status", "200").split()[0]), headers, content

@@ -1,7 +1,6 @@
 """Git, over a path and over HTTPS with the git server's own program behind it."""
 
 import base64
-import gzip
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from controller.errors import SourceError
 from controller.source import GitSource
-from tests.controller.servers import Answer, Handler, serving
+from tests.controller.servers import Answer, Handler, git_backend, serving
 
 FILE = "desired_state.yaml"
 TOKEN = "canary-token-4711"
@@ -57,36 +56,14 @@ class Origin:
 
     def respond(self, handler: Handler, body: bytes) -> Answer:
         """Answer as `git http-backend` does."""
-        path, _, query = handler.path.partition("?")
+        path = handler.path.partition("?")[0]
         given = handler.headers.get("Authorization", "")
         self.asked.append((handler.command, path, given))
         if self.token:
             basic = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
             if given != f"Basic {basic}":
                 return 401, {"WWW-Authenticate": 'Basic realm="git"'}, b""
-        if handler.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        done = subprocess.run(
-            ["git", "http-backend"],
-            env={
-                **self.env,
-                "GIT_PROJECT_ROOT": str(self.path.parent),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "REQUEST_METHOD": handler.command,
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
-                "REMOTE_ADDR": "127.0.0.1",
-            },
-            input=body,
-            capture_output=True,
-            check=True,
-        )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        status = int(headers.pop("Status", "200").split()[0])
+        status, headers, content = git_backend(self.path, self.env, handler, body)
         self.sent += len(content)
         return status, headers, content
 

@@ -1,28 +1,15 @@
 """What ARM says beyond a release, read by Microsoft's own client from answers of Azure's shape."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from controller.checks.facts import ConfigFacts, Function, Sticky
 from controller.errors import AzureError, NotFound
 from controller.state import PRODUCTION, STAGING
 from controller.survey import Survey
-from tests.controller.servers import serving
-from tests.controller.test_azure import APP, SITE, Arm, gateway
+from tests.controller.arm import APP, SITE, Arm, gateway
 
 GROUP = "/subscriptions/1/resourceGroups/g/providers/Microsoft.ManagedIdentity"
 SHARED = f"{GROUP}/userAssignedIdentities/shared"
-
-
-@pytest.fixture
-def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
-    arm = Arm()
-    with serving(tmp_path, arm.respond) as address:
-        arm.address = address
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-        yield arm
 
 
 def function(name: str, trigger: str, *, disabled: bool = False) -> dict[str, object]:

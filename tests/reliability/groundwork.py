@@ -1,21 +1,20 @@
 """Sets up a ground: git over https, a registry with three versions, an app of two slots."""
 
 import contextlib
-import gzip
 import json
 import os
-import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from controller.manifest import GOLDEN_ROWS
 from controller.registry import Registry
-from tests.controller.servers import Answer, Handler, serving
+from tests.controller.servers import git_backend, serving
 from tests.platform import Platform, start_platform, until
 from tests.reliability.cloud import APP
 from tests.reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
-from tests.story.stage import Repository, make_repository, serving_package, trained
+from tests.story.stage import make_repository, serving_package, trained
 
 
 @contextlib.contextmanager
@@ -25,7 +24,9 @@ def open_ground(folder: Path) -> Iterator[Ground]:
     for option in ("allowFilter", "allowAnySHA1InWant"):
         repository.git("config", f"uploadpack.{option}", "true")
     with contextlib.ExitStack() as stack:
-        address = stack.enter_context(serving(folder, lambda h, b: _git(repository, h, b)))
+        address = stack.enter_context(
+            serving(folder, partial(git_backend, repository.path, repository.env))
+        )
         platform = stack.enter_context(start_platform(folder / "platform"))
         launcher = Launcher(folder)
         stack.callback(launcher.stop)
@@ -33,34 +34,6 @@ def open_ground(folder: Path) -> Iterator[Ground]:
         _register(ground)
         _make_app(ground)
         yield ground
-
-
-def _git(repository: Repository, handler: Handler, body: bytes) -> Answer:
-    """Answer as git's own server does."""
-    path, _, query = handler.path.partition("?")
-    if handler.headers.get("Content-Encoding") == "gzip":
-        body = gzip.decompress(body)
-    done = subprocess.run(
-        ["git", "http-backend"],
-        env={
-            **repository.env,
-            "GIT_PROJECT_ROOT": str(repository.path.parent),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": handler.command,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
-            "REMOTE_ADDR": "127.0.0.1",
-        },
-        input=body,
-        capture_output=True,
-        check=True,
-    )
-    head, _, content = done.stdout.partition(b"\r\n\r\n")
-    headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-    return int(headers.pop("Status", "200").split()[0]), headers, content
 
 
 def _register(ground: Ground) -> None:
