@@ -242,21 +242,22 @@ HANDS: dict[str, Callable[[Cloud], int]] = {
 
 
 def foreign(scenario: str, hand: str, moment: int) -> Run:
-    """Let somebody else act right before the call number *moment*."""
+    """Let somebody else act right before the call number *moment*, or the next of its thread."""
 
     def begin() -> Scene:
         scene = SCENARIOS[scenario]()
-        seam, cloud, done = scene.rig.seam, scene.cloud, [False]
+        seam, cloud = scene.rig.seam, scene.cloud
+        acted: list[bool] = []  # whether ARM took it, or refused it while something else ran
 
         def before(name: str) -> None:
             del name
-            if seam.on and len(seam.calls) == moment and not done[0]:
+            if seam.on and len(seam.calls) >= moment and not acted:
                 busy = cloud.operation() is not None
                 status = HANDS[hand](cloud)
-                done[0] = status < 300 or (busy and status == 409)
+                acted.append(status < 300 or (busy and status == 409))
 
         seam.before = before
-        scene.must(hand, lambda: done[0])
+        scene.must(hand, lambda: acted == [True])
         return scene
 
     return play(begin, {})

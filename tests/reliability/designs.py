@@ -40,8 +40,14 @@ def _d11() -> Outcome:
     return d11.run()
 
 
+def _over_http() -> Outcome:
+    from tests.reliability import overhttp  # noqa: PLC0415 - imports what trains models
+
+    return overhttp.tally()
+
+
 # On real processes or in copies of the sources, and judged by themselves.
-LONG: dict[str, Callable[[], Outcome]] = {"D3": _d3, "D11": _d11}
+LONG: dict[str, Callable[[], Outcome]] = {"D2-HTTP": _over_http, "D3": _d3, "D11": _d11}
 
 
 def find(seed: str) -> Run:
@@ -51,6 +57,10 @@ def find(seed: str) -> Run:
         from tests.reliability import d3  # noqa: PLC0415 - imports what trains models
 
         return d3.play(seed)
+    if name == "D2-HTTP":
+        from tests.reliability import overhttp  # noqa: PLC0415 - imports what trains models
+
+        return overhttp.again(seed)
     runs.KEEP.add(seed)
     if name in ("D1", "D2"):
         return d1.parse(seed)[1]()
