@@ -10,7 +10,7 @@ import pytest
 
 from tests.reliability import registered
 from tests.reliability.checker import check
-from tests.reliability.scenarios import NEWER, bump
+from tests.reliability.scenarios import NEWER, Scene, bump, pin, soak
 
 type History = list[dict[str, Any]]
 
@@ -236,3 +236,37 @@ def test_a_spoilt_history_is_refused_by_rule(rule: str, spoil: Callable[[History
     history = good()
     spoil(history)
     assert rule in {violation.rule for violation in check(history)}
+
+
+def _played(make: Callable[[], Scene]) -> History:
+    """Return the history of *make*, free to be spoilt."""
+    scene = make()
+    scene.controller.settle()
+    scene.cloud.wait(scene.watched_s)
+    scene.controller.settle()
+    history = copy.deepcopy([dict(entry) for entry in scene.cloud.history.entries])
+    scene.cloud.end()
+    assert not check(history)
+    return history
+
+
+def test_a_swap_back_is_refused_where_no_file_asks_for_it() -> None:
+    """Without the soak, or to what the last swap did not replace, it takes new to old."""
+    unasked, elsewhere = _played(soak), _played(soak)
+    for entry in unasked:
+        entry["text"] = entry.get("text", "").replace("soak: 30m", "drift: heal")
+    assert "S3" in {violation.rule for violation in check(unasked)}
+    for entry in elsewhere:
+        for index, found in enumerate(entry.get("events", ())):
+            if found.event == "SwapStarted" and found.detail.get("back"):
+                entry["events"][index] = replace(found, to_digest=registered.digest(NEWER))
+    assert "S3" in {violation.rule for violation in check(elsewhere)}
+
+
+def test_only_a_pin_may_take_the_previous_release_from_staging() -> None:
+    """The same deploy, with a file that pins something else or nothing."""
+    for other in ("", "  staging: 1.3.0\n"):
+        history = _played(pin)
+        for entry in history:
+            entry["text"] = entry.get("text", "").replace(f"  staging: {NEWER}\n", other)
+        assert "S7" in {violation.rule for violation in check(history)}
