@@ -138,8 +138,9 @@ def _plain(site: Site) -> dict[str, Any]:
     slots = {}
     for key, slot in site.slots.items():
         aside = None if slot.set_aside is None else dict(slot.set_aside)
-        slots[key] = asdict(replace(slot, settings=dict(slot.settings), set_aside=aside))
-    return {**asdict(replace(site, slots={}, tags=dict(site.tags))), "slots": slots}
+        plain = replace(slot, settings=dict(slot.settings), tags=dict(slot.tags), set_aside=aside)
+        slots[key] = asdict(plain)
+    return {**asdict(replace(site, slots={})), "slots": slots}
 
 
 def _site(kept: Mapping[str, Any]) -> Site:
@@ -147,7 +148,11 @@ def _site(kept: Mapping[str, Any]) -> Site:
     lists = {name: None if kept[name] is None else tuple(kept[name]) for name in names}
     kept = dict(kept)
     https_only = kept.pop("https_only", False)  # of the site as a whole, in older folders
-    slots = {key: _slot({"https_only": https_only, **s}) for key, s in kept["slots"].items()}
+    tags = {state.PRODUCTION: kept.pop("tags", {})}  # likewise
+    slots = {
+        key: _slot({"https_only": https_only, "tags": tags.get(key, {}), **s})
+        for key, s in kept["slots"].items()
+    }
     return Site(**{**kept, **lists, "slots": slots})
 
 

@@ -58,6 +58,7 @@ class Slot:
     modified: float  # unix seconds
     running: bool = True
     linux_fx: str = "Python|3.13"  # moves with the content
+    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # stay with the slot
     set_aside: Mapping[str, str] | None = (
         None  # own settings while another slot's sticky ones are applied
     )
@@ -97,7 +98,6 @@ class Site:
     kind: str
     plan: str  # resource id
     slots: Mapping[str, Slot]
-    tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     sticky: tuple[str, ...] | None = None  # appSettingNames
     sticky_connections: tuple[str, ...] | None = None
     sticky_storage: tuple[str, ...] | None = None

@@ -87,7 +87,7 @@ def site_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
         "type": site_type(slot),
         "kind": site.kind,
         "location": site.location,
-        "tags": dict(site.tags) or None,
+        "tags": dict(slot.tags) or None,
         "identity": identities.shown(world, slot),
         "properties": {
             **ALWAYS,

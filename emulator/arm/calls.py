@@ -56,6 +56,16 @@ def part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value or {}
 
 
+def located(body: Mapping[str, Any]) -> str:
+    """Return the ``location`` of *body*; raise RefusalError without one (text: bicep#2311)."""
+    location = body.get("location")
+    if not isinstance(location, str) or not location:
+        raise gateway(
+            400, "LocationRequired", "The location property is required for this definition."
+        )
+    return location
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response; *body* None is an empty one. *operation* names the swap that it started."""

@@ -49,9 +49,23 @@ class Gateway:
         body: bytes,
     ) -> tuple[Call, Route, dict[str, str]]:
         """Check what ARM checks before the resource provider; raise RefusalError."""
+        client_id = headers.get("x-ms-client-request-id") or self.world.new_id()
+        try:
+            return self._admit(method, path, query, headers, body, client_id)
+        except RefusalError as refusal:
+            raise RefusalError(self._complete(refusal.answer, client_id)) from refusal
+
+    def _admit(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        client_id: str,
+    ) -> tuple[Call, Route, dict[str, str]]:
         path = re.sub(r"/{2,}", "/", unquote(path))
         caller = self._caller(headers.get("authorization"))
-        client_id = headers.get("x-ms-client-request-id") or self.world.new_id()
         call = Call(method, path, query, headers, body, client_id, caller)
         if not query.get("api-version"):
             raise gateway(
@@ -91,8 +105,7 @@ class Gateway:
                 answer = route.handler(self.world, call, params)
         except RefusalError as refusal:
             answer = refusal.answer
-        headers = {**budget, **self._standard(call), **answer.headers}
-        return Answer(answer.status, answer.body, headers, answer.operation)
+        return self._complete(answer, call.id, budget)
 
     def _caller(self, authorization: str | None) -> Caller:
         try:
@@ -120,15 +133,20 @@ class Gateway:
                 404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
             )
 
-    def _standard(self, call: Call) -> Mapping[str, str]:
+    def _complete(
+        self, answer: Answer, client_id: str, budget: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return *answer* with the headers that every answer of ARM has."""
         id_ = self.world.new_id()
-        return {
+        standard = {
             "x-ms-request-id": id_,
             "x-ms-correlation-request-id": id_,
-            "x-ms-client-request-id": call.id,
+            "x-ms-client-request-id": client_id,
             "cache-control": "no-cache",
             "pragma": "no-cache",
             "expires": "-1",
             "strict-transport-security": "max-age=31536000; includeSubDomains",
             "x-content-type-options": "nosniff",
         }
+        headers = {**(budget or {}), **standard, **answer.headers}
+        return Answer(answer.status, answer.body, headers, answer.operation)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.arm.calls import Answer, Call, gateway, not_found, part, provider
+from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
 from emulator.arm.world import World
 from emulator.state import Slot, UserIdentity
 
@@ -28,14 +28,11 @@ def identity_id(world: World, identity: UserIdentity) -> str:
 
 def identity_put(world: World, call: Call, params: Params) -> Answer:
     """Create an identity, or show it: nothing of it can be changed here."""
-    location = call.json().get("location")
+    body = call.json()
     known = world.estate.identities.get(params["identity"].lower())
     if known is not None:
         return Answer(200, _body(world, known))
-    if not isinstance(location, str) or not location:
-        raise gateway(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
+    location = located(body)
     if NAME.fullmatch(params["identity"]) is None:
         raise gateway(
             400, "InvalidResourceName", f"The identity name '{params['identity']}' is invalid."

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
-from emulator.arm.calls import Answer, Call, gateway, not_found, part, provider
+from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
 from emulator.arm.world import World
 from emulator.plans import tier_of
 from emulator.state import Plan
@@ -112,11 +112,7 @@ def plan_put(world: World, call: Call, params: Params) -> Answer:
     """Create a plan, or change its SKU."""
     body = call.json()
     sku = part(body, "sku").get("name")
-    location = body.get("location")
-    if not isinstance(location, str) or not location:
-        raise gateway(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
+    location = located(body)
     if not isinstance(sku, str) or not tier_of(sku):
         raise provider(400, "BadRequest", f"The parameter SKU.Name has an invalid value: {sku}.")
     tier = tier_of(sku)

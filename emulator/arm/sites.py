@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from emulator import state
 from emulator.arm import identities
 from emulator.arm.bodies import etag, site_body
-from emulator.arm.calls import Answer, Call, gateway, part, provider
+from emulator.arm.calls import Answer, Call, located, part, provider
+from emulator.arm.settings import listed
 from emulator.arm.world import World
 from emulator.plans import SLOT_LIMITS
 from emulator.state import PRODUCTION, Keys, Plan, Site, Slot
 
 Params = Mapping[str, str]
-SETTING_NAME = re.compile(r"[A-Za-z0-9._]+")
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
 
@@ -43,10 +44,11 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
     """Create a site with its production slot, or update it."""
     body = call.json()
     given = part(body, "properties")
-    settings = _settings(given)
+    settings = listed(given)
     known = world.estate.sites.get(params["site"].lower())
     if known is not None:
         return _update(world, call, known, known.production, body)
+    location = located(body)
     if SITE_NAME.fullmatch(params["site"]) is None:
         raise provider(
             400, "BadRequest", f"The parameter name has an invalid value: {params['site']}."
@@ -55,24 +57,23 @@ def site_put(world: World, call: Call, params: Params) -> Answer:
     identity = identities.given(world, body)
     name = params["site"]
     ports = world.platform.slot_created(name.lower(), PRODUCTION)
-    linux_fx = str(part(given, "siteConfig").get("linuxFxVersion") or "Python|3.13")
     production = _slot(
         world,
         "Production",
         name,
         settings=settings or {},
         ports=(*ports, world.platform.scm_created(name.lower(), PRODUCTION)),
-        linux_fx=linux_fx,
+        linux_fx=_linux_fx(given) or "Python|3.13",
         https_only=bool(given.get("httpsOnly")),
+        tags=part(body, "tags"),
     )
     production = replace(production, **identity)
     site = Site(
         name=name,
-        location=str(body.get("location") or world.location),
+        location=location,
         kind=str(body.get("kind") or "functionapp,linux"),
         plan=_plan_id(world, plan),
         slots={PRODUCTION: production},
-        tags=dict(part(body, "tags")),
     )
     world.estate.put(site)
     world.note(call, "site-put", site, PRODUCTION)
@@ -96,7 +97,7 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
     if SLOT_NAME.fullmatch(name) is None:
         raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {name}.")
     world.changeable(site)
-    settings = _settings(given)
+    settings = listed(given)
     identity = identities.given(world, body)
     plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     tier = plan.tier if plan else "Free"
@@ -116,8 +117,9 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
         content,
         settings=own,
         ports=(*ports, world.platform.scm_created(site.key, name.lower())),
-        linux_fx=site.production.linux_fx,
+        linux_fx=_linux_fx(given) or site.production.linux_fx,
         https_only=bool(given.get("httpsOnly")),
+        tags=part(body, "tags"),
     )
     slot = replace(slot, **identity)
     site = site.with_slots(slot)
@@ -136,6 +138,7 @@ def _slot(
     ports: tuple[int, int, int],
     linux_fx: str,
     https_only: bool,
+    tags: Mapping[str, str],
 ) -> Slot:
     return Slot(
         name=name,
@@ -149,6 +152,7 @@ def _slot(
         modified=world.now(),
         linux_fx=linux_fx,
         https_only=https_only,
+        tags=dict(tags),
         scm_port=ports[2],
         publishing_password=world.new_secret(),
     )
@@ -161,62 +165,32 @@ def site_patch(world: World, call: Call, params: Params) -> Answer:
 
 
 def _update(world: World, call: Call, site: Site, slot: Slot, body: Mapping[str, Any]) -> Answer:
-    """Change what the body names; settings in it replace the slot's and restart it."""
+    """Change what the body names; new settings, which replace the slot's, and runtimes restart."""
     world.changeable(site)
     given = part(body, "properties")
-    settings = _settings(given)
+    settings = listed(given)
+    runtime = _linux_fx(given) or slot.linux_fx
+    restarts = slot.running and (settings is not None or runtime != slot.linux_fx)
     if settings is not None:
         world.unprepared(slot)
         slot = replace(slot, settings=settings)
-    slot = replace(slot, modified=world.now(), **identities.given(world, body))
+    slot = replace(slot, linux_fx=runtime, modified=world.now(), **identities.given(world, body))
     if given.get("serverFarmId"):
         site = replace(site, plan=_plan_id(world, _plan(world, given)))
     if given.get("httpsOnly") is not None:
         slot = replace(slot, https_only=bool(given["httpsOnly"]))
-    if body.get("tags") is not None and slot.key == PRODUCTION:
-        site = replace(site, tags=dict(part(body, "tags")))
+    if body.get("tags") is not None:
+        slot = replace(slot, tags=dict(part(body, "tags")))
     site = site.with_slots(slot)
     world.estate.put(site)
     world.note(call, "site-put" if slot.key == PRODUCTION else "slot-put", site, slot.key)
-    if settings is not None:
+    if restarts:
         world.platform.restart(site.key, slot.key)
     return _answer(world, site, slot)
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, str] | None:
-    """Read ``siteConfig.appSettings``, a list of name and value; None where it is not there."""
-    listed = part(given, "siteConfig").get("appSettings")
-    if listed is None:
-        return None
-    try:
-        pairs = {item["name"]: item.get("value") for item in listed}
-    except (TypeError, KeyError, AttributeError) as error:
-        raise gateway(
-            400,
-            "InvalidRequestContent",
-            "The request content was invalid and could not be deserialized: 'appSettings'.",
-        ) from error
-    return checked(pairs)
-
-
-def checked(given: Any) -> dict[str, str]:
-    """
-    Return *given* as app settings; raise RefusalError unless it maps names to text.
-
-    A name on Linux has letters, digits, periods and underscores (Azure-Functions#1851,
-    vscode-azureappservice#943, acmebot#254: a hyphen, ``=`` and a colon).
-    """
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or not all(
-        isinstance(name, str) and name and isinstance(value, str | None)
-        for name, value in given.items()
-    ):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
-    for name in given:
-        if SETTING_NAME.fullmatch(name) is None:
-            raise provider(400, "BadRequest", f"AppSetting with name '{name}' is not allowed.")
-    return {name: value or "" for name, value in given.items()}
+def _linux_fx(given: Mapping[str, Any]) -> str:
+    return str(part(given, "siteConfig").get("linuxFxVersion") or "")
 
 
 def _plan(world: World, given: Mapping[str, Any]) -> Plan:
@@ -235,20 +209,33 @@ def _plan_id(world: World, plan: Plan) -> str:
 
 
 def site_delete(world: World, call: Call, params: Params) -> Answer:
-    """Delete a slot, or a site with all its slots; 204 where there is nothing."""
+    """
+    Delete a slot, or a site with all its slots; 204 where there is nothing.
+
+    That ``slots/production`` cannot be deleted is an assumption.
+    """
     site = world.estate.sites.get(params["site"].lower())
     key = params.get("slot", PRODUCTION).lower()
     if site is None or key not in site.slots:
         return Answer(204)
+    whole = "slot" not in params
+    if key == PRODUCTION and not whole:
+        raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {key}.")
     world.changeable(site)
-    whole = key == PRODUCTION
     gone = list(site.slots.values()) if whole else [site.slots[key]]
     if whole:
         world.estate.remove(site.key)
     else:
-        site = site.without(key)
-        world.estate.put(site)
+        _remove(world, site, site.slots[key])
     for slot in gone:
         world.platform.slot_deleted(site.key, slot.key, slot.deployment_id)
     world.note(call, "site-delete" if whole else "slot-delete", site, key)
     return Answer(200)
+
+
+def _remove(world: World, site: Site, slot: Slot) -> None:
+    """Take *slot* away; a swap that it was prepared for is cancelled, as its partner stays."""
+    partner = site.slots.get(slot.prepared_with or "")
+    world.estate.put(state.reset(site, slot.key, world.now()).without(slot.key))
+    if partner is not None and partner.set_aside is not None:
+        world.platform.restart(site.key, partner.key)

@@ -135,6 +135,7 @@ def test_missing_things_have_the_gateways_words(app: App, platform: Platform) ->
     none = "00000000-0000-0000-0000-000000000000"
     foreign = call(platform, "GET", f"/subscriptions/{none}/resources")
     assert foreign.json()["error"]["code"] == "SubscriptionNotFound"
+    assert foreign.headers["x-ms-request-id"]
     with pytest.raises(ResourceNotFoundError) as caught:
         platform.web.web_apps.get("other-group", NAME)
     assert "Resource group 'other-group' could not be found" in caught.value.message
@@ -144,6 +145,8 @@ def test_unknown_paths_are_counted(platform: Platform) -> None:
     """A call that the emulator does not know is a 404 that GET /coverage lists."""
     answer = call(platform, "GET", site_path(platform, "/unheard-of"))
     assert answer.status_code == 404
+    assert answer.headers["x-ms-client-request-id"]
+    assert answer.headers["x-ms-request-id"]
     unknown = platform.admin_get("/coverage")
     assert [u["path"] for u in unknown] == [site_path(platform, "/unheard-of")]
 

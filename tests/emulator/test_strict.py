@@ -81,6 +81,7 @@ def test_401(site: App, authorization: Callable[[Platform], str], code: str) -> 
     answer = call(site.platform, "GET", f"sites/{NAME}", authorization(site.platform))
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
     assert answer.headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
+    assert answer.headers["x-ms-request-id"] == answer.headers["x-ms-correlation-request-id"]
 
 
 @pytest.mark.parametrize("name", ["a", "-a", "a_b", "a" * 61, "a.b"])
@@ -91,6 +92,17 @@ def test_site_names_have_bounds(site: App, name: str) -> None:
     answer = call(site.platform, "PUT", f"sites/{name}", json=body)
     assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequest")
     assert name not in [one.name for one in site.web.list()]
+
+
+def test_a_new_site_needs_a_location(site: App) -> None:
+    """Without one it is refused by name and not created; one that is there keeps its own."""
+    shown = site.web.get(site.group, NAME)
+    body = {"properties": {"serverFarmId": shown.properties.server_farm_id}}
+    answer = call(site.platform, "PUT", "sites/nowhere", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationRequired")
+    assert "nowhere" not in [one.name for one in site.web.list()]
+    updated = call(site.platform, "PUT", f"sites/{NAME}", json=body)
+    assert (updated.status_code, updated.json()["location"]) == (200, shown.location)
 
 
 @pytest.mark.parametrize("name", ["a" * 60, "-a", "a_b"])
@@ -199,6 +211,52 @@ def test_who_reads_key_vault_is_kept(app: App) -> None:
         for slot in ("production", "staging")
     ]
     assert shown == ["SystemAssigned", "/subscriptions/x/reader"]
+
+
+def test_tags_and_runtime_belong_to_each_slot(site: App) -> None:
+    """What a slot is given is shown of that slot alone, by create and by update; gone is gone."""
+    said = {"tags": {"of": "new"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.12"}}}
+    body = {"location": "France Central", **said}
+    call(site.platform, "PUT", f"sites/{NAME}/slots/new", json=body).raise_for_status()
+    said = {"tags": {"of": "p"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.11"}}}
+    call(site.platform, "PATCH", f"sites/{NAME}", json=said).raise_for_status()
+    for path, tags, runtime in (
+        (f"sites/{NAME}/slots/new", {"of": "new"}, "Python|3.12"),
+        (f"sites/{NAME}/slots/staging", None, "Python|3.13"),
+        (f"sites/{NAME}", {"of": "p"}, "Python|3.11"),
+    ):
+        shown = call(site.platform, "GET", path).json()
+        web = call(site.platform, "GET", f"{path}/config/web").json()
+        assert shown["tags"] == tags
+        assert shown["properties"]["siteConfig"]["linuxFxVersion"] == runtime
+        assert web["properties"]["linuxFxVersion"] == runtime
+    site.web.delete_slot(site.group, NAME, "new")
+
+
+def test_production_is_deleted_with_its_site_alone(site: App) -> None:
+    """A path that names it among the slots takes nothing away."""
+    answer = call(site.platform, "DELETE", f"sites/{NAME}/slots/production")
+    assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequest")
+    assert call(site.platform, "GET", f"sites/{NAME}/slots/staging").ok
+
+
+@pytest.mark.parametrize(("source", "target"), [("gone", "production"), ("production", "gone")])
+def test_a_deleted_slot_leaves_nothing_prepared(site: App, source: str, target: str) -> None:
+    """Its partner in a preview has its own settings again and can be changed, without a reset."""
+    own = {"siteConfig": {"appSettings": [{"name": "A", "value": "of gone"}]}}
+    body = {"location": "France Central", "properties": own}
+    call(site.platform, "PUT", f"sites/{NAME}/slots/gone", json=body).raise_for_status()
+    path = f"sites/{NAME}" if source == "production" else f"sites/{NAME}/slots/{source}"
+    before = site.settings("production")
+    site.stick(*before)
+    prepared = call(site.platform, "POST", f"{path}/applySlotConfig", json={"targetSlot": target})
+    assert prepared.status_code == 200
+    site.web.delete_slot(site.group, NAME, "gone")
+    assert site.settings("production") == before
+    assert site.site("production")["properties"]["targetSwapSlot"] is None
+    site.set("production", {"A": "2"})
+    site.set("production", {"A": "1"})
+    site.stick()
 
 
 def test_kudu_has_a_port_of_its_own(app: App) -> None:

@@ -92,6 +92,20 @@ def test_a_slot_without_an_identity_of_its_own_must_name_one(platform: Platform)
     assert ask(platform, "named", "production", client_id=client).ok
 
 
+def test_identities_stay_on_a_swap(platform: Platform) -> None:
+    """Each slot has the user-assigned identities that it had, whatever content it serves."""
+    ids = {slot: create(platform, f"of-{slot}")["id"] for slot in ("production", "staging")}
+    platform.create_app("swaps")
+    for slot, made in ids.items():
+        assign(platform, "swaps", slot, "UserAssigned", made)
+    app = App(platform, "swaps")
+    before = app.content("production")
+    app.swap()
+    assert app.content("staging") == before
+    for slot, made in ids.items():
+        assert list(app.site(slot)["identity"]["userAssignedIdentities"]) == [made]
+
+
 def test_the_package_is_read_as_the_identity_that_the_setting_names(app: App) -> None:
     """A slot starts where it has that identity, else it does not, and the history says why."""
     named = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
