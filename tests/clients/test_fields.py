@@ -12,9 +12,15 @@ from azure.mgmt.web import models
 from azure.mgmt.web.models import _models
 
 from tests.emulator.slots import App
+from tests.platform import until
 
 pytestmark = pytest.mark.clients
 
+# What Kudu's own record has besides the nine fields of the SDK's DeploymentProperties.
+KUDU = (
+    *("id", "status_text", "progress", "received_time", "last_success_end_time", "complete"),
+    *("is_temp", "is_readonly", "url", "log_url", "site_name", "provisioningState"),
+)
 # Fields that Azure sends, as recorded in Azure/azure-cli (test_functionapp_slot_swap), and that no
 # model of the SDK declares.
 RECORDED_ALONE = {
@@ -37,21 +43,31 @@ RECORDED_ALONE = {
     "CsmPublishingCredentialsPoliciesEntity.location": "proxy resources have none in the models",
     "SlotDifference.location": "proxy resources have none in the models",
     "HostKeys.id": "the host's resource id",
+    "FunctionAppStack.properties.majorVersions.minorVersions.stackSettings.linuxRuntimeSettings"
+    ".supportedFunctionsExtensionVersionsInfo": "recorded on functionAppStacks",
     "FunctionEnvelope.location": "proxy resources have none in the models",
     "FunctionEnvelope.properties.name": "as the Functions host names it (FunctionMetadataResponse)",
     "FunctionEnvelope.properties.isDirect": "of the Functions host's answer",
     "FunctionEnvelope.properties.isProxy": "of the Functions host's answer",
+    "Deployment.location": "proxy resources have none in the models",
+    **{f"Deployment.properties.{name}": "of Kudu's DeployResult, passed on whole" for name in KUDU},
+    "CsmDeploymentStatus.location": "proxy resources have none in the models",
+    "List.id": "null beside nextLink, recorded on functionAppStacks",
 }
 
 
+STACKS = "functionAppStacks"
+
+
 def ask(app: App, method: str, rest: str, body: Any = None) -> Any:
-    """Return the JSON that ARM sends for a path below the site."""
+    """Return the JSON that ARM sends for a path below Microsoft.Web, of the group or of all."""
     platform = app.platform
     token = platform.credential.get_token(f"{platform.arm}/.default").token
-    web = f"{platform.arm}/subscriptions/{platform.subscription}/resourceGroups/{app.group}"
+    group = f"/subscriptions/{platform.subscription}/resourceGroups/{app.group}"
+    scope = "" if rest == STACKS else group
     answer = requests.request(
         method,
-        f"{web}/providers/Microsoft.Web/{rest}?api-version=2025-05-01",
+        f"{platform.arm}{scope}/providers/Microsoft.Web/{rest}?api-version=2025-05-01",
         headers={"Authorization": f"Bearer {token}"},
         verify=platform.ca,
         json=body,
@@ -102,6 +118,14 @@ def in_model(value: Mapping[str, Any], model: type, path: str) -> Iterator[str]:
             yield from strange(inner, known[name], f"{path}.{name}")
 
 
+def in_list(answer: Mapping[str, Any], model: type, path: str) -> Iterator[str]:
+    """Look at each of *answer*, and at what it has around them besides what the SDK reads."""
+    assert answer["value"], f"no {path} to look at"
+    yield from (f"List.{name}" for name in answer.keys() - {"value", "nextLink"})
+    for one in answer["value"]:
+        yield from strange(one, model, path)
+
+
 def fits(value: Any, declared: Any) -> bool:
     if declared is datetime:
         return isinstance(value, str) and datetime.fromisoformat(value) is not None
@@ -114,10 +138,11 @@ def fits(value: Any, declared: Any) -> bool:
     return isinstance(declared, type) and isinstance(value, declared)
 
 
-def test_every_field_is_one_of_the_models(app: App) -> None:
+def test_every_field_is_one_of_the_models(app: App, probe_url: str) -> None:
     """
-    Each body, after a swap and with a difference to tell, has the models' fields and types; what
-    only Azure's recorded answers have is named with its reason, and nothing is named in vain.
+    Each body, alone or in a list, after a swap and a deployment and with a difference to tell, has
+    the models' fields and types; what only Azure's recorded answers have is named with its reason,
+    and nothing is named in vain.
     """
     app.swap()
     app.stick("A")
@@ -138,12 +163,35 @@ def test_every_field_is_one_of_the_models(app: App) -> None:
             ),
         ]
     plan = app.web.get(app.group, app.name).properties.server_farm_id.rpartition("/")[2]
-    differences = ask(app, "POST", f"{slot}/slotsdiffs", {"targetSlot": "production"})["value"]
-    assert differences
     bodies += [
         ("SlotConfigNamesResource", ask(app, "GET", f"{site}/config/slotConfigNames")),
         ("AppServicePlan", ask(app, "GET", f"serverfarms/{plan}")),
-        *(("SlotDifference", one) for one in differences),
+    ]
+    differences = ask(app, "POST", f"{slot}/slotsdiffs", {"targetSlot": "production"})
+    app.set("staging", {"WEBSITE_RUN_FROM_PACKAGE": "1"})
+    begun = app.one_deploy("staging", probe_url)
+    id_ = begun.headers["scm-deployment-id"]
+    until(
+        lambda: ask(app, "GET", f"{slot}/deployments/{id_}")["properties"]["complete"],
+        "the deployment ends",
+    )
+    bodies += [
+        ("Deployment", begun.json()),
+        ("Deployment", ask(app, "GET", f"{slot}/deployments/{id_}")),
+        ("CsmDeploymentStatus", ask(app, "GET", f"{slot}/deploymentStatus/{id_}")),
+    ]
+    lists = [
+        ("SlotDifference", differences),
+        ("Site", ask(app, "GET", "sites")),
+        ("Site", ask(app, "GET", f"{site}/slots")),
+        ("AppServicePlan", ask(app, "GET", "serverfarms")),
+        ("FunctionEnvelope", ask(app, "GET", f"{site}/functions")),
+        ("FunctionAppStack", ask(app, "GET", STACKS)),
+        ("Deployment", ask(app, "GET", f"{slot}/deployments")),
+        ("Deployment", ask(app, "GET", f"{slot}/extensions/onedeploy")),
+        ("CsmDeploymentStatus", ask(app, "GET", f"{slot}/deploymentStatus")),
     ]
     found = {line for name, body in bodies for line in strange(body, getattr(models, name), name)}
+    for name, answer in lists:
+        found |= set(in_list(answer, getattr(models, name), name))
     assert found == set(RECORDED_ALONE)
