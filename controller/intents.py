@@ -58,7 +58,7 @@ def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -
     running = Waiting("SwapRunning", "the swap is running", poll_s=policy.poll_s, quiet=True)
     if isinstance(live, Doubt):
         return running
-    if served_as_intended(live, intent):
+    if served_as_intended(live, intent) and not _old_answer(live, intent):
         return _finished(live, intent)
     if live.poll is Poll.FAILED:
         return Note(
@@ -70,6 +70,19 @@ def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -
             mark=Mark.INCONCLUSIVE,
         )
     return _by_markers(live, intent, now, policy) or running
+
+
+def _old_answer(live: Live, intent: Intent) -> bool:
+    """
+    Say whether production's health must be from before the swap that *intent* sent.
+
+    A way back brings the very deploy that production served a moment ago, and one that still drains
+    may answer. ARM, read in the same look, shows that nothing has moved.
+    """
+    production, staging = live.production.arm, live.staging.arm
+    if production is None or staging is None:
+        return False
+    return not markers_moved(production, staging, intent)
 
 
 def _finished(live: Live, intent: Intent) -> Decision:

@@ -94,10 +94,11 @@ def slot_put(world: World, call: Call, params: Params) -> Answer:
     known = site.slots.get(name.lower())
     if known is not None:
         return _update(world, call, site, known, body)
+    settings = listed(given)
+    located(body)
     if SLOT_NAME.fullmatch(name) is None:
         raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {name}.")
     world.changeable(site)
-    settings = listed(given)
     identity = identities.given(world, body)
     plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     tier = plan.tier if plan else "Free"

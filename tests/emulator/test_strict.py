@@ -94,13 +94,16 @@ def test_site_names_have_bounds(site: App, name: str) -> None:
     assert name not in [one.name for one in site.web.list()]
 
 
-def test_a_new_site_needs_a_location(site: App) -> None:
-    """Without one it is refused by name and not created; one that is there keeps its own."""
+def test_what_is_new_needs_a_location(site: App) -> None:
+    """So does a slot: refused by name and not created without; one that is there keeps its own."""
     shown = site.web.get(site.group, NAME)
     body = {"properties": {"serverFarmId": shown.properties.server_farm_id}}
     answer = call(site.platform, "PUT", "sites/nowhere", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationRequired")
     assert "nowhere" not in [one.name for one in site.web.list()]
+    answer = call(site.platform, "PUT", f"sites/{NAME}/slots/nowhere", json={"properties": {}})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationRequired")
+    assert call(site.platform, "GET", f"sites/{NAME}/slots/nowhere").status_code == 404
     updated = call(site.platform, "PUT", f"sites/{NAME}", json=body)
     assert (updated.status_code, updated.json()["location"]) == (200, shown.location)
 

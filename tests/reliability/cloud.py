@@ -246,7 +246,7 @@ class Cloud(Surroundings):
 
     def create(self, slot: str) -> int:
         """Create *slot* by hand, as a copy of production's settings; return ARM's status."""
-        plan = {"properties": {"serverFarmId": self.site.plan}}
+        plan = {"location": self.site.location, "properties": {"serverFarmId": self.site.plan}}
         status = self.post("person", f"/slots/{slot}", json.dumps(plan).encode(), "PUT")
         self.wait(30)
         return status

@@ -299,13 +299,13 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
     "slow-candidate": slow_candidate,
     "canary": canary,
     "pin": pin,
+    "report": report,
     "drifted": drifted,
     "held": held,
     "soak": soak,
 }
 # Played as they are: what they are about is when somebody does what.
 STORIES: dict[str, Callable[[], Scene]] = {
-    "report": report,
     "never-healthy": never_healthy,
     "held-twice": held_twice,
     "preview-later": preview_later,
