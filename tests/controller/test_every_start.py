@@ -96,6 +96,7 @@ def test_every_pair_of_slots_converges_or_says_why(memory: str) -> None:
         assert lab.azure.swaps <= 1, where
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("put", PUTS)
 @pytest.mark.parametrize("restart", [False, True])
 def test_every_pair_of_faults_ends_on_the_new_release(put: str, restart: bool) -> None:

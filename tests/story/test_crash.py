@@ -74,7 +74,7 @@ def test_killed_during_a_deploy_it_deploys_on_and_swaps_once(stage: Stage) -> No
     assert len(stage.platform.history("settings-put")) == puts + 1
 
 
-@pytest.mark.parametrize("status", [500, 503, 504, 409, 429])
+@pytest.mark.parametrize("status", [504, 409])
 def test_a_lost_answer_to_the_swap_is_never_sent_again(stage: Stage, status: int) -> None:
     """The swap took effect and the answer says it did not: one swap, production on the new."""
     swaps = stage.swaps()
