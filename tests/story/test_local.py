@@ -56,7 +56,7 @@ def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
     finally:
         ended = laptop.run(repository.path, "local", "down")
     assert ended.returncode == 0, ended.stderr
-    assert laptop.processes() == []
+    until(lambda: not laptop.processes(), "every process has ended", 10)
     assert laptop.run(repository.path, "local", "env").returncode == 1
 
     try:
@@ -69,7 +69,7 @@ def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
     assert wiped.returncode == 0, wiped.stderr
     assert not (repository.path / ".gitslot").exists()
     assert repository.git("status", "--porcelain") == ""
-    assert laptop.processes() == []
+    until(lambda: not laptop.processes(), "every process has ended", 10)
 
 
 def test_an_interrupted_up_leaves_nothing_running(laptop: Laptop) -> None:
@@ -79,7 +79,7 @@ def test_an_interrupted_up_leaves_nothing_running(laptop: Laptop) -> None:
     words = ("local", "up", "--latency", "zero")
     code = laptop.interrupt(repository.path, *words, after="training", number=signal.SIGINT)
     assert code == 130
-    assert laptop.processes() == []
+    until(lambda: not laptop.processes(), "every process has ended", 10)
     assert not (repository.path / ".gitslot/local.json").exists()
 
 
@@ -94,7 +94,7 @@ def test_up_names_what_a_folder_lacks(laptop: Laptop) -> None:
     assert empty.returncode == 2
     assert "error: " in empty.stderr
     assert not (repository.path / ".gitslot/platform").exists()
-    assert laptop.processes() == []
+    until(lambda: not laptop.processes(), "every process has ended", 10)
 
 
 def test_down_without_a_platform_is_done_at_once(laptop: Laptop) -> None:
