@@ -1,13 +1,12 @@
 """
-The designs in `make test`, of D1 every fourth case; all of them in `make reliability`, and the
-long forms in `make test-long`.
+The designs in `make test`, of D1 every fourth case (D2 is in `test_pairs.py`); all of them in `make
+reliability`, and the long forms in `make test-long`.
 """
 
 from itertools import islice
 
 import pytest
 
-from tests.reliability import d2
 from tests.reliability.designs import DESIGNS
 from tests.reliability.runs import play, tally
 from tests.reliability.scenarios import SCENARIOS
@@ -22,19 +21,6 @@ def test_a_design_finds_no_violation(name: str) -> None:
     found = tally(name, islice(DESIGNS[name].cases(), 0, None, EACH.get(name, 1)))
     assert found.violations == 0, found.report()
     assert found.cases >= LEAST[name]
-
-
-@pytest.mark.parametrize("scenario", d2.SHORT)
-def test_two_faults_find_no_violation(scenario: str) -> None:
-    """The same for two faults in one story: ten thousand pairs."""
-    found = tally("D2", d2.sample(scenario, d2.SHORT[scenario]))
-    assert found.violations == 0, found.report()
-    assert found.cases == d2.SHORT[scenario]
-
-
-def test_the_pairs_of_faults_are_ten_thousand() -> None:
-    """No scenario's share was made smaller."""
-    assert sum(d2.SHORT.values()) >= 10_000
 
 
 def test_an_answer_is_written_down_once_the_journal_can_be_read_again() -> None:
