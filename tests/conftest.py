@@ -1,7 +1,12 @@
 """What holds for every test."""
 
+import signal
+
 import pytest
 from hypothesis import settings
+
+# A run in the background of a shell ignores Ctrl-C, and so would everything that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast the machine is proves nothing: no example fails because it took long.
 settings.register_profile("gitslot", deadline=None)
