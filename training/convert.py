@@ -25,13 +25,13 @@ from sklearn.ensemble import (
     BaggingClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from training.errors import TrainingError
+from training.servable import check_fitted
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}  # old enough for every ONNX Runtime on Python 3.11 to 3.13
 
@@ -41,7 +41,6 @@ _TREES = (
     RandomForestClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
     BaggingClassifier,
 )
 
@@ -60,10 +59,7 @@ def convert(estimator: ClassifierMixin, width: int) -> Converted:
 
     The graph takes rows x features and gives labels and probabilities (rows x classes).
     """
-    if not hasattr(estimator, "predict_proba"):
-        raise TrainingError(
-            f"{type(estimator).__name__} has no predict_proba, and golden rows need probabilities"
-        )
+    check_fitted(estimator)
     try:
         proto, dtype = _converted(estimator, width)
         onnx.checker.check_model(proto)

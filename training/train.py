@@ -8,6 +8,7 @@ from sklearn.model_selection import train_test_split
 from training.data import Data
 from training.errors import TrainingError
 from training.evaluate import Evaluation, evaluate
+from training.servable import check_fitted, check_kind
 
 HELD_OUT = 0.3  # part of the rows that the judged model never saw
 
@@ -24,13 +25,16 @@ def train(data: Data, estimator: ClassifierMixin, seed: int) -> Trained:
     """
     Fit *estimator* on all of *data*, and judge a twin that was fitted on 70 % of it.
 
-    Raises TrainingError where the data cannot be split or fitted.
+    Raises TrainingError where the estimator cannot be served, before it is fitted where that shows
+    then, and where the data cannot be split or fitted.
     """
+    check_kind(estimator)
     try:
         fit_rows, unseen_rows, fit_labels, unseen_labels = train_test_split(
             data.rows, data.labels, test_size=HELD_OUT, random_state=seed, stratify=data.labels
         )
         twin = clone(estimator).fit(fit_rows, fit_labels)
+        check_fitted(twin)
         return Trained(
             estimator=estimator.fit(data.rows, data.labels),
             evaluation=evaluate(twin, unseen_rows, unseen_labels),
