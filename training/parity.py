@@ -1,8 +1,9 @@
 """
 Prove that the ONNX model answers as the scikit-learn model does, and keep rows that show it.
 
-The rows are what clients could send: the data itself, the data with noise, numbers drawn from a box
-around it, and data rounded to few digits (which lie on split thresholds more often than chance).
+The rows are what clients could send: the data itself, and rows that vary it: with noise, rounded to
+few digits (which lie on split thresholds more often than chance), and drawn from a box around it.
+Of more than 20,000 rows of data, 20,000 are drawn from the whole, with every label among them.
 scikit-learn gets them as they are; ONNX gets them through the code that will serve the model.
 
 Every label must be equal. Of the probabilities the worst difference is measured, and the tolerance
@@ -25,7 +26,8 @@ MOST_DIFFERENCE = 1e-4  # of a probability
 HEADROOM = 10
 LEAST_TOLERANCE = 1e-6
 GOLDEN_ROWS = 64
-ROWS = 20_000
+ROWS = 20_000  # at most so many of the data, at least so many in all
+VARIED = 10_000  # at least so many that are not of the data
 
 type Answers = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
 
@@ -49,19 +51,38 @@ class Parity:
     golden: Golden
 
 
-def sample_rows(rows: Rows, seed: int, count: int = ROWS) -> Rows:
-    """Return *count* rows like those a client could send, the first ones being *rows* itself."""
+def sample_rows(rows: Rows, seed: int, labels: Labels | None = None) -> Rows:
+    """
+    Return rows like those a client could send: the data itself, then rows that vary it.
+
+    All of *rows* are there if they are at most 20,000, else as many, drawn from the whole: those of
+    each of the *labels* take turns, so that a rare one is not missed. At least 10,000 vary it.
+    """
     rng = np.random.default_rng(seed)
     spread = rows.std(axis=0) + 1e-9
     low, high = rows.min(axis=0) - spread, rows.max(axis=0) + spread
-    each = -(-count // 3)
+    each = -(-ROWS // 3)
     picked = rows[rng.integers(0, len(rows), 2 * each)]
     noisy = picked[:each] + rng.normal(0, 0.1, (each, rows.shape[1])) * spread
     rounded = picked[each:] + rng.normal(0, 0.3, (each, rows.shape[1])) * spread
     drawn = rng.uniform(low, high, (each, rows.shape[1]))
     steps = 10.0 ** np.clip(2 - np.floor(np.log10(spread)), 0, 6)  # a hundredth of the spread
     mixed = np.concatenate([noisy, np.round(rounded * steps) / steps, drawn])
-    return np.concatenate([rows, rng.permutation(mixed)])[:count]
+    varied = rng.permutation(mixed)[: max(ROWS - len(rows), VARIED)]
+    if len(rows) > ROWS:
+        rows = rows[
+            _in_turns(np.zeros(len(rows)) if labels is None else np.asarray(labels), rng)[:ROWS]
+        ]
+    return np.concatenate([rows, varied])
+
+
+def _in_turns(labels: Labels, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return all row numbers in random order, each label once before any comes again."""
+    order = rng.permutation(len(labels))
+    _, number, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
+    by_label = np.argsort(number, kind="stable")
+    turn = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[by_label[np.argsort(turn, kind="stable")]]
 
 
 def prove(
@@ -70,24 +91,25 @@ def prove(
     data: Rows,
     *,
     seed: int,
-    count: int = ROWS,
+    labels: Labels | None = None,
     progress: Callable[[str], None],
 ) -> Parity:
     """
-    Compare *estimator* with what *answers* (the model as served) says over *count* rows.
+    Compare *estimator* with what *answers* (the model as served) says over rows like *data*.
 
+    *labels* are those of *data*: every one of them is compared, however rare it is.
     Raises ParityError if one label differs, or a probability by more than 1e-4.
     """
-    rows = sample_rows(data, seed, count)
+    rows = sample_rows(data, seed, labels)
     progress(f"comparing {len(rows)} rows with scikit-learn")
-    labels, probabilities = estimator.predict(rows), estimator.predict_proba(rows)
+    predicted, probabilities = estimator.predict(rows), estimator.predict_proba(rows)
     served_labels, served = answers(rows)
-    wrong = np.flatnonzero(np.asarray(served_labels, dtype=labels.dtype) != labels)
+    wrong = np.flatnonzero(np.asarray(served_labels, dtype=predicted.dtype) != predicted)
     if len(wrong):
         at = int(wrong[0])
         raise ParityError(
             f"{len(wrong)} of {len(rows)} labels differ after conversion: row {rows[at].tolist()}"
-            f" is {labels[at]} in scikit-learn and {served_labels[at]} in ONNX"
+            f" is {predicted[at]} in scikit-learn and {served_labels[at]} in ONNX"
         )
     worst = float(np.abs(probabilities - served).max())
     if not worst <= MOST_DIFFERENCE:
@@ -95,14 +117,14 @@ def prove(
             f"probabilities differ by {worst:.1e} after conversion, at most {MOST_DIFFERENCE:.0e}"
         )
     tolerance = tolerance_for(worst)
-    chosen = choose_golden(labels, probabilities, least_margin=2 * tolerance)
+    chosen = choose_golden(predicted, probabilities, least_margin=2 * tolerance)
     return Parity(
         rows=len(rows),
         worst=worst,
         tolerance=tolerance,
         golden=Golden(
             inputs=rows[chosen],
-            labels=labels[chosen].tolist(),
+            labels=predicted[chosen].tolist(),
             probabilities=probabilities[chosen],
         ),
     )

@@ -51,7 +51,12 @@ def build_version(
     progress("converting to ONNX")
     converted = convert(trained.estimator, len(data.features))
     parity = prove(
-        trained.estimator, served_answers(converted), data.rows, seed=seed, progress=progress
+        trained.estimator,
+        served_answers(converted),
+        data.rows,
+        seed=seed,
+        labels=data.labels,
+        progress=progress,
     )
     raw = describe(
         model=model,
