@@ -2,7 +2,7 @@
 The command line of training: `python -m training train`.
 
 Results on stdout, progress on stderr. Exit codes: 0 done, 1 not done (the version exists, or the
-model was refused), 2 error.
+model was refused), 2 error (also a name that training does not know).
 """
 
 import argparse
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # scikit-learn takes a second to import, and --help needs none of it
+    from training.data import Data
     from training.run import Built
 
 _EPILOG = """\
 examples:
   python -m training train --version 1.5.0
   python -m training train --version 1.6.0 --estimator logistic --seed 7 --card card.md
-  python -m training train --model churn --data wine --version 3 --dry-run -o json
+  python -m training train --model wine --version 3 --dry-run -o json
 
 To train on your own data, edit `load` in training/data.py and `build` in training/pipeline.py.
 """
@@ -37,35 +38,44 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
     from controller.errors import RegistryError, VersionExists  # noqa: PLC0415 - after --help
-    from training.errors import TrainingError  # noqa: PLC0415
+    from training.errors import TrainingError, UnknownName  # noqa: PLC0415
 
     started = time.monotonic()
     try:
+        data = _load(options)
         if options.dry_run:
-            built = _build(options, started)
+            built = _build(options, data, started)
         else:
-            built = _register(options, storage, started)
+            built = _register(options, data, storage, started)
         if options.card:
             _write_card(built, options.card)
-    except (TrainingError, VersionExists) as error:
+    except (RegistryError, UnknownName, OSError) as error:
+        _say(f"error: {error}")
+        return 1 if isinstance(error, VersionExists) else 2
+    except TrainingError as error:
         _say(f"error: {error}")
         return 1
-    except (RegistryError, OSError) as error:
-        _say(f"error: {error}")
-        return 2
     print(_result(built, options))
     return 0
 
 
-def _build(options: argparse.Namespace, started: float) -> "Built":
-    from training.data import NAMES, load  # noqa: PLC0415 - after --help
-    from training.register import source_commit  # noqa: PLC0415
+def _load(options: argparse.Namespace) -> "Data":
+    """Return the data of the model; wrong names are refused here, before the registry is asked."""
+    from training.data import load  # noqa: PLC0415 - after --help
+    from training.register import check_names  # noqa: PLC0415
+
+    check_names(options.model, options.version)
+    return load(options.data or options.model)
+
+
+def _build(options: argparse.Namespace, data: "Data", started: float) -> "Built":
+    from training.register import source_commit  # noqa: PLC0415 - after --help
     from training.run import build_version  # noqa: PLC0415
 
     return build_version(
         model=options.model,
         version=options.version,
-        data=load(options.data or (options.model if options.model in NAMES else "iris")),
+        data=data,
         estimator=options.estimator,
         seed=options.seed,
         commit=source_commit(Path(__file__).parent),
@@ -74,19 +84,17 @@ def _build(options: argparse.Namespace, started: float) -> "Built":
     )
 
 
-def _register(options: argparse.Namespace, storage: str, started: float) -> "Built":
+def _register(options: argparse.Namespace, data: "Data", storage: str, started: float) -> "Built":
     """Build the version and register it; ask first whether it exists, since training is long."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where it is needed
 
     from controller.registry import Registry  # noqa: PLC0415
-    from training.register import check_names  # noqa: PLC0415
 
-    check_names(options.model, options.version)
     with DefaultAzureCredential() as credential:
         registry = Registry(storage, credential)
         registry.ensure_containers()
         registry.refuse_existing(options.model, options.version)
-        built = _build(options, started)
+        built = _build(options, data, started)
         _progress(f"registering at {storage}", started)
         registry.register(built.raw, built.artifact)
     return built
@@ -158,13 +166,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--data",
         help="data set of training/data.py: iris, wine, breast_cancer, digits"
-        " (default: the one named like the model, else iris)",
+        " (default: the one named like the model)",
     )
     train.add_argument(
         "--estimator",
         default="forest",
         help="estimator of training/pipeline.py: forest, extra-trees, tree, boosting,"
-        " hist-boosting, logistic, scaled-forest, neural (default: forest)",
+        " logistic, scaled-forest, neural (default: forest)",
     )
     train.add_argument("--seed", type=int, default=0, help="same seed, same model (default: 0)")
     train.add_argument(

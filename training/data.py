@@ -1,6 +1,8 @@
 """
 The data: replace `load` with your own and the rest of training follows.
 
+A model is trained on the data set of its name, or on one that is named for it (`--data`).
+
 What is here ships with scikit-learn, so that the first version of a model needs no download.
 """
 
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import datasets
 
-from training.errors import TrainingError
+from training.errors import UnknownName
 
 type Rows = NDArray[np.float64]
 type Labels = NDArray[np.generic]
@@ -50,12 +52,15 @@ class Data:
 
 def load(name: str) -> Data:
     """
-    Return the data set *name*; raise TrainingError if there is none of that name.
+    Return the data set *name*; raise UnknownName if there is none of that name.
 
     This is the seam: read your own table here and return it as `Data`.
     """
     if name not in _SHIPPED:
-        raise TrainingError(f"no data set {name!r}: training/data.py has {', '.join(NAMES)}")
+        raise UnknownName(
+            f"no data set {name!r}: training/data.py has {', '.join(NAMES)}; give one of them with"
+            f" --data, or read your own table in `load` there"
+        )
     bunch = _SHIPPED[name]()
     numbered = name == "digits"  # its classes are the numbers themselves
     return Data(

@@ -20,7 +20,7 @@ from serving_app import model as serving
 from serving_app.refused import Refused
 from training.convert import Converted
 from training.data import Data
-from training.errors import TrainingError
+from training.errors import TrainingError, UnknownName
 from training.parity import Parity
 from training.train import Trained
 
@@ -34,10 +34,10 @@ class Registers(Protocol):
 
 
 def check_names(model: str, version: str) -> None:
-    """Raise TrainingError unless *model* and *version* can be names in the registry."""
+    """Raise UnknownName unless *model* and *version* can be names in the registry."""
     for what, text in (("model", model), ("version", version)):
         if not is_name(text):
-            raise TrainingError(
+            raise UnknownName(
                 f"{text!r} cannot name a {what}: 1 to 64 letters, digits, '.', '_' or '-',"
                 " and no dot at the end"
             )

@@ -58,9 +58,10 @@ def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
     ("words", "says", "code"),
     [
         (("train", "--version", "1"), "set GITSLOT_STORAGE", 2),
-        (("train", "--version", "a/b", "--dry-run"), "'a/b' cannot name a version", 1),
-        (("train", "--version", "1", "--data", "roses", "--dry-run"), "no data set 'roses'", 1),
-        (("train", "--version", "1", "--estimator", "x", "--dry-run"), "no estimator 'x'", 1),
+        (("train", "--version", "a/b", "--dry-run"), "'a/b' cannot name a version", 2),
+        (("train", "--version", "1", "--data", "roses", "--dry-run"), "no data set 'roses'", 2),
+        (("train", "--version", "1", "--model", "churn", "--dry-run"), "no data set 'churn'", 2),
+        (("train", "--version", "1", "--estimator", "x", "--dry-run"), "no estimator 'x'", 2),
         (("train",), "--version", 2),
         ((), "COMMAND", 2),
     ],
@@ -73,6 +74,38 @@ def test_a_wrong_word_is_named(
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_is_trained_on_its_own_data_or_on_what_is_named(tmp_path: Path) -> None:
+    """Without --data a model takes the data set of its name; with it, exactly the one named."""
+    words = ("train", "--version", "1", "--estimator", "tree", "--dry-run")
+    done = run(*words, "--model", "wine", home=tmp_path)
+    assert "on 178 rows of wine" in done.stderr
+    done = run(*words, "--model", "churn", "--data", "wine", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "on 178 rows of wine" in done.stderr
+    assert done.stdout.startswith("built, not registered churn 1 ")
+
+
+def test_a_model_without_data_never_reaches_the_registry(tmp_path: Path) -> None:
+    """The refusal comes first, and names the file and the option that mend it."""
+    storage = {"GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
+    done = run("train", "--version", "1", "--model", "churn", home=tmp_path, **storage)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: no data set 'churn': training/data.py has iris,")
+    assert "--data" in line
+
+
+def test_hist_boosting_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    """The command refuses by name, with the reason and another choice, and exits 1."""
+    words = ("--estimator", "hist-boosting", "--dry-run")
+    done = run("train", "--version", "1", *words, home=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    error = done.stderr.splitlines()[-1]
+    assert error.startswith("error: HistGradientBoostingClassifier is not served yet: ")
+    assert "another label; use GradientBoosting" in error
+    assert "converting" not in done.stderr
 
 
 def test_two_at_once_leave_one_whole_version(
