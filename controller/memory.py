@@ -50,21 +50,36 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
     going_back = memory.intent is not None and memory.intent.back
+    accepts = event.revision and event.event != "Frozen" and not _of_intent(memory.intent, event)
     if rule := _RULES.get(event.event):
         memory = rule(memory, event)
     if not going_back and not event.rehearsal:  # what ends a soak is no attempt at what Git wants
         memory = _count_failure(memory, event)
     if wait := event.detail.get("retry_after_s"):
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    if event.revision and event.event != "Frozen":
-        accepted = Revision(event.revision, event.author, event.subject)
-        memory = replace(memory, accepted=accepted, vouched=event.revision)
+    if accepts:
+        memory = replace(memory, accepted=_revision(event), vouched=event.revision)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet or event.rehearsal:
         return memory
     stop = (event.event, event.reason, event.message) if event.event in STOPS else ("", "", "")
     return replace(memory, stop=stop)
+
+
+def _revision(event: Event) -> Revision:
+    return Revision(event.revision, event.author, event.subject)
+
+
+def _of_intent(intent: Intent | None, event: Event) -> bool:
+    """
+    Say whether *event* carries the commit that *intent* was opened for, and so accepts none.
+
+    Older controllers wrote the newest commit of the look there, and had accepted it.
+    """
+    if intent is None or event.revision != intent.revision.commit:
+        return False
+    return event.event in _OF_INTENT or not _DETAIL_OF_INTENT.isdisjoint(event.detail)
 
 
 def _drift(memory: Memory, event: Event) -> Memory:
@@ -180,6 +195,7 @@ def _swap_started(memory: Memory, event: Event) -> Memory:
         production_swap=str(detail.get("production_swap", "")),
         staging_swap=str(detail.get("staging_swap", "")),
         back=bool(detail.get("back")),
+        revision=_revision(event),
     )
     last = memory.last_swap
     if intent.back and last:
@@ -232,7 +248,11 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
     if intent.back:
         return went_back(memory, intent.release, intent.replaces)
     last = LastSwap(
-        intent.release, intent.replaces, event.revision, memory.drifted_code, event.time
+        intent.release,
+        intent.replaces,
+        intent.revision.commit,
+        memory.drifted_code,
+        event.time,
     )
     return replace(memory, last_swap=last)
 
@@ -415,6 +435,10 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
     )
     return replace(memory, attempts=_and(memory.attempts, slot, entry))
 
+
+# What is written of an open intent: by name, or by what it is given.
+_OF_INTENT = frozenset({"SwapUnknown", "SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack"})
+_DETAIL_OF_INTENT = frozenset({"intent", "location", "busy"})
 
 # What only a controller that looked, decided and found its journal whole can have written.
 _BASELINE = frozenset(

@@ -26,6 +26,7 @@ from controller.state import (
     Desired,
     Doubt,
     Frozen,
+    Intent,
     Live,
     Memory,
     Note,
@@ -255,13 +256,17 @@ class Pass:
 
     # ------------------------------------------------------------ events
 
-    def _base(self, seen: Observation, name: str, **fields: Any) -> Event:
+    def _base(
+        self, seen: Observation, name: str, *, intent: Intent | None = None, **fields: Any
+    ) -> Event:
+        """Return an event of this look; one about *intent* carries the commit that opened it."""
         now = self._world.clock.now()
         told = seen.memory.drifts.get(fields.get("slot", ""))
         started = told.time if told else seen.memory.run_started
         # While Git is in doubt, only the freeze itself names the commit that is not acted upon.
         doubted = isinstance(seen.app, Doubt) and name != "Frozen"
-        revision = (seen.memory.accepted if doubted else seen.revision) or Revision("")
+        newest = seen.memory.accepted if doubted else seen.revision
+        revision = intent.revision if intent else newest or Revision("")
         return Event(
             event=name,
             app=self._name,
@@ -313,10 +318,8 @@ class Pass:
 
     def _note(self, seen: Observation, note: Note) -> Stop | None:
         """Write *note* down, unless nothing would be remembered of it: it would come for ever."""
-        event, memory = (
-            note_event(seen, note, self._base(seen, note.event, slot=note.slot)),
-            seen.memory,
-        )
+        base = self._base(seen, note.event, intent=note.intent, slot=note.slot)
+        event, memory = note_event(seen, note, base), seen.memory
         if replace(remember(memory, event), stop=memory.stop) != memory:
             self._record(event)
             return None
@@ -345,7 +348,8 @@ class Pass:
         self._record(event)
 
     def _converged(self, seen: Observation, stop: Converged) -> None:
-        event = converged_event(seen, stop, self._base(seen, "Converged"))
+        base = self._base(seen, "Converged", intent=stop.finishes)
+        event = converged_event(seen, stop, base)
         if event:
             self._record(event)
 

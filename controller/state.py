@@ -356,6 +356,7 @@ class Intent:
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
     back: bool = False  # production failed its soak, and this takes it back
+    revision: Revision = Revision("")  # the commit that it was opened for
 
 
 @dataclass(frozen=True, slots=True)

@@ -372,11 +372,12 @@ class ModelGit:
         self.commits: list[Newest] = []
         self.down: SourceError | None = None
         self.rewritten = False
+        self.author = "sam"
         self.asked = 0
 
     def commit(self, text: str, reverts: str | None = None) -> str:
         name = hashlib.sha1(f"{len(self.commits)} {text}".encode()).hexdigest()
-        revision = Revision(name, "sam", "change what is wanted", reverts)
+        revision = Revision(name, self.author, "change what is wanted", reverts)
         self.commits.append(Newest(revision, text.encode()))
         return name
 

@@ -9,7 +9,7 @@ from controller.errors import JournalError, JournalMoved
 from controller.events import Event
 from controller.journal import Journal
 from controller.memory import fold
-from controller.state import PRODUCTION
+from controller.state import PRODUCTION, Revision
 from tests.controller.memory_blobs import MemoryBlobs
 
 NOW = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
@@ -348,3 +348,32 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     assert "canary" not in after.attempts
     kept = ("drifted", "hold_since", "run_started", "converged", "served", "aligned")
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("closes", "accepted"),
+    [
+        ([_event("SwapFinished", 3, revision="a" * 40)], "a" * 40),
+        ([_event("Converged", 3, revision="b" * 40, detail={"intent": "i"})], "b" * 40),
+        (
+            [
+                _event("Suspended", 2, revision="b" * 40),
+                _event("SwapFinished", 3, revision="a" * 40),
+            ],
+            "b" * 40,
+        ),
+    ],
+)
+def test_the_end_of_a_swap_accepts_its_own_commit_no_second_time(
+    closes: list[Event], accepted: str
+) -> None:
+    """An older controller's names the newest commit, which it had accepted; the swap's is kept."""
+    opened = _event("SwapStarted", 1, revision="a" * 40, author="alice", subject="bump")
+    memory = fold([opened])
+    assert memory.intent is not None
+    assert memory.intent.revision == Revision("a" * 40, "alice", "bump")
+    memory = fold(closes, memory)
+    assert memory.accepted is not None
+    assert (memory.accepted.commit, memory.vouched) == (accepted, accepted)
+    assert memory.last_swap is not None
+    assert memory.last_swap.commit == "a" * 40

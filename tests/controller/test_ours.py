@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.errors import SourceError
 from controller.state import PRODUCTION, STAGING, Answer, Converged, Policy, Stalled, Waiting
 from tests.controller.model import Lab
 
@@ -37,6 +38,102 @@ def take_back(lab: Lab) -> None:
     status = lab.azure.swap_status
     lab.azure.exchange()
     lab.azure.swap_status = status
+
+
+def by_bob(lab: Lab, version: str, more: str = "") -> str:
+    lab.git.author = "bob"
+    return lab.want(version, more)
+
+
+def as_it_is_sent(lab: Lab, what: Callable[[], object]) -> None:
+    """Do *what* once, between the intent of the next swap and its answer."""
+
+    def hand() -> None:
+        lab.azure.before_swap.clear()
+        what()
+
+    lab.azure.before_swap.append(hand)
+
+
+def swap_told(lab: Lab) -> dict[str, set[tuple[str, str, str]]]:
+    """Return the commits that the events of the first swap carry, by event."""
+    names = [event.event for event in lab.events]
+    first = names.index("SwapStarted")
+    last = next(
+        index
+        for index, name in enumerate(names)
+        if index > first and name in {"Converged", *CLOSES}
+    )
+    found: dict[str, set[tuple[str, str, str]]] = {}
+    for event in lab.events[first : last + 1]:
+        if event.event in {"SwapStarted", "SwapUnknown", "Converged", "Waiting", *CLOSES}:
+            carried = (event.revision, event.author, event.subject)
+            found.setdefault(event.event, set()).add(carried)
+    return found
+
+
+CLOSES = ("SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack")
+
+
+# ---------------------------------------------------------------- whose swap it was
+
+
+@pytest.mark.parametrize(
+    ("answer", "then", "told"),
+    [
+        ("ok", "1.5.0", {"SwapStarted", "Waiting", "Converged"}),
+        ("ok", "1.6.0", {"SwapStarted", "Waiting", "SwapFinished"}),
+        ("lost", "1.5.0", {"SwapStarted", "SwapUnknown", "Converged"}),
+        ("fails", "1.5.0", {"SwapStarted", "Waiting", "SwapFailed"}),
+        ("refused", "1.5.0", {"SwapStarted", "SwapFailed"}),
+        ("not sent", "1.5.0", {"SwapStarted", "SwapFailed"}),
+        ("busy", "1.6.0", {"SwapStarted", "Waiting", "SwapFailed"}),
+        ("reverted", "1.6.0", {"SwapStarted", "Waiting", "SwapReverted"}),
+    ],
+)
+def test_what_becomes_of_a_swap_names_the_commit_that_asked_for_it(
+    lab: Lab, answer: str, then: str, told: set[str]
+) -> None:
+    """Whoever commits while it runs, and whatever they want, is not named."""
+    lab.git.author = "alice"
+    asked = lab.want("1.5.0")
+    lab.azure.swap_answers = [answer]
+    as_it_is_sent(lab, lambda: by_bob(lab, then))
+    assert isinstance(lab.settle(passes=60), Converged)
+    alice = (asked, "alice", "change what is wanted")
+    assert swap_told(lab) == {key: {alice} for key in told}
+    if then == "1.5.0" and answer in ("ok", "lost"):
+        assert lab.memory.last_swap.commit == asked
+
+
+def test_a_swap_back_names_the_commit_under_which_production_failed(lab: Lab) -> None:
+    """A commit that lands while production goes back had no part in it."""
+    lab.git.author = "alice"
+    asked = lab.want("1.5.0", "soak: 10m\n")
+    assert isinstance(lab.settle(), Converged)
+    lab.events.clear()
+    lab.azure.failing["1.5.0"] = Answer.UNHEALTHY
+    as_it_is_sent(lab, lambda: by_bob(lab, "1.5.0", "soak: 10m\n"))
+    stop = lab.settle()
+    alice = (asked, "alice", "change what is wanted")
+    assert swap_told(lab) == {key: {alice} for key in ("SwapStarted", "Waiting", "SwappedBack")}
+    assert f"git revert {asked[:7]}" in getattr(stop, "message", "")
+
+
+@pytest.mark.parametrize("retried", [False, True])
+def test_a_swap_that_ends_while_git_is_gone_names_its_commit(lab: Lab, retried: bool) -> None:
+    """It is known from the journal, and accepts nothing that a person cleared meanwhile."""
+    lab.git.author = "alice"
+    asked = lab.want("1.5.0")
+    as_it_is_sent(lab, lambda: setattr(lab.git, "down", SourceError("no answer")))
+    if retried:
+        during_the_swap(lab, lambda: lab.say("Retried"))
+    lab.settle()
+    lab.restart()
+    lab.settle()
+    closing = [event for event in lab.events if event.event in ("SwapFinished", "Converged")]
+    assert [(event.revision, event.author) for event in closing] == [(asked, "alice")]
+    assert (lab.memory.accepted is None) == retried
 
 
 # ---------------------------------------------------------------- our own swap
