@@ -6,7 +6,8 @@ Pure. The dictionaries hold secrets of the app, so only *names* ever leave this 
 
 from collections.abc import Mapping
 
-from controller.state import Configured, Release
+from gitslot.state.seen import Configured
+from gitslot.state.wanted import Release
 
 RELEASE_SETTINGS = ("MODEL_NAME", "MODEL_VERSION", "MODEL_DEPLOY", "MODEL_STORE")
 PACKAGE_SETTING = "WEBSITE_RUN_FROM_PACKAGE"

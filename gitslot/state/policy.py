@@ -1,0 +1,36 @@
+"""The numbers of the rules."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The numbers of the rules; all times in seconds."""
+
+    pass_s: float = 240.0
+    poll_s: float = 1.0
+    deploy_deadline_s: float = 600.0
+    deploy_lost_s: float = 120.0
+    swap_deadline_s: float = 1800.0
+    settle_s: float = 60.0
+    degraded_s: float = 60.0
+    hold_s: float = 600.0
+    full_look_s: float = 3600.0
+    rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
+    arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
+    pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
+    lock_renew_s: float = 15.0
+    lock_write_s: float = 30.0
+    lock_stale_s: float = 120.0
+    golden_warmup: int = 1
+    latency_requests: int = 200
+
+    @property
+    def max_attempts(self) -> int:
+        """Return after how many failed attempts a release is stalled."""
+        return len(self.pauses_s)
+
+    @property
+    def max_busy(self) -> int:
+        """Return how often the platform may be busy: for as long as a swap of its may take."""
+        return max(1, round(self.swap_deadline_s / self.pauses_s[-1]))

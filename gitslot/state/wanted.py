@@ -1,0 +1,125 @@
+"""Values: what Git's newest commit wants of an app's slots. Frozen, free of I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PRODUCTION = "production"
+
+
+STAGING = "staging"
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A commit: 40 hex digits, who wrote it, the first line of its message, what it reverts."""
+
+    commit: str
+    author: str = ""
+    subject: str = ""
+    reverts: str | None = None
+
+    @property
+    def short(self) -> str:
+        """Return the seven digits that people read."""
+        return self.commit[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the file says of one slot: a version, perhaps its digest, perhaps its code."""
+
+    version: str
+    pin: str | None = None
+    code: str | None = None
+
+    def __str__(self) -> str:
+        pin = f"@sha256:{self.pin}" if self.pin else ""
+        code = f" with code {self.code}" if self.code else ""
+        return f"{self.version}{pin}{code}"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One app's block of desired_state.yaml."""
+
+    name: str
+    model: str
+    slots: Mapping[str, Wanted]
+    resource_group: str | None = None
+    subscription: str | None = None
+    suspend: str | None = None
+    suspended_by_setting: bool = False  # by the controller's own, not by the file
+    drift: str = "heal"
+    latency_p99_ms: float | None = None
+    soak_s: float | None = None  # None: production is never swapped back
+
+    @property
+    def production(self) -> Wanted:
+        """Return what production shall serve."""
+        return self.slots[PRODUCTION]
+
+    @property
+    def pin(self) -> Wanted | None:
+        """Return the candidate that staging shall hold, or None: then it is the working slot."""
+        staging = self.slots.get(STAGING)
+        return None if staging == self.production else staging
+
+    @property
+    def further(self) -> dict[str, Wanted]:
+        """Return what every slot beside production and staging shall serve, in the file's order."""
+        return {k: v for k, v in self.slots.items() if k not in (PRODUCTION, STAGING)}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The whole file at one commit."""
+
+    revision: Revision
+    apps: tuple[App, ...]
+
+    def app(self, name: str) -> App | None:
+        """Return the block of *name*, or None when the file does not list it."""
+        return next((app for app in self.apps if app.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why nothing may be concluded: Git, the file or the platform cannot be trusted now."""
+
+    reason: str
+    message: str
+    revision: Revision | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A model's version with its digest: sha256 of the manifest, 64 hex digits."""
+
+    model: str
+    version: str
+    digest: str
+
+    @property
+    def setting(self) -> str:
+        """Return the pinned form, as MODEL_VERSION holds it."""
+        return f"{self.version}@sha256:{self.digest}"
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A wanted slot, looked up in the registry: the release and, where it is named, the code."""
+
+    release: Release
+    package: str | None = None  # URL of the code
+    build: str | None = None  # what health calls that code
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The registry says no for good: unknown version, untrusted manifest, wrong pin."""
+
+    reason: str
+    message: str
