@@ -4,8 +4,10 @@ How often a release has failed in a slot, and what follows: a pause, then a stal
 
 from datetime import timedelta
 
-from controller.case import Case
-from controller.state import Attempts, Decision, Memory, Release, Stalled, Waiting
+from gitslot.decide.case import Case
+from gitslot.state.decision import Decision, Stalled, Waiting
+from gitslot.state.remembered import Attempts, Memory
+from gitslot.state.wanted import Release
 
 
 def attempts_of(memory: Memory, slot: str, release: Release) -> Attempts:

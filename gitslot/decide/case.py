@@ -6,15 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.state import (
-    Answer,
-    App,
-    Live,
-    Memory,
-    Policy,
-    Release,
-    Resolved,
-)
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Answer, Live
+from gitslot.state.wanted import App, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)

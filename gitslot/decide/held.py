@@ -7,26 +7,14 @@ never swapped, and whatever becomes of one holds back neither the others nor a r
 
 from dataclasses import replace
 
-from controller.attempts import given_up
-from controller.case import Case
-from controller.staging import bring, busy, holds, is_held, proved, stopped
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Arm,
-    Decision,
-    Deploy,
-    Doubt,
-    Frozen,
-    Further,
-    Note,
-    Place,
-    Refusal,
-    Resolved,
-    Stalled,
-    Verify,
-    Waiting,
-)
+from gitslot.decide.attempts import given_up
+from gitslot.decide.case import Case, soaks_until
+from gitslot.decide.deploy import bring, cannot_swap
+from gitslot.decide.place import busy, holds, is_held, stopped
+from gitslot.decide.proof import proved
+from gitslot.state.decision import Decision, Deploy, Frozen, Note, Stalled, Verify, Waiting
+from gitslot.state.seen import Arm, Further, Place
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Resolved
 
 
 def further(case: Case) -> tuple[Decision, ...]:
@@ -129,3 +117,39 @@ def _prepared(arm: Arm) -> Decision | None:
     if not arm.prepared:
         return None
     return Stalled("PreparedByPerson", "somebody prepared a swap with it; complete or cancel it")
+
+
+def hold_pin(case: Case) -> Decision | None:
+    """Bring the candidate that the file pins to staging, once production has what it wants."""
+    decision = _pinned(case)
+    match decision:
+        case Stalled() | Waiting():
+            return replace(decision, slot=STAGING)
+        case _:
+            return decision
+
+
+def _pinned(case: Case) -> Decision | None:
+    live = case.live
+    if case.app.pin is None or live.pin is None:
+        return None
+    if isinstance(live.pin, Refusal):
+        return Stalled(live.pin.reason, live.pin.message)
+    pin, place = live.pin, live.at_staging
+    if holds(case.memory, place, pin):
+        return None
+    assert isinstance(live.wanted, Resolved)
+    until = soaks_until(case.app, case.memory, live.wanted)
+    if until and case.now < until:
+        return Waiting(
+            "Soaking", f"production soaks until {until:%H:%M:%SZ}; then staging gets {pin.release}"
+        )
+    production = live.production.arm
+    if production is None or live.staging.arm is None:
+        return Frozen("Unreadable", "the slots' settings were not read")
+    missing = (
+        given_up(case, STAGING, pin.release)
+        or cannot_swap(case, production, pin)
+        or bring(case, place, pin, STAGING)
+    )
+    return missing or proved(place, pin)

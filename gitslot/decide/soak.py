@@ -7,23 +7,14 @@ try is used when it is sent. What was taken back is refused until the file wants
 
 from datetime import timedelta
 
-from controller import align
-from controller.attempts import attempts_of
-from controller.case import Case, asked, not_serving, soaks_until
-from controller.staging import cannot_swap
-from controller.state import (
-    PRODUCTION,
-    Decision,
-    LastSwap,
-    Mark,
-    Memory,
-    Release,
-    Resolved,
-    SlotLive,
-    Stalled,
-    Swap,
-    Verify,
-)
+from gitslot.decide.attempts import attempts_of
+from gitslot.decide.case import Case, asked, not_serving, soaks_until
+from gitslot.decide.deploy import cannot_swap
+from gitslot.state import slot_settings
+from gitslot.state.decision import Decision, Stalled, Swap, Verify
+from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.seen import Mark, SlotLive
+from gitslot.state.wanted import PRODUCTION, Release, Resolved
 
 
 def swap_back(case: Case) -> Decision | None:
@@ -60,14 +51,6 @@ def refused(memory: Memory, wanted: Resolved) -> bool:
     return attempts_of(memory, PRODUCTION, wanted.release).refused
 
 
-def spoken(seconds: float) -> str:
-    """Return *seconds* as people say it, in the greatest unit that divides it."""
-    for unit, words in ((3600, "h"), (60, "min")):
-        if seconds >= unit and seconds % unit == 0:
-            return f"{seconds // unit:.0f} {words}"
-    return f"{seconds:.0f} s"
-
-
 def _failing(case: Case, last: LastSwap) -> bool:
     """Say whether production, set to what soaks, has been failing since before the soak's end."""
     live = case.live
@@ -88,9 +71,9 @@ def _unfit(production: SlotLive, staging: SlotLive, replaced: Release) -> str:
     if not (health.serves(replaced) and health.deploy == configured.deploy):
         return f"staging does not serve {replaced}"
     here, there = production.arm, staging.arm
-    if names := align.differences(here.settings, there.settings, here.sticky):
+    if names := slot_settings.differences(here.settings, there.settings, here.sticky):
         return f"settings differ in staging: {', '.join(names)}"
-    if names := align.missing_warmup(there.settings):
+    if names := slot_settings.missing_warmup(there.settings):
         return f"staging lacks {', '.join(names)}"
     return ""
 

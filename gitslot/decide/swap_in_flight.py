@@ -8,20 +8,11 @@ came to rest; or nothing moved for as long as a swap can take.
 
 from datetime import datetime
 
-from controller.state import (
-    Arm,
-    Converged,
-    Decision,
-    Doubt,
-    Intent,
-    Live,
-    Mark,
-    Note,
-    Policy,
-    Poll,
-    Resolved,
-    Waiting,
-)
+from gitslot.state.decision import Converged, Decision, Note, Waiting
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Intent
+from gitslot.state.seen import Arm, Live, Mark, Poll
+from gitslot.state.wanted import Doubt, Resolved
 
 
 def served_as_intended(live: Live, intent: Intent) -> bool:
