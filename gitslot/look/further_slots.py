@@ -8,26 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from controller.azure import AppRef
-from controller.catalog import Catalog
-from controller.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
-from controller.since import Since, is_down
-from controller.staging import holds
-from controller.state import (
-    Answer,
-    App,
-    Arm,
-    Doubt,
-    Further,
-    Health,
-    Memory,
-    Place,
-    Policy,
-    Refusal,
-    Resolved,
-    SlotLive,
-    Wanted,
-)
+from gitslot.decide.place import holds
+from gitslot.edges.azure.arm import AppRef
+from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
+from gitslot.look.stopwatch import Since, is_down
+from gitslot.look.wanted import Catalog
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Answer, Arm, Further, Health, Place, SlotLive
+from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
 
 
 class Reads(Protocol):

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controller.manifest import Manifest
-from controller.probe import Reply, finite
-from controller.state import STAGING, Mark, Policy, Release, Verdict
+from gitslot.look.probe import Reply, finite
+from gitslot.registry.manifest import Manifest
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Mark, Verdict
+from gitslot.state.wanted import STAGING, Release
 
 _PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
 

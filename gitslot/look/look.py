@@ -11,42 +11,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from controller import beside
-from controller.azure import AppRef, PollAnswer
-from controller.catalog import Catalog, Registered
-from controller.decide import markers, production_serves
-from controller.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
-from controller.intents import served_as_intended
-from controller.manifest import Manifest
-from controller.prover import Keys, Prover
-from controller.since import Since, is_down, is_failing
-from controller.staging import holds
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    App,
-    Arm,
-    Doubt,
-    Health,
-    Live,
-    Mark,
-    Memory,
-    Place,
-    Policy,
-    Poll,
-    Refusal,
-    Rehearsal,
-    Release,
-    Resolved,
-    SlotLive,
-    Verdict,
-)
-from controller.verify import Asks
+from gitslot.decide.place import holds
+from gitslot.decide.production import production_serves
+from gitslot.decide.swap_in_flight import served_as_intended
+from gitslot.decide.unsafe import markers
+from gitslot.edges.azure.arm import AppRef, PollAnswer
+from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
+from gitslot.look import further_slots
+from gitslot.look.golden_rows import Asks
+from gitslot.look.proofs import Keys, Prover
+from gitslot.look.stopwatch import Since, is_down, is_failing
+from gitslot.look.wanted import Catalog, Registered
+from gitslot.registry.manifest import Manifest
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Arm, Health, Live, Mark, Place, Poll, Rehearsal, SlotLive, Verdict
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
 
 
-class Reads(beside.Reads, Keys, Protocol):
+class Reads(further_slots.Reads, Keys, Protocol):
     """What a look needs of ARM."""
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
@@ -102,7 +87,7 @@ class Looker:
         self._clock, self._policy = clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
-        self._beside = beside.Beside(azure, self._catalog, probes, clock, policy)
+        self._beside = further_slots.Beside(azure, self._catalog, probes, clock, policy)
         self._apps: dict[str, _Kept] = {}
 
     def ref(self, name: str) -> AppRef:
@@ -336,7 +321,7 @@ def settled(app: App, live: Live, memory: Memory) -> bool:
         return False
     if memory.converged != live.wanted.release or memory.swap_failed or memory.hold_since:
         return False  # ARM says whether slots were left prepared, and whose swap it was
-    if not beside.settled(app, live.further, memory):
+    if not further_slots.settled(app, live.further, memory):
         return False
     if app.pin is None:
         return True

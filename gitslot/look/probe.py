@@ -15,8 +15,8 @@ from typing import Any
 
 import requests
 
-from controller.events import safe
-from controller.state import Answer, Health
+from gitslot.state.safe_text import safe
+from gitslot.state.seen import Answer, Health
 
 _CONNECT_S, _READ_S = 3.0, 10.0
 _TOTAL_S = 20.0  # a body that drips has no time-out of its own

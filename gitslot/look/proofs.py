@@ -6,17 +6,19 @@ What is kept between looks is keys, nothing that was proved.
 
 from typing import Protocol
 
-from controller.azure import AppRef
-from controller.catalog import Catalog
-from controller.errors import (
+from gitslot.edges.azure.arm import AppRef
+from gitslot.errors import (
     AzureError,
     AzureUnavailable,
     GitslotError,
     ManifestInvalid,
     UnknownVersion,
 )
-from controller.state import STAGING, Health, Mark, Place, Policy, Release, Verdict
-from controller.verify import Asks, Proof, prove
+from gitslot.look.golden_rows import Asks, Proof, prove
+from gitslot.look.wanted import Catalog
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Health, Mark, Place, Verdict
+from gitslot.state.wanted import STAGING, Release
 
 
 class Keys(Protocol):

@@ -4,7 +4,7 @@ Since when: for how long something has been seen the same, by a clock that never
 
 from dataclasses import dataclass
 
-from controller.state import Answer, SlotLive
+from gitslot.state.seen import Answer, SlotLive
 
 
 @dataclass(slots=True)

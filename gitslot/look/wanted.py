@@ -6,10 +6,10 @@ Versions are immutable, so each is read once a process.
 
 from typing import Protocol
 
-from controller.errors import ManifestInvalid, UnknownVersion
-from controller.manifest import Manifest
-from controller.registry import Package
-from controller.state import Refusal, Release, Resolved, Wanted
+from gitslot.errors import ManifestInvalid, UnknownVersion
+from gitslot.registry.manifest import Manifest
+from gitslot.registry.registry import Package
+from gitslot.state.wanted import Refusal, Release, Resolved, Wanted
 
 
 class Registered(Protocol):
