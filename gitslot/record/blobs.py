@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from controller.errors import JournalError, JournalMoved
+from gitslot.errors import JournalError, JournalMoved
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

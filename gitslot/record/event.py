@@ -6,15 +6,15 @@ message can forge a line or colour a terminal.
 """
 
 import json
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.errors import JournalError
-from controller.state import Release
+from gitslot.errors import JournalError
+from gitslot.state.safe_text import safe
+from gitslot.state.wanted import Release
 
 EVENTS = (
     "Drift",
@@ -37,17 +37,9 @@ EVENTS = (
     "Resumed",
     "LockBroken",
 )
+
+
 STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
-_MAX_TEXT = 2000
-_CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-
-
-def safe(text: str, limit: int = _MAX_TEXT) -> str:
-    """Return *text* on one line: control and direction characters escaped, cut at *limit*."""
-    text = text if len(text) <= limit else text[: limit - 1] + "…"
-    return _CONTROL.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.blobs import Blobs
-from controller.errors import JournalError, JournalMoved
-from controller.events import Event, clean, parse
-from controller.memory import fold
-from controller.state import Memory
+from gitslot.errors import JournalError, JournalMoved
+from gitslot.record.blobs import Blobs
+from gitslot.record.event import Event, clean, parse
+from gitslot.record.memory import fold
+from gitslot.state.remembered import Memory
 
 _ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
 _MAX_BYTES = 256 * 1024 * 1024

@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 
-from controller.blobs import Blobs
-from controller.errors import JournalError, LockLost
-from controller.state import Policy
+from gitslot.errors import JournalError, LockLost
+from gitslot.record.blobs import Blobs
+from gitslot.state.policy import Policy
 
 
 class Lock:

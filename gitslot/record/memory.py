@@ -9,21 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from controller.errors import JournalError
-from controller.events import STOPS, Event
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Attempts,
-    Intent,
-    LastSwap,
-    Mark,
-    Memory,
-    OpenDeploy,
-    Release,
-    Revision,
-    Told,
-)
+from gitslot.errors import JournalError
+from gitslot.record.event import STOPS, Event
+from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, Told
+from gitslot.state.seen import Mark
+from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
 
 
 def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:

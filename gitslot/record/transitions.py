@@ -5,54 +5,29 @@ Pure. A pass that changes nothing and finds nothing has nothing to tell.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
-from controller.attempts import attempts_of
-from controller.decide import production_serves, taken_back
-from controller.events import Event
-from controller.further import is_beside
-from controller.soak import refused, spoken
-from controller.staging import holds
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    App,
+from gitslot.decide.attempts import attempts_of
+from gitslot.decide.held import is_beside
+from gitslot.decide.place import holds
+from gitslot.decide.production import production_serves, taken_back
+from gitslot.decide.soak import refused
+from gitslot.record.event import Event
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
-    Doubt,
     Frozen,
-    Further,
-    Live,
-    Mark,
-    Memory,
     Note,
-    Policy,
-    Rehearsal,
-    Release,
-    Resolved,
-    Revision,
-    SlotLive,
+    Observation,
     Suspended,
     Swap,
     Verify,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One look at one app and what it leads to, with nothing written."""
-
-    name: str
-    app: App | Doubt | None
-    revision: Revision | None
-    live: Live | Doubt
-    memory: Memory
-    decision: Decision
-    now: datetime
-    policy: Policy = field(default_factory=Policy)
+from gitslot.state.safe_text import spoken
+from gitslot.state.seen import Further, Live, Mark, Rehearsal, SlotLive
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved
 
 
 def note_event(seen: Observation, note: Note, base: Event) -> Event:
