@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from controller.errors import SettingsError
-from controller.state import Policy
+from gitslot.errors import SettingsError
+from gitslot.state.policy import Policy
 
 if TYPE_CHECKING:
-    from controller.vouch import Rule
+    from gitslot.edges.git.signed_changes import Rule
 
 PUBLIC_ARM = "https://management.azure.com"
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
@@ -139,8 +139,10 @@ def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Ru
         wrong.append("GITSLOT_VERIFY_COMMITS must be off or range")
     if mode != "range":
         return None
-    from controller.signatures import read_signers  # noqa: PLC0415 - slow import, seldom needed
-    from controller.vouch import Rule  # noqa: PLC0415 - slow import, seldom needed
+    from gitslot.edges.git.signed_changes import Rule  # noqa: PLC0415 - slow import, seldom needed
+    from gitslot.edges.git.ssh_signatures import (  # noqa: PLC0415 - slow import, seldom needed
+        read_signers,
+    )
 
     revert = environ.get("GITSLOT_ALLOW_UNSIGNED_REVERT", "").strip().lower() or "on"
     if revert not in ("on", "off"):

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from controller import align
-from controller.errors import AzureError, AzureUnavailable, Conflict, NotFound
-from controller.events import safe
-from controller.state import Arm
+from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
+from gitslot.state import slot_settings
+from gitslot.state.safe_text import safe
+from gitslot.state.seen import Arm
 
 MAX_BODY = 4 * 1024 * 1024
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -41,7 +41,7 @@ def arm_of(site: Mapping[str, Any], settings: dict[str, str], sticky: frozenset[
         deployment_id=str(properties.get("deploymentId") or ""),
         swap_status=status.strip(),
         state=str(properties.get("state") or ""),
-        configured=align.configured(settings),
+        configured=slot_settings.configured(settings),
         settings=settings,
         sticky=sticky,
         operation=str(properties.get("inProgressOperationId") or ""),

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from controller.answers import (
+from gitslot.edges.azure.answers import (
     MAX_BODY,
     arm_of,
     as_object,
@@ -24,8 +24,9 @@ from controller.answers import (
     translate,
     translated,
 )
-from controller.errors import AzureError, AzureUnavailable, NotFound
-from controller.state import PRODUCTION, STAGING, Arm, Poll
+from gitslot.errors import AzureError, AzureUnavailable, NotFound
+from gitslot.state.seen import Arm, Poll
+from gitslot.state.wanted import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
     import requests

@@ -15,9 +15,9 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
-from controller.desired import read
-from controller.errors import DesiredError
-from controller.state import App, Desired, Revision, Wanted
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import App, Desired, Revision, Wanted
 
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBER_1_2 = re.compile(

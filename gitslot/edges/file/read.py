@@ -14,9 +14,9 @@ from typing import NoReturn
 
 import yaml
 
-from controller.errors import DesiredError
-from controller.events import safe
-from controller.state import PRODUCTION, STAGING, App, Desired, Revision, Wanted
+from gitslot.errors import DesiredError
+from gitslot.state.safe_text import safe
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Desired, Revision, Wanted
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8

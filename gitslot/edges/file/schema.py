@@ -1,7 +1,7 @@
 """
-The JSON schema of desired_state.yaml, for editors: `python -m controller.schema` writes it.
+The JSON schema of desired_state.yaml, for editors: `python -m gitslot.edges.file.schema` writes it.
 
-Derived from the constants of desired.py, which alone decides what is accepted. The schema is the
+Derived from the constants of read.py, which alone decides what is accepted. The schema is the
 stricter of the two in one point: where other tools would read a number, it advises quotes. It knows
 nothing of slots whose names differ by case alone, or are one of the two known ones mistyped.
 """
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from controller import desired
-from controller.state import PRODUCTION, STAGING
+from gitslot.edges.file import read
+from gitslot.state.wanted import PRODUCTION, STAGING
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "desired_state.schema.json"
 _QUOTES = "Put quotes around a version that is only digits and dots, like '1.10' or '7'."
@@ -44,7 +44,7 @@ _CODE_TEXT = (
 
 def schema() -> dict[str, Any]:
     """Return the schema, JSON Schema 2020-12."""
-    named = {key: _property(key) for key in desired._APP_KEYS}
+    named = {key: _property(key) for key in read._APP_KEYS}
     block = {key: value for key, value in named.items() if key != "app"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -68,23 +68,23 @@ def _apps(block: Mapping[str, Any]) -> dict[str, Any]:
         "type": "object",
         "description": "Several apps, each by its name.",
         "minProperties": 1,
-        "maxProperties": desired.MAX_APPS,
-        "propertyNames": _pattern(desired._NAME),
+        "maxProperties": read.MAX_APPS,
+        "propertyNames": _pattern(read._NAME),
         "additionalProperties": _object(block, ("model", "slots")),
     }
 
 
 def _property(key: str) -> dict[str, Any]:
     kinds: Mapping[str, Mapping[str, Any]] = {
-        "app": _pattern(desired._NAME),
-        "model": _pattern(desired._MODEL),
+        "app": _pattern(read._NAME),
+        "model": _pattern(read._MODEL),
         "slots": _slots(),
-        "resource_group": _pattern(desired._GROUP),
-        "subscription": _pattern(desired._SUBSCRIPTION),
+        "resource_group": _pattern(read._GROUP),
+        "subscription": _pattern(read._SUBSCRIPTION),
         "suspend": {"type": "string", "minLength": 1},
         "drift": {"enum": ["heal", "report"], "default": "heal"},
         "latency_p99_ms": {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
-        "soak": _pattern(desired._SOAK),
+        "soak": _pattern(read._SOAK),
     }
     return {"description": _TEXTS[key], **kinds[key]}
 
@@ -99,16 +99,16 @@ def _slots() -> dict[str, Any]:
     further = "A further slot of the app: deployed and proved once production has converged, never "
     further += "swapped, never in the way of a release. Create it in Azure first."
     return _object(slots, (PRODUCTION,)) | {
-        "maxProperties": desired.MAX_SLOTS,
-        "propertyNames": _pattern(desired._SLOT),
+        "maxProperties": read.MAX_SLOTS,
+        "propertyNames": _pattern(read._SLOT),
         "additionalProperties": {"description": further, **_wanted()},
     }
 
 
 def _wanted() -> dict[str, Any]:
-    version = {"description": _VERSION_TEXT, **_pattern(desired._WANTED)}
-    code = {"description": _CODE_TEXT, **_pattern(desired._MODEL)}
-    keys = dict(zip(desired._SLOT_KEYS, (version, code), strict=True))
+    version = {"description": _VERSION_TEXT, **_pattern(read._WANTED)}
+    code = {"description": _CODE_TEXT, **_pattern(read._MODEL)}
+    keys = dict(zip(read._SLOT_KEYS, (version, code), strict=True))
     return {"anyOf": [version, _object(keys, ("version",))]}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 from dulwich.repo import BaseRepo
 
-from controller.errors import SourceError
+from gitslot.errors import SourceError
 
 type Entry = tuple[int, bytes] | None
 _AT_ONCE = 1000  # objects asked for in one request

@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from controller.errors import SourceError
+from gitslot.errors import SourceError
 
 MAX_OBJECTS = 1_000_000
 MAX_OBJECT = 32 * 1024 * 1024  # bytes; commits and trees are far smaller

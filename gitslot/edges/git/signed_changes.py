@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from controller.errors import SignatureRefused
-from controller.events import safe
-from controller.signatures import Signer, signed_by
+from gitslot.edges.git.ssh_signatures import Signer, signed_by
+from gitslot.errors import SignatureRefused
+from gitslot.state.safe_text import safe
 
 MAX_COMMITS = 20_000  # from the newest down to a trusted one
 MAX_BACK = 5_000  # from an unsigned revert down to what it undoes

@@ -22,13 +22,13 @@ from dulwich.objects import Blob, Commit, ObjectID, Tree
 from dulwich.refs import Ref
 from dulwich.repo import BaseRepo, MemoryRepo, Repo
 
-from controller.desired import MAX_BYTES
-from controller.errors import SignatureRefused, SourceError
-from controller.events import safe
-from controller.packs import check_pack
-from controller.state import Revision
-from controller.trail import GitTrail
-from controller.vouch import Rule, check
+from gitslot.edges.file.read import MAX_BYTES
+from gitslot.edges.git.file_history import GitTrail
+from gitslot.edges.git.pack_size import check_pack
+from gitslot.edges.git.signed_changes import Rule, check
+from gitslot.errors import SignatureRefused, SourceError
+from gitslot.state.safe_text import safe
+from gitslot.state.wanted import Revision
 
 MAX_PACK = 64 * 1024 * 1024
 _MAX_BLOB_PACK = 4 * MAX_BYTES

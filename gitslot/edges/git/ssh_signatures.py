@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from controller.errors import SettingsError, SignatureRefused
-from controller.events import safe
+from gitslot.errors import SettingsError, SignatureRefused
+from gitslot.state.safe_text import safe
 
 NAMESPACE = "git"
 MAX_COMMIT = 1024 * 1024  # bytes
