@@ -18,7 +18,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NoReturn, cast
 
-from controller.errors import ManifestInvalid
+from gitslot.errors import ManifestInvalid
 
 FORMAT = 1
 MAX_BYTES = 1024 * 1024  # of a manifest.json

@@ -1,5 +1,5 @@
 """
-Lay out a function app as Azure wants it, and zip it: `python -m tools.package serving_app`.
+Lay out a function app as Azure wants it, and zip it: `python -m gitslot.registry.package serving_app`.
 
 At the root function_app.py, host.json, requirements.txt and build.json; the dependencies below
 .python_packages/lib/site-packages, built for Linux on x86-64, where Azure runs them
@@ -277,7 +277,7 @@ def _link(source: str | Path, target: str | Path) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m tools.package",
+        prog="python -m gitslot.registry.package",
         description="Lay out a function app below build/ as Azure wants it, and zip it.",
     )
     parser.add_argument("app", choices=tuple(LAYOUTS), help="which function app")

@@ -22,8 +22,8 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from controller.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
-from controller.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
+from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
+from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
 
 if TYPE_CHECKING:  # 0.6 s to import, and only needed once something is asked
     from azure.core.credentials import TokenCredential
