@@ -1,8 +1,8 @@
 """The model card: what a person asks before they commit a bump, as Markdown."""
 
-from controller.manifest import Manifest
-from training.evaluate import Evaluation
-from training.parity import Parity
+from gitslot.convert.evaluate import Evaluation
+from gitslot.convert.parity import Parity
+from gitslot.registry.manifest import Manifest
 
 
 def render(manifest: Manifest, evaluation: Evaluation, parity: Parity) -> str:

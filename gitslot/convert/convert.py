@@ -10,7 +10,7 @@ Measured against scikit-learn (docs/performance.md tells how):
                                 order in which scikit-learn does it. Left to the converter, a row on
                                 the far side of one split moves a probability by up to 4e-2
 
-Whatever comes out is measured again, row by row, in training/parity.py.
+Whatever comes out is measured again, row by row, in gitslot/convert/parity.py.
 """
 
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ from sklearn.ensemble import (
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from training.errors import TrainingError
-from training.servable import check_fitted
+from gitslot.convert.errors import TrainingError
+from gitslot.convert.servable import check_fitted
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}  # old enough for every ONNX Runtime on Python 3.11 to 3.13
 

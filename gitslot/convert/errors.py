@@ -1,4 +1,4 @@
-"""What training refuses; errors of the registry are those of controller.errors."""
+"""What training refuses; errors of the registry are those of gitslot.errors."""
 
 
 class TrainingError(Exception):

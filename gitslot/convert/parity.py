@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
+from gitslot.convert.errors import ParityError
 from training.data import Labels, Rows
-from training.errors import ParityError
 
 MOST_DIFFERENCE = 1e-4  # of a probability
 HEADROOM = 10

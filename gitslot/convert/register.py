@@ -14,21 +14,21 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Protocol
 
-from controller.manifest import MAX_BYTES, Manifest, is_name
-from controller.registry import artifact_name
+from gitslot.convert.convert import Converted
+from gitslot.convert.errors import TrainingError, UnknownName
+from gitslot.convert.parity import Parity
+from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name
+from gitslot.registry.registry import artifact_name
 from serving_app import model as serving
 from serving_app.refused import Refused
-from training.convert import Converted
 from training.data import Data
-from training.errors import TrainingError, UnknownName
-from training.parity import Parity
 from training.train import Trained
 
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 
 
 class Registers(Protocol):
-    """Where versions go: controller.registry.Registry, or anything like it."""
+    """Where versions go: gitslot.registry.registry.Registry, or anything like it."""
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest: ...
 

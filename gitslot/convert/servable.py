@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.multiclass import OneVsRestClassifier
 
-from training.errors import TrainingError
+from gitslot.convert.errors import TrainingError
 
 _HIST_BOOSTING = (
     "it compares numbers in 64 bits and its converted form does so in 32, so a row close to a split"
