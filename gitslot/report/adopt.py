@@ -8,13 +8,13 @@ must decide, so that committing it unread changes nothing.
 import re
 from dataclasses import dataclass
 
-from controller.align import configured
-from controller.checks.facts import AppFacts, SlotFacts
-from controller.desired import VERSION, read
-from controller.edit import needs_quotes
-from controller.errors import DesiredError
-from controller.events import safe
-from controller.state import PRODUCTION, STAGING, Desired, Doubt, Refusal, Resolved, Revision
+from gitslot.edges.file.edit import needs_quotes
+from gitslot.edges.file.read import VERSION, read
+from gitslot.errors import DesiredError
+from gitslot.report.doctor.facts import AppFacts, SlotFacts
+from gitslot.state.safe_text import safe
+from gitslot.state.slot_settings import configured
+from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Doubt, Refusal, Resolved, Revision
 
 UNDECIDED = "to-be-decided"
 _NAME = re.compile(VERSION)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.events import Event
-from controller.state import PRODUCTION
+from gitslot.record.event import Event
+from gitslot.state.wanted import PRODUCTION
 
 SWAP, SWAP_BACK, BY_HAND, FOUND = "swap", "swap back", "by hand", "found"
 

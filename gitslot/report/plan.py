@@ -7,30 +7,26 @@ Pure. A plan is an inert value: nothing acts on one.
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.decide import decide
-from controller.promise import place_of, promised
-from controller.soak import spoken
-from controller.state import (
-    STAGING,
-    App,
+from gitslot.decide.decide import decide
+from gitslot.report.plan_model import place_of, promised
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
-    Doubt,
     Frozen,
-    Live,
-    Memory,
     Note,
-    Policy,
-    Release,
     Reset,
-    Resolved,
     Stalled,
     Suspended,
     Swap,
     Verify,
     Waiting,
 )
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.safe_text import spoken
+from gitslot.state.seen import Live
+from gitslot.state.wanted import STAGING, App, Doubt, Release, Resolved
 
 _MAX_STEPS = 20
 

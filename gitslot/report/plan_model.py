@@ -9,31 +9,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from controller import align
-from controller.memory import went_back
-from controller.state import (
-    STAGING,
-    Answer,
-    Arm,
-    Decision,
-    Deploy,
-    Health,
-    LastSwap,
-    Live,
-    Mark,
-    Memory,
-    Note,
-    OpenDeploy,
-    Place,
-    Release,
-    Reset,
-    Resolved,
-    SlotLive,
-    Swap,
-    Verdict,
-    Verify,
-    Waiting,
-)
+from gitslot.record.memory import went_back
+from gitslot.state import slot_settings
+from gitslot.state.decision import Decision, Deploy, Note, Reset, Swap, Verify, Waiting
+from gitslot.state.remembered import LastSwap, Memory, OpenDeploy
+from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Place, SlotLive, Verdict
+from gitslot.state.wanted import STAGING, Release, Resolved
 
 
 def place_of(live: Live, slot: str) -> Place | None:
@@ -80,7 +61,7 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
     before = place.slot.arm
     assert before is not None
     deploy = f"plan-{decision.attempt}-{len(before.configured.deploy)}"
-    settings = align.staging_settings(
+    settings = slot_settings.staging_settings(
         production.settings,
         before.settings,
         production.sticky,
@@ -89,7 +70,7 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
         package=decision.package,
         store=before.settings.get("MODEL_STORE", "the registry"),
     )
-    arm = replace(before, settings=settings, configured=align.configured(settings))
+    arm = replace(before, settings=settings, configured=slot_settings.configured(settings))
     build = _build(live, decision.package)
     memory = replace(
         memory,
@@ -156,7 +137,7 @@ def _exchanged(here: Arm, there: Arm) -> Arm:
     return replace(
         here,
         settings=settings,
-        configured=align.configured(settings),
+        configured=slot_settings.configured(settings),
         deployment_id=there.deployment_id,
         swap_status="planned",
     )

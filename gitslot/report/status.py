@@ -8,36 +8,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller import further, history
-from controller.case import Case, soaks_until
-from controller.decide import production_serves
-from controller.events import STOPS, Event
-from controller.staging import hold_pin
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    App,
+from gitslot.decide import held
+from gitslot.decide.case import Case, soaks_until
+from gitslot.decide.held import hold_pin
+from gitslot.decide.production import production_serves
+from gitslot.record.event import STOPS, Event
+from gitslot.report import history
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
     Frozen,
-    Live,
-    Mark,
     Note,
-    Refusal,
-    Rehearsal,
-    Release,
+    Observation,
     Reset,
-    Resolved,
-    SlotLive,
     Stalled,
     Suspended,
     Swap,
     Verify,
     Waiting,
 )
-from controller.telling import Observation
+from gitslot.state.seen import Answer, Live, Mark, Rehearsal, SlotLive
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved
 
 SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
 HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded", "Suspended"
@@ -307,7 +299,7 @@ def _beside_production(seen: Observation) -> dict[str, Decision]:
     if not isinstance(app, App) or not isinstance(live, Live) or not _production_synced(seen):
         return {}
     case = Case(app, live, seen.memory, seen.now, seen.policy)
-    found = {STAGING: hold_pin(case), **{name: further.at(case, name) for name in app.further}}
+    found = {STAGING: hold_pin(case), **{name: held.at(case, name) for name in app.further}}
     return {name: decision for name, decision in found.items() if decision}
 
 

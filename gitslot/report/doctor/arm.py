@@ -8,10 +8,10 @@ all of them.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from controller.answers import host_of, translated
-from controller.azure import AppRef, Azure
-from controller.checks.facts import ConfigFacts, Function, SiteFacts, Sticky
-from controller.state import PRODUCTION
+from gitslot.edges.azure.answers import host_of, translated
+from gitslot.edges.azure.arm import AppRef, Azure
+from gitslot.report.doctor.facts import ConfigFacts, Function, SiteFacts, Sticky
+from gitslot.state.wanted import PRODUCTION
 
 
 class Survey:

@@ -5,8 +5,8 @@ What `gitslot doctor` and `gitslot adopt` check, from cheap to dear. Pure: facts
 those of one app. Nothing here asks anybody anything.
 """
 
-from controller.checks import ground, serving, site, wiring
-from controller.checks.facts import AppFacts, Finding, Grade, Ground, examine
+from gitslot.report.doctor import ground, serving, site, wiring
+from gitslot.report.doctor.facts import AppFacts, Finding, Grade, Ground, examine
 
 OF_GROUND = ground.CHECKS
 OF_APP = (*site.CHECKS, *wiring.CHECKS, *serving.CHECKS)

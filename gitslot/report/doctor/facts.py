@@ -11,20 +11,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from controller.state import (
-    PRODUCTION,
-    Desired,
-    Doubt,
-    Health,
-    Memory,
-    Refusal,
-    Resolved,
-    Revision,
-)
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Health
+from gitslot.state.wanted import PRODUCTION, Desired, Doubt, Refusal, Resolved, Revision
 
 if TYPE_CHECKING:
-    from controller.azure import AppRef
-    from controller.settings import Settings
+    from gitslot.edges.azure.arm import AppRef
+    from gitslot.edges.settings import Settings
 
 
 NOT_READ = Doubt("NotRead", "not read")

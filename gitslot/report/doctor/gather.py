@@ -1,5 +1,5 @@
 """
-Gather the facts that `controller.checks` looks at: each question asked once, no answer fatal.
+Gather the facts that `gitslot.report.doctor.checks` looks at: each question asked once, no answer fatal.
 
 What cannot be read becomes a Doubt in its place. Nothing is written, but for one lease on an empty
 blob of its own in the controller's container, where `ground` is asked for.
@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from controller import settings as settings_
-from controller.azure import AppRef
-from controller.blobs import Blobs
-from controller.catalog import Catalog
-from controller.checks.facts import (
+from gitslot.edges import settings as settings_
+from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.settings import Settings
+from gitslot.errors import GitslotError, NotFound, SettingsError
+from gitslot.look.wanted import Catalog
+from gitslot.outside import World, parse
+from gitslot.record.blobs import Blobs
+from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
+from gitslot.report.doctor.facts import (
     NOT_READ,
     AppFacts,
     ConfigFacts,
@@ -24,19 +28,14 @@ from controller.checks.facts import (
     SlotFacts,
     Sticky,
 )
-from controller.errors import GitslotError, NotFound, SettingsError
-from controller.outside import World, parse
-from controller.registry import CONTAINERS, GITSLOT, Registry
-from controller.settings import Settings
-from controller.state import (
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Answer, Health
+from gitslot.state.wanted import (
     PRODUCTION,
     STAGING,
-    Answer,
     App,
     Desired,
     Doubt,
-    Health,
-    Memory,
     Refusal,
     Resolved,
     Revision,

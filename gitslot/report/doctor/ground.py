@@ -7,8 +7,8 @@ Pure: a `Ground` in, notes out. They stand in the order in which they cost time.
 import re
 from collections.abc import Iterator
 
-from controller.checks.facts import Check, Grade, Ground, Note
-from controller.state import Doubt
+from gitslot.report.doctor.facts import Check, Grade, Ground, Note
+from gitslot.state.wanted import Doubt
 
 SKEW_WARNS_S, SKEW_WRONG_S = 5.0, 60.0
 _FIELD = re.compile(

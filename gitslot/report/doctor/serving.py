@@ -8,8 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 
-from controller.align import PACKAGE_SETTING, is_url
-from controller.checks.facts import (
+from gitslot.report.doctor.facts import (
     AppFacts,
     Check,
     Function,
@@ -19,8 +18,11 @@ from controller.checks.facts import (
     SlotFacts,
     unread,
 )
-from controller.checks.site import az, of_release
-from controller.state import PRODUCTION, STAGING, Answer, Doubt, Memory, Refusal, Resolved
+from gitslot.report.doctor.site import az, of_release
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Answer
+from gitslot.state.slot_settings import PACKAGE_SETTING, is_url
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Resolved
 
 # Called by somebody, or by the platform on purpose; everything else fires by itself.
 CALLED = frozenset(

@@ -8,8 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from controller.align import PACKAGE_SETTING
-from controller.checks.facts import (
+from gitslot.report.doctor.facts import (
     AppFacts,
     Check,
     Grade,
@@ -19,7 +18,8 @@ from controller.checks.facts import (
     label,
     unread,
 )
-from controller.state import PRODUCTION, Doubt
+from gitslot.state.slot_settings import PACKAGE_SETTING
+from gitslot.state.wanted import PRODUCTION, Doubt
 
 # Slots with production. https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
 SLOTS = {"dynamic": 2, "elasticpremium": 3, "standard": 5, "premium": 20, "isolated": 20}

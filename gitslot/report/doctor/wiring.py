@@ -8,15 +8,15 @@ import json
 import shlex
 from collections.abc import Iterator
 
-from controller.align import (
+from gitslot.report.doctor.facts import AppFacts, Check, Grade, Note, Sticky, unread
+from gitslot.report.doctor.site import az, set_line
+from gitslot.state.slot_settings import (
     RELEASE_SETTINGS,
     WARMUP_SETTINGS,
     missing_warmup,
     sticky_release,
 )
-from controller.checks.facts import AppFacts, Check, Grade, Note, Sticky, unread
-from controller.checks.site import az, set_line
-from controller.state import PRODUCTION, STAGING, Doubt
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt
 
 HOST_ID = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
 _HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
