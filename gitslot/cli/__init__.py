@@ -11,7 +11,7 @@ import sys
 def main() -> None:
     """Run `gitslot` with this process's arguments and exit."""
     try:
-        from controller.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
+        from gitslot.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
 
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # also while the modules are being loaded

@@ -1,5 +1,5 @@
-"""`python -m controller.cli`: the same as `gitslot`."""
+"""`python -m gitslot.cli`: the same as `gitslot`."""
 
-from controller.cli import main
+from gitslot.cli import main
 
 main()

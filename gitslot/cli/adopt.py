@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli import doctor
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
+from gitslot.cli import doctor
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
-    from controller.checks.facts import Finding
+    from gitslot.report.doctor.facts import Finding
 
 FILE = "desired_state.yaml"
 
@@ -50,17 +50,17 @@ def adopt(
     _refuse_existing(path, overwrite=overwrite)
     if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
-    from controller import adoption  # noqa: PLC0415 - not for --help
-    from controller.checks import of_app  # noqa: PLC0415 - not for --help
-    from controller.checks.facts import Grade  # noqa: PLC0415 - not for --help
-    from controller.state import Doubt  # noqa: PLC0415 - not for --help
+    from gitslot.report import adopt  # noqa: PLC0415 - not for --help
+    from gitslot.report.doctor.checks import of_app  # noqa: PLC0415 - not for --help
+    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
+    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - not for --help
 
     facts = session.examiner().app(
         app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
     )
     if isinstance(facts.place, Doubt):
         raise CommandRefused(facts.place.message, reason=facts.place.reason)
-    made = adoption.adopt(
+    made = adopt.adopt(
         facts,
         f"{session.now():%Y-%m-%d}",
         group=bool(resource_group or subscription),

@@ -10,21 +10,11 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from controller.cli import (
-    adopt,
-    doctor,
-    edit,
-    local,
-    logs,
-    models,
-    plan,
-    reconcile,
-    status,
-    validate,
-)
-from controller.cli.session import Session, session_of
-from controller.errors import GitslotError
-from controller.events import safe
+from gitslot.cli import adopt, doctor, edit, logs, models, plan, reconcile, status, validate
+from gitslot.cli.session import Session, session_of
+from gitslot.errors import GitslotError
+from gitslot.local import command
+from gitslot.state.safe_text import safe
 
 _MORE = "More"
 
@@ -63,7 +53,7 @@ app.command(rich_help_panel=_MORE)(adopt.adopt)
 app.command(rich_help_panel=_MORE)(doctor.doctor)
 
 
-app.add_typer(local.local_app, name="local", rich_help_panel=_MORE)
+app.add_typer(command.local_app, name="local", rich_help_panel=_MORE)
 
 
 def run(arguments: Sequence[str], session: Session | None = None) -> int:

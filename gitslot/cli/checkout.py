@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.cli.session import CommandRefused, Session
+from gitslot.cli.session import CommandRefused, Session
 
 _TIMEOUT_S = 120.0
 _DEFAULT_FILE = "desired_state.yaml"

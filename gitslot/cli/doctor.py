@@ -4,15 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controller.checks.facts import Finding, Ground
-    from controller.examine import Examiner
+    from gitslot.report.doctor.facts import Finding, Ground
+    from gitslot.report.doctor.gather import Examiner
 
 _COLUMNS = ("app", "check", "result", "found")
 
@@ -55,8 +55,12 @@ def doctor(
 
 def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
     """Return what every check finds, of *app* or of all that the file names."""
-    from controller.checks import of_app, of_controller, of_ground  # noqa: PLC0415 - not for --help
-    from controller.state import Desired  # noqa: PLC0415 - not for --help
+    from gitslot.report.doctor.checks import (  # noqa: PLC0415 - not for --help
+        of_app,
+        of_controller,
+        of_ground,
+    )
+    from gitslot.state.wanted import Desired  # noqa: PLC0415 - not for --help
 
     ground = examiner.ground()
     found = list(of_ground(ground))
@@ -70,7 +74,7 @@ def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
 
 
 def _names(ground: "Ground", app: str | None) -> list[str]:
-    from controller.state import Desired  # noqa: PLC0415 - not for --help
+    from gitslot.state.wanted import Desired  # noqa: PLC0415 - not for --help
 
     listed = ground.desired.apps if isinstance(ground.desired, Desired) else ()
     known = [each.name for each in listed]
@@ -83,7 +87,7 @@ def _names(ground: "Ground", app: str | None) -> list[str]:
 
 def code(found: "Sequence[Finding]") -> int:
     """Return 1 where something is wrong; warnings are no failure."""
-    from controller.checks.facts import Grade  # noqa: PLC0415 - not for --help
+    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
 
     return 1 if any(each.grade is Grade.WRONG for each in found) else 0
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
-    from controller.cli.checkout import Checkout
-    from controller.state import App, Desired, Wanted
+    from gitslot.cli.checkout import Checkout
+    from gitslot.state.wanted import App, Desired, Wanted
 
 AppOption = Annotated[str | None, typer.Option("--app", help="Which app, where there are several.")]
 _SLOTS = ("production", "staging")
@@ -36,10 +36,10 @@ def bump(
     app: AppOption = None,
 ) -> int:
     """Set a slot's version in the file, and commit it."""
-    from controller.cli.checkout import Checkout  # noqa: PLC0415 - slow import
-    from controller.desired import read  # noqa: PLC0415 - slow import
-    from controller.edit import only_app, with_version  # noqa: PLC0415 - slow import
-    from controller.state import Revision  # noqa: PLC0415 - slow import
+    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.edit import only_app, with_version  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
 
     session = session_of(ctx)
     checkout = Checkout.around(session)
@@ -112,10 +112,10 @@ def rollback(
     ] = None,
 ) -> int:
     """Revert the commit that last changed production."""
-    from controller.cli.checkout import Checkout  # noqa: PLC0415 - slow import
-    from controller.desired import read  # noqa: PLC0415 - slow import
-    from controller.edit import only_app  # noqa: PLC0415 - slow import
-    from controller.state import Revision  # noqa: PLC0415 - slow import
+    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.edit import only_app  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
 
     session = session_of(ctx)
     checkout = Checkout.around(session)
@@ -164,9 +164,9 @@ def _last_change(checkout: "Checkout", app: "App") -> _LastChange:
 
 def _production_at(checkout: "Checkout", commit: str, app: str) -> "Wanted | None":
     """Return what *commit* asked production to serve; None where its file cannot be read."""
-    from controller.desired import read  # noqa: PLC0415 - slow import
-    from controller.errors import DesiredError  # noqa: PLC0415 - slow import
-    from controller.state import Revision  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
+    from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
 
     data = checkout.at(commit)
     if data is None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
-    from controller.events import Event
-    from controller.history import Change
-    from controller.journal import Journal
+    from gitslot.record.event import Event
+    from gitslot.record.journal import Journal
+    from gitslot.report.history import Change
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app only.")]
 _LAST = 100
@@ -55,7 +55,7 @@ def _of_commit(session: Session, revision: str | None) -> "Callable[[Event], boo
         return lambda _: True
     digits = revision.lower()
     if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
-        from controller.cli.checkout import Checkout  # noqa: PLC0415 - needs a checkout only here
+        from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - needs a checkout only here
 
         digits = Checkout.around(session).resolve(revision)
     return lambda event: event.revision.startswith(digits)
@@ -125,7 +125,7 @@ def history(
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what production served, and when."""
-    from controller.history import changes, live_at, swap_under_way  # noqa: PLC0415
+    from gitslot.report.history import changes, live_at, swap_under_way  # noqa: PLC0415
 
     session = session_of(ctx)
     moment = _time(at) if at else None

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import Session, session_of
-from controller.errors import GitslotError
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import Session, session_of
+from gitslot.errors import GitslotError
 
 _COLUMNS = ("model", "version", "registered", "runs")
 
@@ -51,9 +51,9 @@ def models(
 
 def _running(session: Session) -> dict[tuple[str, str], list[str]]:
     """Return the slots that serve each version, as their own health says it."""
-    from controller.cli.status import names  # noqa: PLC0415 - slow import
-    from controller.reconcile import observe  # noqa: PLC0415 - slow import
-    from controller.state import Live  # noqa: PLC0415 - slow import
+    from gitslot.cli.status import names  # noqa: PLC0415 - slow import
+    from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
+    from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
 
     found: dict[tuple[str, str], list[str]] = {}
     try:

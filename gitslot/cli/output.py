@@ -12,8 +12,9 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from controller.cli.session import Session
-from controller.events import Event, safe
+from gitslot.cli.session import Session
+from gitslot.record.event import Event
+from gitslot.state.safe_text import safe
 
 _GAP = "  "
 _BIG = 10**9

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli import status as status_
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
-from controller.events import safe
+from gitslot.cli import output as out
+from gitslot.cli import status as status_
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
-    from controller.outside import World
-    from controller.plan import Plan, Step
-    from controller.source import Newest
+    from gitslot.edges.git.source import Newest
+    from gitslot.outside import World
+    from gitslot.report.plan import Plan, Step
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -53,9 +53,9 @@ def show_plans(
 
 def _at(session: Session, rev: str) -> "Newest":
     """Return *rev* of the checkout around the current folder, else of the watched repository."""
-    from controller.cli.checkout import Checkout  # noqa: PLC0415 - only with a revision
-    from controller.errors import SourceError  # noqa: PLC0415 - slow import
-    from controller.source import GitSource  # noqa: PLC0415 - slow import
+    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only with a revision
+    from gitslot.edges.git.source import GitSource  # noqa: PLC0415 - slow import
+    from gitslot.errors import SourceError  # noqa: PLC0415 - slow import
 
     settings = session.settings()
     token = settings.git_token.reveal() if settings.git_token else None
@@ -74,8 +74,8 @@ def _at(session: Session, rev: str) -> "Newest":
 
 
 def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
-    from controller.outside import parse  # noqa: PLC0415 - slow import
-    from controller.state import Doubt  # noqa: PLC0415 - slow import
+    from gitslot.outside import parse  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
 
     if newest is None:
         return status_.names(world, app)
@@ -89,9 +89,9 @@ def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str
 
 
 def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
-    from controller.outside import parse  # noqa: PLC0415 - slow import
-    from controller.plan import plan as planned  # noqa: PLC0415 - slow import
-    from controller.state import App, Desired, Doubt  # noqa: PLC0415 - slow import
+    from gitslot.outside import parse  # noqa: PLC0415 - slow import
+    from gitslot.report.plan import plan as planned  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import App, Desired, Doubt  # noqa: PLC0415 - slow import
 
     now = world.clock.now()
     memory = world.journal.memory(name, now)

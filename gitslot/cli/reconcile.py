@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli import status as status_
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
-from controller.errors import JournalError, JournalMoved
+from gitslot.cli import output as out
+from gitslot.cli import status as status_
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.errors import JournalError, JournalMoved
 
 if TYPE_CHECKING:
-    from controller.events import Event
-    from controller.journal import Journal
-    from controller.outside import Clock, World
-    from controller.state import Memory, Suspended
-    from controller.telling import Observation
+    from gitslot.outside import Clock, World
+    from gitslot.record.event import Event
+    from gitslot.record.journal import Journal
+    from gitslot.state.decision import Observation, Suspended
+    from gitslot.state.remembered import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
@@ -38,7 +38,7 @@ def reconcile(
     """Reconcile now, to the end, and show how it went."""
     session = session_of(ctx)
     if dry_run:
-        from controller.cli.plan import show_plans  # noqa: PLC0415 - slow import
+        from gitslot.cli.plan import show_plans  # noqa: PLC0415 - slow import
 
         return show_plans(session, app, None, output)
     world = session.world()
@@ -101,8 +101,8 @@ class TellingClock:
 
 def _to_the_end(name: str, world: "World") -> "Suspended | None":
     """Run passes until one ends with more than "look again in a moment"; say if it may not."""
-    from controller.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
-    from controller.state import Suspended, Waiting  # noqa: PLC0415 - slow import
+    from gitslot.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
+    from gitslot.state.decision import Suspended, Waiting  # noqa: PLC0415 - slow import
 
     until = world.clock.monotonic() + _TO_THE_END_S
     while world.clock.monotonic() < until:
@@ -151,8 +151,8 @@ def retry(ctx: typer.Context, app: AppArgument = None) -> int:
 
 
 def _retry(session: Session, world: "World", name: str) -> int:
-    from controller.reconcile import observe  # noqa: PLC0415 - slow import
-    from controller.state import Converged, Suspended  # noqa: PLC0415 - slow import
+    from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
+    from gitslot.state.decision import Converged, Suspended  # noqa: PLC0415 - slow import
 
     seen = observe(name, world, fresh=True)
     if isinstance(seen.decision, Converged):
@@ -170,9 +170,10 @@ def _retry(session: Session, world: "World", name: str) -> int:
 
 def _retried(session: Session, seen: "Observation") -> "Event":
     """Return the Retried event; after a lost journal it holds both slots' markers."""
-    from controller.decide import markers  # noqa: PLC0415 - slow import
-    from controller.events import Event  # noqa: PLC0415 - slow import
-    from controller.state import Frozen, Live, Stalled, Waiting  # noqa: PLC0415 - slow import
+    from gitslot.decide.unsafe import markers  # noqa: PLC0415 - slow import
+    from gitslot.record.event import Event  # noqa: PLC0415 - slow import
+    from gitslot.state.decision import Frozen, Stalled, Waiting  # noqa: PLC0415 - slow import
+    from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
 
     stop = seen.memory.stop
     if isinstance(seen.decision, (Stalled, Frozen, Waiting)):

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from controller.errors import GitslotError, SettingsError
-from controller.events import Event, safe
+from gitslot.errors import GitslotError, SettingsError
+from gitslot.record.event import Event
+from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
-    from controller.examine import Examiner
-    from controller.outside import World
-    from controller.registry import Registry
-    from controller.settings import Settings
+    from gitslot.edges.settings import Settings
+    from gitslot.outside import World
+    from gitslot.registry.registry import Registry
+    from gitslot.report.doctor.gather import Examiner
 
 _NOT_NEEDED_TO_LOOK = (
     "GITSLOT_VERIFY_COMMITS",
@@ -40,20 +41,20 @@ class CommandRefused(GitslotError):
 
 
 def _open_world(settings: "Settings", tell: Tell) -> "World":
-    from controller.world import credential, open_world  # noqa: PLC0415 - slow import
+    from gitslot.world import credential, open_world  # noqa: PLC0415 - slow import
 
     return open_world(settings, credential(), tell=tell)
 
 
 def _open_registry(settings: "Settings") -> "Registry":
-    from controller.registry import Registry  # noqa: PLC0415 - slow import
-    from controller.world import credential  # noqa: PLC0415 - slow import
+    from gitslot.registry.registry import Registry  # noqa: PLC0415 - slow import
+    from gitslot.world import credential  # noqa: PLC0415 - slow import
 
     return Registry(settings.storage, credential())
 
 
 def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
-    from controller.world import credential, open_examiner  # noqa: PLC0415 - slow import
+    from gitslot.world import credential, open_examiner  # noqa: PLC0415 - slow import
 
     return open_examiner(settings, credential(), flaw)
 
@@ -80,7 +81,7 @@ class Session:
 
     def settings(self) -> "Settings":
         """Return the target's settings, saying on stderr which target that is."""
-        from controller.cli.target import find  # noqa: PLC0415 - not for --help
+        from gitslot.cli.target import find  # noqa: PLC0415 - not for --help
 
         if self._settings is None:
             target = find(self.environ, self.cwd)

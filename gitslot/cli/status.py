@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
 
 if TYPE_CHECKING:
-    from controller.events import Event
-    from controller.outside import World
-    from controller.state import Memory, Rehearsal
-    from controller.status import Row
-    from controller.telling import Observation
+    from gitslot.outside import World
+    from gitslot.record.event import Event
+    from gitslot.report.status import Row
+    from gitslot.state.decision import Observation
+    from gitslot.state.remembered import Memory
+    from gitslot.state.seen import Rehearsal
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
@@ -61,8 +62,8 @@ class Watcher:
 
     def look(self, app: str | None) -> View:
         """Look once at *app*, or at all; raises CommandRefused where the file does not list it."""
-        from controller.reconcile import observe  # noqa: PLC0415 - slow import
-        from controller.status import exit_code, rows  # noqa: PLC0415 - slow import
+        from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
+        from gitslot.report.status import exit_code, rows  # noqa: PLC0415 - slow import
 
         found: list[Row] = []
         events: list[Event] = []
@@ -78,8 +79,9 @@ class Watcher:
 
     def _rehearsed(self, seen: "Observation") -> "Rehearsal | None":
         """Prove the way back here and now, so that what is said of it is true."""
-        from controller.further import is_aside  # noqa: PLC0415 - slow import
-        from controller.state import Converged, Live  # noqa: PLC0415 - slow import
+        from gitslot.decide.held import is_aside  # noqa: PLC0415 - slow import
+        from gitslot.state.decision import Converged  # noqa: PLC0415 - slow import
+        from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
 
         done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
         done = done or is_aside(seen.decision)
@@ -95,8 +97,8 @@ class Watcher:
 
 def names(world: "World", app: str | None) -> list[str]:
     """Return the apps that a command is about: *app* alone, or all of them."""
-    from controller.reconcile import apps  # noqa: PLC0415 - slow import
-    from controller.state import Doubt  # noqa: PLC0415 - slow import
+    from gitslot.reconcile import apps  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
 
     known = apps(world)
     if app is None:

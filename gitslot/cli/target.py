@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller import settings as settings_
-from controller.errors import SettingsError
+from gitslot.edges import settings as settings_
+from gitslot.errors import SettingsError
 
 FOLDER = ".gitslot"
 FILE = "local.json"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controller.cli import output as out
-from controller.cli.output import Output, OutputOption
-from controller.cli.session import CommandRefused, Session, session_of
-from controller.errors import DesiredError, ManifestInvalid, SettingsError, UnknownVersion
+from gitslot.cli import output as out
+from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.errors import DesiredError, ManifestInvalid, SettingsError, UnknownVersion
 
 if TYPE_CHECKING:
-    from controller.registry import Registry
-    from controller.state import App, Wanted
+    from gitslot.registry.registry import Registry
+    from gitslot.state.wanted import App, Wanted
 
 _COLUMNS = ("app", "slot", "model", "version", "result")
 
@@ -29,9 +29,9 @@ def validate(
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Check the file, its versions and their digests."""
-    from controller.desired import read  # noqa: PLC0415 - slow import
-    from controller.edit import unquoted  # noqa: PLC0415 - slow import
-    from controller.state import Revision  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.edit import unquoted  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
 
     session = session_of(ctx)
     path = _path(session, file)
@@ -71,7 +71,7 @@ class _Check:
 def _path(session: Session, file: Path | None) -> Path:
     if file is not None:
         return session.cwd / file
-    from controller.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
+    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
 
     return Checkout.around(session).path
 
