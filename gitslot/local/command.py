@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import platform
-from controller.cli.up import FOLDER, Latency, bring_up, place, read, say, strangers
-from controller.errors import GitslotError
+from gitslot.errors import GitslotError
+from gitslot.local import process
+from gitslot.local.up import FOLDER, Latency, bring_up, place, read, say, strangers
 
 local_app = typer.Typer(
     no_args_is_help=True,
@@ -55,7 +55,7 @@ def up(
     """Start the platform on your checkout. It follows your newest commit until `down`."""
     with _told(), _interruptible():
         where = place(repo)
-        with platform.alone(where.folder):
+        with process.alone(where.folder):
             bring_up(where, latency, thin=not full)
 
 
@@ -72,11 +72,11 @@ def down(
         if not where.folder.is_dir():
             say("nothing is up")
             return
-        with platform.alone(where.folder):
+        with process.alone(where.folder):
             where.file.unlink(missing_ok=True)
-            was_up = platform.stop(where.state)
+            was_up = process.stop(where.state)
             if wipe:
-                platform.remove(where.folder)
+                process.remove(where.folder)
         say(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
 
 
@@ -98,8 +98,8 @@ def env(
             return
         for name, value in environment.items():
             print(f"export {name}={shlex.quote(value)}")
-        for name in platform.NO_PROXY:
-            print(f'export {name}="{platform.LOOPBACK}${{{name}:+,${name}}}"')
+        for name in process.NO_PROXY:
+            print(f'export {name}="{process.LOOPBACK}${{{name}:+,${name}}}"')
         for name in sorted(strangers()):
             print(f"unset {name}")
 
@@ -108,10 +108,10 @@ def env(
 def demo(
     results: Annotated[
         Path, typer.Option(metavar="FILE", help="where the measured values go, as JSON")
-    ] = platform.PROJECT / FOLDER / "demo.json",
+    ] = process.PROJECT / FOLDER / "demo.json",
 ) -> None:
     """Watch the whole story on a platform of its own: a minute or two, leaves nothing running."""
-    from controller.cli.demo import run  # noqa: PLC0415 - only where it is asked for
+    from gitslot.local.demo import run  # noqa: PLC0415 - only where it is asked for
 
     with _told(), _interruptible():
         raise typer.Exit(run(results.absolute()))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.cli.platform import PROJECT, PlatformError
+from gitslot.local.process import PROJECT, PlatformError
 
 MODEL = "iris"
 # (version, estimator): models that answer differently, so that one sees which of them is live

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.errors import GitslotError
+from gitslot.errors import GitslotError
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_S = 90.0  # a cold machine may take long to load Node.js

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from controller.align import WARMUP_SETTINGS
-from controller.azure import Azure
-from controller.cli.platform import PROJECT, Facts, PlatformError, wait_until
-from controller.registry import Package, Registry
-from controller.world import credential
+from gitslot.edges.azure.arm import Azure
+from gitslot.local.process import PROJECT, Facts, PlatformError, wait_until
+from gitslot.registry.registry import Package, Registry
+from gitslot.state.slot_settings import WARMUP_SETTINGS
+from gitslot.world import credential
 
 if TYPE_CHECKING:
     from azure.mgmt.web import WebSiteManagementClient
@@ -77,7 +77,7 @@ class Provisioner:
 
     def package(self, app: str, *, thin: bool) -> Package:
         """Zip the function app *app* as it stands in the sources and register that, once."""
-        words = [sys.executable, "-m", "tools.package", app, "-o", "json"]
+        words = [sys.executable, "-m", "gitslot.registry.package", app, "-o", "json"]
         words += ["--out", str(self._work / "packages"), *(["--thin"] if thin else [])]
         done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -14,11 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controller.cli import platform, training
-from controller.cli.platform import Facts, PlatformError
+from gitslot.local import first_models, process
+from gitslot.local.process import Facts, PlatformError
 
 if TYPE_CHECKING:
-    from controller.cli.provision import Follow
+    from gitslot.local.provision import Follow
 
 FOLDER = ".gitslot"
 
@@ -55,7 +55,7 @@ class Place:
 
 def place(repo: Path | None) -> Place:
     """Return the place of *repo*, or of the checkout that one is in. Raises PlatformError."""
-    from controller.source import local_repository  # noqa: PLC0415 - slow import
+    from gitslot.edges.git.source import local_repository  # noqa: PLC0415 - slow import
 
     start = (repo or Path.cwd()).resolve()
     checkout = local_repository(start)
@@ -68,7 +68,7 @@ def place(repo: Path | None) -> Place:
 
 def read(where: Place) -> dict[str, Any] | None:
     """Return what local.json says of the platform that is up at *where*, or None."""
-    facts = platform.find(where.state)
+    facts = process.find(where.state)
     try:
         said: dict[str, Any] = json.loads(where.file.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
@@ -82,34 +82,34 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
 
     Raises PlatformError, GitslotError where the file is not fit, or what Azure's clients raise.
     """
-    from controller.cli.provision import Follow  # noqa: PLC0415 - slow import
+    from gitslot.local.provision import Follow  # noqa: PLC0415 - slow import
 
     steps = Steps()
     follow = Follow(str(where.checkout), _branch(where.checkout))
     apps = wanted_apps(follow)
     (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    facts = platform.find(where.state)
+    facts = process.find(where.state)
     was_up = facts is not None and read(where) is not None
     mine = facts is None
     try:
         if facts is None:
             where.file.unlink(missing_ok=True)
             steps("starting storage, ARM and identity")
-            facts = platform.start(where.state, latency or Latency.FAST)
+            facts = process.start(where.state, latency or Latency.FAST)
         use(facts)
         if latency is not None and not mine:
-            platform.set_latency(facts, latency)
+            process.set_latency(facts, latency)
         urls = fill(facts, where.folder, follow, apps, steps, thin=thin)
         local = {
             "environment": {**facts.environment, **follow.settings(facts)},
             "pid": facts.pid,
             "urls": urls,
         }
-        platform.write_json(where.file, local)
+        process.write_json(where.file, local)
     except BaseException:
         if mine:
             steps("stopping what was started")
-            platform.stop(where.state)
+            process.stop(where.state)
         raise
     steps("was up already; checked" if was_up else "up")
     _show(where, follow, urls)
@@ -129,14 +129,14 @@ def fill(
 
     Returns the addresses of everything. Raises PlatformError, or what Azure's clients raise.
     """
-    from controller.cli.provision import CONTROLLER, Provisioner, slots  # noqa: PLC0415
+    from gitslot.local.provision import CONTROLLER, Provisioner, slots  # noqa: PLC0415
 
     fresh = Provisioner(facts, folder, steps)
     fresh.registry.ensure_containers()
-    first = [] if fresh.registry.versions(training.MODEL) else list(training.FIRST)
+    first = [] if fresh.registry.versions(first_models.MODEL) else list(first_models.FIRST)
     for version, estimator in first:
-        steps(f"training {training.MODEL} {version} ({estimator})")
-    under_way = training.begin(first, facts.storage, folder)
+        steps(f"training {first_models.MODEL} {version} ({estimator})")
+    under_way = first_models.begin(first, facts.storage, folder)
     try:
         steps("registering the code of the serving app and of the controller")
         serving = fresh.package("serving_app", thin=thin)
@@ -166,8 +166,8 @@ def fill(
 
 def wanted_apps(follow: "Follow") -> list[str]:
     """Return the apps that the newest commit's file names. Raises GitslotError."""
-    from controller.desired import read as read_desired  # noqa: PLC0415 - slow import
-    from controller.source import GitSource  # noqa: PLC0415
+    from gitslot.edges.file.read import read as read_desired  # noqa: PLC0415 - slow import
+    from gitslot.edges.git.source import GitSource  # noqa: PLC0415
 
     newest = GitSource(follow.repository, follow.ref, follow.file).newest()
     return [app.name for app in read_desired(newest.data, newest.revision).apps]
@@ -178,8 +178,8 @@ def use(facts: Facts) -> None:
     for name in strangers():
         del os.environ[name]
     os.environ.update(facts.environment)
-    for name in platform.NO_PROXY:
-        os.environ[name] = ",".join(filter(None, [os.environ.get(name), platform.LOOPBACK]))
+    for name in process.NO_PROXY:
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), process.LOOPBACK]))
 
 
 def strangers() -> set[str]:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from controller.cli.demo.screen import Screen
-from controller.cli.demo.steps import NEW, OLD, Measured
-from controller.cli.platform import write_json
+from gitslot.local.demo.screen import Screen
+from gitslot.local.demo.steps import NEW, OLD, Measured
+from gitslot.local.process import write_json
 
 type Row = tuple[str, str, str, bool | None]
 
 
 def run(results: Path) -> int:
     """Play the demo and write *results*; return 0 where every expected value holds, else 1."""
-    from controller.cli.demo import incident, stage, steps  # noqa: PLC0415 - slow imports
+    from gitslot.local.demo import incident, stage, steps  # noqa: PLC0415 - slow imports
 
     began = time.monotonic()
     screen = Screen()

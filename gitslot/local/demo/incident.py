@@ -11,14 +11,14 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.cli.demo.screen import clock
-from controller.cli.demo.stage import APP, BLIND, PATIENCE_S, Stage
-from controller.cli.demo.steps import NEW, OLD, Measured
-from controller.cli.demo.witness import Entry
-from controller.cli.platform import PlatformError, wait_until
-from controller.cli.provision import CONTROLLER
-from controller.events import Event
-from controller.world import credential
+from gitslot.local.demo.screen import clock
+from gitslot.local.demo.stage import APP, BLIND, PATIENCE_S, Stage
+from gitslot.local.demo.steps import NEW, OLD, Measured
+from gitslot.local.demo.witness import Entry
+from gitslot.local.process import PlatformError, wait_until
+from gitslot.local.provision import CONTROLLER
+from gitslot.record.event import Event
+from gitslot.world import credential
 
 _LOST = {"when": "after", "status": 503, "hold": True}  # done, and then the gateway says 503
 

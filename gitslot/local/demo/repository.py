@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.cli.platform import PlatformError
+from gitslot.local.process import PlatformError
 
 _TEXT = """\
 app: {app}

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.cli.output import styled
-from controller.events import Event, safe
+from gitslot.cli.output import styled
+from gitslot.record.event import Event
+from gitslot.state.safe_text import safe
 
 _INDENT = 2
 _TIME, _EVENT = 8, 13  # columns of a log line

@@ -12,21 +12,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller.blobs import AzureBlobs
-from controller.cli import platform, training
-from controller.cli.demo import repository
-from controller.cli.demo.load import Load
-from controller.cli.demo.repository import Repository
-from controller.cli.demo.screen import Screen
-from controller.cli.demo.witness import Witness
-from controller.cli.platform import Facts, PlatformError
-from controller.cli.provision import CONTROLLER, Follow, Provisioner
-from controller.cli.training import Training
-from controller.cli.up import use
-from controller.events import Event
-from controller.journal import Journal
-from controller.registry import Package
-from controller.world import credential
+from gitslot.local import first_models, process
+from gitslot.local.demo import repository
+from gitslot.local.demo.load import Load
+from gitslot.local.demo.repository import Repository
+from gitslot.local.demo.screen import Screen
+from gitslot.local.demo.witness import Witness
+from gitslot.local.first_models import Training
+from gitslot.local.process import Facts, PlatformError
+from gitslot.local.provision import CONTROLLER, Follow, Provisioner
+from gitslot.local.up import use
+from gitslot.record.blobs import AzureBlobs
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.registry.registry import Package
+from gitslot.world import credential
 
 APP = "az-fct-python-ml"
 BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking
@@ -56,7 +56,7 @@ class Stage:
 
     def train(self, version: str, estimator: str) -> Training:
         """Begin to train and register *version* in the background."""
-        begun = training.begin([(version, estimator)], self.facts.storage, self.folder)[0]
+        begun = first_models.begin([(version, estimator)], self.facts.storage, self.folder)[0]
         self.ends.callback(begun.stop)
         return begun
 
@@ -95,14 +95,14 @@ class Stage:
             lambda event: event.event == "Converged" and event.revision == commit, what, show
         )
         # Users have the new version before Azure has tidied up, and people read before they type.
-        if not platform.wait_until(lambda: not self.witness.swapping(APP), PATIENCE_S):
+        if not process.wait_until(lambda: not self.witness.swapping(APP), PATIENCE_S):
             raise PlatformError(f"not within {PATIENCE_S:.0f} s: the end of the swap")
         time.sleep(_READING_S)
         return found
 
     def answered(self, version: str, since: float) -> float:
         """Return the seconds from *since* until a user was first answered by *version*."""
-        if not platform.wait_until(lambda: self.load.seen(version, since), 10.0):
+        if not process.wait_until(lambda: self.load.seen(version, since), 10.0):
             raise PlatformError(f"production converged, and no user was answered by {version}")
         return (self.load.seen(version, since) or since) - since
 
@@ -122,9 +122,9 @@ def opened(screen: Screen) -> Iterator[Stage]:
             ends.close()
             if not keep:
                 with suppress(OSError):
-                    platform.remove(folder)
+                    process.remove(folder)
         if keep:
-            screen.said(f"logs: {folder} (platform.log, platform/logs)")
+            screen.said(f"logs: {folder} (process.log, platform/logs)")
 
 
 @contextmanager
@@ -143,16 +143,16 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
     """Start everything, create one app with two empty slots, and the controller to fill them."""
     git = repository.make(folder)
     state = folder / "platform"
-    ends.callback(platform.stop, state)
+    ends.callback(process.stop, state)
     with screen.waiting("starting storage, ARM and identity"):
-        facts = platform.start(state, "fast")
+        facts = process.start(state, "fast")
     _guard(facts.pid, ends)
     use(facts)
     provisioner = Provisioner(facts, folder, lambda _: None)
     provisioner.registry.ensure_containers()
     witness = Witness(facts)
     with screen.waiting("training two models, creating one app with two empty slots"):
-        first = training.begin(training.FIRST, facts.storage, folder)
+        first = first_models.begin(first_models.FIRST, facts.storage, folder)
         for each in first:
             ends.callback(each.stop)
         serving = provisioner.package("serving_app", thin=True)

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.cli.demo.stage import APP, Stage
-from controller.cli.platform import wait_until
+from gitslot.local.demo.stage import APP, Stage
+from gitslot.local.process import wait_until
 
 OLD, NEW, BAD = "1.4.0", "1.5.0", "1.6.0"
 _REVERT = "git revert --no-edit HEAD && git push"
@@ -141,7 +141,7 @@ def _corrupt(stage: Stage) -> str:
     """Overwrite the artifact of BAD with other bytes; return its blob's name."""
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - slow import
 
-    from controller.world import credential  # noqa: PLC0415
+    from gitslot.world import credential  # noqa: PLC0415
 
     manifest = stage.provisioner.registry.manifest("iris", BAD)
     name = f"iris/{BAD}/{manifest.artifact.name}"

@@ -10,8 +10,8 @@ from typing import Any
 
 import requests
 
-from controller.cli.platform import Facts
-from controller.cli.provision import CONTROLLER, slots
+from gitslot.local.process import Facts
+from gitslot.local.provision import CONTROLLER, slots
 
 type Entry = Mapping[str, Any]
 
