@@ -10,24 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from controller import align
-from controller.answers import is_busy, is_prepared
-from controller.azure import AppRef, Sent, SwapAnswer
-from controller.errors import AzureError, AzureUnavailable, LockLost
-from controller.events import Event
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Arm,
-    Deploy,
-    Live,
-    Mark,
-    Memory,
-    Release,
-    Reset,
-    Swap,
-    Waiting,
-)
+from gitslot.edges.azure.answers import is_busy, is_prepared
+from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
+from gitslot.errors import AzureError, AzureUnavailable, LockLost
+from gitslot.record.event import Event
+from gitslot.state import slot_settings
+from gitslot.state.decision import Deploy, Reset, Swap, Waiting
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Arm, Live, Mark
+from gitslot.state.wanted import PRODUCTION, STAGING, Release
 
 
 class Writes(Protocol):
@@ -133,7 +124,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     slot = decision.slot
     production, before = scene.arm_of(PRODUCTION), scene.arm_of(slot)
     deploy = f"{scene.base.run}-{decision.attempt}"
-    target = align.staging_settings(
+    target = slot_settings.staging_settings(
         production.settings,
         before.settings,
         production.sticky,
@@ -144,7 +135,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     )
     if not _unmoved(scene, slot):
         return _MOVED
-    lost = align.differences(target, before.settings, production.sticky)
+    lost = slot_settings.differences(target, before.settings, production.sticky)
     detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
     if lost:
         detail["overwritten"] = list(lost)

@@ -10,15 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from controller import act as acts
-from controller.desired import read
-from controller.errors import DesiredError, JournalError, SignatureRefused, SourceError
-from controller.events import Event
-from controller.journal import Journal
-from controller.live import Looker, Ticks
-from controller.lock import Lock
-from controller.source import Newest
-from controller.state import App, Desired, Doubt, Frozen, Memory, Policy, Revision
+from gitslot import act as acts
+from gitslot.edges.file.read import read
+from gitslot.edges.git.source import Newest
+from gitslot.errors import DesiredError, JournalError, SignatureRefused, SourceError
+from gitslot.look.look import Looker, Ticks
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.record.lock import Lock
+from gitslot.state.decision import Frozen
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.wanted import App, Desired, Doubt, Revision
 
 
 class Git(Protocol):

@@ -11,28 +11,27 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from controller import act as acts
-from controller.decide import decide
-from controller.errors import JournalError, JournalMoved, LockLost
-from controller.events import Event
-from controller.further import is_aside
-from controller.memory import remember
-from controller.outside import World
-from controller.state import (
-    STAGING,
-    App,
+from gitslot import act as acts
+from gitslot.decide.decide import decide
+from gitslot.decide.held import is_aside
+from gitslot.errors import JournalError, JournalMoved, LockLost
+from gitslot.outside import World
+from gitslot.record.event import Event
+from gitslot.record.memory import remember
+from gitslot.record.transitions import (
+    converged_event,
+    drift_event,
+    note_event,
+    rehearsal_event,
+    settled_event,
+)
+from gitslot.state.decision import (
     Converged,
     Deploy,
-    Desired,
-    Doubt,
     Frozen,
-    Intent,
-    Live,
-    Memory,
     Note,
-    Release,
+    Observation,
     Reset,
-    Revision,
     Stalled,
     Stop,
     Suspended,
@@ -40,14 +39,9 @@ from controller.state import (
     Verify,
     Waiting,
 )
-from controller.telling import (
-    Observation,
-    converged_event,
-    drift_event,
-    note_event,
-    rehearsal_event,
-    settled_event,
-)
+from gitslot.state.remembered import Intent, Memory
+from gitslot.state.seen import Live
+from gitslot.state.wanted import STAGING, App, Desired, Doubt, Release, Revision
 
 __all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
 

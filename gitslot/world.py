@@ -10,23 +10,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controller.azure import Azure
-from controller.blobs import AzureBlobs
-from controller.events import Event
-from controller.journal import Journal
-from controller.live import Looker
-from controller.lock import Lock
-from controller.outside import World
-from controller.probe import Prober
-from controller.registry import Registry
-from controller.settings import Settings
-from controller.source import GitSource
-from controller.vouch import Rule
+from gitslot.edges.azure.arm import Azure
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.source import GitSource
+from gitslot.edges.settings import Settings
+from gitslot.look.look import Looker
+from gitslot.look.probe import Prober
+from gitslot.outside import World
+from gitslot.record.blobs import AzureBlobs
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.record.lock import Lock
+from gitslot.registry.registry import Registry
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-    from controller.examine import Examiner
+    from gitslot.report.doctor.gather import Examiner
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
@@ -128,8 +128,10 @@ def open_examiner(
     settings: Settings, token_credential: "TokenCredential", flaw: str = ""
 ) -> "Examiner":
     """Make everything that a check-up needs, talking to nobody yet."""
-    from controller.examine import Examiner  # noqa: PLC0415 - people's questions, not a tick's
-    from controller.survey import Survey  # noqa: PLC0415
+    from gitslot.report.doctor.arm import Survey  # noqa: PLC0415
+    from gitslot.report.doctor.gather import (  # noqa: PLC0415 - people's questions, not a tick's
+        Examiner,
+    )
 
     def silent(settings: Settings) -> World:
         return open_world(settings, token_credential, tell=lambda _: None)
