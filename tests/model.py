@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller import align
-from controller.azure import AppRef, PollAnswer, Sent, SwapAnswer
-from controller.errors import (
+from gitslot.edges.azure.arm import AppRef, PollAnswer, Sent, SwapAnswer
+from gitslot.edges.git.source import Newest
+from gitslot.errors import (
     AzureError,
     AzureUnavailable,
     Conflict,
@@ -22,29 +22,20 @@ from controller.errors import (
     SourceError,
     UnknownVersion,
 )
-from controller.events import Event
-from controller.journal import Journal
-from controller.live import Looker
-from controller.lock import Lock
-from controller.manifest import GoldenRows, Manifest
-from controller.probe import Reply
-from controller.reconcile import World, reconcile
-from controller.registry import Package
-from controller.source import Newest
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    Arm,
-    Health,
-    Policy,
-    Poll,
-    Release,
-    Revision,
-    Stop,
-    Waiting,
-)
-from tests.controller.memory_blobs import MemoryBlobs
+from gitslot.look.look import Looker
+from gitslot.look.probe import Reply
+from gitslot.reconcile import World, reconcile
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.record.lock import Lock
+from gitslot.registry.manifest import GoldenRows, Manifest
+from gitslot.registry.registry import Package
+from gitslot.state import slot_settings
+from gitslot.state.decision import Stop, Waiting
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer, Arm, Health, Poll
+from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
+from reliability.memory_blobs import MemoryBlobs
 
 APP = "app"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -138,7 +129,7 @@ class ModelAzure:
     def serve(self, slot: str, version: str, deploy: str = "d", **settings: str) -> None:
         """Make *slot* serve *version*, set up as a deploy would."""
         self.slots[slot].settings = {
-            **align.WARMUP_SETTINGS,
+            **slot_settings.WARMUP_SETTINGS,
             "MODEL_NAME": "iris",
             "MODEL_VERSION": release(version).setting,
             "MODEL_DEPLOY": deploy,
@@ -228,7 +219,7 @@ class ModelAzure:
             deployment_id=site.deployment_id,
             swap_status=self.swap_status,
             state="Stopped" if slot in self.stopped else "Running",
-            configured=align.configured(site.settings),
+            configured=slot_settings.configured(site.settings),
             settings=dict(site.settings),
             sticky=self.sticky,
             operation=self.operation,
@@ -298,7 +289,7 @@ class ModelAzure:
             return Health(Answer.FOREIGN, detail="HTTP 404")
         if host in self.blocked:
             return Health(Answer.BLOCKED, detail="HTTP 403")
-        found = align.configured(site.settings)
+        found = slot_settings.configured(site.settings)
         facts: dict[str, Any] = {
             "model": found.model,
             "version": found.version,

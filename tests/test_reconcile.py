@@ -2,21 +2,13 @@
 
 import pytest
 
-from controller.errors import SourceError
-from controller.events import Event
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    Converged,
-    Frozen,
-    Note,
-    Policy,
-    Stalled,
-    Suspended,
-    Waiting,
-)
-from tests.controller.model import APP, Lab, release
+from gitslot.errors import SourceError
+from gitslot.record.event import Event
+from gitslot.state.decision import Converged, Frozen, Note, Stalled, Suspended, Waiting
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import APP, Lab, release
 
 
 @pytest.fixture
@@ -391,7 +383,7 @@ def test_a_second_controller_does_not_call_a_fresh_swap_unknown(lab: Lab) -> Non
     other = lab.open()
 
     def look_in() -> None:
-        from controller.reconcile import Pass  # noqa: PLC0415
+        from gitslot.reconcile import Pass  # noqa: PLC0415
 
         Pass(APP, other, "timer")._turn()
 
@@ -907,7 +899,7 @@ def test_a_note_of_which_nothing_is_remembered_ends_the_pass(
 ) -> None:
     """A rule that would say the same for ever is stopped by name, and said once."""
     note = Note("Resumed", "Odd", "what no rule of memory knows")
-    monkeypatch.setattr("controller.reconcile.decide", lambda *_: note)
+    monkeypatch.setattr("gitslot.reconcile.decide", lambda *_: note)
     for _ in range(3):
         began = lab.clock.seconds
         stop = lab.run()

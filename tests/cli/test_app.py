@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.app import run
+from gitslot.cli.app import run
 
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
 MORE = ("reconcile", "retry", "models", "adopt", "doctor", "local")
@@ -20,7 +20,7 @@ def gitslot(
     """Run it in a process of its own, with no target and a narrow terminal's width."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80"}
     return subprocess.run(
-        [sys.executable, "-m", "controller.cli", *words],
+        [sys.executable, "-m", "gitslot.cli", *words],
         cwd=cwd,
         env=environ,
         stdout=stdout,
@@ -46,7 +46,7 @@ def test_help_shows_the_main_commands_first_and_the_rest_under_more(tmp_path: Pa
 def test_help_imports_nothing_of_azure(tmp_path: Path) -> None:
     """Help is there at once: no SDK, no Git library, no HTTP."""
     script = (
-        "import sys; from controller.cli.app import run; run(['--help']);"
+        "import sys; from gitslot.cli.app import run; run(['--help']);"
         "print(sorted({n.partition('.')[0] for n in sys.modules} & "
         "{'azure', 'requests', 'dulwich', 'yaml', 'ruamel'}), file=sys.stderr)"
     )
@@ -84,7 +84,7 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     """A defect of ours is told apart, without a page of traceback unless it is asked for."""
     (tmp_path / "desired_state.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("controller.desired.read", None)
+    monkeypatch.setattr("gitslot.edges.file.read.read", None)
     assert run(["validate", "desired_state.yaml"]) == 2
     quiet = capsys.readouterr().err
     assert (len(quiet.splitlines()), "Traceback" in quiet) == (1, False)

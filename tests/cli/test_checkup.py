@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller import checks
-from controller.checks.facts import Finding, Grade
-from controller.cli import doctor
-from controller.cli.app import run
-from controller.cli.output import Output
-from controller.cli.session import Session
-from controller.state import STAGING
-from tests.controller.facts import GOOD, GROUND, at_site
-from tests.controller.test_cli import gitslot
+from gitslot.cli import doctor
+from gitslot.cli.app import run
+from gitslot.cli.output import Output
+from gitslot.cli.session import Session
+from gitslot.report.doctor import checks
+from gitslot.report.doctor.facts import Finding, Grade
+from gitslot.state.wanted import STAGING
+from tests.cli.test_app import gitslot
+from tests.report.doctor.facts import GOOD, GROUND, at_site
 
 
 def session(folder: Path, **environ: str) -> tuple[Session, io.StringIO, io.StringIO]:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cli.app import run
-from controller.cli.session import Session
-from controller.desired import read
-from controller.edit import needs_quotes, unquoted, with_version
-from controller.errors import DesiredError
-from controller.state import Revision
+from gitslot.cli.app import run
+from gitslot.cli.session import Session
+from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import Revision
 
 FILE = "desired_state.yaml"
 SIMPLE = """\

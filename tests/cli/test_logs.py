@@ -12,16 +12,16 @@ import pytest
 import yaml
 from azure.core.credentials import AccessToken
 
-from controller import history
-from controller.cli.app import run
-from controller.cli.session import Session, Tell
-from controller.events import Event
-from controller.journal import Journal
-from controller.reconcile import World
-from controller.settings import Settings
-from controller.world import open_world
-from tests.controller.looks import release
-from tests.controller.memory_blobs import MemoryBlobs
+from gitslot.cli.app import run
+from gitslot.cli.session import Session, Tell
+from gitslot.edges.settings import Settings
+from gitslot.reconcile import World
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.report import history
+from gitslot.world import open_world
+from reliability.memory_blobs import MemoryBlobs
+from tests.report.looks import release
 
 APP = "az-fct-python-ml"
 DAY = datetime(2026, 11, 22, tzinfo=UTC)

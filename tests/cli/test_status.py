@@ -7,45 +7,28 @@ from datetime import timedelta
 
 import pytest
 
-from controller.cli import status as shown
-from controller.cli.output import Output
-from controller.cli.session import Session
-from controller.decide import decide
-from controller.events import Event
-from controller.memory import went_back
-from controller.state import (
-    PRODUCTION,
-    Answer,
-    App,
+from gitslot.cli import status as shown
+from gitslot.cli.output import Output
+from gitslot.cli.session import Session
+from gitslot.decide.decide import decide
+from gitslot.record.event import Event
+from gitslot.record.memory import went_back
+from gitslot.report.status import Row, exit_code, rows
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
-    Doubt,
     Frozen,
-    Health,
-    Intent,
-    LastSwap,
-    Live,
-    Memory,
-    Policy,
-    Refusal,
-    Revision,
+    Observation,
     Stalled,
     Suspended,
     Waiting,
 )
-from controller.status import Row, exit_code, rows
-from controller.telling import Observation
-from tests.controller.looks import (
-    COMMIT,
-    NOW,
-    app,
-    beside,
-    live,
-    memory,
-    release,
-    wanting,
-)
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Intent, LastSwap, Memory
+from gitslot.state.seen import Answer, Health, Live
+from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Revision
+from tests.report.looks import COMMIT, NOW, app, beside, live, memory, release, wanting
 
 NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.target import find
-from controller.errors import SettingsError
+from gitslot.cli.target import find
+from gitslot.errors import SettingsError
 
 AZURE = {
     "GITSLOT_STORAGE": "https://account.blob.core.windows.net",

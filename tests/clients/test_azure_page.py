@@ -196,14 +196,14 @@ class Page:
         """Run *chosen* and return what they print; packages that they make are of *version*."""
         tools = f"{shlex.quote(str(Path(sys.executable).parent))}/"
         out = shlex.quote(str(self.folder / "dist"))
-        thin = f" -m tools.package --thin --out {out}" + (
+        thin = f" -m gitslot.registry.package --thin --out {out}" + (
             f" --version {version}" if version else ""
         )
         script = ["make() { :; }", *_variables(_given(self.folder, self.platform))]
         for line in chosen:
             if not (line.only_on_azure or set(line.sets) & set(_given(self.folder, self.platform))):
                 text = line.text.replace(".venv/bin/", tools)
-                script.append(text.replace(" -m tools.package", thin))
+                script.append(text.replace(" -m gitslot.registry.package", thin))
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(script)],
             cwd=ROOT,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bench.scene import azure_cli
-from controller.registry import Registry
+from gitslot.registry.registry import Registry
 from tests.infra.page import ROOT
 from tests.platform import start_platform
 from tests.story.stage import git_environment
@@ -27,8 +27,8 @@ def test_a_release_is_there_once_and_for_all(
         step["run"] for step in workflow["jobs"]["publish"]["steps"] if step.get("name") == "Upload"
     ]
     python = shlex.quote(sys.executable)
-    thin = f"{python} -m tools.package --thin --out {tmp_path}"
-    script = script.replace(".venv/bin/python -m tools.package", thin)
+    thin = f"{python} -m gitslot.registry.package --thin --out {tmp_path}"
+    script = script.replace(".venv/bin/python -m gitslot.registry.package", thin)
     script = script.replace("dist/code", f"{tmp_path}/code").replace(" there", f" {tmp_path}/there")
     with start_platform(tmp_path / "platform") as platform:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))

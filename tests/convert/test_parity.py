@@ -9,12 +9,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from tests.training.versions import built
-from training.convert import Converted, convert
-from training.data import NAMES as DATA
-from training.data import Labels, Rows, load
-from training.errors import ParityError, TrainingError
-from training.parity import (
+from gitslot.convert.convert import Converted, convert
+from gitslot.convert.errors import ParityError, TrainingError
+from gitslot.convert.parity import (
     LEAST_TOLERANCE,
     MOST_DIFFERENCE,
     Answers,
@@ -24,6 +21,9 @@ from training.parity import (
     sample_rows,
     tolerance_for,
 )
+from tests.training.versions import built
+from training.data import NAMES as DATA
+from training.data import Labels, Rows, load
 from training.pipeline import NAMES, build
 from training.run import served_answers
 

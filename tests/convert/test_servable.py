@@ -25,10 +25,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from training.convert import convert
+from gitslot.convert.convert import convert
+from gitslot.convert.errors import TrainingError
+from gitslot.convert.servable import check_fitted, check_kind
 from training.data import load
-from training.errors import TrainingError
-from training.servable import check_fitted, check_kind
 from training.train import train
 
 

@@ -4,8 +4,11 @@ from itertools import product
 
 import pytest
 
-from controller.state import PRODUCTION, STAGING, Answer, Converged, Policy, Stalled, Stop
-from tests.controller.model import Lab, release
+from gitslot.state.decision import Converged, Stalled, Stop
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import Lab, release
 
 SLOTS = ("empty", "old", "new", "other", "new-silent", "old-silent", "new-edited", "new-bare")
 MEMORY = ("none", "converged-old", "converged-new", "attempted")

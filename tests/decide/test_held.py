@@ -5,11 +5,13 @@ from itertools import pairwise
 
 import pytest
 
-from controller.errors import AzureError, AzureUnavailable
-from controller.reconcile import observe
-from controller.state import PRODUCTION, STAGING, Answer, Converged, Health, Stalled, Waiting
-from controller.status import Row, exit_code, rows
-from tests.controller.model import APP, Lab, release
+from gitslot.errors import AzureError, AzureUnavailable
+from gitslot.reconcile import observe
+from gitslot.report.status import Row, exit_code, rows
+from gitslot.state.decision import Converged, Stalled, Waiting
+from gitslot.state.seen import Answer, Health
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import APP, Lab, release
 
 CANARY = "  canary: 1.6.0\n"
 

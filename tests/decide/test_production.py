@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.errors import SourceError
-from controller.state import PRODUCTION, STAGING, Answer, Converged, Policy, Stalled, Waiting
-from tests.controller.model import Lab
+from gitslot.errors import SourceError
+from gitslot.state.decision import Converged, Stalled, Waiting
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import Lab
 
 REPORT = "drift: report\n"
 PREPARED = "PreparedByPerson"

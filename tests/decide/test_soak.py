@@ -2,9 +2,12 @@
 
 import pytest
 
-from controller.events import Event
-from controller.state import PRODUCTION, STAGING, Answer, Converged, Policy, Stalled, Waiting
-from tests.controller.model import APP, Lab, release
+from gitslot.record.event import Event
+from gitslot.state.decision import Converged, Stalled, Waiting
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import APP, Lab, release
 
 SOAK = "soak: 10m\n"
 

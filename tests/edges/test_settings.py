@@ -2,8 +2,8 @@
 
 import pytest
 
-from controller.errors import SettingsError
-from controller.settings import AZURE_POLICY, LOCAL_POLICY, PUBLIC_ARM, read
+from gitslot.edges.settings import AZURE_POLICY, LOCAL_POLICY, PUBLIC_ARM, read
+from gitslot.errors import SettingsError
 
 ENOUGH = {
     "GITSLOT_REPO": "https://git.example/team/repo",

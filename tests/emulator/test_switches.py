@@ -15,9 +15,9 @@ from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.faults import REPORTED, Faults, parse
+from reliability.cloud import Cloud, token
 from tests.emulator.slots import App
 from tests.platform import until
-from tests.reliability.cloud import Cloud, token
 
 SITE = (
     "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/group"

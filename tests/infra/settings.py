@@ -2,7 +2,7 @@
 
 import re
 
-from controller import align
+from gitslot.state import slot_settings
 from tests.infra.page import ROOT
 
 # Read by the platform, the Functions host or Microsoft's libraries.
@@ -25,4 +25,4 @@ def ours() -> set[str]:
     """Return the settings that the controller and the serving app read."""
     sources = [ROOT / "controller" / "settings.py", *(ROOT / "serving_app").glob("*.py")]
     found = {name for path in sources for name in _NAME.findall(path.read_text(encoding="utf-8"))}
-    return found | align.OURS
+    return found | slot_settings.OURS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import align
+from gitslot.state import slot_settings
 from tests.infra.page import PAGE, ROOT, lines, set_up
 from tests.infra.settings import NOT_OURS, ours
 
@@ -49,7 +49,7 @@ def test_every_setting_is_known() -> None:
 def test_the_serving_app_gets_what_keeps_a_broken_slot_from_counting_as_warm() -> None:
     """The page's settings hold the controller's own idea of warm, value by value."""
     (line,) = [line for line in lines() if "WEBSITE_SWAP_WARMUP_PING_PATH" in line.text]
-    for name, value in align.WARMUP_SETTINGS.items():
+    for name, value in slot_settings.WARMUP_SETTINGS.items():
         assert f" {name}={value}" in line.text
 
 

@@ -9,9 +9,9 @@ import pytest
 import typer.main
 import yaml
 
-from controller.cli.app import app
+from gitslot.cli.app import app
+from gitslot.registry.package import main as package_main
 from tests.infra.page import ROOT
-from tools.package import main as package_main
 from training.__main__ import main as training_main
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -89,12 +89,12 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"gitslot validate", "gitslot plan", "gitslot bump"} <= {
         " ".join(each.split()[:2]) for each in seen
     }
-    assert {"python -m training", "python -m tools.package"} <= seen
+    assert {"python -m training", "python -m gitslot.registry.package"} <= seen
 
 
 def _help(module: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     """Return the options that the help of *module* names."""
-    run = {"training": (training_main, ["train"]), "tools.package": (package_main, [])}
+    run = {"training": (training_main, ["train"]), "gitslot.registry.package": (package_main, [])}
     main, words = run[module]
     with pytest.raises(SystemExit):
         main([*words, "--help"])

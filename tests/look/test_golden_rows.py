@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.probe import Reply
-from controller.state import Mark, Policy
-from controller.verify import Proof, prove
-from tests.controller.model import ModelRegistry, release
+from gitslot.look.golden_rows import Proof, prove
+from gitslot.look.probe import Reply
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Mark
+from tests.model import ModelRegistry, release
 
 RELEASE = release("1.5.0")
 GOLDEN = replace(

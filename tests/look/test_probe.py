@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.probe import Prober, Reply, read_health
-from controller.state import Answer, Release
-from tests.controller.servers import Answer as Sent
-from tests.controller.servers import Handler, serving
+from gitslot.look.probe import Prober, Reply, read_health
+from gitslot.state.seen import Answer
+from gitslot.state.wanted import Release
+from tests.servers import Answer as Sent
+from tests.servers import Handler, serving
 
 DIGEST = "a" * 64
 GOOD = {

@@ -2,11 +2,13 @@
 
 import pytest
 
-from controller.probe import Reply
-from controller.reconcile import observe
-from controller.state import PRODUCTION, STAGING, Answer, Converged, Mark, Rehearsal
-from controller.status import rows
-from tests.controller.model import APP, Lab
+from gitslot.look.probe import Reply
+from gitslot.reconcile import observe
+from gitslot.report.status import rows
+from gitslot.state.decision import Converged
+from gitslot.state.seen import Answer, Mark, Rehearsal
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.model import APP, Lab
 
 REFUSED = Reply(401)
 

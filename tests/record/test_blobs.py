@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.blobs import AzureBlobs, Blobs
-from controller.errors import JournalError, JournalMoved
-from tests.controller.memory_blobs import MemoryBlobs
+from gitslot.errors import JournalError, JournalMoved
+from gitslot.record.blobs import AzureBlobs, Blobs
+from reliability.memory_blobs import MemoryBlobs
 from tests.platform import start_platform
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.events import Event, clean, parse, safe
-from controller.world import log_event
+from gitslot.record.event import Event, clean, parse
+from gitslot.state.safe_text import safe
+from gitslot.world import log_event
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

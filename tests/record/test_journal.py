@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.errors import JournalError, JournalMoved
-from controller.events import Event
-from controller.journal import Journal
-from controller.memory import fold
-from controller.state import PRODUCTION, Revision
-from tests.controller.memory_blobs import MemoryBlobs
+from gitslot.errors import JournalError, JournalMoved
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.record.memory import fold
+from gitslot.state.wanted import PRODUCTION, Revision
+from reliability.memory_blobs import MemoryBlobs
 
 NOW = datetime(2026, 11, 30, 23, 59, tzinfo=UTC)
 APP = "app"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.errors import JournalError, LockLost
-from controller.lock import Lock
-from controller.state import Policy
-from tests.controller.memory_blobs import MemoryBlobs
+from gitslot.errors import JournalError, LockLost
+from gitslot.record.lock import Lock
+from gitslot.state.policy import Policy
+from reliability.memory_blobs import MemoryBlobs
 
 POLICY = Policy()
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from controller.errors import ManifestInvalid
-from controller.manifest import MAX_BYTES, digest_of, is_name, parse_manifest, parse_package
+from gitslot.errors import ManifestInvalid
+from gitslot.registry.manifest import MAX_BYTES, digest_of, is_name, parse_manifest, parse_package
 from serving_app import model as serving
 from serving_app.refused import Refused
 from tests.training.versions import built, described

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.manifest import parse_package
+from gitslot.registry.manifest import parse_package
+from gitslot.registry.package import LAYOUTS, Packaged, PackageError, blobs, main, package
 from tests.platform import ROOT
-from tools.package import LAYOUTS, Packaged, PackageError, blobs, main, package
 
 
 def tree(root: Path) -> Path:
@@ -21,11 +21,11 @@ def tree(root: Path) -> Path:
         "serving_app/host.json": "{}",
         "serving_app/requirements.txt": "numpy==1\n",
         "controller/__init__.py": "",
-        "controller/function_app.py": "from controller.decide import decide\n",
-        "controller/decide.py": "decide = 1\n",
+        "controller/function_app.py": "from gitslot.decide.decide import decide\n",
+        "gitslot/decide/decide.py": "decide = 1\n",
         "controller/deep/__init__.py": "",
         "controller/deep/er.py": "",
-        "controller/cli/__init__.py": "import rich\n",
+        "gitslot/cli/__init__.py": "import rich\n",
         "controller/__pycache__/decide.py": "",
         "controller/host.json": "{}",
         "controller/requirements.txt": "",
@@ -68,7 +68,7 @@ def test_the_controller_stays_a_package(tmp_path: Path) -> None:
     assert names(packed(tree(tmp_path), "controller")) == [
         "build.json",
         "controller/__init__.py",
-        "controller/decide.py",
+        "gitslot/decide/decide.py",
         "controller/deep/__init__.py",
         "controller/deep/er.py",
         "function_app.py",

@@ -8,13 +8,8 @@ import pytest
 from azure.core.exceptions import ServiceResponseError
 from azure.storage.blob import BlobClient
 
-from controller.errors import (
-    ManifestInvalid,
-    RegistryUnavailable,
-    UnknownVersion,
-    VersionExists,
-)
-from controller.registry import Registry
+from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
+from gitslot.registry.registry import Registry
 from tests.platform import Platform
 from tests.training.versions import built, described
 

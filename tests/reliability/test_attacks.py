@@ -2,19 +2,19 @@
 
 import pytest
 
-from tests.reliability import d10
-from tests.reliability.judged import Judged
+from reliability import attacks
+from reliability.judged import Judged
 
 LEAST = {"yaml": 45, "git": 14, "webhook": 14, "addresses": 16, "models": 20, "logs": 14}
 
 
-@pytest.mark.parametrize("group", d10.GROUPS)
+@pytest.mark.parametrize("group", attacks.GROUPS)
 def test_every_attack_is_refused_by_name_within_its_limits(
     group: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each group in a process of its own, with limits of time and memory; figures are printed."""
     judged = Judged("D10")
-    d10.run_group(group, judged)
+    attacks.run_group(group, judged)
     with capsys.disabled():
         print("\n" + "\n".join(judged.notes))
     assert not judged.report(), judged.report()

@@ -9,14 +9,13 @@ from itertools import pairwise
 
 import pytest
 
-from controller.state import Converged, Frozen, Stalled
-from tests.platform import ROOT
-from tests.reliability import registered
-from tests.reliability.checker import check
-from tests.reliability.cloud import APP
-from tests.reliability.figures import converged_pass, counted
-from tests.reliability.runs import KEEP, play
-from tests.reliability.scenarios import (
+from gitslot.state.decision import Converged, Frozen, Stalled
+from reliability import registered
+from reliability.checker import check
+from reliability.cloud import APP
+from reliability.figures import converged_pass, counted
+from reliability.runs import KEEP, play
+from reliability.scenarios import (
     NEW,
     NEWER,
     OLD,
@@ -28,7 +27,8 @@ from tests.reliability.scenarios import (
     settled,
     want,
 )
-from tests.reliability.seam import Call
+from reliability.seam import Call
+from tests.platform import ROOT
 
 
 def writes(calls: list[Call]) -> int:

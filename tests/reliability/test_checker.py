@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.reliability import registered
-from tests.reliability.checker import check
-from tests.reliability.scenarios import NEWER, Scene, bump, pin, soak
+from reliability import registered
+from reliability.checker import check
+from reliability.scenarios import NEWER, Scene, bump, pin, soak
 
 type History = list[dict[str, Any]]
 

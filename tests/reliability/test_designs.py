@@ -7,9 +7,9 @@ from itertools import islice
 
 import pytest
 
-from tests.reliability.designs import DESIGNS
-from tests.reliability.runs import play, tally
-from tests.reliability.scenarios import SCENARIOS
+from reliability.designs import DESIGNS
+from reliability.runs import play, tally
+from reliability.scenarios import SCENARIOS
 
 LEAST = {"D1": 1000, "D4": 5000, "D5": 252, "D6": 60, "D7": 18, "D8": 75}
 EACH = {"D1": 4}  # which case of how many there is time for

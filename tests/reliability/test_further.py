@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from controller.state import Converged, Stalled
-from tests.reliability.checker import check
-from tests.reliability.d1 import kinds
-from tests.reliability.runs import play, thinned
-from tests.reliability.scenarios import CANARY, NEW, NEWER, OLD, canary, missing_canary, want
+from gitslot.state.decision import Converged, Stalled
+from reliability.calls import kinds
+from reliability.checker import check
+from reliability.runs import play, thinned
+from reliability.scenarios import CANARY, NEW, NEWER, OLD, canary, missing_canary, want
 
 
 def test_production_and_staging_are_never_touched_for_a_further_slot() -> None:

@@ -12,22 +12,22 @@ from typing import Any
 
 import pytest
 
-from controller.events import Event, parse
-from tests.controller.servers import Answer, Handler, serving
+from gitslot.record.event import Event, parse
+from reliability import kills, registered
+from reliability.checker import check
+from reliability.cloud import APP
+from reliability.course import Kill
+from reliability.hunt import kills
+from reliability.places import Course
+from reliability.witness import Account, Commit, Trace, exchanged
 from tests.platform import ROOT
-from tests.reliability import d3, registered
-from tests.reliability.checker import check
-from tests.reliability.cloud import APP
-from tests.reliability.course import Kill
-from tests.reliability.hunt import kills
-from tests.reliability.places import Course
-from tests.reliability.witness import Account, Commit, Trace, exchanged
+from tests.servers import Answer, Handler, serving
 
 
 @pytest.mark.long
 def test_whoever_comes_after_a_killed_controller_ends_its_work() -> None:
     """Killed before or after any request of a bump or a revert: one swap, and by the rules."""
-    found = d3.tally()
+    found = kills.tally()
     assert found.violations == 0, found.report()
     assert found.cases >= 96
 
@@ -37,7 +37,7 @@ def test_whoever_comes_after_a_killed_controller_ends_its_work() -> None:
 _ASKS_THREE_TIMES = """
 import json, sys
 import requests
-from tests.reliability.launcher import Tap, listen
+from reliability.launcher import Tap, listen
 order = json.loads(sys.argv[1])
 listen(Tap(order))
 with requests.Session() as session:

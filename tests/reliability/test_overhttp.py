@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.reliability import overhttp
+from reliability import overhttp
 
 
 def test_the_sample_is_the_same_every_time() -> None:

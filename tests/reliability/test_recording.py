@@ -1,8 +1,8 @@
 """A run that begins from a recording is the run that it would have been."""
 
-from controller.state import Stop
-from tests.reliability.runs import Run, play
-from tests.reliability.scenarios import OLD, SCENARIOS, bumped, want
+from gitslot.state.decision import Stop
+from reliability.runs import Run, play
+from reliability.scenarios import OLD, SCENARIOS, bumped, want
 
 
 def ending(run: Run) -> tuple[Stop | None, int, int, list[str]]:

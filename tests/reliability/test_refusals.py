@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import pytest
 
-from controller.state import Converged, Stalled, Stop, Waiting
 from emulator.arm.calls import Answer
-from tests.reliability.checker import check
-from tests.reliability.scenarios import NEW, SCENARIOS, Scene, bump
+from gitslot.state.decision import Converged, Stalled, Stop, Waiting
+from reliability.checker import check
+from reliability.scenarios import NEW, SCENARIOS, Scene, bump
 
 POST, PUT = "/slotsswap", "/config/appsettings"
 LOCK = (

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.events import Event
-from controller.state import Frozen
-from tests.reliability.cloud import APP, token
-from tests.reliability.rig import CONTROLLER
-from tests.reliability.said import SETTING, leaks, listening
-from tests.reliability.scenarios import Scene, settled, write
+from gitslot.record.event import Event
+from gitslot.state.decision import Frozen
+from reliability.cloud import APP, token
+from reliability.rig import CONTROLLER
+from reliability.said import SETTING, leaks, listening
+from reliability.scenarios import Scene, settled, write
 
 LOG = logging.getLogger("anybody.at.all")
 

@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from controller.errors import SourceError
-from controller.events import Event
-from controller.state import Converged, Stop
-from tests.reliability.checker import check
-from tests.reliability.cloud import APP, STAGING
-from tests.reliability.d6 import HANDS, stop_platform
-from tests.reliability.registered import digest
-from tests.reliability.rig import Controller
-from tests.reliability.scenarios import NEW, NEWER, OLD, Scene, first_install, settled, want, write
-from tests.reliability.seam import KILL_KINDS, READ_KINDS, WRITE_KINDS
+from gitslot.errors import SourceError
+from gitslot.record.event import Event
+from gitslot.state.decision import Converged, Stop
+from reliability.checker import check
+from reliability.cloud import APP, STAGING
+from reliability.registered import digest
+from reliability.rig import Controller
+from reliability.scenarios import NEW, NEWER, OLD, Scene, first_install, settled, want, write
+from reliability.seam import KILL_KINDS, READ_KINDS, WRITE_KINDS
+from reliability.swaps import HANDS, stop_platform
 
 NAMES = ("controller", "second")
 FAILURES = ("swap-ping", "swap-worker", "swap-allocation", "swap-unexpected", "swap-revert")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.cli.app import run
-from controller.cli.session import Session
-from controller.reconcile import reconcile
-from controller.state import Converged, Frozen, Stop, Suspended
-from tests.reliability.cloud import APP
-from tests.reliability.rig import Controller
-from tests.reliability.scenarios import NEW, OLD, Scene, bump, settled, want
+from gitslot.cli.app import run
+from gitslot.cli.session import Session
+from gitslot.reconcile import reconcile
+from gitslot.state.decision import Converged, Frozen, Stop, Suspended
+from reliability.cloud import APP
+from reliability.rig import Controller
+from reliability.scenarios import NEW, OLD, Scene, bump, settled, want
 
 WHY = "incident 7, sam"
 BY_SETTING = Suspended("SuspendedBySetting", WHY)

@@ -4,25 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from controller import align
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    App,
-    Arm,
-    Further,
-    Health,
-    LastSwap,
-    Live,
-    Memory,
-    Place,
-    Release,
-    Resolved,
-    Revision,
-    SlotLive,
-    Wanted,
-)
+from gitslot.state import slot_settings
+from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.seen import Answer, Arm, Further, Health, Live, Place, SlotLive
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Revision, Wanted
 
 NOW = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
 COMMIT = "9f3c2ab" + "0" * 33
@@ -36,7 +21,11 @@ def release(version: str) -> Release:
 
 def slot(name: str, version: str | None, **more: str) -> SlotLive:
     """Return a slot that serves *version* (None: no model) and is set to it, and to *more*."""
-    settings: dict[str, str] = {**align.WARMUP_SETTINGS, align.PACKAGE_SETTING: PACKAGE, **more}
+    settings: dict[str, str] = {
+        **slot_settings.WARMUP_SETTINGS,
+        slot_settings.PACKAGE_SETTING: PACKAGE,
+        **more,
+    }
     health = Health(Answer.UNHEALTHY, reason="NoModel")
     if version is not None:
         what = release(version)
@@ -50,7 +39,9 @@ def slot(name: str, version: str | None, **more: str) -> SlotLive:
         health = Health(
             Answer.SERVING, what.model, what.version, what.digest, deploy=deploy, code="build-3"
         )
-    arm = Arm(f"{name}.example", f"id-{name}", "", "Running", align.configured(settings), settings)
+    arm = Arm(
+        f"{name}.example", f"id-{name}", "", "Running", slot_settings.configured(settings), settings
+    )
     return SlotLive(name, health, arm)
 
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from controller.adoption import Adoption, adopt
-from controller.checks.facts import AppFacts
-from controller.errors import DesiredError
-from controller.state import PRODUCTION, Answer, App, Doubt, Health, Refusal, Resolved
-from tests.controller.facts import GOOD, REF, SECRET, at, set_to, slot
-from tests.controller.looks import release
+from gitslot.errors import DesiredError
+from gitslot.report.adopt import Adoption, adopt
+from gitslot.report.doctor.facts import AppFacts
+from gitslot.state.seen import Answer, Health
+from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Resolved
+from tests.report.doctor.facts import GOOD, REF, SECRET, at, set_to, slot
+from tests.report.looks import release
 
 DAY = "2026-11-23"
 CANARY = replace(

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-from controller.plan import Plan, plan
-from controller.state import App, Doubt, Intent, Live, Memory, Policy, Refusal
-from tests.controller.looks import NOW, app, beside, live, memory, release, wanting
+from gitslot.report.plan import Plan, plan
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Intent, Memory
+from gitslot.state.seen import Live
+from gitslot.state.wanted import App, Doubt, Refusal
+from tests.report.looks import NOW, app, beside, live, memory, release, wanting
 
 
 def planned(wanted: App | Doubt, seen: Live | Doubt, remembered: Memory) -> Plan:

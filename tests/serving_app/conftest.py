@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import requests
 
-from controller.registry import Registry
+from gitslot.registry.package import package
+from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, start_platform, until
 from tests.training.versions import built
-from tools.package import package
 from training.run import Built
 
 FUNCTION_KEY = "function-key"

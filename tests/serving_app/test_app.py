@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.registry import Registry
+from gitslot.registry.package import build_id, sources
+from gitslot.registry.registry import Registry
 from serving_app.function_app import BODY_CAP
 from tests.platform import Platform, until
 from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
 from tests.training.versions import built
-from tools.package import build_id, sources
 from training.run import Built
 
 ROW = [5.1, 3.5, 1.4, 0.2]

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from controller.manifest import digest_of
+from gitslot.registry.manifest import digest_of
 from serving_app import model as serving
 from serving_app.onnx_file import check_onnx
 from serving_app.refused import Refused

@@ -9,11 +9,11 @@ from pathlib import Path
 from tests.platform import until
 from tests.story.stage import Repository, git_environment, make_repository
 
-COMMAND = (sys.executable, "-m", "controller.cli")
+COMMAND = (sys.executable, "-m", "gitslot.cli")
 # Undoes what a shell does to programs that it starts in the background: they do not hear Ctrl-C.
 _HEARING = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from controller.cli import main; main()"
+    "from gitslot.cli import main; main()"
 )
 
 

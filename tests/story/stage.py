@@ -19,12 +19,13 @@ from typing import Any
 import pytest
 import requests
 
-from controller import settings as settings_
-from controller.events import Event
-from controller.reconcile import World, reconcile
-from controller.registry import Registry
-from controller.state import Release, Stop
-from controller.world import open_world
+from gitslot.edges import settings as settings_
+from gitslot.reconcile import World, reconcile
+from gitslot.record.event import Event
+from gitslot.registry.registry import Registry
+from gitslot.state.decision import Stop
+from gitslot.state.wanted import Release
+from gitslot.world import open_world
 from tests.platform import ROOT, Platform, package, start_platform, until
 from training.data import load
 from training.run import Built, build_version
@@ -146,7 +147,7 @@ class Stage:
     def run(self, *words: str, **changes: str) -> "subprocess.Popen[str]":
         """Start `gitslot` with *words* in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "controller.cli", *words],
+            [sys.executable, "-m", "gitslot.cli", *words],
             env={**self.environment, **changes},
             cwd=self.repository.path,
             stdout=subprocess.PIPE,

@@ -12,7 +12,7 @@ import requests
 from azure.mgmt.web.models import CsmSlotEntity
 
 from bench.scene import HandSwap, azure_cli
-from controller.state import Converged, Frozen, Suspended
+from gitslot.state.decision import Converged, Frozen, Suspended
 from tests.platform import ROOT, until
 from tests.story.stage import APP, Stage, open_stage
 

@@ -13,11 +13,12 @@ import pytest
 import requests
 from azure.mgmt.web.models import SlotConfigNamesResource
 
-from controller.cli.app import run
-from controller.cli.session import Session
-from controller.desired import read
-from controller.state import Converged, Revision
-from controller.world import open_examiner
+from gitslot.cli.app import run
+from gitslot.cli.session import Session
+from gitslot.edges.file.read import read
+from gitslot.state.decision import Converged
+from gitslot.state.wanted import Revision
+from gitslot.world import open_examiner
 from tests.platform import package, until
 from tests.story.stage import APP, SERVING_FILES, Stage, open_stage
 

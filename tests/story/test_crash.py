@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.state import Converged
+from gitslot.state.decision import Converged
 from tests.platform import until
 from tests.story.stage import APP, Stage, open_stage
 

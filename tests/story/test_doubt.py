@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from controller.reconcile import tick
-from controller.state import Converged
+from gitslot.reconcile import tick
+from gitslot.state.decision import Converged
 from tests.story.stage import APP, Stage, open_stage
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from controller.state import Converged, Stalled
+from gitslot.state.decision import Converged, Stalled
 from tests.platform import until
 from tests.story.stage import APP, Stage, open_stage
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import requests
 
-from controller.state import Converged
+from gitslot.state.decision import Converged
 from tests.story.stage import APP, open_stage
 
 

@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from controller.cli.demo.load import CONNECTIONS, Load
+from gitslot.local.demo.load import CONNECTIONS, Load
 from tests.platform import until
 
 MODEL = (200, "1.4.0", b'["setosa"]')

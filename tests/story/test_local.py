@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from controller.cli.platform import alone
+from gitslot.local.process import alone
 from tests.platform import until
 from tests.story.laptop import Laptop, new_laptop
 from tests.story.stage import APP

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from controller import settings as settings_
-from controller.state import Converged
-from controller.world import open_world
+from gitslot.edges import settings as settings_
+from gitslot.state.decision import Converged
+from gitslot.world import open_world
 from tests.platform import until
 from tests.story.stage import Stage, open_stage
 

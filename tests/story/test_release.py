@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.mgmt.web.models import CsmSlotEntity, SlotConfigNamesResource
 
-from controller.state import Converged, Stop
+from gitslot.state.decision import Converged, Stop
 from tests.platform import until
 from tests.story.stage import APP, Stage, open_stage
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from controller import settings as settings_
-from controller.reconcile import World, observe, reconcile
-from controller.state import Converged, Frozen
-from controller.world import log_event, open_world
-from tests.controller.servers import serving
-from tests.controller.test_source import Origin
+from gitslot.edges import settings as settings_
+from gitslot.reconcile import World, observe, reconcile
+from gitslot.state.decision import Converged, Frozen
+from gitslot.world import log_event, open_world
+from tests.edges.git.test_source import Origin
 from tests.platform import Platform
+from tests.servers import serving
 from tests.story.stage import APP, Stage, open_stage
 
 TOKEN = "canary-git-token"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from controller.state import Converged, Stalled
+from gitslot.state.decision import Converged, Stalled
 from tests.platform import until
 from tests.story.stage import open_stage
 

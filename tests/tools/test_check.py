@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import schema
+from gitslot.edges.file import schema
 from tools import check
 
 FILES = (
@@ -66,7 +66,7 @@ def test_a_table_that_is_not_the_codes_is_found(tree: Path) -> None:
 def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:
     """The published schema is the one that the code would write today."""
     (tree / "docs" / schema.FILE.name).write_text("{}\n")
-    assert ["controller.schema" in problem for problem in check.problems(tree)] == [True]
+    assert ["gitslot.edges.file.schema" in problem for problem in check.problems(tree)] == [True]
 
 
 def test_bicep_that_does_not_parse_is_found(tree: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.registry import Registry
+from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, start_platform
 
 

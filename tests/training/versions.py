@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.manifest import parse_manifest
+from gitslot.registry.manifest import parse_manifest
 from training.data import load
 from training.run import Built, build_version
 

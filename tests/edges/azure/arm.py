@@ -6,8 +6,8 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
-from controller.azure import AppRef, Azure
-from tests.controller.servers import Answer, Handler
+from gitslot.edges.azure.arm import AppRef, Azure
+from tests.servers import Answer, Handler
 
 APP = AppRef("00000000-0000-0000-0000-000000000001", "group", "app")
 SITE = {

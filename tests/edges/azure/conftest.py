@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.arm import Arm
-from tests.controller.servers import serving
+from tests.edges.azure.arm import Arm
+from tests.servers import serving
 
 
 @pytest.fixture

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from controller.answers import is_prepared
-from controller.azure import Azure, Sent
-from controller.errors import AzureError, AzureUnavailable, Conflict, GitslotError, NotFound
-from controller.state import STAGING, Poll
-from tests.controller.arm import APP, SITE, Arm, gateway, provider
-from tests.controller.servers import Handler
+from gitslot.edges.azure.answers import is_prepared
+from gitslot.edges.azure.arm import Azure, Sent
+from gitslot.errors import AzureError, AzureUnavailable, Conflict, GitslotError, NotFound
+from gitslot.state.seen import Poll
+from gitslot.state.wanted import STAGING
+from tests.edges.azure.arm import APP, SITE, Arm, gateway, provider
+from tests.servers import Handler
 
 # ---------------------------------------------------------------- one POST
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.desired import MAX_BYTES, read
-from controller.errors import DesiredError
-from controller.state import Revision, Wanted
+from gitslot.edges.file.read import MAX_BYTES, read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import Revision, Wanted
 
 HEAD = Revision("0" * 40)
 PLAIN = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"

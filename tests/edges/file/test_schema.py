@@ -4,10 +4,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from controller import schema
-from controller.desired import read
-from controller.errors import DesiredError
-from controller.state import Revision
+from gitslot.edges.file import schema
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import Revision
 
 REVISION = Revision("0" * 40)
 ONE = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.controller.signing import DAY, NOON, Key, Works, armor, attach, ed25519_key, text
+from tests.edges.git.signing import DAY, NOON, Key, Works, armor, attach, ed25519_key, text
 
 OK = ""
 GPG = (

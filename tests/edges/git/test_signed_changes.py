@@ -14,19 +14,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller import settings as settings_
-from controller.errors import SettingsError, SignatureRefused, SourceError
-from controller.events import Event
-from controller.reconcile import tick
-from controller.signatures import read_signers, signed_by, verify
-from controller.source import GitSource
-from controller.state import Converged, Frozen
-from controller.vouch import Rule
-from tests.controller.model import APP, Lab
-from tests.controller.servers import serving
-from tests.controller.signed_cases import CASES, Bench, bench
-from tests.controller.signing import FILE, NOON, Key, Works, armor, attach, ed25519_key, text
-from tests.controller.test_source import Origin
+from gitslot.edges import settings as settings_
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
+from gitslot.errors import SettingsError, SignatureRefused, SourceError
+from gitslot.reconcile import tick
+from gitslot.record.event import Event
+from gitslot.state.decision import Converged, Frozen
+from tests.edges.git.signed_cases import CASES, Bench, bench
+from tests.edges.git.signing import FILE, NOON, Key, Works, armor, attach, ed25519_key, text
+from tests.edges.git.test_source import Origin
+from tests.model import APP, Lab
+from tests.servers import serving
 
 NOW = datetime.fromtimestamp(NOON, UTC)
 RAW = (

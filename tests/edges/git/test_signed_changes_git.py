@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.errors import SignatureRefused
-from controller.signatures import read_signers
-from controller.source import GitSource
-from controller.vouch import Rule
-from tests.controller.signed_cases import CASES, OK, Bench, bench
-from tests.controller.signing import FILE
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.ssh_signatures import read_signers
+from gitslot.errors import SignatureRefused
+from tests.edges.git.signed_cases import CASES, OK, Bench, bench
+from tests.edges.git.signing import FILE
 
 pytestmark = pytest.mark.long
 STRICTER = {"certificate"}  # refused by name here, and good for git

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.errors import SourceError
-from controller.source import GitSource
-from tests.controller.servers import Answer, Handler, git_backend, serving
+from gitslot.edges.git.source import GitSource
+from gitslot.errors import SourceError
+from tests.servers import Answer, Handler, git_backend, serving
 
 FILE = "desired_state.yaml"
 TOKEN = "canary-token-4711"

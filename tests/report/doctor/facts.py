@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from controller import align
-from controller.azure import AppRef
-from controller.checks.facts import (
+from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.settings import Settings
+from gitslot.report.doctor.facts import (
     AppFacts,
     ConfigFacts,
     Function,
@@ -15,9 +15,10 @@ from controller.checks.facts import (
     SlotFacts,
     Sticky,
 )
-from controller.settings import Settings
-from controller.state import PRODUCTION, STAGING, Answer, Desired, Health, Resolved, Revision
-from tests.controller.looks import COMMIT, PACKAGE, app, memory, release
+from gitslot.state import slot_settings
+from gitslot.state.seen import Answer, Health
+from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Resolved, Revision
+from tests.report.looks import COMMIT, PACKAGE, app, memory, release
 
 NAME = "az-fct-python-ml"
 STORE = "https://account.blob.core.windows.net"
@@ -31,8 +32,8 @@ def slot(name: str, version: str | None) -> SlotFacts:
     settings = {
         "FUNCTIONS_EXTENSION_VERSION": "~4",
         "DB_PASSWORD": SECRET,
-        align.PACKAGE_SETTING: PACKAGE,
-        **align.WARMUP_SETTINGS,
+        slot_settings.PACKAGE_SETTING: PACKAGE,
+        **slot_settings.WARMUP_SETTINGS,
     }
     health = Health(Answer.UNHEALTHY, reason="NoModel", code="build-3")
     if version is not None:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from controller.checks.facts import ConfigFacts, Function, Sticky
-from controller.errors import AzureError, NotFound
-from controller.state import PRODUCTION, STAGING
-from controller.survey import Survey
-from tests.controller.arm import APP, SITE, Arm, gateway
+from gitslot.errors import AzureError, NotFound
+from gitslot.report.doctor.arm import Survey
+from gitslot.report.doctor.facts import ConfigFacts, Function, Sticky
+from gitslot.state.wanted import PRODUCTION, STAGING
+from tests.edges.azure.arm import APP, SITE, Arm, gateway
 
 GROUP = "/subscriptions/1/resourceGroups/g/providers/Microsoft.ManagedIdentity"
 SHARED = f"{GROUP}/userAssignedIdentities/shared"

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller import checks
-from controller.align import PACKAGE_SETTING
-from controller.checks.facts import (
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.ssh_signatures import Signer
+from gitslot.errors import AzureError, NotFound
+from gitslot.report.doctor import checks
+from gitslot.report.doctor.facts import (
     AppFacts,
     Check,
     ConfigFacts,
@@ -21,22 +23,13 @@ from controller.checks.facts import (
     Sticky,
     examine,
 )
-from controller.errors import AzureError, NotFound
-from controller.examine import read
-from controller.signatures import Signer
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    Doubt,
-    Health,
-    LastSwap,
-    Memory,
-    Refusal,
-)
-from controller.vouch import Rule
-from tests.controller.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
-from tests.controller.looks import COMMIT, memory, release
+from gitslot.report.doctor.gather import read
+from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.seen import Answer, Health
+from gitslot.state.slot_settings import PACKAGE_SETTING
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
+from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
+from tests.report.looks import COMMIT, memory, release
 
 NO = Doubt("NotAllowed", "the client does not have authorization")
 BAD = Doubt("BadThing", "line 2")
