@@ -1,22 +1,22 @@
 """
 Run the reliability designs, or play one case again.
 
-    python -m tests.reliability [--long] [D1 D2 ...]     one line a design
-    python -m tests.reliability --first D6               no further than its first violation
-    python -m tests.reliability --repro SEED             one case, with its history
+    python -m reliability [--long] [D1 D2 ...]     one line a design
+    python -m reliability --first D6               no further than its first violation
+    python -m reliability --repro SEED             one case, with its history
 """
 
 import argparse
 import sys
 
-from tests.reliability.designs import DESIGNS, LONG, find
-from tests.reliability.runs import Tally, tally
-from tests.reliability.said import listening
+from reliability.designs import DESIGNS, LONG, find
+from reliability.runs import Tally, tally
+from reliability.said import listening
 
 
 def main() -> int:
     """Return 1 if anything was violated."""
-    parser = argparse.ArgumentParser(prog="python -m tests.reliability")
+    parser = argparse.ArgumentParser(prog="python -m reliability")
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
     parser.add_argument("--turns", action="store_true", help="say how many turns it took to rest")

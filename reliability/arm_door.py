@@ -23,13 +23,13 @@ from azure.core.rest._requests_basic import RestRequestsTransportResponse
 from azure.mgmt.web import WebSiteManagementClient
 from urllib3.exceptions import NewConnectionError
 
-from controller.azure import AppRef, Azure
-from controller.state import PRODUCTION
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
 from emulator.state import Site
-from tests.reliability.cloud import ARM, SUBSCRIPTION, Cloud, token
-from tests.reliability.seam import Door, Process
+from gitslot.edges.azure.arm import AppRef, Azure
+from gitslot.state.wanted import PRODUCTION
+from reliability.cloud import ARM, SUBSCRIPTION, Cloud, token
+from reliability.seam import Door, Process
 
 # Reads whose answer is made of the site alone, and so is the same while the site is.
 _PURE = ("site-get", "slot-get", "appsettings-list", "slotconfignames-get")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 
-from controller.state import Stalled
+from gitslot.state.decision import Stalled
+from reliability import registered
+from reliability.checker import Violation
+from reliability.runs import Case, Run, play
+from reliability.scenarios import NEW, NEWER, OLD, Scene, settled
 from serving_app.model import Wanted, load
 from serving_app.refused import Refused
-from tests.reliability import registered
-from tests.reliability.checker import Violation
-from tests.reliability.runs import Case, Run, play
-from tests.reliability.scenarios import NEW, NEWER, OLD, Scene, settled
 
 MANIFEST = f"models/{registered.MODEL}/{NEW}/manifest.json"
 ARTIFACT = next(name for name in registered.version_blobs(NEW) if name.endswith(".onnx"))

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from tests.reliability import hostile, hostile_world
-from tests.reliability.checker import Violation
-from tests.reliability.judged import Judged
-from tests.reliability.runs import Case, Run
-from tests.reliability.said import heard, listening
+from reliability import hostile, hostile_world
+from reliability.checker import Violation
+from reliability.judged import Judged
+from reliability.runs import Case, Run
+from reliability.said import heard, listening
 
 GROUPS: dict[str, Callable[[], Iterator[tuple[str, hostile.Attack]]]] = {
     "yaml": hostile.yaml,
@@ -82,7 +82,7 @@ def _peak() -> int:
 def run_group(group: str, judged: Judged) -> None:
     """Add the attacks of *group* to *judged*, from a process of their own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.reliability.d10", group],
+        [sys.executable, "-m", "reliability.attacks", group],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from controller.state import Frozen
 from emulator.arm.calls import Answer
-from tests.reliability.scenarios import Scene
+from gitslot.state.decision import Frozen
+from reliability.scenarios import Scene
 
 
 class Between:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from tests.reliability.runs import Case, play, thinned
-from tests.reliability.scenarios import SCENARIOS
-from tests.reliability.seam import KILL_KINDS, READ_KINDS, WRITE_KINDS, Call
+from reliability.runs import Case, play, thinned
+from reliability.scenarios import SCENARIOS
+from reliability.seam import KILL_KINDS, READ_KINDS, WRITE_KINDS, Call
 
 WHOLE = ("bump", "revert", "no-op", "first-install", "half-done", "bad-candidate", "canary")
 

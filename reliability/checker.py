@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from controller.events import Event
-from tests.reliability import registered
-from tests.reliability.cloud import APP
+from gitslot.record.event import Event
+from reliability import registered
+from reliability.cloud import APP
 
 Entry = Mapping[str, Any]
 _RELEASE = ("MODEL_NAME", "MODEL_VERSION", "MODEL_DEPLOY", "MODEL_STORE")

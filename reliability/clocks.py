@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from tests.reliability.doors import SeamClock
-from tests.reliability.runs import Case, Run, play
-from tests.reliability.scenarios import SCENARIOS, Scene, bump
+from reliability.doors import SeamClock
+from reliability.runs import Case, Run, play
+from reliability.scenarios import SCENARIOS, Scene, bump
 
 HOUR, DAY = 3600.0, 86_400.0
 STEP_S = 90.0  # into the run: while the swap is under way

@@ -19,9 +19,9 @@ from emulator.history import History
 from emulator.identity import Caller, Identity, new_signing_key
 from emulator.latency import RECORDED
 from emulator.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
-from tests.controller.memory_blobs import MemoryBlobs
-from tests.reliability import registered
-from tests.reliability.processes import (
+from reliability import registered
+from reliability.memory_blobs import MemoryBlobs
+from reliability.processes import (
     Account,
     Behaviour,
     Loaded,
@@ -30,7 +30,7 @@ from tests.reliability.processes import (
     Surroundings,
     load,
 )
-from tests.reliability.virtual import VirtualLoop
+from reliability.virtual import VirtualLoop
 
 APP = "app"
 NEIGHBOUR = "neighbour"  # an app that the file does not list

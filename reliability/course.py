@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.events import parse
-from tests.reliability.checker import Violation, check
-from tests.reliability.ground import Ground
-from tests.reliability.places import writes
-from tests.reliability.runs import FREE_TURNS, Run
-from tests.reliability.witness import Account, Trace, exchanged, strangers
+from gitslot.record.event import parse
+from reliability.checker import Violation, check
+from reliability.ground import Ground
+from reliability.places import writes
+from reliability.runs import FREE_TURNS, Run
+from reliability.witness import Account, Trace, exchanged, strangers
 
 SCENARIOS = ("bump", "revert")
 DEPLOYS = {"bump": 1, "revert": 0}

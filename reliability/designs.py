@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from tests.reliability import d1, d2, d4, d5, d6, d7, d8, d9, d10, runs
-from tests.reliability.runs import Case, Run
+from reliability import (
+    calls,
+    runs,
+)
+from reliability.runs import Case, Run
 
 
 class Design(Protocol):
@@ -29,19 +32,19 @@ DESIGNS |= {"D9": d9, "D10": d10}
 
 
 def _d3() -> Outcome:
-    from tests.reliability import d3  # noqa: PLC0415 - imports what trains models
+    from reliability import kills  # noqa: PLC0415 - imports what trains models
 
-    return d3.tally()
+    return kills.tally()
 
 
 def _d11() -> Outcome:
-    from tests.reliability import d11  # noqa: PLC0415 - it runs this module in other processes
+    from reliability import planted_bugs  # noqa: PLC0415 - it runs this module in other processes
 
-    return d11.run()
+    return planted_bugs.run()
 
 
 def _over_http() -> Outcome:
-    from tests.reliability import overhttp  # noqa: PLC0415 - imports what trains models
+    from reliability import overhttp  # noqa: PLC0415 - imports what trains models
 
     return overhttp.tally()
 
@@ -54,16 +57,16 @@ def find(seed: str) -> Run:
     """Play the case that *seed* names, keeping its history; KeyError where there is none."""
     name = seed.partition(",")[0]
     if name == "D3":
-        from tests.reliability import d3  # noqa: PLC0415 - imports what trains models
+        from reliability import kills  # noqa: PLC0415 - imports what trains models
 
-        return d3.play(seed)
+        return kills.play(seed)
     if name == "D2-HTTP":
-        from tests.reliability import overhttp  # noqa: PLC0415 - imports what trains models
+        from reliability import overhttp  # noqa: PLC0415 - imports what trains models
 
         return overhttp.again(seed)
     runs.KEEP.add(seed)
     if name in ("D1", "D2"):
-        return d1.parse(seed)[1]()
+        return calls.parse(seed)[1]()
     for found, run in DESIGNS[name].cases(long=True):
         if found == seed:
             return run()

@@ -6,18 +6,20 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
 
-from controller.blobs import Leased
-from controller.errors import JournalError, SourceError
-from controller.events import parse
-from controller.lock import Lock
-from controller.probe import Reply, read_health
-from controller.registry import Registry
-from controller.source import Newest
-from controller.state import Health, Policy, Revision
-from tests.reliability.arm_door import Credential
-from tests.reliability.cloud import APP, START, Cloud
-from tests.reliability.registered import STORE
-from tests.reliability.seam import Door, Process
+from gitslot.edges.git.source import Newest
+from gitslot.errors import JournalError, SourceError
+from gitslot.look.probe import Reply, read_health
+from gitslot.record.blobs import Leased
+from gitslot.record.event import parse
+from gitslot.record.lock import Lock
+from gitslot.registry.registry import Registry
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Health
+from gitslot.state.wanted import Revision
+from reliability.arm_door import Credential
+from reliability.cloud import APP, START, Cloud
+from reliability.registered import STORE
+from reliability.seam import Door, Process
 
 _HEALTH: dict[tuple[int, bytes, str], Health] = {}
 

@@ -1,15 +1,15 @@
 """
 What a change costs: calls to the outside by boundary, and writes, when nothing fails.
 
-    python -m tests.reliability.figures
+    python -m reliability.figures
 """
 
 from collections import Counter
 from collections.abc import Mapping
 
-from tests.reliability.runs import play
-from tests.reliability.scenarios import SCENARIOS, Scene, bumped
-from tests.reliability.seam import Call
+from reliability.runs import play
+from reliability.scenarios import SCENARIOS, Scene, bumped
+from reliability.seam import Call
 
 BOUNDARIES = {
     "git": "look-ups of Git",

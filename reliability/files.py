@@ -11,31 +11,24 @@ from datetime import timedelta
 from functools import cache
 from itertools import product
 
-from controller.decide import decide
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    App,
-    Attempts,
+from gitslot.decide.decide import decide
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
-    LastSwap,
-    Live,
-    Memory,
     Note,
     Reset,
-    Resolved,
-    SlotLive,
     Stalled,
     Swap,
     Verify,
     Waiting,
-    Wanted,
 )
-from tests.reliability.rig import QUICK
-from tests.reliability.scenarios import NEW, NEWER, OLD
-from tests.reliability.woken import NOW, PLAIN, live_of, memory_of, release
+from gitslot.state.remembered import Attempts, LastSwap, Memory
+from gitslot.state.seen import Live, SlotLive
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Resolved, Wanted
+from reliability.rig import QUICK
+from reliability.scenarios import NEW, NEWER, OLD
+from reliability.woken import NOW, PLAIN, live_of, memory_of, release
 
 PRODUCTIONS = ("old", "new", "other", "empty", "old-silent", "new-silent")
 STAGINGS = ("old", "new", "other", "pinned", "new-silent")

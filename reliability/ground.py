@@ -20,9 +20,9 @@ from typing import Any
 
 import requests
 
+from reliability.cloud import APP
+from reliability.witness import Commit, Settings, Trace
 from tests.platform import LEASH, ROOT, Platform
-from tests.reliability.cloud import APP
-from tests.reliability.witness import Commit, Settings, Trace
 from tests.story.stage import MODEL, Repository
 
 FIRST = "1.4.0"
@@ -47,7 +47,7 @@ class Launcher:
         self._process = subprocess.Popen(
             [
                 *(LEASH if sys.platform == "linux" else ()),
-                *(sys.executable, "-m", "tests.reliability.launcher"),
+                *(sys.executable, "-m", "reliability.launcher"),
             ],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"},

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.manifest import GOLDEN_ROWS
-from controller.registry import Registry
-from tests.controller.servers import git_backend, serving
+from gitslot.registry.manifest import GOLDEN_ROWS
+from gitslot.registry.registry import Registry
+from reliability.cloud import APP
+from reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
 from tests.platform import Platform, start_platform, until
-from tests.reliability.cloud import APP
-from tests.reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
+from tests.servers import git_backend, serving
 from tests.story.stage import make_repository, serving_package, trained
 
 

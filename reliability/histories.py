@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from controller.reconcile import observe
-from controller.source import GitSource
-from controller.state import Converged, Doubt, Frozen
-from tests.controller.model import APP, Lab
-from tests.reliability import vouched
-from tests.reliability.checker import Violation
-from tests.reliability.runs import Case, Run
+from gitslot.edges.git.source import GitSource
+from gitslot.reconcile import observe
+from gitslot.state.decision import Converged, Frozen
+from gitslot.state.wanted import Doubt
+from reliability import vouched
+from reliability.checker import Violation
+from reliability.runs import Case, Run
+from tests.model import APP, Lab
 
 FILE = "desired_state.yaml"
 START = "1.4.0"

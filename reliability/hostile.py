@@ -20,13 +20,14 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from controller.reconcile import observe
-from controller.source import GitSource, Newest
-from controller.state import Doubt, Frozen, Revision
-from tests.controller.model import APP, Lab
-from tests.controller.servers import Answer, Handler, serving
-from tests.controller.signing import FILE, Works
-from tests.controller.test_desired import ATTACKS
+from gitslot.edges.git.source import GitSource, Newest
+from gitslot.reconcile import observe
+from gitslot.state.decision import Frozen
+from gitslot.state.wanted import Doubt, Revision
+from tests.edges.file.test_read import ATTACKS
+from tests.edges.git.signing import FILE, Works
+from tests.model import APP, Lab
+from tests.servers import Answer, Handler, serving
 
 type Attack = Callable[[], str]
 GIT_TOKEN = "canary-git-token"

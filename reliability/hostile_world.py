@@ -18,19 +18,20 @@ from typing import Any
 
 from azure.core.credentials import AccessToken
 
-from controller import settings as settings_
-from controller.azure import AppRef, Azure, Sent
-from controller.cli import output
-from controller.desired import read
-from controller.errors import DesiredError, GitslotError
-from controller.events import Event, clean, parse
-from controller.manifest import parse_package
-from controller.probe import Prober, read_health
-from controller.state import STAGING, Answer, Poll, Revision
-from controller.world import log_event
-from tests.controller.servers import Answer as Response
-from tests.controller.servers import Handler, serving
-from tests.reliability.hostile import Attack
+from gitslot.cli import output
+from gitslot.edges import settings as settings_
+from gitslot.edges.azure.arm import AppRef, Azure, Sent
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError, GitslotError
+from gitslot.look.probe import Prober, read_health
+from gitslot.record.event import Event, clean, parse
+from gitslot.registry.manifest import parse_package
+from gitslot.state.seen import Answer, Poll
+from gitslot.state.wanted import STAGING, Revision
+from gitslot.world import log_event
+from reliability.hostile import Attack
+from tests.servers import Answer as Response
+from tests.servers import Handler, serving
 
 TOKEN = "canary-token"
 REF = AppRef("00000000-0000-0000-0000-000000000001", "group", "app")
@@ -254,8 +255,8 @@ def addresses() -> Iterator[tuple[str, Attack]]:
 
 def models() -> Iterator[tuple[str, Attack]]:
     """Give files that are no plain ONNX, each honestly described in its manifest."""
-    from controller.errors import ManifestInvalid  # noqa: PLC0415 - for this group alone
-    from controller.manifest import parse_manifest  # noqa: PLC0415
+    from gitslot.errors import ManifestInvalid  # noqa: PLC0415 - for this group alone
+    from gitslot.registry.manifest import parse_manifest  # noqa: PLC0415
     from serving_app.refused import Refused  # noqa: PLC0415
     from tests.serving_app import test_model as corpus  # noqa: PLC0415
     from tests.training.versions import with_artifact  # noqa: PLC0415
@@ -367,7 +368,7 @@ def logs() -> Iterator[tuple[str, Attack]]:
             yield f"{title} in {place}", lambda put=put, text=text: told(put(text))  # type: ignore[misc]
 
     def health(text: str) -> str:
-        from controller.probe import Reply  # noqa: PLC0415 - for this attack alone
+        from gitslot.look.probe import Reply  # noqa: PLC0415 - for this attack alone
 
         facts = dict.fromkeys(("model", "version", "deploy", "code", "reason", "verify"), text)
         body = json.dumps({**facts, "digest": "0" * 64}).encode()

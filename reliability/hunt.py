@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.reliability.course import SCENARIOS, Course, Kill
-from tests.reliability.ground import FIRST, Ground
-from tests.reliability.groundwork import open_ground
-from tests.reliability.places import GOLDEN, writes
-from tests.reliability.runs import Tally
-from tests.reliability.witness import Trace
+from reliability.course import SCENARIOS, Course, Kill
+from reliability.ground import FIRST, Ground
+from reliability.groundwork import open_ground
+from reliability.places import GOLDEN, writes
+from reliability.runs import Tally
+from reliability.witness import Trace
 
 GROUNDS = 2  # side by side
 ENOUGH = 10  # violations after which nothing is to be learned from more

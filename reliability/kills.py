@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.reliability.course import Kill
-from tests.reliability.hunt import Field, Hunt, Progress
-from tests.reliability.runs import Run, Tally
+from reliability.course import Kill
+from reliability.hunt import Field, Hunt, Progress
+from reliability.runs import Run, Tally
 
 
 def tally(progress: Progress | None = None, only: Callable[[Kill], bool] = lambda _: True) -> Tally:

@@ -1,5 +1,5 @@
 """
-Starts controllers that can be killed at a place: ``python -m tests.reliability.launcher``.
+Starts controllers that can be killed at a place: ``python -m reliability.launcher``.
 
 It imports what `gitslot` needs once, and forks a process for each order that it reads from standard
 input, one JSON a line; so a controller is a process of its own, with nothing in memory but modules.
@@ -30,11 +30,11 @@ from typing import Any, NoReturn
 
 import urllib3.connection
 
-from controller import settings
-from controller.cli import app
-from controller.cli.session import Session
 from emulator.leash import PR_SET_PDEATHSIG
-from tests.reliability.places import Course, Map, Request
+from gitslot.cli import app
+from gitslot.cli.session import Session
+from gitslot.edges import settings
+from reliability.places import Course, Map, Request
 
 # What a controller imports only once it needs it.
 PRELOADED = (
@@ -46,10 +46,10 @@ PRELOADED = (
     "azure.mgmt.web",
     "azure.mgmt.web.models",
     "azure.storage.blob",
-    "controller.cli.output",
-    "controller.cli.target",
-    "controller.status",
-    "controller.world",
+    "gitslot.cli.output",
+    "gitslot.cli.target",
+    "gitslot.report.status",
+    "gitslot.world",
     "rich.console",
     "rich.status",
     "rich.table",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.blobs import Leased
-from controller.errors import JournalError, JournalMoved
+from gitslot.errors import JournalError, JournalMoved
+from gitslot.record.blobs import Leased
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 

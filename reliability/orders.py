@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import combinations, product
 
-from tests.reliability.checker import check
-from tests.reliability.rig import Controller
-from tests.reliability.runs import Case, Run, finish, liveness
-from tests.reliability.scenarios import SCENARIOS, Scene
+from reliability.checker import check
+from reliability.rig import Controller
+from reliability.runs import Case, Run, finish, liveness
+from reliability.scenarios import SCENARIOS, Scene
 
 SEED = 20261122
 NAMES = ("A", "B")

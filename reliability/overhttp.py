@@ -16,11 +16,11 @@ from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
-from tests.reliability.checker import Violation, check
-from tests.reliability.ground import FIRST, Ground
-from tests.reliability.groundwork import open_ground
-from tests.reliability.runs import Run, Tally
-from tests.reliability.witness import Account
+from reliability.checker import Violation, check
+from reliability.ground import FIRST, Ground
+from reliability.groundwork import open_ground
+from reliability.runs import Run, Tally
+from reliability.witness import Account
 
 type Rule = dict[str, Any]
 

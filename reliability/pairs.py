@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 from functools import cache
 
-from tests.reliability.d1 import case, kinds
-from tests.reliability.runs import Case, play, thinned
-from tests.reliability.scenarios import SCENARIOS
-from tests.reliability.seam import Call
+from reliability.calls import case, kinds
+from reliability.runs import Case, play, thinned
+from reliability.scenarios import SCENARIOS
+from reliability.seam import Call
 
 SEED = 20261122
 SHORT = {  # how many pairs of each scenario; the cheap ones and the way back more often

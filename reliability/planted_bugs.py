@@ -1,8 +1,8 @@
 """
 D11: fourteen bugs, planted one at a time in a copy of the sources; a design must see each of them.
 
-    python -m tests.reliability D11              one line: how many were killed
-    python -m tests.reliability.d11 --table      the same, and which design killed which
+    python -m reliability D11              one line: how many were killed
+    python -m reliability.planted_bugs --table      the same, and which design killed which
 
 A bug is a patch in `bugs/`, with what it plants and why somebody might write it at its top. With it
 a plain bump and a plain revert still come to their ends. A kill counts only where the design ran to
@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import controller
-from controller.state import Converged
+from gitslot.state.decision import Converged
 
 ROOT = Path(__file__).resolve().parents[2]
-PATCHES = ROOT / "tests/reliability/bugs"
+PATCHES = ROOT / "reliability/bugs"
 # Of each bug, the design that most likely sees it; the others follow.
 BUGS: Mapping[str, str] = {
     "01-retry-the-swap": "D6",
@@ -193,7 +193,7 @@ def _run(copy: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def plain() -> None:
     """Print how a plain bump and a plain revert end in this very copy."""
-    from tests.reliability.scenarios import SCENARIOS  # noqa: PLC0415 - slow, and for copies alone
+    from reliability.scenarios import SCENARIOS  # noqa: PLC0415 - slow, and for copies alone
 
     told = {"controller": str(Path(controller.__file__).parent)}
     for name in ("bump", "revert"):
@@ -207,7 +207,7 @@ def plain() -> None:
 
 def still_works(what: str, copy: Path) -> None:
     """Raise BrokenOffError unless *copy* still bumps and reverts, being itself what runs."""
-    done = _run(copy, "tests.reliability.d11", "--plain")
+    done = _run(copy, "reliability.planted_bugs", "--plain")
     if done.returncode:
         raise BrokenOffError(f"{what}: it does not even run: {done.stderr[-800:]}")
     told = json.loads(done.stdout)
@@ -219,7 +219,7 @@ def still_works(what: str, copy: Path) -> None:
 
 def judge(what: str, copy: Path, design: str) -> Seen:
     """Return what *design* sees in *copy*, up to its first violation."""
-    done = _run(copy, "tests.reliability", "--first", design)
+    done = _run(copy, "reliability", "--first", design)
     line = _LINE.search(done.stdout)
     if line is None or done.returncode not in (0, 1) or (line[3] == "0") != (done.returncode == 0):
         raise BrokenOffError(f"{what}: {design} broke off: {(done.stderr or done.stdout)[-1500:]}")

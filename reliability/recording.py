@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.state import PRODUCTION
-from tests.reliability.cloud import APP, STAGING
-from tests.reliability.rig import Rig
+from reliability.cloud import APP, STAGING
+from reliability.rig import Rig
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from controller.journal import Journal
-from controller.live import Looker
-from controller.reconcile import World, reconcile
-from controller.state import Policy, Stop, Waiting
-from tests.reliability.arm_door import SeamAzure
-from tests.reliability.cloud import APP, Cloud
-from tests.reliability.doors import (
-    SeamBlobs,
-    SeamClock,
-    SeamGit,
-    SeamLock,
-    SeamProbes,
-    SeamRegistry,
-)
-from tests.reliability.registered import STORE
-from tests.reliability.seam import Killed, Process, Seam
+from gitslot.look.look import Looker
+from gitslot.reconcile import World, reconcile
+from gitslot.record.journal import Journal
+from gitslot.state.decision import Stop, Waiting
+from gitslot.state.policy import Policy
+from reliability.arm_door import SeamAzure
+from reliability.cloud import APP, Cloud
+from reliability.doors import SeamBlobs, SeamClock, SeamGit, SeamLock, SeamProbes, SeamRegistry
+from reliability.registered import STORE
+from reliability.seam import Killed, Process, Seam
 
 # The rules of Azure with fewer looks, and with deadlines that still exceed what a step can take.
 QUICK = Policy(

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.state import Converged, Frozen, Stalled, Stop, Suspended
-from tests.reliability.checker import Violation, check
-from tests.reliability.said import leaks, listening
-from tests.reliability.scenarios import Scene
-from tests.reliability.seam import Call
+from gitslot.state.decision import Converged, Frozen, Stalled, Stop, Suspended
+from reliability.checker import Violation, check
+from reliability.said import leaks, listening
+from reliability.scenarios import Scene
+from reliability.seam import Call
 
 # What ends the quiet from which turns are counted, beside other people's hands.
 _DISTURBS = ("git-commit", "spoilt", "swap-failed", "swap-reverted", "process-crashed")

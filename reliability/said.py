@@ -7,9 +7,9 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from controller.state import Stop
-from tests.reliability.checker import Violation
-from tests.reliability.cloud import Cloud, token
+from gitslot.state.decision import Stop
+from reliability.checker import Violation
+from reliability.cloud import Cloud, token
 
 SETTING = "https://team.example/x?sig=canary-of-the-app"  # what people set on the app
 CALLERS = ("controller", "A", "B")

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 
-from controller.events import Event
-from controller.state import Converged, Stalled, Stop
-from tests.reliability import registered
-from tests.reliability.cloud import APP, STAGING, Cloud
-from tests.reliability.recording import Recording
-from tests.reliability.rig import CONTROLLER, Controller, Rig
+from gitslot.record.event import Event
+from gitslot.state.decision import Converged, Stalled, Stop
+from reliability import registered
+from reliability.cloud import APP, STAGING, Cloud
+from reliability.recording import Recording
+from reliability.rig import CONTROLLER, Controller, Rig
 
 OLDEST, OLD, NEW, NEWER = "1.3.0", "1.4.0", "1.5.0", "1.6.0"
 CANARY = "canary"

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
-from controller.events import Event
-from controller.state import (
-    PRODUCTION,
-    STAGING,
+from gitslot.record.event import Event
+from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
@@ -28,21 +26,13 @@ from controller.state import (
     Verify,
     Waiting,
 )
-from tests.reliability import files, registered
-from tests.reliability.checker import Violation
-from tests.reliability.cloud import APP
-from tests.reliability.runs import Case, Run, play
-from tests.reliability.scenarios import (
-    CANARY,
-    NEW,
-    NEWER,
-    OLD,
-    Scene,
-    open_scene,
-    want,
-    write,
-)
-from tests.reliability.woken import (
+from gitslot.state.wanted import PRODUCTION, STAGING
+from reliability import files, registered
+from reliability.checker import Violation
+from reliability.cloud import APP
+from reliability.runs import Case, Run, play
+from reliability.scenarios import CANARY, NEW, NEWER, OLD, Scene, open_scene, want, write
+from reliability.woken import (
     BESIDE,
     CODES,
     MEMORIES,

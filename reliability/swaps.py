@@ -8,17 +8,17 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from controller.state import Stalled
 from emulator.faults import Fault
 from emulator.state import Keys, Operation, mark
-from tests.reliability import registered
-from tests.reliability.between import ANSWERS
-from tests.reliability.cloud import APP, STAGING, Cloud
-from tests.reliability.registered import ROWS
-from tests.reliability.rig import QUICK
-from tests.reliability.runs import Case, Run, play, thinned
-from tests.reliability.said import SETTING
-from tests.reliability.scenarios import NEW, NEWER, OLD, SCENARIOS, STORIES, Scene, bump
+from gitslot.state.decision import Stalled
+from reliability import registered
+from reliability.between import ANSWERS
+from reliability.cloud import APP, STAGING, Cloud
+from reliability.registered import ROWS
+from reliability.rig import QUICK
+from reliability.runs import Case, Run, play, thinned
+from reliability.said import SETTING
+from reliability.scenarios import NEW, NEWER, OLD, SCENARIOS, STORIES, Scene, bump
 
 # Seconds after the POST: accepted, the source restarts, it is pinged, it waits, the content has
 # moved, the old content restarts, the operation has ended.

@@ -2,7 +2,7 @@
 The signature cases as cases of D9: one history each, and by which name it must be refused.
 
 That git's own command line and ssh-keygen judge them alike is a test of its own
-(tests/controller/test_signatures_git.py), which needs OpenSSH.
+(tests/edges/git/test_signed_changes_git.py), which needs OpenSSH.
 """
 
 import tempfile
@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from controller.errors import SignatureRefused, SourceError
-from controller.signatures import read_signers
-from controller.source import GitSource
-from controller.vouch import Rule
-from tests.controller.signed_cases import CASES, OK, Bench, bench
-from tests.controller.signing import FILE
-from tests.reliability.checker import Violation
-from tests.reliability.runs import Case, Run
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.ssh_signatures import read_signers
+from gitslot.errors import SignatureRefused, SourceError
+from reliability.checker import Violation
+from reliability.runs import Case, Run
+from tests.edges.git.signed_cases import CASES, OK, Bench, bench
+from tests.edges.git.signing import FILE
 
 
 def judge(build: Callable[[Bench], str], expected: str, folder: Path) -> str:

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.events import parse
-from tests.reliability.cloud import APP
+from gitslot.record.event import parse
+from reliability.cloud import APP
 
 Line = Mapping[str, Any]
 Settings = dict[str, dict[str, str]]  # by slot

@@ -8,43 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
 
-from controller import align
-from controller.decide import decide
-from controller.state import (
-    PRODUCTION,
-    STAGING,
-    Answer,
-    App,
-    Arm,
-    Attempts,
-    Decision,
-    Doubt,
-    Further,
-    Health,
-    Intent,
-    LastSwap,
-    Live,
-    Mark,
-    Memory,
-    OpenDeploy,
-    Place,
-    Refusal,
-    Release,
-    Resolved,
-    SlotLive,
-    Verdict,
-    Wanted,
-)
-from tests.reliability import registered
-from tests.reliability.cloud import APP, START
-from tests.reliability.rig import QUICK
-from tests.reliability.scenarios import (
-    CANARY,
-    NEW,
-    NEWER,
-    OLD,
-    OLDEST,
-)
+from gitslot.decide.decide import decide
+from gitslot.state import slot_settings
+from gitslot.state.decision import Decision
+from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy
+from gitslot.state.seen import Answer, Arm, Further, Health, Live, Mark, Place, SlotLive, Verdict
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
+from reliability import registered
+from reliability.cloud import APP, START
+from reliability.rig import QUICK
+from reliability.scenarios import CANARY, NEW, NEWER, OLD, OLDEST
 
 NOW = START + timedelta(days=1)
 
@@ -111,7 +84,7 @@ def _package(slot: str, code: str) -> str:
 @cache
 def slot_of(name: str, state: str, others: str, code: str, platform: str) -> SlotLive:
     kind, _, how = state.partition("-")
-    settings: dict[str, str] = dict(align.WARMUP_SETTINGS)
+    settings: dict[str, str] = dict(slot_settings.WARMUP_SETTINGS)
     package = _package(name, code)
     if package:
         settings["WEBSITE_RUN_FROM_PACKAGE"] = package
@@ -130,7 +103,7 @@ def slot_of(name: str, state: str, others: str, code: str, platform: str) -> Slo
         deployment_id=f"content-{name}",
         swap_status="",
         state="Stopped" if platform == "stopped" and name == STAGING else "Running",
-        configured=align.configured(settings),
+        configured=slot_settings.configured(settings),
         settings=settings,
         sticky=frozenset({"MODEL_VERSION"} if platform == "sticky-release" else ()),
         operation="op" if platform == "operation" else "",
@@ -255,7 +228,7 @@ def _further(beside: str) -> Further:
     settings = {**(slot.arm.settings if slot.arm else {})}
     settings["MODEL_VERSION"] = release(version).setting
     assert slot.arm is not None
-    arm = replace(slot.arm, settings=settings, configured=align.configured(settings))
+    arm = replace(slot.arm, settings=settings, configured=slot_settings.configured(settings))
     slot = SlotLive(
         CANARY, _health(CANARY, version, "", "c1"), None if beside == "settled" else arm
     )
