@@ -14,13 +14,13 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
-	@$(PY) -m controller.cli local demo
+	@$(PY) -m gitslot.cli local demo
 
 up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkout; it follows your newest commit
-	@$(PY) -m controller.cli local up
+	@$(PY) -m gitslot.cli local up
 
 down: $(PYTHON_READY) ## stop the local platform
-	@$(PY) -m controller.cli local down
+	@$(PY) -m gitslot.cli local down
 
 test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (10 minutes)
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not clients"
@@ -34,10 +34,10 @@ test-clients: $(PYTHON_READY) $(AZURITE_READY) ## run Microsoft's own clients (a
 	@$(PY) -m pytest -m clients
 
 reliability: $(PYTHON_READY) $(AZURITE_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
-	@$(PY) -m tests.reliability $(if $(LONG),--long) $(DESIGN)
+	@$(PY) -m reliability $(if $(LONG),--long) $(DESIGN)
 
 repro: $(PYTHON_READY) $(AZURITE_READY) ## play one reliability case again with its history: make repro SEED=...
-	@$(PY) -m tests.reliability --repro $(SEED)
+	@$(PY) -m reliability --repro $(SEED)
 
 check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock files
 	@$(PY) -m ruff check
@@ -53,8 +53,8 @@ bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/performance.md's claims 
 	@$(PY) -m bench $(CLAIM)
 
 package: $(PYTHON_READY) ## zip both function apps into dist/ as Azure runs them
-	@$(PY) -m tools.package serving_app
-	@$(PY) -m tools.package controller
+	@$(PY) -m gitslot.registry.package serving_app
+	@$(PY) -m gitslot.registry.package controller
 
 lock: $(PYTHON_READY) ## lock the newest versions that requirements.in and package.json allow
 	@$(PY) tools/setup.py lock

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from controller.reconcile import World, reconcile
+from gitslot.reconcile import World, reconcile
 from tests.story.stage import APP, Stage, open_stage
 
 TICK_S = 1.0  # on Azure each minute, or at once by a push

@@ -12,9 +12,9 @@ import threading
 
 import azure.functions as func
 
-from controller import settings as settings_
-from controller.reconcile import tick
-from controller.world import SystemClock, credential, open_world
+from gitslot.edges import settings as settings_
+from gitslot.reconcile import tick
+from gitslot.world import SystemClock, credential, open_world
 
 _MAX_PUSH = 1024 * 1024  # bytes; GitHub cuts a push event's body at 25 MB, we read none of it
 _log = logging.getLogger("gitslot")

@@ -18,8 +18,8 @@ from pathlib import Path
 from lark.exceptions import LarkError
 from pycep import BicepParser
 
-from controller import schema
 from emulator.arm import coverage
+from gitslot.edges.file import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("controller", "serving_app")
@@ -39,7 +39,7 @@ def problems(root: Path = ROOT) -> Iterator[str]:
 def _schema(root: Path) -> Iterator[str]:
     path = root / "docs" / schema.FILE.name
     if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
-        yield f"{path.relative_to(root)} is not what the code says: python -m controller.schema"
+        yield f"{path.relative_to(root)} is not what the code says: python -m gitslot.edges.file.schema"
 
 
 def _coverage(root: Path) -> Iterator[str]:

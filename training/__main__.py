@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
         _say("       --storage URL, or use --dry-run")
         return 2
 
-    from controller.errors import RegistryError, VersionExists  # noqa: PLC0415 - after --help
-    from training.errors import TrainingError, UnknownName  # noqa: PLC0415
+    from gitslot.convert.errors import TrainingError, UnknownName  # noqa: PLC0415
+    from gitslot.errors import RegistryError, VersionExists  # noqa: PLC0415 - after --help
 
     started = time.monotonic()
     try:
@@ -61,15 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _load(options: argparse.Namespace) -> "Data":
     """Return the data of the model; wrong names are refused here, before the registry is asked."""
+    from gitslot.convert.register import check_names  # noqa: PLC0415
     from training.data import load  # noqa: PLC0415 - after --help
-    from training.register import check_names  # noqa: PLC0415
 
     check_names(options.model, options.version)
     return load(options.data or options.model)
 
 
 def _build(options: argparse.Namespace, data: "Data", started: float) -> "Built":
-    from training.register import source_commit  # noqa: PLC0415 - after --help
+    from gitslot.convert.register import source_commit  # noqa: PLC0415 - after --help
     from training.run import build_version  # noqa: PLC0415
 
     return build_version(
@@ -88,7 +88,7 @@ def _register(options: argparse.Namespace, data: "Data", storage: str, started: 
     """Build the version and register it; ask first whether it exists, since training is long."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where it is needed
 
-    from controller.registry import Registry  # noqa: PLC0415
+    from gitslot.registry.registry import Registry  # noqa: PLC0415
 
     with DefaultAzureCredential() as credential:
         registry = Registry(storage, credential)
@@ -101,7 +101,7 @@ def _register(options: argparse.Namespace, data: "Data", storage: str, started: 
 
 
 def _write_card(built: "Built", path: Path) -> None:
-    from training.card import render  # noqa: PLC0415 - only where it is asked for
+    from gitslot.convert.card import render  # noqa: PLC0415 - only where it is asked for
 
     path.write_text(render(built.manifest, built.evaluation, built.parity), encoding="utf-8")
 

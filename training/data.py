@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import datasets
 
-from training.errors import UnknownName
+from gitslot.convert.errors import UnknownName
 
 type Rows = NDArray[np.float64]
 type Labels = NDArray[np.generic]

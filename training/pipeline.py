@@ -2,8 +2,8 @@
 The estimator: replace `build` with your own pipeline and the rest of training follows.
 
 Anything of scikit-learn that classifies, has probabilities and converts to ONNX will do, except
-HistGradientBoosting and OneVsRest, which are not served yet (training/servable.py). Whether it
-converted faithfully is measured for every version before it is registered (training/parity.py).
+HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py). Whether it
+converted faithfully is measured for every version before it is registered (gitslot/convert/parity.py).
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from training.errors import UnknownName
+from gitslot.convert.errors import UnknownName
 
 _BUILDERS: dict[str, Callable[[int], ClassifierMixin]] = {
     "forest": lambda seed: RandomForestClassifier(n_estimators=100, random_state=seed),
     "extra-trees": lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed),
     "tree": lambda seed: DecisionTreeClassifier(random_state=seed),
     "boosting": lambda seed: GradientBoostingClassifier(random_state=seed),
-    # refused until its converted form is exact (training/servable.py)
+    # refused until its converted form is exact (gitslot/convert/servable.py)
     "hist-boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
     "logistic": lambda seed: make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed)

@@ -7,14 +7,14 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.manifest import Manifest, parse_manifest
+from gitslot.convert.convert import Converted, convert
+from gitslot.convert.evaluate import Evaluation
+from gitslot.convert.parity import Parity, prove
+from gitslot.convert.register import check_names, check_serves, describe
+from gitslot.registry.manifest import Manifest, parse_manifest
 from serving_app import model as serving
-from training.convert import Converted, convert
 from training.data import Data, Rows
-from training.evaluate import Evaluation
-from training.parity import Parity, prove
 from training.pipeline import build
-from training.register import check_names, check_serves, describe
 from training.train import train
 
 

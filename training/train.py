@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import train_test_split
 
+from gitslot.convert.errors import TrainingError
+from gitslot.convert.evaluate import Evaluation, evaluate
+from gitslot.convert.servable import check_fitted, check_kind
 from training.data import Data
-from training.errors import TrainingError
-from training.evaluate import Evaluation, evaluate
-from training.servable import check_fitted, check_kind
 
 HELD_OUT = 0.3  # part of the rows that the judged model never saw
 
