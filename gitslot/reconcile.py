@@ -15,7 +15,6 @@ from gitslot import act as acts
 from gitslot.decide.decide import decide
 from gitslot.decide.held import is_aside
 from gitslot.errors import JournalError, JournalMoved, LockLost
-from gitslot.outside import World
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
 from gitslot.record.transitions import (
@@ -42,6 +41,7 @@ from gitslot.state.decision import (
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
 from gitslot.state.wanted import STAGING, App, Desired, Doubt, Release, Revision
+from gitslot.world import World
 
 __all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
 

@@ -37,7 +37,7 @@ GROWTH = 700 << 20  # bytes that a whole group may add to what it began with
 # What no attack may bring to light: ARM's token and a slot's key are one and the same here.
 _BASIC = base64.b64encode(f"x-access-token:{hostile.GIT_TOKEN}".encode()).decode()
 SECRETS = (hostile.GIT_TOKEN, _BASIC, hostile_world.TOKEN)
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def attack(group: str) -> None:

@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from reliability import (
+    artifacts,
+    attacks,
     calls,
+    clocks,
+    histories,
+    orders,
+    pairs,
     runs,
+    starts,
+    swaps,
 )
 from reliability.runs import Case, Run
 
@@ -27,8 +35,17 @@ class Outcome(Protocol):
     def report(self) -> str: ...
 
 
-DESIGNS: dict[str, Design] = {"D1": d1, "D2": d2, "D4": d4, "D5": d5, "D6": d6, "D7": d7, "D8": d8}
-DESIGNS |= {"D9": d9, "D10": d10}
+DESIGNS: dict[str, Design] = {
+    "D1": calls,
+    "D2": pairs,
+    "D4": starts,
+    "D5": orders,
+    "D6": swaps,
+    "D7": clocks,
+    "D8": artifacts,
+    "D9": histories,
+    "D10": attacks,
+}
 
 
 def _d3() -> Outcome:

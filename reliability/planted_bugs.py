@@ -26,10 +26,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import controller
+import gitslot
 from gitslot.state.decision import Converged
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PATCHES = ROOT / "reliability/bugs"
 # Of each bug, the design that most likely sees it; the others follow.
 BUGS: Mapping[str, str] = {
@@ -195,7 +195,7 @@ def plain() -> None:
     """Print how a plain bump and a plain revert end in this very copy."""
     from reliability.scenarios import SCENARIOS  # noqa: PLC0415 - slow, and for copies alone
 
-    told = {"controller": str(Path(controller.__file__).parent)}
+    told = {"gitslot": str(Path(gitslot.__file__).parent)}
     for name in ("bump", "revert"):
         scene = SCENARIOS[name]()
         stop = scene.controller.settle()
@@ -211,8 +211,8 @@ def still_works(what: str, copy: Path) -> None:
     if done.returncode:
         raise BrokenOffError(f"{what}: it does not even run: {done.stderr[-800:]}")
     told = json.loads(done.stdout)
-    if Path(told.pop("controller")).resolve() != (copy / "controller").resolve():
-        raise BrokenOffError(f"{what}: another controller ran than the copy's")
+    if Path(told.pop("gitslot")).resolve() != (copy / "gitslot").resolve():
+        raise BrokenOffError(f"{what}: another gitslot ran than the copy's")
     if wrong := [f"{name}: {end}" for name, end in told.items() if end]:
         raise BrokenOffError(f"{what}: a plain run fails, so it is no faithful bug: {wrong}")
 

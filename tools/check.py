@@ -39,7 +39,8 @@ def problems(root: Path = ROOT) -> Iterator[str]:
 def _schema(root: Path) -> Iterator[str]:
     path = root / "docs" / schema.FILE.name
     if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
-        yield f"{path.relative_to(root)} is not what the code says: python -m gitslot.edges.file.schema"
+        command = "python -m gitslot.edges.file.schema"
+        yield f"{path.relative_to(root)} is not what the code says: {command}"
 
 
 def _coverage(root: Path) -> Iterator[str]:

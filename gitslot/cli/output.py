@@ -14,34 +14,10 @@ import typer
 
 from gitslot.cli.session import Session
 from gitslot.record.event import Event
+from gitslot.report.text import console, styled
 from gitslot.state.safe_text import safe
 
-_GAP = "  "
 _BIG = 10**9
-_STYLES = {
-    "Synced": "green",
-    "Healthy": "green",
-    "OutOfSync": "yellow",
-    "Progressing": "yellow",
-    "Unknown": "magenta",
-    "Degraded": "red",
-    "Suspended": "cyan",
-    "Drift": "yellow",
-    "VerifyPassed": "green",
-    "Converged": "bold green",
-    "VerifyFailed": "red",
-    "SwapFailed": "red",
-    "SwapReverted": "red",
-    "SwapUnknown": "magenta",
-    "LockBroken": "magenta",
-    "Stalled": "bold red",
-    "Frozen": "bold magenta",
-    "Waiting": "cyan",
-    "ok": "green",
-    "warning": "yellow",
-    "wrong": "bold red",
-    "not known": "magenta",
-}
 
 
 class Output(StrEnum):
@@ -167,26 +143,6 @@ def show_event(
 def terminal_width(session: Session) -> int | None:
     """Return how many columns the terminal has, or None where stdout is not one."""
     return console(session.out).width if session.out.isatty() else None
-
-
-def styled(cells: Sequence[str], style: str | None = None) -> Any:
-    """Return *cells* as one line, each in its own colour or all in *style*."""
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
-    line = Text()
-    for index, cell in enumerate(cells):
-        line.append(cell, style or _STYLES.get(cell.strip()) or "")
-        if index < len(cells) - 1:
-            line.append(_GAP)
-    line.rstrip()
-    return line
-
-
-def console(stream: TextIO) -> Any:
-    """Return a rich console on *stream* that interprets nothing."""
-    from rich.console import Console  # noqa: PLC0415 - slow import
-
-    return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def _width(text: str) -> int:

@@ -13,8 +13,8 @@ from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
     from gitslot.edges.git.source import Newest
-    from gitslot.outside import World
     from gitslot.report.plan import Plan, Step
+    from gitslot.world import World
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -74,8 +74,8 @@ def _at(session: Session, rev: str) -> "Newest":
 
 
 def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
-    from gitslot.outside import parse  # noqa: PLC0415 - slow import
     from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
+    from gitslot.world import parse  # noqa: PLC0415 - slow import
 
     if newest is None:
         return status_.names(world, app)
@@ -89,9 +89,9 @@ def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str
 
 
 def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
-    from gitslot.outside import parse  # noqa: PLC0415 - slow import
     from gitslot.report.plan import plan as planned  # noqa: PLC0415 - slow import
     from gitslot.state.wanted import App, Desired, Doubt  # noqa: PLC0415 - slow import
+    from gitslot.world import parse  # noqa: PLC0415 - slow import
 
     now = world.clock.now()
     memory = world.journal.memory(name, now)

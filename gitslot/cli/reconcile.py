@@ -14,13 +14,14 @@ from gitslot.cli import status as status_
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.errors import JournalError, JournalMoved
+from gitslot.report import text
 
 if TYPE_CHECKING:
-    from gitslot.outside import Clock, World
     from gitslot.record.event import Event
     from gitslot.record.journal import Journal
     from gitslot.state.decision import Observation, Suspended
     from gitslot.state.remembered import Memory
+    from gitslot.world import Clock, World
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
@@ -125,7 +126,7 @@ def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
     """Return a moving sign on a terminal, nothing elsewhere."""
     if not session.err.isatty():
         return nullcontext()
-    screen: AbstractContextManager[Any] = out.console(session.err).status(f"reconciling {name}")
+    screen: AbstractContextManager[Any] = text.console(session.err).status(f"reconciling {name}")
     return screen
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeAlias
 
 import typer
 
@@ -21,9 +21,9 @@ from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
     from gitslot.edges.settings import Settings
-    from gitslot.outside import World
     from gitslot.registry.registry import Registry
     from gitslot.report.doctor.gather import Examiner
+    from gitslot.world import World
 
 _NOT_NEEDED_TO_LOOK = (
     "GITSLOT_VERIFY_COMMITS",
@@ -31,7 +31,7 @@ _NOT_NEEDED_TO_LOOK = (
     "GITSLOT_ON_REWRITE",
 )
 
-type Tell = Callable[[Event], None]
+Tell: TypeAlias = Callable[[Event], None]
 
 
 class CommandRefused(GitslotError):
@@ -54,7 +54,8 @@ def _open_registry(settings: "Settings") -> "Registry":
 
 
 def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
-    from gitslot.world import credential, open_examiner  # noqa: PLC0415 - slow import
+    from gitslot.report.doctor.gather import open_examiner  # noqa: PLC0415 - slow import
+    from gitslot.world import credential  # noqa: PLC0415 - slow import
 
     return open_examiner(settings, credential(), flaw)
 

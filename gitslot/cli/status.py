@@ -9,14 +9,15 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.report import text
 
 if TYPE_CHECKING:
-    from gitslot.outside import World
     from gitslot.record.event import Event
     from gitslot.report.status import Row
     from gitslot.state.decision import Observation
     from gitslot.state.remembered import Memory
     from gitslot.state.seen import Rehearsal
+    from gitslot.world import World
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
@@ -206,7 +207,7 @@ def _without_age(rows: "tuple[Row, ...]") -> "tuple[Row, ...]":
 def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
     from rich.live import Live as Screen  # noqa: PLC0415 - slow import
 
-    console = out.console(session.out)
+    console = text.console(session.out)
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
             view = watcher.look(app)
@@ -219,7 +220,7 @@ def _picture(session: Session, view: View) -> Any:
 
     columns, cells = _fitting(session, view.rows)
     table = enumerate(out.table_lines(columns, cells))
-    lines = [out.styled(line, None if row else "bold") for row, line in table]
+    lines = [text.styled(line, None if row else "bold") for row, line in table]
     lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
     told = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
     width = max((len(event.app) for event in told), default=0)

@@ -14,6 +14,7 @@ version is refused.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ GOLDEN_ROWS = 64
 ROWS = 20_000  # at most so many of the data, at least so many in all
 VARIED = 10_000  # at least so many that are not of the data
 
-type Answers = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
+Answers: TypeAlias = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

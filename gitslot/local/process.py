@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from gitslot.errors import GitslotError
+from gitslot.registry.package import ROOT as PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 START_S = 90.0  # a cold machine may take long to load Node.js
 STOP_S = 60.0  # requests in flight are given 30 s to end
 LOOPBACK = "localhost,127.0.0.1"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import requests
 
@@ -32,7 +32,7 @@ SCHEDULE = "*/2 * * * * *"
 STAGING = "staging"
 _START_S = 120.0
 
-type Progress = Callable[[str], None]
+Progress: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

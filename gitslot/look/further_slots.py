@@ -6,7 +6,7 @@ Whatever cannot be read of one is said of that slot alone. None of it raises.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gitslot.decide.place import holds
 from gitslot.edges.azure.arm import AppRef
@@ -17,6 +17,8 @@ from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Arm, Further, Health, Place, SlotLive
 from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
+
+T = TypeVar("T")
 
 
 class Reads(Protocol):
@@ -117,7 +119,7 @@ class Beside:
         down_s = since.lasting(is_down(seen.place.slot), self._clock.monotonic())
         return replace(seen, place=replace(seen.place, down_s=down_s))
 
-    def _read[T](
+    def _read(
         self, kept: _Kept, ref: AppRef, slot: str, read: Callable[[], T]
     ) -> T | Refusal | Doubt:
         """Ask ARM, no sooner than it wishes; what keeps it from answering stands for the slot."""

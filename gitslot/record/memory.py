@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import TypeVar
 
 from gitslot.errors import JournalError
 from gitslot.record.event import STOPS, Event
 from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, Told
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
+
+T = TypeVar("T")
 
 
 def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
@@ -393,11 +396,11 @@ def _place(event: Event) -> str:
     return event.slot or STAGING
 
 
-def _and[T](found: Mapping[str, T], slot: str, entry: T) -> Mapping[str, T]:
+def _and(found: Mapping[str, T], slot: str, entry: T) -> Mapping[str, T]:
     return MappingProxyType({**found, slot: entry})
 
 
-def _without[T](found: Mapping[str, T], slot: str) -> Mapping[str, T]:
+def _without(found: Mapping[str, T], slot: str) -> Mapping[str, T]:
     return MappingProxyType({key: entry for key, entry in found.items() if key != slot})
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import NoReturn, cast
+from typing import NoReturn, TypeAlias, cast
 
 from gitslot.errors import ManifestInvalid
 
@@ -34,7 +34,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 _ARTIFACT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}\.onnx\Z")
 
-type Label = str | int
+Label: TypeAlias = str | int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """
-Lay out a function app as Azure wants it, and zip it: `python -m gitslot.registry.package serving_app`.
+Lay out a function app as Azure wants it, and zip it.
+
+    python -m gitslot.registry.package serving_app
 
 At the root function_app.py, host.json, requirements.txt and build.json; the dependencies below
 .python_packages/lib/site-packages, built for Linux on x86-64, where Azure runs them
@@ -27,12 +29,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = Path(__file__).resolve().parents[1]
+# What pip installs carries the function apps and the emulator as data; a checkout uses its own.
+ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _ZIP_MODE = 0o100644 << 16
-_LEFT_OUT = ("__pycache__", "tests", "bin")
+_LEFT_OUT = ("__pycache__", "tests", "bin")  # of what pip installs
 _MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # differ between machines
 
 
@@ -46,12 +50,12 @@ class Layout:
     Where the files of an app go.
 
     *root* are the files of its folder that go to the root of the zip ("*.py" for all of that kind).
-    Where *as_package* is set, the rest of its Python goes into a folder of the app's name, so that
-    it stays importable by that name; *without* names what is left out of it.
+    Where *library* is set, the Python of gitslot/ goes there too, except the paths in *without*
+    and all below them.
     """
 
     root: tuple[str, ...]
-    as_package: bool = False
+    library: bool = False
     without: tuple[str, ...] = ()
 
 
@@ -59,8 +63,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "serving_app": Layout(root=("*.py", "host.json", "requirements.txt")),
     "controller": Layout(
         root=("function_app.py", "host.json", "requirements.txt"),
-        as_package=True,
-        without=("cli",),  # people's, not the timer's
+        library=True,
+        without=("cli", "local", "convert", "_apps", "_serving_app.py", "registry/package.py"),
     ),
 }
 
@@ -87,12 +91,12 @@ def sources(app: str, root: Path = ROOT) -> dict[PurePosixPath, Path]:
         if not paths:
             raise PackageError(f"{app}/{pattern} is missing")
         found |= {PurePosixPath(path.name): path for path in paths}
-    if layout.as_package:
-        for path in sorted(folder.rglob("*.py")):
-            inside = PurePosixPath(path.relative_to(folder).as_posix())
-            if inside in found or {*_LEFT_OUT, *layout.without} & set(inside.parts):
-                continue
-            found[PurePosixPath(app) / inside] = path
+    if layout.library:
+        library = root / LIBRARY.name if root != ROOT else LIBRARY
+        for path in sorted(library.rglob("*.py")):
+            inside = PurePosixPath(path.relative_to(library).as_posix())
+            if not any(inside.is_relative_to(place) for place in layout.without):
+                found[PurePosixPath(LIBRARY.name) / inside] = path
     return found
 
 

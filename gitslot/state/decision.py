@@ -7,6 +7,7 @@ journal says happened. `decide` turns the three into one `Decision`. Standard li
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Intent, Memory
@@ -127,13 +128,13 @@ class Note:
     cleared: bool = False
 
 
-type Stop = Converged | Waiting | Stalled | Frozen | Suspended
+Stop: TypeAlias = Converged | Waiting | Stalled | Frozen | Suspended
 
 
-type Write = Deploy | Swap | Reset
+Write: TypeAlias = Deploy | Swap | Reset
 
 
-type Decision = Stop | Write | Verify | Note
+Decision: TypeAlias = Stop | Write | Verify | Note
 
 
 @dataclass(frozen=True, slots=True)

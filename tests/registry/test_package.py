@@ -20,14 +20,15 @@ def tree(root: Path) -> Path:
         "serving_app/model.py": "X = 1\n",
         "serving_app/host.json": "{}",
         "serving_app/requirements.txt": "numpy==1\n",
-        "controller/__init__.py": "",
-        "controller/function_app.py": "from gitslot.decide.decide import decide\n",
-        "gitslot/decide/decide.py": "decide = 1\n",
-        "controller/deep/__init__.py": "",
-        "controller/deep/er.py": "",
-        "gitslot/cli/__init__.py": "import rich\n",
-        "controller/__pycache__/decide.py": "",
+        "controller/function_app.py": "from gitslot.reconcile import tick\n",
         "controller/host.json": "{}",
+        "gitslot/__init__.py": "",
+        "gitslot/reconcile.py": "tick = 1\n",
+        "gitslot/look/local/deep.py": "",
+        "gitslot/cli/__init__.py": "import rich\n",
+        "gitslot/local/up.py": "",
+        "gitslot/convert/parity.py": "import sklearn\n",
+        "gitslot/registry/package.py": "",
         "controller/requirements.txt": "",
     }
     for name, text in files.items():
@@ -63,15 +64,18 @@ def test_the_serving_app_lies_at_the_root(tmp_path: Path) -> None:
     assert build == {"version": made.build, "build": made.build}
 
 
-def test_the_controller_stays_a_package(tmp_path: Path) -> None:
-    """Only its triggers are at the root; the rest keeps its name, without the command line."""
+def test_the_controller_brings_the_library(tmp_path: Path) -> None:
+    """
+    Its triggers lie at the root, gitslot/ as a package below it, without what runs elsewhere.
+
+    What is left out are paths: a folder of the same name further down stays.
+    """
     assert names(packed(tree(tmp_path), "controller")) == [
         "build.json",
-        "controller/__init__.py",
-        "gitslot/decide/decide.py",
-        "controller/deep/__init__.py",
-        "controller/deep/er.py",
         "function_app.py",
+        "gitslot/__init__.py",
+        "gitslot/look/local/deep.py",
+        "gitslot/reconcile.py",
         "host.json",
         "requirements.txt",
     ]

@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from gitslot.record.event import Event, parse
-from reliability import kills, registered
+from reliability import hunt, kills, registered
 from reliability.checker import check
 from reliability.cloud import APP
 from reliability.course import Kill
-from reliability.hunt import kills
 from reliability.places import Course
 from reliability.witness import Account, Commit, Trace, exchanged
 from tests.platform import ROOT
@@ -109,7 +108,7 @@ def test_what_changes_something_is_killed_on_both_sides_and_a_read_once() -> Non
     """After a read is before the next request: nothing outside tells the two apart."""
     health, append = "health.staging", "journal.append.Drift"
     trace = _sent(health, append, health, health, "lock.release", health)
-    assert kills("bump", trace) == [
+    assert hunt.kills("bump", trace) == [
         Kill("bump", "start/health.staging", "before"),
         Kill("bump", "start/journal.append.Drift", "before"),
         Kill("bump", "start/journal.append.Drift", "after"),

@@ -16,9 +16,9 @@ from azure.mgmt.web.models import SlotConfigNamesResource
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
 from gitslot.edges.file.read import read
+from gitslot.report.doctor.gather import open_examiner
 from gitslot.state.decision import Converged
 from gitslot.state.wanted import Revision
-from gitslot.world import open_examiner
 from tests.platform import package, until
 from tests.story.stage import APP, SERVING_FILES, Stage, open_stage
 

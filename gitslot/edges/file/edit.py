@@ -152,6 +152,5 @@ def _inserted(text: str, slots: MappingNode, slot: str, version: str) -> str:
     head, tail = (text, "") if end < 0 else (text[:end], text[end:])
     indent = " " * last_key.start_mark.column
     newline = "\r\n" if head.endswith("\r") else "\n"
-    return f"{head.removesuffix('\r')}{newline}{indent}{entry}" + (
-        tail if newline == "\n" else "\r" + tail
-    )
+    head = head.removesuffix("\r")
+    return f"{head}{newline}{indent}{entry}" + (tail if newline == "\n" else "\r" + tail)

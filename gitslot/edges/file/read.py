@@ -10,7 +10,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import yaml
 
@@ -58,7 +58,7 @@ class _Map:
     line: int
 
 
-type _Node = _Text | _Map
+_Node: TypeAlias = _Text | _Map
 
 
 def read(data: bytes, revision: Revision) -> Desired:

@@ -8,13 +8,14 @@ it came from.
 import hashlib
 import stat
 from collections.abc import Callable, Collection
+from typing import TypeAlias
 
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 from dulwich.repo import BaseRepo
 
 from gitslot.errors import SourceError
 
-type Entry = tuple[int, bytes] | None
+Entry: TypeAlias = tuple[int, bytes] | None
 _AT_ONCE = 1000  # objects asked for in one request
 
 

@@ -9,7 +9,7 @@ down to what was trusted before. Who decides is the controller's settings, never
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gitslot.edges.git.ssh_signatures import Signer, signed_by
 from gitslot.errors import SignatureRefused
@@ -20,7 +20,7 @@ MAX_BACK = 5_000  # from an unsigned revert down to what it undoes
 MAX_FORKS = 200  # merges whose parents differ in the file
 _REVERTS = re.compile(rb"This reverts commit ([0-9a-f]{40})")
 
-type Entry = tuple[int, bytes] | None  # mode and blob of the file in one commit
+Entry: TypeAlias = tuple[int, bytes] | None  # mode and blob of the file in one commit
 
 
 class Trail(Protocol):

@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeAlias
 
 from gitslot.local.demo.screen import Screen
 from gitslot.local.demo.steps import NEW, OLD, Measured
 from gitslot.local.process import write_json
 
-type Row = tuple[str, str, str, bool | None]
+Row: TypeAlias = tuple[str, str, str, bool | None]
 
 
 def run(results: Path) -> int:

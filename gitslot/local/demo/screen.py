@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from gitslot.cli.output import styled
 from gitslot.record.event import Event
+from gitslot.report.text import styled
 from gitslot.state.safe_text import safe
 
 _INDENT = 2

@@ -6,14 +6,14 @@ Must not: take anything from the controller's own account.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import requests
 
 from gitslot.local.process import Facts
 from gitslot.local.provision import CONTROLLER, slots
 
-type Entry = Mapping[str, Any]
+Entry: TypeAlias = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Health
@@ -159,8 +159,11 @@ class Ground:
 # ---------------------------------------------------------------- checking
 
 
+Facts = TypeVar("Facts")
+
+
 @dataclass(frozen=True, slots=True)
-class Check[Facts]:
+class Check(Generic[Facts]):
     """*look* notes what is not as it should be; *fine* is what is said where it notes nothing."""
 
     name: str
@@ -168,14 +171,12 @@ class Check[Facts]:
     look: Callable[[Facts], Iterator[Note]]
 
 
-def examine[Facts](
-    checks: Iterable[Check[Facts]], facts: Facts, app: str = ""
-) -> tuple[Finding, ...]:
+def examine(checks: Iterable[Check[Facts]], facts: Facts, app: str = "") -> tuple[Finding, ...]:
     """Return what each of *checks* finds; one that fails itself hides none of the others."""
     return tuple(_finding(check, facts, app) for check in checks)
 
 
-def _finding[Facts](check: Check[Facts], facts: Facts, app: str) -> Finding:
+def _finding(check: Check[Facts], facts: Facts, app: str) -> Finding:
     try:
         notes = list(check.look(facts))
     except Exception as error:  # noqa: BLE001 - a defect of one check shall not hide the others

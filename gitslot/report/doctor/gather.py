@@ -1,5 +1,5 @@
 """
-Gather the facts that `gitslot.report.doctor.checks` looks at: each question asked once, no answer fatal.
+Gather the facts that `doctor.checks` looks at: each question asked once, no answer fatal.
 
 What cannot be read becomes a Doubt in its place. Nothing is written, but for one lease on an empty
 blob of its own in the controller's container, where `ground` is asked for.
@@ -8,16 +8,17 @@ blob of its own in the controller's container, where `ground` is asked for.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gitslot.edges import settings as settings_
-from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, NotFound, SettingsError
+from gitslot.look.probe import Prober
 from gitslot.look.wanted import Catalog
-from gitslot.outside import World, parse
-from gitslot.record.blobs import Blobs
+from gitslot.record.blobs import AzureBlobs, Blobs
 from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
+from gitslot.report.doctor.arm import Survey
 from gitslot.report.doctor.facts import (
     NOT_READ,
     AppFacts,
@@ -41,6 +42,12 @@ from gitslot.state.wanted import (
     Revision,
     Wanted,
 )
+from gitslot.world import World, open_world, parse
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
 
 LEASE = "doctor/lease"
 _SHARED = {
@@ -258,7 +265,7 @@ class Examiner:
         return found
 
 
-def read[T](ask: Callable[[], T]) -> T | Doubt:
+def read(ask: Callable[[], T]) -> T | Doubt:
     """Return what *ask* returns, or why there is no answer."""
     try:
         return ask()
@@ -268,3 +275,23 @@ def read[T](ask: Callable[[], T]) -> T | Doubt:
         return Doubt(error.reason, error.message)
     except Exception as error:  # noqa: BLE001 - one question that fails hides no other answer
         return Doubt("Unreadable", f"the answer cannot be used: {type(error).__name__}")
+
+
+def open_examiner(
+    settings: Settings, token_credential: "TokenCredential", flaw: str = ""
+) -> Examiner:
+    """Make everything that a check-up needs, talking to nobody yet."""
+
+    def silent(settings: Settings) -> World:
+        return open_world(settings, token_credential, tell=lambda _: None)
+
+    return Examiner(
+        settings=settings,
+        world=silent(settings),
+        reopen=silent,
+        survey=Survey(Azure(settings.arm, token_credential)),
+        registry=Registry(settings.storage, token_credential),
+        blobs=AzureBlobs(settings.storage, token_credential),
+        probes=Prober(),
+        flaw=flaw,
+    )
