@@ -14,13 +14,13 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
-	@$(PY) -m gitslot.cli local demo
+	@$(PY) -m gitslot local demo
 
 up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkout; it follows your newest commit
-	@$(PY) -m gitslot.cli local up
+	@$(PY) -m gitslot local up
 
 down: $(PYTHON_READY) ## stop the local platform
-	@$(PY) -m gitslot.cli local down
+	@$(PY) -m gitslot local down
 
 test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (10 minutes)
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not clients"

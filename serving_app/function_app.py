@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 if TYPE_CHECKING or __package__:
-    from serving_app.model import Model
-    from serving_app.rows import BadRows, read_rows
-    from serving_app.serving import Serving, read_build
+    from .model import Model
+    from .rows import BadRows, read_rows
+    from .serving import Serving, read_build
 else:  # the Functions worker puts this folder itself on sys.path
     from model import Model
     from rows import BadRows, read_rows

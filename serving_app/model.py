@@ -26,9 +26,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 if TYPE_CHECKING or __package__:
-    from serving_app.onnx_file import check_onnx
-    from serving_app.refused import Refused
-    from serving_app.rows import FLOAT32_MAX
+    from .onnx_file import check_onnx
+    from .refused import Refused
+    from .rows import FLOAT32_MAX
 else:  # the Functions worker puts this folder itself on sys.path
     from onnx_file import check_onnx
     from refused import Refused

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from serving_app.refused import Refused
+    from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
     from refused import Refused
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
-    from serving_app.model import Model, load, parse_wanted
-    from serving_app.refused import Refused
-    from serving_app.store import Store
+    from .model import Model, load, parse_wanted
+    from .refused import Refused
+    from .store import Store
 else:  # the Functions worker puts this folder itself on sys.path
     from model import Model, load, parse_wanted
     from refused import Refused

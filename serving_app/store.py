@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 if TYPE_CHECKING or __package__:
-    from serving_app.refused import Refused
+    from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
     from refused import Refused
 

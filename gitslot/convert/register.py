@@ -12,15 +12,20 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gitslot.convert.convert import Converted
 from gitslot.convert.errors import TrainingError, UnknownName
 from gitslot.convert.parity import Parity
 from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name
 from gitslot.registry.registry import artifact_name
-from serving_app import model as serving
-from serving_app.refused import Refused
+
+if TYPE_CHECKING:
+    from serving_app import model as serving
+    from serving_app.refused import Refused
+else:
+    from gitslot.convert._serving_app import model as serving
+    from gitslot.convert._serving_app.refused import Refused
 from training.data import Data
 from training.train import Trained
 
