@@ -20,7 +20,7 @@ def gitslot(
     """Run it in a process of its own, with no target and a narrow terminal's width."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80"}
     return subprocess.run(
-        [sys.executable, "-m", "gitslot.cli", *words],
+        [sys.executable, "-m", "gitslot", *words],
         cwd=cwd,
         env=environ,
         stdout=stdout,

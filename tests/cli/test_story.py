@@ -50,7 +50,7 @@ class Shell:
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "gitslot.cli", *words],
+            [sys.executable, "-m", "gitslot", *words],
             cwd=self.stage.repository.path,
             env={**self.environ, "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
@@ -260,7 +260,7 @@ def test_the_local_file_leads_every_command_to_the_platform(settled: Shell, tmp_
     local = {"environment": environment, "pid": os.getpid()}
     (tmp_path / ".gitslot/local.json").write_text(json.dumps(local))
     done = subprocess.run(
-        [sys.executable, "-m", "gitslot.cli", "status"],
+        [sys.executable, "-m", "gitslot", "status"],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AZURE_CLIENT_ID": "me"},
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.platform import until
 from tests.story.stage import Repository, git_environment, make_repository
 
-COMMAND = (sys.executable, "-m", "gitslot.cli")
+COMMAND = (sys.executable, "-m", "gitslot")
 # Undoes what a shell does to programs that it starts in the background: they do not hear Ctrl-C.
 _HEARING = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -147,7 +147,7 @@ class Stage:
     def run(self, *words: str, **changes: str) -> "subprocess.Popen[str]":
         """Start `gitslot` with *words* in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "gitslot.cli", *words],
+            [sys.executable, "-m", "gitslot", *words],
             env={**self.environment, **changes},
             cwd=self.repository.path,
             stdout=subprocess.PIPE,
