@@ -43,6 +43,7 @@ check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock fi
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m mypy
+	@$(PY) -m mypy --python-version 3.11 --cache-dir .mypy_cache/gitslot gitslot
 	@$(PY) -m tools.check
 
 format: $(PYTHON_READY) ## put the code into its format and mend what can be mended

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # scikit-learn takes a second to import, and --help needs none of it
-    from training.data import Data
-    from training.run import Built
+    from gitslot.convert.table import Data
+    from gitslot.convert.version import Built
 
 _EPILOG = """\
 examples:

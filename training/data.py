@@ -6,17 +6,11 @@ A model is trained on the data set of its name, or on one that is named for it (
 What is here ships with scikit-learn, so that the first version of a model needs no download.
 """
 
-import hashlib
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 from sklearn import datasets
 
 from gitslot.convert.errors import UnknownName
-
-type Rows = NDArray[np.float64]
-type Labels = NDArray[np.generic]
+from gitslot.convert.table import Data
 
 _SHIPPED = {
     "iris": datasets.load_iris,  # Fisher 1936: 150 flowers, 4 measures in cm, 3 species
@@ -25,29 +19,6 @@ _SHIPPED = {
     "digits": datasets.load_digits,  # 1,797 images of 8 x 8 pixels, 10 digits
 }
 NAMES = tuple(_SHIPPED)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Data:
-    """
-    A labelled table: *rows* is samples x features, *labels* one per row, text or whole numbers.
-
-    *features* names the columns, in their order.
-    """
-
-    name: str
-    features: tuple[str, ...]
-    rows: Rows
-    labels: Labels
-
-    @property
-    def fingerprint(self) -> str:
-        """Return the sha256 over names, values and labels: the same data, the same fingerprint."""
-        digest = hashlib.sha256()
-        for text in (*self.features, *map(str, self.labels.tolist())):
-            digest.update(text.encode() + b"\0")
-        digest.update(np.ascontiguousarray(self.rows, dtype="<f8").tobytes())
-        return digest.hexdigest()
 
 
 def load(name: str) -> Data:

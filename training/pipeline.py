@@ -2,8 +2,9 @@
 The estimator: replace `build` with your own pipeline and the rest of training follows.
 
 Anything of scikit-learn that classifies, has probabilities and converts to ONNX will do, except
-HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py). Whether it
-converted faithfully is measured for every version before it is registered (gitslot/convert/parity.py).
+HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py).
+Whether it converted faithfully is measured for every version before it is registered
+(gitslot/convert/parity.py).
 """
 
 from collections.abc import Callable

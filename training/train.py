@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 from gitslot.convert.errors import TrainingError
 from gitslot.convert.evaluate import Evaluation, evaluate
 from gitslot.convert.servable import check_fitted, check_kind
-from training.data import Data
+from gitslot.convert.table import Data
 
 HELD_OUT = 0.3  # part of the rows that the judged model never saw
 

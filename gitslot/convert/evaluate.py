@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
-from training.data import Labels, Rows
+from gitslot.convert.table import Labels, Rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

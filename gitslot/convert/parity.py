@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
 from gitslot.convert.errors import ParityError
-from training.data import Labels, Rows
+from gitslot.convert.table import Labels, Rows
 
 MOST_DIFFERENCE = 1e-4  # of a probability
 HEADROOM = 10

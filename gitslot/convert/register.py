@@ -14,9 +14,13 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from sklearn.base import ClassifierMixin
+
 from gitslot.convert.convert import Converted
 from gitslot.convert.errors import TrainingError, UnknownName
+from gitslot.convert.evaluate import Evaluation
 from gitslot.convert.parity import Parity
+from gitslot.convert.table import Data
 from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name
 from gitslot.registry.registry import artifact_name
 
@@ -26,8 +30,6 @@ if TYPE_CHECKING:
 else:
     from gitslot.convert._serving_app import model as serving
     from gitslot.convert._serving_app.refused import Refused
-from training.data import Data
-from training.train import Trained
 
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 
@@ -53,7 +55,8 @@ def describe(
     model: str,
     version: str,
     data: Data,
-    trained: Trained,
+    estimator: ClassifierMixin,
+    evaluation: Evaluation,
     converted: Converted,
     parity: Parity,
     commit: str | None,
@@ -76,15 +79,15 @@ def describe(
             "dtype": converted.dtype,
             "features": [{"name": name, "type": "number"} for name in data.features],
         },
-        "classes": list(trained.evaluation.classes),
+        "classes": list(evaluation.classes),
         "golden": {
             "inputs": golden.inputs.tolist(),
             "labels": golden.labels,
             "probabilities": golden.probabilities.tolist(),
             "tolerance": parity.tolerance,
         },
-        "metrics": dict(trained.evaluation.metrics),
-        "estimator": _one_line(trained.estimator),
+        "metrics": dict(evaluation.metrics),
+        "estimator": _one_line(estimator),
         "data": {"name": data.name, "rows": len(data.rows), "sha256": data.fingerprint},
         "libraries": {
             "python": platform.python_version(),

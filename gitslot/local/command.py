@@ -18,6 +18,7 @@ import typer
 from gitslot.errors import GitslotError
 from gitslot.local import process
 from gitslot.local.up import FOLDER, Latency, bring_up, place, read, say, strangers
+from gitslot.registry.package import ROOT as PROJECT
 
 local_app = typer.Typer(
     no_args_is_help=True,
@@ -108,7 +109,7 @@ def env(
 def demo(
     results: Annotated[
         Path, typer.Option(metavar="FILE", help="where the measured values go, as JSON")
-    ] = process.PROJECT / FOLDER / "demo.json",
+    ] = PROJECT / FOLDER / "demo.json",
 ) -> None:
     """Watch the whole story on a platform of its own: a minute or two, leaves nothing running."""
     from gitslot.local.demo import run  # noqa: PLC0415 - only where it is asked for

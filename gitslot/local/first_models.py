@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitslot.local.process import PROJECT, PlatformError
+from gitslot.local.process import PlatformError
+from gitslot.registry.package import ROOT as PROJECT
 
 MODEL = "iris"
 # (version, estimator): models that answer differently, so that one sees which of them is live

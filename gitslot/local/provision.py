@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import requests
 
 from gitslot.edges.azure.arm import Azure
-from gitslot.local.process import PROJECT, Facts, PlatformError, wait_until
+from gitslot.local.process import Facts, PlatformError, wait_until
+from gitslot.registry.package import ROOT as PROJECT
 from gitslot.registry.registry import Package, Registry
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential

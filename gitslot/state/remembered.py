@@ -1,7 +1,7 @@
 """Values: what the journal remembers of an app. Frozen, free of I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,8 @@ class Intent:
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
     back: bool = False  # production failed its soak, and this takes it back
-    revision: Revision = Revision("")  # the commit that it was opened for
+    # the commit that it was opened for
+    revision: Revision = field(default_factory=lambda: Revision(""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from gitslot.convert.parity import (
     sample_rows,
     tolerance_for,
 )
+from gitslot.convert.table import Labels, Rows
+from gitslot.convert.version import served_answers
 from tests.training.versions import built
 from training.data import NAMES as DATA
-from training.data import Labels, Rows, load
+from training.data import load
 from training.pipeline import NAMES, build
-from training.run import served_answers
 
 
 def proved(estimator: ClassifierMixin, answers: Answers, rows: Rows) -> Parity:

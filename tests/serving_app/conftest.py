@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import requests
 
+from gitslot.convert.version import Built
 from gitslot.registry.package import package
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, start_platform, until
 from tests.training.versions import built
-from training.run import Built
 
 FUNCTION_KEY = "function-key"
 

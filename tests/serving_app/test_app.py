@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.convert.version import Built
 from gitslot.registry.package import build_id, sources
 from gitslot.registry.registry import Registry
 from serving_app.function_app import BODY_CAP
 from tests.platform import Platform, until
 from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
 from tests.training.versions import built
-from training.run import Built
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 HEALTH_KEYS = {"status", "reason", "model", "version", "digest", "deploy", "code", "uptime_s"}

@@ -10,12 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from gitslot.convert.version import Built
 from gitslot.registry.manifest import digest_of
 from serving_app import model as serving
 from serving_app.onnx_file import check_onnx
 from serving_app.refused import Refused
 from tests.training.versions import built, described, with_artifact
-from training.run import Built
 
 GOOD = built()
 FOREST = built(estimator="forest")

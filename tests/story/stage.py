@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 
+from gitslot.convert.version import Built
 from gitslot.edges import settings as settings_
 from gitslot.reconcile import World, reconcile
 from gitslot.record.event import Event
@@ -28,7 +29,7 @@ from gitslot.state.wanted import Release
 from gitslot.world import open_world
 from tests.platform import ROOT, Platform, package, start_platform, until
 from training.data import load
-from training.run import Built, build_version
+from training.run import build_version
 
 APP = "az-fct-python-ml"
 MODEL = "iris"

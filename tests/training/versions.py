@@ -7,9 +7,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from gitslot.convert.version import Built
 from gitslot.registry.manifest import parse_manifest
 from training.data import load
-from training.run import Built, build_version
+from training.run import build_version
 
 
 @functools.cache
