@@ -136,11 +136,9 @@ def stop(state: Path) -> bool:
 def remove(folder: Path) -> None:
     """Remove *folder* and all in it, packages that nobody may write to as well."""
 
-    def again(call: Callable[[str], object], path: str, _error: BaseException) -> None:
-        Path(path).parent.chmod(0o700)
-        call(path)
-
-    shutil.rmtree(folder, onexc=again)
+    for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        inside.chmod(0o700)
+    shutil.rmtree(folder)
 
 
 @contextmanager
