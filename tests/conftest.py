@@ -1,9 +1,14 @@
 """What holds for every test."""
 
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.edges.azure.arm import Arm
+from tests.servers import serving
 
 # A run in the background of a shell ignores Ctrl-C, and so would everything that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,3 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _rank(path: str) -> int:
     return next((i for i, part in enumerate(_FIRST) if f"/tests/{part}" in path), len(_FIRST))
+
+
+@pytest.fixture
+def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
+    """Return a server in ARM's place, which this process trusts."""
+    arm = Arm()
+    with serving(tmp_path, arm.respond) as address:
+        arm.address = address
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        yield arm

@@ -23,6 +23,6 @@ _NAME = re.compile(r"\"((?:GITSLOT|MODEL)_[A-Z_]+)\"")
 
 def ours() -> set[str]:
     """Return the settings that the controller and the serving app read."""
-    sources = [ROOT / "controller" / "settings.py", *(ROOT / "serving_app").glob("*.py")]
+    sources = [ROOT / "gitslot" / "edges" / "settings.py", *(ROOT / "serving_app").glob("*.py")]
     found = {name for path in sources for name in _NAME.findall(path.read_text(encoding="utf-8"))}
     return found | slot_settings.OURS

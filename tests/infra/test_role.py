@@ -57,7 +57,7 @@ class _Token:
 
 def _called() -> set[str]:
     """Name the SDK's operations that gitslot/edges/azure/arm.py calls: `web.something(...)`."""
-    tree = ast.parse((ROOT / "controller" / "azure.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "gitslot" / "edges" / "azure" / "arm.py").read_text(encoding="utf-8"))
     return {
         node.func.attr
         for node in ast.walk(tree)

@@ -1,0 +1,84 @@
+"""Journals written by an earlier version lead to the same decisions."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from gitslot.decide.decide import decide
+from gitslot.record.event import Event, parse
+from gitslot.record.memory import fold
+from gitslot.state import slot_settings
+from gitslot.state.policy import Policy
+from gitslot.state.seen import Answer, Arm, Health, Live, Mark, SlotLive, Verdict
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Wanted
+
+FOLDER = Path(__file__).parent / "journals"
+EXPECTED = FOLDER / "decisions.json"  # by journal: for each event, the decisions after it
+NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+SERVED = ("", "1.4.0", "1.5.0", "1.6.0")
+
+
+def releases(events: list[Event]) -> dict[str, Release]:
+    """Return the releases that *events* name, by version."""
+    found = {
+        "1.4.0": Release("iris", "1.4.0", "4" * 64),
+        "1.5.0": Release("iris", "1.5.0", "5" * 64),
+    }
+    return found | {event.to: event.release for event in events if event.release}
+
+
+def slot(name: str, release: Release | None, deploy: str) -> SlotLive:
+    """Return a slot that is set to *release* and serves it."""
+    settings: dict[str, str] = {**slot_settings.WARMUP_SETTINGS}
+    health = Health(Answer.UNHEALTHY, reason="NoModel")
+    if release:
+        settings |= {"MODEL_NAME": "iris", "MODEL_VERSION": release.setting, "MODEL_DEPLOY": deploy}
+        health = Health(Answer.SERVING, "iris", release.version, release.digest, deploy)
+    configured = slot_settings.configured(settings)
+    return SlotLive(name, health, Arm(name, f"content-{name}", "", "Running", configured, settings))
+
+
+def lives(events: list[Event]) -> Iterator[Live]:
+    """Return looks in which the two slots serve every pair of versions, staging just proved."""
+    known = releases(events)
+    deploy = next((str(e.detail["deploy"]) for e in reversed(events) if "deploy" in e.detail), "d")
+    for here, there in product(SERVED, SERVED):
+        yield Live(
+            slot(PRODUCTION, known.get(here), "before"),
+            slot(STAGING, known.get(there), deploy),
+            Resolved(known["1.5.0"]),
+            verdict=Verdict(Mark.PASS, "golden rows"),
+            still_s=120.0,
+            down_s=120.0,
+            staging_down_s=120.0,
+        )
+
+
+def decisions(events: list[Event]) -> list[str]:
+    """Return, for each event, what is decided a minute after it, one word a look."""
+    app = App("app", "iris", {PRODUCTION: Wanted("1.5.0")}, soak_s=600.0)
+    found = []
+    for number, event in enumerate(events, 1):
+        memory, now = fold(events[:number]), event.time + timedelta(minutes=1)
+        decided = (decide(app, live, memory, now, Policy()) for live in lives(events[:number]))
+        found.append(" ".join(map(label, decided)))
+    return found
+
+
+def label(decision: object) -> str:
+    """Return kind, reason, slot and version of *decision* as one word."""
+    parts = [getattr(decision, name, "") for name in ("event", "reason", "slot")]
+    release = getattr(decision, "release", None)
+    words = [type(decision).__name__, *parts, release.version if release else ""]
+    return ":".join(str(word) for word in words if word)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_journal_of_an_earlier_version_decides_the_same(name: str) -> None:
+    """After each event of a recorded journal the decision is the one that was recorded with it."""
+    events = [parse(line) for line in (FOLDER / f"{name}.jsonl").read_bytes().splitlines()]
+    assert decisions(events) == json.loads(EXPECTED.read_text(encoding="utf-8"))[name]
