@@ -4,8 +4,10 @@ The Git checkout that a command is run in, through the user's own `git`.
 Their hooks, signing and identity apply; nothing is pushed.
 """
 
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,9 +88,52 @@ class Checkout:
                 reason="DirtyFile",
             )
 
+    def would_revert(self, *words: str) -> tuple[frozenset[str], bytes]:
+        """
+        Return what `git revert` with *words* would change: the files, and the watched one's bytes.
+
+        It is tried in the checkout and taken back; an interrupt waits for that. Raises
+        CommandRefused where Git cannot revert, or where more than that would be taken back.
+        """
+        if self.git("diff", "--cached", "--name-only").strip():
+            raise CommandRefused("other changes are staged; commit or unstage them first")
+        for head in ("REVERT_HEAD", "CHERRY_PICK_HEAD", "MERGE_HEAD"):
+            if self.try_git("rev-parse", "--verify", "--quiet", head):
+                raise CommandRefused(f"{head} exists; finish or abort what is under way first")
+        with _uninterrupted():
+            try:
+                self.git("revert", "--no-commit", *words)
+                changed = self.git("diff", "--cached", "--no-renames", "--name-only", "-z", "HEAD")
+                data = self.path.read_bytes() if self.path.is_file() else b""
+            finally:
+                self._unstage()
+        return frozenset(changed.split("\0")) - {""}, data
+
+    def revert(self, *words: str) -> None:
+        """Commit the revert of *words*; raises CommandRefused, with nothing changed."""
+        try:
+            self.git("revert", "--no-edit", *words)
+        except BaseException:
+            self._unstage()
+            raise
+
+    def _unstage(self) -> None:
+        """Take back what is staged, in the index and in the files; other edits stay."""
+        self.try_git("reset", "--merge")
+
     def has_remote(self) -> bool:
         """Say whether there is anywhere to push to."""
         return bool((self.try_git("remote") or "").strip())
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait, here and in the programs that are started meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _git(

@@ -94,15 +94,40 @@ def _committed(session: Session, checkout: "Checkout") -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Wish:
+    """What one commit asks production to serve."""
+
+    model: str
+    wanted: "Wanted"
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
 class _LastChange:
     """The commit that last changed what production shall serve."""
 
     commit: str
-    subject: str
-    before: "Wanted"
-    after: "Wanted"
+    before: _Wish
+    after: _Wish
     merge: bool
     reverts: str | None
+
+    @property
+    def short(self) -> str:
+        """Return the seven digits that people read."""
+        return self.commit[:7]
+
+    @property
+    def mainline(self) -> tuple[str, ...]:
+        """Return what git needs to revert a merge."""
+        return ("-m", "1") if self.merge else ()
+
+    @property
+    def command(self) -> str:
+        """Return the command that reverts all of it."""
+        return f"`{' '.join(('git', 'revert', *self.mainline, self.short))}`"
 
 
 def rollback(
@@ -111,7 +136,7 @@ def rollback(
         str | None, typer.Argument(metavar="[APP]", help="Which app, where there are several.")
     ] = None,
 ) -> int:
-    """Revert the commit that last changed production."""
+    """Revert the commit that last changed production, if that changes nothing else."""
     from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
     from gitslot.edges.file.edit import only_app  # noqa: PLC0415 - slow import
     from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
@@ -120,49 +145,66 @@ def rollback(
     session = session_of(ctx)
     checkout = Checkout.around(session)
     checkout.refuse_dirty()
-    block = only_app(read(checkout.path.read_bytes(), Revision("")), app)
+    desired = read(checkout.path.read_bytes(), Revision(""))
+    block = only_app(desired, app)
     last = _last_change(checkout, block)
     if last.reverts:
         raise CommandRefused(
-            f"production went back already: {last.commit[:7]} reverts {last.reverts[:7]}. To bring "
-            f"{last.before} again: `git revert {last.commit[:7]}`; to go back further: "
+            f"production went back already: {last.short} reverts {last.reverts[:7]}. To bring "
+            f"{last.before} again: {last.command}; to go back further: "
             "`gitslot bump production VERSION`",
             reason="RolledBack",
         )
-    _revert(checkout, last)
-    session.say(f"production: {last.after} -> {last.before}")
-    others = checkout.git("diff", "--name-only", "HEAD~1", "HEAD").split("\n")
-    others = [name for name in others if name and name != checkout.file]
-    if others:
-        session.say(f"{last.commit[:7]} had also changed, and so this reverts: {', '.join(others)}")
+    alone = _production_alone(last, f" --app {block.name}" if len(desired.apps) > 1 else "")
+    words = (*last.mainline, last.commit)
+    try:
+        files, data = checkout.would_revert(*words)
+    except CommandRefused as error:
+        raise CommandRefused(
+            f"{last.short} cannot be reverted as it stands ({error.message}). For production "
+            f"alone: {alone}",
+            reason="RevertConflict",
+        ) from error
+    more = _beyond_production(desired, data, block.name) + sorted(files - {checkout.file})
+    if more:
+        raise CommandRefused(
+            f"nothing is reverted: {last.short} changed more than production of {block.name}; "
+            f"going back would also change {', '.join(more)}. For production alone: {alone}; "
+            f"for all of it: {last.command}",
+            reason="RevertsMore",
+        )
+    checkout.revert(*words)
+    session.say(f"production of {block.name}: {last.after} -> {last.before}")
     _committed(session, checkout)
     return 0
 
 
 def _last_change(checkout: "Checkout", app: "App") -> _LastChange:
     """Walk back to the commit whose parent asked for something else."""
-    form = "--format=%H%x00%P%x00%s%x00%b%x01"
-    for record in checkout.git("log", form, "--", checkout.file).split("\x01"):
+    wish = _Wish(app.model, app.production)
+    for record in checkout.git("log", "--format=%H%x00%P%x00%b%x01", "--", checkout.file).split(
+        "\x01"
+    ):
         if not record.strip():
             continue
-        commit, parents, subject, body = record.strip("\n").split("\x00")
-        after = _production_at(checkout, commit, app.name)
+        commit, parents, body = record.strip("\n").split("\x00")
+        after = _wish_at(checkout, commit, app.name)
         if after is None:  # a broken file in between says nothing
             continue
-        if after != app.production:
+        if after != wish:
             break
-        before = _production_at(checkout, f"{commit}^", app.name) if parents else None
+        before = _wish_at(checkout, f"{commit}^", app.name) if parents else None
         if before is not None and before != after:
             merge = len(parents.split()) > 1
-            return _LastChange(commit, subject, before, after, merge, _reverted(body))
+            return _LastChange(commit, before, after, merge, _reverted(body))
     raise CommandRefused(
-        f"no commit is found that brought {app.name} to {app.production} from another version; "
+        f"no commit is found that brought {app.name} to {wish} from another version; "
         "`gitslot bump production VERSION` asks for one",
         reason="NothingBefore",
     )
 
 
-def _production_at(checkout: "Checkout", commit: str, app: str) -> "Wanted | None":
+def _wish_at(checkout: "Checkout", commit: str, app: str) -> _Wish | None:
     """Return what *commit* asked production to serve; None where its file cannot be read."""
     from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
     from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
@@ -175,7 +217,7 @@ def _production_at(checkout: "Checkout", commit: str, app: str) -> "Wanted | Non
         block = read(data, Revision("")).app(app)
     except DesiredError:
         return None
-    return block.production if block else None
+    return _Wish(block.model, block.production) if block else None
 
 
 def _reverted(body: str) -> str | None:
@@ -183,14 +225,23 @@ def _reverted(body: str) -> str | None:
     return body.partition(marker)[2][:40] if marker in body else None
 
 
-def _revert(checkout: "Checkout", last: _LastChange) -> None:
-    mainline = ("-m", "1") if last.merge else ()
+def _production_alone(last: _LastChange, which: str) -> str:
+    """Return how production goes back and nothing else does: bump changes no model and no code."""
+    before, after = last.before, last.after
+    if (before.model, before.wanted.code) != (after.model, after.wanted.code):
+        return f"bring {before} back by hand, in the file"
+    pin = f"@sha256:{before.wanted.pin}" if before.wanted.pin else ""
+    return f"`gitslot bump production {before.wanted.version}{pin}{which}`"
+
+
+def _beyond_production(before: "Desired", data: bytes, app: str) -> list[str]:
+    """Return what *data* changes of the file but what production of *app* shall serve."""
+    from gitslot.edges.file.edit import beyond_production  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
+    from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
+
     try:
-        checkout.git("revert", "--no-edit", *mainline, last.commit)
-    except CommandRefused as error:
-        checkout.try_git("revert", "--abort")
-        raise CommandRefused(
-            f"{last.commit[:7]} cannot be reverted as it stands ({error.message}); "
-            f"`gitslot bump production {last.before.version}` asks for the same",
-            reason="RevertConflict",
-        ) from error
+        return beyond_production(before, read(data, Revision("")), app)
+    except DesiredError as error:
+        return [f"the file to one that is refused ({error.message})"]

@@ -3,6 +3,7 @@
 import io
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
 from gitslot.state.wanted import Revision
 
+ROOT = Path(__file__).parents[2]
 FILE = "desired_state.yaml"
 SIMPLE = """\
 # What runs where.
@@ -217,7 +219,7 @@ def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(
     assert (code, clone.text) == (0, SIMPLE)
     assert f"This reverts commit {bumped}" in clone.git("log", "-1", "--format=%b")
     assert 'Revert "bump iris to 1.5.0"' in out
-    assert "1.5.0 -> 1.4.0" in err
+    assert "iris 1.5.0 -> iris 1.4.0" in err
     assert (clone.path / "README").exists()
 
 
@@ -269,6 +271,175 @@ def test_a_rollback_that_git_cannot_make_leaves_the_tree_clean_and_says_what_to_
     assert "`gitslot bump production 1.4.0`" in err
     assert clone.git("status", "--porcelain") == ""
     assert not (clone.path / ".git/REVERT_HEAD").exists()
+
+
+BUMPED = SIMPLE.replace("1.4.0", "1.5.0")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (SIMPLE, BUMPED + "  staging: 1.6.0\n", "slot staging of az-fct-python-ml"),
+        (SIMPLE + "  canary: 1.4.0\n", BUMPED, "slot canary of az-fct-python-ml"),
+        (SIMPLE, BUMPED.replace("slots:", "soak: 10m\nslots:"), "`soak` of az-fct-python-ml"),
+        (SIMPLE, BUMPED.replace("slots:", 'suspend: "sam"\nslots:'), "`suspend` of az-fct-python"),
+        (SEVERAL, SEVERAL.replace("1.4.0", "1.5.0").replace('"7"', '"8"'), "app churn-prod"),
+        (SIMPLE, SEVERAL.replace("1.4.0", "1.5.0"), "app churn-prod"),
+    ],
+)
+def test_rollback_refuses_to_take_back_more_of_the_file(
+    clone: Clone, before: str, after: str, says: str
+) -> None:
+    """It names what else would change and both ways on; commits and checkout stay as they were."""
+    if before != SIMPLE:
+        clone.commit(before, "before")
+    bad = clone.commit(after, "bump, and more")
+    code, out, err = clone.gitslot("rollback", "az-fct-python-ml")
+    assert (code, out, clone.text, clone.git("rev-parse", "HEAD")) == (2, "", after, bad)
+    assert says in err
+    assert "`gitslot bump production 1.4.0" in err
+    assert f"`git revert {bad[:7]}`" in err
+    assert untouched(clone)
+    which = ("--app", "az-fct-python-ml")
+    assert clone.gitslot("bump", "production", "1.4.0", *which)[0] == 0
+    assert clone.text == after.replace("production: 1.5.0", "production: 1.4.0")
+
+
+def untouched(clone: Clone) -> bool:
+    """Say whether nothing is staged, edited or under way."""
+    under_way = [clone.path / ".git" / name for name in ("REVERT_HEAD", "MERGE_MSG", "index.lock")]
+    return not clone.git("status", "--porcelain") and not any(p.exists() for p in under_way)
+
+
+def test_rollback_refuses_to_take_back_other_files(clone: Clone) -> None:
+    """A commit that brought documents with the bump is not swept away with it."""
+    (clone.path / "README").write_text("how it works")
+    (clone.path / "train.py").write_text("fit()")
+    clone.git("add", "README", "train.py")
+    bad = clone.commit(BUMPED, "bump iris to 1.5.0, with documents")
+    code, _, err = clone.gitslot("rollback")
+    assert (code, clone.text, clone.git("rev-parse", "HEAD")) == (2, BUMPED, bad)
+    assert "would also change README, train.py" in err
+    assert (clone.path / "README").read_text() == "how it works"
+    assert untouched(clone)
+
+
+def test_rollback_names_no_file_that_has_gone_back_already(clone: Clone) -> None:
+    """It is what the revert would change that counts, not what the commit once did."""
+    (clone.path / "README").write_text("draft")
+    clone.git("add", "README")
+    clone.commit(BUMPED, "bump iris to 1.5.0, with a draft")
+    clone.git("rm", "-q", "README")
+    clone.git("commit", "-q", "-m", "drop the draft")
+    assert clone.gitslot("rollback")[0] == 0
+    assert clone.text == SIMPLE
+    assert untouched(clone)
+
+
+def test_model_version_and_code_of_production_are_one_wish(clone: Clone) -> None:
+    """They go back together; a candidate that only follows the app's model does not hinder it."""
+    before = SIMPLE.replace("1.4.0 ", "{version: 1.4.0, code: 3.0.0} ") + "  staging: 1.6.0\n"
+    clone.commit(before, "before")
+    after = before.replace("iris", "rose").replace("{version: 1.4.0, code: 3.0.0}", "2.0.0")
+    clone.commit(after.replace("# What", "# Roses: what"), "serve rose 2.0.0")
+    code, _, err = clone.gitslot("rollback")
+    assert (code, clone.text) == (0, before)
+    assert "rose 2.0.0 -> iris 1.4.0 with code 3.0.0" in err
+
+
+def test_a_change_of_the_model_alone_is_the_last_change(clone: Clone) -> None:
+    """The version before is of another model, and is never asked of this one."""
+    clone.commit(BUMPED, "bump iris to 1.5.0")
+    clone.commit(BUMPED.replace("iris", "rose"), "serve rose")
+    assert (clone.gitslot("rollback")[0], clone.text) == (0, BUMPED)
+
+
+def test_no_bump_is_advised_that_would_not_bring_the_same_back(clone: Clone) -> None:
+    """`gitslot bump` changes neither model nor code."""
+    clone.commit(BUMPED.replace("iris", "rose") + "  staging: 1.6.0\n", "rose, and a candidate")
+    code, _, err = clone.gitslot("rollback")
+    assert code == 2
+    assert "gitslot bump" not in err
+    assert "bring iris 1.4.0 back by hand" in err
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_merge_goes_back_to_its_first_parent(clone: Clone, more: bool) -> None:
+    """A merge that made the bump is reverted as one, where nothing else came with it."""
+    clone.git("checkout", "-q", "-b", "side")
+    (clone.path / "notes.txt").write_text("side")
+    clone.git("add", "notes.txt")
+    clone.git("commit", "-q", "-m", "take notes")
+    clone.git("checkout", "-q", "main")
+    clone.git("merge", "-q", "--no-ff", "--no-commit", "side")
+    if not more:
+        clone.git("rm", "-q", "-f", "notes.txt")
+    merge = clone.commit(BUMPED, "merge side, and bump")
+    code, _, err = clone.gitslot("rollback")
+    if more:
+        assert (code, clone.text) == (2, BUMPED)
+        assert "would also change notes.txt" in err
+        assert f"`git revert -m 1 {merge[:7]}`" in err
+    else:
+        assert (code, clone.text) == (0, SIMPLE)
+    assert untouched(clone)
+
+
+@pytest.mark.parametrize("more", ["", "  staging: 1.6.0\n"])
+def test_rollback_leaves_edits_of_other_files_alone(clone: Clone, more: str) -> None:
+    """Whether it goes back or refuses, what somebody was typing is still there."""
+    for name in ("half.txt", "staged.txt"):
+        (clone.path / name).write_text("whole")
+        clone.git("add", name)
+    clone.git("commit", "-q", "-m", "files")
+    clone.commit(BUMPED + more, "bump iris to 1.5.0")
+    (clone.path / "half.txt").write_text("half")
+    assert clone.gitslot("rollback")[0] == (2 if more else 0)
+    assert clone.git("status", "--porcelain").split() == ["M", "half.txt"]
+    assert (clone.path / "half.txt").read_text() == "half"
+
+
+def test_rollback_refuses_what_is_staged_and_keeps_it(clone: Clone) -> None:
+    """It would be lost, or swept into the commit."""
+    clone.commit(BUMPED, "bump iris to 1.5.0")
+    (clone.path / "notes.txt").write_text("mine")
+    clone.git("add", "notes.txt")
+    code, _, err = clone.gitslot("rollback")
+    assert (code, clone.text) == (2, BUMPED)
+    assert "staged" in err
+    assert clone.git("status", "--porcelain") == "A  notes.txt"
+
+
+@pytest.mark.parametrize(
+    ("hook", "does"),
+    [
+        ("post-index-change", "git diff --cached --quiet || kill -INT 0"),
+        ("prepare-commit-msg", "kill -INT 0"),
+        ("prepare-commit-msg", "exit 1"),
+    ],
+)
+def test_a_rollback_that_is_cut_off_leaves_the_checkout_as_it_was(
+    clone: Clone, hook: str, does: str
+) -> None:
+    """Ctrl-C while it is tried or committed, or a hook that refuses: no commit, nothing staged."""
+    bad = clone.commit(BUMPED, "bump iris to 1.5.0")
+    script = clone.path / ".git/hooks" / hook
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\ntrap : INT\n{does}\n")
+    script.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-m", "controller.cli", "rollback"],
+        cwd=clone.path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (2 if does == "exit 1" else 130), done.stderr
+    script.unlink()
+    assert (clone.text, clone.git("rev-parse", "HEAD")) == (BUMPED, bad)
+    assert untouched(clone)
 
 
 # ---------------------------------------------------------------- the edit itself

@@ -8,7 +8,7 @@ so comments, order and layout stay as they are.
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import yaml
@@ -17,7 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import App, Desired, Revision, Wanted
+from gitslot.state.wanted import PRODUCTION, App, Desired, Revision, Wanted
 
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBER_1_2 = re.compile(
@@ -54,6 +54,29 @@ def with_version(data: bytes, app: str, slot: str, version: str) -> bytes:
             reason="EditRefused",
         )
     return edited
+
+
+def beyond_production(before: Desired, after: Desired, name: str) -> list[str]:
+    """
+    Return what differs but the model, version, pin and code of production of the app *name*.
+
+    Another slot that only follows the app's `model` does not count.
+    """
+    old, new = ({app.name: app for app in each.apps} for each in (before, after))
+    found = [f"app {key}" for key in _differing(old, new) if key != name]
+    if name not in new:
+        return [f"app {name}", *found]
+    slots = _differing(old[name].slots, new[name].slots)
+    found += [f"slot {slot} of {name}" for slot in slots if slot != PRODUCTION]
+    for each in fields(App):
+        was, becomes = getattr(old[name], each.name), getattr(new[name], each.name)
+        if each.name not in ("model", "slots") and was != becomes:
+            found.append(f"`{each.name.removesuffix('_s')}` of {name}")
+    return found
+
+
+def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
+    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 def needs_quotes(version: str) -> bool:
