@@ -1,10 +1,12 @@
 """
 rollback: a revert that is committed -> production answers with the old version.
 
-Beside it, in turn in the same run, `az functionapp deployment slot swap` as somebody on call would
-type it. Both wait for the platform's swap; what is left is their own share.
+In turn with it, in the same run, `az functionapp deployment slot swap` as somebody on call would
+type it. Both are timed until production first answers, not until `az` exits, which is later. Both
+wait for the platform's swap; what is left is their own share.
 """
 
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -33,20 +35,16 @@ def run(rounds: int) -> Report:
                 reverted.append(_by_revert(scene))
                 swapped.append(_by_hand(scene, by_hand))
             waits = scene.waits(deploys=0, swaps=1)
-            ours = report.add("git revert to production answering", latency, reverted, "s")
-            theirs = report.add("az slot swap to production answering", latency, swapped, "s")
+            report.add("git revert to production answering", latency, reverted, "s")
+            report.add("az slot swap to production answering", latency, swapped, "s")
             own = report.add("controller's own share", latency, [s - waits for s in reverted], "s")
             report.add("az's own share", latency, [s - waits for s in swapped], "s")
-            report.ratios[f"az_to_gitslot_{latency}"] = round(theirs / ours, 3)
             if latency == "recorded":
                 report.ratios["own_share_of_swap"] = round(own / waits, 4)
                 report.targets["own_share_of_swap"] = Target(
                     f"<= {WANT:.0%} of the swap's {waits:.0f} s",
                     f"{own / waits:.1%}",
                     own / waits <= WANT,
-                )
-                report.targets["faster_than_az"] = Target(
-                    "less than az by hand", f"{ours:.1f} s to {theirs:.1f} s", ours < theirs
                 )
     return report
 
@@ -61,7 +59,10 @@ def _by_hand(scene: Scene, by_hand: HandSwap) -> float:
     """Swap by hand, the other way, while gitslot is suspended; then let Git agree."""
     scene.stage.world.suspend = "by hand"
     time.sleep(2 * TICK_S)
-    seconds = scene.seconds_until("1.5.0", by_hand.swap)
+    running: list[subprocess.Popen[bytes]] = []
+    seconds = scene.seconds_until("1.5.0", lambda: running.append(by_hand.swap()))
+    if running[0].wait(300):
+        raise RuntimeError("az could not swap")
     scene.stage.repository.revert()
     scene.stage.world.suspend = ""
     scene.settle()

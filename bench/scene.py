@@ -106,11 +106,12 @@ class HandSwap:
         if done.returncode:
             raise RuntimeError(f"az {' '.join(words)}: {done.stderr.strip()[-500:]}")
 
-    def swap(self) -> None:
-        """Swap staging with production and wait for its end."""
+    def swap(self) -> subprocess.Popen[bytes]:
+        """Begin to swap staging with production; `az` ends well after production answers."""
         group = self._stage.platform.group
         where = ("-g", group, "-n", APP, "--slot", "staging")
-        self.run("functionapp", "deployment", "slot", "swap", *where)
+        words = ("functionapp", "deployment", "slot", "swap", *where)
+        return subprocess.Popen([str(self._az), *words], env=self.env, stdout=subprocess.DEVNULL)
 
 
 def azure_cli(root: Path) -> Path:
