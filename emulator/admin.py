@@ -17,7 +17,7 @@ from emulator.arm.gateway import Gateway
 from emulator.arm.routes import OPERATIONS
 from emulator.fabric import Fabric
 from emulator.faults import Faults
-from emulator.identity import KNOWN, Caller, Identity
+from emulator.login.identity import KNOWN, Caller, Identity
 
 API_VERSION = "2019-08-01"
 LOCAL = frozenset({"127.0.0.1", "localhost"})

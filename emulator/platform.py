@@ -28,14 +28,14 @@ from emulator.certificates import certificates
 from emulator.children import Children
 from emulator.deployments import Deployments
 from emulator.disk import read_json, write_json
-from emulator.entra import Entra, ServicePrincipal
 from emulator.estate import Estate
 from emulator.fabric import Fabric
 from emulator.faults import Faults
 from emulator.history import History
 from emulator.hosts import HOST, Launcher
-from emulator.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.latency import Latency
+from emulator.login.entra import Entra, ServicePrincipal
+from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.packages import Packages, reader
 from emulator.ports import free, listen, number
 from emulator.queues import Queues

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from emulator.arm.calls import Answer
 from emulator.arm.spoiling import DroppedError, Spoiler
-from emulator.entra import Entra
+from emulator.login.entra import Entra
 
 BODY_LIMIT = 4 * 1024 * 1024  # of an ARM request
 

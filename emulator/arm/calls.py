@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.identity import Caller
+from emulator.login.identity import Caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from emulator.arm.calls import Answer, Call, RefusalError, gateway
 from emulator.arm.limits import Limits
 from emulator.arm.routes import Route, find
 from emulator.arm.world import World
-from emulator.identity import Caller, Identity, TokenRefusedError
+from emulator.login.identity import Caller, Identity, TokenRefusedError
 
 
 class Gateway:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from emulator.identity import KNOWN, Caller, Identity
+from emulator.login.identity import KNOWN, Caller, Identity
 
 DISCOVERY = re.compile(r"/([^/]+)(?:/v2\.0)?/\.well-known/openid-configuration")
 TOKEN = re.compile(r"/([^/]+)/oauth2(?:/v2\.0)?/token")

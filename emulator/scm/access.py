@@ -5,7 +5,7 @@ import binascii
 import secrets
 
 from emulator.arm.publishing import user_name
-from emulator.identity import Identity, TokenRefusedError
+from emulator.login.identity import Identity, TokenRefusedError
 from emulator.state import Site, Slot
 
 

@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from emulator.arm.world import World
 from emulator.faults import Faults
-from emulator.identity import Identity
+from emulator.login.identity import Identity
 from emulator.scm.deployer import Deployer
 from emulator.state import Site, Slot
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from emulator.arm.calls import Call, not_found, provider
 from emulator.deployments import Deployments
 from emulator.estate import Estate
 from emulator.history import History
 from emulator.latency import Latency
-from emulator.scm.results import Push
 from emulator.state import PRODUCTION, Operation, Site, Slot, busy
 from emulator.tally import Tally
 from emulator.transitions import Transitions
+
+from emulator.arm.calls import Call, not_found, provider
+from emulator.scm.results import Push
 
 
 class Platform(Protocol):

@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable
 from socket import socket
 
 from aiohttp import hdrs, web
-from multidict import CIMultiDict
-
 from emulator.backend import LostError
 from emulator.faults import Faults
 from emulator.hosts import Host
 from emulator.state import Slot
 from emulator.workers import Worker
+from multidict import CIMultiDict
 
 BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0

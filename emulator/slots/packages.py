@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from emulator.identity import Caller
+from emulator.login.identity import Caller
 
 READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
 LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears

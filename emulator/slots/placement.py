@@ -13,11 +13,12 @@ from emulator.faults import Faults
 from emulator.front import Front
 from emulator.hosts import Host, Launch, Launcher
 from emulator.ports import listen, number
-from emulator.scm.app import Kudu
-from emulator.scm.calls import Scm
 from emulator.state import Operation, Slot
 from emulator.swapping import Swapper
 from emulator.workers import Started, Worker
+
+from emulator.scm.app import Kudu
+from emulator.scm.calls import Scm
 
 
 class Fabric:

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from emulator import aftermath, state
 from emulator.arm.world import World
 from emulator.backend import LostError
 from emulator.estate import unexpected
@@ -19,6 +18,8 @@ from emulator.history import iso
 from emulator.hosts import Host
 from emulator.state import Failure, Operation, Site, SwapStatus
 from emulator.workers import Started
+
+from emulator import aftermath, state
 
 RETRIES = 5
 AGENT = b"SiteWarmup"

@@ -10,15 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from emulator.arm.gateway import Gateway
 from emulator.arm.world import World
 from emulator.estate import Estate
 from emulator.fabric import Fabric
 from emulator.faults import Fault, Faults
 from emulator.history import History
-from emulator.identity import Caller, Identity, new_signing_key
 from emulator.latency import RECORDED
 from emulator.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
+
+from emulator.arm.gateway import Gateway
+from emulator.login.identity import Caller, Identity, new_signing_key
 from tests.controller.memory_blobs import MemoryBlobs
 from tests.reliability import registered
 from tests.reliability.processes import (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from emulator.state import PRODUCTION
+
 from tests.reliability.cloud import APP, STAGING
 from tests.reliability.rig import Rig
 

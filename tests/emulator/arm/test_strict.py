@@ -10,7 +10,7 @@ import requests
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.mgmt.web.models import Site
 
-from emulator.identity import Caller, Identity
+from emulator.login.identity import Caller, Identity
 from tests.emulator.slots import App
 from tests.platform import Platform, until
 

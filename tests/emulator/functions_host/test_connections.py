@@ -1,7 +1,6 @@
 """Which settings make a storage connection."""
 
 import pytest
-
 from emulator.host.connections import Connection, find_connection, open_client
 from emulator.host.errors import HostError
 

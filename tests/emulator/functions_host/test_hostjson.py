@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from emulator.host.errors import HostError
 from emulator.host.hostjson import HostConfig, parse_host_config, read_host_config
 from emulator.host.queueoptions import QueueOptions

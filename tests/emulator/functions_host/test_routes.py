@@ -1,7 +1,6 @@
 """Route templates, by ASP.NET's rules."""
 
 import pytest
-
 from emulator.host.errors import HostError
 from emulator.host.functions import HttpFunction
 from emulator.host.routes import Router

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-
 from emulator.host.errors import HostError
 from emulator.host.schedule import parse_schedule
 
