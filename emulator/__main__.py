@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from emulator.latency import PROFILES
+from emulator.machine.storage import StorageError
 from emulator.platform import AlreadyRunningError, Options, Platform
-from emulator.storage import StorageError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,7 +16,6 @@ from typing import IO, Any
 import aiohttp
 from aiohttp import web
 
-from emulator import storage
 from emulator.admin import Admin
 from emulator.arm.app import ArmApp
 from emulator.arm.bodies import site_id, site_name
@@ -24,10 +23,7 @@ from emulator.arm.gateway import Gateway
 from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
 from emulator.arm.world import World
-from emulator.certificates import certificates
-from emulator.children import Children
 from emulator.deployments import Deployments
-from emulator.disk import read_json, write_json
 from emulator.estate import Estate
 from emulator.fabric import Fabric
 from emulator.faults import Faults
@@ -36,9 +32,13 @@ from emulator.hosts import HOST, Launcher
 from emulator.latency import Latency
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
+from emulator.machine import storage
+from emulator.machine.certificates import certificates
+from emulator.machine.children import Children
+from emulator.machine.disk import read_json, write_json
+from emulator.machine.ports import free, listen, number
+from emulator.machine.queues import Queues
 from emulator.packages import Packages, reader
-from emulator.ports import free, listen, number
-from emulator.queues import Queues
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
 from emulator.state import Site, Slot

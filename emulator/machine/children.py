@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from emulator.disk import read_json, write_json
+from emulator.machine.disk import read_json, write_json
 
 LEFTOVER_GRACE_S = 30.0  # Azurite closes idle connections first, then writes
 

@@ -1,5 +1,5 @@
 """
-Run a program that must not outlive whoever started it: ``python leash.py COMMAND...``.
+Run a program that must not outlive whoever started it: ``python die_with_parent.py COMMAND...``.
 
 For programs of others, which do not watch their standard input as ours do. On Linux the kernel
 signals the program when its parent dies (PR_SET_PDEATHSIG); elsewhere this process stays and

@@ -11,8 +11,8 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 
-from emulator.ports import free
-from emulator.storage import StorageError
+from emulator.machine.ports import free
+from emulator.machine.storage import StorageError
 
 CHUNK = 65536
 

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from emulator.certificates import Certificates
-from emulator.children import Children
+from emulator.machine.certificates import Certificates
+from emulator.machine.children import Children
 
 ACCOUNT = "gitslot"
 START_LIMIT_S = 60.0
@@ -38,7 +38,7 @@ def command(given: str | None, folder: Path) -> list[str]:
         path = Path(given)
         script = path.resolve()
         return [_node(), str(script)] if script.suffix == ".js" else [given]
-    for place in (folder, *folder.parents, Path(__file__).resolve().parent.parent):
+    for place in (folder, *folder.parents, Path(__file__).resolve().parents[2]):
         script = place / "node_modules" / SCRIPT
         if script.exists():
             return [_node(), str(script)]
@@ -85,7 +85,7 @@ async def start(
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-S",
-            str(Path(__file__).with_name("leash.py")),
+            str(Path(__file__).with_name("die_with_parent.py")),
             *words,
             f"--{service}Host=127.0.0.1",
             f"--{service}Port={port}",

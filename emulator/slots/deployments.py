@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulator.disk import read_json, write_json
+from emulator.machine.disk import read_json, write_json
 
 KEPT = 20  # of a content; Kudu purges old ones too
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from emulator.backend import Backend, LostError
-from emulator.children import Children, end
-from emulator.disk import write_text
 from emulator.packages import READER, PackageError, Packages
-from emulator.ports import free
 from emulator.state import Keys
+
+from emulator.machine.children import Children, end
+from emulator.machine.disk import write_text
+from emulator.machine.ports import free
 
 HOST = (sys.executable, "-m", "emulator.host")
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,11 +12,11 @@ from emulator.arm.world import World
 from emulator.faults import Faults
 from emulator.front import Front
 from emulator.hosts import Host, Launch, Launcher
-from emulator.ports import listen, number
 from emulator.state import Operation, Slot
 from emulator.swapping import Swapper
 from emulator.workers import Started, Worker
 
+from emulator.machine.ports import listen, number
 from emulator.scm.app import Kudu
 from emulator.scm.calls import Scm
 

@@ -29,11 +29,11 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 import urllib3.connection
-from emulator.leash import PR_SET_PDEATHSIG
 
 from controller import settings
 from controller.cli import app
 from controller.cli.session import Session
+from emulator.machine.die_with_parent import PR_SET_PDEATHSIG
 from tests.reliability.places import Course, Map, Request
 
 # What a controller imports only once it needs it.
