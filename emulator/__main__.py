@@ -6,9 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-from emulator.latency import PROFILES
 from emulator.machine.storage import StorageError
 from emulator.platform import AlreadyRunningError, Options, Platform
+from emulator.seen.latency import PROFILES
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,12 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
-from emulator import faults, latency
 from emulator.arm.gateway import Gateway
 from emulator.arm.routes import OPERATIONS
 from emulator.fabric import Fabric
-from emulator.faults import Faults
 from emulator.login.identity import KNOWN, Caller, Identity
+from emulator.seen import faults, latency
+from emulator.seen.faults import Faults
 
 API_VERSION = "2019-08-01"
 LOCAL = frozenset({"127.0.0.1", "localhost"})

@@ -26,10 +26,7 @@ from emulator.arm.world import World
 from emulator.deployments import Deployments
 from emulator.estate import Estate
 from emulator.fabric import Fabric
-from emulator.faults import Faults
-from emulator.history import History
 from emulator.hosts import HOST, Launcher
-from emulator.latency import Latency
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.machine import storage
@@ -41,6 +38,9 @@ from emulator.machine.queues import Queues
 from emulator.packages import Packages, reader
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
+from emulator.seen.faults import Faults
+from emulator.seen.history import History
+from emulator.seen.latency import Latency
 from emulator.state import Site, Slot
 
 GROUP = "gitslot-local"

@@ -1,5 +1,5 @@
 """
-Faults put onto calls: what the switchboard of ``emulator.faults`` does to an answer, without any
+Faults put onto calls: what the switchboard of ``emulator.seen.faults`` does to an answer, without any
 HTTP library, so that a test in this process and a client at a socket suffer the same.
 """
 
@@ -10,7 +10,7 @@ from emulator.arm.calls import Answer, Call, RefusalError
 from emulator.arm.gateway import Gateway
 from emulator.arm.limits import throttled
 from emulator.arm.routes import Route
-from emulator.faults import Fault, Faults
+from emulator.seen.faults import Fault, Faults
 from emulator.state import PRODUCTION
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from emulator.arm.world import World
-from emulator.faults import Fault, Faults
 from emulator.hosts import Host
 from emulator.state import Keys, Operation, Site
+
+from emulator.seen.faults import Fault, Faults
 
 LOOK_S = 0.05
 

@@ -7,14 +7,14 @@ from typing import Any, Protocol
 
 from emulator.deployments import Deployments
 from emulator.estate import Estate
-from emulator.history import History
-from emulator.latency import Latency
 from emulator.state import PRODUCTION, Operation, Site, Slot, busy
-from emulator.tally import Tally
 from emulator.transitions import Transitions
 
 from emulator.arm.calls import Call, not_found, provider
 from emulator.scm.results import Push
+from emulator.seen.history import History
+from emulator.seen.latency import Latency
+from emulator.seen.request_counts import Tally
 
 
 class Platform(Protocol):

@@ -16,11 +16,12 @@ from socket import socket
 
 from aiohttp import hdrs, web
 from emulator.backend import LostError
-from emulator.faults import Faults
 from emulator.hosts import Host
 from emulator.state import Slot
 from emulator.workers import Worker
 from multidict import CIMultiDict
+
+from emulator.seen.faults import Faults
 
 BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.arm.world import World
-from emulator.faults import Faults
 from emulator.front import Front
 from emulator.hosts import Host, Launch, Launcher
 from emulator.state import Operation, Slot
@@ -19,6 +18,7 @@ from emulator.workers import Started, Worker
 from emulator.machine.ports import listen, number
 from emulator.scm.app import Kudu
 from emulator.scm.calls import Scm
+from emulator.seen.faults import Faults
 
 
 class Fabric:

@@ -13,13 +13,13 @@ from typing import Protocol
 from emulator.arm.world import World
 from emulator.backend import LostError
 from emulator.estate import unexpected
-from emulator.faults import Faults
-from emulator.history import iso
 from emulator.hosts import Host
 from emulator.state import Failure, Operation, Site, SwapStatus
 from emulator.workers import Started
 
 from emulator import aftermath, state
+from emulator.seen.faults import Faults
+from emulator.seen.history import iso
 
 RETRIES = 5
 AGENT = b"SiteWarmup"

@@ -10,11 +10,11 @@ import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.core.rest import HttpResponse
-from emulator.faults import REPORTED, Faults, parse
 
 from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
+from emulator.seen.faults import REPORTED, Faults, parse
 from tests.emulator.slots import App
 from tests.platform import until
 from tests.reliability.cloud import Cloud, token
