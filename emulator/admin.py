@@ -14,10 +14,10 @@ from aiohttp import web
 
 from emulator.arm.gateway import Gateway
 from emulator.arm.routes import OPERATIONS
-from emulator.fabric import Fabric
 from emulator.login.identity import KNOWN, Caller, Identity
 from emulator.seen import faults, latency
 from emulator.seen.faults import Faults
+from emulator.slots.placement import Fabric
 
 API_VERSION = "2019-08-01"
 LOCAL = frozenset({"127.0.0.1", "localhost"})

@@ -22,11 +22,6 @@ from emulator.arm.bodies import site_id, site_name
 from emulator.arm.gateway import Gateway
 from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
-from emulator.arm.world import World
-from emulator.deployments import Deployments
-from emulator.estate import Estate
-from emulator.fabric import Fabric
-from emulator.hosts import HOST, Launcher
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
 from emulator.machine import storage
@@ -35,13 +30,18 @@ from emulator.machine.children import Children
 from emulator.machine.disk import read_json, write_json
 from emulator.machine.ports import free, listen, number
 from emulator.machine.queues import Queues
-from emulator.packages import Packages, reader
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
 from emulator.seen.faults import Faults
 from emulator.seen.history import History
 from emulator.seen.latency import Latency
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.deployments import Deployments
+from emulator.slots.hosts import HOST, Launcher
+from emulator.slots.packages import Packages, reader
+from emulator.slots.placement import Fabric
+from emulator.slots.state import Site, Slot
+from emulator.slots.store import Estate
 
 GROUP = "gitslot-local"
 LOCATION = "France Central"

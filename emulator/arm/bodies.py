@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from emulator.arm import identities
-from emulator.arm.world import World
-from emulator.state import PRODUCTION, Plan, Site, Slot, SwapStatus
+from emulator.slots.azure import World
+from emulator.slots.state import PRODUCTION, Plan, Site, Slot, SwapStatus
 
 FILETIME_EPOCH = 116_444_736_000_000_000  # 1601-01-01 in units of 100 ns before 1970
 

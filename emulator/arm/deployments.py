@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, gateway
-from emulator.arm.world import World
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.state import Site, Slot
 
 Params = Mapping[str, str]
 

@@ -11,8 +11,8 @@ from typing import Any
 from emulator.arm.bodies import site_id, site_type
 from emulator.arm.calls import Answer, Call
 from emulator.arm.swaps import target_of
-from emulator.arm.world import World
-from emulator.state import OVERRIDE_DEFAULT_STICKY, Site, Slot, is_sticky
+from emulator.slots.azure import World
+from emulator.slots.state import OVERRIDE_DEFAULT_STICKY, Site, Slot, is_sticky
 
 Params = Mapping[str, str]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, provider, silent
-from emulator.arm.world import World
-from emulator.hosts import SELF
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.hosts import SELF
+from emulator.slots.state import Site, Slot
 
 Params = Mapping[str, str]
 

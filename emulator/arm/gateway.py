@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from emulator.arm.calls import Answer, Call, RefusalError, gateway
 from emulator.arm.limits import Limits
 from emulator.arm.routes import Route, find
-from emulator.arm.world import World
 from emulator.login.identity import Caller, Identity, TokenRefusedError
+from emulator.slots.azure import World
 
 
 class Gateway:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
-from emulator.arm.world import World
-from emulator.state import Slot, UserIdentity
+from emulator.slots.azure import World
+from emulator.slots.state import Slot, UserIdentity
 
 Params = Mapping[str, str]
 KIND = "Microsoft.ManagedIdentity/userAssignedIdentities"

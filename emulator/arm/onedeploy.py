@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, gateway, part, provider
-from emulator.arm.world import World
 from emulator.scm.results import FAILED, SUCCESS, ConflictError, Push, unborn, word
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.state import Site, Slot
 
 Params = Mapping[str, str]
 VERSION = "2018-02-01"  # what Kudu writes into the link that it returns

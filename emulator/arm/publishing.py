@@ -11,8 +11,8 @@ from xml.sax.saxutils import quoteattr
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, part, provider
-from emulator.arm.world import World
-from emulator.state import PRODUCTION, Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.state import PRODUCTION, Site, Slot
 
 Params = Mapping[str, str]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
 from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
-from emulator.arm.world import World
-from emulator.plans import tier_of
-from emulator.state import Plan
+from emulator.slots.azure import World
+from emulator.slots.plans import tier_of
+from emulator.slots.state import Plan
 
 Params = Mapping[str, str]
 

@@ -18,7 +18,7 @@ from emulator.arm import (
     swaps,
 )
 from emulator.arm.calls import Answer, Call
-from emulator.arm.world import World
+from emulator.slots.azure import World
 
 Handler = Callable[[World, Call, Mapping[str, str]], Answer]
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from emulator.arm.bodies import site_id
 from emulator.arm.calls import Answer, Call, silent
-from emulator.arm.world import World
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.state import Site, Slot
 
 Params = Mapping[str, str]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
 from emulator.arm.calls import Answer, Call, gateway, part, provider
-from emulator.arm.world import World
+from emulator.slots.azure import World
 
 Params = Mapping[str, str]
 SETTING_NAME = re.compile(r"[A-Za-z0-9._]+")

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator import state
 from emulator.arm import identities
 from emulator.arm.bodies import etag, site_body
 from emulator.arm.calls import Answer, Call, located, part, provider
 from emulator.arm.settings import listed
-from emulator.arm.world import World
-from emulator.plans import SLOT_LIMITS
-from emulator.state import PRODUCTION, Keys, Plan, Site, Slot
+from emulator.slots import state
+from emulator.slots.azure import World
+from emulator.slots.plans import SLOT_LIMITS
+from emulator.slots.state import PRODUCTION, Keys, Plan, Site, Slot
 
 Params = Mapping[str, str]
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")

@@ -11,7 +11,7 @@ from emulator.arm.gateway import Gateway
 from emulator.arm.limits import throttled
 from emulator.arm.routes import Route
 from emulator.seen.faults import Fault, Faults
-from emulator.state import PRODUCTION
+from emulator.slots.state import PRODUCTION
 
 
 class DroppedError(Exception):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.arm.calls import Answer, Call
-from emulator.arm.world import World
+from emulator.slots.azure import World
 
 # Version, end of life, what new apps get.
 PYTHONS = (

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from emulator import state
 from emulator.arm.bodies import etag, site_body, site_id
 from emulator.arm.calls import Answer, Call, gateway, provider
-from emulator.arm.world import World
-from emulator.state import Operation, Site, Slot
+from emulator.slots import state
+from emulator.slots.azure import World
+from emulator.slots.state import Operation, Site, Slot
 
 Params = Mapping[str, str]
 

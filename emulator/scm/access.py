@@ -6,7 +6,7 @@ import secrets
 
 from emulator.arm.publishing import user_name
 from emulator.login.identity import Identity, TokenRefusedError
-from emulator.state import Site, Slot
+from emulator.slots.state import Site, Slot
 
 
 def caller(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from emulator.arm.world import World
 from emulator.login.identity import Identity
 from emulator.scm.deployer import Deployer
 from emulator.seen.faults import Faults
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.state import Site, Slot
 
 CHUNK = 1 << 20
 

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.world import World
-from emulator.packages import PackageError, Packages
 from emulator.scm.results import ConflictError, Push, begun, ended, line
-from emulator.state import Site, Slot
+from emulator.slots.azure import World
+from emulator.slots.packages import PackageError, Packages
+from emulator.slots.state import Site, Slot
 
 IN_PROGRESS = "There is a deployment currently in progress. Please try again when it completes."
 RUN_FROM_URL = (

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 
-from emulator.packages import PackageError
 from emulator.scm.calls import Call, Scm, body
 from emulator.scm.results import FAILED, ConflictError, Push, word
+from emulator.slots.packages import PackageError
 
 ARTIFACTS = ("war", "jar", "ear", "lib", "static", "startup", "script", "zip")
 

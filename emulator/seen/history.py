@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from emulator.state import Site
+from emulator.slots.state import Site
 
 PLATFORM = "platform"
 

@@ -4,11 +4,10 @@ import asyncio
 from dataclasses import replace
 from typing import Protocol
 
-from emulator.arm.world import World
-from emulator.hosts import Host
-from emulator.state import Keys, Operation, Site
-
 from emulator.seen.faults import Fault, Faults
+from emulator.slots.azure import World
+from emulator.slots.hosts import Host
+from emulator.slots.state import Keys, Operation, Site
 
 LOOK_S = 0.05
 

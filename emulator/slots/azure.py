@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from emulator.deployments import Deployments
-from emulator.estate import Estate
-from emulator.state import PRODUCTION, Operation, Site, Slot, busy
-from emulator.transitions import Transitions
-
 from emulator.arm.calls import Call, not_found, provider
 from emulator.scm.results import Push
 from emulator.seen.history import History
 from emulator.seen.latency import Latency
 from emulator.seen.request_counts import Tally
+from emulator.slots.deployments import Deployments
+from emulator.slots.state import PRODUCTION, Operation, Site, Slot, busy
+from emulator.slots.store import Estate
+from emulator.slots.transitions import Transitions
 
 
 class Platform(Protocol):

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable
 from socket import socket
 
 from aiohttp import hdrs, web
-from emulator.backend import LostError
-from emulator.hosts import Host
-from emulator.state import Slot
-from emulator.workers import Worker
 from multidict import CIMultiDict
 
 from emulator.seen.faults import Faults
+from emulator.slots.connection import LostError
+from emulator.slots.hosts import Host
+from emulator.slots.state import Slot
+from emulator.slots.workers import Worker
 
 BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0

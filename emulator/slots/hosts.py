@@ -14,16 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.backend import Backend, LostError
-from emulator.packages import READER, PackageError, Packages
-from emulator.state import Keys
-
 from emulator.machine.children import Children, end
 from emulator.machine.disk import write_text
 from emulator.machine.ports import free
+from emulator.slots.connection import Backend, LostError
+from emulator.slots.packages import READER, PackageError, Packages
+from emulator.slots.state import Keys
 
 HOST = (sys.executable, "-m", "emulator.host")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATH = "/usr/local/bin:/usr/bin:/bin"
 DRAIN_S = 60.0  # longest wait for requests in flight before SIGTERM
 GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s

@@ -8,17 +8,16 @@ from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.world import World
-from emulator.front import Front
-from emulator.hosts import Host, Launch, Launcher
-from emulator.state import Operation, Slot
-from emulator.swapping import Swapper
-from emulator.workers import Started, Worker
-
 from emulator.machine.ports import listen, number
 from emulator.scm.app import Kudu
 from emulator.scm.calls import Scm
 from emulator.seen.faults import Faults
+from emulator.slots.azure import World
+from emulator.slots.front_door import Front
+from emulator.slots.hosts import Host, Launch, Launcher
+from emulator.slots.state import Operation, Slot
+from emulator.slots.swap_phases import Swapper
+from emulator.slots.workers import Started, Worker
 
 
 class Fabric:

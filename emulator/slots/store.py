@@ -13,10 +13,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from emulator.state import Failure, Keys, Operation, Plan, Site, Slot, SwapStatus, UserIdentity
-
-from emulator import state
 from emulator.machine.disk import read_json, write_json
+from emulator.slots import state
+from emulator.slots.state import (
+    Failure,
+    Keys,
+    Operation,
+    Plan,
+    Site,
+    Slot,
+    SwapStatus,
+    UserIdentity,
+)
 
 KEPT_OPERATIONS = 200
 KEPT_PAST = 100  # changes of a site, for stale reads

@@ -10,16 +10,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Protocol
 
-from emulator.arm.world import World
-from emulator.backend import LostError
-from emulator.estate import unexpected
-from emulator.hosts import Host
-from emulator.state import Failure, Operation, Site, SwapStatus
-from emulator.workers import Started
-
-from emulator import aftermath, state
 from emulator.seen.faults import Faults
 from emulator.seen.history import iso
+from emulator.slots import after_swap, state
+from emulator.slots.azure import World
+from emulator.slots.connection import LostError
+from emulator.slots.hosts import Host
+from emulator.slots.state import Failure, Operation, Site, SwapStatus
+from emulator.slots.store import unexpected
+from emulator.slots.workers import Started
 
 RETRIES = 5
 AGENT = b"SiteWarmup"
@@ -124,7 +123,7 @@ class Swapper:
         await self._until(began + self.world.latency.swap_end_s, "swap-end", operation)
         self._end(operation)
         await self._take_back(operation)
-        await aftermath.suffer(self.world, self.processes, self.faults, operation)
+        await after_swap.suffer(self.world, self.processes, self.faults, operation)
 
     async def _make_ready(self, operation: Operation) -> None:
         """
@@ -181,7 +180,7 @@ class Swapper:
             site.key, lambda s: state.flip(s, operation.source, operation.target, status, now)
         )
         if self.faults.take("swap-keys", site.key, operation.source) is not None:
-            site = aftermath.new_keys(world, site, (operation.source, operation.target))
+            site = after_swap.new_keys(world, site, (operation.source, operation.target))
         self.processes.keys_moved(site.key, (operation.source, operation.target))
         self._record("swap-flipped", operation, site)
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.hosts import CannotStartError, Host, Launch, Launcher
+from emulator.slots.hosts import CannotStartError, Host, Launch, Launcher
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

@@ -21,13 +21,13 @@ from azure.core.exceptions import (
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest._requests_basic import RestRequestsTransportResponse
 from azure.mgmt.web import WebSiteManagementClient
-from emulator.state import Site
 from urllib3.exceptions import NewConnectionError
 
 from controller.azure import AppRef, Azure
 from controller.state import PRODUCTION
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
+from emulator.slots.state import Site
 from tests.reliability.cloud import ARM, SUBSCRIPTION, Cloud, token
 from tests.reliability.seam import Door, Process
 

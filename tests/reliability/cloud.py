@@ -10,16 +10,15 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from emulator.arm.world import World
-from emulator.estate import Estate
-from emulator.fabric import Fabric
-from emulator.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
-
 from emulator.arm.gateway import Gateway
 from emulator.login.identity import Caller, Identity, new_signing_key
 from emulator.seen.faults import Fault, Faults
 from emulator.seen.history import History
 from emulator.seen.latency import RECORDED
+from emulator.slots.azure import World
+from emulator.slots.placement import Fabric
+from emulator.slots.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
+from emulator.slots.store import Estate
 from tests.controller.memory_blobs import MemoryBlobs
 from tests.reliability import registered
 from tests.reliability.processes import (

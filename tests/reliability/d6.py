@@ -8,10 +8,9 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from emulator.state import Keys, Operation, mark
-
 from controller.state import Stalled
 from emulator.seen.faults import Fault
+from emulator.slots.state import Keys, Operation, mark
 from tests.reliability import registered
 from tests.reliability.between import ANSWERS
 from tests.reliability.cloud import APP, STAGING, Cloud

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.backend import Reply
-from emulator.hosts import CannotStartError, Launch
-from emulator.state import Keys
-
 from controller.manifest import Manifest, parse_manifest
+from emulator.slots.connection import Reply
+from emulator.slots.hosts import CannotStartError, Launch
+from emulator.slots.state import Keys
 
 RETRY_S = 30.0  # the serving app tries its model again at least this often
 _LASTING = ("NoModel", "SettingsInvalid")

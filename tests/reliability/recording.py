@@ -9,8 +9,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.state import PRODUCTION
-
+from emulator.slots.state import PRODUCTION
 from tests.reliability.cloud import APP, STAGING
 from tests.reliability.rig import Rig
 

@@ -3,11 +3,11 @@
 import string
 from collections.abc import Mapping
 
-from emulator.state import Keys, Site, Slot, SwapStatus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator import state
+from emulator.slots import state
+from emulator.slots.state import Keys, Site, Slot, SwapStatus
 
 NAMES = st.text(string.ascii_uppercase, min_size=1, max_size=3)
 SETTINGS = st.dictionaries(NAMES, st.sampled_from("abc"), max_size=8)
