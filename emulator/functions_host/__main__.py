@@ -1,5 +1,5 @@
 """
-Run a function app: `python -m emulator.host --app DIR --port N --keys FILE`.
+Run a function app: `python -m emulator.functions_host --app DIR --port N --keys FILE`.
 
 Exit code 0 after SIGTERM, SIGINT or the end of standard input; 1 where the port is taken; 2 for
 arguments that cannot be used. An app that cannot be loaded keeps the host up in state Error.
@@ -18,14 +18,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from socket import socket
 
-from emulator.host.admin import Admin
-from emulator.host.app import App
-from emulator.host.keys import Keys
-from emulator.host.loading import STARTUP, load
-from emulator.host.logs import Log, take_output
-from emulator.host.server import Server, open_socket
-from emulator.host.triggers import Triggers
-from emulator.host.web import BODY_LIMIT, BODY_LIMIT_SETTING, Web
+from emulator.functions_host.admin import Admin
+from emulator.functions_host.app import App
+from emulator.functions_host.keys import Keys
+from emulator.functions_host.loading import STARTUP, load
+from emulator.functions_host.logs import Log, take_output
+from emulator.functions_host.server import Server, open_socket
+from emulator.functions_host.triggers import Triggers
+from emulator.functions_host.web import BODY_LIMIT, BODY_LIMIT_SETTING, Web
 
 # How long requests, timer runs and messages may go on after a stop.
 GRACE_S = 30.0
@@ -33,7 +33,7 @@ GRACE_S = 30.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, run the host, return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m emulator.host", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m emulator.functions_host", description=__doc__)
     parser.add_argument("--app", type=Path, required=True, help="folder of an unpacked package")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1, 0 for any")
     parser.add_argument("--keys", type=Path, required=True, help="JSON file of the slot's keys")

@@ -11,10 +11,10 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from emulator.host.answers import Answer, empty, plain
-from emulator.host.app import App
-from emulator.host.functions import TimerFunction
-from emulator.host.keys import Keys
+from emulator.functions_host.answers import Answer, empty, plain
+from emulator.functions_host.app import App
+from emulator.functions_host.functions import TimerFunction
+from emulator.functions_host.keys import Keys
 
 VERSION = "4.0.0-local"
 

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import quote
 
-from emulator.host.records import RpcHttp, RpcHttpCookie, TypedData
+from emulator.functions_host.records import RpcHttp, RpcHttpCookie, TypedData
 
 type Header = tuple[bytes, bytes]
 type Answer = tuple[int, list[Header], bytes]

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Literal
 
-from emulator.host import worker
-from emulator.host.errors import HostError
-from emulator.host.functions import Function
-from emulator.host.listing import Listing
-from emulator.host.logs import Log
-from emulator.host.records import (
+from emulator.functions_host import worker
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.functions import Function
+from emulator.functions_host.listing import Listing
+from emulator.functions_host.logs import Log
+from emulator.functions_host.records import (
     NO_METADATA,
     NO_TRACE,
     InvocationResponse,
@@ -24,7 +24,7 @@ from emulator.host.records import (
     TraceContext,
     TypedData,
 )
-from emulator.host.routes import Router
+from emulator.functions_host.routes import Router
 
 type State = Literal["Running", "Error"]
 type Invoke = Callable[

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from emulator.host.errors import HostError
+from emulator.functions_host.errors import HostError
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueServiceClient
@@ -80,7 +80,7 @@ def open_client(connection: Connection) -> "QueueServiceClient":
         "initial_backoff": 1,
         "increment_base": 1,
         "random_jitter_range": 1,
-        "logger": logging.getLogger("emulator.host.client"),
+        "logger": logging.getLogger("emulator.functions_host.client"),
     }
     try:
         if connection.string:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from emulator.host.errors import HostError
-from emulator.host.keys import AuthLevel
-from emulator.host.records import RpcFunctionMetadata
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.keys import AuthLevel
+from emulator.functions_host.records import RpcFunctionMetadata
 
 SUPPORTED_BINDINGS = ("httpTrigger", "http", "timerTrigger", "queueTrigger")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator.host.errors import HostError
-from emulator.host.queueoptions import QueueOptions, parse_queue_options
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.queueoptions import QueueOptions, parse_queue_options
 
 # Names of Microsoft.Extensions.Logging.LogLevel, with the numbers of Python's logging.
 LEVELS = {

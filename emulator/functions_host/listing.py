@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.host.functions import is_disabled
-from emulator.host.records import RpcFunctionMetadata
+from emulator.functions_host.functions import is_disabled
+from emulator.functions_host.records import RpcFunctionMetadata
 
 ROOT = "/home/site/wwwroot"
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from emulator.host import worker
-from emulator.host.app import App, Invoke
-from emulator.host.errors import HostError
-from emulator.host.functions import HttpFunction, describe_functions
-from emulator.host.hostjson import read_host_config
-from emulator.host.listing import Listing
-from emulator.host.logs import quieten_worker
-from emulator.host.routes import Router
-from emulator.host.triggers import Triggers
+from emulator.functions_host import worker
+from emulator.functions_host.app import App, Invoke
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.functions import HttpFunction, describe_functions
+from emulator.functions_host.hostjson import read_host_config
+from emulator.functions_host.listing import Listing
+from emulator.functions_host.logs import quieten_worker
+from emulator.functions_host.routes import Router
+from emulator.functions_host.triggers import Triggers
 
 COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
 MOST_PROCESSES = 10
@@ -47,7 +47,7 @@ async def load(
             found = await worker.load(folder)
         else:
             # Only here: an app with one process starts faster.
-            from emulator.host.pool import Pool  # noqa: PLC0415 - see above
+            from emulator.functions_host.pool import Pool  # noqa: PLC0415 - see above
 
             pool = Pool(folder, count, app.log, triggers.stopping.set)
             exits.push_async_callback(pool.close)

@@ -1,7 +1,7 @@
 """
 One of several worker processes of a host: loads the app and calls its functions when told to.
 
-Started by `emulator.host.pool`. What it is asked comes on standard input, what it answers and logs
+Started by `emulator.functions_host.pool`. What it is asked comes on standard input, what it answers and logs
 goes to standard output; the app has neither. It ends with its host, whatever it is doing then.
 """
 
@@ -15,10 +15,10 @@ from pathlib import Path
 from traceback import format_exc
 from typing import Any, BinaryIO
 
-from emulator.host import frames, worker
-from emulator.host.errors import HostError
-from emulator.host.logs import Log, quieten_worker, take_output
-from emulator.host.records import (
+from emulator.functions_host import frames, worker
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.logs import Log, quieten_worker, take_output
+from emulator.functions_host.records import (
     InvocationResponse,
     ParameterBinding,
     RpcException,

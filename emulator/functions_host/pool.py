@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from emulator.host import frames
-from emulator.host.errors import HostError
-from emulator.host.logs import Log
-from emulator.host.records import (
+from emulator.functions_host import frames
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.logs import Log
+from emulator.functions_host.records import (
     InvocationResponse,
     ParameterBinding,
     RpcException,
@@ -28,7 +28,7 @@ from emulator.host.records import (
     TypedData,
 )
 
-COMMAND = (sys.executable, "-m", "emulator.host.member")
+COMMAND = (sys.executable, "-m", "emulator.functions_host.member")
 ROOT = Path(__file__).resolve().parents[2]
 RESTART_S = 10.0  # ProcessRestartInterval
 FORGET_S = 1800.0  # WorkerRestartErrorIntervalThresholdInMinutes

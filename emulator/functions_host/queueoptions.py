@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from emulator.host.errors import HostError
+from emulator.functions_host.errors import HostError
 
 MOST_MESSAGES = 32  # that the service hands out at once
 SHORTEST_POLLING = timedelta(milliseconds=100)

@@ -26,11 +26,11 @@ from azure.core.exceptions import (
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from emulator.host.app import App
-from emulator.host.functions import QueueFunction
-from emulator.host.logs import of_host
-from emulator.host.queueoptions import QueueOptions
-from emulator.host.records import ParameterBinding, StatusResult, TypedData
+from emulator.functions_host.app import App
+from emulator.functions_host.functions import QueueFunction
+from emulator.functions_host.logs import of_host
+from emulator.functions_host.queueoptions import QueueOptions
+from emulator.functions_host.records import ParameterBinding, StatusResult, TypedData
 
 CATEGORY = "Host.Triggers.Queue"
 SHORTEST_S = 0.1  # between two looks at an empty queue

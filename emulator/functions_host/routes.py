@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from emulator.host.errors import HostError
-from emulator.host.functions import HttpFunction
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.functions import HttpFunction
 
 type Check = Callable[[str], bool]
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from emulator.host.app import App
-from emulator.host.functions import TimerFunction
-from emulator.host.records import ParameterBinding, TypedData
-from emulator.host.schedule import Schedule
+from emulator.functions_host.app import App
+from emulator.functions_host.functions import TimerFunction
+from emulator.functions_host.records import ParameterBinding, TypedData
+from emulator.functions_host.schedule import Schedule
 
 # A laptop sleeps, clocks are set: no single wait is longer than this.
 LONGEST_WAIT_S = 30.0

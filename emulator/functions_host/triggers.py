@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emulator.host.app import App
-from emulator.host.connections import Connection, find_connection, open_client
-from emulator.host.errors import HostError
-from emulator.host.functions import Function, QueueFunction, TimerFunction
-from emulator.host.queueoptions import QueueOptions
-from emulator.host.schedule import parse_schedule
-from emulator.host.timers import StatusFile, Timer
+from emulator.functions_host.app import App
+from emulator.functions_host.connections import Connection, find_connection, open_client
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.functions import Function, QueueFunction, TimerFunction
+from emulator.functions_host.queueoptions import QueueOptions
+from emulator.functions_host.schedule import parse_schedule
+from emulator.functions_host.timers import StatusFile, Timer
 
 if TYPE_CHECKING:
     from azure.storage.queue.aio import QueueServiceClient
 
-    from emulator.host.queues import QueueTrigger
+    from emulator.functions_host.queues import QueueTrigger
 
 # How long a taken message is nobody else's, in whole seconds; on Azure that cannot be set.
 INVISIBLE_SETTING = "EMULATOR_QUEUE_INVISIBLE_S"
@@ -66,7 +66,7 @@ class Triggers:
         if function.disabled:
             return
         try:  # Only here: an app without queues starts faster.
-            from emulator.host.queues import INVISIBLE_S, QueueTrigger  # noqa: PLC0415 - see above
+            from emulator.functions_host.queues import INVISIBLE_S, QueueTrigger  # noqa: PLC0415 - see above
         except ImportError as error:
             raise HostError(
                 f"this host's client of queues does not work with the packages of the app: {error}"

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from emulator.host.admin import Admin
-from emulator.host.answers import Answer, answer_of, empty, plain
-from emulator.host.app import App
-from emulator.host.functions import HttpFunction
-from emulator.host.keys import Keys
-from emulator.host.records import (
+from emulator.functions_host.admin import Admin
+from emulator.functions_host.answers import Answer, answer_of, empty, plain
+from emulator.functions_host.app import App
+from emulator.functions_host.functions import HttpFunction
+from emulator.functions_host.keys import Keys
+from emulator.functions_host.records import (
     NO_TRACE,
     ParameterBinding,
     RpcHttp,

@@ -12,9 +12,9 @@ from traceback import format_exc
 
 import azure_functions_runtime as runtime
 
-from emulator.host import records
-from emulator.host.errors import HostError
-from emulator.host.records import (
+from emulator.functions_host import records
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.records import (
     InvocationRequest,
     InvocationResponse,
     ParameterBinding,

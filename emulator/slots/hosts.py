@@ -21,13 +21,13 @@ from emulator.slots.connection import Backend, LostError
 from emulator.slots.packages import READER, PackageError, Packages
 from emulator.slots.state import Keys
 
-HOST = (sys.executable, "-m", "emulator.host")
+HOST = (sys.executable, "-m", "emulator.functions_host")
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/usr/local/bin:/usr/bin:/bin"
 DRAIN_S = 60.0  # longest wait for requests in flight before SIGTERM
 GRACE_S = 35.0  # from SIGTERM to SIGKILL; the host gives its requests 30 s
 POLL_S = 0.01
-PORT_TAKEN = 1  # exit code of emulator.host
+PORT_TAKEN = 1  # exit code of emulator.functions_host
 PORT_TRIES = 5
 STATUS, FUNCTIONS = "/admin/host/status", "/admin/functions"
 LISTING_S = 5.0  # longest wait for a process that answers to say what it runs

@@ -40,7 +40,7 @@ class Host:
         self.url = ""
 
     def _start(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "emulator.host", "--app", self.app, "--port", "0"]
+        words = [sys.executable, "-m", "emulator.functions_host", "--app", self.app, "--port", "0"]
         words += ["--keys", self.keys, "--timers", self.timers]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.app.parent), **self._settings}
         with self.log_path.open("ab") as log:

@@ -1,8 +1,9 @@
 """Which settings make a storage connection."""
 
 import pytest
-from emulator.host.connections import Connection, find_connection, open_client
-from emulator.host.errors import HostError
+
+from emulator.functions_host.connections import Connection, find_connection, open_client
+from emulator.functions_host.errors import HostError
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from emulator.host.errors import HostError
-from emulator.host.hostjson import HostConfig, parse_host_config, read_host_config
-from emulator.host.queueoptions import QueueOptions
+
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.hostjson import HostConfig, parse_host_config, read_host_config
+from emulator.functions_host.queueoptions import QueueOptions
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def refuses(host: Host) -> bool:
 
 
 def run(host: Host, port: int, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "emulator.host", "--app", str(host.app)]
+    words = [sys.executable, "-m", "emulator.functions_host", "--app", str(host.app)]
     return subprocess.Popen(
         [*words, "--port", str(port), "--keys", str(host.keys)],
         cwd=REPOSITORY,

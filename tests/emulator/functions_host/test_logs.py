@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from emulator.host.hostjson import parse_host_config
-from emulator.host.logs import Log
 
+from emulator.functions_host.hostjson import parse_host_config
+from emulator.functions_host.logs import Log
 from tests.emulator.host.conftest import Host, StartHost
 
 SOURCE = """

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from emulator.host.errors import HostError
-from emulator.host.loading import COUNT_SETTING, process_count
 
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.loading import COUNT_SETTING, process_count
 from tests.emulator.host.conftest import MASTER, Host, StartHost, until
 
 SOURCE = """

@@ -1,9 +1,10 @@
 """Route templates, by ASP.NET's rules."""
 
 import pytest
-from emulator.host.errors import HostError
-from emulator.host.functions import HttpFunction
-from emulator.host.routes import Router
+
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.functions import HttpFunction
+from emulator.functions_host.routes import Router
 
 
 def function(route: str, *methods: str, name: str = "f") -> HttpFunction:

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from emulator.host.errors import HostError
-from emulator.host.schedule import parse_schedule
+
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.schedule import parse_schedule
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, 700_000, tzinfo=UTC)  # a Tuesday
 
