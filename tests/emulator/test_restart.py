@@ -11,8 +11,8 @@ import requests
 
 from emulator.machine.children import Children, portrait
 from emulator.machine.disk import read_json, write_json
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.emulator.slots import App
 from tests.platform import Platform, package, start_platform, until
 
 

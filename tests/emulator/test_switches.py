@@ -15,7 +15,7 @@ from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.seen.faults import REPORTED, Faults, parse
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import until
 from tests.reliability.cloud import Cloud, token
 

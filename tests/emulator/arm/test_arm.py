@@ -22,7 +22,7 @@ from azure.mgmt.web.models import (
     StringDictionary,
 )
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import Platform, until
 
 VERSION = "api-version=2025-05-01"

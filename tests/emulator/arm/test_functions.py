@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import package, until
 
 TRIGGERED = """

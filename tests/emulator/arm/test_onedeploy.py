@@ -7,8 +7,8 @@ import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import probe
-from tests.emulator.slots import App
 from tests.platform import Platform, until
 
 NAME = "onedeploy"

@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.mgmt.web.models import Site
 
 from emulator.login.identity import Caller, Identity
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import Platform, until
 
 VERSION = "api-version=2025-05-01"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.emulator.host.conftest import Host, StartHost
+from tests.emulator.functions_host.conftest import Host, StartHost
 
 SOURCE = """
 import asyncio, json, os, sys, threading

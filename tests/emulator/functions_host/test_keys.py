@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.emulator.host.conftest import FUNCTION, MASTER, Host, StartHost
+from tests.emulator.functions_host.conftest import FUNCTION, MASTER, Host, StartHost
 
 SOURCE = """
 @app.route("open")

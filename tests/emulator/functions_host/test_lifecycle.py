@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.emulator.host.conftest import DEADLINE_S, REPOSITORY, Host, StartHost, until
+from tests.emulator.functions_host.conftest import DEADLINE_S, REPOSITORY, Host, StartHost, until
 
 SLOW = """
 import asyncio, logging, time

@@ -6,7 +6,7 @@ import pytest
 
 from emulator.functions_host.hostjson import parse_host_config
 from emulator.functions_host.logs import Log
-from tests.emulator.host.conftest import Host, StartHost
+from tests.emulator.functions_host.conftest import Host, StartHost
 
 SOURCE = """
 import logging, sys

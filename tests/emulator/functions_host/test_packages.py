@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.emulator.host.conftest import StartHost
+from tests.emulator.functions_host.conftest import StartHost
 
 FINE = """
 @app.route("fine")

@@ -11,7 +11,7 @@ import pytest
 
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.loading import COUNT_SETTING, process_count
-from tests.emulator.host.conftest import MASTER, Host, StartHost, until
+from tests.emulator.functions_host.conftest import MASTER, Host, StartHost, until
 
 SOURCE = """
 import asyncio, enum, logging, os, threading, time

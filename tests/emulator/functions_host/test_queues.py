@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from tests.emulator.host.conftest import HEADER, Host, StartHost, until
+from tests.emulator.functions_host.conftest import HEADER, Host, StartHost, until
 from tests.platform import Platform, package
 
 NUMBERS = itertools.count(1)

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.emulator.host.conftest import MASTER, StartHost
+from tests.emulator.functions_host.conftest import MASTER, StartHost
 
 TELLING = """
 import json, logging

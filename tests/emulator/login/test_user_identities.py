@@ -10,7 +10,7 @@ import requests
 from azure.core.exceptions import HttpResponseError
 from azure.mgmt.web.models import Site
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import Platform, start_platform, until
 
 KIND = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"

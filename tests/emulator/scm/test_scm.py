@@ -16,8 +16,8 @@ import requests
 from azure.core.exceptions import ResourceNotFoundError
 from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity
 
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import probe
-from tests.emulator.slots import App
 from tests.platform import Platform, start_platform, until
 
 IN_PROGRESS = "There is a deployment currently in progress. Please try again when it completes."

@@ -14,7 +14,7 @@ from azure.core.exceptions import (
 from azure.core.rest import HttpResponse
 from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity, SitePatchResource
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import Platform, until
 
 SWAP = {"targetSlot": "production", "preserveVnet": True}

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import requests
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import package, until
 
 CONNECTIONS = 16

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import until
 
 PREPARED = (
