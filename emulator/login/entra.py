@@ -1,10 +1,9 @@
 """
-Microsoft Entra ID as far as a service principal needs it: discovery, keys, and a token for a client
-secret.
+The parts of Microsoft Entra ID that a service principal needs: discovery, keys, tokens.
 
-Two addresses lead here: ``/adfs``, which keeps `az` and MSAL from asking the public cloud who we
-are, and ``/<tenant>`` with the version 2.0 paths. Shapes of refusals: what Entra sends, as in
-Azure/sap-automation#418 (AADSTS7000215); the other codes' words are those of
+It has two addresses: ``/adfs``, which keeps `az` and MSAL from asking the public cloud about us,
+and ``/<tenant>`` with the version 2.0 paths. Refusals have the shape of Entra's, as in
+Azure/sap-automation#418 (AADSTS7000215); the messages of the other codes are those of
 https://learn.microsoft.com/entra/identity-platform/reference-error-codes.
 """
 
@@ -27,7 +26,7 @@ ADFS = "adfs"
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipal:
-    """An application that may sign in with a secret."""
+    """An application that signs in with a secret."""
 
     caller: Caller
     secret: str
@@ -44,7 +43,7 @@ class Entra:
         self.principals = principals
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Mapping[str, Any]] | None:
-        """Return status and JSON of the answer; None where the path is not one of Entra's."""
+        """Return status and JSON of the answer; None if the path is not one of Entra's."""
         if found := TOKEN.fullmatch(path):
             if method != "POST":
                 return self._refused(

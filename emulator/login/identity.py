@@ -1,8 +1,8 @@
 """
-Managed identity and its tokens: who calls, proved by a signature.
+Managed identities and their signed tokens.
 
 A header names the caller, as on App Service; the token carries that name to ARM, which checks
-signature, audience, issuer and time. Azurite reads the same tokens without checking who signed.
+signature, audience, issuer and time. Azurite reads the same tokens without checking the signature.
 Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity (REST endpoint
 reference)
 """
@@ -24,23 +24,23 @@ LIFETIME_S = 24 * 3600  # what managed identities get
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Someone with an identity: *name* is what the history says."""
+    """The holder of an identity; the history records *name*."""
 
     name: str
     principal: str
     resource_id: str | None = None
-    client: str = ""  # where it differs from the principal
-    others: tuple["Caller", ...] = ()  # user-assigned identities that the holder may ask for
+    client: str = ""  # if it differs from the principal
+    others: tuple["Caller", ...] = ()  # user-assigned identities that the holder may use
     system: bool = True  # whether it has an identity of its own
 
     def goes_by(self, word: str) -> bool:
-        """Tell whether *word*, an id that a token is asked for with, means this caller."""
+        """Return whether *word*, an id in a request for a token, means this caller."""
         ids = {self.principal, self.client or self.principal, self.resource_id or ""}
         return word.lower() in {known.lower() for known in ids if known}
 
 
 class TokenRefusedError(Exception):
-    """ARM's reason for 401, in its own words."""
+    """ARM answers 401 with this code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class Identity:
         return {**key, "kid": KEY_ID, "use": "sig", "issuer": self.issuer}
 
     def mint(self, caller: Caller, resource: str) -> tuple[str, int]:
-        """Return a bearer token for *resource* and the unix second at which it ends."""
+        """Return a bearer token for *resource* and the unix second at which it expires."""
         now = int(self.now())
         claims = {
             "aud": resource,

@@ -1,7 +1,7 @@
 """
 A certificate authority for one state folder, and the server certificate that it signs.
 
-Python 3.13 verifies strictly (RFC 5280), so key identifiers and usages are all there.
+Python 3.13 verifies strictly (RFC 5280), so key identifiers and usages are all present.
 """
 
 import datetime
@@ -23,7 +23,7 @@ RENEW = datetime.timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Where the files are: the authority alone, certifi's roots with it, the server's pair."""
+    """The paths: the authority, the authority with certifi's roots, the server's pair."""
 
     ca: Path
     bundle: Path
@@ -31,18 +31,18 @@ class Certificates:
     server_key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Return what a TLS server of ours listens with."""
+        """Return the TLS context of our servers."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server, self.server_key)
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """Return what our own clients verify with."""
+        """Return the TLS context of our own clients."""
         return ssl.create_default_context(cafile=str(self.ca))
 
 
 def certificates(folder: Path, now: datetime.datetime) -> Certificates:
-    """Return the certificates in *folder*, made anew where there are none or they end soon."""
+    """Return the certificates in *folder*; make new ones if there are none or they expire soon."""
     found = Certificates(
         folder / "ca.pem", folder / "ca-bundle.pem", folder / "server.pem", folder / "server.key"
     )
@@ -60,7 +60,7 @@ def _fresh(server: Path, now: datetime.datetime) -> bool:
 
 
 def _make(files: Certificates, now: datetime.datetime) -> None:
-    """Write the files, the server's certificate last: its presence means that all are there."""
+    """Write the files, the server's certificate last: if it exists, all exist."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("gitslot local platform CA")
     authority = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())

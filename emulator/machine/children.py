@@ -1,8 +1,8 @@
 """
-The emulator's child processes, written down so that the next run can end what a killed one left.
+The emulator's child processes, recorded so that the next run can end those of a killed one.
 
-A pid alone may meanwhile belong to someone else's program: a child counts as ours only while its
-start time is the one that was written down.
+A pid alone may meanwhile belong to another program: a child is ours only while its start time is
+the recorded one.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ LEFTOVER_GRACE_S = 30.0  # Azurite closes idle connections first, then writes
 
 
 def portrait(pid: int) -> str | None:
-    """Return what tells process *pid* from others of its number; None if it is gone."""
+    """Return what identifies process *pid* among all that ever had its number; None if it ended."""
     proc = Path("/proc") / str(pid)
     if Path("/proc/self/stat").exists():
         try:
@@ -47,11 +47,10 @@ class Children:
 
     def end_leftovers(self) -> list[int]:
         """
-        End what an earlier emulator left running; return their pids. Waits for them.
+        End the children that an earlier emulator left running, wait for that, return their pids.
 
-        They have noticed its death and are closing, so they get time first: Azurite writes down
-        what it holds when it is asked to end, and dies in the middle of that when it is asked
-        twice.
+        They have noticed its death and are closing, so they get time first: Azurite saves its data
+        when it is asked to end, and dies in the middle of that when it is asked twice.
         """
         left = [
             child["pid"]
@@ -67,12 +66,12 @@ class Children:
         return left
 
     def add(self, process: asyncio.subprocess.Process) -> None:
-        """Write *process* down."""
+        """Record *process*."""
         self._running[process.pid] = process
         self._save()
 
     def discard(self, process: asyncio.subprocess.Process) -> None:
-        """Forget *process*, which has ended."""
+        """Remove *process*, which has ended."""
         if self._running.pop(process.pid, None) is not None:
             self._save()
 
@@ -88,7 +87,7 @@ class Children:
 
 
 async def end(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """Send SIGTERM, and SIGKILL where *grace_s* was not enough."""
+    """Send SIGTERM, and SIGKILL if *grace_s* was not enough."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:

@@ -1,9 +1,9 @@
 """
-Run a program that must not outlive whoever started it: ``python die_with_parent.py COMMAND...``.
+Run a program that must not outlive its parent process: ``python die_with_parent.py COMMAND...``.
 
-For programs of others, which do not watch their standard input as ours do. On Linux the kernel
-signals the program when its parent dies (PR_SET_PDEATHSIG); elsewhere this process stays and
-watches its standard input.
+Our own programs watch their standard input; this is for others. On Linux the kernel signals the
+program when its parent dies (PR_SET_PDEATHSIG). Elsewhere this process stays and watches its
+standard input.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ def main(command: list[str]) -> int:
     if sys.platform == "linux":
         parent = os.getppid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before the line above
+        if os.getppid() != parent:  # the parent died before prctl
             return 1
         os.execvp(command[0], command)  # noqa: S606 - no shell on purpose
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Files that survive ``kill -9``: written aside, then renamed."""
+"""Files that survive ``kill -9``: written under another name, then renamed."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def write_json(path: Path, value: Any, mode: int = 0o600) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Return what *path* holds, or None where there is no such file."""
+    """Return the content of *path*, or None if there is no such file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,11 +1,11 @@
-"""Loopback ports: the one that was had before, else a free one."""
+"""Loopback ports: the same as before if possible, else a free one."""
 
 import secrets
 import socket
 
 
 def listen(port: int = 0) -> socket.socket:
-    """Return a socket that listens on *port* of 127.0.0.1, or on a free one where that is taken."""
+    """Return a socket that listens on *port* of 127.0.0.1, or on a free one if that is taken."""
     for wanted in (port, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,21 +23,21 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def number(listener: socket.socket) -> int:
-    """Return the port that *listener* has."""
+    """Return the port of *listener*."""
     return int(listener.getsockname()[1])
 
 
-# Below where systems take the local ports of outgoing connections from (Linux 32768, macOS 49152),
-# so that none of those slips in between finding a port and its use.
+# Below the local ports of outgoing connections (from 32768 on Linux, 49152 on macOS), so that none
+# of those takes a port between finding and using it.
 QUIET = range(20_000, 32_000)
 TRIES = 100
 
 
 def free(port: int = 0) -> int:
     """
-    Return *port* if nobody has it, else one that nobody has right now.
+    Return *port* if it is free, else one that is free right now.
 
-    It is not held: whoever uses it must bear that somebody was quicker.
+    The port is not reserved: another program may take it before it is used.
     """
     for wanted in (port, *(secrets.choice(QUIET) for _ in range(TRIES))):
         if wanted == 0:

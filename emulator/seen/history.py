@@ -1,29 +1,46 @@
 """
 What was done to the platform and by whom: append-only, readable over HTTP, kept over restarts.
 
-It is the witness that tests check a client against, so nothing here is taken from the client's own
-account.
+Tests check a client against it, so no entry relies on what the client reports about itself.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from emulator.slots.state import Site
+from typing import Any, Protocol
 
 PLATFORM = "platform"
 
 
+class Slot(Protocol):
+    """What an entry shows of a slot."""
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+    @property
+    def deployment_id(self) -> str: ...
+
+
+class Site(Protocol):
+    """What an entry shows of a site."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def slots(self) -> Mapping[str, Slot]: ...
+
+
 def iso(moment: float) -> str:
-    """Write *moment* (unix seconds) as UTC with milliseconds."""
+    """Format *moment* (unix seconds) as UTC with milliseconds."""
     text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
-def look(site: Site | None, key: str) -> Mapping[str, str]:
-    """Return what a checker needs of the slot *key*: MODEL_* settings and content marker."""
+def _held(site: Site | None, key: str) -> Mapping[str, str]:
+    """Return the MODEL_* settings and the content's id of the slot *key*."""
     slot = site.slots.get(key) if site else None
     if slot is None:
         return {}
@@ -68,8 +85,8 @@ class History:
             "site": site.name if site else None,
             "slot": slot,
             "request": request,
-            "production": look(site, "production"),
-            "staging": look(site, "staging"),
+            "production": _held(site, "production"),
+            "staging": _held(site, "staging"),
             **more,
         }
         self.entries.append(entry)

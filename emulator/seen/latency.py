@@ -1,4 +1,4 @@
-"""How long Azure takes over things, as data: seconds, with where each number is from."""
+"""How long Azure takes, as data: seconds, each number with its source."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Waits in seconds; a real process that needs longer than its wait is waited for."""
+    """Waits in seconds; a real process that takes longer than its wait still gets the time."""
 
     name: str
     call_s: float  # every ARM call, before its effect
@@ -19,12 +19,12 @@ class Latency:
         90.0  # per warm-up request; learn.microsoft.com/azure/app-service/deploy-staging-slots
     )
     ping_pause_s: float = 1.0  # between warm-up requests: assumption
-    deploy_s: float = 0.0  # from Kudu's having a package until its files are the content
+    deploy_s: float = 0.0  # from a package's arrival at Kudu until its files are the content
     start_limit_s: float = 230.0  # WEBSITES_CONTAINER_START_TIME_LIMIT, default on Linux
 
 
-# The SDK's poller sleeps 30 s, its own default, where Retry-After is 0 or missing, which Azure does
-# not make it do. So even the profile without waits says 1.
+# The SDK's poller sleeps its default of 30 s if Retry-After is 0 or missing, which Azure never
+# sends. So even the profile without waits has 1.
 ZERO = Latency(
     "zero", 0.0, 0.0, 0.0, 0.0, 1, ping_timeout_s=20.0, ping_pause_s=0.05, start_limit_s=60.0
 )
@@ -59,7 +59,7 @@ PROFILES = {profile.name: profile for profile in (ZERO, RECORDED, FAST)}
 
 def parse(given: Any, current: Latency) -> Latency:
     """
-    Read a profile's name, or an object with a profile's name and numbers that replace some of it.
+    Return the profile that *given* names, or *current*, with the numbers that *given* replaces.
 
     Raises ValueError that names what is wrong.
     """

@@ -1,4 +1,4 @@
-"""What was asked for, counted by operation, by caller and by client, ARM's and Kudu's alike."""
+"""Counts of the calls to ARM and Kudu, by operation, caller and client."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 
 @dataclass(slots=True)
-class Tally:
-    """Counts calls that were admitted, and paths that nobody knows here."""
+class RequestCounts:
+    """Counts admitted calls, and calls of unknown paths."""
 
     operations: Counter[str] = field(default_factory=Counter)
     callers: Counter[str] = field(default_factory=Counter)
@@ -16,7 +16,7 @@ class Tally:
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, operation: str, caller: str, agent: str) -> None:
-        """Count a call of *operation* by *caller*, whose client says *agent* of itself."""
+        """Count a call of *operation* by *caller*, whose client sent *agent* as its User-Agent."""
         self.operations[operation] += 1
         self.callers[caller] += 1
         self.clients[(client(agent), operation)] += 1
@@ -42,7 +42,7 @@ class Tally:
 
 
 def client(agent: str) -> str:
-    """Name the client that sends *agent* as its User-Agent: az, azure-mgmt-web or other."""
+    """Return the client that sends *agent* as its User-Agent: az, azure-mgmt-web or other."""
     if "AZURECLI" in agent:
         return "az"
     return "azure-mgmt-web" if "azsdk-python-mgmt-web" in agent else "other"

@@ -1,8 +1,8 @@
 """
 Keep-alive connections to one slot's process: a request is written once and its whole answer read.
 
-Written for the front instead of a general client, which sends a request again where a kept
-connection turns out to be closed: here nobody sends twice, so that a lost answer stays what it is.
+General HTTP clients send a request again when a kept connection turns out to be closed. This one
+never sends twice, so a lost answer stays lost.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import httptools
 
-# The host closes idle connections after 130 s; ours go first, so that no request meets a closing
-# one.
+# The host closes idle connections after 130 s. Ours are closed first, so that no request is sent
+# on a closing one.
 IDLE_S = 60.0
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -24,7 +24,7 @@ class LostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer as it came; names of headers in lower case."""
+    """An answer as received; names of headers in lower case."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Tell whether the next request may go here."""
+        """Return whether the next request may be sent here."""
         return self._again and self._transport is not None and not self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def ask(self, method: str, target: str, headers: Headers, body: bytes) -> asyncio.Future[Reply]:
-        """Send a request; *headers* without Content-Length. The answer may be LostError."""
+        """Send a request; *headers* without Content-Length. The future may raise LostError."""
         assert self._transport is not None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[bytes, bytes]] = []
@@ -111,8 +111,8 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-class Backend:
-    """Connections to *port* of this machine, kept for the next request."""
+class Connections:
+    """Connections to *port* of this machine, reused for later requests."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -122,8 +122,8 @@ class Backend:
         """
         Return the answer to one request.
 
-        Raises OSError where no connection could be made, so that nothing was sent; LostError where
-        the connection ended before the answer was whole.
+        Raises OSError if no connection could be made, so nothing was sent, and LostError if the
+        connection ended before the answer was whole.
         """
         connection = await self._connection()
         try:

@@ -1,17 +1,30 @@
 """
-What was uploaded to each content through its Kudu: deployments and their logs; Kudu's own settings.
+The deployments to each content through Kudu, their logs, and Kudu's own settings.
 
-They belong to the content, not to the slot, as they lie beside the files: a swap moves them.
-Assumption: nothing is written about it, but the site's file share is what a swap moves.
+They belong to the content, not to the slot, because Kudu keeps them next to the files: a swap moves
+them. Assumption: no source says so, but a swap moves the site's file share.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emulator.machine.disk import read_json, write_json
 
 KEPT = 20  # of a content; Kudu purges old ones too
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What an upload says about itself."""
+
+    deployer: str
+    message: str
+    author: str = "N/A"
+    author_email: str = "N/A"
+    restart: bool = True
+    asynchronous: bool = False
 
 
 class Deployments:
@@ -24,7 +37,7 @@ class Deployments:
         self._settings: dict[tuple[str, str], dict[str, str]] = {}
 
     def load(self) -> None:
-        """Read what an earlier run left; what was under way then has failed."""
+        """Read the deployments of earlier runs; one that was under way has failed."""
         kept = read_json(self.path) if self.path else None
         for one in kept or ():
             key = (one["site"], one["content"])
@@ -52,7 +65,7 @@ class Deployments:
         return tuple(self._known.get((site, content), ()))
 
     def put(self, site: str, content: str, deployment: Mapping[str, Any]) -> None:
-        """Add *deployment*, or put it in place of the one with its ``id``; one alone is active."""
+        """Add *deployment*, or replace the one with its ``id``; at most one is active."""
         known = self._known.setdefault((site, content), [])
         others = [one for one in known if one["id"] != deployment["id"]]
         if deployment.get("active"):
@@ -67,15 +80,15 @@ class Deployments:
         return self._logs.get(deployment, [])
 
     def note(self, deployment: str, line: Mapping[str, Any]) -> None:
-        """Add *line* to a log; it is written down with the deployment."""
+        """Add *line* to a log; it is saved with the deployment."""
         self._logs.setdefault(deployment, []).append(line)
 
     def settings(self, site: str, content: str) -> Mapping[str, str]:
-        """Return what was set through Kudu alone; app settings are not among it."""
+        """Return the settings made through Kudu, without the app settings."""
         return self._settings.get((site, content), {})
 
     def set(self, site: str, content: str, name: str, value: str | None) -> None:
-        """Set one of Kudu's own settings; None takes it away."""
+        """Set one of Kudu's own settings; None removes it."""
         own = self._settings.setdefault((site, content), {})
         own.pop(name, None)
         if value is not None:
@@ -83,7 +96,7 @@ class Deployments:
         self._save()
 
     def forget(self, site: str, content: str) -> None:
-        """Drop what is known of a content that is no more."""
+        """Remove everything about a deleted content."""
         for one in self._known.pop((site, content), ()):
             self._logs.pop(one["id"], None)
         self._settings.pop((site, content), None)

@@ -1,9 +1,8 @@
 """
 The public ports of a slot: each request goes to the process that holds the slot at that moment.
 
-A request is given to a process once. Another try is made only where the connection to the process
-was never made, so that nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on
-Azure
+A request is sent to a process once. It is sent again only if no connection to the process was
+made, so nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on Azure
 (https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits).
 """
 
@@ -17,6 +16,7 @@ from socket import socket
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from emulator.machine.serving import serve
 from emulator.seen.faults import Faults
 from emulator.slots.connection import LostError
 from emulator.slots.hosts import Host
@@ -25,7 +25,7 @@ from emulator.slots.workers import Worker
 
 BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0
-# RFC 9110, 7.6.1; what Connection itself names is added per message.
+# RFC 9110, 7.6.1; headers that Connection names are added per message.
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -39,7 +39,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-# What Azure's front end puts on a request itself, whatever a caller sent under these names.
+# Headers that Azure's front end sets itself; a caller's are dropped.
 OURS = frozenset(
     {
         b"x-arr-log-id",
@@ -58,28 +58,23 @@ STOPPED = (
     "<body><h1>Error 403 - This web app is stopped.</h1></body></html>"
 )
 
-Look = Callable[[], tuple[Slot, Worker] | None]
+Holder = Callable[[], tuple[Slot, Worker] | None]
 
 
-class Front:
-    """Listens for one slot on two ports; *look* tells who holds the slot now."""
+class FrontDoor:
+    """Listens for one slot on two ports; *holder* returns the slot and its worker as of now."""
 
-    def __init__(self, site: str, slot: str, look: Look, faults: Faults) -> None:
+    def __init__(self, site: str, slot: str, holder: Holder, faults: Faults) -> None:
         self.site = site
         self.slot = slot
-        self.look = look
+        self.holder = holder
         self.faults = faults
         self._runner: web.ServerRunner | None = None
         self._numbers = itertools.count(1)
 
     async def open(self, secure: socket, plain: socket, context: ssl.SSLContext) -> None:
         """Answer on both sockets, which listen already."""
-        server = web.Server(self._answer, access_log=None, keepalive_timeout=240.0)
-        runner = web.ServerRunner(server, shutdown_timeout=2.0)
-        await runner.setup()
-        await web.SockSite(runner, secure, ssl_context=context, backlog=512).start()
-        await web.SockSite(runner, plain, backlog=512).start()
-        self._runner = runner
+        self._runner = await serve(self._answer, (secure, context), (plain, None))
 
     async def close(self) -> None:
         """Stop listening."""
@@ -87,13 +82,9 @@ class Front:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        fault = self.faults.take("front", self.site, self.slot)
+        fault = await self.faults.meet(request, "front", self.site, self.slot)
         if fault is not None:
-            await asyncio.sleep(fault.delay_s)
-            if fault.drop and request.transport is not None:
-                request.transport.abort()
-            if fault.drop or fault.status is not None:
-                return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+            return web.Response(status=fault.status or 503, text=str(fault.body or ""))
         if not request.raw_path.startswith("/"):
             return web.Response(status=400)
         body = await _body(request)
@@ -107,7 +98,7 @@ class Front:
 
     async def _pass_on(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         while True:
-            held = self.look()
+            held = self.holder()
             if held is None:
                 return web.Response(status=404, text="404 Web Site not found.")
             slot, worker = held
@@ -129,7 +120,7 @@ class Front:
             try:
                 return await self._send(request, body, slot, host)
             except OSError:
-                # The connection was not made, so nothing was sent: look who answers now.
+                # The connection was not made, so nothing was sent: find out who answers now.
                 if worker.serving is host:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(worker.changed(), 1.0)
@@ -142,7 +133,7 @@ class Front:
         self, request: web.BaseRequest, body: bytes, slot: Slot, host: Host
     ) -> web.StreamResponse:
         headers = _forwarded(request, slot, next(self._numbers))
-        reply = await host.backend.ask(request.method, request.raw_path, headers, body)
+        reply = await host.connections.ask(request.method, request.raw_path, headers, body)
         passed = CIMultiDict(
             (name.decode("latin-1"), value.decode("utf-8", "surrogateescape"))
             for name, value in _without_hops(reply.headers)
@@ -152,7 +143,7 @@ class Front:
 
 
 async def _body(request: web.BaseRequest) -> bytes | None:
-    """Return the body, chunked or not; None where it is over the limit."""
+    """Return the body, chunked or not; None if it is over the limit."""
     if not request.body_exists:
         return b""
     if (request.content_length or 0) > BODY_LIMIT:
@@ -169,7 +160,7 @@ async def _body(request: web.BaseRequest) -> bytes | None:
 
 
 def _without_hops(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return *headers* with lower-case names, without those meant for this connection alone."""
+    """Return *headers* with lower-case names, without those of the connection."""
     lower = [(name.lower(), value) for name, value in headers]
     named = b",".join(value for name, value in lower if name == b"connection")
     drop = HOP_BY_HOP | {word.strip().lower() for word in named.split(b",")}
@@ -177,7 +168,7 @@ def _without_hops(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, b
 
 
 def _forwarded(request: web.BaseRequest, slot: Slot, number: int) -> list[tuple[bytes, bytes]]:
-    """Return the request's headers with those that Azure's front end puts there."""
+    """Return the request's headers with those that Azure's front end sets."""
     headers, before = [], []
     for name, value in _without_hops(request.raw_headers):
         if name == b"x-forwarded-for":
@@ -189,7 +180,7 @@ def _forwarded(request: web.BaseRequest, slot: Slot, number: int) -> list[tuple[
     headers += [
         (b"x-forwarded-for", b", ".join(before)),
         (b"x-forwarded-proto", b"https" if request.secure else b"http"),
-        (b"x-arr-log-id", b"%032x" % number),  # tells the host that the caller is outside
+        (b"x-arr-log-id", b"%032x" % number),  # marks the caller as outside for the host
         (b"x-site-deployment-id", slot.deployment_id.encode()),
         (b"was-default-hostname", host),
         (b"disguised-host", request.host.encode("utf-8", "surrogateescape")),

@@ -1,7 +1,7 @@
 """
-One running Functions host: started from a slot's settings, asked until it answers, drained, ended.
+A running Functions host: started with a slot's settings, polled until it answers, drained, ended.
 
-Its environment is the slot's and nothing of the emulator's own, as on Azure.
+Its environment is the slot's and holds nothing of the emulator's own, as on Azure.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from typing import Any
 from emulator.machine.children import Children, end
 from emulator.machine.disk import write_text
 from emulator.machine.ports import free
-from emulator.slots.connection import Backend, LostError
-from emulator.slots.packages import READER, PackageError, Packages
+from emulator.slots.connection import Connections, LostError
+from emulator.slots.packages import READER, PackageError, Packages, is_url
 from emulator.slots.state import Keys
 
 HOST = (sys.executable, "-m", "emulator.functions_host")
@@ -30,14 +30,14 @@ POLL_S = 0.01
 PORT_TAKEN = 1  # exit code of emulator.functions_host
 PORT_TRIES = 5
 STATUS, FUNCTIONS = "/admin/host/status", "/admin/functions"
-LISTING_S = 5.0  # longest wait for a process that answers to say what it runs
+LISTING_S = 5.0  # longest wait for the functions of a process that answers
 INSIDE = ((b"host", b"localhost"),)  # no x-arr-log-id: not from outside
-SELF = "https://localhost"  # where links of a process that is asked so begin
+SELF = "https://localhost"  # how the links in answers to INSIDE begin
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a process is started with, and keeps for life: as on Azure, a swap does not tell it."""
+    """What a process is started with. It keeps all of it for life: as on Azure, even in a swap."""
 
     site: str
     slot: str  # WEBSITE_SLOT_NAME: "Production" or the slot's name
@@ -46,11 +46,11 @@ class Launch:
     keys: Keys
     identity_header: str
     start_limit_s: float
-    package: str = ""  # what was uploaded; runs where no URL is set
+    package: str = ""  # the uploaded one; runs if no URL is set
 
     @property
     def title(self) -> str:
-        """Name the slot as in file names: ``app`` or ``app-staging``."""
+        """Return the slot's name for files: ``app`` or ``app-staging``."""
         return self.site if self.slot == "Production" else f"{self.site}-{self.slot}"
 
 
@@ -59,15 +59,15 @@ class CannotStartError(Exception):
 
 
 class PortTakenError(Exception):
-    """Somebody else has the port that was free a moment ago."""
+    """Another program took the port that was free a moment ago."""
 
 
 class Host:
     """
-    A process that answers on *port*; ``inflight`` counts the requests it was given.
+    A process that answers on *port*; ``inflight`` counts its unanswered requests.
 
-    ``functions`` is what it said of them at its start, as FunctionMetadataResponse, links at SELF:
-    on Azure too they are handed over when a host starts (FunctionsSyncManager.cs of
+    ``functions`` are those that it reported at its start, as FunctionMetadataResponse, links at
+    SELF. On Azure too a host reports them when it starts (FunctionsSyncManager.cs of
     azure-functions-host).
     """
 
@@ -83,7 +83,7 @@ class Host:
         self.functions: Sequence[Mapping[str, Any]] = ()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.backend = Backend(port)
+        self.connections = Connections(port)
 
     def enter(self) -> None:
         """Count a request in."""
@@ -97,7 +97,7 @@ class Host:
             self._idle.set()
 
     def use_keys(self, keys: Keys) -> None:
-        """Hand the process the keys of the slot that it is in now; it reads the file again."""
+        """Give the process the keys of the slot that it is in now; it reads the file again."""
         _write_keys(self.keys, keys)
 
     async def retire(self) -> None:
@@ -105,12 +105,12 @@ class Host:
         self.leaving = True
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), DRAIN_S)
-        self.backend.close()
+        self.connections.close()
         await end(self.process, GRACE_S)
 
 
 class Launcher:
-    """Starts hosts; *environment* is what the platform gives every slot."""
+    """Starts hosts; every slot gets the variables of *environment*."""
 
     def __init__(
         self,
@@ -153,8 +153,8 @@ class Launcher:
             await self._answers(host)
             host.functions = await self._functions(host)
         except BaseException:
-            # Superseded or failed: nobody has sent it a request.
-            host.backend.close()
+            # Superseded or failed: it has no requests to finish.
+            host.connections.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
@@ -163,26 +163,23 @@ class Launcher:
         return host
 
     def forget(self, host: Host) -> None:
-        """Drop what is kept for *host*, which has ended."""
+        """Remove what was stored for *host*, which has ended."""
         self.children.discard(host.process)
         host.keys.unlink(missing_ok=True)
 
     async def _app(self, launch: Launch) -> Path:
         url = launch.settings.get("WEBSITE_RUN_FROM_PACKAGE", "")
-        if launch.package and not url.startswith(("https://", "http://")):
-            try:
-                return self.packages.folder_of(launch.package)
-            except PackageError as error:
-                raise CannotStartError(str(error)) from error
-        if not url.startswith(("https://", "http://")):
-            empty = self.folder / "empty"  # no code yet: a host without functions, as on Azure
-            empty.mkdir(exist_ok=True)
-            return empty
         try:
-            named = launch.settings.get(READER, "")
-            return await self.packages.unpacked(url, launch.identity_header, named)
+            if is_url(url):
+                named = launch.settings.get(READER, "")
+                return await self.packages.unpacked(url, launch.identity_header, named)
+            if launch.package:
+                return self.packages.folder_of(launch.package)
         except PackageError as error:
             raise CannotStartError(str(error)) from error
+        empty = self.folder / "empty"  # no code yet: a host without functions, as on Azure
+        empty.mkdir(exist_ok=True)
+        return empty
 
     async def _spawn(
         self, launch: Launch, app: Path, port: int, keys: Path
@@ -198,7 +195,7 @@ class Launcher:
             try:
                 return await asyncio.create_subprocess_exec(
                     *words,
-                    stdin=asyncio.subprocess.PIPE,  # its end tells the host that we are gone
+                    stdin=asyncio.subprocess.PIPE,  # the host ends when its input does
                     stdout=log,
                     stderr=log,
                     cwd=ROOT,
@@ -231,18 +228,18 @@ class Launcher:
             if host.process.returncode is not None:
                 raise CannotStartError(f"process ended with code {host.process.returncode}")
             with contextlib.suppress(OSError, LostError):
-                if (await host.backend.ask("GET", STATUS, INSIDE)).status == 200:
+                if (await host.connections.ask("GET", STATUS, INSIDE)).status == 200:
                     return
             await asyncio.sleep(POLL_S)
         raise CannotStartError("process did not answer in time")
 
     async def _functions(self, host: Host) -> Sequence[Mapping[str, Any]]:
-        """Ask *host* what it runs; nothing where it does not say."""
+        """Return the functions that *host* reports, none if it does not answer."""
         key = (b"x-functions-key", host.launch.keys.master.encode())
         headers = (*INSIDE, (b"x-forwarded-proto", b"https"), key)
         with contextlib.suppress(OSError, LostError, ValueError):  # TimeoutError is an OSError
             async with asyncio.timeout(LISTING_S):
-                reply = await host.backend.ask("GET", FUNCTIONS, headers)
+                reply = await host.connections.ask("GET", FUNCTIONS, headers)
             if reply.status == 200:
                 return tuple(json.loads(reply.body))
         return ()

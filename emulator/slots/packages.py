@@ -1,10 +1,10 @@
 """
-The code that a slot runs: ``WEBSITE_RUN_FROM_PACKAGE`` fetched, checked, unpacked once per content.
+The packages that slots run: fetched, checked, and unpacked once for each content.
 
-Like Azure it asks for the package at every start; a blob that did not change is not sent again. A
-blob without a signature is read as an identity of the slot
+As on Azure, every start asks for the package that ``WEBSITE_RUN_FROM_PACKAGE`` names; an unchanged
+blob is not sent again. A blob URL without a signature is read with an identity of the slot
 (https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package, "Fetch a
-package from Azure Blob Storage using a managed identity"). What it may read nobody checks.
+package from Azure Blob Storage using a managed identity"). Permissions are not checked.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import aiohttp
 from emulator.login.identity import Caller
 
 READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
-LIMIT_BYTES = 1 << 30  # of a package and of what it unpacks to, together with what a laptop bears
+LIMIT_BYTES = 1 << 30  # of a package, and of its unpacked files: what a laptop bears
 STORAGE_VERSION = "2023-11-03"
 CHUNK = 1 << 20
 CACHE = "__pycache__"
@@ -40,15 +40,20 @@ UNREADABLE = (
 
 
 class PackageError(Exception):
-    """The package cannot be had; the slot cannot start."""
+    """The package cannot be fetched or unpacked; the slot cannot start."""
+
+
+def is_url(text: str) -> bool:
+    """Return whether *text* names a package by its address."""
+    return text.startswith(("https://", "http://"))
 
 
 def reader(holder: Caller | None, named: str) -> Caller:
     """
-    Return as whom *holder*, a slot, reads its package: *named* is what READER is set to.
+    Return the identity that *holder*, a slot, reads its package with; *named* is its READER.
 
-    Nothing and ``SystemAssigned`` mean the slot's own identity, all else a user-assigned one's
-    resource id. Raises PackageError that says what the slot lacks.
+    An empty one and ``SystemAssigned`` mean the slot's own identity; anything else is the resource
+    id of a user-assigned one. Raises PackageError that names what the slot lacks.
     """
     if holder is None:
         raise PackageError("package cannot be read: the slot is gone")
@@ -66,9 +71,9 @@ def reader(holder: Caller | None, named: str) -> Caller:
 
 class Packages:
     """
-    Fetches with *token* where the URL is of *storage*, and unpacks below *folder*.
+    Fetches packages, with a *token* from *storage*, and unpacks them below *folder*.
 
-    *token* takes a slot's identity header and what its READER is set to.
+    *token* takes a slot's identity header and its READER.
     """
 
     def __init__(
@@ -89,9 +94,7 @@ class Packages:
         """
         Return the folder with the content of *url*, for the slot with that identity header.
 
-        *named* is what its READER is set to.
-
-        Raises PackageError with the cause.
+        *named* is the slot's READER. Raises PackageError with the cause.
         """
         headers = {}
         if url.startswith(f"{self.storage}/") and "sig=" not in urlsplit(url).query:
@@ -124,7 +127,7 @@ class Packages:
             raise PackageError(f"package cannot be unpacked: {type(error).__name__}") from error
 
     def folder_of(self, name: str) -> Path:
-        """Return where the package *name* of ``add`` is; raise PackageError if it is gone."""
+        """Return the folder of the package *name* of ``add``; raise PackageError if it is gone."""
         folder = self.folder / name
         if not folder.is_dir():
             raise PackageError("package is gone")
@@ -148,7 +151,7 @@ class Packages:
 
 
 def _unpack(file: IO[bytes], target: Path) -> None:
-    """Unpack beside *target*, then rename: a folder that is there is whole."""
+    """Unpack next to *target*, then rename: a folder of that name is always whole."""
     aside = Path(tempfile.mkdtemp(dir=target.parent, prefix="unpacking-"))
     try:
         with zipfile.ZipFile(file) as archive:
@@ -161,7 +164,7 @@ def _unpack(file: IO[bytes], target: Path) -> None:
             aside.rename(target)
             _protect(target)
         except OSError:
-            if not target.is_dir():  # a start that was given up has been quicker
+            if not target.is_dir():  # a start that was given up was faster
                 raise
     except UNREADABLE as error:
         raise PackageError("package is not a readable zip") from error
@@ -171,9 +174,9 @@ def _unpack(file: IO[bytes], target: Path) -> None:
 
 def _protect(target: Path) -> None:
     """
-    Let nobody write below *target*, as on Azure ("wwwroot is read-only" with run-from-package).
+    Make *target* read-only, as on Azure ("wwwroot is read-only" with run-from-package).
 
-    Python may keep what it compiles beside its sources, as slots and restarts share the folder.
+    Python may store what it compiles there, because slots and restarts share the folder.
     """
     for folder, _, names in target.walk(top_down=False):
         if folder.name == CACHE:

@@ -1,39 +1,48 @@
-"""Processes and ports of every slot: what ARM's handlers and swaps move about."""
+"""The processes and ports of every slot, as ARM's handlers and swaps change them."""
 
 import asyncio
 import ssl
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from socket import socket
+from typing import Any, Protocol
 
 from emulator.machine.ports import listen, number
-from emulator.scm.app import Kudu
-from emulator.scm.calls import Scm
 from emulator.seen.faults import Faults
-from emulator.slots.azure import World
-from emulator.slots.front_door import Front
+from emulator.slots.azure import Azure
+from emulator.slots.front_door import FrontDoor
 from emulator.slots.hosts import Host, Launch, Launcher
 from emulator.slots.state import Operation, Slot
 from emulator.slots.swap_phases import Swapper
 from emulator.slots.workers import Started, Worker
 
 
-class Fabric:
-    """Workers by content, fronts by slot; ``world`` is given before the first call."""
+class Kudu(Protocol):
+    """The SCM host of one slot."""
 
-    world: World
-    scm: Scm | None = None  # None in tests without sockets
+    async def open(self, listener: socket, context: ssl.SSLContext) -> None:
+        """Answer on *listener*."""
+
+    async def close(self) -> None:
+        """Stop listening."""
+
+
+class Placement:
+    """Workers by content, front doors by slot; ``azure`` is set before the first call."""
+
+    azure: Azure
+    kudu: Callable[[str, str], Kudu] | None = None  # of site and slot; None in tests without ports
 
     def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext) -> None:
         self.launcher = launcher
         self.faults = faults
-        self.context: ssl.SSLContext | None = context  # None in tests without sockets
+        self.context = context
         self.workers: dict[tuple[str, str], Worker] = {}
-        self.fronts: dict[tuple[str, str], Front] = {}
+        self.front_doors: dict[tuple[str, str], FrontDoor] = {}
         self.kudus: dict[tuple[str, str], Kudu] = {}
-        self.asked: Counter[tuple[str, str]] = Counter()  # restarts that somebody asked for
+        self.asked: Counter[tuple[str, str]] = Counter()  # restarts that a caller asked for
         self.ends: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -49,24 +58,21 @@ class Fabric:
         worker = self.workers.pop((site, content), None)
         if worker is not None:
             worker.stop()
-        front = self.fronts.pop((site, slot), None)
-        if front is not None:
-            self._spawn(front.close())
-        self.world.deployments.forget(site, content)
-        kudu = self.kudus.pop((site, slot), None)
-        if kudu is not None:
-            self._spawn(kudu.close())
+        self.azure.deployments.forget(site, content)
+        for door in (self.front_doors.pop((site, slot), None), self.kudus.pop((site, slot), None)):
+            if door is not None:
+                self._spawn(door.close())
 
     def restart(self, site: str, slot: str) -> None:
         launch, worker = self._of(site, slot)
         self.asked[site, slot] += 1
 
         async def gate(moment: float) -> None:
-            await self.world.transitions.until(moment, "restart", site, slot)
+            await self.azure.transitions.until(moment, "restart", site, slot)
 
-        if not self.world.transitions.overlap:
+        if not self.azure.transitions.overlap:
             worker.vacate()
-        worker.restart(launch, self.world.latency.restart_s, gate)
+        worker.restart(launch, self.azure.latency.restart_s, gate)
 
     def stop(self, site: str, slot: str) -> None:
         self._of(site, slot)[1].stop()
@@ -79,7 +85,7 @@ class Fabric:
         return None if host is None else host.functions
 
     def state(self, site: str, slot: str) -> str:
-        held = self.world.estate.sites[site].slots[slot]
+        held = self.azure.store.sites[site].slots[slot]
         worker = self._worker(site, held)
         return "Starting" if held.running and worker.starting else _state(held, worker)
 
@@ -88,7 +94,7 @@ class Fabric:
         self._spawn(self._swap(operation))
 
     async def _swap(self, operation: Operation) -> None:
-        swapper = Swapper(self.world, self, self.faults)
+        swapper = Swapper(self.azure, self, self.faults)
         try:
             await swapper.run(operation)
         except Exception:  # noqa: BLE001 - Azure too ends a swap that it cannot explain
@@ -116,18 +122,18 @@ class Fabric:
         for key in slots:
             host = self.host(site, key)
             if host is not None:
-                host.use_keys(self.world.estate.sites[site].slots[key].keys)
+                host.use_keys(self.azure.store.sites[site].slots[key].keys)
 
     # Called by the platform.
 
     def open_all(self) -> None:
-        """Open the ports of every slot that there is, the same as before where they are free."""
-        for site in list(self.world.estate.sites.values()):
+        """Open the ports of every stored slot, the same as before if they are free."""
+        for site in list(self.azure.store.sites.values()):
             opened = []
             for slot in site.slots.values():
                 https, http = self._open(site.key, slot.key, slot.https_port, slot.http_port)
                 scm = self._open_scm(site.key, slot.key, slot.scm_port)
-                password = slot.publishing_password or self.world.new_secret()
+                password = slot.publishing_password or self.azure.new_secret()
                 opened.append(
                     replace(
                         slot,
@@ -137,18 +143,18 @@ class Fabric:
                         publishing_password=password,
                     )
                 )
-            self.world.estate.put(site.with_slots(*opened))
+            self.azure.store.put(site.with_slots(*opened))
 
     def start_all(self) -> None:
-        """Start the process of every slot that runs; a cold start, which no latency delays."""
-        for site in self.world.estate.sites.values():
+        """Start the process of every running slot: a cold start, which no latency delays."""
+        for site in self.azure.store.sites.values():
             for slot in site.slots.values():
                 if slot.running:
                     self.restart_now(site.key, slot.key)
 
     def shown(self) -> Iterable[Mapping[str, Any]]:
         """Return each slot's addresses, state and process."""
-        for site in self.world.estate.sites.values():
+        for site in self.azure.store.sites.values():
             for slot in site.slots.values():
                 worker = self._worker(site.key, slot)
                 host = worker.serving
@@ -172,36 +178,32 @@ class Fabric:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.scm is not None:
-            await self.scm.deployer.close()
-        doors: list[Front | Kudu] = [*self.fronts.values(), *self.kudus.values()]
+        doors: list[FrontDoor | Kudu] = [*self.front_doors.values(), *self.kudus.values()]
         await asyncio.gather(*(door.close() for door in doors))
         await asyncio.gather(*(worker.close(grace_s) for worker in self.workers.values()))
 
     def _open(self, site: str, slot: str, https: int, http: int) -> tuple[int, int]:
-        def look() -> tuple[Slot, Worker] | None:
-            known = self.world.estate.sites.get(site)
+        def holder() -> tuple[Slot, Worker] | None:
+            known = self.azure.store.sites.get(site)
             held = known.slots.get(slot) if known else None
             return None if held is None else (held, self._worker(site, held))
 
-        assert self.context is not None
         secure, plain = listen(https), listen(http)
-        front = Front(site, slot, look, self.faults)
-        self.fronts[site, slot] = front
-        self._spawn(front.open(secure, plain, self.context))
+        door = FrontDoor(site, slot, holder, self.faults)
+        self.front_doors[site, slot] = door
+        self._spawn(door.open(secure, plain, self.context))
         return number(secure), number(plain)
 
     def _open_scm(self, site: str, slot: str, port: int) -> int:
-        if self.scm is None or self.context is None:
+        if self.kudu is None:
             return 0
         listener = listen(port)
-        kudu = Kudu(site, slot, self.scm)
-        self.kudus[site, slot] = kudu
+        self.kudus[site, slot] = kudu = self.kudu(site, slot)
         self._spawn(kudu.open(listener, self.context))
         return number(listener)
 
     def _of(self, site: str, slot: str) -> tuple[Launch, Worker]:
-        known = self.world.estate.sites[site]
+        known = self.azure.store.sites[site]
         held = known.slots[slot]
         launch = Launch(
             known.name,
@@ -210,7 +212,7 @@ class Fabric:
             held.settings,
             held.keys,
             held.identity_header,
-            self.world.latency.start_limit_s,
+            self.azure.latency.start_limit_s,
             held.package,
         )
         return launch, self._worker(site, held)
@@ -222,8 +224,8 @@ class Fabric:
         return self.workers[key]
 
     def _report(self, operation: str, launch: Launch, detail: str) -> None:
-        site = self.world.estate.sites.get(launch.site.lower())
-        self.world.history.record(operation, site=site, slot=launch.slot.lower(), detail=detail)
+        site = self.azure.store.sites.get(launch.site.lower())
+        self.azure.history.record(operation, site=site, slot=launch.slot.lower(), detail=detail)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.create_task(work)

@@ -1,6 +1,6 @@
-"""What App Service plans allow: the tier of a SKU, and how many slots a tier has."""
+"""App Service plans: the tier of a SKU, and how many slots a tier allows."""
 
-# Slots of a plan, production included. 1 means that the plan has none besides it.
+# Slots, production included; 1 means production alone.
 # Source: https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
 SLOT_LIMITS = {
     "ElasticPremium": 3,
@@ -16,7 +16,7 @@ TIERS = {"EP": "ElasticPremium", "S": "Standard", "B": "Basic", "F": "Free", "D"
 
 
 def tier_of(sku: str) -> str:
-    """Name the tier of the SKU *sku*: EP1 is ElasticPremium, P1v3 is PremiumV3."""
+    """Return the tier of the SKU *sku*: EP1 is ElasticPremium, P1v3 is PremiumV3."""
     name = sku.upper()
     if name.startswith("FC"):
         return "FlexConsumption"

@@ -1,10 +1,10 @@
 """
-What Azure keeps about a function app and its slots, and what a swap does to it. Pure values and
-functions.
+What Azure stores of a function app and its slots, and how a swap changes it.
 
-A slot holds *content* (``deployment_id``, its settings that are not sticky, the running process)
-and things that stay where they are (sticky settings, keys, host name, identity). A swap exchanges
-the content. Source: https://learn.microsoft.com/azure/app-service/deploy-staging-slots
+Pure values and functions. A slot holds *content* (``deployment_id``, the settings that are not
+sticky, the running process) and things that stay with the slot (sticky settings, keys, host name,
+identity). A swap exchanges the content.
+Source: https://learn.microsoft.com/azure/app-service/deploy-staging-slots
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """A user-assigned identity: *principal* is its object, *client* how its holder asks for it."""
+    """A user-assigned identity: *principal* is its object id, *client* its client id."""
 
     name: str
     location: str
@@ -67,13 +67,13 @@ class Slot:
     last_swap: SwapStatus | None = None
     operation: str | None = None  # inProgressOperationId
     https_only: bool = False
-    scm_port: int = 0  # 0 where nothing listens
+    scm_port: int = 0  # 0 if nothing listens
     publishing_password: str = ""
     scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
     system_identity: bool = True
     identities: tuple[str, ...] = ()  # user-assigned, by lower-case name; they stay with the slot
     vault_reader: str = "SystemAssigned"  # keyVaultReferenceIdentity; kept and shown, never used
-    package: str = ""  # what was uploaded to Kudu, by name in Packages; moves with the content
+    package: str = ""  # the uploaded one, by its name in Packages; moves with the content
 
     @property
     def key(self) -> str:
@@ -85,7 +85,7 @@ class Slot:
 
     @property
     def scm_host(self) -> str:
-        """Name the slot's Kudu, as in hostNameSslStates."""
+        """Return the host of the slot's Kudu, as in hostNameSslStates."""
         return f"localhost:{self.scm_port}"
 
 
@@ -111,7 +111,7 @@ class Site:
         return self.slots[PRODUCTION]
 
     def with_slots(self, *slots: Slot) -> "Site":
-        """Return the site with *slots* in place of those of the same name."""
+        """Return the site with *slots*, which replace those of the same name."""
         return replace(self, slots={**self.slots, **{slot.key: slot for slot in slots}})
 
     def without(self, key: str) -> "Site":
@@ -121,7 +121,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a long-running operation failed, as its poll will answer."""
+    """How a long-running operation failed: the answer to its poll."""
 
     status: int
     code: str
@@ -156,9 +156,9 @@ class Plan:
 
 def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> bool:
     """
-    Tell whether the setting *name* stays with its slot.
+    Return whether the setting *name* stays with its slot.
 
-    Settings ending in ``_EXTENSION_VERSION`` do so by themselves, unless the slot overrides that.
+    Settings ending in ``_EXTENSION_VERSION`` stay by default, unless the slot overrides that.
     """
     if name.lower() in {sticky.lower() for sticky in names}:
         return True
@@ -169,7 +169,7 @@ def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> b
 def merge(
     content: Mapping[str, str], place: Mapping[str, str], sticky: Iterable[str]
 ) -> Mapping[str, str]:
-    """Return the settings that move from *content* with those that stay in *place*."""
+    """Return the settings of *content* that move, and those of *place* that stay."""
     names = tuple(sticky)
     moving = {k: v for k, v in content.items() if not is_sticky(k, names, content)}
     staying = {k: v for k, v in place.items() if is_sticky(k, names, place)}
@@ -178,7 +178,7 @@ def merge(
 
 def prepare(site: Site, source: str, target: str, now: float) -> Site:
     """
-    Apply *target*'s sticky settings to *source*: the first step of a swap, and all of a preview.
+    Apply *target*'s sticky settings to *source*: the first step of a swap, all of a preview.
 
     Both slots are marked, so that their settings cannot be changed.
     """
@@ -205,7 +205,7 @@ def put_back(site: Site, source: str, now: float) -> Site:
 
 
 def reset(site: Site, key: str, now: float) -> Site:
-    """Cancel a prepared swap that the slot *key* takes part in, from whichever side."""
+    """Cancel the prepared swap that the slot *key* takes part in, as source or target."""
     partner = site.slots[key].prepared_with
     for name in (key, partner):
         if name is not None and name in site.slots:
@@ -253,13 +253,13 @@ def mark(site: Site, keys: Iterable[str], operation: str | None) -> Site:
 
 
 def busy(site: Site) -> str | None:
-    """Return the id of the operation that keeps *site* from being changed, if one runs."""
+    """Return the id of the operation that runs on *site* and blocks changes, if any."""
     return next((slot.operation for slot in site.slots.values() if slot.operation), None)
 
 
 def warmup(settings: Mapping[str, str]) -> tuple[str, frozenset[int]]:
     """
-    Read the warm-up ping's path and accepted statuses from *settings*; no statuses means any.
+    Return the warm-up ping's path and accepted statuses from *settings*; no statuses means any.
 
     Source: WEBSITE_SWAP_WARMUP_PING_PATH and _STATUSES in
     https://learn.microsoft.com/azure/app-service/reference-app-settings

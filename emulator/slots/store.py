@@ -1,8 +1,8 @@
 """
-Everything the emulator remembers about plans, sites and operations, kept in one file.
+Plans, identities, sites and operations, stored in one file.
 
-Changes are whole values put in place at once, so that a reader (the front, another call) never sees
-half a swap.
+A change replaces a whole value at once, so a reader (the front door, another call) never sees half
+a swap.
 """
 
 import time
@@ -30,7 +30,7 @@ KEPT_OPERATIONS = 200
 KEPT_PAST = 100  # changes of a site, for stale reads
 
 
-class Estate:
+class Store:
     """Plans, sites and operations; every change is saved before the call returns."""
 
     def __init__(self, path: Path | None, now: Callable[[], float] = time.time) -> None:
@@ -43,7 +43,7 @@ class Estate:
         self.operations: dict[str, Operation] = {}
 
     def load(self) -> None:
-        """Read what an earlier run left."""
+        """Read what an earlier run saved."""
         kept = read_json(self.path) if self.path else None
         if kept is None:
             return
@@ -54,7 +54,7 @@ class Estate:
         self.operations = {key: _operation(value) for key, value in kept["operations"].items()}
 
     def save(self) -> None:
-        """Write everything down; a killed emulator comes back with it."""
+        """Write everything to the file, for a restart after a kill."""
         if self.path is None:
             return
         kept = {
@@ -74,7 +74,7 @@ class Estate:
         self.save()
 
     def put(self, site: Site) -> None:
-        """Make *site* what is true from now on."""
+        """Add or replace *site*."""
         past = self._past.setdefault(site.key, deque(maxlen=KEPT_PAST))
         past.append((self.now(), self.sites.get(site.key)))
         self.sites[site.key] = site
@@ -82,7 +82,7 @@ class Estate:
 
     @contextmanager
     def rewound(self, key: str, moment: float) -> Iterator[None]:
-        """Show the site *key* as it was at *moment* (unix seconds) to what runs inside."""
+        """Show the site *key* as it was at *moment* (unix seconds) inside the ``with`` block."""
         now = self.sites
         was = next((s for until, s in self._past.get(key, ()) if until > moment), now.get(key))
         self.sites = {k: site for k, site in now.items() if k != key}
@@ -94,7 +94,7 @@ class Estate:
             self.sites = now
 
     def change(self, key: str, function: Callable[[Site], Site]) -> Site:
-        """Put what *function* makes of the site *key*."""
+        """Replace the site *key* with the result of *function* and return it."""
         site = function(self.sites[key])
         self.put(site)
         return site
@@ -111,10 +111,9 @@ class Estate:
 
     def end_lost_operations(self, now: float) -> list[Operation]:
         """
-        End what a killed emulator left running: finished where the content had moved, else put
-        back.
+        End the operations that a killed emulator left running, and return them as they ended.
 
-        Returns the operations as they ended.
+        A swap whose content had moved is finished; otherwise the source gets its settings back.
         """
         ended = []
         for operation in [o for o in self.operations.values() if not o.ended]:
@@ -135,7 +134,7 @@ class Estate:
 
 
 def unexpected(site: str) -> Failure:
-    """Return the failure that Azure gives without a cause (azure-functions-host#8235)."""
+    """Return Azure's failure without a cause (azure-functions-host#8235)."""
     message = (
         f"There was an unexpected error swapping slots for site '{site}'. "
         "Please try to cancel your swap operation."

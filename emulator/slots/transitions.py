@@ -1,8 +1,8 @@
 """
-When what has begun comes about: after its time, at once, or when somebody says so.
+When changes take effect: after their time, at once, or when a test asks for it.
 
-What waits is a swap's flip (``swap-flip``), its end (``swap-end``), a restarted process that takes
-over (``restart``), and an upload that becomes the content (``deployment``).
+Four changes wait: a swap's flip (``swap-flip``), its end (``swap-end``), a restarted process that
+takes over (``restart``), and an upload that becomes the content (``deployment``).
 """
 
 import asyncio
@@ -23,12 +23,12 @@ class _Waiting:
 
 class Transitions:
     """
-    One *mode* for all; what waits goes on in the order in which it came.
+    One *mode* for all; waiting changes take effect in the order in which they came.
 
-    Without *overlap* a restart ends the old process first, and requests wait for the new one: a
-    site whose container is recycled in place. That Azure overlaps where it can is documented
+    Without *overlap* a restart ends the old process first, and requests wait for the new one, as on
+    a site whose container is recycled in place. Azure documents that it overlaps restarts
     (https://learn.microsoft.com/azure/app-service/reference-app-settings,
-    WEBSITE_DISABLE_OVERLAPPED_RECYCLING), that it always does is not.
+    WEBSITE_DISABLE_OVERLAPPED_RECYCLING), but not that it always does.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Transitions:
         self._waiting: list[_Waiting] = []
 
     async def until(self, moment: float, what: str, site: str, slot: str) -> None:
-        """Return at *moment* of the loop's clock, at once, or when it is let go."""
+        """Return at *moment* of the loop's clock, at once, or after ``advance``: as *mode* says."""
         if self.mode == "manual":
             waiting = _Waiting(what, site, slot)
             self._waiting.append(waiting)
@@ -52,9 +52,9 @@ class Transitions:
 
     def use(self, given: Any) -> Mapping[str, Any]:
         """
-        Take ``{"mode": ..., "overlap": ...}``; out of manual, all that waits goes on.
+        Set ``{"mode": ..., "overlap": ...}``, each if given; leaving manual releases all changes.
 
-        What is not named stays. Raises ValueError that names what is wrong.
+        Raises ValueError that names what is wrong.
         """
         if not isinstance(given, Mapping) or set(given) - {"mode", "overlap"}:
             raise ValueError("transitions are an object with mode and overlap")
@@ -71,9 +71,9 @@ class Transitions:
 
     def advance(self, given: Any) -> Mapping[str, Any]:
         """
-        Let the first that waits go on, of ``{"site", "slot", "what"}`` where they are given.
+        Release the first waiting change that fits the given ones of ``site``, ``slot``, ``what``.
 
-        Raises ValueError where nothing of that kind waits.
+        Raises ValueError if none fits.
         """
         if not isinstance(given, Mapping) or set(given) - {"site", "slot", "what"}:
             raise ValueError("advance takes site, slot and what")
@@ -86,7 +86,7 @@ class Transitions:
         raise ValueError("nothing of that kind waits")
 
     def shown(self) -> Mapping[str, Any]:
-        """Return the mode and what waits."""
+        """Return the mode and the waiting changes."""
         waiting = [
             {"what": one.what, "site": one.site, "slot": one.slot}
             for one in self._waiting

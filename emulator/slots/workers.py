@@ -1,8 +1,7 @@
 """
-The process behind each content: started, restarted with overlap, watched, ended.
+The process of each content: started, restarted with overlap, watched, ended.
 
-A worker belongs to a content (``deploymentId``), not to a slot: a swap moves it by moving the
-content.
+A worker belongs to a content (``deploymentId``), not to a slot: a swap moves it with the content.
 """
 
 import asyncio
@@ -15,7 +14,7 @@ from emulator.slots.hosts import CannotStartError, Host, Launch, Launcher
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-STEADY_S = 60.0  # a process that ran this long does not count as crashing in a loop
+STEADY_S = 60.0  # a process that ran this long is not crashing in a loop
 
 Report = Callable[[str, Launch, str], None]  # operation, launch, detail
 Gate = Callable[[float], Awaitable[None]]
@@ -23,7 +22,7 @@ Gate = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """How a start ended; *reason* is None where the process answers."""
+    """How a start ended; *reason* is None if the process answers."""
 
     reason: str | None
 
@@ -40,7 +39,7 @@ class Worker:
         self.launcher = launcher
         self.report = report
         self.serving: Host | None = None
-        self.failed = False  # nothing answers and nothing will soon: the front says so at once
+        self.failed = False  # nothing answers or will soon: the front door answers 503 at once
         self.stopped = False
         self._starting: asyncio.Task[None] | None = None
         self._result: asyncio.Future[Started] | None = None
@@ -50,7 +49,7 @@ class Worker:
 
     @property
     def starting(self) -> bool:
-        """Tell whether a process is on its way, none answering yet or another one meanwhile."""
+        """Return whether a process is being started, with or without another that answers."""
         return self._starting is not None and not self.failed
 
     def restart(
@@ -59,9 +58,8 @@ class Worker:
         """
         Start a process with *launch*; it takes over once it answers and *not_before_s* have passed.
 
-        *gate* waits for that moment of the loop's clock.
-
-        A start under way is given up for this one. The result says how the first try ended.
+        *gate* waits for that moment of the loop's clock. A start under way is given up for this
+        one. The result is how the first try ended.
         """
         self.stopped = False
         self._supersede()
@@ -73,7 +71,7 @@ class Worker:
         return result
 
     async def pending(self) -> Started:
-        """Return how the start that is under way has ended; at once where none is."""
+        """Wait for the start that is under way, if any, and return how it ended."""
         while self._starting is not None and self._result is not None:
             asked = self._result
             started = await asyncio.shield(asked)
@@ -123,7 +121,7 @@ class Worker:
             result.set_result(Started(None))
 
     def _take_over(self, host: Host | None) -> None:
-        """Let *host* answer from now on; the one before drains and ends behind the scenes."""
+        """Let *host* answer from now on; the previous one drains and ends in the background."""
         old, self.serving = self.serving, host
         self._tell()
         if old is not None:
@@ -135,13 +133,13 @@ class Worker:
         self.report("process-stopped", host.launch, str(host.process.pid))
 
     async def _watch(self, host: Host) -> None:
-        """Start anew when *host* ends by itself."""
+        """Start another process when *host* ends by itself."""
         code = await host.process.wait()
         if host.leaving or self.serving is not host:
             return
         self.serving = None
         self.launcher.forget(host)
-        host.backend.close()
+        host.connections.close()
         self.report("process-crashed", host.launch, f"code {code}")
         loop = asyncio.get_running_loop()
         if self._starting is not None or self.stopped:
@@ -155,18 +153,18 @@ class Worker:
             self.restart(host.launch)
 
     def stop(self) -> None:
-        """End the process; the front answers that the app is stopped."""
+        """End the process; the front door answers that the app is stopped."""
         self.stopped = True
         self._supersede()
         self.failed = False
         self._take_over(None)
 
     def vacate(self) -> None:
-        """End the process before another one is started; requests wait for that."""
+        """End the process before the next one is started; requests wait for the next one."""
         self._take_over(None)
 
     async def changed(self) -> None:
-        """Return when something about who answers may have changed."""
+        """Return when another process, or none, may answer."""
         await self._changed.wait()
 
     def _tell(self) -> None:
@@ -184,7 +182,7 @@ class Worker:
         self._supersede()
         if self.serving is not None:
             self.serving.leaving = True
-            self.serving.backend.close()
+            self.serving.connections.close()
         for task in list(self._behind):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

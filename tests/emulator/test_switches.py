@@ -277,7 +277,7 @@ def test_the_switchboard_works_without_sockets() -> None:
 def test_stale_reads_show_what_was() -> None:
     """A read that is stale by so much shows the site as it was then; a write is never stale."""
     cloud = Cloud()
-    cloud.world.estate.now = cloud.world.now
+    cloud.world.store.now = cloud.world.now
     cloud.build({"V": "1"}, {"V": "1"})
     for version in ("2", "3"):
         cloud.wait(100)

@@ -135,7 +135,7 @@ class ModelHost:
         self.process = _Pid(pid)
         self.leaving = False
         self.keys = launch.keys
-        self.backend = self
+        self.connections = self
         self._cloud = cloud
         self._loaded: Loaded | None = None
         self._reason = "Loading"
