@@ -1,8 +1,8 @@
 """
 Run a function app: `python -m emulator.functions_host --app DIR --port N --keys FILE`.
 
-Exit code 0 after SIGTERM, SIGINT or the end of standard input; 1 where the port is taken; 2 for
-arguments that cannot be used. An app that cannot be loaded keeps the host up in state Error.
+Exit code 0 after SIGTERM, SIGINT or the end of standard input; 1 if the port is taken; 2 for
+unusable arguments. If the app cannot be loaded, the host stays up in state Error.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from emulator.functions_host.server import Server, open_socket
 from emulator.functions_host.triggers import Triggers
 from emulator.functions_host.web import BODY_LIMIT, BODY_LIMIT_SETTING, Web
 
-# How long requests, timer runs and messages may go on after a stop.
+# How long requests, timer runs and messages may continue after a stop.
 GRACE_S = 30.0
 
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--app", type=Path, required=True, help="folder of an unpacked package")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1, 0 for any")
     parser.add_argument("--keys", type=Path, required=True, help="JSON file of the slot's keys")
-    parser.add_argument("--timers", type=Path, help="folder to keep timer status in over restarts")
+    parser.add_argument("--timers", type=Path, help="folder that keeps timer status over restarts")
     options = parser.parse_args(arguments)
     app_folder: Path = options.app.resolve()
     keys = Keys(options.keys.resolve())
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     threading.Thread(target=log.flush_late, name="log", daemon=True).start()
     asyncio.run(_run(App(log), app_folder, listener, keys, timers))
     log.flush()
-    os._exit(0)  # threads of the app that do not end must not hold the slot
+    os._exit(0)  # threads of the app that do not end must not keep the process alive
 
 
 async def _run(
@@ -102,7 +102,7 @@ async def _serve(
 
 
 def _host_id(settings: Mapping[str, str]) -> str:
-    """Return the host id, made as ScriptHostIdProvider.cs of azure-functions-host makes it."""
+    """Return the host id, computed as in ScriptHostIdProvider.cs of azure-functions-host."""
     if given := settings.get("AzureFunctionsWebHost__hostid"):
         return given
     name = settings.get("WEBSITE_SITE_NAME", "local")
@@ -117,10 +117,10 @@ def _body_limit(settings: Mapping[str, str]) -> int:
 
 
 def _watch_parent() -> None:
-    """End this process when standard input does: the parent that held its other end is gone."""
+    """End this process when its standard input ends, because then its parent has ended."""
     kind = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
-        return  # a terminal, a file, nothing: no parent holds it
+        return  # a terminal, a file or nothing: it does not end with a parent
 
     def watch() -> None:
         while os.read(0, 4096):

@@ -1,10 +1,10 @@
 """
 Answer the host's own paths below /admin: status, ping, the functions, a call of one by hand.
 
-Who may ask follows HostController.cs and FunctionsController.cs in
-github.com/Azure/azure-functions-host: ping is open; functions want the master key; the status wants
-it from callers outside. A caller counts as inside when its request lacks `X-ARR-LOG-ID`, which
-Azure's front end puts on every request from outside.
+Access follows HostController.cs and FunctionsController.cs in
+github.com/Azure/azure-functions-host: ping is open; functions need the master key; the status needs
+it from outside callers. A caller is inside if its request lacks `X-ARR-LOG-ID`, which Azure's front
+end sets on every request from outside.
 """
 
 import json
@@ -20,7 +20,7 @@ VERSION = "4.0.0-local"
 
 
 class Admin:
-    """Answer what lies below /admin; *fire* calls a timer's function outside its schedule."""
+    """Answer the paths below /admin; *fire* calls a timer's function outside its schedule."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Admin:
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], key: str | None
     ) -> Answer:
-        """Answer a request for *path* with the key that came with it."""
+        """Answer a request for *path* that came with *key*."""
         match [method, *path.strip("/").lower().split("/")[1:]]:
             case ["GET" | "POST", "host", "ping"]:
                 return empty(200)

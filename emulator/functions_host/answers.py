@@ -1,8 +1,8 @@
 """
-Turn what a function returned into status, headers and body.
+Turn a function's return value into status, headers and body.
 
-Pure, and the last step of every prediction. Cookies are written as ASP.NET's
-SetCookieHeaderValue writes them.
+Pure, and the last step of every prediction. Cookies have the form of ASP.NET's
+SetCookieHeaderValue.
 """
 
 import re
@@ -44,10 +44,10 @@ def plain(status: int, text: str, content_type: str = "text/plain; charset=utf-8
 
 def answer_of(value: TypedData | None) -> Answer:
     """
-    Return the answer that a function's *value* stands for.
+    Return the HTTP answer for a function's return *value*.
 
-    Nothing is 204, text is text/plain, an HttpResponse says all itself. Raise `ValueError` for a
-    status or header that HTTP cannot carry.
+    Nothing becomes 204, text becomes text/plain, an HttpResponse sets everything itself. Raise
+    `ValueError` for a status or header that HTTP cannot carry.
     """
     if value is None or value.kind is None:
         return 204, [], b""

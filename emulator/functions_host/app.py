@@ -1,8 +1,7 @@
 """
-The function app as the host sees it: its functions, whether it runs, and one way to call it.
+The function app as the host sees it: its functions, its state, and the one way to call it.
 
-HTTP, timers and queues all call through `App.call`, so every call has an id and the same log
-entries.
+HTTP, timers and queues all use `App.call`, so every call has an id and the same log entries.
 """
 
 import random
@@ -34,7 +33,7 @@ type Invoke = Callable[
 
 
 class App:
-    """Hold a loaded app, or why it could not be loaded."""
+    """Hold a loaded app, or the errors that kept it from being loaded."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
@@ -47,22 +46,20 @@ class App:
         self._invoke: Invoke = worker.invoke
 
     def run(self, functions: list[Function], router: Router, invoke: Invoke) -> None:
-        """Take *functions*, reached over HTTP by *router* and called by *invoke*, as the app's."""
+        """Set the app's *functions*, the *router* of HTTP requests, and how to *invoke* them."""
         self._invoke = invoke
         self.functions = functions
         self.router = router
         self.state = "Running"
 
     def fail(self, error: HostError) -> None:
-        """Take note that the app cannot run."""
+        """Record and log that the app cannot run."""
         self.errors.append(str(error))
         self.log.write(40, "Host.Startup", f"A host error has occurred: {error}")
 
     def whose(self) -> tuple[str, str] | None:
         """Return function name and id of the call that runs in this task or thread."""
-        invocation = worker.current_invocation()
-        name = self.running.get(invocation) if invocation else None
-        return (name, invocation) if name and invocation else None
+        return worker.running_call(self.running)
 
     async def call(
         self,
@@ -76,8 +73,8 @@ class App:
         """
         Call *function*; its exception is logged and in the answer.
 
-        *metadata* tells the worker of the trigger, *details* the reader of the log. The log's
-        entries are worded as the Functions host words them.
+        *metadata* describes the trigger to the worker, *details* to the reader of the log. Log
+        entries have the wording of the Functions host.
         """
         invocation = new_id()
         name = function.name
@@ -119,6 +116,6 @@ class App:
 
 
 def new_id() -> str:
-    """Return a random invocation id, shaped as a UUID; a real uuid4 takes four times as long."""
+    """Return a random invocation id in the form of a UUID; uuid4 takes four times as long."""
     text = f"{random.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,21 +1,16 @@
 """
-Find what the settings say of a storage connection, and make its client.
+Find a storage connection in the settings.
 
 Which settings count: StorageClientProvider.cs of the WebJobs storage extensions in
 github.com/Azure/azure-sdk-for-net and GetWebJobsConnectionStringSection in
-github.com/Azure/azure-webjobs-sdk. Names compare without regard to case; `AzureWebJobs<NAME>` comes
-before `<NAME>`; `__accountName` before `__queueServiceUri`.
+github.com/Azure/azure-webjobs-sdk. Names are compared without case; `AzureWebJobs<NAME>` comes
+before `<NAME>`, and `__accountName` before `__queueServiceUri`.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from emulator.functions_host.errors import HostError
-
-if TYPE_CHECKING:
-    from azure.storage.queue.aio import QueueServiceClient
 
 PREFIX = "AzureWebJobs"
 DEFAULT = "Storage"
@@ -23,7 +18,7 @@ DEFAULT = "Storage"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection string, or else the URI of a queue service and who asks it."""
+    """A connection string, or else the URI of a queue service and the identity to use."""
 
     string: str = ""
     uri: str = ""
@@ -31,7 +26,7 @@ class Connection:
 
 
 def find_connection(name: str, settings: Mapping[str, str]) -> Connection:
-    """Return what *settings* say of the connection *name*; raise `HostError` naming what lacks."""
+    """Return the connection *name* of *settings*; raise `HostError` naming the missing setting."""
     name = name.strip() or DEFAULT
     lowered = {key.lower().replace(":", "__"): value for key, value in settings.items()}
     for full in (PREFIX + name, name):
@@ -57,7 +52,7 @@ def _identity_based(name: str, found: Mapping[str, str]) -> Connection:
             f"the connection '{name}' lacks {name}__queueServiceUri or {name}__accountName"
         )
     if not uri.lower().startswith(("https://", "http://")):
-        raise HostError(f"the connection '{name}' has an address that is none: '{uri}'")
+        raise HostError(f"the connection '{name}' has an address that is not a URL: '{uri}'")
     credential = found.get("credential", "managedidentity")
     if credential.lower() != "managedidentity":
         raise HostError(
@@ -67,25 +62,3 @@ def _identity_based(name: str, found: Mapping[str, str]) -> Connection:
         if lacking in found:
             raise HostError(f"this host lacks {name}__{lacking}, it has {name}__clientId")
     return Connection(uri=uri, client_id=found.get("clientid"))
-
-
-def open_client(connection: Connection) -> "QueueServiceClient":
-    """Return Microsoft's client; raise `HostError` for a string that it cannot use."""
-    # Only here: an app without queues starts faster.
-    from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - see above
-    from azure.storage.queue.aio import QueueServiceClient  # noqa: PLC0415 - see above
-
-    # A laptop's storage is back at once or not at all; the client would first wait for 15 s.
-    options: dict[str, Any] = {
-        "initial_backoff": 1,
-        "increment_base": 1,
-        "random_jitter_range": 1,
-        "logger": logging.getLogger("emulator.functions_host.client"),
-    }
-    try:
-        if connection.string:
-            return QueueServiceClient.from_connection_string(connection.string, **options)
-        credential = ManagedIdentityCredential(client_id=connection.client_id)
-        return QueueServiceClient(connection.uri, credential=credential, **options)
-    except ValueError as error:
-        raise HostError(f"the storage connection cannot be used: {error}") from error

@@ -1,11 +1,11 @@
-"""The one exception of the host: an app or its configuration that cannot be run."""
+"""The host's only exception: the app or its configuration cannot be run."""
 
 
 class HostError(Exception):
     """
-    Say why an app cannot run; the host then stays up in state Error and answers 503.
+    The app cannot run; the host then stays up in state Error and answers 503.
 
-    *detail* is text for the log and the status page, such as the app's traceback.
+    *detail* is more text for the log and the status page, such as the app's traceback.
     """
 
     def __init__(self, message: str, detail: str = "") -> None:

@@ -1,7 +1,7 @@
 """
-What passes between a host and its worker processes: pickles, each with its length before it.
+The messages between a host and its worker processes: pickles, each preceded by its length.
 
-Both ends are this program, and the pipes between them nobody else's.
+Both ends are this program, and no other program has the pipes between them.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _LENGTH = struct.Struct("!Q")
 
 
 class _Pickler(pickle.Pickler):
-    """Turn an app's own kinds of text, such as an enumeration's, into text: all that arrives."""
+    """Turn an app's subclasses of str and bytes, such as enumerations, into plain str and bytes."""
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -25,14 +25,14 @@ class _Pickler(pickle.Pickler):
 
 
 def pack(value: Any) -> bytes:
-    """Return *value* as it travels."""
+    """Return *value* as a frame."""
     body = io.BytesIO()
     _Pickler(body, protocol=5).dump(value)
     return _LENGTH.pack(body.tell()) + body.getvalue()
 
 
 def read_from(stream: BinaryIO) -> Any:
-    """Wait for the next value; raise `EOFError` where the other end is gone."""
+    """Wait for the next value; raise `EOFError` if the other end is gone."""
     (length,) = _LENGTH.unpack(_exactly(stream, _LENGTH.size))
     return pickle.loads(_exactly(stream, length))  # noqa: S301 - from our own process
 
@@ -45,6 +45,6 @@ def _exactly(stream: BinaryIO, length: int) -> bytes:
 
 
 async def read(reader: asyncio.StreamReader) -> Any:
-    """Wait for the next value; raise `EOFError` where the other end is gone."""
+    """Wait for the next value; raise `EOFError` if the other end is gone."""
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
     return pickle.loads(await reader.readexactly(length))  # noqa: S301 - from our own process

@@ -1,7 +1,7 @@
 """
-Turn what the worker found in an app into values: which functions there are and what fires them.
+Turn the worker's description of an app into values: its functions and their triggers.
 
-What this host lacks is refused here by name, for all functions at once, before anything runs.
+Features that this host lacks are refused here by name, for all functions at once, before any runs.
 """
 
 import json
@@ -23,7 +23,7 @@ _SETTING = re.compile(r"%([^%]+)%")
 
 @dataclass(frozen=True, slots=True)
 class HttpFunction:
-    """A function that an HTTP request fires; *methods* empty means every method."""
+    """A function with an HTTP trigger; empty *methods* means every method."""
 
     name: str
     id: str
@@ -37,7 +37,7 @@ class HttpFunction:
 
 @dataclass(frozen=True, slots=True)
 class TimerFunction:
-    """A function that a clock fires; *schedule* is NCRONTAB or a time span, settings filled in."""
+    """A function with a timer; *schedule* is NCRONTAB or a time span, settings filled in."""
 
     name: str
     id: str
@@ -50,7 +50,7 @@ class TimerFunction:
 
 @dataclass(frozen=True, slots=True)
 class QueueFunction:
-    """A function that a message fires; *connection* names settings, *binary* wants bytes."""
+    """A function with a queue trigger; *connection* names settings, *binary* asks for bytes."""
 
     name: str
     id: str
@@ -68,7 +68,7 @@ def describe_functions(
     found: Iterable[RpcFunctionMetadata], settings: Mapping[str, str]
 ) -> list[Function]:
     """
-    Describe every function that the worker *found*, its `%SETTING%`s taken from *settings*.
+    Return every function that the worker *found*, with each `%SETTING%` replaced from *settings*.
 
     Raise `HostError` naming each function that cannot be run and why.
     """
@@ -86,9 +86,9 @@ def describe_functions(
 
 def is_disabled(name: str, settings: Mapping[str, str]) -> bool:
     """
-    Say whether a setting turns function *name* off.
+    Return whether a setting disables the function *name*.
 
-    `AzureWebJobs.<name>.Disabled`, or with underscores where dots cannot be used
+    The setting is `AzureWebJobs.<name>.Disabled`, or has underscores in place of the dots
     (learn.microsoft.com/azure/azure-functions/disable-function).
     """
     values = (settings.get(f"AzureWebJobs{dot}{name}{dot}Disabled") for dot in "._")
@@ -96,7 +96,7 @@ def is_disabled(name: str, settings: Mapping[str, str]) -> bool:
 
 
 def resolve_settings(text: str, settings: Mapping[str, str]) -> str:
-    """Put values of *settings* in place of each `%NAME%`; raise `HostError` for a missing one."""
+    """Replace each `%NAME%` by its value in *settings*; raise `HostError` for a missing one."""
 
     def value(found: re.Match[str]) -> str:
         try:

@@ -1,7 +1,7 @@
 """
-Read host.json: route prefix, queues and log levels; everything else in it is Azure's business.
+Read host.json: route prefix, queues and log levels; the rest matters to Azure alone.
 
-Rules and wording of the refusals follow HostJsonFileConfigurationSource.cs in
+Rules and messages follow HostJsonFileConfigurationSource.cs in
 github.com/Azure/azure-functions-host: no file means defaults, `version` must be "2.0".
 """
 
@@ -28,7 +28,7 @@ LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """Hold what host.json says; *levels* maps a category prefix to the least level it shows."""
+    """Hold the values of host.json; *levels* maps category prefixes to their least level."""
 
     route_prefix: str = "api"
     levels: Mapping[str, int] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """
-Who may call what: the master key and the function keys of one slot.
+The master key and the function keys of one slot.
 
-On Azure a key comes in the header `x-functions-key` or, where that is absent, in the query as
-`code`; the master key opens everything (AuthenticationLevelHandler.cs in
+On Azure a key comes in the header `x-functions-key` or, without that, in the query as `code`; the
+master key opens everything (AuthenticationLevelHandler.cs in
 github.com/Azure/azure-functions-host).
 """
 
@@ -17,10 +17,10 @@ type AuthLevel = Literal["anonymous", "function", "admin"]
 
 class Keys:
     """
-    Answer whether a key opens a level, by the keys in a JSON file.
+    Check keys against those in a JSON file.
 
     The file holds `{"masterKey": "...", "functionKeys": {"default": "..."}}` and is read again
-    whenever it changes, so a renewed key counts at once and the old one no longer.
+    whenever it changes, so a renewed key is accepted at once and the old one no longer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,7 @@ class Keys:
         self._functions: tuple[bytes, ...] = ()
 
     def read(self) -> None:
-        """Read the file if it changed; raise `ValueError` or `OSError` where it cannot be used."""
+        """Read the file if it changed; raise `ValueError` or `OSError` if it cannot be used."""
         stat = self.path.stat()
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         if stamp == self._stamp:
@@ -47,12 +47,12 @@ class Keys:
         self._stamp = stamp
 
     def opens(self, level: AuthLevel, key: str | None) -> bool:
-        """Say whether *key* opens *level*; a file that broke meanwhile keeps the keys of before."""
+        """Return whether *key* opens *level*; while the file is unusable, the last keys count."""
         if level == "anonymous":
             return True
         if not key:
             return False
-        with suppress(OSError, ValueError):  # half a file for a moment: the next call reads again
+        with suppress(OSError, ValueError):  # perhaps half written: the next call reads it again
             self.read()
         given = key.encode("utf-8", "surrogatepass")
         if compare_digest(given, self._master):

@@ -1,9 +1,9 @@
 """
-What `/admin/functions` tells: every function that the worker found, refused ones too.
+The answer of `/admin/functions`: every function that the worker found, refused ones too.
 
 Fields: FunctionMetadataResponse, made by FunctionMetadataExtensions.cs of
-github.com/Azure/azure-functions-host; `config` of a function without a function.json as people show
-it from Azure's portal. Nothing answers where its links to files lead.
+github.com/Azure/azure-functions-host; `config` of a function without a function.json: as shown in
+Azure's portal. Its links to files are not served.
 """
 
 import json
@@ -19,7 +19,7 @@ ROOT = "/home/site/wwwroot"
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the worker *found*, and what decides whether and where each function answers."""
+    """The functions that the worker *found*, and what decides whether and where they answer."""
 
     found: Sequence[RpcFunctionMetadata] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Listing:
         }
 
     def _url(self, name: str, bindings: list[dict[str, Any]], base: str) -> str | None:
-        """Return where HTTP reaches the function: in lower case, as the Functions host has it."""
+        """Return the function's URL in lower case, as the Functions host does, if it has one."""
         for binding in bindings:
             if binding["type"].lower() == "httptrigger":
                 words = [self.route_prefix, str(binding.get("route") or name)]

@@ -1,4 +1,4 @@
-"""Load a function app: read host.json, start what runs its functions, find what fires them."""
+"""Load a function app: read host.json, start its worker, prepare its triggers."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from emulator.functions_host.functions import HttpFunction, describe_functions
 from emulator.functions_host.hostjson import read_host_config
 from emulator.functions_host.listing import Listing
 from emulator.functions_host.logs import quieten_worker
+from emulator.functions_host.pool import Pool
 from emulator.functions_host.routes import Router
 from emulator.functions_host.triggers import Triggers
 
@@ -30,10 +31,10 @@ async def load(
     exits: AsyncExitStack,
 ) -> None:
     """
-    Load the app in *folder* into *app* and *triggers*, or put down why that cannot be.
+    Load the app in *folder* into *app* and *triggers*, or record in *app* why it cannot run.
 
-    *exits* gets what must end with the host. One worker process is this one, which spares every
-    call the way to another; with more of them this one has nothing of the app.
+    *exits* gets what must end with the host. A single worker process is this one, which makes calls
+    faster; with several, this process loads nothing of the app.
     """
     invoke: Invoke = worker.invoke
     try:
@@ -46,9 +47,6 @@ async def load(
             os.chdir(folder)
             found = await worker.load(folder)
         else:
-            # Only here: an app with one process starts faster.
-            from emulator.functions_host.pool import Pool  # noqa: PLC0415 - see above
-
             pool = Pool(folder, count, app.log, triggers.stopping.set)
             exits.push_async_callback(pool.close)
             found, invoke = await pool.load(), pool.invoke
@@ -70,10 +68,10 @@ async def load(
 
 def process_count(settings: Mapping[str, str]) -> int:
     """
-    Return how many worker processes *settings* ask for; raise `HostError` for more than ten.
+    Return the number of worker processes in *settings*; raise `HostError` for more than ten.
 
-    As WorkerConfigFactory.cs of github.com/Azure/azure-functions-host reads it: what is below 1
-    is 1, and what is no whole number keeps the worker from being found.
+    As in WorkerConfigFactory.cs of github.com/Azure/azure-functions-host, a number below 1 means 1,
+    and anything else than a whole number is an error.
     """
     text = settings.get(COUNT_SETTING, "").strip() or "1"
     if not re.fullmatch(r"[+-]?\d{1,9}", text):

@@ -3,9 +3,9 @@ Write the host's log to standard output, one entry a line, filtered as host.json
 
     2026-02-03T04:05:06.789Z Information Function.predict.User 5f0c...e1 model 1.4.0 loaded
 
-Time in UTC, level, category, id of the invocation or `-`, message. Lines of a message after its
-first are indented, so no text from outside can pass for an entry. Entries below Warning are
-written at most 50 ms late, many in one write: logging must not cost a busy function its speed.
+Time in UTC, level, category, id of the invocation or `-`, message. Further lines of a message are
+indented, so no text from outside looks like an entry. Entries below Warning are written up to 50 ms
+late, many in one write, so that logging does not slow down a busy function.
 """
 
 import io
@@ -19,14 +19,14 @@ from contextvars import ContextVar
 
 LATE_S = 0.05
 NAMES = {5: "Trace", 10: "Debug", 20: "Information", 30: "Warning", 40: "Error", 50: "Critical"}
-# Not shown unless host.json asks: what the worker library says of itself at every call.
+# Hidden by default: the entries of the worker library at every call.
 BUILT_IN = {"default": 20, "Worker": 30, "Host.Client": 30}
-# Set where the host itself uses a library that logs, such as the client of a queue.
+# True where the host itself uses a library that logs, such as the client of a queue.
 of_host: ContextVar[bool] = ContextVar("of_host", default=False)
 
 
 class Log:
-    """Collect entries and write them to a file descriptor; safe to use from any thread."""
+    """Collect entries and write them to a file descriptor; safe in any thread."""
 
     def __init__(self, descriptor: int, now: Callable[[], float] = time.time) -> None:
         self._descriptor = descriptor
@@ -40,12 +40,12 @@ class Log:
         self._least: dict[str, int] = {}
 
     def set_levels(self, levels: Mapping[str, int]) -> None:
-        """Show, per category prefix, what *levels* asks for; the longest prefix decides."""
+        """Set the least level of each category prefix; the longest fitting prefix decides."""
         self.levels = {**BUILT_IN, **levels}
         self._least = {}
 
     def shows(self, category: str, level: int) -> bool:
-        """Say whether an entry of *category* at *level* would be written."""
+        """Return whether an entry of *category* at *level* would be written."""
         least = self._least.get(category)
         if least is None:
             fitting = [p for p in self.levels if category.lower().startswith(p.lower())]
@@ -69,7 +69,7 @@ class Log:
             self._due.set()
 
     def flush_late(self) -> None:
-        """Write what waits from time to time, for ever; the work of a daemon thread."""
+        """Write the waiting entries soon after they come, forever; for a daemon thread."""
         while True:
             self._due.wait()
             time.sleep(LATE_S)
@@ -77,7 +77,7 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting entries."""
         with self._writing:
             with self._lock:
                 text, self._waiting = "".join(self._waiting), []
@@ -86,7 +86,7 @@ class Log:
                 while data:
                     data = data[os.write(self._descriptor, data) :]
             except OSError:
-                return  # nobody reads any more; the host goes on
+                return  # the reader is gone; the host continues
 
     def _time(self) -> str:
         now = self._now()
@@ -99,10 +99,10 @@ class Log:
 
 class AppHandler(logging.Handler):
     """
-    Send what the app logs through Python's logging to the host's log.
+    Send the app's records of Python's logging to the host's log.
 
-    As on Azure, an entry made inside a call belongs to `Function.<name>.User`. *whose* returns the
-    name and the invocation id of the call that runs here, if one does.
+    As on Azure, an entry made inside a call has the category `Function.<name>.User`. *whose*
+    returns the name and the invocation id of the call that runs here, if one does.
     """
 
     def __init__(self, log: Log, whose: Callable[[], tuple[str, str] | None]) -> None:
@@ -128,7 +128,7 @@ class AppHandler(logging.Handler):
 
 
 class Console(io.TextIOBase):
-    """Stand in for sys.stdout and sys.stderr: what the app prints becomes log entries."""
+    """Replace sys.stdout and sys.stderr, so that printed lines become log entries."""
 
     def __init__(self, log: Log, level: int, whose: Callable[[], tuple[str, str] | None]) -> None:
         super().__init__()
@@ -140,11 +140,11 @@ class Console(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only here
-        """Name the encoding of the log."""
+        """Return the encoding of the log."""
         return "utf-8"
 
     def writable(self) -> bool:
-        """Say that this can be written to."""
+        """Return that this can be written to."""
         return True
 
     def fileno(self) -> int:
@@ -152,7 +152,7 @@ class Console(io.TextIOBase):
         return 1 if self._level < 30 else 2
 
     def write(self, text: str) -> int:
-        """Write the whole lines of *text*, keep the rest until its line ends."""
+        """Write the whole lines of *text*; keep the rest until its line ends."""
         with self._lock:
             *lines, self._rest = (self._rest + text).split("\n")
         caller = self._whose() if lines else None
@@ -164,7 +164,7 @@ class Console(io.TextIOBase):
 
 
 def take_output(log: Log, whose: Callable[[], tuple[str, str] | None]) -> None:
-    """Send all that this process prints and logs to *log*, under the call that *whose* names."""
+    """Send what this process prints and logs to *log*, under the call that *whose* returns."""
     root = logging.getLogger()
     root.handlers[:] = [AppHandler(log, whose)]
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")

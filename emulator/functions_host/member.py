@@ -1,8 +1,8 @@
 """
-One of several worker processes of a host: loads the app and calls its functions when told to.
+One of several worker processes of a host: loads the app and calls its functions on request.
 
-Started by `emulator.functions_host.pool`. What it is asked comes on standard input, what it answers and logs
-goes to standard output; the app has neither. It ends with its host, whatever it is doing then.
+Started by `emulator.functions_host.pool`. Requests come on standard input, answers and log entries
+go to standard output; the app has access to neither. The process ends with its host.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ from emulator.functions_host.records import (
 
 
 class Upwards:
-    """The way to the host, for any thread."""
+    """Sends to the host, from any thread."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
     def send(self, kind: str, *values: Any) -> None:
-        """Send one frame; a host that is gone hears nothing, and this process ends soon."""
+        """Send one frame; if the host is gone it is lost, and this process ends soon."""
         data = memoryview(frames.pack((kind, *values)))
         with self._lock, suppress(OSError):
             while data:
@@ -44,7 +44,7 @@ class Upwards:
 
 
 class UpwardLog(Log):
-    """Let the host write: entries keep their order with its own, and outlive a crash."""
+    """Let the host write the entries: in order with its own, and not lost in a crash."""
 
     def __init__(self, upwards: Upwards) -> None:
         super().__init__(2)
@@ -67,16 +67,14 @@ class Member:
 
     def whose(self) -> tuple[str, str] | None:
         """Return function name and id of the call that runs in this task or thread."""
-        invocation = worker.current_invocation()
-        name = self._running.get(invocation) if invocation else None
-        return (name, invocation) if name and invocation else None
+        return worker.running_call(self._running)
 
     async def serve(self, folder: Path, downwards: BinaryIO) -> None:
-        """Load the app in *folder*, then call what *downwards* asks for."""
+        """Load the app in *folder*, then make the calls that *downwards* asks for."""
         listener = threading.Thread(
             target=self._listen, args=(downwards, asyncio.get_running_loop()), daemon=True
         )
-        listener.start()  # before the app is loaded: it may take long, and the host may end
+        listener.start()  # before the app is loaded, because the host may end meanwhile
         try:
             found = await worker.load(folder)
         except HostError as error:
@@ -124,7 +122,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the host, which ends us
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the host, which ends this process
         signal.signal(number, lambda *_: None)
     folder, levels = frames.read_from(downwards)
     log, member = UpwardLog(upwards), Member(upwards)

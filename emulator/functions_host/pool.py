@@ -1,12 +1,12 @@
 """
 Several worker processes for one app: `FUNCTIONS_WORKER_PROCESS_COUNT`.
 
-The host deals calls round robin to those that have loaded the app, as
-RpcFunctionInvocationDispatcher.cs of github.com/Azure/azure-functions-host does. It answers once
-the first is ready, starts one after the other, and anew what has ended: at once, then ten seconds
-apart. After three crashes a process, each within half an hour of the one before, nothing is started
-any more, and the host ends when nobody is left. Azure waits ten seconds between the first starts
-too; here the next one follows at once.
+Calls go round robin to the processes that have loaded the app, as in
+RpcFunctionInvocationDispatcher.cs of github.com/Azure/azure-functions-host. The host answers once
+the first process is ready, starts one after the other, and restarts those that ended: at once, then
+ten seconds apart. After three crashes a process, each within half an hour of the one before, it
+starts no more, and ends when none is left. Azure waits ten seconds between the first starts too;
+here the next one follows at once.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ class Process:
 
     @classmethod
     async def start(cls, folder: Path, log: Log) -> "Process":
-        """Start a process and return it once it has loaded the app; raise `HostError`."""
+        """Start a process and return it once it has loaded the app; raise `HostError` if not."""
         pipe = asyncio.subprocess.PIPE
         started = await asyncio.create_subprocess_exec(*COMMAND, stdin=pipe, stdout=pipe, cwd=ROOT)
         one = cls(started, log)
@@ -78,7 +78,7 @@ class Process:
             self._log.write(*values)
 
     async def serve(self) -> int:
-        """Take answers until the process is gone; return its exit code, its calls have failed."""
+        """Receive answers until the process has ended; return its exit code."""
         with suppress(EOFError):
             while True:
                 kind, *values = await frames.read(self._reader)
@@ -92,7 +92,7 @@ class Process:
         return await self._process.wait()
 
     def fail(self, code: int) -> None:
-        """Answer every call under way with the end of the process."""
+        """Fail every call under way, because the process ended with *code*."""
         exception = RpcException(f"WorkerProcessExitException: python exited with code {code}")
         for invocation, waiting in self._waiting.items():
             if not waiting.done():
@@ -118,9 +118,9 @@ class Process:
 
     async def end(self, grace_s: float) -> int:
         """
-        Let go of the process, which then ends, and return its exit code.
+        Close the input of the process, which then ends, and return its exit code.
 
-        It is killed where *grace_s* was not enough.
+        It is killed if *grace_s* was not enough.
         """
         if self._process.stdin:
             self._process.stdin.close()
@@ -142,7 +142,7 @@ class Process:
 
 
 class Pool:
-    """Keep *count* processes of the app in *folder*; *stop* ends the host that has none left."""
+    """Keep *count* processes of the app in *folder*; *stop* ends the host when none is left."""
 
     def __init__(self, folder: Path, count: int, log: Log, stop: Callable[[], None]) -> None:
         self._folder = folder
@@ -157,7 +157,7 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self) -> list[RpcFunctionMetadata]:
-        """Start the first process and return the app's functions; raise `HostError`."""
+        """Start the first process and return the app's functions; raise `HostError` if it fails."""
         first = await Process.start(self._folder, self._log)
         self._names = {one.function_id: one.name for one in first.functions}
         self._join(first)
@@ -172,7 +172,7 @@ class Pool:
         trace: TraceContext,
         metadata: Mapping[str, TypedData],
     ) -> InvocationResponse:
-        """Call a function as `worker.invoke` does, in the process whose turn it is."""
+        """Call a function as `worker.invoke` does, in the next process."""
         while not self._ready:
             await self._changed.wait()
         self._turn += 1
@@ -210,7 +210,7 @@ class Pool:
     async def _serve(self, process: Process) -> None:
         try:
             code = await process.serve()
-        except Exception as error:  # noqa: BLE001 - what it sends cannot be read: it is useless
+        except Exception as error:  # noqa: BLE001 - its messages cannot be read, so it is useless
             self._log.write(40, CATEGORY, f"worker process {process.pid}: {error!r}")
             code = await process.end(0)
         self._ready.remove(process)

@@ -1,5 +1,5 @@
 """
-Read `extensions.queues` of host.json: how many messages are taken, and what happens to failed ones.
+Read `extensions.queues` of host.json: how messages are taken, and what happens to failed ones.
 
 Defaults and bounds: QueuesOptions.cs in github.com/Azure/azure-sdk-for-net. Time spans are read as
 .NET reads them: `00:00:02` is two seconds, and a bare number is days.
@@ -25,9 +25,9 @@ class QueueOptions:
     """
     How the queues of an app are read.
 
-    A batch is asked for once at most *new_batch_threshold* messages of the one before still run. A
-    failed message is visible again after *visibility_timeout*, and poison after *max_dequeue_count*
-    tries. An empty queue is asked again after 0.1 s at first, *max_polling_interval* in the end.
+    The next batch is fetched once at most *new_batch_threshold* messages still run. A failed
+    message is visible again after *visibility_timeout*, and poison after *max_dequeue_count* tries.
+    An empty queue is polled again after 0.1 s at first and *max_polling_interval* in the end.
     """
 
     batch_size: int = 16
@@ -39,7 +39,7 @@ class QueueOptions:
 
 
 def parse_queue_options(content: Mapping[str, Any]) -> QueueOptions:
-    """Read the section *content*; raise `HostError` naming a bad key. Others are left to Azure."""
+    """Read the section *content*; raise `HostError` naming a bad key. Other keys are ignored."""
     default = QueueOptions()
     batch = _number(content, "batchSize", default.batch_size, 1, MOST_MESSAGES)
     return QueueOptions(

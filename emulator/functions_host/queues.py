@@ -1,21 +1,22 @@
 """
-Give the messages of a queue to a function: taken in batches, tried again, poison in the end.
+Give the messages of a queue to a function: fetched in batches, retried, and poison in the end.
 
-The rules are those of QueueListener.cs, QueueProcessor.cs, RandomizedExponentialBackoffStrategy.cs,
-UpdateQueueMessageVisibilityCommand.cs and QueueServiceClientProvider.cs of the WebJobs storage
-extensions in github.com/Azure/azure-sdk-for-net. A message that is not base64 is poison at once;
-one that is no UTF-8 fails each of its tries. A poison queue has no poison queue: what fails there
-stays invisible for a while.
+The rules are those of QueueListener.cs, QueueProcessor.cs, UpdateQueueMessageVisibilityCommand.cs
+and QueueServiceClientProvider.cs of the WebJobs storage extensions in
+github.com/Azure/azure-sdk-for-net. A message that is not base64 is poison at once; one that is not
+UTF-8 fails each of its tries. A poison queue has no poison queue: a message that fails there stays
+invisible for a while.
 """
 
 import asyncio
 import base64
 import json
-import random
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
@@ -23,54 +24,32 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceNotFoundError,
 )
+from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from emulator.functions_host.app import App
+from emulator.functions_host.connections import Connection
+from emulator.functions_host.errors import HostError
 from emulator.functions_host.functions import QueueFunction
 from emulator.functions_host.logs import of_host
+from emulator.functions_host.polling import Backoff
 from emulator.functions_host.queueoptions import QueueOptions
 from emulator.functions_host.records import ParameterBinding, StatusResult, TypedData
 
 CATEGORY = "Host.Triggers.Queue"
-SHORTEST_S = 0.1  # between two looks at an empty queue
-INVISIBLE_S = 600.0  # how long a taken message is nobody else's; renewed at half of it
+INVISIBLE_S = 600.0  # how long others cannot see a taken message; renewed at half of it
 POISON = "-poison"
 LONGEST_NAME = 63
-# The message is not ours any more, or not there any more: somebody else sees to it.
+# Errors that mean: the message is no longer ours, or no longer exists.
 LOST = ("PopReceiptMismatch", "MessageNotFound", "QueueNotFound", "QueueBeingDeleted")
-
-
-class Backoff:
-    """How long to wait before an empty queue is asked again, up to *longest_s*."""
-
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
-        self._current_s = 0.0
-        self._exponent = 0
-
-    def next(self, *, found: bool) -> float:
-        """Return the seconds to wait; *found* says whether there were messages since the last."""
-        if found:
-            self._current_s, self._exponent = SHORTEST_S, 1
-        elif self._current_s != self._longest_s:
-            wait = SHORTEST_S
-            if self._exponent:
-                longer = 2 ** (self._exponent - 1) * SHORTEST_S
-                wait += random.uniform(0.8, 1.2) * longer  # noqa: S311 - no secret
-            if wait < self._longest_s:
-                self._current_s = wait
-                self._exponent += 1
-            else:
-                self._current_s = self._longest_s
-        return self._current_s
 
 
 class QueueTrigger:
     """
     Listen to one queue for one function.
 
-    *pause* waits for some seconds and says whether the host is told to stop. A taken message is
+    *pause* waits for some seconds and returns whether the host is stopping. A taken message is
     invisible to others for *invisible_s*, renewed while its function runs.
     """
 
@@ -98,7 +77,7 @@ class QueueTrigger:
         self._complaint = ""
 
     async def run(self) -> None:
-        """Give out messages until told to stop, then return once the last of them is done."""
+        """Process messages until the host stops; return once the last of them is done."""
         of_host.set(True)
         self._log(20, f"listening, {self._options}")
         backoff = Backoff(self._options.max_polling_interval.total_seconds())
@@ -115,7 +94,7 @@ class QueueTrigger:
             await asyncio.wait(self._running)
 
     async def _receive(self) -> list[QueueMessage]:
-        """Take a batch; what keeps the queue from being read is said once, and tried again."""
+        """Fetch a batch; log once why the queue cannot be read, and try again next time."""
         size = self._options.batch_size
         pages = self._queue.receive_messages(
             max_messages=size,
@@ -130,14 +109,14 @@ class QueueTrigger:
         except ResourceNotFoundError:
             self._complain(20, "the queue does not exist yet")
         except AzureError as error:
-            first, _, _ = str(error).partition("\n")  # then come the request's id and time
+            first, _, _ = str(error).partition("\n")  # the request's id and time follow
             self._complain(30, f"the queue cannot be read: {first}")
         else:
             self._complaint = ""
         return []
 
     async def _give_out(self, messages: list[QueueMessage]) -> None:
-        """Run the function for *messages*; return once a new batch may be taken."""
+        """Run the function for *messages*; return once the next batch may be fetched."""
         for message in messages:
             self._running.add(task := asyncio.create_task(self._handle(message)))
             task.add_done_callback(self._running.discard)
@@ -163,7 +142,7 @@ class QueueTrigger:
                 await self._bury(message)
             elif self._poison is not None:
                 await self._show(message, self._options.visibility_timeout.total_seconds())
-        except Exception as error:  # noqa: BLE001 - the message comes back, the queue goes on
+        except Exception as error:  # noqa: BLE001 - the message comes back; the next ones must run
             self._log(40, f"error with message {message.id}: {error!r}")
 
     async def _call(self, message: QueueMessage, body: bytes) -> bool:
@@ -186,7 +165,7 @@ class QueueTrigger:
         return answer.result.status == StatusResult.Success
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
-        """Keep *message* invisible until *done*, under the receipt that each renewal changes."""
+        """Keep *message* invisible until *done*; each renewal changes its receipt."""
         wait = self._invisible_s / 2
         while True:
             with suppress(TimeoutError):
@@ -214,7 +193,7 @@ class QueueTrigger:
         return True
 
     async def _bury(self, message: QueueMessage) -> None:
-        """Move *message* as it is to the poison queue, which is made when needed."""
+        """Move *message* unchanged to the poison queue; create that if needed."""
         poison = self._poison
         if poison is None:
             return
@@ -249,17 +228,17 @@ class QueueTrigger:
 
 
 def _decoded(text: str, options: QueueOptions) -> bytes | None:
-    """Return the body that *text* stands for, None where it stands for none."""
+    """Return the body encoded in *text*, None if it is not base64."""
     if not options.base64:
         return text.encode()
-    try:  # .NET reads over white space, and nothing else
+    try:  # .NET ignores white space, and nothing else
         return base64.b64decode(re.sub(r"[ \t\r\n]", "", text), validate=True)
     except ValueError:
         return None
 
 
 def _metadata(message: QueueMessage, body: bytes) -> dict[str, TypedData]:
-    """Return what a worker is told of *message*: CreateBindingData in QueueTriggerBinding.cs."""
+    """Return *message*'s metadata for the worker: CreateBindingData in QueueTriggerBinding.cs."""
     metadata = {
         "Id": TypedData(string=message.id),
         "PopReceipt": TypedData(string=message.pop_receipt),
@@ -275,3 +254,21 @@ def _metadata(message: QueueMessage, body: bytes) -> dict[str, TypedData]:
 
 def _moment(given: datetime | None) -> str | None:
     return given.isoformat() if given else None
+
+
+def open_client(connection: Connection) -> QueueServiceClient:
+    """Return Microsoft's client; raise `HostError` for a connection that it cannot use."""
+    # A laptop's storage is back at once or not at all; by default the client first waits for 15 s.
+    options: dict[str, Any] = {
+        "initial_backoff": 1,
+        "increment_base": 1,
+        "random_jitter_range": 1,
+        "logger": logging.getLogger("emulator.functions_host.client"),
+    }
+    try:
+        if connection.string:
+            return QueueServiceClient.from_connection_string(connection.string, **options)
+        credential = ManagedIdentityCredential(client_id=connection.client_id)
+        return QueueServiceClient(connection.uri, credential=credential, **options)
+    except ValueError as error:
+        raise HostError(f"the storage connection cannot be used: {error}") from error

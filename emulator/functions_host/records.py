@@ -1,10 +1,10 @@
 """
-Stand-ins for the protobuf messages that pass between the Functions host and its Python worker.
+Stand-ins for the protobuf messages between the Functions host and its Python worker.
 
-The worker library reads and builds its messages by attribute and gets the classes handed in, so
-small records do in place of the generated ones. Names and numbers are those of Microsoft's
-FunctionRpc.proto (github.com/Azure/azure-functions-language-worker-protobuf). The ones that are
-made at every call are plain slotted classes: a frozen dataclass costs three times as much to make.
+The worker library reads and builds its messages by attribute and is given the classes, so small
+records can replace the generated ones. Names and numbers are those of Microsoft's
+FunctionRpc.proto (github.com/Azure/azure-functions-language-worker-protobuf). The records of every
+call are plain slotted classes: a frozen dataclass takes three times as long to make.
 """
 
 import builtins
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 
 class TypedData:
-    """Hold one value and say which kind it is, as the message's `oneof data` does."""
+    """Hold one value and its kind, as the message's `oneof data` does."""
 
     __slots__ = ("bytes", "double", "http", "int", "json", "kind", "string")
 
@@ -29,12 +29,12 @@ class TypedData:
             setattr(self, kind, value)
 
     def WhichOneof(self, group: str) -> str | None:  # noqa: N802 - protobuf's name
-        """Return the kind of the value, or None where there is none."""
+        """Return the kind of the value, or None without a value."""
         return self.kind
 
     @property
     def TypedData(self) -> "TypedData":  # noqa: N802 - the worker asks every value for it first
-        """Return the value itself; an attribute that is missing would cost an exception a value."""
+        """Return the value itself; a missing attribute would cost an exception each time."""
         return self
 
 
@@ -102,7 +102,7 @@ class TraceContext:
 
 @dataclass(slots=True)
 class RetryContext:
-    """Say which try of a call this is."""
+    """Hold which try of a call this is."""
 
     retry_count: int = 0
     max_retry_count: int = 0
@@ -115,7 +115,7 @@ FIRST_TRY = RetryContext()
 
 
 class InvocationRequest:
-    """Ask for one call; stands for the envelopes around the request too."""
+    """Ask for one call; replaces the envelopes around the request too."""
 
     __slots__ = (
         "function_id",
@@ -154,7 +154,7 @@ class InvocationRequest:
 
 @dataclass(slots=True)
 class WorkerInitRequest:
-    """Ask the worker to import an app; stands for the envelopes around the request too."""
+    """Ask the worker to import an app; replaces the envelopes around the request too."""
 
     function_app_directory: str
     properties: Mapping[str, Any]
@@ -203,7 +203,7 @@ class InvocationResponse:
 
 @dataclass(slots=True)
 class WorkerMetadata:
-    """Hold what the worker says of itself."""
+    """Hold the worker's description of itself."""
 
     runtime_name: str
     runtime_version: str
@@ -274,7 +274,7 @@ class FunctionMetadataResponse:
 
 @dataclass(slots=True)
 class Nullable:
-    """Hold a value that may be absent; stands for protobuf's NullableString and its kin."""
+    """Hold a value that may be absent; replaces protobuf's NullableString and the like."""
 
     value: Any
 

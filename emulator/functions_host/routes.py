@@ -2,7 +2,7 @@
 Find the function for a method and a path, by ASP.NET route templates.
 
 Templates: `a/{name}`, `{name?}`, `{name=default}`, `{name:int:min(1)}`, `{*rest}`, `{a}-{b}`.
-Literals ignore case, the more exact template wins, and a path that exists for another method only
+Literals ignore case, and the more exact template wins. A path that exists only for another method
 is not found: the Functions host answers 404, not 405
 (github.com/Azure/azure-functions-host/issues/10098; HEAD on a GET function: 11625).
 """
@@ -29,7 +29,7 @@ class Router:
     """Match requests against the routes of an app's HTTP functions."""
 
     def __init__(self, functions: Iterable[HttpFunction], prefix: str) -> None:
-        """Compile the routes below *prefix*; raise `HostError` for one that cannot be served."""
+        """Compile the routes below *prefix*; raise `HostError` for those that cannot be served."""
         templates: list[Template] = []
         refusals: list[str] = []
         for function in functions:
@@ -48,7 +48,7 @@ class Router:
         self._open = sorted((t for t in templates if t.parameters), key=lambda t: t.precedence)
 
     def find(self, method: str, path: str) -> tuple[HttpFunction, Mapping[str, str]] | None:
-        """Return the function for *method* and decoded *path* with the values in the path."""
+        """Return the function for *method* and decoded *path*, with the path's values."""
         for function in self._fixed.get(path.strip("/").lower(), ()):
             if not function.methods or method in function.methods:
                 return function, _NO_PARAMETERS
@@ -119,7 +119,7 @@ class Template:
         )
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the values that *path* has for the parameters, or None where it does not fit."""
+        """Return the parameters' values in *path*, or None if it does not fit."""
         found = self.pattern.fullmatch(path)
         if found is None:
             return None

@@ -1,9 +1,9 @@
 """
-Say when a timer fires next: six-field NCRONTAB, seconds first, or a plain time span.
+When a timer fires next: by six-field NCRONTAB, seconds first, or by a time span.
 
-Pure: every moment is an argument, in UTC. NCRONTAB is what learn.microsoft.com/azure/
-azure-functions/functions-bindings-timer describes: day of month and day of week must both fit, and
-five fields mean second 0. What croniter reads beyond NCRONTAB (`L`, `#`, `?`, `@daily`) is refused.
+Pure: every moment is an argument, in UTC. NCRONTAB as described at learn.microsoft.com/azure/
+azure-functions/functions-bindings-timer: day of month and day of week must both fit, and five
+fields mean second 0. Extensions of croniter (`L`, `#`, `?`, `@daily`) are refused.
 """
 
 import re
@@ -21,7 +21,7 @@ _MONTH, _DAY_OF_WEEK = 4, 5
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a timer fires: *expression* for people, *cron* or *span* for the clock."""
+    """When a timer fires: *expression* as written, and *cron* or *span* as read."""
 
     expression: str
     cron: str | None
@@ -31,15 +31,15 @@ class Schedule:
         """Return the first time to fire that is later than *moment*."""
         if self.span is not None:
             return moment + self.span
-        # Only here: an app without timers starts faster, and one that brings its own dateutil
-        # has imported that before.
+        # Imported here, so that an app without timers starts faster, and an app that brings its own
+        # dateutil has imported that before.
         from croniter import croniter  # noqa: PLC0415 - see above
 
         ticks = croniter(self.cron, moment, second_at_beginning=True, day_or=False)
         return cast("datetime", ticks.get_next(datetime))
 
     def is_often(self, moment: datetime) -> bool:
-        """Say whether it fires more than once a minute; such timers keep no status on Azure."""
+        """Return whether it fires more than once a minute; such timers keep no status on Azure."""
         first = self.after(moment)
         for _ in range(10):
             second = self.after(first)
@@ -50,7 +50,7 @@ class Schedule:
 
 
 def parse_schedule(text: str, now: datetime) -> Schedule:
-    """Read a schedule; raise `HostError` saying what is wrong with it."""
+    """Read a schedule; raise `HostError` that names what is wrong with it."""
     span = _SPAN.fullmatch(text.strip())
     if span is not None:
         days, hours, minutes, seconds = (int(part or 0) for part in span.groups())

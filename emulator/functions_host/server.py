@@ -1,8 +1,8 @@
 """
 Serve the ASGI application with uvicorn and stop without losing a request.
 
-Only what uvicorn does differently from what a slot process needs is overridden: signals belong to
-the host, and a stop is acted on at once rather than at the next tick of 100 ms.
+Overrides two things in uvicorn: the host handles signals, and a stop takes effect at once instead
+of at the next tick of 100 ms.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ from typing import Any, cast
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# Kestrel's default; a shorter one would close connections under the front's feet.
+# Kestrel's default. With a shorter one the front door would send on closing connections.
 KEEP_ALIVE_S = 130
 
 
 class JoinedWrites:
     """
-    Hold the head of an answer until its body comes, so that both leave in one write.
+    Hold the head of an answer until its body comes, so that both are one write.
 
-    uvicorn writes them one after the other: a second system call and a second packet an answer.
+    uvicorn writes them separately, which costs a second system call and a second packet.
     """
 
     __slots__ = ("_held", "_transport", "_write", "get_extra_info", "is_closing")
@@ -35,7 +35,7 @@ class JoinedWrites:
         self.get_extra_info = transport.get_extra_info
 
     def write(self, data: bytes) -> None:
-        """Write *data*, or keep it where it is a head that a body will follow."""
+        """Write *data*, or keep it if it is a head that a body will follow."""
         if self._held:
             data = self._held + data
             self._held = b""
@@ -45,13 +45,13 @@ class JoinedWrites:
         self._write(data)
 
     def flush(self) -> None:
-        """Write what is kept: an answer without a body has come to its end."""
+        """Write the kept head, because the answer has no body."""
         if self._held:
             self._write(self._held)
             self._held = b""
 
     def close(self) -> None:
-        """Close the connection after all that was written."""
+        """Close the connection after everything was written."""
         self.flush()
         self._transport.close()
 
@@ -68,7 +68,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", self._joined))
 
     def on_response_complete(self) -> None:
-        """Let an answer without a body go out, then see to the next request."""
+        """Send an answer without a body, then start the next request."""
         self._joined.flush()
         super().on_response_complete()
 
@@ -99,13 +99,13 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
+        """Listen, then call *ready*."""
         await super().startup(sockets)
         await self.on_tick(0)
         self._ready()
 
     async def main_loop(self) -> None:
-        """Keep the Date header right until told to stop."""
+        """Keep the Date header right until the stop."""
         while not self._stopping.is_set():
             await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
@@ -118,7 +118,7 @@ class Server(uvicorn.Server):
 
 
 def open_socket(port: int) -> socket.socket:
-    """Take *port* of the loopback address, not listening yet; raise `OSError` where it is taken."""
+    """Bind *port* of the loopback address without listening; raise `OSError` if it is taken."""
     # With the protocol left at 0, asyncio would leave Nagle's algorithm on: 40 ms a request.
     taken = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

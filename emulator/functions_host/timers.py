@@ -1,10 +1,10 @@
 """
-Fire an app's timers, each by itself, never one of them twice at once.
+Fire an app's timers, independently of each other, never one of them twice at once.
 
 The rules are those of TimerListener.cs and ScheduleMonitor.cs in
-github.com/Azure/azure-webjobs-sdk-extensions: a run that outlasts its next time is followed by one
-immediate run, whatever was missed; a start after a missed time, known from the status kept, fires
-once with past_due; an exception does not stop the schedule.
+github.com/Azure/azure-webjobs-sdk-extensions. A run that outlasts its next times is followed by one
+immediate run. A start after a missed time, known from the saved status, fires once with past_due.
+An exception does not stop the schedule.
 """
 
 import json
@@ -19,7 +19,7 @@ from emulator.functions_host.functions import TimerFunction
 from emulator.functions_host.records import ParameterBinding, TypedData
 from emulator.functions_host.schedule import Schedule
 
-# A laptop sleeps, clocks are set: no single wait is longer than this.
+# No single wait is longer, because laptops sleep and clocks are changed.
 LONGEST_WAIT_S = 30.0
 CATEGORY = "Host.Triggers.Timer"
 NEVER = "0001-01-01T00:00:00+00:00"
@@ -27,14 +27,14 @@ NEVER = "0001-01-01T00:00:00+00:00"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """When a timer last fired and fires next; *last* is None before the first time."""
+    """When a timer last fired and fires next; *last* is None before the first run."""
 
     last: datetime | None
     next: datetime
     updated: datetime
 
     def to_json(self) -> dict[str, str]:
-        """Return the form in which Azure keeps it and hands it to the function."""
+        """Return the form in which Azure saves it and passes it to the function."""
         return {
             "Last": self.last.isoformat() if self.last else NEVER,
             "Next": self.next.isoformat(),
@@ -43,7 +43,7 @@ class Status:
 
     @classmethod
     def from_json(cls, content: dict[str, str]) -> Self:
-        """Read what `to_json` wrote; raise `ValueError` or `KeyError` for anything else."""
+        """Read the result of `to_json`; raise `ValueError` or `KeyError` for anything else."""
         last = content["Last"]
         return cls(
             last=None if last == NEVER else datetime.fromisoformat(last),
@@ -53,13 +53,13 @@ class Status:
 
 
 class StatusFile:
-    """Keep a timer's status over restarts, in a file; without a folder, keep nothing."""
+    """Save a timer's status in a file, for restarts; without a folder, save nothing."""
 
     def __init__(self, folder: Path | None, name: str) -> None:
         self._path = folder / f"{name}.json" if folder else None
 
     def read(self) -> Status | None:
-        """Return the status kept, or None where there is none that can be read."""
+        """Return the saved status, or None if there is none that can be read."""
         try:
             return (
                 Status.from_json(json.loads(self._path.read_text("utf-8"))) if self._path else None
@@ -68,7 +68,7 @@ class StatusFile:
             return None
 
     def write(self, status: Status) -> None:
-        """Keep *status* in place of the one before, whole or not at all."""
+        """Replace the saved status in one step."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,9 @@ class StatusFile:
 
 class Timer:
     """
-    Fire one function on its schedule until told to stop.
+    Fire one function on its schedule until the host stops.
 
-    *pause* waits some seconds and says whether to stop; *now* is the time in UTC.
+    *pause* waits for some seconds and returns whether to stop; *now* returns the time in UTC.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Timer:
 
     @property
     def disabled(self) -> bool:
-        """Say whether a setting turned the function off."""
+        """Return whether a setting disables the function."""
         return self._function.disabled
 
     async def run(self) -> None:
-        """Fire whenever it is time, return when told to stop."""
+        """Fire whenever it is time; return when the host stops."""
         past_due = self._take_up()
         self._log(20, f"next runs: {self._upcoming()}")
         if past_due or self._function.run_on_startup:
@@ -120,7 +120,7 @@ class Timer:
             await self._fire(past_due=False, scheduled=True)
 
     async def fire_by_hand(self) -> None:
-        """Call the function now, beside its schedule."""
+        """Call the function now, without regard to its schedule."""
         await self._call(past_due=False, why="called by hand")
 
     def _take_up(self) -> bool:

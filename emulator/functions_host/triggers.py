@@ -1,4 +1,4 @@
-"""What fires an app's functions beside HTTP: its timers and the messages of its queues."""
+"""The triggers of an app other than HTTP: its timers and queues."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emulator.functions_host.app import App
-from emulator.functions_host.connections import Connection, find_connection, open_client
+from emulator.functions_host.connections import Connection, find_connection
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.functions import Function, QueueFunction, TimerFunction
 from emulator.functions_host.queueoptions import QueueOptions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from emulator.functions_host.queues import QueueTrigger
 
-# How long a taken message is nobody else's, in whole seconds; on Azure that cannot be set.
+# How long others cannot see a taken message, in whole seconds; on Azure that cannot be set.
 INVISIBLE_SETTING = "EMULATOR_QUEUE_INVISIBLE_S"
 
 
@@ -41,7 +41,7 @@ class Triggers:
         options: QueueOptions,
         timer_folder: Path | None,
     ) -> None:
-        """Take *functions*; raise `HostError` naming one that cannot be fired as it asks for."""
+        """Add *functions*; raise `HostError` naming one whose trigger cannot be used."""
         for function in functions:
             try:
                 if isinstance(function, TimerFunction):
@@ -56,7 +56,7 @@ class Triggers:
                 self._queues.clear()
                 raise HostError(f"function '{function.name}': {refusal}") from refusal
         if settings.get("WEBSITE_TIME_ZONE") and self._timers:
-            text = "WEBSITE_TIME_ZONE is not heeded here: schedules are UTC"
+            text = "WEBSITE_TIME_ZONE is ignored here: schedules are UTC"
             self._app.log.write(30, "Host.Startup", text)
 
     def _take_queue(
@@ -65,31 +65,32 @@ class Triggers:
         connection = find_connection(function.connection, settings)
         if function.disabled:
             return
-        try:  # Only here: an app without queues starts faster.
-            from emulator.functions_host.queues import INVISIBLE_S, QueueTrigger  # noqa: PLC0415 - see above
+        try:
+            # Imported here, so that an app without queues starts faster.
+            from emulator.functions_host import queues  # noqa: PLC0415 - see above
         except ImportError as error:
             raise HostError(
                 f"this host's client of queues does not work with the packages of the app: {error}"
             ) from error
         if connection not in self._clients:
-            self._clients[connection] = open_client(connection)
+            self._clients[connection] = queues.open_client(connection)
         given = settings.get(INVISIBLE_SETTING, "")
-        trigger = QueueTrigger(
+        trigger = queues.QueueTrigger(
             self._app,
             function,
             self._clients[connection],
             options,
             pause=self._pause,
-            invisible_s=float(given) if given.isdigit() else INVISIBLE_S,
+            invisible_s=float(given) if given.isdigit() else queues.INVISIBLE_S,
         )
         self._queues.append(trigger)
 
     async def fire(self, function: TimerFunction) -> None:
-        """Begin to call a timer's function now, beside its schedule."""
+        """Start a call of a timer's function now, without regard to its schedule."""
         self._keep(asyncio.create_task(self._timers[function.name].fire_by_hand()))
 
     def begin(self) -> None:
-        """Let clocks and queues fire from now on."""
+        """Start all timers and queues."""
         for timer in self._timers.values():
             if not timer.disabled:
                 self._keep(asyncio.create_task(timer.run()))
@@ -97,7 +98,7 @@ class Triggers:
             self._keep(asyncio.create_task(queue.run()))
 
     async def end(self, grace_s: float) -> None:
-        """Give what runs up to *grace_s* to come to its end; nothing new begins."""
+        """Wait up to *grace_s* for running calls; none starts any more."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace_s)
 

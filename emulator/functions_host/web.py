@@ -1,10 +1,10 @@
 """
-Answer HTTP: find the function, check the key, call it, send what it returned.
+Answer HTTP: find the function, check the key, call it, send its answer.
 
-A bare ASGI application without a framework: this is the way of every prediction. What a function
-sees of a request follows ToRpcHttp in GrpcMessageConversionExtensions.cs of
-github.com/Azure/azure-functions-host: header names in lower case, several values joined with a
-comma, query values that are empty left out, the body always as bytes.
+An ASGI application without a framework, because every prediction passes here. Functions get
+requests as ToRpcHttp in GrpcMessageConversionExtensions.cs of github.com/Azure/azure-functions-host
+makes them: header names in lower case, several values joined with a comma, empty query values left
+out, the body always as bytes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -29,7 +29,7 @@ type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-# What the Functions host takes: HttpRequestBodySizeMiddleware.cs, and the setting that changes it.
+# The limit of the Functions host: HttpRequestBodySizeMiddleware.cs, and the setting to change it.
 BODY_LIMIT = 104_857_600
 BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 REASON = "This function was programmatically called via the host APIs."
@@ -66,7 +66,7 @@ class Web:
         try:
             status, headers, body = await self._answer(scope, receive)
         except TooLargeError:
-            status, headers, body = empty(413)  # what still comes of the body, uvicorn drops
+            status, headers, body = empty(413)  # uvicorn drops the rest of the body
         except DisconnectedError:
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -76,7 +76,7 @@ class Web:
         path: str = scope["path"]
         raw: bytes = scope["raw_path"]
         if b"%" in raw:
-            # An encoded slash is no slash, to ASP.NET's routing as little as here.
+            # An encoded slash is not a slash, as in ASP.NET's routing.
             text = raw.decode("ascii", "replace")
             path = unquote(text.replace("%2F", "%252F").replace("%2f", "%252f"))
         try:

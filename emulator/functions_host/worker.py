@@ -1,8 +1,8 @@
 """
 Drive Microsoft's Python worker library in process: load an app, call its functions.
 
-Nothing here knows of HTTP or timers. The library keeps its state in module globals, so a process
-holds one app.
+This module knows nothing of HTTP or timers. The library keeps its state in module globals, so a
+process holds one app.
 """
 
 import sys
@@ -31,9 +31,9 @@ async def load(app: Path) -> list[RpcFunctionMetadata]:
     """
     Import the function app in folder *app* and return the functions that it declares.
 
-    Raise `HostError` with the app's own traceback where the import or a declaration fails. The
-    library answers a request for metadata after a failed import as if nothing had happened, so it
-    is the result of the init request that decides.
+    Raise `HostError` with the app's own traceback if the import or a declaration fails. After a
+    failed import the library still answers a request for metadata with success, so the result of
+    the init request decides.
     """
     runtime.start_threadpool_executor()
     request = WorkerInitRequest(str(app), {"host": "127.0.0.1", "protos": records})
@@ -61,31 +61,36 @@ async def invoke(
     """
     Call one function and return its answer; an exception of the function is in the answer.
 
-    Whatever logs meanwhile can ask `current_invocation` which call it belongs to.
+    Log entries made meanwhile can ask `running_call` which call it belongs to.
     """
     runtime.invocation_id_cv.set(invocation_id)
     try:
         answer: InvocationResponse = await runtime.invocation_request(
             InvocationRequest(invocation_id, function_id, inputs, trace, metadata)
         )
-    except SystemExit as error:  # on Azure it would end the worker, which the host restarts
+    except SystemExit as error:  # on Azure it ends the worker, which the host restarts
         exception = RpcException(f"SystemExit: {error}", format_exc())
         return InvocationResponse(invocation_id, StatusResult(StatusResult.Failure, exception))
     return answer
 
 
-def current_invocation() -> str | None:
-    """Return the id of the call that runs in this task or thread, if one does."""
+def running_call(names: Mapping[str, str]) -> tuple[str, str] | None:
+    """
+    Return function name and id of the call that runs in this task or thread, if one does.
+
+    *names* are the functions of the running calls by id.
+    """
     invocation: str | None = runtime.invocation_id_cv.get()
-    return invocation
+    name = names.get(invocation) if invocation else None
+    return (name, invocation) if name and invocation else None
 
 
 def put_app_first(app: Path) -> None:
     """
     Let imports find the app's files first, then its packages, then the platform's.
 
-    The folder that this host was started from and the repository that it lies in are taken off the
-    path: an app must not import what happens to lie beside the emulator.
+    The folder that this host was started from and the repository that contains it are removed from
+    the path, so that an app cannot import modules from there.
     """
     packages = app / ".python_packages" / "lib" / "site-packages"
     ours = {Path.cwd(), app}

@@ -2,8 +2,9 @@
 
 import pytest
 
-from emulator.functions_host.connections import Connection, find_connection, open_client
+from emulator.functions_host.connections import Connection, find_connection
 from emulator.functions_host.errors import HostError
+from emulator.functions_host.queues import open_client
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,10 @@ def test_a_connection_is_found(name: str, settings: dict[str, str], found: Conne
         ({}, "Storage account connection string 'AzureWebJobsJobs' does not exist"),
         ({"Jobs": ""}, "the connection 'Jobs' lacks Jobs__queueServiceUri or Jobs__accountName"),
         ({"Jobs__blobServiceUri": "https://u"}, "lacks Jobs__queueServiceUri or Jobs__accountName"),
-        ({"Jobs__serviceUri": "here"}, "the connection 'Jobs' has an address that is none: 'here'"),
+        (
+            {"Jobs__serviceUri": "here"},
+            "the connection 'Jobs' has an address that is not a URL: 'here'",
+        ),
         (
             {"Jobs__queueServiceUri": "https://u", "Jobs__credential": "workloadidentity"},
             "this host lacks Jobs__credential 'workloadidentity', it has managedidentity",
