@@ -133,7 +133,7 @@ class Faults:
         site: str | None = None,
         slot: str | None = None,
     ) -> Fault | None:
-        """Wait and drop *request* as its fault says; return it if it replaces the answer."""
+        """Wait and drop *request* as its fault asks; return the fault if it replaces the answer."""
         fault = self.take(operation, site, slot)
         if fault is None:
             return None

@@ -17,7 +17,7 @@ KEPT = 20  # of a content; Kudu purges old ones too
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What an upload says about itself."""
+    """The parameters of an upload."""
 
     deployer: str
     message: str

@@ -55,7 +55,7 @@ class Launch:
 
 
 class CannotStartError(Exception):
-    """The process of a slot could not be started; the message says why."""
+    """The process of a slot could not be started; the message is the reason."""
 
 
 class PortTakenError(Exception):

@@ -168,7 +168,7 @@ class Swapper:
         """
         Put the source's settings back and end with *failure*.
 
-        Both slots stay marked as prepared for the swap until somebody resets it (azure-cli#27820).
+        Both slots stay marked as prepared for the swap until a reset (azure-cli#27820).
         """
         azure = self.azure
         ended = replace(operation, ended=True, failure=failure)
