@@ -18,8 +18,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.report import Report, Target
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.emulator.slots import App
 from tests.platform import ROOT, package, start_platform, until
 
 READY_S = 2.0

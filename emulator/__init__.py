@@ -1,8 +1,9 @@
 """
 Azure for one laptop: the parts that deployment slots need, over real processes and real HTTP.
 
-``python -m emulator --state DIR`` starts Azure Resource Manager, managed identity, Blob Storage
-(Azurite) and one process per slot, and ends them all with it. It is strict where Azure is strict:
-it exists so that a client's misreading of Azure fails here first. What was not seen on Azure is
-marked *assumption* where the code relies on it. Imports nothing from the rest of the repository.
+``python -m emulator --state DIR`` starts Azure Resource Manager (``arm``), Kudu (``scm``), managed
+identity (``login``), Blob Storage (Azurite, ``machine``) and one process per slot (``slots``, each
+running ``functions_host``), and ends them all with it. It is as strict as Azure, so that a client's
+misreading of Azure fails here first. Behaviour that was not seen on Azure is marked *assumption*.
+Imports nothing from the rest of the repository.
 """

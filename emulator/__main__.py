@@ -6,24 +6,24 @@ import signal
 import sys
 from pathlib import Path
 
-from emulator.latency import PROFILES
+from emulator.machine.storage import StorageError
 from emulator.platform import AlreadyRunningError, Options, Platform
-from emulator.storage import StorageError
+from emulator.seen.latency import PROFILES
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until a signal, return the exit code: 0 after a signal, 2 where it cannot start."""
+    """Run until a signal; return the exit code, 0 after a signal and 2 if it cannot start."""
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description="Azure for one laptop: slots as real processes."
     )
     parser.add_argument(
-        "--state", type=Path, required=True, metavar="DIR", help="where everything is kept"
+        "--state", type=Path, required=True, metavar="DIR", help="folder for all state"
     )
     parser.add_argument(
         "--latency", choices=sorted(PROFILES), default="zero", help="how long Azure takes"
     )
     parser.add_argument(
-        "--azurite", metavar="CMD", help="azurite-blob, where npm ci did not put it"
+        "--azurite", metavar="CMD", help="azurite-blob, if npm ci did not install it"
     )
     given = parser.parse_args(arguments)
     options = Options(given.state, PROFILES[given.latency], given.azurite)

@@ -1,54 +1,52 @@
 """
-The platform's own door, plain HTTP on loopback: tokens for identities, and the switches for tests
-and people.
+Plain HTTP on loopback: tokens for identities, and the switches for tests and people.
 
-``/msi/token`` is Azure's; everything else here exists on no cloud.
+``/msi/token`` is Azure's; no cloud has any of the other paths.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from emulator import faults, latency
 from emulator.arm.gateway import Gateway
 from emulator.arm.routes import OPERATIONS
-from emulator.fabric import Fabric
-from emulator.faults import Faults
-from emulator.identity import KNOWN, Caller, Identity
+from emulator.login.identity import KNOWN, Caller, Identity
+from emulator.seen import faults, latency
+from emulator.seen.faults import Faults
+from emulator.slots.placement import Placement
 
 API_VERSION = "2019-08-01"
 LOCAL = frozenset({"127.0.0.1", "localhost"})
 
 
 class Admin:
-    """Answers by path. *caller_of* names who holds an identity header."""
+    """Answers by path. *caller_of* returns the holder of an identity header."""
 
     def __init__(
         self,
         gateway: Gateway,
-        fabric: Fabric,
+        placement: Placement,
         identity: Identity,
         rules: Faults,
         caller_of: Callable[[str], Caller | None],
     ) -> None:
         self.gateway = gateway
-        self.world = gateway.world
-        self.fabric = fabric
+        self.azure = gateway.azure
+        self.placement = placement
         self.identity = identity
         self.rules = rules
         self.caller_of = caller_of
-        transitions, limits = self.world.transitions, gateway.limits
+        transitions, limits = self.azure.transitions, gateway.limits
         self.shown: Mapping[str, Callable[[], Any]] = {
-            "/slots": lambda: list(fabric.shown()),
+            "/slots": lambda: list(placement.shown()),
             "/faults": rules.shown,
-            "/latency": lambda: latency.shown(self.world.latency),
+            "/latency": lambda: latency.shown(self.azure.latency),
             "/limits": limits.shown,
             "/transitions": transitions.shown,
-            "/requests": self.world.tally.shown,
-            "/coverage": self.world.tally.shown_unknown,
+            "/requests": self.azure.counts.shown,
+            "/coverage": self.azure.counts.shown_unknown,
         }
         self.changes: Mapping[tuple[str, str], Callable[[Any], Any]] = {
             ("PUT", "/faults"): self._set_faults,
@@ -59,7 +57,7 @@ class Admin:
         }
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; only those addressed to loopback, so that no web page reaches in."""
+        """Answer one request; refuse other hosts than loopback, so that no web page has access."""
         if request.url.host not in LOCAL:
             return web.Response(status=403)
         path = request.path.rstrip("/")
@@ -78,7 +76,7 @@ class Admin:
         since = request.query.get("since", "0")
         if not since.isdigit():
             return web.json_response({"message": "since is a number"}, status=400)
-        return web.json_response(self.world.history.since(int(since)))
+        return web.json_response(self.azure.history.since(int(since)))
 
     async def _change(
         self, request: web.BaseRequest, change: Callable[[Any], Any]
@@ -93,18 +91,14 @@ class Admin:
         return self.rules.shown()
 
     def _set_latency(self, given: Any) -> Mapping[str, Any]:
-        self.world.latency = latency.parse(given, self.world.latency)
-        return latency.shown(self.world.latency)
+        self.azure.latency = latency.parse(given, self.azure.latency)
+        return latency.shown(self.azure.latency)
 
     async def _token(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Hand out a token as App Service does to whoever holds an identity header."""
-        fault = self.rules.take("token")
+        """Return a token to the holder of an identity header, as App Service does."""
+        fault = await self.rules.meet(request, "token")
         if fault is not None:
-            await asyncio.sleep(fault.delay_s)
-            if fault.drop and request.transport is not None:
-                request.transport.abort()
-            if fault.drop or fault.status is not None:
-                return _refused(fault.status or 500, str(fault.body or "planted"))
+            return _refused(fault.status or 500, str(fault.body or "planted"))
         query = {name.lower(): value for name, value in request.query.items()}
         if query.get("api-version") != API_VERSION:
             return _refused(400, f"api-version must be {API_VERSION}")
@@ -125,7 +119,7 @@ class Admin:
             return _refused(400, "no such identity: neither its own nor a user-assigned one")
         caller = meant[0]
         resource = query.get("resource", "")
-        if resource.rstrip("/") not in KNOWN | {self.world.url}:
+        if resource.rstrip("/") not in KNOWN | {self.azure.url}:
             return _refused(400, f"the resource '{resource}' was not found in the tenant")
         token, ends = self.identity.mint(caller, resource)
         return web.json_response(

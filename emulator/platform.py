@@ -1,8 +1,7 @@
-"""Everything put together for one state folder: started, announced in platform.json, ended."""
+"""The whole platform of one state folder: started, described in platform.json, ended."""
 
 import asyncio
 import base64
-import contextlib
 import fcntl
 import os
 import secrets
@@ -16,32 +15,34 @@ from typing import IO, Any
 import aiohttp
 from aiohttp import web
 
-from emulator import storage
 from emulator.admin import Admin
 from emulator.arm.app import ArmApp
 from emulator.arm.bodies import site_id, site_name
 from emulator.arm.gateway import Gateway
 from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
-from emulator.arm.world import World
-from emulator.certificates import certificates
-from emulator.children import Children
-from emulator.deployments import Deployments
-from emulator.disk import read_json, write_json
-from emulator.entra import Entra, ServicePrincipal
-from emulator.estate import Estate
-from emulator.fabric import Fabric
-from emulator.faults import Faults
-from emulator.history import History
-from emulator.hosts import HOST, Launcher
-from emulator.identity import STORAGE, Caller, Identity, new_signing_key
-from emulator.latency import Latency
-from emulator.packages import Packages, reader
-from emulator.ports import free, listen, number
-from emulator.queues import Queues
+from emulator.login.entra import Entra, ServicePrincipal
+from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
+from emulator.machine import storage
+from emulator.machine.account import Account
+from emulator.machine.certificates import certificates
+from emulator.machine.children import Children
+from emulator.machine.disk import read_json, write_json
+from emulator.machine.ports import free, listen, number
+from emulator.machine.serving import serve
+from emulator.scm.app import Kudu
 from emulator.scm.calls import Scm
 from emulator.scm.deployer import Deployer
-from emulator.state import Site, Slot
+from emulator.seen.faults import Faults
+from emulator.seen.history import History
+from emulator.seen.latency import Latency
+from emulator.slots.azure import Azure
+from emulator.slots.deployments import Deployments
+from emulator.slots.hosts import HOST, Launcher
+from emulator.slots.packages import Packages, reader
+from emulator.slots.placement import Placement
+from emulator.slots.state import Site, Slot
+from emulator.slots.store import Store
 
 GROUP = "gitslot-local"
 LOCATION = "France Central"
@@ -52,12 +53,12 @@ FOLDERS = ("azurite", "logs", "keys", "home", "timers", "packages")
 
 
 class AlreadyRunningError(Exception):
-    """Another emulator has the state folder."""
+    """Another emulator uses the state folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says. *host_command* starts a slot's process."""
+    """The arguments of the command line. *host_command* starts a slot's process."""
 
     state: Path
     latency: Latency
@@ -66,7 +67,7 @@ class Options:
 
 
 class Platform:
-    """Azure for one laptop: ``start`` until it answers, ``stop`` until everything has ended."""
+    """Azure for one laptop: answers once ``start`` returns, until ``stop``."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -74,10 +75,13 @@ class Platform:
         self.file = self.folder / "platform.json"
         self._lock: IO[str] | None = None
         self._runners: list[web.ServerRunner] = []
-        self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, Any]:
-        """Start everything and return what platform.json says; AlreadyRunningError if it does."""
+        """
+        Start everything and return the content of platform.json.
+
+        Raises AlreadyRunningError if an emulator runs on the folder, StorageError without Azurite.
+        """
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take()
@@ -92,13 +96,14 @@ class Platform:
         certs = certificates(folder, datetime.now(UTC))
         seed = self._seed()
         seed["ports"]["storage"] = free(seed["ports"]["storage"])
-        azurite = asyncio.create_task(self._storage(words, seed, certs))
         arm, door = listen(seed["ports"]["arm"]), listen(seed["ports"]["admin"])
         queues = listen(seed["ports"].get("queues", 0))
         seed["ports"].update(arm=number(arm), admin=number(door), queues=number(queues))
-        self._queues = Queues(lambda port: self._azurite("queue", port, words, seed, certs))
-        await self._queues.serve(queues)
         write_json(folder / "seed.json", seed)
+        self.account = Account(words, folder, seed["storage_key"], certs, self.children)
+        azurite = asyncio.create_task(
+            self.account.start(seed["ports"]["storage"], queues, self._storage_crashed)
+        )
 
         self.identity = Identity(seed["tenant"], seed["signing_key"], time.time)
         self.laptop = Caller(LAPTOP, seed["laptop"])
@@ -119,11 +124,11 @@ class Platform:
         }
         launcher = Launcher(folder, packages, self.children, environment, self.options.host_command)
         rules = Faults()
-        self.fabric = Fabric(launcher, rules, certs.server_context())
-        self.world = World(
-            estate=Estate(folder / "estate.json"),
+        self.placement = Placement(launcher, rules, certs.server_context())
+        self.azure = Azure(
+            store=Store(folder / "estate.json"),
             history=History(folder / "history.jsonl", time.time),
-            platform=self.fabric,
+            placement=self.placement,
             now=time.time,
             new_id=lambda: str(uuid.uuid4()),
             new_secret=lambda: secrets.token_urlsafe(30),
@@ -135,22 +140,23 @@ class Platform:
             latency=self.options.latency,
             deployments=Deployments(folder / "deployments.json"),
         )
-        self.fabric.world = self.world
-        self.world.kudu = deployer = Deployer(self.world, packages)
-        self.fabric.scm = Scm(self.world, self.identity, rules, deployer)
+        self.placement.azure = self.azure
+        self.deployer = Deployer(self.azure, packages)
+        self.azure.begin_deployment = self.deployer.begin
+        scm = Scm(self.azure, self.identity, rules, self.deployer)
+        self.placement.kudu = lambda site, slot: Kudu(site, slot, scm)
         self._load()
-        self.fabric.open_all()
-        gateway = Gateway(self.world, self.identity)
-        app = ArmApp(Spoiler(gateway, rules, self.fabric.ended), self._entra())
-        await self._serve(app, arm, certs.server_context())
-        await self._serve(
-            Admin(gateway, self.fabric, self.identity, rules, self._caller_of), door, None
-        )
+        self.placement.open_all()
+        gateway = Gateway(self.azure, self.identity)
+        app = ArmApp(Spoiler(gateway, rules, self.placement.ended), self._entra())
+        admin = Admin(gateway, self.placement, self.identity, rules, self._caller_of)
+        for handler, where in ((app, (arm, certs.server_context())), (admin, (door, None))):
+            self._runners.append(await serve(handler, where, shutdown_s=1.0))
         await azurite
-        self.fabric.start_all()
+        self.placement.start_all()
         facts = {
             "pid": os.getpid(),
-            "arm": self.world.url,
+            "arm": self.azure.url,
             "admin": f"http://127.0.0.1:{number(door)}",
             "identity_endpoint": identity_endpoint,
             "identity_header": seed["identity_header"],
@@ -162,7 +168,7 @@ class Platform:
             "tenant": seed["tenant"],
             "resource_group": GROUP,
             "location": LOCATION,
-            "authority": self.world.url,
+            "authority": self.azure.url,
             "service_principal": seed["service_principal"],
         }
         write_json(self.file, facts)
@@ -178,7 +184,7 @@ class Platform:
         self._lock = lock
 
     def _seed(self) -> dict[str, Any]:
-        """Return what stays the same over restarts, made on the first."""
+        """Return the values that stay the same over restarts; make them at the first start."""
         kept: dict[str, Any] | None = read_json(self.folder / "seed.json")
         principal = {"client_id": str(uuid.uuid4()), "client_secret": secrets.token_urlsafe(30)}
         if kept is not None:
@@ -196,87 +202,48 @@ class Platform:
         }
 
     def _entra(self) -> Entra:
-        """Return who gives tokens for a secret: to one service principal, the deployer."""
+        """Return the Entra of one service principal, the deployer."""
         known = self.seed["service_principal"]
         caller = Caller(DEPLOYER, known["client_id"])
         principals = {known["client_id"]: ServicePrincipal(caller, known["client_secret"])}
-        return Entra(self.identity, self.world.url, principals)
+        return Entra(self.identity, self.azure.url, principals)
 
     def _load(self) -> None:
-        self.world.estate.load()
-        self.world.history.load()
-        self.world.deployments.load()
-        for operation in self.world.estate.end_lost_operations(time.time()):
-            self.world.history.record(
+        self.azure.store.load()
+        self.azure.history.load()
+        self.azure.deployments.load()
+        for operation in self.azure.store.end_lost_operations(time.time()):
+            self.azure.history.record(
                 "swap-failed" if operation.failure else "swap-finished",
-                site=self.world.estate.sites.get(operation.site),
+                site=self.azure.store.sites.get(operation.site),
                 slot=operation.source,
                 caller=operation.caller,
                 operation_id=operation.id,
                 message="the platform was stopped meanwhile",
             )
 
-    async def _storage(self, words: list[str], seed: dict[str, Any], certs: Any) -> None:
-        """Start Azurite, and again whenever it ends by itself."""
-        port = seed["ports"]["storage"]
-        first = await self._azurite("blob", port, words, seed, certs)
-
-        async def watch(process: asyncio.subprocess.Process) -> None:
-            while True:
-                await process.wait()
-                self.children.discard(process)
-                self.world.history.record("storage-crashed", detail=str(process.returncode))
-                await asyncio.sleep(0.5)
-                process = await self._azurite("blob", port, words, seed, certs)
-
-        self._watch = asyncio.create_task(watch(first))
-
-    async def _azurite(
-        self,
-        service: storage.Service,
-        port: int,
-        words: list[str],
-        seed: dict[str, Any],
-        certs: Any,
-    ) -> asyncio.subprocess.Process:
-        log = "azurite.log" if service == "blob" else f"azurite-{service}.log"
-        return await storage.start(
-            service,
-            storage.command_of(service, words),
-            folder=self.folder / "azurite",
-            log=self.folder / "logs" / log,
-            port=port,
-            key=seed["storage_key"],
-            certificates=certs,
-            children=self.children,
-        )
-
-    async def _serve(self, handler: Any, listener: Any, context: Any) -> None:
-        server = web.Server(handler, access_log=None, keepalive_timeout=240.0)
-        runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=context, backlog=512).start()
-        self._runners.append(runner)
+    def _storage_crashed(self, code: int | None) -> None:
+        self.azure.history.record("storage-crashed", detail=str(code))
 
     def _caller_of(self, header: str) -> Caller | None:
-        """Name who holds the identity header: the person at the laptop, or a slot."""
+        """Return the holder of the identity header: the person at the laptop, or a slot."""
         if secrets.compare_digest(header.encode(), self.seed["identity_header"].encode()):
             return self.laptop
-        for site in self.world.estate.sites.values():
+        for site in self.azure.store.sites.values():
             for slot in site.slots.values():
                 if secrets.compare_digest(header.encode(), slot.identity_header.encode()):
                     return self._holder(site, slot)
         return None
 
     def _holder(self, site: Site, slot: Slot) -> Caller:
-        """Return who a slot is, with the user-assigned identities that it may ask for."""
-        users = [self.world.estate.identities[name] for name in slot.identities]
+        """Return the slot as a caller, with the user-assigned identities that it may use."""
+        users = [self.azure.store.identities[name] for name in slot.identities]
         return Caller(
             site_name(site, slot),
             slot.principal,
-            site_id(self.world, site, slot),
+            site_id(self.azure, site, slot),
             others=tuple(
-                Caller(user.name, user.principal, identity_id(self.world, user), user.client)
+                Caller(user.name, user.principal, identity_id(self.azure, user), user.client)
                 for user in users
             ),
             system=slot.system_identity,
@@ -286,18 +253,18 @@ class Platform:
         return self.identity.mint(reader(self._caller_of(header), named), STORAGE)[0]
 
     async def stop(self) -> None:
-        """End every child, close every port, take platform.json away; nothing of another's."""
+        """End every child, close every port and remove platform.json, if this one runs at all."""
         if self._lock is None:
             return
         self.file.unlink(missing_ok=True)
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
-        if hasattr(self, "fabric"):
-            await self.fabric.close(GRACE_S)
-        if hasattr(self, "_queues"):
-            await self._queues.close()
+        if hasattr(self, "account"):
+            await self.account.stop_restarting()
+        if hasattr(self, "deployer"):
+            await self.deployer.close()
+        if hasattr(self, "placement"):
+            await self.placement.close(GRACE_S)
+        if hasattr(self, "account"):
+            await self.account.close()
         for runner in self._runners:
             await runner.cleanup()
         if hasattr(self, "children"):

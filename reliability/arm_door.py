@@ -25,7 +25,7 @@ from urllib3.exceptions import NewConnectionError
 
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
-from emulator.state import Site
+from emulator.slots.state import Site
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.state.wanted import PRODUCTION
 from reliability.cloud import ARM, SUBSCRIPTION, Cloud, token

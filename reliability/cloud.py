@@ -11,14 +11,14 @@ from functools import cache
 from typing import Any
 
 from emulator.arm.gateway import Gateway
-from emulator.arm.world import World
-from emulator.estate import Estate
-from emulator.fabric import Fabric
-from emulator.faults import Fault, Faults
-from emulator.history import History
-from emulator.identity import Caller, Identity, new_signing_key
-from emulator.latency import RECORDED
-from emulator.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
+from emulator.login.identity import Caller, Identity, new_signing_key
+from emulator.seen.faults import Fault, Faults
+from emulator.seen.history import History
+from emulator.seen.latency import RECORDED
+from emulator.slots.azure import Azure
+from emulator.slots.placement import Placement
+from emulator.slots.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
+from emulator.slots.store import Store
 from reliability import registered
 from reliability.memory_blobs import MemoryBlobs
 from reliability.processes import (
@@ -76,7 +76,7 @@ class GhostHistory(History):
 _WITH_SETTINGS = ("swap-started", "swap-flipped", "settings-put", "swap-reverted", "begin")
 
 
-class InProcessFabric(Fabric):
+class InProcessFabric(Placement):
     """The emulator's workers and swaps, without ports."""
 
     _port = 0
@@ -145,10 +145,10 @@ class Cloud(Surroundings):
             None,  # type: ignore[arg-type]  # no TLS without sockets
         )
         self.ids = 0
-        self.world = World(
-            estate=Estate(None),
+        self.world = Azure(
+            store=Store(None),
             history=self.history,
-            platform=self.fabric,
+            placement=self.fabric,
             now=self._unix,
             new_id=self.new_id,
             new_secret=self.new_id,
@@ -159,12 +159,12 @@ class Cloud(Surroundings):
             location="France Central",
             latency=LATENCY,
         )
-        self.fabric.world = self.world
+        self.fabric.azure = self.world
         self.gateway = Gateway(self.world, identity())
         self.git = Repository(self.history)
         self.blobs = MemoryBlobs(self.now)
         self.lock_holder: dict[str, str] = {}
-        self.world.estate.plans["plan"] = Plan(
+        self.world.store.plans["plan"] = Plan(
             "plan", "France Central", "EP1", "ElasticPremium", "elastic"
         )
 
@@ -213,7 +213,7 @@ class Cloud(Surroundings):
             plan = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
             plan += "/providers/Microsoft.Web/serverfarms/plan"
             site = Site(name, "France Central", "functionapp,linux", plan, slots, sticky=sticky)
-            self.world.estate.sites[site.key] = site
+            self.world.store.sites[site.key] = site
         with self.loop.current():
             for key in (PRODUCTION, STAGING):
                 self.fabric.restart_now(APP, key)
@@ -242,7 +242,7 @@ class Cloud(Surroundings):
     @property
     def site(self) -> Site:
         """Return the app as it is now."""
-        return self.world.estate.sites[APP]
+        return self.world.store.sites[APP]
 
     def create(self, slot: str) -> int:
         """Create *slot* by hand, as a copy of production's settings; return ARM's status."""
@@ -299,7 +299,7 @@ class Cloud(Surroundings):
 
     def operation(self) -> Operation | None:
         """Return the operation under way."""
-        return next((o for o in self.world.estate.operations.values() if not o.ended), None)
+        return next((o for o in self.world.store.operations.values() if not o.ended), None)
 
     def serves(self, slot: str = PRODUCTION) -> str:
         """Return the version that *slot* really serves, or ""."""

@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 
 import urllib3.connection
 
-from emulator.leash import PR_SET_PDEATHSIG
+from emulator.machine.die_with_parent import PR_SET_PDEATHSIG
 from gitslot.cli import app
 from gitslot.cli.session import Session
 from gitslot.edges import settings

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.backend import Reply
-from emulator.hosts import CannotStartError, Launch
-from emulator.state import Keys
+from emulator.slots.connection import Reply
+from emulator.slots.hosts import CannotStartError, Launch
+from emulator.slots.state import Keys
 from gitslot.registry.manifest import Manifest, parse_manifest
 
 RETRY_S = 30.0  # the serving app tries its model again at least this often
@@ -135,7 +135,7 @@ class ModelHost:
         self.process = _Pid(pid)
         self.leaving = False
         self.keys = launch.keys
-        self.backend = self
+        self.connections = self
         self._cloud = cloud
         self._loaded: Loaded | None = None
         self._reason = "Loading"

@@ -9,7 +9,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from emulator.state import PRODUCTION
+from emulator.slots.state import PRODUCTION
 from reliability.cloud import APP, STAGING
 from reliability.rig import Rig
 
@@ -26,7 +26,7 @@ class Recording:
     @classmethod
     def of(cls, rig: Rig, events: int) -> "Recording":
         """Keep what *rig* has made; *events* is how many ids its controller has used. Ends it."""
-        cloud, estate = rig.cloud, rig.cloud.world.estate
+        cloud, estate = rig.cloud, rig.cloud.world.store
         found = cls(
             cloud.seconds(),
             cloud.ids,
@@ -46,7 +46,7 @@ class Recording:
     def resume(self) -> Rig:
         """Return a rig whose world goes on from here, and is nobody else's."""
         rig, kept = Rig(), self.kept
-        cloud, estate = rig.cloud, rig.cloud.world.estate
+        cloud, estate = rig.cloud, rig.cloud.world.store
         cloud.ids = self.ids
         cloud.account.blobs |= kept["account"]
         estate.sites |= kept["sites"]

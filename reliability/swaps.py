@@ -8,8 +8,8 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 
-from emulator.faults import Fault
-from emulator.state import Keys, Operation, mark
+from emulator.seen.faults import Fault
+from emulator.slots.state import Keys, Operation, mark
 from gitslot.state.decision import Stalled
 from reliability import registered
 from reliability.between import ANSWERS
@@ -64,7 +64,7 @@ def stop_platform(cloud: Cloud) -> None:
     for task in list(cloud.fabric._tasks):
         task.cancel()
     cloud.wait(0)
-    for operation in cloud.world.estate.end_lost_operations(cloud.now().timestamp()):
+    for operation in cloud.world.store.end_lost_operations(cloud.now().timestamp()):
         what = "swap-failed" if operation.failure else "swap-finished"
         cloud.history.record(what, site=cloud.site, slot=STAGING, caller=operation.caller)
     with cloud.loop.current():
@@ -81,14 +81,14 @@ def busy_with_another(scene: Scene) -> None:
     def begin() -> None:
         at = cloud.now().timestamp()
         operation = Operation("theirs", APP, STAGING, "production", "person", at)
-        cloud.world.estate.put_operation(operation)
-        cloud.world.estate.put(mark(cloud.site, ("production", STAGING), operation.id))
+        cloud.world.store.put_operation(operation)
+        cloud.world.store.put(mark(cloud.site, ("production", STAGING), operation.id))
         cloud.at(60.0, end)
 
     def end() -> None:
-        operation = cloud.world.estate.operations["theirs"]
-        cloud.world.estate.operations["theirs"] = replace(operation, ended=True)
-        cloud.world.estate.put(mark(cloud.site, ("production", STAGING), None))
+        operation = cloud.world.store.operations["theirs"]
+        cloud.world.store.operations["theirs"] = replace(operation, ended=True)
+        cloud.world.store.put(mark(cloud.site, ("production", STAGING), None))
 
     _refused(scene, POST, begin)
 
@@ -137,7 +137,7 @@ def keys_changed(scene: Scene) -> None:
     def rotate() -> None:
         keys = Keys("a-rotated-master-key", "a-rotated-function-key")
         slot = replace(cloud.site.slots[STAGING], keys=keys)
-        cloud.world.estate.put(cloud.site.with_slots(slot))
+        cloud.world.store.put(cloud.site.with_slots(slot))
         host = cloud.host(STAGING)
         assert host
         host.use_keys(keys)

@@ -34,7 +34,7 @@ from azure.storage.blob import BlobServiceClient
 
 ROOT = Path(__file__).resolve().parent.parent
 # Where a test run is killed, what it started ends with it.
-LEASH = (sys.executable, str(ROOT / "emulator" / "leash.py"))
+LEASH = (sys.executable, str(ROOT / "emulator" / "machine" / "die_with_parent.py"))
 START_S = 90.0
 STOP_S = 40.0
 PATIENCE_S = 60.0

@@ -1,1 +1,1 @@
-"""Azure Resource Manager for Microsoft.Web: calls in, answers out; no process of its own."""
+"""Azure Resource Manager for Microsoft.Web: one handler for each call, no process of its own."""

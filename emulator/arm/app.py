@@ -1,4 +1,4 @@
-"""ARM over TLS: HTTP in, HTTP out, with the waits and the faults that were asked for."""
+"""ARM over HTTP, with the waits and faults that were asked for."""
 
 import json
 import re
@@ -9,13 +9,13 @@ from aiohttp import web
 
 from emulator.arm.calls import Answer
 from emulator.arm.spoiling import DroppedError, Spoiler
-from emulator.entra import Entra
+from emulator.login.entra import Entra
 
 BODY_LIMIT = 4 * 1024 * 1024  # of an ARM request
 
 
 class ArmApp:
-    """Puts HTTP onto a gateway and what spoils its answers."""
+    """Answers HTTP requests through *spoiler* and *entra*."""
 
     def __init__(self, spoiler: Spoiler, entra: Entra) -> None:
         self.gateway = spoiler.gateway
@@ -46,8 +46,8 @@ class ArmApp:
         return _response(answer)
 
     def _metadata(self) -> Mapping[str, Any]:
-        """Describe this cloud, as ``az cloud register --endpoint-resource-manager`` asks for it."""
-        url = self.gateway.world.url
+        """Return this cloud's endpoints, for ``az cloud register --endpoint-resource-manager``."""
+        url = self.gateway.azure.url
         return {
             "name": "gitslot-local",
             "resourceManager": f"{url}/",
@@ -62,7 +62,7 @@ class ArmApp:
             "authentication": {
                 "loginEndpoint": f"{url}/adfs",
                 "audiences": [url, f"{url}/"],
-                "tenant": self.gateway.world.tenant,
+                "tenant": self.gateway.azure.tenant,
                 "identityProvider": "ADFS",
             },
             "suffixes": {"storage": "localhost", "keyVaultDns": "localhost"},

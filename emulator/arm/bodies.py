@@ -1,18 +1,19 @@
-"""The JSON of ARM. Shapes: as recorded in Azure/azure-cli, test_functionapp_slot_swap."""
+"""The JSON of ARM, in the shapes recorded in Azure/azure-cli, test_functionapp_slot_swap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from emulator.arm import identities
-from emulator.arm.world import World
-from emulator.state import PRODUCTION, Plan, Site, Slot, SwapStatus
+from emulator.arm.calls import Answer
+from emulator.slots.azure import Azure
+from emulator.slots.state import PRODUCTION, Plan, Site, Slot, SwapStatus
 
 FILETIME_EPOCH = 116_444_736_000_000_000  # 1601-01-01 in units of 100 ns before 1970
 
 
-# What the recorded sites have, whatever they do, but for reserved, which is Linux. Machines'
-# addresses are left out.
+# The properties that all recorded sites share, except reserved, which means Linux. Addresses of
+# machines are left out.
 ALWAYS: Mapping[str, Any] = {
     "usageState": "Normal",
     "enabled": True,
@@ -55,14 +56,14 @@ ALWAYS: Mapping[str, Any] = {
 
 
 def etag(slot: Slot) -> str:
-    """Return the slot's ETag: hexadecimal ticks of its last change, quoted."""
+    """Return the slot's ETag: the hexadecimal ticks of its last change, quoted."""
     return f'"{FILETIME_EPOCH + int(slot.modified * 10_000_000):X}"'
 
 
-def site_id(world: World, site: Site, slot: Slot) -> str:
+def site_id(azure: Azure, site: Site, slot: Slot) -> str:
     """Return the resource id of *slot* of *site*."""
     base = (
-        f"/subscriptions/{world.subscription}/resourceGroups/{world.group}"
+        f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}"
         f"/providers/Microsoft.Web/sites/{site.name}"
     )
     return base if slot.key == PRODUCTION else f"{base}/slots/{slot.name}"
@@ -76,25 +77,43 @@ def site_type(slot: Slot) -> str:
     return "Microsoft.Web/sites" if slot.key == PRODUCTION else "Microsoft.Web/sites/slots"
 
 
-def site_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
-    """Return the Site JSON; like Azure's it never holds app settings."""
-    plan = world.estate.plans.get(site.plan.rsplit("/", 1)[-1].lower())
+def child_body(
+    azure: Azure, site: Site, slot: Slot, kind: str, name: str, properties: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the resource *name* of type *kind* below *slot*."""
+    return {
+        "id": f"{site_id(azure, site, slot)}/{kind}/{name}",
+        "name": f"{site_name(site, slot)}/{name}",
+        "type": f"{site_type(slot)}/{kind}",
+        "location": site.location,
+        "properties": dict(properties),
+    }
+
+
+def listing(value: Sequence[Mapping[str, Any]]) -> Answer:
+    """Return a list of resources, all on one page."""
+    return Answer(200, {"value": value, "nextLink": None, "id": None})
+
+
+def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
+    """Return the Site JSON; like Azure's it never contains app settings."""
+    plan = azure.store.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     scm = slot.scm_host
     modified = datetime.fromtimestamp(slot.modified, UTC).replace(tzinfo=None)
     return {
-        "id": site_id(world, site, slot),
+        "id": site_id(azure, site, slot),
         "name": site_name(site, slot),
         "type": site_type(slot),
         "kind": site.kind,
         "location": site.location,
         "tags": dict(slot.tags) or None,
-        "identity": identities.shown(world, slot),
+        "identity": identities.shown(azure, slot),
         "properties": {
             **ALWAYS,
             "name": site.name if slot.key == PRODUCTION else f"{site.name}({slot.name})",
             "state": "Running" if slot.running else "Stopped",
             "hostNames": [slot.host],
-            "webSpace": f"{world.group}-{site.location.replace(' ', '')}webspace-Linux",
+            "webSpace": f"{azure.group}-{site.location.replace(' ', '')}webspace-Linux",
             "repositorySiteName": site.name,
             "enabledHostNames": [slot.host, scm],
             "hostNameSslStates": [_ssl(slot.host, "Standard"), _ssl(scm, "Repository")],
@@ -111,7 +130,7 @@ def site_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
             "httpsOnly": slot.https_only,
             "keyVaultReferenceIdentity": slot.vault_reader,
             "targetSwapSlot": slot.swapping_into,
-            "resourceGroup": world.group,
+            "resourceGroup": azure.group,
             "defaultHostName": slot.host,
             "slotSwapStatus": _swap_status(slot.last_swap),
             "inProgressOperationId": slot.operation,
@@ -138,10 +157,10 @@ def _swap_status(status: SwapStatus | None) -> Mapping[str, str] | None:
     }
 
 
-def settings_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
-    """Return the app settings; list and replace answer alike."""
+def settings_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
+    """Return the app settings, the answer to both reading and replacing them."""
     return {
-        "id": f"{site_id(world, site, slot)}/config/appsettings",
+        "id": f"{site_id(azure, site, slot)}/config/appsettings",
         "name": "appsettings",
         "type": "Microsoft.Web/sites/config",  # for a slot too, as recorded
         "location": site.location,
@@ -150,7 +169,7 @@ def settings_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
 
 
 def slot_names_body(site: Site) -> dict[str, Any]:
-    """Return the sticky names: one list per site, null where unset, and no id."""
+    """Return the sticky names: one list for each site, null if unset, and no id."""
     return {
         "id": None,
         "name": site.name,
@@ -168,10 +187,10 @@ def _names(names: tuple[str, ...] | None) -> list[str] | None:
     return None if names is None else list(names)
 
 
-def web_config_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
+def web_config_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
     """Return ``config/web``, the few properties that clients read."""
     return {
-        "id": f"{site_id(world, site, slot)}/config/web",
+        "id": f"{site_id(azure, site, slot)}/config/web",
         "name": site_name(site, slot),
         "type": f"{site_type(slot)}/config",
         "location": site.location,
@@ -189,10 +208,10 @@ def web_config_body(world: World, site: Site, slot: Slot) -> dict[str, Any]:
     }
 
 
-def plan_body(world: World, plan: Plan) -> dict[str, Any]:
+def plan_body(azure: Azure, plan: Plan) -> dict[str, Any]:
     """Return the App Service plan; az needs ``sku.tier``."""
     return {
-        "id": f"/subscriptions/{world.subscription}/resourceGroups/{world.group}"
+        "id": f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}"
         f"/providers/Microsoft.Web/serverfarms/{plan.name}",
         "name": plan.name,
         "type": "Microsoft.Web/serverfarms",
@@ -211,9 +230,9 @@ def plan_body(world: World, plan: Plan) -> dict[str, Any]:
             "reserved": True,
             "numberOfSites": sum(
                 site.plan.rsplit("/", 1)[-1].lower() == plan.name.lower()
-                for site in world.estate.sites.values()
+                for site in azure.store.sites.values()
             ),
-            "resourceGroup": world.group,
+            "resourceGroup": azure.group,
             "provisioningState": "Succeeded",
         },
     }

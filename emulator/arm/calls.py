@@ -1,8 +1,7 @@
 """
-One call to ARM and one answer, free of any HTTP library, and the error shapes of ARM.
+Calls to ARM and answers, without any HTTP library, and ARM's two shapes of errors.
 
-There are two: the gateway's ``{"error": {...}}`` and the resource provider's ``{"Code", "Message",
-...}``.
+The gateway has ``{"error": {...}}``, the resource provider ``{"Code", "Message", ...}``.
 """
 
 import json
@@ -10,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.identity import Caller
+from emulator.login.identity import Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Call:
 
 
 def part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object *name* of *body*, empty where it has none; raise RefusalError as ARM."""
+    """Return the object *name* of *body*, empty if missing; raise RefusalError as ARM does."""
     value = body.get(name)
     if value is not None and not isinstance(value, Mapping):
         raise gateway(
@@ -68,7 +67,7 @@ def located(body: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response; *body* None is an empty one. *operation* names the swap that it started."""
+    """A response; *body* None is empty. *operation* is the id of the swap that it started."""
 
     status: int
     body: Any = None
@@ -121,13 +120,13 @@ def provider(status: int, code: str, message: str, extended: str | None = None) 
 
 
 def silent() -> RefusalError:
-    """Refuse what ARM asks a slot's process, which does not answer (azure-functions-host#6568)."""
+    """Refuse a call that needs the slot's process, which is down (azure-functions-host#6568)."""
     message = "Encountered an error (ServiceUnavailable) from host runtime."
     return provider(400, "BadRequest", message)
 
 
 def not_found(kind: str, name: str, group: str) -> RefusalError:
-    """Refuse for a resource that is not there (text: azure-cli#30992)."""
+    """Refuse because a resource does not exist (text: azure-cli#30992)."""
     return gateway(
         404,
         "ResourceNotFound",

@@ -1,9 +1,8 @@
 """
-The table of what the emulator knows of ARM and Kudu, for docs/emulator.md: run this module to
-write it.
+The table of supported calls to ARM and Kudu in docs/emulator.md; run this module to write it.
 
-Routes are those of ``emulator.arm.routes`` and ``emulator.scm.app``; who calls them was counted
-(``by_client`` of ``GET /requests``) and is held against this table whenever the clients' tests run.
+Routes are those of ``emulator.arm.routes`` and ``emulator.scm.app``. The clients that use them were
+counted (``by_client`` of ``GET /requests``); the clients' tests compare their counts to this table.
 """
 
 from collections.abc import Iterator, Mapping
@@ -105,7 +104,7 @@ USED_BY: Mapping[str, frozenset[str]] = {
 
 
 def table() -> str:
-    """Return the table, one line a route; those of a site and of its slots are one."""
+    """Return the table, one line for each route; those of a site and its slots share one."""
     return "\n".join(
         [
             f"| call | operation | {' | '.join(USED_BY)} |",
@@ -121,7 +120,7 @@ def _lines() -> Iterator[str]:
         path = _path(route.segments)
         alone = path.replace(SLOT, "", 1)
         twins = path != alone and (route.method, alone, route.operation) in known
-        if twins:  # told with the site's
+        if twins:  # shares the line of the site's route
             continue
         at = path.find("/sites/{site}") + len("/sites/{site}")
         with_slot = f"{path[:at]}{SLOT}{path[at:]}"
@@ -150,7 +149,7 @@ def _path(segments: tuple[str, ...]) -> str:
 
 
 def page(text: str) -> str:
-    """Return *text*, a page, with the table of now in it."""
+    """Return *text*, a page, with the current table."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

@@ -1,27 +1,26 @@
 """
-How two slots differ, as a swap would see it.
+The differences of two slots that matter to a swap.
 
-The rules' names are those that the portal knows (Azure/azure-functions-ux, slots-diff.ts). Levels
-and descriptions are assumptions: no recorded answer is public.
+The rules' names are those of the portal (Azure/azure-functions-ux, slots-diff.ts). Levels and
+descriptions are assumptions: no recorded answer is public.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from emulator.arm.bodies import site_id, site_type
+from emulator.arm.bodies import listing, site_id, site_type
 from emulator.arm.calls import Answer, Call
+from emulator.arm.handling import Params, slot_of
 from emulator.arm.swaps import target_of
-from emulator.arm.world import World
-from emulator.state import OVERRIDE_DEFAULT_STICKY, Site, Slot, is_sticky
-
-Params = Mapping[str, str]
+from emulator.slots.azure import Azure
+from emulator.slots.state import OVERRIDE_DEFAULT_STICKY, Site, Slot, is_sticky
 
 
-def differences(world: World, call: Call, params: Params) -> Answer:
+def differences(azure: Azure, call: Call, params: Params) -> Answer:
     """List the differences between the slot of the path and the ``targetSlot`` of the body."""
-    site, slot = world.slot(params)
+    site, slot = slot_of(azure, params)
     target = target_of(call, site, slot)
-    base = f"{site_id(world, site, slot)}/slotsdiffs"
+    base = f"{site_id(azure, site, slot)}/slotsdiffs"
     value = [
         {
             "id": f"{base}/{found['settingName']}",
@@ -32,7 +31,7 @@ def differences(world: World, call: Call, params: Params) -> Answer:
         }
         for found in _all(site, slot, target)
     ]
-    return Answer(200, {"value": value, "nextLink": None, "id": None})
+    return listing(value)
 
 
 def _all(site: Site, slot: Slot, target: Slot) -> Iterator[dict[str, Any]]:
@@ -43,7 +42,7 @@ def _all(site: Site, slot: Slot, target: Slot) -> Iterator[dict[str, Any]]:
         ours, theirs = slot.settings.get(name), target.settings.get(name)
         marked = is_sticky(name, site.sticky or (), {OVERRIDE_DEFAULT_STICKY: "0"})
         if not marked and is_sticky(name, (), slot.settings):
-            continue  # stays by itself: nobody marked it, and no swap moves it
+            continue  # sticky by default: not marked, and no swap moves it
         if found := _rule(ours, theirs, sticky=marked):
             yield _one("AppSetting", found, name, ours, theirs)
 
@@ -60,7 +59,7 @@ def _rule(ours: str | None, theirs: str | None, *, sticky: bool) -> str | None:
     return None if ours == theirs else "SettingsWillBeModifiedInDestination"
 
 
-TOLD = {
+RULES = {
     "SlotSettingsMissing": (
         "Warning",
         "{kind} '{name}' is marked as slot specific but is not present in both slots.",
@@ -86,7 +85,7 @@ TOLD = {
 
 
 def _one(kind: str, rule: str, name: str, ours: str | None, theirs: str | None) -> dict[str, Any]:
-    level, text = TOLD[rule]
+    level, text = RULES[rule]
     return {
         "level": level,
         "settingType": kind,

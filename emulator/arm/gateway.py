@@ -1,9 +1,9 @@
 """
-ARM's front door without its sockets: who calls, which api-version, which subscription and group,
-then the route.
+ARM's front door without its sockets: checks caller, api-version, subscription and group, then finds
+the route.
 
-A test may put an azure-core transport straight onto ``Gateway.answer``; ``emulator.arm.app`` puts
-HTTP there.
+``emulator.arm.app`` serves it over HTTP; a test may connect an azure-core transport directly to
+``Gateway.answer``.
 """
 
 import re
@@ -13,17 +13,17 @@ from urllib.parse import unquote
 from emulator.arm.calls import Answer, Call, RefusalError, gateway
 from emulator.arm.limits import Limits
 from emulator.arm.routes import Route, find
-from emulator.arm.world import World
-from emulator.identity import Caller, Identity, TokenRefusedError
+from emulator.login.identity import Caller, Identity, TokenRefusedError
+from emulator.slots.azure import Azure
 
 
 class Gateway:
-    """Answers calls, and counts them as well as the paths that it does not know."""
+    """Answers calls, and counts them, those of unknown paths too."""
 
-    def __init__(self, world: World, identity: Identity) -> None:
-        self.world = world
+    def __init__(self, azure: Azure, identity: Identity) -> None:
+        self.azure = azure
         self.identity = identity
-        self.limits = Limits(world.now, world.subscription)
+        self.limits = Limits(azure.now, azure.subscription)
 
     def answer(
         self,
@@ -49,67 +49,60 @@ class Gateway:
         body: bytes,
     ) -> tuple[Call, Route, dict[str, str]]:
         """Check what ARM checks before the resource provider; raise RefusalError."""
-        client_id = headers.get("x-ms-client-request-id") or self.world.new_id()
+        client_id = headers.get("x-ms-client-request-id") or self.azure.new_id()
         try:
-            return self._admit(method, path, query, headers, body, client_id)
+            caller = self._caller(headers.get("authorization"))
+            path = re.sub(r"/{2,}", "/", unquote(path))
+            call = Call(method, path, query, headers, body, client_id, caller)
+            return call, *self._route(call)
         except RefusalError as refusal:
             raise RefusalError(self._complete(refusal.answer, client_id)) from refusal
 
-    def _admit(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-        client_id: str,
-    ) -> tuple[Call, Route, dict[str, str]]:
-        path = re.sub(r"/{2,}", "/", unquote(path))
-        caller = self._caller(headers.get("authorization"))
-        call = Call(method, path, query, headers, body, client_id, caller)
-        if not query.get("api-version"):
+    def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
+        if not call.query.get("api-version"):
             raise gateway(
                 400,
                 "MissingApiVersionParameter",
                 "The api-version query parameter (?api-version=) is required for all requests.",
             )
-        found = find(method, path)
+        found = find(call.method, call.path)
         if found is None:
-            self.world.tally.unknown[(method, path)] += 1
+            self.azure.counts.unknown[(call.method, call.path)] += 1
             raise gateway(
                 404,
                 "InvalidResourceType",
                 "The resource type could not be found in the namespace for api version "
-                f"'{query['api-version']}'.",
+                f"'{call.query['api-version']}'.",
             )
         route, params = found
         self._scope(params)
-        self.world.tally.count(route.operation, caller.name, headers.get("user-agent", ""))
-        return call, route, params
+        agent = call.headers.get("user-agent", "")
+        self.azure.counts.count(route.operation, call.caller.name, agent)
+        return route, params
 
     def carry_out(
         self, call: Call, route: Route, params: Mapping[str, str], stale_s: float = 0.0
     ) -> Answer:
         """
-        Let the handler act; its refusals are answers.
+        Run the handler and return its answer, a refusal too.
 
-        A read with *stale_s* sees the site as it was so many seconds ago.
+        A read with *stale_s* gets the site as it was so many seconds ago.
         """
         budget: Mapping[str, str] = {}
         try:
             budget = self.limits.take(route.budget, call.caller.principal)
             if stale_s > 0 and route.reads and "site" in params:
-                with self.world.estate.rewound(params["site"].lower(), self.world.now() - stale_s):
-                    answer = route.handler(self.world, call, params)
+                with self.azure.store.rewound(params["site"].lower(), self.azure.now() - stale_s):
+                    answer = route.handler(self.azure, call, params)
             else:
-                answer = route.handler(self.world, call, params)
+                answer = route.handler(self.azure, call, params)
         except RefusalError as refusal:
             answer = refusal.answer
         return self._complete(answer, call.id, budget)
 
     def _caller(self, authorization: str | None) -> Caller:
         try:
-            return self.identity.verify(authorization, self.world.url)
+            return self.identity.verify(authorization, self.azure.url)
         except TokenRefusedError as refused:
             challenge = (
                 f'Bearer authorization_uri="{self.identity.issuer}", error="invalid_token", '
@@ -121,14 +114,14 @@ class Gateway:
 
     def _scope(self, params: Mapping[str, str]) -> None:
         subscription = params.get("subscription")
-        if subscription is not None and subscription.lower() != self.world.subscription:
+        if subscription is not None and subscription.lower() != self.azure.subscription:
             raise gateway(
                 404,
                 "SubscriptionNotFound",
                 f"The subscription '{subscription}' could not be found.",
             )
         group = params.get("group")
-        if group is not None and group.lower() != self.world.group.lower():
+        if group is not None and group.lower() != self.azure.group.lower():
             raise gateway(
                 404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
             )
@@ -137,7 +130,7 @@ class Gateway:
         self, answer: Answer, client_id: str, budget: Mapping[str, str] | None = None
     ) -> Answer:
         """Return *answer* with the headers that every answer of ARM has."""
-        id_ = self.world.new_id()
+        id_ = self.azure.new_id()
         standard = {
             "x-ms-request-id": id_,
             "x-ms-correlation-request-id": id_,

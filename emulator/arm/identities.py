@@ -1,8 +1,8 @@
 """
-User-assigned identities, and which of them a slot has.
+User-assigned identities, and the identities of a slot.
 
-A slot also has an identity of its own unless it was created or updated without one. On Azure it is
-the other way round; here a slot that nobody gave an identity would read no package.
+A slot also has a system-assigned identity unless it was created or updated without one. On Azure
+the default is none; here a slot without any identity could not read its package.
 """
 
 import re
@@ -10,74 +10,74 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
-from emulator.arm.world import World
-from emulator.state import Slot, UserIdentity
+from emulator.arm.handling import Params
+from emulator.slots.azure import Azure
+from emulator.slots.state import Slot, UserIdentity
 
-Params = Mapping[str, str]
 KIND = "Microsoft.ManagedIdentity/userAssignedIdentities"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,127}")
 KINDS = frozenset({"systemassigned", "userassigned", "none"})
 
 
-def identity_id(world: World, identity: UserIdentity) -> str:
+def identity_id(azure: Azure, identity: UserIdentity) -> str:
     return (
-        f"/subscriptions/{world.subscription}/resourceGroups/{world.group}"
+        f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}"
         f"/providers/{KIND}/{identity.name}"
     )
 
 
-def identity_put(world: World, call: Call, params: Params) -> Answer:
-    """Create an identity, or show it: nothing of it can be changed here."""
+def identity_put(azure: Azure, call: Call, params: Params) -> Answer:
+    """Create an identity, or return the existing one, which cannot be changed here."""
     body = call.json()
-    known = world.estate.identities.get(params["identity"].lower())
+    known = azure.store.identities.get(params["identity"].lower())
     if known is not None:
-        return Answer(200, _body(world, known))
+        return Answer(200, _body(azure, known))
     location = located(body)
     if NAME.fullmatch(params["identity"]) is None:
         raise gateway(
             400, "InvalidResourceName", f"The identity name '{params['identity']}' is invalid."
         )
-    identity = UserIdentity(params["identity"], location, world.new_id(), world.new_id())
-    world.estate.put_identity(identity)
-    return Answer(201, _body(world, identity))
+    identity = UserIdentity(params["identity"], location, azure.new_id(), azure.new_id())
+    azure.store.put_identity(identity)
+    return Answer(201, _body(azure, identity))
 
 
-def identity_get(world: World, _call: Call, params: Params) -> Answer:
-    return Answer(200, _body(world, _known(world, params["identity"])))
+def identity_get(azure: Azure, _call: Call, params: Params) -> Answer:
+    return Answer(200, _body(azure, _known(azure, params["identity"])))
 
 
-def identities(world: World, _call: Call, _params: Params) -> Answer:
-    value = [_body(world, identity) for identity in world.estate.identities.values()]
+def identities(azure: Azure, _call: Call, _params: Params) -> Answer:
+    value = [_body(azure, identity) for identity in azure.store.identities.values()]
     return Answer(200, {"value": value})
 
 
-def _body(world: World, identity: UserIdentity) -> dict[str, Any]:
+def _body(azure: Azure, identity: UserIdentity) -> dict[str, Any]:
     return {
-        "id": identity_id(world, identity),
+        "id": identity_id(azure, identity),
         "name": identity.name,
         "type": KIND,
         "location": identity.location,
         "tags": {},
         "properties": {
-            "tenantId": world.tenant,
+            "tenantId": azure.tenant,
             "principalId": identity.principal,
             "clientId": identity.client,
         },
     }
 
 
-def _known(world: World, name: str) -> UserIdentity:
-    identity = world.estate.identities.get(name.lower())
+def _known(azure: Azure, name: str) -> UserIdentity:
+    identity = azure.store.identities.get(name.lower())
     if identity is None:
-        raise not_found(KIND, name, world.group)
+        raise not_found(KIND, name, azure.group)
     return identity
 
 
-def given(world: World, body: Mapping[str, Any]) -> Mapping[str, Any]:
+def given(azure: Azure, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """
-    Return the fields of Slot that *body* sets: its ``identity``, and who reads Key Vault.
+    Return the fields of Slot that *body* sets: its identities, and the one that reads Key Vault.
 
-    Raises RefusalError for an identity that is not there.
+    Raises RefusalError for an identity that does not exist.
     """
     vault = part(body, "properties").get("keyVaultReferenceIdentity")
     reader = {"vault_reader": str(vault)} if vault else {}
@@ -90,11 +90,11 @@ def given(world: World, body: Mapping[str, Any]) -> Mapping[str, Any]:
     names = []
     for resource, value in part(identity, "userAssignedIdentities").items():
         path = [part.lower() for part in str(resource).strip("/").split("/")]
-        if len(path) != 8 or "/".join(path[5:7]) != KIND.lower() or path[3] != world.group.lower():
+        if len(path) != 8 or "/".join(path[5:7]) != KIND.lower() or path[3] != azure.group.lower():
             raise _failed(resource)
-        if path[7] not in world.estate.identities:
+        if path[7] not in azure.store.identities:
             raise _failed(resource)
-        if value is not None:  # null takes it away
+        if value is not None:  # null removes it
             names.append(path[7])
     users = tuple(names) if "userassigned" in kinds else ()
     return {"system_identity": "systemassigned" in kinds, "identities": users, **reader}
@@ -109,18 +109,18 @@ def _failed(resource: object) -> Exception:
     )
 
 
-def shown(world: World, slot: Slot) -> Mapping[str, Any] | None:
+def shown(azure: Azure, slot: Slot) -> Mapping[str, Any] | None:
     """Return the ``identity`` of *slot* in its JSON."""
-    users = [world.estate.identities[name] for name in slot.identities]
+    users = [azure.store.identities[name] for name in slot.identities]
     kinds = [
         *(["SystemAssigned"] if slot.system_identity else []),
         *(["UserAssigned"] if users else []),
     ]
     if not kinds:
         return None
-    own = {"tenantId": world.tenant, "principalId": slot.principal} if slot.system_identity else {}
+    own = {"tenantId": azure.tenant, "principalId": slot.principal} if slot.system_identity else {}
     assigned = {
-        identity_id(world, user): {"principalId": user.principal, "clientId": user.client}
+        identity_id(azure, user): {"principalId": user.principal, "clientId": user.client}
         for user in users
     }
     more = {"userAssignedIdentities": assigned} if users else {}

@@ -2,9 +2,9 @@
 ARM's rate limits: token buckets per principal and kind of call, and their headers.
 
 `documented`: https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
-(per principal; the whole subscription has 15 times as much). `recorded`: what the headers of
-test_functionapp_slot_swap in Azure/azure-cli (2025-01) leave one caller; refill as documented,
-which is an assumption. `generous` sends those headers and never refuses.
+(per principal; the whole subscription has 15 times as much). `recorded`: the remaining calls in the
+headers of test_functionapp_slot_swap in Azure/azure-cli (2025-01); the refill is assumed to be the
+documented one. `generous` sends those headers and never refuses.
 """
 
 import math
@@ -21,14 +21,14 @@ AGAIN_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """A bucket: what it holds, and what comes back a second."""
+    """A bucket: its size, and its refill a second."""
 
     holds: int
     refill: float
 
 
-# POST config/appsettings/list counts on a bucket of Microsoft.Web's own: 12000 as recorded; that it
-# is one of an hour is an assumption.
+# POST config/appsettings/list uses a bucket of Microsoft.Web's own: 12000 as recorded; an hour is
+# an assumption.
 OWN = Size(12000, 12000 / 3600)
 PROFILES: Mapping[str, Mapping[str, Size]] = {
     "documented": {
@@ -69,7 +69,7 @@ class Limits:
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
     def take(self, kind: str, principal: str) -> Mapping[str, str]:
-        """Count one call of *kind*; return its headers; raise RefusalError where none is left."""
+        """Count one call of *kind* and return its headers; raise RefusalError if none is left."""
         if self.name == GENEROUS:
             return HEADERS[kind]
         own = self._bucket(kind, principal, 1)
@@ -96,9 +96,9 @@ class Limits:
 
     def use(self, given: Any) -> Mapping[str, Any]:
         """
-        Take a profile's name, or ``{"name": ..., "writes": {"holds": 5, "refill": 0.1}}``.
+        Apply a profile's name, or ``{"name": ..., "writes": {"holds": 5, "refill": 0.1}}``.
 
-        Every bucket is full again. Raises ValueError that names what is wrong.
+        Every bucket is full again afterwards. Raises ValueError that names what is wrong.
         """
         if isinstance(given, str):
             given = {"name": given}
@@ -124,7 +124,7 @@ class Limits:
         return self.shown()
 
     def shown(self) -> Mapping[str, Any]:
-        """Return what is in force as JSON."""
+        """Return the profile in force as JSON."""
         return {"name": self.name, **{kind: asdict(size) for kind, size in self.sizes.items()}}
 
 
@@ -148,8 +148,8 @@ def throttled(kind: str, subscription: str, principal: str, seconds: int) -> Ref
     """
     Refuse as ARM does over its limit.
 
-    Words: of a subscription's bucket as the SDK for Go prints them in public logs ("Number of
-    'read' requests for subscription ... actor ... exceeded"), of a provider's own from azqr#34.
+    Message for a subscription's bucket: as the SDK for Go prints it in public logs ("Number of
+    'read' requests for subscription ... actor ... exceeded"); for a provider's bucket: azqr#34.
     """
     if kind == "resource-requests":
         code = "ResourceRequestsThrottled"

@@ -1,83 +1,84 @@
 """
-OneDeploy as ARM passes it on to the slot's Kudu, and how the platform says that one went.
+OneDeploy, which ARM passes on to the slot's Kudu, and the status of the newest deployment.
 
-Body, statuses and headers: PushDeploymentController.cs of projectkudu/kudu, which deploys behind
-the scenes whatever ARM asks for. That a swap in progress refuses it as it does every write, and the
-shape of Kudu's 409 in ARM, are assumptions; so are the moments of ``deploymentStatus``, whose names
-are FetchDeploymentManager.cs's and the SDK's (DeploymentBuildStatus).
+Body, statuses and headers: PushDeploymentController.cs of projectkudu/kudu, which deploys in the
+background when ARM asks. Assumptions: a swap in progress refuses OneDeploy as it refuses every
+write; the shape of Kudu's 409 in ARM; the moments of ``deploymentStatus``, whose names are those of
+FetchDeploymentManager.cs and the SDK (DeploymentBuildStatus).
 """
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from emulator.arm.bodies import site_id, site_name, site_type
+from emulator.arm.bodies import child_body, listing, site_id
 from emulator.arm.calls import Answer, Call, gateway, part, provider
-from emulator.arm.world import World
-from emulator.scm.results import FAILED, SUCCESS, ConflictError, Push, unborn, word
-from emulator.state import Site, Slot
+from emulator.arm.handling import Params, refuse_if_busy, slot_of
+from emulator.scm.results import FAILED, SUCCESS, ConflictError, unborn, word
+from emulator.slots.azure import Azure
+from emulator.slots.deployments import Push
+from emulator.slots.packages import is_url
+from emulator.slots.state import Site, Slot
 
-Params = Mapping[str, str]
-VERSION = "2018-02-01"  # what Kudu writes into the link that it returns
+VERSION = "2018-02-01"  # in the link that Kudu returns
 
 
-def deploy(world: World, call: Call, params: Params) -> Answer:
-    """Deploy a zip from ``packageUri``: 202, and where to ask for its end."""
-    site, slot = world.slot(params)
+def deploy(azure: Azure, call: Call, params: Params) -> Answer:
+    """Start to deploy a zip from ``packageUri``: 202, and the address to poll."""
+    site, slot = slot_of(azure, params)
     given = part(call.json(), "properties")
     url, kind = given.get("packageUri"), given.get("type")
     if not isinstance(kind, str) or kind.lower() != "zip":
         raise provider(400, "BadRequest", f"type='{kind or ''}' not recognized")
-    if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+    if not isinstance(url, str) or not is_url(url):
         raise provider(400, "BadRequest", "Invalid Url in the JSON request")
-    world.changeable(site)
+    refuse_if_busy(azure, site)
     push = Push("OneDeploy", "OneDeploy", restart=given.get("restart") is not False)
     request = {"method": call.method, "path": call.path, "id": call.id, "status": 202}
     who = {"caller": call.caller.name, "request": request}
-    assert world.kudu is not None
+    assert azure.begin_deployment is not None
     try:
-        begun = world.kudu.begin(site, slot, url, push, who)
+        begun = azure.begin_deployment(site, slot, url, push, who)
     except ConflictError as conflict:
         raise provider(409, "Conflict", str(conflict)) from conflict
-    query = {"api-version": VERSION, "deployer": push.deployer, "time": word(world.now())}
-    latest = f"{site_id(world, site, slot)}/deployments/latest?{urlencode(query)}"
+    query = {"api-version": VERSION, "deployer": push.deployer, "time": word(azure.now())}
+    latest = f"{site_id(azure, site, slot)}/deployments/latest?{urlencode(query)}"
     return Answer(
         202,
-        _body(world, site, slot, "extensions", "onedeploy", unborn()),
+        child_body(azure, site, slot, "extensions", "onedeploy", unborn()),
         {
-            "location": f"{world.url}{latest}",
-            "retry-after": str(world.latency.retry_after_s),
+            "location": f"{azure.url}{latest}",
+            "retry-after": str(azure.latency.retry_after_s),
             "scm-deployment-id": begun["id"],
         },
     )
 
 
-def statuses(world: World, _call: Call, params: Params) -> Answer:
-    """List how deployments went: of the newest alone, as older ones are 404."""
-    site, slot = world.slot(params)
-    newest = world.deployments.of(site.key, slot.deployment_id)[:1]
-    value = [_status(world, site, slot, one) for one in newest]
-    return Answer(200, {"value": value, "nextLink": None, "id": None})
+def statuses(azure: Azure, _call: Call, params: Params) -> Answer:
+    """List the status of the newest deployment alone, because older ones are 404."""
+    site, slot = slot_of(azure, params)
+    newest = azure.deployments.of(site.key, slot.deployment_id)[:1]
+    return listing([_status(azure, site, slot, one) for one in newest])
 
 
-def status(world: World, _call: Call, params: Params) -> Answer:
-    """Tell how the newest deployment goes; 404 for any other, as az remarks."""
-    site, slot = world.slot(params)
-    for one in world.deployments.of(site.key, slot.deployment_id)[:1]:
+def status(azure: Azure, _call: Call, params: Params) -> Answer:
+    """Return the status of the newest deployment; 404 for any other, as az comments."""
+    site, slot = slot_of(azure, params)
+    for one in azure.deployments.of(site.key, slot.deployment_id)[:1]:
         if one["id"] == params["deployment"]:
-            return Answer(200, _status(world, site, slot, one))
+            return Answer(200, _status(azure, site, slot, one))
     raise gateway(404, "NotFound", f"Deployment '{params['deployment']}' not found.")
 
 
-def _status(world: World, site: Site, slot: Slot, one: Mapping[str, Any]) -> dict[str, Any]:
-    state = world.platform.state(site.key, slot.key)
+def _status(azure: Azure, site: Site, slot: Slot, one: Mapping[str, Any]) -> dict[str, Any]:
+    state = azure.placement.state(site.key, slot.key)
     if one["status"] == FAILED:
         now, errors = "BuildFailed", [{"extendedCode": None, "message": one["status_text"]}]
     elif one["status"] == SUCCESS:
         now, errors = RUNTIME[state], None
     else:
         now, errors = "BuildInProgress", None
-    told = {
+    properties = {
         "deploymentId": one["id"],
         "status": now,
         "numberOfInstancesInProgress": int(now == "RuntimeStarting"),
@@ -86,7 +87,7 @@ def _status(world: World, site: Site, slot: Slot, one: Mapping[str, Any]) -> dic
         "failedInstancesLogs": None,
         "errors": errors,
     }
-    return _body(world, site, slot, "deploymentStatus", one["id"], told)
+    return child_body(azure, site, slot, "deploymentStatus", one["id"], properties)
 
 
 RUNTIME = {
@@ -95,15 +96,3 @@ RUNTIME = {
     "Failed": "RuntimeFailed",
     "Stopped": "BuildSuccessful",
 }
-
-
-def _body(
-    world: World, site: Site, slot: Slot, kind: str, name: str, properties: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "id": f"{site_id(world, site, slot)}/{kind}/{name}",
-        "name": f"{site_name(site, slot)}/{name}",
-        "type": f"{site_type(slot)}/{kind}",
-        "location": site.location,
-        "properties": dict(properties),
-    }

@@ -1,7 +1,7 @@
 """
-How packages get in through Kudu: who may (credentials, policies), and where it is.
+Credentials, profiles and policies for publishing through Kudu.
 
-Kudu itself has the host that hostNameSslStates names as Repository.
+Kudu itself is at the host that hostNameSslStates names as Repository.
 """
 
 from collections.abc import Mapping
@@ -11,33 +11,24 @@ from xml.sax.saxutils import quoteattr
 
 from emulator.arm.bodies import site_id, site_name, site_type
 from emulator.arm.calls import Answer, Call, part, provider
-from emulator.arm.world import World
-from emulator.state import PRODUCTION, Site, Slot
-
-Params = Mapping[str, str]
-
-
-def user_name(site: Site, slot: Slot) -> str:
-    """Return the slot's publishing user, as in publishing profiles: ``$app``, ``$app__staging``."""
-    return f"${_content_name(site, slot)}"
+from emulator.arm.handling import Params, record, refuse_if_busy, slot_of
+from emulator.scm.access import content_name, user_name
+from emulator.slots.azure import Azure
+from emulator.slots.state import Site, Slot
 
 
-def _content_name(site: Site, slot: Slot) -> str:
-    return site.name if slot.key == PRODUCTION else f"{site.name}__{slot.name}"
-
-
-def credentials(world: World, _call: Call, params: Params) -> Answer:
+def credentials(azure: Azure, _call: Call, params: Params) -> Answer:
     """
-    Show user and password of the slot's Kudu; a long-running operation that ends at once.
+    Return user and password of the slot's Kudu: a long-running operation that ends at once.
 
     Shape: what `az webapp deployment list-publishing-credentials` shows in public transcripts.
     """
-    site, slot = world.slot(params)
+    site, slot = slot_of(azure, params)
     user = user_name(site, slot)
     return Answer(
         200,
         {
-            "id": f"{site_id(world, site, slot)}/publishingcredentials/{user}",
+            "id": f"{site_id(azure, site, slot)}/publishingcredentials/{user}",
             "name": site_name(site, slot),
             "type": f"{site_type(slot)}/publishingcredentials",
             "location": site.location,
@@ -55,19 +46,18 @@ def credentials(world: World, _call: Call, params: Params) -> Answer:
     )
 
 
-def profile_xml(world: World, call: Call, params: Params) -> Answer:
+def profile_xml(azure: Azure, call: Call, params: Params) -> Answer:
     """
-    Show the publishing profiles as XML: Web Deploy, FTP and Zip Deploy, in that order.
+    Return the publishing profiles as XML: Web Deploy, FTP and Zip Deploy, in that order.
 
-    Attributes and order as in the profiles that people download from the portal. There is no FTP
-    server behind the second one. Of the formats WebDeploy, FileZilla3 and Ftp only the first is
-    known.
+    Attributes and order as in profiles downloaded from the portal. No FTP server is behind the
+    second one. Of the formats WebDeploy, FileZilla3 and Ftp only the first is supported.
     """
-    site, slot = world.slot(params)
+    site, slot = slot_of(azure, params)
     wanted = call.json().get("format", "WebDeploy") if call.body else "WebDeploy"
     if wanted != "WebDeploy":
         raise provider(400, "BadRequest", "The parameter format has an invalid value.")
-    name, content = site_name(site, slot).replace("/", "-"), _content_name(site, slot)
+    name, content = site_name(site, slot).replace("/", "-"), content_name(site, slot)
     user = user_name(site, slot)
     app = f"https://{slot.host}"
     ftp = {"publishUrl": f"ftps://{slot.host}/site/wwwroot", "ftpPassiveMode": "True"}
@@ -103,29 +93,29 @@ def _profile(attributes: Mapping[str, str]) -> str:
     return f"<publishProfile {words}><databases /></publishProfile>"
 
 
-def policy_get(world: World, _call: Call, params: Params) -> Answer:
-    """Tell whether Kudu takes user and password; off for a new app, as the portal creates it."""
-    site, slot = world.slot(params)
-    return Answer(200, _policy(world, site, slot))
+def policy_get(azure: Azure, _call: Call, params: Params) -> Answer:
+    """Return whether Kudu accepts user and password; a new app does not, as the portal makes it."""
+    site, slot = slot_of(azure, params)
+    return Answer(200, _policy(azure, site, slot))
 
 
-def policy_put(world: World, call: Call, params: Params) -> Answer:
-    """Let Kudu take user and password, or not."""
-    site, slot = world.slot(params)
+def policy_put(azure: Azure, call: Call, params: Params) -> Answer:
+    """Set whether Kudu accepts user and password."""
+    site, slot = slot_of(azure, params)
     allow = part(call.json(), "properties").get("allow")
-    world.changeable(site)
+    refuse_if_busy(azure, site)
     if not isinstance(allow, bool):
         raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
     slot = replace(slot, scm_basic_auth=allow)
     site = site.with_slots(slot)
-    world.estate.put(site)
-    world.note(call, "scm-policy-put", site, slot.key)
-    return Answer(200, _policy(world, site, slot))
+    azure.store.put(site)
+    record(azure, call, "scm-policy-put", site, slot.key)
+    return Answer(200, _policy(azure, site, slot))
 
 
-def _policy(world: World, site: Site, slot: Slot) -> dict[str, Any]:
+def _policy(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
     return {
-        "id": f"{site_id(world, site, slot)}/basicPublishingCredentialsPolicies/scm",
+        "id": f"{site_id(azure, site, slot)}/basicPublishingCredentialsPolicies/scm",
         "name": "scm",
         "type": f"{site_type(slot)}/basicPublishingCredentialsPolicies",
         "location": site.location,

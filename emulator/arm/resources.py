@@ -1,23 +1,22 @@
 """Tenants, subscriptions, groups, plans, and the list of resources by filter."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
 from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
-from emulator.arm.world import World
-from emulator.plans import tier_of
-from emulator.state import Plan
+from emulator.arm.handling import Params
+from emulator.slots.azure import Azure
+from emulator.slots.plans import tier_of
+from emulator.slots.state import Plan
 
-Params = Mapping[str, str]
 
-
-def tenants(world: World, _call: Call, _params: Params) -> Answer:
+def tenants(azure: Azure, _call: Call, _params: Params) -> Answer:
     """List the one tenant."""
     one = {
-        "id": f"/tenants/{world.tenant}",
-        "tenantId": world.tenant,
+        "id": f"/tenants/{azure.tenant}",
+        "tenantId": azure.tenant,
         "countryCode": "FR",
         "displayName": "gitslot local platform",
         "tenantCategory": "Home",
@@ -25,13 +24,13 @@ def tenants(world: World, _call: Call, _params: Params) -> Answer:
     return Answer(200, {"value": [one]})
 
 
-def _subscription(world: World) -> dict[str, Any]:
+def _subscription(azure: Azure) -> dict[str, Any]:
     return {
-        "id": f"/subscriptions/{world.subscription}",
+        "id": f"/subscriptions/{azure.subscription}",
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
-        "subscriptionId": world.subscription,
-        "tenantId": world.tenant,
+        "subscriptionId": azure.subscription,
+        "tenantId": azure.tenant,
         "displayName": "gitslot local platform",
         "state": "Enabled",
         "subscriptionPolicies": {
@@ -42,45 +41,45 @@ def _subscription(world: World) -> dict[str, Any]:
     }
 
 
-def subscriptions(world: World, _call: Call, _params: Params) -> Answer:
+def subscriptions(azure: Azure, _call: Call, _params: Params) -> Answer:
     """List the one subscription."""
     count = {"type": "Total", "value": 1}
-    return Answer(200, {"value": [_subscription(world)], "count": count})
+    return Answer(200, {"value": [_subscription(azure)], "count": count})
 
 
-def subscription(world: World, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _subscription(world))
+def subscription(azure: Azure, _call: Call, _params: Params) -> Answer:
+    return Answer(200, _subscription(azure))
 
 
-def _group(world: World) -> dict[str, Any]:
+def _group(azure: Azure) -> dict[str, Any]:
     return {
-        "id": f"/subscriptions/{world.subscription}/resourceGroups/{world.group}",
-        "name": world.group,
+        "id": f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}",
+        "name": azure.group,
         "type": "Microsoft.Resources/resourceGroups",
-        "location": world.location.replace(" ", "").lower(),
+        "location": azure.location.replace(" ", "").lower(),
         "properties": {"provisioningState": "Succeeded"},
     }
 
 
-def groups(world: World, _call: Call, _params: Params) -> Answer:
-    return Answer(200, {"value": [_group(world)]})
+def groups(azure: Azure, _call: Call, _params: Params) -> Answer:
+    return Answer(200, {"value": [_group(azure)]})
 
 
-def group(world: World, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _group(world))
+def group(azure: Azure, _call: Call, _params: Params) -> Answer:
+    return Answer(200, _group(azure))
 
 
 CLAUSE = re.compile(r"\s*(resourceType|name|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
 
 
-def resources(world: World, call: Call, _params: Params) -> Answer:
+def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     """
     List resources, filtered as in ``resourceType eq 'Microsoft.Web/sites' and name eq 'app'``.
 
-    Of ARM's filter language ``eq`` on resourceType, name and resourceGroup joined by ``and`` is
-    known.
+    Of ARM's filter language only ``eq`` on resourceType, name and resourceGroup, joined by ``and``,
+    is supported.
     """
-    found = list(_all(world))
+    found = list(_all(azure))
     text = call.query.get("$filter", "").strip()
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)
@@ -92,23 +91,23 @@ def resources(world: World, call: Call, _params: Params) -> Answer:
             )
         key, wanted = match[1].lower(), match[2].lower()
         if key == "resourcegroup":
-            found = [item for item in found if wanted == world.group.lower()]
+            found = [item for item in found if wanted == azure.group.lower()]
             continue
         field = "type" if key == "resourcetype" else "name"
         found = [item for item in found if item[field].lower() == wanted]
     return Answer(200, {"value": found})
 
 
-def _all(world: World) -> Iterable[dict[str, Any]]:
+def _all(azure: Azure) -> Iterable[dict[str, Any]]:
     shown = ("id", "name", "type", "kind", "location", "tags", "identity", "sku")
-    bodies = [plan_body(world, plan) for plan in world.estate.plans.values()]
-    for site in world.estate.sites.values():
-        bodies += [site_body(world, site, slot) for slot in site.slots.values()]
+    bodies = [plan_body(azure, plan) for plan in azure.store.plans.values()]
+    for site in azure.store.sites.values():
+        bodies += [site_body(azure, site, slot) for slot in site.slots.values()]
     for body in bodies:
         yield {key: body[key] for key in shown if body.get(key) is not None}
 
 
-def plan_put(world: World, call: Call, params: Params) -> Answer:
+def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     """Create a plan, or change its SKU."""
     body = call.json()
     sku = part(body, "sku").get("name")
@@ -117,19 +116,19 @@ def plan_put(world: World, call: Call, params: Params) -> Answer:
         raise provider(400, "BadRequest", f"The parameter SKU.Name has an invalid value: {sku}.")
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
-    known = world.estate.plans.get(params["plan"].lower())
+    known = azure.store.plans.get(params["plan"].lower())
     plan = Plan(known.name if known else params["plan"], location, sku, tier, kind)
-    world.estate.put_plan(plan)
-    return Answer(200, plan_body(world, plan))
+    azure.store.put_plan(plan)
+    return Answer(200, plan_body(azure, plan))
 
 
-def plan_get(world: World, _call: Call, params: Params) -> Answer:
-    plan = world.estate.plans.get(params["plan"].lower())
+def plan_get(azure: Azure, _call: Call, params: Params) -> Answer:
+    plan = azure.store.plans.get(params["plan"].lower())
     if plan is None:
-        raise not_found("Microsoft.Web/serverFarms", params["plan"], world.group)
-    return Answer(200, plan_body(world, plan))
+        raise not_found("Microsoft.Web/serverFarms", params["plan"], azure.group)
+    return Answer(200, plan_body(azure, plan))
 
 
-def plans(world: World, _call: Call, _params: Params) -> Answer:
-    value = [plan_body(world, plan) for plan in world.estate.plans.values()]
+def plans(azure: Azure, _call: Call, _params: Params) -> Answer:
+    value = [plan_body(azure, plan) for plan in azure.store.plans.values()]
     return Answer(200, {"value": value, "nextLink": None})

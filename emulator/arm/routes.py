@@ -1,4 +1,4 @@
-"""Which handler a path belongs to. Segments compare without regard to case, as in Azure."""
+"""The routes of ARM and their handlers. Segments are compared without case, as in Azure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from emulator.arm import (
     swaps,
 )
 from emulator.arm.calls import Answer, Call
-from emulator.arm.world import World
+from emulator.slots.azure import Azure
 
-Handler = Callable[[World, Call, Mapping[str, str]], Answer]
+Handler = Callable[[Azure, Call, Mapping[str, str]], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,15 @@ class Route:
     segments: tuple[str, ...]
     operation: str
     handler: Handler
-    budget: str  # which rate limit the call counts on
+    budget: str  # the rate limit that the call uses
 
     @property
     def reads(self) -> bool:
-        """Tell whether the call changes nothing."""
+        """Return whether the call changes nothing."""
         return self.method == "GET" or self.operation in READS
 
 
-# Reads that are POSTs, because what they show may be secret.
+# Reads that are POSTs, because their answers may contain secrets.
 READS = frozenset(
     {"appsettings-list", "listkeys", "publishingcredentials-list", "publishxml", "slotsdiffs"}
 )
@@ -161,7 +161,7 @@ INDEX = _index()
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """Return the route of *path* and what its braces stand for; None where nothing fits."""
+    """Return the route of *path* and the values for its braces; None if no route fits."""
     given = path.strip("/").split("/")
     for route in INDEX.get((method, len(given)), ()):
         params: dict[str, str] = {}

@@ -1,54 +1,52 @@
-"""What is asked of a slot that runs: restart, start, stop, its host's keys, its triggers."""
+"""Restart, start and stop a slot; its host's keys; its triggers."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from emulator.arm.bodies import site_id
 from emulator.arm.calls import Answer, Call, silent
-from emulator.arm.world import World
-from emulator.state import Site, Slot
+from emulator.arm.handling import Params, record, refuse_if_busy, slot_of
+from emulator.slots.azure import Azure
+from emulator.slots.state import Site, Slot
 
-Params = Mapping[str, str]
 
-
-def restart(world: World, call: Call, params: Params) -> Answer:
+def restart(azure: Azure, call: Call, params: Params) -> Answer:
     """Restart the slot's process; the old one answers until the new one is up."""
-    site, slot = world.slot(params)
-    world.changeable(site)
-    world.note(call, "restart", site, slot.key)
+    site, slot = slot_of(azure, params)
+    refuse_if_busy(azure, site)
+    record(azure, call, "restart", site, slot.key)
     if slot.running:
-        world.platform.restart(site.key, slot.key)
+        azure.placement.restart(site.key, slot.key)
     return Answer(200)
 
 
-def start(world: World, call: Call, params: Params) -> Answer:
-    return _run(world, call, params, running=True)
+def start(azure: Azure, call: Call, params: Params) -> Answer:
+    return _run(azure, call, params, running=True)
 
 
-def stop(world: World, call: Call, params: Params) -> Answer:
-    return _run(world, call, params, running=False)
+def stop(azure: Azure, call: Call, params: Params) -> Answer:
+    return _run(azure, call, params, running=False)
 
 
-def _run(world: World, call: Call, params: Params, *, running: bool) -> Answer:
-    site, slot = world.slot(params)
-    world.changeable(site)
-    site = site.with_slots(replace(slot, running=running, modified=world.now()))
-    world.estate.put(site)
-    world.note(call, "start" if running else "stop", site, slot.key)
+def _run(azure: Azure, call: Call, params: Params, *, running: bool) -> Answer:
+    site, slot = slot_of(azure, params)
+    refuse_if_busy(azure, site)
+    site = site.with_slots(replace(slot, running=running, modified=azure.now()))
+    azure.store.put(site)
+    record(azure, call, "start" if running else "stop", site, slot.key)
     if running:
-        world.platform.restart(site.key, slot.key)
+        azure.placement.restart(site.key, slot.key)
     else:
-        world.platform.stop(site.key, slot.key)
+        azure.placement.stop(site.key, slot.key)
     return Answer(200)
 
 
-def list_keys(world: World, _call: Call, params: Params) -> Answer:
-    """Show the slot's host keys; ARM asks the running host, so a silent one is an error."""
-    site, slot = _serving(world, params)
+def list_keys(azure: Azure, _call: Call, params: Params) -> Answer:
+    """Show the slot's host keys; ARM asks the running host, so a host that is down is an error."""
+    site, slot = _serving(azure, params)
     return Answer(
         200,
         {
-            "id": f"{site_id(world, site, slot)}/host/default",
+            "id": f"{site_id(azure, site, slot)}/host/default",
             "masterKey": slot.keys.master,
             "functionKeys": {"default": slot.keys.function},
             "systemKeys": {},
@@ -56,14 +54,14 @@ def list_keys(world: World, _call: Call, params: Params) -> Answer:
     )
 
 
-def sync_triggers(world: World, _call: Call, params: Params) -> Answer:
-    """Let the platform read the triggers again; 204, the only status that the SDK takes."""
-    _serving(world, params)
+def sync_triggers(azure: Azure, _call: Call, params: Params) -> Answer:
+    """Make the platform read the triggers again; 204, the only status that the SDK accepts."""
+    _serving(azure, params)
     return Answer(204)
 
 
-def _serving(world: World, params: Params) -> tuple[Site, Slot]:
-    site, slot = world.slot(params)
-    if not world.platform.serving(site.key, slot.key):
+def _serving(azure: Azure, params: Params) -> tuple[Site, Slot]:
+    site, slot = slot_of(azure, params)
+    if not azure.placement.serving(site.key, slot.key):
         raise silent()
     return site, slot

@@ -1,4 +1,4 @@
-"""App settings of a slot, the names of those that stay with their slot, and ``config/web``."""
+"""The app settings of a slot, the names of the sticky ones, and ``config/web``."""
 
 import re
 from collections.abc import Mapping
@@ -7,14 +7,21 @@ from typing import Any
 
 from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
 from emulator.arm.calls import Answer, Call, gateway, part, provider
-from emulator.arm.world import World
+from emulator.arm.handling import (
+    Params,
+    record,
+    refuse_if_busy,
+    refuse_if_prepared,
+    site_of,
+    slot_of,
+)
+from emulator.slots.azure import Azure
 
-Params = Mapping[str, str]
 SETTING_NAME = re.compile(r"[A-Za-z0-9._]+")
 
 
 def listed(given: Mapping[str, Any]) -> dict[str, str] | None:
-    """Read ``siteConfig.appSettings``, a list of name and value; None where it is not there."""
+    """Return ``siteConfig.appSettings``, given as a list of name and value; None if missing."""
     listed = part(given, "siteConfig").get("appSettings")
     if listed is None:
         return None
@@ -33,8 +40,8 @@ def checked(given: Any) -> dict[str, str]:
     """
     Return *given* as app settings; raise RefusalError unless it maps names to text.
 
-    A name on Linux has letters, digits, periods and underscores (Azure-Functions#1851,
-    vscode-azureappservice#943, acmebot#254: a hyphen, ``=`` and a colon).
+    A name on Linux has only letters, digits, periods and underscores (refused: a hyphen in
+    Azure-Functions#1851, ``=`` in vscode-azureappservice#943, a colon in acmebot#254).
     """
     if given is None:
         return {}
@@ -49,43 +56,43 @@ def checked(given: Any) -> dict[str, str]:
     return {name: value or "" for name, value in given.items()}
 
 
-def settings_list(world: World, _call: Call, params: Params) -> Answer:
-    """List the settings; a POST, because they may be secret."""
-    return Answer(200, settings_body(world, *world.slot(params)))
+def settings_list(azure: Azure, _call: Call, params: Params) -> Answer:
+    """List the settings; a POST, because they may contain secrets."""
+    return Answer(200, settings_body(azure, *slot_of(azure, params)))
 
 
-def settings_put(world: World, call: Call, params: Params) -> Answer:
-    """Replace the whole dictionary and restart the slot."""
-    site, slot = world.slot(params)
+def settings_put(azure: Azure, call: Call, params: Params) -> Answer:
+    """Replace all settings and restart the slot."""
+    site, slot = slot_of(azure, params)
     settings = checked(call.json().get("properties"))
-    world.changeable(site)
-    world.unprepared(slot)
-    slot = replace(slot, settings=settings, modified=world.now())
+    refuse_if_busy(azure, site)
+    refuse_if_prepared(slot)
+    slot = replace(slot, settings=settings, modified=azure.now())
     site = site.with_slots(slot)
-    world.estate.put(site)
-    world.note(call, "settings-put", site, slot.key)
+    azure.store.put(site)
+    record(azure, call, "settings-put", site, slot.key)
     if slot.running:
-        world.platform.restart(site.key, slot.key)
-    return Answer(200, settings_body(world, site, slot), {"etag": etag(slot)})
+        azure.placement.restart(site.key, slot.key)
+    return Answer(200, settings_body(azure, site, slot), {"etag": etag(slot)})
 
 
-def names_get(world: World, _call: Call, params: Params) -> Answer:
-    return Answer(200, slot_names_body(world.site(params)))
+def names_get(azure: Azure, _call: Call, params: Params) -> Answer:
+    return Answer(200, slot_names_body(site_of(azure, params)))
 
 
-def names_put(world: World, call: Call, params: Params) -> Answer:
+def names_put(azure: Azure, call: Call, params: Params) -> Answer:
     """Replace the lists of sticky names; nothing restarts."""
-    site = world.site(params)
+    site = site_of(azure, params)
     given = part(call.json(), "properties")
-    world.changeable(site)
+    refuse_if_busy(azure, site)
     site = replace(
         site,
         sticky=_names(given.get("appSettingNames")),
         sticky_connections=_names(given.get("connectionStringNames")),
         sticky_storage=_names(given.get("azureStorageConfigNames")),
     )
-    world.estate.put(site)
-    world.note(call, "slotconfignames-put", site, "production")
+    azure.store.put(site)
+    record(azure, call, "slotconfignames-put", site, "production")
     return Answer(200, slot_names_body(site))
 
 
@@ -97,5 +104,5 @@ def _names(given: Any) -> tuple[str, ...] | None:
     return tuple(given)
 
 
-def web_config(world: World, _call: Call, params: Params) -> Answer:
-    return Answer(200, web_config_body(world, *world.slot(params)))
+def web_config(azure: Azure, _call: Call, params: Params) -> Answer:
+    return Answer(200, web_config_body(azure, *slot_of(azure, params)))

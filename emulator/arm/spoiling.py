@@ -1,6 +1,7 @@
 """
-Faults put onto calls: what the switchboard of ``emulator.faults`` does to an answer, without any
-HTTP library, so that a test in this process and a client at a socket suffer the same.
+Apply the planted faults of ``emulator.seen.faults`` to calls of ARM.
+
+It uses no HTTP library, so a test in this process and a client at a socket meet the same faults.
 """
 
 import asyncio
@@ -10,16 +11,16 @@ from emulator.arm.calls import Answer, Call, RefusalError
 from emulator.arm.gateway import Gateway
 from emulator.arm.limits import throttled
 from emulator.arm.routes import Route
-from emulator.faults import Fault, Faults
-from emulator.state import PRODUCTION
+from emulator.seen.faults import Fault, Faults
+from emulator.slots.state import PRODUCTION
 
 
 class DroppedError(Exception):
-    """The connection ends without an answer."""
+    """The connection must end without an answer."""
 
 
 class Spoiler:
-    """Answers through *gateway*, as *faults* have it. *ended* waits for a long operation."""
+    """Answers through *gateway*, subject to *faults*. *ended* waits for a long operation."""
 
     def __init__(
         self, gateway: Gateway, faults: Faults, ended: Callable[[str], Awaitable[None]]
@@ -36,26 +37,26 @@ class Spoiler:
         headers: Mapping[str, str],
         body: bytes = b"",
     ) -> Answer:
-        """Answer one request as ``Gateway.answer`` does; raises DroppedError."""
+        """Answer one request as ``Gateway.answer`` does; raise DroppedError."""
         try:
             call, route, params = self.gateway.admit(method, path, query, headers, body)
         except RefusalError as refusal:
             return refusal.answer
-        await asyncio.sleep(self.gateway.world.latency.call_s)
+        await asyncio.sleep(self.gateway.azure.latency.call_s)
         site = params.get("site", "").lower() or None
         slot = params.get("slot", PRODUCTION).lower() if site else None
         fault = self.faults.take(route.operation, site, slot)
         if fault is None:
             return self.gateway.carry_out(call, route, params)
-        return await self._suffer(fault, call, route, params)
+        return await self._apply(fault, call, route, params)
 
-    async def _suffer(
+    async def _apply(
         self, fault: Fault, call: Call, route: Route, params: Mapping[str, str]
     ) -> Answer:
         whole = fault.status is None and not fault.drop
         if fault.when == "before":
             await asyncio.sleep(fault.delay_s)
-            if whole:  # slow or stale, and nothing else
+            if whole:  # only slow or stale
                 return self.gateway.carry_out(call, route, params, fault.stale_s)
             return self._spoilt(fault, call, route)
         answer = self.gateway.carry_out(call, route, params, fault.stale_s)
@@ -73,9 +74,9 @@ class Spoiler:
         if fault.retry_after_s is not None:
             headers = {"retry-after": str(fault.retry_after_s), **headers}
         if body is None and status == 429:
-            world, seconds = self.gateway.world, fault.retry_after_s or 1
+            azure, seconds = self.gateway.azure, fault.retry_after_s or 1
             principal = call.caller.principal
-            body = throttled(route.budget, world.subscription, principal, seconds).answer.body
+            body = throttled(route.budget, azure.subscription, principal, seconds).answer.body
         elif body is None:
             code = fault.code or "InternalServerError"
             body = {"error": {"code": code, "message": f"The request failed with {status}."}}

@@ -8,10 +8,11 @@ Python. Ends of life: https://devguide.python.org/versions, which App Service fo
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.arm.bodies import listing
 from emulator.arm.calls import Answer, Call
-from emulator.arm.world import World
+from emulator.slots.azure import Azure
 
-# Version, end of life, what new apps get.
+# Version, end of life, whether it is the default of new apps.
 PYTHONS = (
     ("3.13", "2029-10-31T00:00:00Z", True),
     ("3.12", "2028-10-31T00:00:00Z", False),
@@ -20,8 +21,8 @@ PYTHONS = (
 )
 
 
-def stacks(_world: World, _call: Call, _params: Mapping[str, str]) -> Answer:
-    """List the runtimes; `az functionapp config appsettings set` warns of retired ones."""
+def stacks(_world: Azure, _call: Call, _params: Mapping[str, str]) -> Answer:
+    """List the runtimes; `az functionapp config appsettings set` warns about retired ones."""
     one = {
         "id": None,
         "name": "python",
@@ -39,7 +40,7 @@ def stacks(_world: World, _call: Call, _params: Mapping[str, str]) -> Answer:
             ],
         },
     }
-    return Answer(200, {"value": [one], "nextLink": None, "id": None})
+    return listing([one])
 
 
 def _minor(version: str, ends: str, default: bool) -> Mapping[str, Any]:

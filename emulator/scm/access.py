@@ -1,22 +1,31 @@
-"""Who may use a slot's Kudu: its publishing user, where that is allowed, or a token for ARM."""
+"""Who may use a slot's Kudu: its publishing user, if that is allowed, or a token for ARM."""
 
 import base64
 import binascii
 import secrets
 
-from emulator.arm.publishing import user_name
-from emulator.identity import Identity, TokenRefusedError
-from emulator.state import Site, Slot
+from emulator.login.identity import Identity, TokenRefusedError
+from emulator.slots.state import PRODUCTION, Site, Slot
+
+
+def content_name(site: Site, slot: Slot) -> str:
+    """Return the slot's name in publishing profiles: ``app``, ``app__staging``."""
+    return site.name if slot.key == PRODUCTION else f"{site.name}__{slot.name}"
+
+
+def user_name(site: Site, slot: Slot) -> str:
+    """Return the slot's publishing user, as in publishing profiles: ``$app``, ``$app__staging``."""
+    return f"${content_name(site, slot)}"
 
 
 def caller(
     authorization: str | None, site: Site, slot: Slot, identity: Identity, audience: str
 ) -> str | None:
     """
-    Name who sends *authorization*, a header's value; None where Kudu refuses.
+    Return the name of who sent *authorization*, a header's value; None if Kudu refuses it.
 
-    A user counts while basicPublishingCredentialsPolicies/scm allows it, with or without ``app\\``
-    before it; a token needs *audience*. Source:
+    The publishing user, with or without ``app\\`` in front, is accepted while
+    basicPublishingCredentialsPolicies/scm allows it. A token must be for *audience*. Source:
     https://learn.microsoft.com/azure/app-service/configure-basic-auth-disable
     """
     scheme, _, rest = (authorization or "").partition(" ")

@@ -1,11 +1,10 @@
 """
-A slot's Kudu over TLS: who calls, then by path.
+A slot's Kudu over TLS: checks the caller, then finds the handler by path.
 
-Paths and the words of refusals: see ``emulator.scm``. What is not among ``ROUTES``, as ``vfs``, is
-404.
+Paths and the words of refusals: see ``emulator.scm``. A path that is not in ``ROUTES``, such as
+``vfs``, answers 404.
 """
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from socket import socket
@@ -13,12 +12,13 @@ from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
+from emulator.machine.serving import serve
 from emulator.scm import settings, shown, uploads
 from emulator.scm.access import caller
 from emulator.scm.calls import Call, Scm, drain
 
 Handler = Callable[[Scm, Call], Awaitable[web.Response]]
-# The name is what counts go by (``GET /requests``).
+# Requests are counted by operation (``GET /requests``).
 ROUTES: Mapping[tuple[str, str], tuple[str, Handler]] = {
     ("POST", "zipdeploy"): ("kudu-zipdeploy", uploads.zip_deploy),
     ("PUT", "zipdeploy"): ("kudu-zipdeploy", uploads.zip_deploy),
@@ -46,11 +46,7 @@ class Kudu:
 
     async def open(self, listener: socket, context: ssl.SSLContext) -> None:
         """Answer on *listener*, which listens already."""
-        server = web.Server(self._answer, access_log=None, keepalive_timeout=240.0)
-        runner = web.ServerRunner(server, shutdown_timeout=2.0)
-        await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=context, backlog=512).start()
-        self._runner = runner
+        self._runner = await serve(self._answer, (listener, context))
 
     async def close(self) -> None:
         """Stop listening."""
@@ -63,27 +59,22 @@ class Kudu:
         return answer
 
     async def _planted(self, request: web.BaseRequest) -> web.Response | None:
-        """Suffer the fault that is meant for this call; None where it goes on."""
-        fault = self.scm.faults.take("kudu", self.site, self.slot)
+        """Return the answer of the fault planted for this call; None if there is none."""
+        fault = await self.scm.faults.meet(request, "kudu", self.site, self.slot)
         if fault is None:
-            return None
-        await asyncio.sleep(fault.delay_s)
-        if fault.drop and request.transport is not None:
-            request.transport.abort()
-        if not fault.drop and fault.status is None:
             return None
         return web.Response(status=fault.status or 503, text=str(fault.body or ""))
 
     async def _admit(self, request: web.BaseRequest) -> web.Response:
-        world = self.scm.world
-        site = world.estate.sites.get(self.site)
+        azure = self.scm.azure
+        site = azure.store.sites.get(self.site)
         slot = site.slots.get(self.slot) if site else None
         if site is None or slot is None:
             return web.Response(status=404, text="404 Web Site not found.")
         given = request.headers.get(hdrs.AUTHORIZATION)
-        who = caller(given, site, slot, self.scm.identity, world.url)
+        who = caller(given, site, slot, self.scm.identity, azure.url)
         if who is None:
-            # Nothing in it, as az shows it; the challenge is an assumption.
+            # An empty body, as az shows it; the challenge is an assumption.
             realm = {hdrs.WWW_AUTHENTICATE: f'Basic realm="{slot.scm_host}"'}
             return web.Response(status=401, headers=realm)
         query = {name.lower(): value for name, value in request.query.items()}
@@ -93,17 +84,17 @@ class Kudu:
         pattern, word = _pattern(words[1:])
         route = ROUTES.get((request.method, pattern)) if words[0].lower() == "api" else None
         if route is None:
-            world.tally.unknown[(request.method, f"SCM{request.path}")] += 1
+            azure.counts.unknown[(request.method, f"SCM{request.path}")] += 1
             return web.Response(status=404, text=f"No route registered for '{request.path}'")
         operation, handler = route
-        world.tally.count(operation, who, request.headers.get(hdrs.USER_AGENT, ""))
+        azure.counts.count(operation, who, request.headers.get(hdrs.USER_AGENT, ""))
         planted = await self._planted(request)
         call = Call(request, site, slot, who, query, word)
         return planted or await handler(self.scm, call)
 
 
 def _pattern(words: list[str]) -> tuple[str, str]:
-    """Return the route of *words*, as ROUTES has it, and the word that its star stands for."""
+    """Return the pattern of *words* in ROUTES, and the word that its star stands for."""
     lower = [word.lower() for word in words]
     if lower[:1] in (["deployments"], ["settings"]) and len(words) > 1:
         return "/".join([lower[0], "*", *lower[2:]]), words[1]

@@ -1,24 +1,24 @@
-"""One request to a slot's Kudu, admitted, and what its handlers work with."""
+"""An admitted request to a slot's Kudu, and what its handlers need."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
-from emulator.arm.world import World
-from emulator.faults import Faults
-from emulator.identity import Identity
+from emulator.login.identity import Identity
 from emulator.scm.deployer import Deployer
-from emulator.state import Site, Slot
+from emulator.seen.faults import Faults
+from emulator.slots.azure import Azure
+from emulator.slots.state import Site, Slot
 
 CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Scm:
-    """What every slot's Kudu works with."""
+    """What the Kudu of every slot needs."""
 
-    world: World
+    azure: Azure
     identity: Identity
     faults: Faults
     deployer: Deployer
@@ -26,7 +26,7 @@ class Scm:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request of *who*; lower-case names in *query*; *word* is what stands in the path."""
+    """A request of *who*; lower-case names in *query*; *word* is the variable part of the path."""
 
     request: web.BaseRequest
     site: Site
@@ -36,7 +36,7 @@ class Call:
     word: str = ""
 
     def flag(self, name: str, *, otherwise: bool = False) -> bool:
-        """Read a bool of the query."""
+        """Return a boolean of the query."""
         given = self.query.get(name)
         return otherwise if given is None else given.lower() in ("true", "1")
 
@@ -46,12 +46,12 @@ class Call:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Name the content."""
+        """Return site and content, the key of ``Deployments``."""
         return self.site.key, self.slot.deployment_id
 
 
 async def body(request: web.BaseRequest) -> AsyncIterator[bytes]:
-    """Yield the body as it comes, once the client sends it."""
+    """Yield the body as it arrives; a client that waits for it gets 100 Continue first."""
     if not request.body_exists:
         return
     if _waits(request):
@@ -62,7 +62,7 @@ async def body(request: web.BaseRequest) -> AsyncIterator[bytes]:
 
 
 async def drain(request: web.BaseRequest) -> None:
-    """Read what nobody has read, so that the client comes to reading the answer."""
+    """Read the rest of the body, because a client may read no answer before it has sent all."""
     gone = request.transport is None or request.transport.is_closing()
     if request.body_exists and not gone and not _waits(request):
         async for _ in request.content.iter_any():

@@ -1,14 +1,15 @@
 """
-``DeployResult``, what Kudu says of a deployment, and the lines of its log.
+``DeployResult``, Kudu's JSON of a deployment, and the lines of its log.
 
 Keys and order: Kudu.Contracts/Deployment/DeployResult.cs. Values of a finished one: what `az
 functionapp deployment source config-zip` prints in public transcripts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from emulator.slots.deployments import Push
 
 PENDING, BUILDING, DEPLOYING, FAILED, SUCCESS = range(5)
 
@@ -17,26 +18,14 @@ class ConflictError(Exception):
     """Kudu answers 409; the message is the body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Push:
-    """What an upload says of itself."""
-
-    deployer: str
-    message: str
-    author: str = "N/A"
-    author_email: str = "N/A"
-    restart: bool = True
-    asynchronous: bool = False
-
-
 def stamp(moment: float) -> str:
-    """Write *moment* (unix seconds) as .NET does: UTC, seven digits."""
+    """Format *moment* (unix seconds) as .NET does: UTC, seven digits."""
     text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
     return f"{text}0Z"
 
 
 def word(moment: float) -> str:
-    """Write *moment* (unix seconds) as in the link that a client polls."""
+    """Format *moment* (unix seconds) as in the link that a client polls."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d_%H-%M-%SZ")
 
 
@@ -44,7 +33,7 @@ def begun(id_: str, site: str, push: Push, now: float) -> Mapping[str, Any]:
     """
     Return a deployment that has just been received.
 
-    Kudu first shows a temporary one under an id of its own; here it is the same all along.
+    Kudu first shows a temporary one with another id; here the id never changes.
     """
     return {
         "id": id_,
@@ -71,7 +60,7 @@ def begun(id_: str, site: str, push: Push, now: float) -> Mapping[str, Any]:
 
 
 def unborn() -> Mapping[str, Any]:
-    """Return what Kudu answers ARM at once: a deployment of which nothing is known yet."""
+    """Return Kudu's first answer to ARM: a deployment about which nothing is known yet."""
     return {
         **dict.fromkeys(begun("", "", Push("", ""), 0.0)),
         "status": PENDING,
@@ -81,7 +70,7 @@ def unborn() -> Mapping[str, Any]:
 
 
 def ended(deployment: Mapping[str, Any], now: float, failure: str | None) -> Mapping[str, Any]:
-    """Return *deployment* as it ended: well, or with *failure*."""
+    """Return *deployment* as it ended, successfully or with *failure*."""
     well = failure is None
     return {
         **deployment,

@@ -1,4 +1,4 @@
-"""``/api/settings``: Kudu's defaults, what was set there, and before both the app settings."""
+"""``/api/settings``: app settings, which win over Kudu's own, which win over Kudu's defaults."""
 
 import json
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ async def settings(scm: Scm, call: Call) -> web.Response:
 
 
 async def setting(scm: Scm, call: Call) -> web.Response:
-    """Show one, as text."""
+    """Show one setting, as text."""
     known = {name.lower(): value for name, value in _all(scm, call).items()}
     if call.word.lower() not in known:
         return web.Response(status=404, text=f"'{call.word}' setting does not exist.")
@@ -35,7 +35,7 @@ async def setting(scm: Scm, call: Call) -> web.Response:
 
 
 async def put(scm: Scm, call: Call) -> web.Response:
-    """Set ``{name: value, ...}``, or ``{"key": name, "value": value}``; no app setting changes."""
+    """Set ``{name: value, ...}`` or ``{"key": name, "value": value}``; app settings stay."""
     try:
         given = json.loads(await call.request.read())
     except ValueError:
@@ -48,18 +48,18 @@ async def put(scm: Scm, call: Call) -> web.Response:
         return web.Response(status=409, text=IN_PROGRESS)
     for name, value in given.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        scm.world.deployments.set(*call.key, name, text)
+        scm.azure.deployments.set(*call.key, name, text)
     return web.Response(status=204)
 
 
 async def delete(scm: Scm, call: Call) -> web.Response:
-    """Take away what was set here; 204 whether it was there or not."""
+    """Remove one of Kudu's own settings; 204 whether it existed or not."""
     if scm.deployer.busy(call.site, call.slot):
         return web.Response(status=409, text=IN_PROGRESS)
-    scm.world.deployments.set(*call.key, call.word, None)
+    scm.azure.deployments.set(*call.key, call.word, None)
     return web.Response(status=204)
 
 
 def _all(scm: Scm, call: Call) -> dict[str, str]:
-    own = scm.world.deployments.settings(*call.key)
+    own = scm.azure.deployments.settings(*call.key)
     return {**DEFAULTS, **own, **call.slot.settings}

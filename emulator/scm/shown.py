@@ -1,4 +1,4 @@
-"""What was deployed: the list, one of it, its log."""
+"""Show deployments: the list, one of them, its log."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ LATEST = "latest"
 
 async def deployments(scm: Scm, call: Call) -> web.Response:
     """List the deployments of the slot's content, newest first."""
-    known = scm.world.deployments.of(*call.key)
+    known = scm.azure.deployments.of(*call.key)
     return web.json_response([_with_urls(call, one, one["id"]) for one in known])
 
 
 async def deployment(scm: Scm, call: Call) -> web.Response:
-    """Show one; ``latest`` is 202 until it has ended, which is what clients poll."""
+    """Show one deployment; clients poll ``latest``, which is 202 until the deployment has ended."""
     one = _find(scm, call)
     if one is None:
         return web.Response(status=404, text=f"Deployment '{call.word}' not found.")
@@ -29,15 +29,15 @@ async def deployment(scm: Scm, call: Call) -> web.Response:
 
 
 async def log(scm: Scm, call: Call) -> web.Response:
-    """Show the log of one, oldest line first."""
+    """Show the log of one deployment, oldest line first."""
     one = _find(scm, call)
     if one is None:
         return web.Response(status=404, text=f"No log found for '{call.word}'.")
-    return web.json_response(scm.world.deployments.log(one["id"]))
+    return web.json_response(scm.azure.deployments.log(one["id"]))
 
 
 def _find(scm: Scm, call: Call) -> Mapping[str, Any] | None:
-    known = scm.world.deployments.of(*call.key)
+    known = scm.azure.deployments.of(*call.key)
     if call.word.lower() == LATEST:
         return known[0] if known else None
     return next((one for one in known if one["id"] == call.word), None)

@@ -1,19 +1,20 @@
-"""Uploads: zip deploy, OneDeploy, and a look at a package without deploying it."""
+"""Uploads: zip deploy, OneDeploy, and the check of a package without deploying it."""
 
 import json
 from collections.abc import AsyncIterator
 
 from aiohttp import hdrs, web
 
-from emulator.packages import PackageError
 from emulator.scm.calls import Call, Scm, body
-from emulator.scm.results import FAILED, ConflictError, Push, word
+from emulator.scm.results import FAILED, ConflictError, word
+from emulator.slots.deployments import Push
+from emulator.slots.packages import PackageError, is_url
 
 ARTIFACTS = ("war", "jar", "ear", "lib", "static", "startup", "script", "zip")
 
 
 async def zip_deploy(scm: Scm, call: Call) -> web.Response:
-    """Take a zip; ``clean`` changes nothing, because only uploads write."""
+    """Deploy a zip; ``clean`` is ignored, because nothing but uploads writes files."""
     push = Push(
         deployer=call.query.get("deployer") or "Push-Deployer",
         message=call.query.get("message") or "Created via a push deployment",
@@ -25,7 +26,7 @@ async def zip_deploy(scm: Scm, call: Call) -> web.Response:
 
 
 async def publish(scm: Scm, call: Call) -> web.Response:
-    """Take a zip as OneDeploy does; no other type of artifact."""
+    """Deploy a zip as OneDeploy does; other types of artifact are refused."""
     kind = call.query.get("type", "")
     if kind.lower() not in ARTIFACTS:
         return web.Response(status=400, text=f"type='{kind}' not recognized")
@@ -41,7 +42,7 @@ async def publish(scm: Scm, call: Call) -> web.Response:
 
 
 async def validate(scm: Scm, call: Call) -> web.Response:
-    """Tell whether the package can be unpacked; nothing is deployed. The words are ours."""
+    """Return whether the package can be unpacked; nothing is deployed. The words are ours."""
     try:
         await scm.deployer.packages.add(body(call.request))
     except PackageError as error:
@@ -68,20 +69,20 @@ async def _push(scm: Scm, call: Call, push: Push) -> web.Response:
         return web.Response(status=400, text=str(error))
     headers = {"scm-deployment-id": done["id"]}
     if push.asynchronous:
-        time = word(scm.world.now())
+        time = word(scm.azure.now())
         latest = f"/api/deployments/latest?deployer={push.deployer}&time={time}"
         headers[hdrs.LOCATION] = call.url(latest)
-        headers[hdrs.RETRY_AFTER] = str(scm.world.latency.retry_after_s)
+        headers[hdrs.RETRY_AFTER] = str(scm.azure.latency.retry_after_s)
         return web.Response(status=202, headers=headers)
     status = 500 if done["status"] == FAILED else 200
     return web.Response(status=status, headers=headers, text=done["status_text"])
 
 
 def _package_uri(given: bytes) -> str | None:
-    """Read ``packageUri``, alone or below ``properties``."""
+    """Return ``packageUri``, at the top or below ``properties``; None if it is no URL."""
     try:
         value = json.loads(given)
         url = value.get("properties", value)["packageUri"]
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
-    return url if isinstance(url, str) and url.startswith(("https://", "http://")) else None
+    return url if isinstance(url, str) and is_url(url) else None

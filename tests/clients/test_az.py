@@ -6,8 +6,8 @@ import pytest
 from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity
 
 from tests.clients.azure_cli import CLOUD, Az
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import probe
-from tests.emulator.slots import App
 from tests.platform import Platform, until
 
 pytestmark = pytest.mark.clients

@@ -11,7 +11,7 @@ from azure.core.serialization import is_generated_model
 from azure.mgmt.web import models
 from azure.mgmt.web.models import _models
 
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import until
 
 pytestmark = pytest.mark.clients

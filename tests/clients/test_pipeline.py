@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from tests.clients.azure_cli import Az
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import until
 
 pytestmark = pytest.mark.clients

@@ -18,8 +18,8 @@ from azure.mgmt.web.models import (
 )
 
 from tests.clients.web import AsyncWeb, SyncWeb, Web
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import probe
-from tests.emulator.slots import App
 from tests.platform import Platform, until
 
 pytestmark = pytest.mark.clients

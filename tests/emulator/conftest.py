@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.emulator.slots import App
 from tests.platform import Platform, package, start_platform
 
 NUMBERS = itertools.count(1)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from emulator.children import Children, portrait
-from emulator.disk import read_json, write_json
+from emulator.machine.children import Children, portrait
+from emulator.machine.disk import read_json, write_json
+from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.emulator.slots import App
 from tests.platform import Platform, package, start_platform, until
 
 

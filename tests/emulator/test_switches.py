@@ -14,9 +14,9 @@ from azure.core.rest import HttpResponse
 from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
-from emulator.faults import REPORTED, Faults, parse
+from emulator.seen.faults import REPORTED, Faults, parse
 from reliability.cloud import Cloud, token
-from tests.emulator.slots import App
+from tests.emulator.app_under_test import App
 from tests.platform import until
 
 SITE = (
@@ -277,7 +277,7 @@ def test_the_switchboard_works_without_sockets() -> None:
 def test_stale_reads_show_what_was() -> None:
     """A read that is stale by so much shows the site as it was then; a write is never stale."""
     cloud = Cloud()
-    cloud.world.estate.now = cloud.world.now
+    cloud.world.store.now = cloud.world.now
     cloud.build({"V": "1"}, {"V": "1"})
     for version in ("2", "3"):
         cloud.wait(100)

@@ -33,7 +33,7 @@ class Slot:
         )
         self.home = folder
         self._log = folder / "log"
-        words = [sys.executable, "-m", "emulator.host", "--app", str(folder / "app")]
+        words = [sys.executable, "-m", "emulator.functions_host", "--app", str(folder / "app")]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*words, "--port", "0", "--keys", str(keys)],

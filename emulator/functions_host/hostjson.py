@@ -1,0 +1,94 @@
+"""
+Read host.json: route prefix, queues and log levels; the rest matters to Azure alone.
+
+Rules and messages follow HostJsonFileConfigurationSource.cs in
+github.com/Azure/azure-functions-host: no file means defaults, `version` must be "2.0".
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from emulator.functions_host.errors import HostError
+from emulator.functions_host.queueoptions import QueueOptions, parse_queue_options
+
+# Names of Microsoft.Extensions.Logging.LogLevel, with the numbers of Python's logging.
+LEVELS = {
+    "trace": 5,
+    "debug": 10,
+    "information": 20,
+    "warning": 30,
+    "error": 40,
+    "critical": 50,
+    "none": 100,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """Hold the values of host.json; *levels* maps category prefixes to their least level."""
+
+    route_prefix: str = "api"
+    levels: Mapping[str, int] = field(default_factory=dict)
+    queues: QueueOptions = field(default_factory=QueueOptions)
+
+
+def read_host_config(app: Path) -> HostConfig:
+    """Read *app*/host.json; raise `HostError` naming what is wrong with it."""
+    try:
+        text = (app / "host.json").read_text("utf-8-sig")
+    except FileNotFoundError:
+        return HostConfig()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HostError(f"host.json cannot be read: {error}") from error
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise HostError(f"host.json is not JSON: {error.msg}, {where}") from error
+    except RecursionError as error:
+        raise HostError("host.json is not JSON that can be read: it nests too deeply") from error
+    return parse_host_config(content)
+
+
+def parse_host_config(content: Any) -> HostConfig:
+    """Turn the parsed host.json into `HostConfig`; raise `HostError` naming the bad key."""
+    if not isinstance(content, dict):
+        raise HostError("host.json must hold an object")
+    if not content:
+        return HostConfig()
+    version = content.get("version")
+    if not version:
+        raise HostError(
+            "host.json is missing the required 'version' property, which must be \"2.0\""
+        )
+    if version != "2.0":
+        raise HostError(
+            f"{version!r} is an invalid value for host.json 'version' property, it must be \"2.0\""
+        )
+    prefix = _section(content, "extensions", "http").get("routePrefix", "api")
+    if not isinstance(prefix, str):
+        raise HostError("host.json extensions.http.routePrefix must be text")
+    levels = {}
+    for category, name in _section(content, "logging", "logLevel").items():
+        if not isinstance(name, str) or name.lower() not in LEVELS:
+            known = ", ".join(level.capitalize() for level in LEVELS)
+            raise HostError(
+                f"host.json logging.logLevel.{category} is {name!r}, it must be one of {known}"
+            )
+        levels[category] = LEVELS[name.lower()]
+    queues = parse_queue_options(_section(content, "extensions", "queues"))
+    return HostConfig(route_prefix=prefix.strip("/"), levels=levels, queues=queues)
+
+
+def _section(content: dict[str, Any], *names: str) -> dict[str, Any]:
+    for depth, name in enumerate(names, 1):
+        value = content.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise HostError(f"host.json {'.'.join(names[:depth])} must hold an object")
+        content = value
+    return content

@@ -1,0 +1,1 @@
+"""Who calls: Microsoft Entra ID, managed identities and the tokens of both."""

@@ -1,0 +1,1 @@
+"""What the emulator needs of this machine: processes, ports, files, certificates and Azurite."""

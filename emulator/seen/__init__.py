@@ -1,0 +1,1 @@
+"""What callers meet and what is recorded of it: faults, waits, the history and the counts."""

@@ -1,0 +1,95 @@
+"""
+When changes take effect: after their time, at once, or when a test asks for it.
+
+Four changes wait: a swap's flip (``swap-flip``), its end (``swap-end``), a restarted process that
+takes over (``restart``), and an upload that becomes the content (``deployment``).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MODES = ("timed", "immediate", "manual")
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    what: str
+    site: str
+    slot: str
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Transitions:
+    """
+    One *mode* for all; waiting changes take effect in the order in which they came.
+
+    Without *overlap* a restart ends the old process first, and requests wait for the new one, as on
+    a site whose container is recycled in place. Azure documents that it overlaps restarts
+    (https://learn.microsoft.com/azure/app-service/reference-app-settings,
+    WEBSITE_DISABLE_OVERLAPPED_RECYCLING), but not that it always does.
+    """
+
+    def __init__(self) -> None:
+        self.mode = "timed"
+        self.overlap = True
+        self._waiting: list[_Waiting] = []
+
+    async def until(self, moment: float, what: str, site: str, slot: str) -> None:
+        """Return at *moment* of the loop's clock, at once, or after ``advance``: as *mode* says."""
+        if self.mode == "manual":
+            waiting = _Waiting(what, site, slot)
+            self._waiting.append(waiting)
+            try:
+                await waiting.go.wait()
+            finally:
+                self._waiting.remove(waiting)
+            return
+        wait = moment - asyncio.get_running_loop().time()
+        if self.mode == "timed" and wait > 0:
+            await asyncio.sleep(wait)
+
+    def use(self, given: Any) -> Mapping[str, Any]:
+        """
+        Set ``{"mode": ..., "overlap": ...}``, each if given; leaving manual releases all changes.
+
+        Raises ValueError that names what is wrong.
+        """
+        if not isinstance(given, Mapping) or set(given) - {"mode", "overlap"}:
+            raise ValueError("transitions are an object with mode and overlap")
+        mode, overlap = given.get("mode", self.mode), given.get("overlap", self.overlap)
+        if mode not in MODES:
+            raise ValueError(f"mode is one of {', '.join(MODES)}")
+        if not isinstance(overlap, bool):
+            raise ValueError("overlap is true or false")
+        self.mode, self.overlap = mode, overlap
+        if mode != "manual":
+            for waiting in self._waiting:
+                waiting.go.set()
+        return self.shown()
+
+    def advance(self, given: Any) -> Mapping[str, Any]:
+        """
+        Release the first waiting change that fits the given ones of ``site``, ``slot``, ``what``.
+
+        Raises ValueError if none fits.
+        """
+        if not isinstance(given, Mapping) or set(given) - {"site", "slot", "what"}:
+            raise ValueError("advance takes site, slot and what")
+        for waiting in self._waiting:
+            if not waiting.go.is_set() and all(
+                str(value).lower() == getattr(waiting, name) for name, value in given.items()
+            ):
+                waiting.go.set()
+                return {"what": waiting.what, "site": waiting.site, "slot": waiting.slot}
+        raise ValueError("nothing of that kind waits")
+
+    def shown(self) -> Mapping[str, Any]:
+        """Return the mode and the waiting changes."""
+        waiting = [
+            {"what": one.what, "site": one.site, "slot": one.slot}
+            for one in self._waiting
+            if not one.go.is_set()
+        ]
+        return {"mode": self.mode, "overlap": self.overlap, "waiting": waiting}

@@ -1,0 +1,215 @@
+"""Faults make lost answers, refusals and silence, with or without the effect behind them."""
+
+import json
+import time
+
+import pytest
+import requests
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.core.rest import HttpResponse
+from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity, SitePatchResource
+
+from tests.emulator.app_under_test import App
+from tests.platform import Platform, until
+
+SWAP = {"targetSlot": "production", "preserveVnet": True}
+
+
+def started(app: App) -> int:
+    return len(app.history("swap-started"))
+
+
+def test_sdk_defaults_swap_twice(app: App) -> None:
+    """
+    A 503 after the swap has happened makes the SDK send it again: green, and nothing changed.
+
+    This is what the product is about; the emulator must let it happen.
+    """
+    app.deploy("2")
+    app.platform.faults(
+        {"operation": "slotsswap", "site": app.name, "when": "after", "status": 503, "hold": True}
+    )
+    app.swap()
+    assert started(app) == 2
+    assert app.serves("production") == "1"
+
+
+def test_held_answer_comes_after_the_end(app: App) -> None:
+    """With hold the faulty answer is sent once the swap has ended."""
+    app.deploy("2")
+    app.platform.faults(
+        {"operation": "slotsswap", "site": app.name, "when": "after", "status": 503, "hold": True}
+    )
+    with pytest.raises(HttpResponseError) as caught:
+        app.begin_swap(retry_total=0)
+    assert caught.value.status_code == 503
+    assert app.serves("production") == "2"
+    assert [e["operation"] for e in app.history("swap-started", "swap-finished")] == [
+        "swap-started",
+        "swap-finished",
+    ]
+
+
+def test_before_has_no_effect(app: App) -> None:
+    """With when=before the operation does not begin, and *times* counts down."""
+    app.platform.faults({"operation": "slotsswap", "status": 500, "times": 2})
+    for _ in range(2):
+        with pytest.raises(HttpResponseError):
+            app.begin_swap(retry_total=0)
+    assert started(app) == 0
+    app.swap()
+    assert started(app) == 1
+
+
+def test_dropped_answer(app: App) -> None:
+    """With drop the connection ends without an answer; the effect stays where it was after."""
+    app.platform.faults({"operation": "appsettings-put", "when": "after", "drop": True})
+    with pytest.raises((ServiceResponseError, ServiceRequestError)):
+        app.web.update_application_settings_slot(
+            app.group, app.name, "staging", {"properties": {"A": "1"}}, retry_total=0
+        )
+    assert app.settings("staging") == {"A": "1"}
+
+
+def test_status_body_and_headers_are_given(app: App) -> None:
+    """A fault answers with the status, body and headers it names, on the slot it names."""
+    body = {"error": {"code": "TooManyRequests", "message": "slow down"}}
+    app.platform.faults(
+        {
+            "operation": "appsettings-list",
+            "slot": "staging",
+            "status": 429,
+            "body": body,
+            "headers": {"Retry-After": "7"},
+        }
+    )
+    app.web.list_application_settings(app.group, app.name, retry_total=0)
+    with pytest.raises(HttpResponseError) as caught:
+        app.web.list_application_settings_slot(app.group, app.name, "staging", retry_total=0)
+    assert isinstance(caught.value.response, HttpResponse)
+    assert caught.value.response.headers["Retry-After"] == "7"
+    assert json.loads(caught.value.response.text()) == body
+
+
+def test_slow_answer(app: App) -> None:
+    """A fault of delay alone slows the call down and leaves it whole."""
+    app.platform.faults({"operation": "site-get", "delay_s": 0.3})
+    began = time.monotonic()
+    assert app.site("production")["name"] == app.name
+    assert time.monotonic() - began >= 0.3
+
+
+def test_front_can_fail_too(app: App) -> None:
+    """503 from a slot's port, as people see it for some seconds after a swap."""
+    rule = {"operation": "front", "site": app.name, "slot": "production", "times": 2}
+    app.platform.faults({**rule, "status": 503})
+    answers = [app.get("production").status_code for _ in range(3)]
+    assert answers == [503, 503, 200]
+
+
+def test_delay_alone_leaves_the_answer_whole(app: App) -> None:
+    """A slot's port and the token endpoint are slow then, and nothing else."""
+    app.platform.faults(*({"operation": name, "delay_s": 0.2} for name in ("front", "token")))
+    began = time.monotonic()
+    assert app.serves("production") == "1"
+    assert app.platform.credential.get_token("https://storage.azure.com/.default").token
+    assert time.monotonic() - began >= 0.4
+
+
+def test_busy_site_refuses_changes(app: App) -> None:
+    """While a swap runs every change on either slot is 409, in Azure's words; reading goes on."""
+    app.platform.admin_put("/transitions", {"mode": "manual"})
+    policy = CsmPublishingCredentialsPoliciesEntity({"properties": {"allow": True}})
+    https = SitePatchResource({"properties": {"httpsOnly": True}})
+    try:
+        poller = app.begin_swap()
+        for change in (
+            lambda: app.set("staging", {"A": "1"}),
+            lambda: app.set("production", {"A": "1"}),
+            lambda: app.stick("A"),
+            lambda: app.begin_swap(retry_total=0),
+            app.reset,
+            lambda: app.web.restart(app.group, app.name),
+            lambda: app.web.stop_slot(app.group, app.name, "staging"),
+            lambda: app.web.update(app.group, app.name, https),
+            lambda: app.web.update_scm_allowed_slot(app.group, app.name, "staging", policy),
+            lambda: app.web.delete_slot(app.group, app.name, "staging"),
+        ):
+            with pytest.raises(ResourceExistsError) as caught:
+                change()
+        running = app.site("staging")["properties"]["inProgressOperationId"]
+        assert running
+        assert app.site("production")["properties"]["inProgressOperationId"] == running
+        assert caught.value.response is not None
+        said = json.loads(caught.value.response.text())
+        assert said["Code"] == "Conflict"
+        assert said["Message"].startswith(
+            "Cannot modify this site because another operation is in progress. Details: "
+            f"Id: {running}, OperationName: SwapSiteSlots, CreatedTime: "
+        )
+        assert f"SiteName: {app.name}, SlotName: staging, " in said["Message"]
+        app.platform.admin_put("/transitions", {"mode": "timed"})
+        poller.result()
+        assert app.site("staging")["properties"]["inProgressOperationId"] is None
+        assert started(app) == 1
+    finally:
+        app.platform.admin_put("/transitions", {"mode": "timed"})
+
+
+def test_poll_answers_as_azure_does(app: App) -> None:
+    """202, nothing in it, a new Location and Retry-After; then 200 with the source slot's site."""
+    platform = app.platform
+    platform.admin_put("/latency", {"name": "zero", "swap_end_s": 0.8, "retry_after_s": 15})
+    try:
+        path = (
+            f"{platform.arm}/subscriptions/{platform.subscription}/resourceGroups/{app.group}"
+            f"/providers/Microsoft.Web/sites/{app.name}/slots/staging/slotsswap"
+        )
+        token = platform.credential.get_token(f"{platform.arm}/.default").token
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {token}"
+        session.verify = platform.ca
+        session.trust_env = False
+        begun = session.post(f"{path}?api-version=2025-05-01", json=SWAP)
+        assert (begun.status_code, begun.content) == (202, b"")
+        assert begun.headers["Retry-After"] == "15"
+        assert "Azure-AsyncOperation" not in begun.headers
+        running = session.get(begun.headers["Location"])
+        assert (running.status_code, running.content) == (202, b"")
+        assert running.headers["Location"] != begun.headers["Location"]
+        final = until(
+            lambda: [a for a in [session.get(running.headers["Location"])] if a.status_code == 200],
+            "the swap ends",
+        )
+        assert final[0].json()["name"] == f"{app.name}/staging"
+        assert "Location" not in final[0].headers
+        bare = requests.get(begun.headers["Location"], verify=platform.ca, timeout=30)
+        assert bare.status_code == 401
+    finally:
+        platform.admin_put("/latency", "zero")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("/faults", [{"operation": "slotsswap", "tims": 1}]),
+        ("/faults", [{"when": "after"}]),
+        ("/faults", [{"operation": "front", "when": "after"}]),
+        ("/faults", [{"operation": "kudu", "hold": True}]),
+        ("/faults", [{"operation": "token", "site": "app"}]),
+        ("/faults", [{"operation": "swap-ping", "status": 500}]),
+        ("/latency", "slow"),
+        ("/latency", {"swap_s": 3}),
+        ("/latency", {"call_s": -1}),
+    ],
+)
+def test_switches_refuse_nonsense(platform: Platform, path: str, value: object) -> None:
+    """A switch with a typo is refused by name, never taken for nothing."""
+    answer = requests.put(f"{platform.admin}{path}", json=value, timeout=30)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
