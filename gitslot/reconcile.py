@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitslot import act as acts
-from gitslot.decide.decide import decide
-from gitslot.decide.held import is_aside
+from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
@@ -27,7 +26,6 @@ from gitslot.record.transitions import (
 from gitslot.state.decision import (
     Converged,
     Deploy,
-    Frozen,
     Note,
     Observation,
     Reset,
@@ -37,10 +35,12 @@ from gitslot.state.decision import (
     Swap,
     Verify,
     Waiting,
+    frozen,
 )
+from gitslot.state.reasons import Run, Wait
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import STAGING, App, Desired, Doubt, Release, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Desired, Doubt, Release, Revision
 from gitslot.world import World
 
 __all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
@@ -48,8 +48,8 @@ __all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
 _log = logging.getLogger("gitslot")
 _ANSWER_TRIES = 5
 _REUSE_S = 5.0  # how long one look-up of Git may serve the first turns of a tick
-_HELD = Waiting("LockHeld", "another controller works on this app", poll_s=1.0, quiet=True)
-_AT_ONCE = Waiting("NextTurn", "the next turn follows at once", poll_s=0.0, quiet=True)
+_HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
+_AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
 
 
 def observe(
@@ -73,8 +73,9 @@ def observe(
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
     now = world.clock.now()
-    decision = decide(target, live, memory, now, world.policy)
-    return Observation(name, app, revision, live, memory, decision, now, world.policy)
+    found = decisions(target, live, memory, now, world.policy)
+    decision = foremost(found)
+    return Observation(name, app, revision, live, memory, decision, now, world.policy, found)
 
 
 def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
@@ -98,7 +99,9 @@ def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
             stops[name] = reconcile(name, world, trigger, desired if young else None)
         except Exception as error:  # noqa: BLE001 - one app's pass must not keep others waiting
             _log.exception("%s: the pass broke off", name)
-            stops[name] = Frozen("InternalError", f"the pass broke off: {type(error).__name__}")
+            stops[name] = frozen(
+                Doubt("InternalError", f"the pass broke off: {type(error).__name__}")
+            )
     return stops
 
 
@@ -123,6 +126,11 @@ def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
             return {STAGING: release}
         case _:
             return {}
+
+
+def _changes(memory: Memory, event: Event) -> bool:
+    """Return whether *event* changes what is remembered, but for the stop that it ends."""
+    return replace(remember(memory, event), stop=memory.stop, next=memory.next) != memory
 
 
 class Pass:
@@ -158,14 +166,14 @@ class Pass:
         try:
             return self._turn()
         except JournalMoved:
-            return Waiting("JournalMoved", "somebody else wrote; looking again", poll_s=0.0)
+            return Waiting("JournalMoved", {}, Wait(), poll_s=0.0)
         except JournalError as error:
-            stop = Frozen(error.reason, error.message)
+            stop = frozen(Doubt(error.reason, error.message))
             self._world.tell_unwritten(self._name, stop)
             return stop
         except LockLost:
             self._lock.release()
-            return Waiting("LockLost", "the lock was lost; looking again", poll_s=0.0)
+            return Waiting("LockLost", {}, Wait(), poll_s=0.0)
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
@@ -196,7 +204,7 @@ class Pass:
                 return converged
             case stop:
                 self._announce(seen, stop)
-                if is_aside(stop):
+                if is_further_slot(stop):
                     self._rehearse(seen)
                 return stop
 
@@ -255,8 +263,9 @@ class Pass:
     ) -> Event:
         """Return an event of this look; one about *intent* carries the commit that opened it."""
         now = self._world.clock.now()
-        told = seen.memory.drifts.get(fields.get("slot", ""))
-        started = told.time if told else seen.memory.run_started
+        slot = fields.get("slot", "")
+        drift = seen.memory.of(slot).drift if slot not in ("", PRODUCTION) else None
+        started = drift.time if drift else seen.memory.run_started
         # While Git is in doubt, only the freeze itself names the commit that is not acted upon.
         doubted = isinstance(seen.app, Doubt) and name != "Frozen"
         newest = seen.memory.accepted if doubted else seen.revision
@@ -271,6 +280,7 @@ class Pass:
             subject=revision.subject,
             duration_ms=round((now - started).total_seconds() * 1000) if started else None,
             trigger=self._trigger,
+            rule=getattr(seen.decision, "rule", ""),
             **fields,
         )
 
@@ -311,14 +321,14 @@ class Pass:
         return True
 
     def _note(self, seen: Observation, note: Note) -> Stop | None:
-        """Write *note* down, unless nothing would be remembered of it: it would come for ever."""
+        """Record *note*; refuse one that changes no memory: it would be decided every turn."""
         base = self._base(seen, note.event, intent=note.intent, slot=note.slot)
         event, memory = note_event(seen, note, base), seen.memory
-        if replace(remember(memory, event), stop=memory.stop) != memory:
+        if _changes(memory, event):
             self._record(event)
             return None
         told = f"{note.event} {note.reason}".strip()
-        stop = Frozen("InternalError", f"{told} leads nowhere: {note.message}")
+        stop = frozen(Doubt("InternalError", f"{told} leads nowhere: {note.message}"))
         self._announce(seen, stop)
         return stop
 
@@ -330,7 +340,7 @@ class Pass:
         name = type(stop).__name__
         if seen.memory.stop == (name, stop.reason, stop.message):
             return
-        detail: dict[str, Any] = {}
+        detail: dict[str, Any] = {"next": stop.next.line} if isinstance(stop.next, Run) else {}
         if isinstance(stop, Waiting) and stop.since:
             detail["since"] = stop.since.isoformat()
         if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
@@ -348,11 +358,9 @@ class Pass:
             self._record(event)
 
     def _settled(self, seen: Observation) -> bool:
-        """Write down that production is as it shall, though a further slot is not; True if so."""
+        """Record that production is in sync, though another slot is not; True if it was new."""
         event = settled_event(seen, self._base(seen, "Converged"))
-        if event is None or replace(remember(seen.memory, event), stop=seen.memory.stop) == (
-            seen.memory
-        ):
+        if event is None or not _changes(seen.memory, event):
             return False
         self._record(event)
         return True

@@ -63,8 +63,7 @@ def _running(session: Session) -> dict[tuple[str, str], list[str]]:
             if not isinstance(live, Live):
                 session.say(f"{name}: {live.message}")
                 continue
-            beside = (each.place.slot for each in live.further)
-            for slot in (live.production, live.staging, *beside):
+            for slot in live.slots.values():
                 if release := slot.health.release:
                     key = (release.model, release.version)
                     found.setdefault(key, []).append(f"{name}/{slot.name}")

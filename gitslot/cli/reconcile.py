@@ -171,7 +171,6 @@ def _retry(session: Session, world: "World", name: str) -> int:
 
 def _retried(session: Session, seen: "Observation") -> "Event":
     """Return the Retried event; after a lost journal it holds both slots' markers."""
-    from gitslot.decide.unsafe import markers  # noqa: PLC0415 - slow import
     from gitslot.record.event import Event  # noqa: PLC0415 - slow import
     from gitslot.state.decision import Frozen, Stalled, Waiting  # noqa: PLC0415 - slow import
     from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
@@ -191,7 +190,7 @@ def _retried(session: Session, seen: "Observation") -> "Event":
         author=who,
         message=f"{who} cleared {cleared}",
         trigger="cli",
-        detail={"markers": markers(live)} if lost and isinstance(live, Live) else {},
+        detail={"markers": live.markers} if lost and isinstance(live, Live) else {},
     )
 
 

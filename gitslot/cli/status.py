@@ -80,12 +80,12 @@ class Watcher:
 
     def _rehearsed(self, seen: "Observation") -> "Rehearsal | None":
         """Prove the way back here and now, so that what is said of it is true."""
-        from gitslot.decide.held import is_aside  # noqa: PLC0415 - slow import
+        from gitslot.decide.decide import is_further_slot  # noqa: PLC0415 - slow import
         from gitslot.state.decision import Converged  # noqa: PLC0415 - slow import
         from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
 
         done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
-        done = done or is_aside(seen.decision)
+        done = done or is_further_slot(seen.decision)
         if not done or not isinstance(seen.live, Live):
             return None
         return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)

@@ -63,6 +63,7 @@ class Event:
     from_digest: str = ""
     to_digest: str = ""
     verdict: str = ""
+    rule: str = ""
     reason: str = ""
     message: str = ""
     duration_ms: int | None = None

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 PRODUCTION = "production"
-
-
 STAGING = "staging"
 
 

@@ -77,7 +77,9 @@ def test_an_id_that_stands_twice_counts_once() -> None:
     failed = event("VerifyFailed", verdict="fail", model="m", to="1", to_digest="a" * 64)
     blobs.forge(NAME, failed.line() * 2)
     assert Journal(blobs).events(APP) == [failed]
-    assert Journal(blobs).memory(APP, NOW).attempts[PRODUCTION].failed == 1
+    attempts = Journal(blobs).memory(APP, NOW).of(PRODUCTION).attempts
+    assert attempts
+    assert attempts.failed == 1
 
 
 def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
@@ -314,11 +316,12 @@ def _event(name: str, second: int, **fields: object) -> Event:
 def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None:
     """Journals outlive the controllers that wrote them."""
     memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
-    assert memory.deploy is not None
-    assert memory.deploy.deploy == "r-1"
+    deploy = memory.of("staging").deploy
+    assert deploy is not None
+    assert deploy.deploy == "r-1"
     refused = _event("DeployFinished", 2, detail={"prepared": True})
     memory = fold([refused], memory)
-    assert (memory.deploy, memory.conflict_prepared) == (None, True)
+    assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)
 
 
 def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
@@ -329,7 +332,8 @@ def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
     ]
     detail = {"prepared": True, "counts_for": "canary"}
     memory = fold([*started, _event("DeployFinished", 3, slot="canary", detail=detail)])
-    assert {slot: each.deploy for slot, each in memory.deploys.items()} == {"staging": "r-staging"}
+    deploys = {slot: each.deploy.deploy for slot, each in memory.slots.items() if each.deploy}
+    assert deploys == {"staging": "r-staging"}
     assert not memory.conflict_prepared
 
 
@@ -344,9 +348,12 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
         ]
     )
     after = fold([_event("Drift", 4, slot="canary", to="1.7.0", to_digest="e" * 64)], before)
-    assert before.attempts["canary"].failed == 1
-    assert "canary" not in after.attempts
-    kept = ("drifted", "hold_since", "run_started", "converged", "served", "aligned")
+    attempts = before.of("canary").attempts
+    assert attempts
+    assert attempts.failed == 1
+    assert after.of("canary").attempts is None
+    assert after.of(PRODUCTION) == before.of(PRODUCTION)
+    kept = ("hold_since", "run_started", "converged", "served", "aligned")
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
 
 

@@ -57,9 +57,10 @@ def tell(found: Incident, suspend: Callable[[], None], swap: Callable[[], None])
     """Tell the story up to the return of the Git host; both commands are somebody's hand."""
     stage = found.stage
     found.git_down()
-    assert found.reconcile() == Frozen(
-        "GitUnreachable", f"{stage.repository.path} is not a Git repository, or not one for us"
-    )
+    stop = found.reconcile()
+    assert isinstance(stop, Frozen)
+    assert stop.reason == "GitUnreachable"
+    assert stop.message == f"{stage.repository.path} is not a Git repository, or not one for us"
     suspend()
     assert isinstance(found.reconcile(), Frozen)
     assert stage.serves("staging") == "1.4.0"
@@ -68,7 +69,9 @@ def tell(found: Incident, suspend: Callable[[], None], swap: Callable[[], None])
     writes = stage.writes()
     assert isinstance(found.reconcile(), Frozen)
     found.git_up()
-    assert found.reconcile() == Suspended("SuspendedBySetting", WHY)
+    stop = found.reconcile()
+    assert isinstance(stop, Suspended)
+    assert (stop.reason, stop.message) == ("SuspendedBySetting", WHY)
     assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
 
 
