@@ -50,7 +50,7 @@ format: $(PYTHON_READY) ## put the code into its format and mend what can be men
 	@$(PY) -m ruff check --fix --quiet
 	@$(PY) -m ruff format
 
-bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/performance.md's claims again; CLAIM=bump for one
+bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/believe/performance.md's claims again; CLAIM=bump for one
 	@$(PY) -m bench $(CLAIM)
 
 package: $(PYTHON_READY) ## zip both function apps into dist/ as Azure runs them

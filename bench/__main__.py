@@ -1,4 +1,4 @@
-"""Measure the claims of docs/performance.md again: ``python -m bench [CLAIM ...]``."""
+"""Measure the claims of docs/believe/performance.md again: ``python -m bench [CLAIM ...]``."""
 
 import argparse
 import importlib

@@ -37,14 +37,14 @@ def problems(root: Path = ROOT) -> Iterator[str]:
 
 
 def _schema(root: Path) -> Iterator[str]:
-    path = root / "docs" / schema.FILE.name
+    path = root / schema.FILE.relative_to(ROOT)
     if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
         command = "python -m gitslot.edges.file.schema"
         yield f"{path.relative_to(root)} is not what the code says: {command}"
 
 
 def _coverage(root: Path) -> Iterator[str]:
-    path = root / "docs" / coverage.PAGE.name
+    path = root / coverage.PAGE.relative_to(ROOT)
     text = path.read_text(encoding="utf-8")
     if coverage.page(text) != text:
         yield f"{path.relative_to(root)} is not what the code says: python -m emulator.arm.coverage"

@@ -1,7 +1,7 @@
 """
 scikit-learn -> ONNX, in the one way that is exact for each family of estimators.
 
-Measured against scikit-learn (docs/performance.md tells how):
+Measured against scikit-learn (docs/believe/performance.md tells how):
 
     trees, forests, boosting    float32 input: scikit-learn itself casts rows to float32, so the
                                 splits are the same; double input is wrong for them

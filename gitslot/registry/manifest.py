@@ -4,7 +4,7 @@ The manifest of a registered version: bytes from Blob Storage -> a frozen Manife
 It is what pins a release: its sha256 is the release's digest, and it holds the artifact's own, the
 golden rows and their tolerance. The bytes come from outside, so everything is checked here, once:
 size, exact keys, types, lengths that must agree, finite numbers. Beside it lives the much smaller
-manifest of a serving package. The published form is docs/manifest.schema.json.
+manifest of a serving package. The published form is docs/use/manifest.schema.json.
 
 Must not: reach the network, or import anything but the standard library and errors.
 """

@@ -1,5 +1,5 @@
 """
-The lines of docs/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
+The lines of docs/run/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
 which lead to a controller.
 
 A line is one command, as a person would paste it. Those that end in `# only on Azure` are not run
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "azure.md"
+PAGE = ROOT / "docs" / "run" / "azure.md"
 ONLY_ON_AZURE = "# only on Azure"
 FIRST_LOOK = "Look over its shoulder"  # the section that comes after all that sets up
 NEWER = "A newer controller"
@@ -43,7 +43,7 @@ class Line:
 
 
 def lines(page: str | None = None) -> list[Line]:
-    """Return the lines of *page*, or of docs/azure.md, in order."""
+    """Return the lines of *page*, or of docs/run/azure.md, in order."""
     text = PAGE.read_text(encoding="utf-8") if page is None else page
     found, section = [], ""
     for part in _PART.finditer(text):

@@ -15,7 +15,7 @@ from typing import Any
 from gitslot.edges.file import read
 from gitslot.state.wanted import PRODUCTION, STAGING
 
-FILE = Path(__file__).resolve().parents[3] / "docs" / "desired_state.schema.json"
+FILE = Path(__file__).resolve().parents[3] / "docs" / "use" / "desired_state.schema.json"
 _QUOTES = "Put quotes around a version that is only digits and dots, like '1.10' or '7'."
 _TEXTS: Mapping[str, str] = {
     "app": "Name of the function app. It is found by this name in the subscriptions that the "

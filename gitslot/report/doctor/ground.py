@@ -23,7 +23,7 @@ _EACH_MINUTE = "GITSLOT_SCHEDULE='0 * * * * *'"
 def settings(ground: Ground) -> Iterator[Note]:
     """Settings that are wrong stop the controller before its first look."""
     if ground.flaw:
-        fix = "set them as docs/azure.md has them, or remove them"
+        fix = "set them as docs/run/azure.md has them, or remove them"
         yield Note(Grade.WRONG, ground.flaw, (fix,))
 
 
@@ -93,7 +93,7 @@ def signatures(ground: Ground) -> Iterator[Note]:
     """Whoever can push can release, unless signatures are asked for."""
     rule = ground.settings.vouch
     if "GITSLOT_ALLOWED_SIGNERS" in ground.flaw or "GITSLOT_VERIFY_COMMITS" in ground.flaw:
-        fix = "set GITSLOT_ALLOWED_SIGNERS as docs/signatures.md says"
+        fix = "set GITSLOT_ALLOWED_SIGNERS as docs/run/signatures.md says"
         yield Note(Grade.WRONG, "the signers cannot be read", (fix,))
     elif rule is None:
         yield Note(Grade.OK, "not asked for: whoever can push can release what is registered")

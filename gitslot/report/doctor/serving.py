@@ -66,7 +66,7 @@ def code(app: AppFacts) -> Iterator[Note]:
 
     https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
     """
-    mend = "register a package (docs/azure.md, Code), and set "
+    mend = "register a package (docs/run/azure.md, Code), and set "
     kinds: dict[str, list[str]] = {}
     for slot in app.there:
         if isinstance(slot.settings, Doubt):

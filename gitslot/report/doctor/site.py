@@ -59,13 +59,13 @@ def plan(app: AppFacts) -> Iterator[Note]:
         return
     tier = production.site.tier
     if tier.lower() in NO_SLOTS:
-        fix = "move the app to Elastic Premium, Standard or Premium (docs/azure.md, Which plan)"
+        fix = "move the app to Elastic Premium, Standard or Premium (docs/run/azure.md, Which plan)"
         yield Note(Grade.WRONG, f"the plan is {tier}, which has no slots", (fix,))
         return
     allowed = next((SLOTS[name] for name in SLOTS if tier.lower().startswith(name)), None)
     if allowed is None:
         text = f"the plan is {tier or 'unnamed'}, whose slots are not known"
-        fix = "it must have at least one slot beside production (docs/azure.md, Which plan)"
+        fix = "it must have at least one slot beside production (docs/run/azure.md, Which plan)"
         yield Note(Grade.UNKNOWN, text, (fix,))
         return
     has = len(app.there) + len(app.others)

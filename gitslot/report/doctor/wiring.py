@@ -26,7 +26,7 @@ _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 
 def rights(app: AppFacts) -> Iterator[Note]:
     """What was tried is proved for whoever runs this, who is seldom the controller."""
-    role = "assign the role of infra/role.json on the app, as docs/azure.md has it"
+    role = "assign the role of infra/role.json on the app, as docs/run/azure.md has it"
     refused = False
     for slot in app.there:
         if isinstance(slot.settings, Doubt):
@@ -159,7 +159,7 @@ def apart(app: AppFacts) -> Iterator[Note]:
         found = () if isinstance(slot.settings, Doubt) else slot.settings
         if any(name in found for name in ("GITSLOT_REPO", "GITSLOT_STORAGE")):
             text = f"{slot.name} has settings of the controller (GITSLOT_*)"
-            fix = "give the controller an app of its own (docs/azure.md), and remove them here"
+            fix = "give the controller an app of its own (docs/run/azure.md), and remove them here"
             yield Note(Grade.WRONG, text, (fix,))
 
 

@@ -100,7 +100,7 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     (
         "signatures",
         replace(GROUND, flaw="GITSLOT_ALLOWED_SIGNERS cannot be read"),
-        *(Grade.WRONG, "cannot be read", "docs/signatures.md"),
+        *(Grade.WRONG, "cannot be read", "docs/run/signatures.md"),
     ),
     (
         "storage",
