@@ -2,8 +2,8 @@
 The lines of docs/run/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
 which lead to a controller.
 
-A line is one command, as a person would paste it. Those that end in `# only on Azure` are not run
-here; other comments are for people.
+A line is one command, as a person would paste it; a backslash at its end continues it. Lines that
+end in `# only on Azure` are not run here; other comments are for people.
 """
 
 import re
@@ -15,6 +15,7 @@ PAGE = ROOT / "docs" / "run" / "azure.md"
 ONLY_ON_AZURE = "# only on Azure"
 FIRST_LOOK = "Look over its shoulder"  # the section that comes after all that sets up
 NEWER = "A newer controller"
+_CONTINUED = re.compile(r" *\\\n *")
 _PART = re.compile(r"^## (?P<title>[^\n]*)$|^```sh\n(?P<fence>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AZ = re.compile(r"(?:^|[ (;\"])az [a-z]")
 _SETS = re.compile(r"([A-Z_]+)=(?:\$\(.*\)|\S*(?: +#.*)?)$")
@@ -48,7 +49,7 @@ def lines(page: str | None = None) -> list[Line]:
     found, section = [], ""
     for part in _PART.finditer(text):
         section = part["title"] or section
-        for line in (part["fence"] or "").splitlines():
+        for line in _CONTINUED.sub(" ", part["fence"] or "").splitlines():
             if line and not line.startswith("#"):
                 words = line.removesuffix(ONLY_ON_AZURE).strip()
                 found.append(Line(words, line.endswith(ONLY_ON_AZURE), section))
