@@ -115,7 +115,7 @@ def reconcile(
 
 
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
-    """Return the slot that a step is taken in, and the release that it shall prove there."""
+    """Return the slot of *decision* and the release to prove there."""
     match decision:
         case Verify(release=release, slot=slot) | Deploy(release=release, slot=slot):
             return {slot: release}
@@ -348,7 +348,7 @@ class Pass:
             self._record(event)
 
     def _settled(self, seen: Observation) -> bool:
-        """Write down that production is as it shall, though a further slot is not; True if so."""
+        """Record Converged if production is in sync but a further slot is not; True if so."""
         event = settled_event(seen, self._base(seen, "Converged"))
         if event is None or replace(remember(seen.memory, event), stop=seen.memory.stop) == (
             seen.memory
