@@ -5,7 +5,7 @@ The import contract, schemas and a table that are what the code says, lock files
 addresses, the function apps' own requirements in step with the lock, Bicep that parses, workflows
 that zizmor has nothing against.
 
-Problems go to stderr, one a line with its mend. Exit codes: 0 none, 1 some.
+Problems go to stderr, one a line with its fix. Exit codes: 0 none, 1 some.
 """
 
 import json

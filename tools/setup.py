@@ -4,7 +4,7 @@ Set a machine up: `python3.13 tools/setup.py python|azurite|azure-cli|lock`; the
 Runs on a bare Python 3.13, before anything is installed: standard library only. A finished step
 leaves a stamp, so that make does it once, and again after a lock has changed.
 
-Exit codes: 0 done, 2 a step failed; what failed and how to mend it is said.
+Exit codes: 0 done, 2 a step failed; what failed and how to fix it is said.
 """
 
 import os
@@ -27,7 +27,7 @@ _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
 class SetupError(Exception):
-    """A step failed; the message says what and how to mend it."""
+    """A step failed; the message says what and how to fix it."""
 
 
 def python() -> None:

@@ -2,7 +2,7 @@
 
 
 class TrainingError(Exception):
-    """Training stops; the message says what, where and how to mend it."""
+    """Training stops; the message says what, where and how to fix it."""
 
 
 class UnknownName(TrainingError):

@@ -41,7 +41,7 @@ _MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # diffe
 
 
 class PackageError(Exception):
-    """The app cannot be packaged; the message says what and how to mend it."""
+    """The app cannot be packaged; the message says what and how to fix it."""
 
 
 @dataclass(frozen=True, slots=True)

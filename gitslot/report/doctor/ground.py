@@ -79,7 +79,7 @@ def file(ground: Ground) -> Iterator[Note]:
     """A file that is refused freezes every app in it."""
     if isinstance(ground.desired, Doubt):
         if isinstance(ground.newest, Doubt):
-            yield Note(Grade.UNKNOWN, "Git could not be read", ("mend `git` first",))
+            yield Note(Grade.UNKNOWN, "Git could not be read", ("fix `git` first",))
             return
         fix = f"correct {ground.settings.file}; `gitslot validate` says what is wrong"
         yield Note(Grade.WRONG, f"{ground.desired.reason}: {ground.desired.message}", (fix,))
@@ -102,7 +102,7 @@ def signatures(ground: Ground) -> Iterator[Note]:
         yield Note(Grade.WRONG, f"{ground.unsigned.reason}: {ground.unsigned.message}", (fix,))
     elif isinstance(ground.newest, Doubt):
         text = f"{len(rule.signers)} signers; Git could not be read"
-        yield Note(Grade.UNKNOWN, text, ("mend `git` first",))
+        yield Note(Grade.UNKNOWN, text, ("fix `git` first",))
     else:
         yield Note(Grade.OK, f"every change is signed by one of {len(rule.signers)} signers")
 
@@ -122,7 +122,7 @@ def storage(ground: Ground) -> Iterator[Note]:
 def clock(ground: Ground) -> Iterator[Note]:
     """Tokens and the journal's times go by clocks that agree."""
     if ground.skew_s is None:
-        fix = "mend `storage` first; else compare `date -u` with another machine's"
+        fix = "fix `storage` first; else compare `date -u` with another machine's"
         yield Note(Grade.UNKNOWN, "storage did not say what time it is", (fix,))
         return
     skew = abs(ground.skew_s)
@@ -140,7 +140,7 @@ def lease(ground: Ground) -> Iterator[Note]:
     if doubt is None:
         return
     if doubt.reason == "NotTried":
-        yield Note(Grade.UNKNOWN, doubt.message, ("mend `storage` first",))
+        yield Note(Grade.UNKNOWN, doubt.message, ("fix `storage` first",))
         return
     role = 'role "Storage Blob Data Contributor" on container `gitslot`'
     fix = f"the controller's identity needs the {role}; you need it to `reconcile` and `retry`"

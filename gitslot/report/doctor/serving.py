@@ -66,7 +66,7 @@ def code(app: AppFacts) -> Iterator[Note]:
 
     https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
     """
-    mend = "register a package (docs/run/azure.md, Code), and set "
+    remedy = "register a package (docs/run/azure.md, Code), and set "
     kinds: dict[str, list[str]] = {}
     for slot in app.there:
         if isinstance(slot.settings, Doubt):
@@ -85,22 +85,22 @@ def code(app: AppFacts) -> Iterator[Note]:
     )
     if len(kinds) > 1:
         text = "; ".join(f"{', '.join(slots)} from {kind}" for kind, slots in kinds.items())
-        yield Note(Grade.WRONG, f"code comes {text}", (f"{mend}it everywhere:", *fixes))
+        yield Note(Grade.WRONG, f"code comes {text}", (f"{remedy}it everywhere:", *fixes))
     elif zipped:
         text = "code comes from a zip deploy: no commit can change it, nor bring it back"
-        yield Note(Grade.WARNING, text, (f"{mend}its URL:", *fixes))
+        yield Note(Grade.WARNING, text, (f"{remedy}its URL:", *fixes))
 
 
 def same_code(app: AppFacts) -> Iterator[Note]:
     """Where code cannot travel with the settings, other code in staging freezes the app."""
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("fix `slots` first",))
         return
     ours, theirs = production.health.code, staging.health.code
     if not ours or not theirs:
         text = "not both slots say what code they run"
-        yield Note(Grade.UNKNOWN, text, ("mend `health` first: serving_app says it there",))
+        yield Note(Grade.UNKNOWN, text, ("fix `health` first: serving_app says it there",))
         return
     if ours == theirs:
         return
@@ -231,7 +231,7 @@ def _reader(app: AppFacts, site: SiteFacts) -> tuple[str, ...]:
 def versions(app: AppFacts) -> Iterator[Note]:
     """A version that is not registered stalls the app as soon as it is looked at."""
     if not app.wanted:
-        yield Note(Grade.UNKNOWN, "what is wanted is not known", ("mend `file` first",))
+        yield Note(Grade.UNKNOWN, "what is wanted is not known", ("fix `file` first",))
     for slot, found in app.wanted.items():
         if isinstance(found, Resolved):
             yield Note(Grade.OK, f"{slot}: {found.release} is registered")
@@ -260,7 +260,7 @@ def journal(app: AppFacts) -> Iterator[Note]:
         return
     event, reason, message = app.memory.stop
     if event in ("Stalled", "Frozen"):
-        fix = f"mend the cause, then `gitslot retry {app.name}`"
+        fix = f"fix the cause, then `gitslot retry {app.name}`"
         yield Note(Grade.WARNING, f"the controller is {event}: {reason}: {message}", (fix,))
         return
     yield Note(Grade.OK, f"the last pass ended {event}" if event else "nothing has happened yet")

@@ -135,10 +135,10 @@ def runtime(app: AppFacts) -> Iterator[Note]:
     """
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("fix `slots` first",))
         return
     if isinstance(production.settings, Doubt) or isinstance(staging.settings, Doubt):
-        yield Note(Grade.UNKNOWN, "the settings could not be read", ("mend `rights` first",))
+        yield Note(Grade.UNKNOWN, "the settings could not be read", ("fix `rights` first",))
         return
     version = production.settings.get(_RUNTIME, "")
     if not version:
@@ -175,7 +175,7 @@ def pinned(app: AppFacts) -> Iterator[Note]:
     production = app.slot(PRODUCTION)
     if production is None or isinstance(production.settings, Doubt):
         text = "production's settings could not be read"
-        yield Note(Grade.UNKNOWN, text, ("mend `rights` first",))
+        yield Note(Grade.UNKNOWN, text, ("fix `rights` first",))
         return
     fix = "nothing to do: the first release through gitslot writes them"
     lacking = [name for name in RELEASE_SETTINGS if not production.settings.get(name)]
