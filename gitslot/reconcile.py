@@ -118,7 +118,7 @@ def reconcile(
 
 
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
-    """Return the slot that a step is taken in, and the release that it shall prove there."""
+    """Return the slot of *decision* and the release to prove there."""
     match decision:
         case Verify(release=release, slot=slot) | Deploy(release=release, slot=slot):
             return {slot: release}

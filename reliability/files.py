@@ -227,7 +227,7 @@ def _production(state: State, decision: Decision) -> str:
 
 
 def _beside(state: State, decision: Decision) -> str:
-    """Production is as it shall: only a pin is left to be brought, once that has soaked."""
+    """Judge a decision once production is in sync: only a pin is left, after the soak."""
     if not state.pinned:
         return "" if isinstance(decision, Converged) else f"L2: production serves it: {decision}"
     if state.file == "soak-pin" and state.memory == "soaking":

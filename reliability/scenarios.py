@@ -172,7 +172,7 @@ def slow_candidate() -> Scene:
 
 
 def canary() -> Scene:
-    """Production is as it shall; a further slot, made as its copy, is asked for a new version."""
+    """Ask for a new version of a further slot, made as a copy of production, which is in sync."""
     scene = settled()
     scene.cloud.create(CANARY)
     scene.beside = {CANARY: NEW}

@@ -1,7 +1,7 @@
 """
 The command line of training: `python -m training train`.
 
-Results on stdout, progress on stderr. Exit codes: 0 done, 1 not done (the version exists, or the
+Results go to stdout, progress to stderr. Exit codes: 0 done, 1 not done (the version exists, or the
 model was refused), 2 error (also a name that training does not know).
 """
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _load(options: argparse.Namespace) -> "Data":
-    """Return the data of the model; wrong names are refused here, before the registry is asked."""
+    """Return the data of the model; refuse wrong names before the registry is asked."""
     from gitslot.convert.register import check_names  # noqa: PLC0415
     from training.data import load  # noqa: PLC0415 - after --help
 
@@ -85,7 +85,7 @@ def _build(options: argparse.Namespace, data: "Data", started: float) -> "Built"
 
 
 def _register(options: argparse.Namespace, data: "Data", storage: str, started: float) -> "Built":
-    """Build the version and register it; ask first whether it exists, since training is long."""
+    """Build and register the version; check first if it exists, because training is slow."""
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - only where it is needed
 
     from gitslot.registry.registry import Registry  # noqa: PLC0415
@@ -148,7 +148,7 @@ def _result(built: "Built", options: argparse.Namespace) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train a model, prove that its ONNX form answers alike, and register it.",
+        description="Train a model, prove that its ONNX form answers the same, and register it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -174,7 +174,9 @@ def _parser() -> argparse.ArgumentParser:
         help="estimator of training/pipeline.py: forest, extra-trees, tree, boosting,"
         " logistic, scaled-forest, neural (default: forest)",
     )
-    train.add_argument("--seed", type=int, default=0, help="same seed, same model (default: 0)")
+    train.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same model (default: 0)"
+    )
     train.add_argument(
         "--storage",
         metavar="URL",

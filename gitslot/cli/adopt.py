@@ -43,7 +43,7 @@ def adopt(
     Nothing is written to Azure. With - the file goes to stdout, and what is
     missing to stderr.
 
-    Exit codes: 0 written and complete, 1 somebody must decide or mend, 2 error.
+    Exit codes: 0 written and complete, 1 somebody must decide or fix, 2 error.
     """
     session = session_of(ctx)
     path = None if stdout or file == "-" else session.cwd / file

@@ -32,13 +32,13 @@ def doctor(
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Check what a release needs, and how to mend it.
+    """Check what a release needs, and how to fix it.
 
     From cheap to dear: the controller's settings, Git, storage, then each
     app: plan, slots, identities, settings, code, triggers, health.
 
     Each check ends ok, warning, wrong or not known; below the table stands
-    how to mend it. It asks with your own rights and changes no app; in
+    how to fix it. It asks with your own rights and changes no app; in
     storage it takes and gives back one lease, on a blob of its own. Values
     of settings are never shown.
 
@@ -93,17 +93,17 @@ def code(found: "Sequence[Finding]") -> int:
 
 
 def show(session: Session, found: "Sequence[Finding]", output: Output) -> None:
-    """Print *found*: a line for each check, and below them how to mend what is not ok."""
+    """Print *found*: a line for each check, and below them how to fix what is not ok."""
     if output is not Output.TABLE:
         out.show_data(session, [data(each) for each in found], output)
         return
     rows = [(each.app, each.check, each.grade.value, each.found) for each in found]
     out.show_table(session, _COLUMNS, rows)
-    to_mend = [each for each in found if each.fixes]
-    if to_mend:
+    to_fix = [each for each in found if each.fixes]
+    if to_fix:
         out.show_text(session, "")
-        out.show_text(session, "to mend", "bold")
-    for each in to_mend:
+        out.show_text(session, "to fix", "bold")
+    for each in to_fix:
         out.show_text(session, f"  {each.check} ({each.grade.value}{_of(each)})")
         for fix in each.fixes:
             out.show_text(session, f"      {fix}")

@@ -35,7 +35,7 @@ Tell: TypeAlias = Callable[[Event], None]
 
 
 class CommandRefused(GitslotError):
-    """The command cannot do what was asked; the message says how to mend it."""
+    """The command cannot do what was asked; the message says how to fix it."""
 
     reason = "Refused"
 

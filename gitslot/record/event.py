@@ -84,7 +84,7 @@ class Event:
 
     @property
     def rehearsal(self) -> bool:
-        """Say whether this tells of the release that waits in staging, not of what Git wants."""
+        """Say whether this is about the release that waits in staging, not what Git wants."""
         return bool(self.detail.get("rehearsal"))
 
     @property

@@ -2,14 +2,14 @@
 The model registry: versions, manifests and serving packages in Blob Storage.
 
     models/<model>/<version>/manifest.json      written last and create-only: the version exists now
-    models/<model>/<version>/model-<sha>.onnx   named by its content, so racers never share a name
+    models/<model>/<version>/model-<sha>.onnx   named by its content, so uploads never collide
     code/<version>/manifest.json                a serving package, by the same rule
     code/<version>/<sha256>.zip                 what WEBSITE_RUN_FROM_PACKAGE points to
 
-A version is never overwritten, and never half there. Whoever creates manifest.json first has
-registered it; everybody else gets VersionExists.
+A version is never overwritten and never incomplete. Whoever creates manifest.json first has
+registered it; all others get VersionExists.
 
-Must not: hold a storage key, retry a write by itself, or decide anything.
+It must not hold a storage key, retry a write, or decide anything.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
 from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
 
-if TYPE_CHECKING:  # 0.6 s to import, and only needed once something is asked
+if TYPE_CHECKING:  # 0.6 s to import, so only when the account is used
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient, ContainerClient
 
@@ -39,7 +39,7 @@ _MANIFEST_PATH = re.compile(r"(?P<owner>[^/]+(?:/[^/]+)?)/manifest\.json\Z")
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One registered model version, and when its manifest was written."""
+    """One registered model version, with the time its manifest was written."""
 
     model: str
     version: str
@@ -48,7 +48,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A serving package; *url* is what WEBSITE_RUN_FROM_PACKAGE takes, *size* is in bytes."""
+    """A serving package; *url* is the value of WEBSITE_RUN_FROM_PACKAGE, *size* is in bytes."""
 
     version: str
     sha256: str
@@ -61,10 +61,10 @@ class Package:
 
 class Registry:
     """
-    The registry in the storage account at *account_url*, as *credential* may see it.
+    The registry in the storage account at *account_url*, with the rights of *credential*.
 
-    Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
-    each read; reads are tried three times, writes once.
+    Every call reads the account; nothing is cached. A request has *connect_s* to connect and
+    *read_s* for each read, in seconds. Reads are tried three times, writes once.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Registry:
         return self._listing("")
 
     def models(self) -> tuple[str, ...]:
-        """Return the names of all models with a version, sorted; raise RegistryUnavailable."""
+        """Return the names of all models that have a version, sorted; raise RegistryUnavailable."""
         return tuple(sorted({entry.model for entry in self._listing("")}))
 
     def versions(self, model: str) -> tuple[str, ...]:
@@ -113,11 +113,11 @@ class Registry:
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest:
         """
-        Register *artifact* under the model and version that *manifest* names, once and for all.
+        Register *artifact* under the model and version that *manifest* names; never overwrite.
 
-        The artifact goes first, under a name made of its content; then the manifest, create-only.
-        Of two racers exactly one returns. Raises VersionExists, ManifestInvalid (also where the
-        manifest does not describe these artifact bytes) or RegistryUnavailable.
+        The artifact is uploaded first, under a name made of its content; then the manifest,
+        create-only. Of two racing calls exactly one returns. Raises VersionExists, ManifestInvalid
+        (also if the manifest describes other bytes) or RegistryUnavailable.
         """
         parsed = parse_manifest(manifest)
         sha256 = hashlib.sha256(artifact).hexdigest()
@@ -133,7 +133,7 @@ class Registry:
         return parsed
 
     def refuse_existing(self, model: str, version: str) -> None:
-        """Raise VersionExists if *version* of *model* is registered; or RegistryUnavailable."""
+        """Raise VersionExists if *version* of *model* is registered; raise RegistryUnavailable."""
         if self._exists(MODELS, f"{model}/{version}/manifest.json"):
             raise VersionExists(_taken(f"{model} {version}"))
 
@@ -158,7 +158,7 @@ class Registry:
         """
         Register the zip *archive* of the app *package* as *version*, for Python *python*.
 
-        Registering the very same bytes again returns what is there; other bytes raise
+        Registering the same bytes again returns the existing package; other bytes raise
         VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
         """
         sha256 = hashlib.sha256(archive).hexdigest()
@@ -182,9 +182,9 @@ class Registry:
 
     def container(self, name: str) -> tuple[bool, datetime | None]:
         """
-        Say whether the container *name* is there, and what time the storage service has.
+        Return whether the container *name* exists, and the storage service's time.
 
-        Raises RegistryUnavailable where that cannot be known.
+        Raises RegistryUnavailable if the service does not answer.
         """
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
 
@@ -202,7 +202,7 @@ class Registry:
         return there, parsedate_to_datetime(dates[-1]) if dates and dates[-1] else None
 
     def ensure_containers(self) -> None:
-        """Create the containers that are not there yet; raise RegistryUnavailable."""
+        """Create the missing containers; raise RegistryUnavailable."""
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - see _service
 
         for name in CONTAINERS:
@@ -218,7 +218,7 @@ class Registry:
         )
 
     def _manifests(self, container: str, prefix: str) -> list[tuple[str, datetime]]:
-        """Return the folders that hold a manifest.json and when it was written, oldest first."""
+        """Return the folders with a manifest.json and the time it was written, oldest first."""
         with _translated(f"list {container}"):
             found = [
                 (match["owner"], blob.last_modified)
@@ -242,7 +242,7 @@ class Registry:
         )
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
-        """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
+        """Return a small blob; raise UnknownVersion with *unknown* if there is none."""
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
 
         with _translated(f"read {container}/{path}"):
@@ -252,14 +252,14 @@ class Registry:
                 raise UnknownVersion(unknown) from error
 
     def _content(self, container: str, path: str, cap: int) -> bytes:
-        """Return a blob, cut off one byte over *cap*, so that its reader sees that it is more."""
+        """Return a blob, cut off one byte after *cap*, so that the caller sees the excess."""
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see _service
 
         blob = self._container(container).get_blob_client(path)
         try:
             return blob.download_blob(offset=0, length=cap + 1).readall()
         except HttpResponseError as error:
-            if error.status_code == 416:  # an empty blob has no range at all
+            if error.status_code == 416:  # an empty blob has no range to read
                 return b""
             raise
 
@@ -269,9 +269,9 @@ class Registry:
 
     def _create(self, container: str, path: str, content: bytes) -> bool:
         """
-        Create a blob that is not there yet; say whether this call made it.
+        Create a blob if it does not exist; return whether this call created it.
 
-        If the answer was lost, what is there decides: our own bytes mean that we were first.
+        If the answer was lost, the blob's content decides: our own bytes mean that we were first.
         """
         from azure.core.exceptions import (  # noqa: PLC0415 - see _service
             ResourceExistsError,
@@ -291,7 +291,7 @@ class Registry:
         return True
 
     def _create_same(self, container: str, path: str, content: bytes) -> None:
-        """Create a blob whose name is made of its content, or find it there with that content."""
+        """Create a blob that is named by its content, or check that it exists with it."""
         if self._create(container, path, content):
             return
         with _translated(f"read {container}/{path}"):
@@ -303,7 +303,7 @@ class Registry:
         return self._service().get_container_client(name)
 
     def _service(self) -> "BlobServiceClient":
-        """Return the one client, made when it is first needed: importing it takes 0.6 s."""
+        """Return the client, created on first use because importing it takes 0.6 s."""
         if self._client is None:
             from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
 
@@ -321,7 +321,7 @@ class Registry:
 
 
 def artifact_name(sha256: str) -> str:
-    """Return the blob name of an artifact with *sha256*: racing registrations never share one."""
+    """Return the blob name of an artifact with *sha256*; racing registrations never share one."""
     return f"model-{sha256[:16]}.onnx"
 
 
@@ -331,7 +331,7 @@ def _taken(what: str) -> str:
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """Turn what azure-core raises while *doing* into RegistryUnavailable."""
+    """Turn the errors of azure-core while *doing* into RegistryUnavailable."""
     from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - see _service
 
     try:

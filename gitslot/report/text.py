@@ -1,4 +1,4 @@
-"""How lines for people look: cells in a row, each in the colour of its word."""
+"""Format lines for people: cells in a row, each in the colour of its word."""
 
 from collections.abc import Sequence
 from typing import Any, TextIO

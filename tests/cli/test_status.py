@@ -233,7 +233,7 @@ def test_each_further_slot_says_its_own_reason() -> None:
 
 
 def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
-    """A slot that serves what it shall is in sync meanwhile."""
+    """A slot that serves the wanted version stays in sync meanwhile."""
     look = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", serves="1.6.0")
     production, _, canary = rows(seen(CANARY, look, memory("1.4.0", "1.3.0")), [])
     assert (production.sync, production.health) == ("OutOfSync", "Progressing")

@@ -134,7 +134,7 @@ def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(tmp_pa
 
 def commands() -> list[str]:
     """Return the lines of the document, in its order."""
-    text = (ROOT / "docs/break-glass.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/run/break-glass.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
 

@@ -69,7 +69,7 @@ def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
 def test_a_wrong_word_is_named(
     tmp_path: Path, words: tuple[str, ...], says: str, code: int
 ) -> None:
-    """Errors say what is wrong and how to mend it, on stderr, with nothing on stdout."""
+    """Errors say what is wrong and how to fix it, on stderr, with nothing on stdout."""
     done = run(*words, home=tmp_path)
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr

@@ -1,7 +1,7 @@
 """
-Change one version in desired_state.yaml and not a byte beside it.
+Change one version in desired_state.yaml and no other byte.
 
-Pure: text in, text out. ruamel.yaml says where each scalar stands; the new text goes exactly there,
+Pure: text in, text out. ruamel.yaml gives the position of each scalar; only that text is replaced,
 so comments, order and layout stay as they are.
 """
 
@@ -42,7 +42,7 @@ def with_version(data: bytes, app: str, slot: str, version: str) -> bytes:
     """
     Return *data* with *slot* of *app* set to *version* (which may carry a digest).
 
-    Raises DesiredError where the file, or what would become of it, is refused.
+    Raises DesiredError if the file is refused before or after the change.
     """
     before = read(data, Revision(""))
     text = data.decode("utf-8")
@@ -80,14 +80,14 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 
 def needs_quotes(version: str) -> bool:
-    """Say whether other tools would read a plain *version* as something else than text."""
+    """Say whether other tools would read an unquoted *version* as something other than text."""
     loader = yaml.SafeLoader("")
     tag = loader.resolve(yaml.ScalarNode, version, (True, False))  # type: ignore[no-untyped-call]
     return tag != _TEXT or _NUMBER_1_2.fullmatch(version) is not None
 
 
 def unquoted(data: bytes) -> tuple[tuple[int, str], ...]:
-    """Return line and value of every version and code that ought to be quoted and is not."""
+    """Return line and value of every version and code that needs quotes and has none."""
     root = _compose(data.decode("utf-8"))
     found: list[tuple[int, str]] = []
     for block in _blocks(root).values():
@@ -117,7 +117,7 @@ def _expected(before: Desired, name: str, slot: str, version: str) -> Desired:
     return replace(before, apps=tuple(changed(app) for app in before.apps))
 
 
-# ---------------------------------------------------------------- where things stand
+# ---------------------------------------------------------------- positions
 
 
 def _compose(text: str) -> MappingNode:

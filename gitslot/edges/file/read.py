@@ -1,9 +1,9 @@
 """
-Bytes of desired_state.yaml -> Desired. Every refusal names the line, the key and how to mend it.
+Parse the bytes of desired_state.yaml into Desired; every refusal names line, key and fix.
 
-The bytes are hostile. PyYAML's C loader crashes on deep nesting, merge keys blow up, duplicate keys
-pass silently and `1.10` becomes 1.1; so the pure-Python parser is read event by event, only plain
-mappings of scalars are accepted, and every scalar is text.
+The bytes may be hostile. PyYAML's C loader crashes on deep nesting, merge keys blow up, duplicate
+keys pass silently and `1.10` becomes 1.1. So the pure-Python parser is read event by event, only
+plain mappings of scalars are accepted, and every scalar is text.
 """
 
 import difflib
@@ -65,7 +65,7 @@ def read(data: bytes, revision: Revision) -> Desired:
     """
     Parse *data* (at most 64 KB of UTF-8) as the desired state at *revision*.
 
-    Raises DesiredError whose message starts with "line N:" and says how to mend it.
+    Raises DesiredError; its message starts with "line N:" and includes the fix.
     """
     root = _parse(data)
     if not isinstance(root, _Map):
@@ -100,7 +100,7 @@ def _parse(data: bytes) -> _Node:
         _refuse(line, f"not valid YAML: {safe(error.problem or 'cannot be parsed', 200)}")
     except yaml.YAMLError as error:
         _refuse(1, f"not valid YAML: {safe(str(error).splitlines()[0], 200)}")
-    except (ValueError, OverflowError):  # PyYAML: a character or a number out of its range
+    except (ValueError, OverflowError):  # PyYAML raises this for a character or number out of range
         _refuse(1, "not valid YAML: an escape or a directive holds a number that is out of range")
 
 
@@ -109,7 +109,7 @@ def _line(event: yaml.Event) -> int:
 
 
 class _Reader:
-    """Builds nodes from parser events, refusing what a plain file never needs."""
+    """Build nodes from parser events; refuse every feature that a plain file does not need."""
 
     def __init__(self, text: str) -> None:
         self._events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -142,7 +142,7 @@ class _Reader:
         if anchor:
             _refuse(line, f"anchor &{safe(anchor, 40)} is not allowed; write the value out")
         tag = getattr(event, "tag", None)
-        if tag and tag != "!":  # "!" alone stands for a quoted text
+        if tag and tag != "!":  # "!" alone means a quoted text
             _refuse(line, f"tag {safe(tag, 60)} is not allowed; every value is plain text")
         if isinstance(event, yaml.ScalarEvent):
             return _Text(event.value, line)
@@ -225,12 +225,12 @@ def _only(block: _Map, keys: tuple[str, ...]) -> None:
         _refuse(line, f"unknown key `{safe(key, 60)}`; {hint}", "UnknownKey")
 
 
-def _text(block: _Map, key: str, mend: str) -> _Text:
+def _text(block: _Map, key: str, fix: str) -> _Text:
     node = block.items.get(key)
     if node is None:
-        _refuse(block.line, f"key `{key}` is missing; {mend}")
+        _refuse(block.line, f"key `{key}` is missing; {fix}")
     if not isinstance(node, _Text) or not node.value:
-        _refuse(node.line, f"`{key}` must be plain text; {mend}")
+        _refuse(node.line, f"`{key}` must be plain text; {fix}")
     return node
 
 
@@ -302,7 +302,7 @@ def _slots(block: _Map) -> dict[str, Wanted]:
 
 
 def _slot_name(name: str, line: int) -> None:
-    """Refuse what cannot be a slot's name, and what is one of the two names mistyped."""
+    """Refuse an impossible slot name, and a probable typo of production or staging."""
     if name in (PRODUCTION, STAGING):
         return
     if not _SLOT.fullmatch(name):
@@ -310,7 +310,7 @@ def _slot_name(name: str, line: int) -> None:
             line,
             f"`{safe(name, 60)}` is not a slot's name; use letters, digits and hyphens, at most 59",
         )
-    # A digit or a hyphen is put into a name on purpose: staging2, production-eu.
+    # A digit or a hyphen is deliberate, not a typo: staging2, production-eu.
     near = difflib.get_close_matches(name.lower(), (PRODUCTION, STAGING), 1, 0.8)
     if name.isalpha() and near:
         _refuse(

@@ -1,9 +1,9 @@
 """
 The JSON schema of desired_state.yaml, for editors: `python -m gitslot.edges.file.schema` writes it.
 
-Derived from the constants of read.py, which alone decides what is accepted. The schema is the
-stricter of the two in one point: where other tools would read a number, it advises quotes. It knows
-nothing of slots whose names differ by case alone, or are one of the two known ones mistyped.
+Derived from the constants of read.py, which alone decides what is accepted. The schema is
+stricter in one point: it asks for quotes where other tools would read a number. It does not know
+about slot names that differ by case alone, or that are typos of the two known names.
 """
 
 import json
@@ -15,22 +15,22 @@ from typing import Any
 from gitslot.edges.file import read
 from gitslot.state.wanted import PRODUCTION, STAGING
 
-FILE = Path(__file__).resolve().parents[3] / "docs" / "desired_state.schema.json"
+FILE = Path(__file__).resolve().parents[3] / "docs" / "use" / "desired_state.schema.json"
 _QUOTES = "Put quotes around a version that is only digits and dots, like '1.10' or '7'."
 _TEXTS: Mapping[str, str] = {
     "app": "Name of the function app. It is found by this name in the subscriptions that the "
     "controller may read.",
     "model": "Name of the model in the registry.",
     "slots": "Which version each slot runs.",
-    "resource_group": "Where the app is, if its name alone does not tell.",
-    "subscription": "Id of the subscription that the app is in, if its name alone does not tell.",
-    "suspend": "Leave the app alone while this is here. Say why and who: 'incident 7, sam'.",
-    "drift": "What to do about a release that was edited by hand: heal puts it right, report says "
-    "so and leaves it.",
-    "latency_p99_ms": "A new release is refused if 200 warm requests to staging are slower than "
-    "this many milliseconds in 99 of 100 cases. Never blocks the way back.",
-    "soak": "How long production is watched after a swap, such as 90s, 10m or 2h. Should it fail "
-    "meanwhile, and staging be proved to serve what it replaced, it is swapped back, once.",
+    "resource_group": "Resource group of the app. Needed only if several apps have this name.",
+    "subscription": "Id of the app's subscription. Needed only if several apps have this name.",
+    "suspend": "Leave the app alone while this key is here. Give a reason: 'incident 7, sam'.",
+    "drift": "What to do about a release that was edited by hand: heal restores it, report only "
+    "reports it.",
+    "latency_p99_ms": "Refuse a new release if the 99th percentile of 200 warm requests to staging "
+    "is slower than this many milliseconds. Never blocks a rollback.",
+    "soak": "How long to watch production after a swap, such as 90s, 10m or 2h. If it fails in "
+    "that time and staging is proved to serve the release before, it is swapped back, once.",
 }
 _VERSION_TEXT = (
     "Version of the model in the registry, such as 1.5.0; 1.5.0@sha256:<64 hex digits> pins its "
@@ -59,7 +59,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return what `FILE` must hold."""
+    """Return the content of `FILE`."""
     return json.dumps(schema(), indent=2) + "\n"
 
 
@@ -122,7 +122,7 @@ def _object(properties: Mapping[str, Any], required: tuple[str, ...]) -> dict[st
 
 
 def _pattern(pattern: re.Pattern[str]) -> dict[str, Any]:
-    """Return *pattern* as a whole text; no case of ours differs between Python and ECMA 262."""
+    """Match *pattern* against the whole text; ours mean the same in Python and ECMA 262."""
     return {"type": "string", "pattern": f"^(?:{pattern.pattern})$"}
 
 

@@ -1,7 +1,7 @@
 """
-The history of one commit and, of each, what the file is in it; trees come as they are needed.
+The history of a commit with the file in each commit; trees are fetched when they are needed.
 
-Every object is hashed again: a commit or tree that is not what its name says is refused, wherever
+Every object is hashed again: a commit or tree that does not match its name is refused, wherever
 it came from.
 """
 
@@ -21,7 +21,7 @@ _AT_ONCE = 1000  # objects asked for in one request
 
 class GitTrail:
     """
-    What `vouch` reads of a repository.
+    What `signed_changes` reads of a repository.
 
     *repo* holds the commits, *path* is the file's, *fetch* brings objects into *repo* by name.
     """
@@ -33,24 +33,24 @@ class GitTrail:
         self._files: dict[str, Entry] = {}
 
     def raw(self, commit: str) -> bytes:
-        """Return the bytes of *commit*; KeyError where it is not there."""
+        """Return the bytes of *commit*; raise KeyError if it is missing."""
         return self._commit(commit).as_raw_string()
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        """Return the names of the parents of *commit*; KeyError where it is not there."""
+        """Return the parents of *commit*; raise KeyError if it is missing."""
         if commit not in self._parents:
             found = self._commit(commit)
             self._parents[commit] = tuple(parent.decode() for parent in found.parents)
         return self._parents[commit]
 
     def file(self, commit: str) -> Entry:
-        """Return mode and blob of the file in *commit*, or None where it is not there."""
+        """Return mode and blob of the file in *commit*, or None if it has no such file."""
         if commit not in self._files:
             self.load([commit])
         return self._files[commit]
 
     def load(self, commits: Collection[str]) -> None:
-        """Read what the file is in *commits*, fetching each level of trees at once."""
+        """Read the file's entry in *commits*, fetching each level of trees in one request."""
         at: dict[str, Entry] = {
             commit: (stat.S_IFDIR, self._commit(commit).tree)
             for commit in commits

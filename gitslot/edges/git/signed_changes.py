@@ -1,9 +1,9 @@
 """
-Are all changes of the watched file vouched for: by a signature, or as a plain undo of the newest.
+Check that every change of the file is signed, or is a plain revert of the newest change.
 
-Pure over a `Trail` of commits. Checking the newest commit alone would accept a signed commit on top
+Pure, over a `Trail` of commits. Checking only the newest commit would accept a signed commit on top
 of forged ones; so every commit that changes the file counts, on every path from the newest commit
-down to what was trusted before. Who decides is the controller's settings, never the repository.
+down to the trusted ones. The rule comes from the controller's settings, never from the repository.
 """
 
 import re
@@ -24,18 +24,18 @@ Entry: TypeAlias = tuple[int, bytes] | None  # mode and blob of the file in one 
 
 
 class Trail(Protocol):
-    """The history of one commit; a name that is not in it raises KeyError."""
+    """The history of one commit; an unknown name raises KeyError."""
 
     def raw(self, commit: str) -> bytes: ...
     def parents(self, commit: str) -> tuple[str, ...]: ...
     def file(self, commit: str) -> Entry: ...
     def load(self, commits: Collection[str]) -> None:
-        """Make `file` of *commits* cheap, all at once."""
+        """Prepare `file` for all of *commits* at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may sign, which commits are trusted as they are, and what an unsigned revert may do."""
+    """Who may sign, which commits need no signature, and if an unsigned revert is allowed."""
 
     signers: tuple[Signer, ...]
     trusted: frozenset[str] = frozenset()
@@ -44,11 +44,11 @@ class Rule:
 
 def check(trail: Trail, tip: str, rule: Rule) -> int:
     """
-    Return how many commits changed the file since the trusted ones, all of them vouched for.
+    Return how many commits changed the file since the trusted ones; refuse unsigned changes.
 
-    Without any trusted commit in the history of *tip* the whole history counts. A merge counts
-    where it does more than Git's own merge of the file would. Raises SignatureRefused that names
-    the commit, and KeyError where the history has a hole.
+    If no commit in the history of *tip* is trusted, the whole history counts. A merge counts if it
+    does more than Git's own merge of the file would. Raises SignatureRefused, which names the
+    commit, and KeyError if a commit of the history is missing.
     """
     known = _ancestors(trail, rule.trusted)
     fresh = _reachable(trail, [tip], known, MAX_COMMITS)
@@ -84,10 +84,10 @@ def _refused(trail: Trail, commit: str, error: SignatureRefused, why: str) -> Si
 
 def _not_an_undo(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str | None:
     """
-    Return why the unsigned *commit* is no plain undo of the newest change, or None if it is.
+    Return why the unsigned *commit* is not a plain revert of the newest change, or None if it is.
 
-    One step back and no further: what it names must be the newest change, and not itself an
-    unsigned revert, so that whoever cannot sign cannot wander through old versions.
+    One step back only: the commit it names must be the newest change, and not itself an
+    unsigned revert. So nobody who cannot sign can walk back through old versions.
     """
     body = trail.raw(commit).partition(b"\n\n")[2]
     named = {name.decode() for name in _REVERTS.findall(body)}
@@ -121,7 +121,7 @@ def _not_an_undo(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str 
 
 
 def _one_change(trail: Trail, commit: str, forks: "_Forks") -> str:
-    """Return what undoing *commit* undoes: of a merge, the one change that it brought."""
+    """Return the change that reverting *commit* undoes: for a merge, the one change it brought."""
     parents = trail.parents(commit)
     if len(parents) < 2:
         return commit
@@ -146,7 +146,7 @@ def _unsigned_revert(trail: Trail, commit: str, rule: Rule) -> bool:
 
 
 def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
-    """Return *commits* and all before them, as far as the trail goes."""
+    """Return *commits* and all their ancestors, as far as the trail goes."""
     seen: set[str] = set()
     todo = list(commits)
     while todo:
@@ -163,7 +163,7 @@ def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
 
 
 def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -> list[str]:
-    """Return what is reachable from *tips* and not in *known*."""
+    """Return the commits reachable from *tips* that are not in *known*."""
     found: dict[str, None] = {}
     todo = [tip for tip in tips if tip not in known]
     while todo:
@@ -182,7 +182,7 @@ def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -
 
 
 class _Forks:
-    """Which commits change the file; merges whose parents differ in it are counted and bounded."""
+    """Find the commits that change the file; bound the merges whose parents differ in it."""
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
@@ -207,7 +207,7 @@ class _Forks:
         return not any(all(self._unchanged(other, keeper) for other in others) for keeper in kept)
 
     def _unchanged(self, commit: str, beside: str) -> bool:
-        """Say whether the file is in *commit* what it was where *commit* forked from *beside*."""
+        """Say whether the file in *commit* equals the file where *commit* forked from *beside*."""
         self._asked += 1
         if self._asked > MAX_FORKS:
             raise SignatureRefused(

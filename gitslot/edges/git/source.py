@@ -1,8 +1,8 @@
 """
-Git: the newest commit of one ref, the file's bytes at it, and whether it descends from another.
+Read Git: the newest commit of one ref, the file's bytes in it, and its descent.
 
-It never writes, needs no git binary, and takes nothing for an answer: an empty ref look-up, a
-missing file or a link in its place is a SourceError with a reason, not an empty desired state.
+It never writes, needs no git binary, and treats an empty answer as an error: an empty ref look-up,
+a missing file or a link in its place is a SourceError with a reason, not an empty desired state.
 """
 
 import re
@@ -33,14 +33,14 @@ from gitslot.state.wanted import Revision
 MAX_PACK = 64 * 1024 * 1024
 _MAX_BLOB_PACK = 4 * MAX_BYTES
 _TIMEOUT_S = 20.0
-_FETCH_S = 120.0  # a server that drips has no time-out of its own
+_FETCH_S = 120.0  # limits a server that sends slowly; dulwich does not
 _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
 _MAX_WALK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest commit and the bytes of the file at it."""
+    """The newest commit and the bytes of the file in it."""
 
     revision: Revision
     data: bytes
@@ -51,7 +51,7 @@ class GitSource:
     One file on one ref of one repository.
 
     *repository* is a path or an https URL, *ref* a branch or a full ref name, *path* the file's
-    path in the tree, *token* goes into a header and nowhere else.
+    path in the tree. *token* is used in a header only.
     """
 
     def __init__(self, repository: str, ref: str, path: str, token: str | None = None) -> None:
@@ -65,7 +65,7 @@ class GitSource:
 
     def newest(self) -> Newest:
         """
-        Return the newest commit; costs one ref look-up while the ref stands still.
+        Return the newest commit; costs one ref look-up while the ref does not change.
 
         Raises SourceError: GitUnreachable, RefGone, FileMissing, NotPlainFile, FileTooLarge.
         """
@@ -76,7 +76,7 @@ class GitSource:
             return self._seen
 
     def at(self, commit: str) -> Newest:
-        """Return *commit* (40 hex digits) and the file's bytes at it. Raises SourceError."""
+        """Return *commit* (40 hex digits) and the file's bytes in it. Raises SourceError."""
         with _translated(self._where()), closing(self._objects(commit.encode())) as repo:
             found = repo[commit.encode()]
             if not isinstance(found, Commit):
@@ -106,9 +106,9 @@ class GitSource:
 
     def vouched(self, commit: str, rule: Rule) -> int:
         """
-        Return how many changes of the file lead to *commit*, each vouched for by *rule*.
+        Return how many changes of the file lead to *commit*; *rule* accepts each of them.
 
-        Raises SignatureRefused that names the one that is not, and SourceError.
+        Raises SignatureRefused, which names the first that it refuses, and SourceError.
         """
         with _translated(self._where()), closing(self._history(commit.encode())) as repo:
             trail = GitTrail(repo, self._path, lambda wants: self._add(repo, wants))
@@ -140,7 +140,7 @@ class GitSource:
                 "the repository's URL holds a user or password; use GITSLOT_GIT_TOKEN",
                 reason="SettingsInvalid",
             )
-        # Given as a user and not as a header of ours: dulwich sends it to this origin alone.
+        # Given as a user, not as a header of ours: dulwich then sends it to this origin only.
         client = HttpGitClient(
             f"{parts.scheme}://{parts.netloc}",
             timeout=_TIMEOUT_S,
@@ -172,7 +172,7 @@ class GitSource:
         return bytes(tip)
 
     def _objects(self, commit: bytes) -> Repo | MemoryRepo:
-        """Return a repository that holds *commit* and its trees; blobs as far as they came."""
+        """Return a repository with *commit* and its trees; it may lack blobs."""
         if self._local:
             return Repo(self._repository)
         return self._fetch([commit], depth=1, filter_spec=b"blob:none")
@@ -183,7 +183,7 @@ class GitSource:
         return self._fetch([commit], depth=None, filter_spec=b"tree:0")
 
     def _add(self, repo: Repo | MemoryRepo, wants: list[bytes]) -> None:
-        """Bring the trees *wants*, and nothing below them, into *repo*."""
+        """Fetch the trees *wants*, and nothing below them, into *repo*."""
         if isinstance(repo, MemoryRepo):
             self._fetch(wants, depth=None, filter_spec=b"tree:0", into=repo)
 
@@ -302,7 +302,7 @@ def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
 
 @contextmanager
 def _translated(where: str) -> Iterator[None]:
-    """Turn whatever Git and the network raise into a SourceError that names no secret."""
+    """Turn every error of Git and the network into a SourceError without secrets."""
     try:
         yield
     except (SourceError, SignatureRefused):
@@ -316,7 +316,7 @@ def _translated(where: str) -> Iterator[None]:
 
 
 def local_repository(start: Path) -> Path | None:
-    """Return the folder at or above *start* that is a Git checkout, or None."""
+    """Return the Git checkout at or above *start*, or None."""
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
             return folder
