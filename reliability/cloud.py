@@ -96,6 +96,7 @@ class Commit:
     wants: str | None  # the digest that production shall serve; None where the file is broken
     code: str | None = None
     reverts: str | None = None
+    author: str = "sam"
 
 
 @dataclass
@@ -106,6 +107,7 @@ class Repository:
     commits: list[Commit] = field(default_factory=list)
     down: Exception | None = None
     rewritten: bool = False
+    author: str = "sam"
 
     def push(
         self,
@@ -116,8 +118,8 @@ class Repository:
         reverts: str | None = None,
     ) -> Commit:
         """Add a commit."""
-        name = f"{len(self.commits) + 1:040x}"
-        commit = Commit(name, text, wants, code, reverts)
+        name = f"{len(self.commits) + 1:07x}".ljust(40, "0")
+        commit = Commit(name, text, wants, code, reverts, self.author)
         self.commits.append(commit)
         self.history.ghost("git-commit", commit=name, wants=wants, code=code, text=text)
         return commit
