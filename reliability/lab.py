@@ -5,11 +5,12 @@ words for tests of the loop.
 A lab looks at outcomes alone: what slots serve, how passes end, the journal, the platform's history.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from emulator.faults import Fault
+from emulator.seen.faults import Fault
 from gitslot.edges.git.source import GitSource
 from gitslot.reconcile import World, observe
 from gitslot.record.event import Event
@@ -28,12 +29,21 @@ from reliability.seam import Seam
 VERSIONS = tuple(f"1.{minor}.0" for minor in range(2, 9))
 LOOK = Policy(poll_s=5.0, latency_requests=8)  # the rules of Azure, with fewer looks
 SWAP, PUT, RESET, POLL = "slotsswap", "appsettings-put", "resetslotconfig", "operationresults"
+BUSY = {  # ARM's answer while another operation runs
+    "status": 409,
+    "body": {"Code": "Conflict", "Message": "Cannot modify this site: another operation is in progress."},
+}
 EMPTY = {"WEBSITE_RUN_FROM_PACKAGE": registered.package_url("c1")}
 
 
 def release(version: str) -> Release:
     """Return a registered release."""
     return Release(registered.MODEL, version, registered.digest(version))
+
+
+def why(stop: Stop) -> str:
+    """Return what *stop* is, and its reason where it has one."""
+    return f"{type(stop).__name__} {getattr(stop, 'reason', '')}".strip()
 
 
 class _ByName(dict[int, str]):
@@ -229,13 +239,23 @@ class Lab:
         plan.kinds[call] = list(kinds)
 
     def before(
-        self, call: str, what: Callable[[], object], when: Callable[[], bool] = lambda: True
+        self,
+        call: str,
+        what: Callable[[], object],
+        when: Callable[[], bool] = lambda: True,
+        *,
+        always: bool = False,
     ) -> None:
-        """Do *what* once, just before the next call whose name begins so, *when* that is true."""
+        """
+        Do *what* just before the next call whose name begins so, *when* that is true.
+
+        Once, or *always*.
+        """
 
         def hook(name: str) -> None:
             if name.startswith(call) and when():
-                self._hooks.remove(hook)
+                if not always:
+                    self._hooks.remove(hook)
                 what()
 
         self._hooks.append(hook)
@@ -264,6 +284,7 @@ class Lab:
 
     def change(self, slot: str, **values: str | None) -> None:
         """Change settings of *slot* by hand; its new process runs when this returns."""
+        self.idle()
         assert self.cloud.change(slot, **values) == 200
         self.wait(40)
 
@@ -281,8 +302,19 @@ class Lab:
         assert self.person(f"/slots/{STAGING}/applySlotConfig") == 200
         self.wait(40)
 
+    def stick(self, *names: str) -> None:
+        """Make settings sticky by hand."""
+        body = json.dumps({"properties": {"appSettingNames": names}}).encode()
+        assert self.cloud.post("person", "/config/slotConfigNames", body, "PUT") == 200
+
+    def idle(self) -> None:
+        """Wait until no operation runs."""
+        while self.cloud.operation():
+            self.wait(1.0)
+
     def person(self, rest: str) -> int:
-        """Send a POST about the app; return ARM's status."""
+        """Send a POST about the app once no operation runs; return ARM's status."""
+        self.idle()
         return self.cloud.post("person", rest, b'{"targetSlot": "production"}')
 
 
