@@ -184,9 +184,9 @@ class Cloud(Surroundings):
         return START + timedelta(seconds=self.loop.time())
 
     def new_id(self) -> str:
-        """Return an id that no other call returns."""
+        """Return an id that no other call returns; ids differ in their first digits."""
         self.ids += 1
-        return f"{self.ids:032x}"
+        return f"{self.ids:032x}"[::-1]
 
     def wait(self, seconds: float) -> None:
         """Let virtual time pass."""

@@ -8,6 +8,7 @@ A lab looks at outcomes alone: what slots serve, how passes end, the journal, th
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from emulator.seen.faults import Fault
@@ -76,6 +77,8 @@ class Lab:
         self._hooks: list[Callable[[str], None]] = []
         seam = self.rig.seam
         seam.on, seam.before, seam.plan = True, self._before, _ByName(seam)
+        plans = self.cloud.world.estate.plans  # one that has room for further slots
+        plans["plan"] = replace(plans["plan"], sku="S1", tier="Standard", kind="app")
         self.cloud.register(*VERSIONS)
         for code in ("c1", "c9"):
             self.cloud.account.blobs |= registered.package_blobs(code)
@@ -264,6 +267,11 @@ class Lab:
         for hook in tuple(self._hooks):
             hook(name)
 
+    def unregister(self, version: str) -> None:
+        """Take *version* out of the registry."""
+        for name in registered.version_blobs(version):
+            del self.cloud.account.blobs[name]
+
     def breaks(self, version: str, how: str = "wrong") -> None:
         """Make *version* misbehave as `Behaviour` says, whatever runs it from now on."""
         self.cloud.behaviour.versions[version] = how
@@ -296,6 +304,15 @@ class Lab:
         """Swap by hand."""
         assert self.person(f"/slots/{slot}/slotsswap") == 202
         self.wait(90)
+
+    def create(self, slot: str) -> None:
+        """Create *slot* by hand, as a copy of production."""
+        self.idle()
+        assert self.cloud.create(slot) < 300
+
+    def delete(self, slot: str) -> None:
+        """Delete *slot* by hand."""
+        assert self.cloud.post("person", f"/slots/{slot}", method="DELETE") < 300
 
     def prepare(self) -> None:
         """Begin a swap with preview by hand, and leave it at that."""
