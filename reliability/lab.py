@@ -166,10 +166,14 @@ class Lab:
         return [e for e in found if all(e.get(key) == value for key, value in fields.items())]
 
     @property
+    def lines(self) -> list[Event]:
+        """Return what the controller wrote into its journal."""
+        return [event for entry in self.seen("journal") for event in entry["events"]]
+
+    @property
     def events(self) -> list[Event]:
         """Return what the controller wrote into its journal, bookkeeping left out."""
-        lines = (event for entry in self.seen("journal") for event in entry["events"])
-        return [event for event in lines if not event.quiet]
+        return [event for event in self.lines if not event.quiet]
 
     @property
     def told(self) -> list[str]:
@@ -276,10 +280,10 @@ class Lab:
         """Make *version* misbehave as `Behaviour` says, whatever runs it from now on."""
         self.cloud.behaviour.versions[version] = how
 
-    def fails(self, how: str = "LoadFailed") -> None:
-        """Make the release that production serves fail there, and wherever it starts again."""
-        self.breaks(self.serves(), how)
-        host = self.cloud.host(PRODUCTION)
+    def fails(self, how: str = "LoadFailed", slot: str = PRODUCTION) -> None:
+        """Make the release that *slot* serves fail there, and wherever it starts again."""
+        self.breaks(self.serves(slot), how)
+        host = self.cloud.host(slot)
         assert host
         host.crash()
         self.wait(0)
