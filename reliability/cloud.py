@@ -89,10 +89,10 @@ class InProcessFabric(Placement):
 
 @dataclass
 class Commit:
-    """A commit of the watched branch: the file's text, None for one that no longer is there."""
+    """A commit of the watched branch, with the file's text or bytes."""
 
     name: str
-    text: str
+    text: str | bytes
     wants: str | None  # the digest that production shall serve; None where the file is broken
     code: str | None = None
     reverts: str | None = None
@@ -111,7 +111,7 @@ class Repository:
 
     def push(
         self,
-        text: str,
+        text: str | bytes,
         wants: str | None,
         *,
         code: str | None = None,

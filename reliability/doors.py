@@ -237,10 +237,9 @@ class SeamGit:
 
     def _shown(self, index: int) -> Newest:
         commit = self._cloud.git.commits[index]
-        revision = Revision(
-            commit.name, commit.author, "change what is wanted", commit.reverts
-        )
-        return Newest(revision, commit.text.encode())
+        revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
+        data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+        return Newest(revision, data)
 
     def _ghost(self, commit: str | None) -> None:
         self._cloud.history.ghost("git-looked", caller=self._process.name, commit=commit)

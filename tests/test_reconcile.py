@@ -91,7 +91,7 @@ def test_settings_that_never_become_equal_freeze_by_name(lab: Lab) -> None:
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_swap_of_ours_that_runs_behind_a_409_is_sent_once(lab: Lab, restart: bool) -> None:
-    """Busy is judged by a look made after the answer: the intent stays open until it took effect."""
+    """Busy is judged by a look made after the answer: until then the intent stays open."""
     lab.fault(SWAP, when="after", **BUSY)
     lab.want("1.5.0")
     if restart:

@@ -8,7 +8,7 @@ import pytest
 
 from gitslot.report.status import Row, exit_code
 from gitslot.state.wanted import PRODUCTION, STAGING
-from reliability.lab import PUT, Lab, release, why
+from reliability.lab import PUT, Lab, why
 from reliability.processes import build_of
 from reliability.registered import package_url
 
@@ -177,7 +177,9 @@ def test_three_attempts_with_pauses_and_no_more(lab: Lab) -> None:
     assert lab.serves() == "1.6.0"
 
 
-@pytest.mark.parametrize("wish", ["  canary: 1.7.0\n", "  canary: {version: 1.6.0, code: c9}\n", ""])
+@pytest.mark.parametrize(
+    "wish", ["  canary: 1.7.0\n", "  canary: {version: 1.6.0, code: c9}\n", ""]
+)
 def test_another_release_other_code_or_retry_ends_a_stall(lab: Lab, wish: str) -> None:
     """At once; nothing else does."""
     lab.breaks("1.6.0")

@@ -137,7 +137,9 @@ def test_an_edited_production_is_drift_and_no_failed_soak(lab: Lab) -> None:
 # ---------------------------------------------------------------- when not
 
 
-@pytest.mark.parametrize(("after_s", "ends"), [(440.0, "SwappedBack"), (601.0, "ProductionDegraded")])
+@pytest.mark.parametrize(
+    ("after_s", "ends"), [(440.0, "SwappedBack"), (601.0, "ProductionDegraded")]
+)
 def test_only_a_failure_that_began_in_the_soak_counts(lab: Lab, after_s: float, ends: str) -> None:
     """The file asked for ten minutes; the minute that proves a failure may end after them."""
     lab.wait(after_s)
