@@ -142,6 +142,7 @@ class ArmDoor:
         if not self._planted(asked):
             with cloud.loop.current():
                 return cloud.gateway.answer(*words)
+        cloud.history.ghost("spoilt", what=asked.operation, kind="planted")
         spoiler = Spoiler(cloud.gateway, cloud.faults, cloud.fabric.ended)
         try:
             return cloud.loop.finish(spoiler.answer(*words))

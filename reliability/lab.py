@@ -30,7 +30,7 @@ from reliability.seam import Seam
 VERSIONS = tuple(f"1.{minor}.0" for minor in range(2, 9))
 LOOK = Policy(poll_s=5.0, latency_requests=8)  # the rules of Azure, with fewer looks
 SWAP, PUT, RESET, POLL = "slotsswap", "appsettings-put", "resetslotconfig", "operationresults"
-BUSY = {  # ARM's answer while another operation runs
+BUSY: Mapping[str, Any] = {  # ARM's answer while another operation runs
     "status": 409,
     "body": {
         "Code": "Conflict",
