@@ -25,6 +25,7 @@ from urllib3.exceptions import NewConnectionError
 
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
+from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.slots.state import Site
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.state.wanted import PRODUCTION
@@ -125,7 +126,7 @@ class ArmDoor:
 
     def _fetch(self, asked: "_Asked") -> Answer:
         """Ask the emulator, or use what it said while nothing has changed since."""
-        if asked.operation not in _PURE:
+        if asked.operation not in _PURE or self._planted(asked):
             return self._send(asked)
         site = self._cloud.site
         known = self._fetched.get((asked.method, asked.path))
@@ -137,8 +138,21 @@ class ArmDoor:
         headers = {k.lower(): v for k, v in asked.headers.items()}
         headers["x-ms-client-request-id"] = str(len(self._process.seam.calls))
         query = {k.lower(): v for k, v in parse_qsl(asked.query)}
-        with self._cloud.loop.current():
-            return self._cloud.gateway.answer(asked.method, asked.path, query, headers, asked.body)
+        cloud, words = self._cloud, (asked.method, asked.path, query, headers, asked.body)
+        if not self._planted(asked):
+            with cloud.loop.current():
+                return cloud.gateway.answer(*words)
+        cloud.history.ghost("spoilt", what=asked.operation, kind="planted")
+        spoiler = Spoiler(cloud.gateway, cloud.faults, cloud.fabric.ended)
+        try:
+            return cloud.loop.finish(spoiler.answer(*words))
+        except DroppedError as dropped:
+            raise ServiceResponseError("connection reset by peer") from dropped
+
+    def _planted(self, asked: "_Asked") -> bool:
+        """Return whether a rule of the emulator's switchboard spoils this call."""
+        place = (asked.site, asked.slot) if asked.site else (None, None)
+        return any(rule.fits(asked.operation, *place) for rule in self._cloud.faults.rules)
 
     def _write(self, asked: "_Asked") -> Answer:
         ghost, caller = self._cloud.history.ghost, self.caller

@@ -102,7 +102,8 @@ class SeamProbes:
             return Reply(404, b"", {}, 0.01)
         if how == "blocked":
             return Reply(403, b"", {}, 0.01)
-        return Reply(*host.answer(method, path, body, headers), 0.01)
+        reply = Reply(*host.answer(method, path, body, headers), 0.01)
+        return how(method, reply) if callable(how) else reply
 
 
 class SeamBlobs:
@@ -236,8 +237,9 @@ class SeamGit:
 
     def _shown(self, index: int) -> Newest:
         commit = self._cloud.git.commits[index]
-        revision = Revision(commit.name, "sam", "change what is wanted", commit.reverts)
-        return Newest(revision, commit.text.encode())
+        revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
+        data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+        return Newest(revision, data)
 
     def _ghost(self, commit: str | None) -> None:
         self._cloud.history.ghost("git-looked", caller=self._process.name, commit=commit)

@@ -238,7 +238,7 @@ def soak(serves_s: float = 60.0) -> Scene:
             cloud.at(1.0, look)
 
     def fail() -> None:
-        cloud.behaviour.versions[NEW] = "unhealthy"
+        cloud.behaviour.versions[NEW] = "LoadFailed"
         host = cloud.host("production")
         assert host
         host.crash()

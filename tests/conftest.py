@@ -1,8 +1,9 @@
 """What holds for every test."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -19,6 +20,15 @@ settings.load_profile("gitslot")
 
 # What takes longest, the longest first: begun last, it would leave one worker alone at the end.
 _FIRST = ("reliability/test_pairs.py", "story/", "emulator/", "training/", "reliability/")
+
+
+@pytest.fixture
+def open_lab() -> Iterator[Callable[..., Any]]:
+    """Give what opens labs; once the test has ended, no history of theirs may break a rule."""
+    from reliability.lab import labs  # noqa: PLC0415 - it imports Azure's clients
+
+    with labs() as opens:
+        yield opens
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
