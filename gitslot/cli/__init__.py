@@ -11,9 +11,9 @@ import sys
 def main() -> None:
     """Run `gitslot` with this process's arguments and exit."""
     try:
-        from gitslot.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
+        from gitslot.cli.app import run  # noqa: PLC0415 - Ctrl-C while it loads ends here too
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # also while the modules are being loaded
+    except KeyboardInterrupt:
         code = 130
     sys.exit(code)

@@ -1,8 +1,8 @@
-"""`gitslot adopt`: a file from what is live, and what is still missing; writes nothing to Azure."""
+"""`gitslot adopt`: write the file for a running app and list what it lacks; Azure is only read."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,9 +10,10 @@ from gitslot.cli import doctor
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-
-if TYPE_CHECKING:
-    from gitslot.report.doctor.facts import Finding
+from gitslot.report import adopt as report
+from gitslot.report.doctor.checks import of_app
+from gitslot.report.doctor.facts import Finding, Grade
+from gitslot.state.wanted import Doubt
 
 FILE = "desired_state.yaml"
 
@@ -50,17 +51,12 @@ def adopt(
     _refuse_existing(path, overwrite=overwrite)
     if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
-    from gitslot.report import adopt  # noqa: PLC0415 - not for --help
-    from gitslot.report.doctor.checks import of_app  # noqa: PLC0415 - not for --help
-    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - not for --help
-
     facts = session.examiner().app(
         app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
     )
     if isinstance(facts.place, Doubt):
         raise CommandRefused(facts.place.message, reason=facts.place.reason)
-    made = adopt.adopt(
+    made = report.adopt(
         facts,
         f"{session.now():%Y-%m-%d}",
         group=bool(resource_group or subscription),
@@ -72,11 +68,11 @@ def adopt(
         session.out.flush()
     else:
         _write(path, made.text, overwrite=overwrite)
-        session.say(f"written: {path.name}")
+        session.print_err(f"written: {path.name}")
     if not made.decided:
-        session.say("nothing says what production serves: decide it in the file (`decide:`)")
+        session.print_err("nothing says what production serves: decide it in the file (`decide:`)")
     if path is None:
-        _tell(session, missing)
+        _print_missing(session, missing)
     elif missing:
         doctor.show(session, missing, output)
     elif output is not Output.TABLE:
@@ -102,8 +98,8 @@ def _write(path: Path, text: str, *, overwrite: bool) -> None:
         ) from error
 
 
-def _tell(session: Session, missing: "tuple[Finding, ...]") -> None:
+def _print_missing(session: Session, missing: tuple[Finding, ...]) -> None:
     for each in missing:
-        session.say(f"{each.grade.value}: {each.check}: {each.found}")
+        session.print_err(f"{each.grade.value}: {each.check}: {each.found}")
         for fix in each.fixes:
-            session.say(f"    {fix}")
+            session.print_err(f"    {fix}")

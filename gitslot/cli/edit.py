@@ -3,15 +3,16 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
-
-if TYPE_CHECKING:
-    from gitslot.cli.checkout import Checkout
-    from gitslot.state.wanted import App, Desired, Wanted
+from gitslot.edges.file.edit import beyond_production, only_app, with_version
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import App, Desired, Revision, Wanted
 
 AppOption = Annotated[str | None, typer.Option("--app", help="Which app, where there are several.")]
 _SLOTS = ("production", "staging")
@@ -36,11 +37,6 @@ def bump(
     app: AppOption = None,
 ) -> int:
     """Set a slot's version in the file, and commit it."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.edit import only_app, with_version  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
-
     session = session_of(ctx)
     checkout = Checkout.around(session)
     checkout.refuse_dirty()
@@ -56,11 +52,11 @@ def bump(
     text = _pinned(session, block, version) if pin else version
     after = with_version(before, block.name, slot, text)
     if after == before:
-        session.say(f"{slot} is {version} already; nothing to commit")
+        session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
     old = block.slots.get(slot)
     if old and old.pin and "@" not in text:
-        session.say("the digest pin of the old version is gone; --pin adds the new one")
+        session.print_err("the digest pin of the old version is gone; --pin adds the new one")
     checkout.path.write_bytes(after)
     try:
         checkout.git("commit", "-m", _subject(desired, block, slot, version), "--", checkout.file)
@@ -71,23 +67,23 @@ def bump(
     return 0
 
 
-def _pinned(session: Session, app: "App", version: str) -> str:
+def _pinned(session: Session, app: App, version: str) -> str:
     plain = version.partition("@")[0]
     return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
 
 
-def _subject(desired: "Desired", app: "App", slot: str, version: str) -> str:
+def _subject(desired: Desired, app: App, slot: str, version: str) -> str:
     place = "" if slot == "production" else f" in {slot}"
     which = f" on {app.name}" if len(desired.apps) > 1 else ""
     return f"bump {app.model} to {version.partition('@')[0]}{place}{which}"
 
 
-def _committed(session: Session, checkout: "Checkout") -> None:
+def _committed(session: Session, checkout: Checkout) -> None:
     """Print the new commit; where there is somewhere to push to, say so."""
     session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
     session.out.flush()
     if checkout.has_remote():
-        session.say("next: git push")
+        session.print_err("next: git push")
 
 
 # ---------------------------------------------------------------- rollback
@@ -98,7 +94,7 @@ class _Wish:
     """What one commit asks production to serve."""
 
     model: str
-    wanted: "Wanted"
+    wanted: Wanted
 
     def __str__(self) -> str:
         return f"{self.model} {self.wanted}"
@@ -136,12 +132,10 @@ def rollback(
         str | None, typer.Argument(metavar="[APP]", help="Which app, where there are several.")
     ] = None,
 ) -> int:
-    """Revert the commit that last changed production, if that changes nothing else."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.edit import only_app  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
+    """Revert the commit that last changed production.
 
+    It refuses where the revert would change anything but that app's production.
+    """
     session = session_of(ctx)
     checkout = Checkout.around(session)
     checkout.refuse_dirty()
@@ -174,12 +168,12 @@ def rollback(
             reason="RevertsMore",
         )
     checkout.revert(*words)
-    session.say(f"production of {block.name}: {last.after} -> {last.before}")
+    session.print_err(f"production of {block.name}: {last.after} -> {last.before}")
     _committed(session, checkout)
     return 0
 
 
-def _last_change(checkout: "Checkout", app: "App") -> _LastChange:
+def _last_change(checkout: Checkout, app: App) -> _LastChange:
     """Walk back to the commit whose parent asked for something else."""
     wish = _Wish(app.model, app.production)
     for record in checkout.git("log", "--format=%H%x00%P%x00%b%x01", "--", checkout.file).split(
@@ -204,12 +198,8 @@ def _last_change(checkout: "Checkout", app: "App") -> _LastChange:
     )
 
 
-def _wish_at(checkout: "Checkout", commit: str, app: str) -> _Wish | None:
+def _wish_at(checkout: Checkout, commit: str, app: str) -> _Wish | None:
     """Return what *commit* asked production to serve; None where its file cannot be read."""
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
-
     data = checkout.at(commit)
     if data is None:
         return None
@@ -234,13 +224,8 @@ def _production_alone(last: _LastChange, which: str) -> str:
     return f"`gitslot bump production {before.wanted.version}{pin}{which}`"
 
 
-def _beyond_production(before: "Desired", data: bytes, app: str) -> list[str]:
+def _beyond_production(before: Desired, data: bytes, app: str) -> list[str]:
     """Return what *data* changes of the file but what production of *app* shall serve."""
-    from gitslot.edges.file.edit import beyond_production  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
-
     try:
         return beyond_production(before, read(data, Revision("")), app)
     except DesiredError as error:

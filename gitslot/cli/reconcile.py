@@ -5,23 +5,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.decide.unsafe import markers
 from gitslot.errors import JournalError, JournalMoved
+from gitslot.reconcile import observe
+from gitslot.reconcile import reconcile as one_pass
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
 from gitslot.report import text
-
-if TYPE_CHECKING:
-    from gitslot.record.event import Event
-    from gitslot.record.journal import Journal
-    from gitslot.state.decision import Observation, Suspended
-    from gitslot.state.remembered import Memory
-    from gitslot.world import Clock, World
+from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Live
+from gitslot.world import Clock, World
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
@@ -36,11 +39,9 @@ def reconcile(
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Reconcile now, to the end, and show how it went."""
+    """Reconcile now, to the end, and show the result."""
     session = session_of(ctx)
     if dry_run:
-        from gitslot.cli.plan import show_plans  # noqa: PLC0415 - slow import
-
         return show_plans(session, app, None, output)
     world = session.world()
     names = status_.names(world, app)
@@ -52,7 +53,7 @@ def reconcile(
             suspended = _to_the_end(name, watched)
         news.tell()
         if suspended:
-            session.say(f"{name}: nothing is reconciled: {_resumes(suspended)}")
+            session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
@@ -61,7 +62,7 @@ def reconcile(
 class News:
     """Prints what is added to one app's journal, whichever controller adds it."""
 
-    def __init__(self, session: Session, journal: "Journal", app: str, width: int) -> None:
+    def __init__(self, session: Session, journal: Journal, app: str, width: int) -> None:
         self._session, self._journal = session, journal
         self._app, self._width = app, width
         self._memory: Memory | None = journal.memory(app, session.now())
@@ -82,7 +83,7 @@ class News:
 class TellingClock:
     """A clock that tells the news whenever a pass waits."""
 
-    def __init__(self, clock: "Clock", tell: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, tell: Callable[[], None]) -> None:
         self._clock, self._tell = clock, tell
 
     def now(self) -> datetime:
@@ -100,11 +101,8 @@ class TellingClock:
         self._clock.sleep(seconds)
 
 
-def _to_the_end(name: str, world: "World") -> "Suspended | None":
+def _to_the_end(name: str, world: World) -> Suspended | None:
     """Run passes until one ends with more than "look again in a moment"; say if it may not."""
-    from gitslot.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Suspended, Waiting  # noqa: PLC0415 - slow import
-
     until = world.clock.monotonic() + _TO_THE_END_S
     while world.clock.monotonic() < until:
         stop = one_pass(name, world, "cli")
@@ -113,7 +111,7 @@ def _to_the_end(name: str, world: "World") -> "Suspended | None":
     return None
 
 
-def _resumes(stop: "Suspended") -> str:
+def _resumes(stop: Suspended) -> str:
     """Say why an app is suspended, and how it is resumed."""
     if stop.reason == "SuspendedBySetting":
         where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
@@ -151,31 +149,23 @@ def retry(ctx: typer.Context, app: AppArgument = None) -> int:
     return 1
 
 
-def _retry(session: Session, world: "World", name: str) -> int:
-    from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Converged, Suspended  # noqa: PLC0415 - slow import
-
+def _retry(session: Session, world: World, name: str) -> int:
     seen = observe(name, world, fresh=True)
     if isinstance(seen.decision, Converged):
-        session.say(f"{name} is in sync: nothing to clear")
+        session.print_err(f"{name} is in sync: nothing to clear")
         return 0
     if isinstance(seen.decision, Suspended):
-        session.say(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
+        session.print_err(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
         return 1
     event = _retried(session, seen)
     world.journal.append(name, [event], event.time)
     out.show_event(session.out, event, session.now(), len(name))
-    session.say(f"the controller's next pass takes it up; `gitslot reconcile {name}` does so now")
+    session.print_err(f"the controller's next pass acts on it; `gitslot reconcile {name}` acts now")
     return 0
 
 
-def _retried(session: Session, seen: "Observation") -> "Event":
+def _retried(session: Session, seen: Observation) -> Event:
     """Return the Retried event; after a lost journal it holds both slots' markers."""
-    from gitslot.decide.unsafe import markers  # noqa: PLC0415 - slow import
-    from gitslot.record.event import Event  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Frozen, Stalled, Waiting  # noqa: PLC0415 - slow import
-    from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
-
     stop = seen.memory.stop
     if isinstance(seen.decision, (Stalled, Frozen, Waiting)):
         cleared = f"{type(seen.decision).__name__} {seen.decision.reason}"

@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.live import Live as Screen
+from rich.text import Text
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.decide.held import is_aside
+from gitslot.reconcile import apps, observe
+from gitslot.record.event import Event
 from gitslot.report import text
-
-if TYPE_CHECKING:
-    from gitslot.record.event import Event
-    from gitslot.report.status import Row
-    from gitslot.state.decision import Observation
-    from gitslot.state.remembered import Memory
-    from gitslot.state.seen import Rehearsal
-    from gitslot.world import World
+from gitslot.report.status import Row, exit_code, rows
+from gitslot.state.decision import Converged, Observation
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Live, Rehearsal
+from gitslot.state.wanted import Doubt
+from gitslot.world import World
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
@@ -48,8 +51,8 @@ def status(
 class View:
     """What one look at all the apps came to."""
 
-    rows: "tuple[Row, ...]"
-    events: "tuple[Event, ...]"
+    rows: tuple[Row, ...]
+    events: tuple[Event, ...]
     code: int
 
 
@@ -58,14 +61,11 @@ class Watcher:
     """Looks at apps, reading a journal again only when something was added to it."""
 
     session: Session
-    world: "World"
-    read: "dict[str, tuple[Memory, list[Event]]]" = field(default_factory=dict)
+    world: World
+    read: dict[str, tuple[Memory, list[Event]]] = field(default_factory=dict)
 
     def look(self, app: str | None) -> View:
         """Look once at *app*, or at all; raises CommandRefused where the file does not list it."""
-        from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
-        from gitslot.report.status import exit_code, rows  # noqa: PLC0415 - slow import
-
         found: list[Row] = []
         events: list[Event] = []
         codes = [0]
@@ -78,29 +78,22 @@ class Watcher:
         events.sort(key=lambda event: event.time)
         return View(tuple(found), tuple(events), max(codes))
 
-    def _rehearsed(self, seen: "Observation") -> "Rehearsal | None":
+    def _rehearsed(self, seen: Observation) -> Rehearsal | None:
         """Prove the way back here and now, so that what is said of it is true."""
-        from gitslot.decide.held import is_aside  # noqa: PLC0415 - slow import
-        from gitslot.state.decision import Converged  # noqa: PLC0415 - slow import
-        from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
-
         done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
         done = done or is_aside(seen.decision)
         if not done or not isinstance(seen.live, Live):
             return None
         return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)
 
-    def _events(self, name: str, memory: "Memory") -> "list[Event]":
+    def _events(self, name: str, memory: "Memory") -> list[Event]:
         if name not in self.read or self.read[name][0] is not memory:
             self.read[name] = (memory, self.world.journal.events(name))
         return self.read[name][1]
 
 
-def names(world: "World", app: str | None) -> list[str]:
+def names(world: World, app: str | None) -> list[str]:
     """Return the apps that a command is about: *app* alone, or all of them."""
-    from gitslot.reconcile import apps  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
-
     known = apps(world)
     if app is None:
         desired = world.desired()
@@ -124,7 +117,7 @@ def show(session: Session, view: View, output: Output) -> None:
         out.show_text(session, line)
 
 
-def row_data(row: "Row") -> dict[str, Any]:
+def row_data(row: Row) -> dict[str, Any]:
     """Return *row* for programs; what is not known is null."""
     return {
         "app": row.app,
@@ -143,7 +136,7 @@ def row_data(row: "Row") -> dict[str, Any]:
     }
 
 
-def _cells(session: Session, row: "Row", columns: Sequence[str]) -> list[str]:
+def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
         **{name: getattr(row, name) for name in _COLUMNS[:7]},
         "since": out.moment_text(row.since, session.now()),
@@ -152,7 +145,7 @@ def _cells(session: Session, row: "Row", columns: Sequence[str]) -> list[str]:
     return [texts[name] for name in columns]
 
 
-def _fitting(session: Session, rows: "Sequence[Row]") -> tuple[tuple[str, ...], list[list[str]]]:
+def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
     """Return all columns or, on a terminal too narrow for them, those that matter most."""
     cells = [_cells(session, row, _COLUMNS) for row in rows]
     room = out.terminal_width(session)
@@ -162,7 +155,7 @@ def _fitting(session: Session, rows: "Sequence[Row]") -> tuple[tuple[str, ...], 
     return _NARROW, [_cells(session, row, _NARROW) for row in rows]
 
 
-def _below(session: Session, rows: "Sequence[Row]", *, folded: bool) -> list[str]:
+def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
     lines = []
     for row in rows:
         if folded and row.commit:
@@ -199,14 +192,12 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
         session.sleep(pause)
 
 
-def _without_age(rows: "tuple[Row, ...]") -> "tuple[Row, ...]":
+def _without_age(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """Return *rows* without what changes by the minute alone."""
     return tuple(replace(row, rollback=row.rollback.partition(", proven")[0]) for row in rows)
 
 
 def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
-    from rich.live import Live as Screen  # noqa: PLC0415 - slow import
-
     console = text.console(session.out)
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
@@ -216,8 +207,6 @@ def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: fl
 
 
 def _picture(session: Session, view: View) -> Any:
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
     columns, cells = _fitting(session, view.rows)
     table = enumerate(out.table_lines(columns, cells))
     lines = [text.styled(line, None if row else "bold") for row, line in table]
