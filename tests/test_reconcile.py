@@ -3,6 +3,7 @@
 import pytest
 
 from gitslot.errors import SourceError
+from gitslot.reconcile import Pass
 from gitslot.record.event import Event
 from gitslot.state.decision import Converged, Frozen, Note, Stalled, Suspended, Waiting
 from gitslot.state.policy import Policy
@@ -383,8 +384,6 @@ def test_a_second_controller_does_not_call_a_fresh_swap_unknown(lab: Lab) -> Non
     other = lab.open()
 
     def look_in() -> None:
-        from gitslot.reconcile import Pass  # noqa: PLC0415
-
         Pass(APP, other, "timer")._turn()
 
     lab.azure.before_swap = [look_in]

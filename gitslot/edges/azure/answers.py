@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from azure.core.exceptions import AzureError as CoreError
+from azure.core.exceptions import HttpResponseError
+
 from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
 from gitslot.state import slot_settings
 from gitslot.state.safe_text import safe
@@ -111,9 +114,6 @@ def from_sdk(error: Any) -> AzureError:
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise what the SDK raises inside as one of our errors."""
-    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
     try:
         yield
     except HttpResponseError as error:

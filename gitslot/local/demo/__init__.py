@@ -27,7 +27,7 @@ def demo(
         Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
     ] = PROJECT / FOLDER / "demo.json",
 ) -> int:
-    """Watch the whole story on a platform of its own, in two minutes.
+    """Watch the whole story on its own platform, in two minutes.
 
     It leaves nothing running.
 
