@@ -1,5 +1,5 @@
 """
-The command line: one file per command group. It prints what functions return and holds no logic.
+The command line: one file per command group. It prints the results of functions, without logic.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 in sync or done, 1 drift or not done,
 2 error, 130 interrupted.

@@ -25,13 +25,14 @@ def adopt(
         str, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
     ] = FILE,
     resource_group: Annotated[
-        str | None, typer.Option("--resource-group", "-g", help="Where two apps have one name.")
+        str | None,
+        typer.Option("--resource-group", "-g", help="Needed if two apps share the name."),
     ] = None,
     subscription: Annotated[
-        str | None, typer.Option("--subscription", help="Its id; else all that you may see.")
+        str | None, typer.Option("--subscription", help="Its id; else all that you can read.")
     ] = None,
     every_slot: Annotated[
-        bool, typer.Option("--slots", help="Name slots beside production and staging too.")
+        bool, typer.Option("--slots", help="Add slots other than production and staging.")
     ] = False,
     stdout: Annotated[bool, typer.Option("--stdout", help="Print the file, as `-` does.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file.")] = False,
@@ -39,17 +40,17 @@ def adopt(
 ) -> int:
     """Write the file that says what an app serves now.
 
-    Then it prints what the app still lacks before gitslot can release to it,
-    with the fix of each. The app is found by its name, with your own sign-in.
-    Nothing is written to Azure. With - the file goes to stdout, and what is
-    missing to stderr.
+    Then it lists what the app lacks before gitslot can release to it, with a
+    fix for each. It finds the app by its name, with your own sign-in, and
+    writes nothing to Azure. With - the file goes to stdout and the list to
+    stderr.
 
-    Exit codes: 0 written and complete, 1 somebody must decide or mend, 2 error.
+    Exit codes: 0 written and complete, 1 something is left to do, 2 error.
     """
     session = session_of(ctx)
     path = None if stdout or file == "-" else session.cwd / file
     _refuse_existing(path, overwrite=overwrite)
-    if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
+    if session.environ.get("GITSLOT_STORAGE"):  # any repository will do here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     facts = session.examiner().app(
         app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
@@ -70,7 +71,7 @@ def adopt(
         _write(path, made.text, overwrite=overwrite)
         session.print_err(f"written: {path.name}")
     if not made.decided:
-        session.print_err("nothing says what production serves: decide it in the file (`decide:`)")
+        session.print_err("what production serves is not known: decide it in the file (`decide:`)")
     if path is None:
         _print_missing(session, missing)
     elif missing:

@@ -14,7 +14,7 @@ from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
 from gitslot.state.wanted import App, Desired, Revision, Wanted
 
-AppOption = Annotated[str | None, typer.Option("--app", help="Which app, where there are several.")]
+AppOption = Annotated[str | None, typer.Option("--app", help="Which app, if the file has several.")]
 _SLOTS = ("production", "staging")
 
 
@@ -56,7 +56,7 @@ def bump(
         return 0
     old = block.slots.get(slot)
     if old and old.pin and "@" not in text:
-        session.print_err("the digest pin of the old version is gone; --pin adds the new one")
+        session.print_err("the old version was pinned to a digest; --pin also pins the new one")
     checkout.path.write_bytes(after)
     try:
         checkout.git("commit", "-m", _subject(desired, block, slot, version), "--", checkout.file)
@@ -79,7 +79,7 @@ def _subject(desired: Desired, app: App, slot: str, version: str) -> str:
 
 
 def _committed(session: Session, checkout: Checkout) -> None:
-    """Print the new commit; where there is somewhere to push to, say so."""
+    """Print the new commit, and the next step if there is a remote to push to."""
     session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
     session.out.flush()
     if checkout.has_remote():
@@ -91,7 +91,7 @@ def _committed(session: Session, checkout: Checkout) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What one commit asks production to serve."""
+    """The model and version that one commit wants in production."""
 
     model: str
     wanted: Wanted
@@ -102,7 +102,7 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class _LastChange:
-    """The commit that last changed what production shall serve."""
+    """The commit that last changed what production is to serve."""
 
     commit: str
     before: _Wish
@@ -112,12 +112,12 @@ class _LastChange:
 
     @property
     def short(self) -> str:
-        """Return the seven digits that people read."""
+        """Return the short commit id."""
         return self.commit[:7]
 
     @property
     def mainline(self) -> tuple[str, ...]:
-        """Return what git needs to revert a merge."""
+        """Return the words that git needs to revert a merge."""
         return ("-m", "1") if self.merge else ()
 
     @property
@@ -129,7 +129,7 @@ class _LastChange:
 def rollback(
     ctx: typer.Context,
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="Which app, where there are several.")
+        str | None, typer.Argument(metavar="[APP]", help="Which app, if the file has several.")
     ] = None,
 ) -> int:
     """Revert the commit that last changed production.
@@ -174,7 +174,7 @@ def rollback(
 
 
 def _last_change(checkout: Checkout, app: App) -> _LastChange:
-    """Walk back to the commit whose parent asked for something else."""
+    """Walk back to the commit whose parent wants something else in production."""
     wish = _Wish(app.model, app.production)
     for record in checkout.git("log", "--format=%H%x00%P%x00%b%x01", "--", checkout.file).split(
         "\x01"
@@ -183,7 +183,7 @@ def _last_change(checkout: Checkout, app: App) -> _LastChange:
             continue
         commit, parents, body = record.strip("\n").split("\x00")
         after = _wish_at(checkout, commit, app.name)
-        if after is None:  # a broken file in between says nothing
+        if after is None:  # skip commits whose file is broken
             continue
         if after != wish:
             break
@@ -199,7 +199,7 @@ def _last_change(checkout: Checkout, app: App) -> _LastChange:
 
 
 def _wish_at(checkout: Checkout, commit: str, app: str) -> _Wish | None:
-    """Return what *commit* asked production to serve; None where its file cannot be read."""
+    """Return what *commit* wants in production; None if its file cannot be read."""
     data = checkout.at(commit)
     if data is None:
         return None
@@ -216,7 +216,7 @@ def _reverted(body: str) -> str | None:
 
 
 def _production_alone(last: _LastChange, which: str) -> str:
-    """Return how production goes back and nothing else does: bump changes no model and no code."""
+    """Return how to take production back and nothing else; `bump` sets no model and no code."""
     before, after = last.before, last.after
     if (before.model, before.wanted.code) != (after.model, after.wanted.code):
         return f"bring {before} back by hand, in the file"
@@ -225,7 +225,7 @@ def _production_alone(last: _LastChange, which: str) -> str:
 
 
 def _beyond_production(before: Desired, data: bytes, app: str) -> list[str]:
-    """Return what *data* changes of the file but what production of *app* shall serve."""
+    """Return what *data* changes in the file other than production of *app*."""
     try:
         return beyond_production(before, read(data, Revision("")), app)
     except DesiredError as error:

@@ -24,13 +24,13 @@ def logs(
     ctx: typer.Context,
     app: AppArgument = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Keep printing what is added.")
+        bool, typer.Option("--follow", "-f", help="Keep printing new events.")
     ] = False,
     commit: Annotated[
         str | None, typer.Option("--commit", metavar="REV", help="Events of one commit.")
     ] = None,
     last: Annotated[
-        int | None, typer.Option("--last", "-n", min=0, help="So many; 0 for all, else 100.")
+        int | None, typer.Option("--last", "-n", min=0, help="How many; 0 for all, else 100.")
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -92,7 +92,7 @@ def _follow(
     output: Output,
     seen: set[str],
 ) -> int:
-    """Print events as they come, until interrupted; a journal is read again only if it grew."""
+    """Print new events until interrupted; read a journal again only if it grew."""
     pause = max(session.settings().policy.poll_s, 0.5)
     memories: dict[str, Any] = {}
     while True:

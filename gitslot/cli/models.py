@@ -1,4 +1,4 @@
-"""`gitslot models`: the registered versions, and where each runs."""
+"""`gitslot models`: list the registered versions, and where each runs."""
 
 from typing import Annotated, Any
 
@@ -53,7 +53,7 @@ def models(
 
 
 def _running(session: Session) -> dict[tuple[str, str], list[str]]:
-    """Return the slots that serve each version, as their own health says it."""
+    """Return the slots that serve each version, from the slots' own health."""
     found: dict[tuple[str, str], list[str]] = {}
     try:
         world = session.world()
@@ -62,11 +62,11 @@ def _running(session: Session) -> dict[tuple[str, str], list[str]]:
             if not isinstance(live, Live):
                 session.print_err(f"{name}: {live.message}")
                 continue
-            beside = (each.place.slot for each in live.further)
-            for slot in (live.production, live.staging, *beside):
+            further = (each.place.slot for each in live.further)
+            for slot in (live.production, live.staging, *further):
                 if release := slot.health.release:
                     key = (release.model, release.version)
                     found.setdefault(key, []).append(f"{name}/{slot.name}")
     except GitslotError as error:
-        session.print_err(f"where they run is not known: {error.message}")
+        session.print_err(f"it is not known where they run: {error.message}")
     return found

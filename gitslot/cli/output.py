@@ -1,7 +1,7 @@
 """
-How things look: tables for people, JSON and YAML for programs, times in UTC.
+Print data: tables for people, JSON and YAML for programs, times in UTC.
 
-Nothing that comes from outside reaches a terminal unescaped, and no markup is interpreted.
+Text from outside is escaped before it reaches a terminal, and no markup is interpreted.
 """
 
 import json
@@ -75,7 +75,7 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """Return *event* for programs; where to poll a swap is nobody else's business."""
+    """Return *event* for programs, without the address at which a swap is polled."""
     shown = event.as_dict()
     detail = {key: value for key, value in event.detail.items() if key != "location"}
     shown.pop("detail", None)
@@ -86,7 +86,7 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) -> str:
-    """Return *moment* in UTC, with its date only where that is not today's."""
+    """Return *moment* in UTC, with its date if that is not today's."""
     if moment is None:
         return "-"
     moment, today = moment.astimezone(UTC), now.astimezone(UTC).date()
@@ -96,7 +96,7 @@ def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) 
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return heading and *rows* as cells padded to their column; the last one is not padded."""
+    """Return heading and *rows* as cells padded to their column, the last column excepted."""
     cells = [[name.upper() for name in columns], *[[safe(c) or "-" for c in row] for row in rows]]
     widths = [max(cell_len(row[i]) for row in cells) for i in range(len(columns))]
     return [
@@ -140,5 +140,5 @@ def show_event(
 
 
 def terminal_width(session: Session) -> int | None:
-    """Return how many columns the terminal has, or None where stdout is not one."""
+    """Return how many columns the terminal has, or None if stdout is not one."""
     return console(session.out).width if session.out.isatty() else None

@@ -1,4 +1,4 @@
-"""`gitslot plan`: what the controller would do, step by step, and why."""
+"""`gitslot plan`: show what the controller would do, step by step, and why."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -39,7 +39,7 @@ def plan(
 def show_plans(
     session: Session, app: str | None, rev: str | None, output: Output, *, markdown: bool = False
 ) -> int:
-    """Plan *app*, or all, at *rev* or the newest commit; print it, return the exit code."""
+    """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
     newest = _at(session, rev) if rev else None
     plans = [_plan(name, world, newest) for name in _names(world, newest, app)]
@@ -99,7 +99,7 @@ def _plan(name: str, world: World, newest: Newest | None) -> Plan:
     return planned(name, target, live, memory, now, world.policy)
 
 
-# ---------------------------------------------------------------- how it looks
+# ---------------------------------------------------------------- printing
 
 
 def _show(session: Session, plan_: Plan) -> None:

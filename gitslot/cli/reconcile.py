@@ -1,4 +1,4 @@
-"""`gitslot reconcile` and `gitslot retry`: act now, and let a stalled app be tried again."""
+"""`gitslot reconcile` and `gitslot retry`: act now, and try a stalled app again."""
 
 import getpass
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from gitslot.state.seen import Live
 from gitslot.world import Clock, World
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
-_TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
+_TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 
 
@@ -47,11 +47,11 @@ def reconcile(
     names = status_.names(world, app)
     width = max((len(name) for name in names), default=0)
     for name in names:
-        news = News(session, world.journal, name, width)
-        watched = replace(world, clock=TellingClock(world.clock, news.tell))
+        events = NewEvents(session, world.journal, name, width)
+        watched = replace(world, clock=PrintingClock(world.clock, events.print))
         with _progress(session, name):
             suspended = _to_the_end(name, watched)
-        news.tell()
+        events.print()
         if suspended:
             session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
@@ -59,32 +59,32 @@ def reconcile(
     return view.code
 
 
-class News:
-    """Prints what is added to one app's journal, whichever controller adds it."""
+class NewEvents:
+    """Prints the events added to one app's journal, by whichever controller."""
 
     def __init__(self, session: Session, journal: Journal, app: str, width: int) -> None:
         self._session, self._journal = session, journal
         self._app, self._width = app, width
         self._memory: Memory | None = journal.memory(app, session.now())
-        self._told = {event.id for event in journal.events(app)}
+        self._printed = {event.id for event in journal.events(app)}
 
-    def tell(self) -> None:
-        """Print, on stderr, what was added since the last call."""
+    def print(self) -> None:
+        """Print, on stderr, the events added since the last call."""
         memory = self._journal.memory(self._app, self._session.now())
         if memory is self._memory:
             return
         self._memory = memory
         for event in self._journal.events(self._app):
-            if event.id not in self._told and not event.quiet:
+            if event.id not in self._printed and not event.quiet:
                 out.show_event(self._session.err, event, self._session.now(), self._width)
-            self._told.add(event.id)
+            self._printed.add(event.id)
 
 
-class TellingClock:
-    """A clock that tells the news whenever a pass waits."""
+class PrintingClock:
+    """A clock that prints new events whenever a pass waits."""
 
-    def __init__(self, clock: Clock, tell: Callable[[], None]) -> None:
-        self._clock, self._tell = clock, tell
+    def __init__(self, clock: Clock, print_new: Callable[[], None]) -> None:
+        self._clock, self._print_new = clock, print_new
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -95,14 +95,14 @@ class TellingClock:
         return self._clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Tell the news, then wait."""
-        with suppress(JournalError):  # the pass itself says what is wrong with the journal
-            self._tell()
+        """Print new events, then wait."""
+        with suppress(JournalError):  # the pass itself reports the error
+            self._print_new()
         self._clock.sleep(seconds)
 
 
 def _to_the_end(name: str, world: World) -> Suspended | None:
-    """Run passes until one ends with more than "look again in a moment"; say if it may not."""
+    """Run passes until none asks for another at once; return Suspended if the app is suspended."""
     until = world.clock.monotonic() + _TO_THE_END_S
     while world.clock.monotonic() < until:
         stop = one_pass(name, world, "cli")
@@ -112,7 +112,7 @@ def _to_the_end(name: str, world: World) -> Suspended | None:
 
 
 def _resumes(stop: Suspended) -> str:
-    """Say why an app is suspended, and how it is resumed."""
+    """Return why an app is suspended, and how to resume it."""
     if stop.reason == "SuspendedBySetting":
         where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
     else:
@@ -121,7 +121,7 @@ def _resumes(stop: Suspended) -> str:
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
-    """Return a moving sign on a terminal, nothing elsewhere."""
+    """Return a spinner on a terminal, nothing elsewhere."""
     if not session.err.isatty():
         return nullcontext()
     screen: AbstractContextManager[Any] = text.console(session.err).status(f"reconciling {name}")

@@ -1,4 +1,4 @@
-"""`gitslot status`: a row per slot, and below it why an app is not in sync."""
+"""`gitslot status`: print a row per slot, and below them why an app is not in sync."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +33,7 @@ def status(
     ctx: typer.Context,
     app: AppArgument = None,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep looking; print what changes.")
+        bool, typer.Option("--watch", "-w", help="Keep looking; print changes.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -49,7 +49,7 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one look at all the apps came to."""
+    """The result of one look at all the apps."""
 
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
@@ -58,28 +58,28 @@ class View:
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at apps, reading a journal again only when something was added to it."""
+    """Looks at apps, and reads a journal again only if it grew."""
 
     session: Session
     world: World
     read: dict[str, tuple[Memory, list[Event]]] = field(default_factory=dict)
 
     def look(self, app: str | None) -> View:
-        """Look once at *app*, or at all; raises CommandRefused where the file does not list it."""
+        """Look once at *app*, or at all; raises CommandRefused if the file does not list it."""
         found: list[Row] = []
         events: list[Event] = []
         codes = [0]
         for name in names(self.world, app):
             seen = observe(name, self.world, whole=True)
-            told = self._events(name, seen.memory)
-            found.extend(rows(seen, told, self._rehearsed(seen)))
-            events.extend(told)
+            journal = self._events(name, seen.memory)
+            found.extend(rows(seen, journal, self._rehearsed(seen)))
+            events.extend(journal)
             codes.append(exit_code(seen))
         events.sort(key=lambda event: event.time)
         return View(tuple(found), tuple(events), max(codes))
 
     def _rehearsed(self, seen: Observation) -> Rehearsal | None:
-        """Prove the way back here and now, so that what is said of it is true."""
+        """Check now that the rollback would work, so that the row about it is true."""
         done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
         done = done or is_aside(seen.decision)
         if not done or not isinstance(seen.live, Live):
@@ -93,7 +93,7 @@ class Watcher:
 
 
 def names(world: World, app: str | None) -> list[str]:
-    """Return the apps that a command is about: *app* alone, or all of them."""
+    """Return *app* alone, or all apps; raises CommandRefused if *app* is not known."""
     known = apps(world)
     if app is None:
         desired = world.desired()
@@ -118,7 +118,7 @@ def show(session: Session, view: View, output: Output) -> None:
 
 
 def row_data(row: Row) -> dict[str, Any]:
-    """Return *row* for programs; what is not known is null."""
+    """Return *row* for programs; an unknown value is null."""
     return {
         "app": row.app,
         "slot": row.slot,
@@ -146,7 +146,7 @@ def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
 
 
 def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
-    """Return all columns or, on a terminal too narrow for them, those that matter most."""
+    """Return all columns or, on a terminal too narrow for them, the most important ones."""
     cells = [_cells(session, row, _COLUMNS) for row in rows]
     room = out.terminal_width(session)
     need = max(len("  ".join(line)) for line in out.table_lines(_COLUMNS, cells))
@@ -174,7 +174,7 @@ def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
 
 
 def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) -> int:
-    """Look again and again; a terminal shows the newest look, anything else each change."""
+    """Look repeatedly; a terminal shows the newest look, any other output each change."""
     pause = max(session.settings().policy.poll_s, 0.5)
     if output is Output.TABLE and session.out.isatty():
         return _watch_screen(session, watcher, app, pause)
@@ -193,7 +193,7 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
 
 
 def _without_age(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Return *rows* without what changes by the minute alone."""
+    """Return *rows* without the part that changes every minute."""
     return tuple(replace(row, rollback=row.rollback.partition(", proven")[0]) for row in rows)
 
 
@@ -211,8 +211,8 @@ def _picture(session: Session, view: View) -> Any:
     table = enumerate(out.table_lines(columns, cells))
     lines = [text.styled(line, None if row else "bold") for row, line in table]
     lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
-    told = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
-    width = max((len(event.app) for event in told), default=0)
+    events = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
+    width = max((len(event.app) for event in events), default=0)
     lines.append(Text(""))
-    lines += [out.event_text(event, session.now(), width) for event in told]
+    lines += [out.event_text(event, session.now(), width) for event in events]
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

@@ -1,4 +1,4 @@
-"""`gitslot validate`: is the file what it must be, and can it be delivered?"""
+"""`gitslot validate`: check the file, and that its versions can be delivered."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ _COLUMNS = ("app", "slot", "model", "version", "result")
 def validate(
     ctx: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Else the checkout's own.")
+        Path | None, typer.Argument(metavar="[FILE]", help="Else that of the checkout.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the file alone, without the registry.")
@@ -76,7 +76,7 @@ def _path(session: Session, file: Path | None) -> Path:
 
 
 def _registry(session: Session) -> "Registry":
-    """Open the registry; the repository does not matter here and may be left out."""
+    """Open the registry; GITSLOT_REPO is not needed for it."""
     if session.environ.get("GITSLOT_STORAGE"):
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     try:
@@ -88,7 +88,7 @@ def _registry(session: Session) -> "Registry":
 
 
 def _check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> _Check:
-    """Look one slot's version up; raises RegistryUnavailable where that cannot be known."""
+    """Look up one slot's version; raises RegistryUnavailable if the registry does not answer."""
     if registry is None:
         return _Check(app.name, slot, app.model, str(wanted), True, "well formed")
     result = "registered"
