@@ -22,7 +22,7 @@ def adopt(
     ctx: typer.Context,
     app: Annotated[str, typer.Argument(metavar="APP", help="The function app's name.")],
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
+        str, typer.Argument(metavar="FILE", help="Where to write; `-` prints it.")
     ] = FILE,
     resource_group: Annotated[
         str | None,

@@ -19,7 +19,7 @@ _COLUMNS = ("app", "check", "result", "found")
 def doctor(
     ctx: typer.Context,
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="One app; else all of the file.")
+        str | None, typer.Argument(metavar="APP", help="One app; else all of the file.")
     ] = None,
     controller: Annotated[
         str | None,

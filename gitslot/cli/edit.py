@@ -129,7 +129,7 @@ class _LastChange:
 def rollback(
     ctx: typer.Context,
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="Which app, if the file has several.")
+        str | None, typer.Argument(metavar="APP", help="Which app, if the file has several.")
     ] = None,
 ) -> int:
     """Revert the commit that last changed production.

@@ -15,7 +15,7 @@ from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.report.history import Change, changes, live_at, swap_under_way
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app only.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
 _LAST = 100
 _CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
 

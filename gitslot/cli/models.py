@@ -17,7 +17,7 @@ _COLUMNS = ("model", "version", "registered", "runs")
 
 def models(
     ctx: typer.Context,
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="One model only.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model only.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show registered versions and where each runs."""

@@ -24,7 +24,7 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 def plan(
     ctx: typer.Context,
     rev: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="A commit; else the newest one.")
+        str | None, typer.Argument(metavar="REV", help="A commit; else the newest one.")
     ] = None,
     app: Annotated[str | None, typer.Option("--app", help="One app of the file.")] = None,
     markdown: Annotated[

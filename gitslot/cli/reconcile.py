@@ -26,7 +26,7 @@ from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
 from gitslot.world import Clock, World
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 

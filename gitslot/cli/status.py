@@ -26,7 +26,7 @@ _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "si
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app of the file.")]
 
 
 def status(

@@ -24,7 +24,7 @@ _COLUMNS = ("app", "slot", "model", "version", "result")
 def validate(
     ctx: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Else that of the checkout.")
+        Path | None, typer.Argument(metavar="FILE", help="Else that of the checkout.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the file alone, without the registry.")
