@@ -12,7 +12,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from azure.core.credentials import TokenCredential
+from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
@@ -32,9 +35,6 @@ from gitslot.state.decision import Frozen
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.wanted import App, Desired, Doubt, Revision
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
@@ -197,10 +197,8 @@ class SystemClock:
         self._news.set()
 
 
-def credential() -> "TokenCredential":
+def credential() -> TokenCredential:
     """Return what works here as on Azure: a managed identity, else the user's own login."""
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow import
-
     logging.getLogger("azure").setLevel(logging.ERROR)
     return DefaultAzureCredential(
         exclude_interactive_browser_credential=True, exclude_broker_credential=True
@@ -236,7 +234,7 @@ def _vouch(git: GitSource, rule: Rule | None) -> Callable[[str, frozenset[str]],
 
 def open_world(
     settings: Settings,
-    token_credential: "TokenCredential",
+    token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
     clock: SystemClock | None = None,

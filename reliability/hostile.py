@@ -18,6 +18,8 @@ from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
+import azure.functions as func
+
 from gitslot.edges.git.source import GitSource
 from gitslot.reconcile import observe
 from gitslot.state.decision import Frozen
@@ -296,8 +298,6 @@ def _app() -> ModuleType:
 
 def webhook() -> Iterator[tuple[str, Attack]]:
     """Give pushes that are not of the one who knows the secret."""
-    import azure.functions as func  # noqa: PLC0415 - for this group alone
-
     app = _app()
     body = b'{"ref": "refs/heads/main"}'
 

@@ -1,18 +1,17 @@
-"""`gitslot doctor`: is everything set up so that a release and a rollback will work?"""
+"""`gitslot doctor`: check that everything is set up for a release and a rollback."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from gitslot.report.doctor.facts import Finding, Ground
-    from gitslot.report.doctor.gather import Examiner
+from gitslot.report.doctor.checks import of_app, of_controller, of_ground
+from gitslot.report.doctor.facts import Finding, Grade, Ground
+from gitslot.report.doctor.gather import Examiner
+from gitslot.state.wanted import Desired
 
 _COLUMNS = ("app", "check", "result", "found")
 
@@ -20,27 +19,27 @@ _COLUMNS = ("app", "check", "result", "found")
 def doctor(
     ctx: typer.Context,
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="One app; else all of the file.")
+        str | None, typer.Argument(metavar="APP", help="One app; else all of the file.")
     ] = None,
     controller: Annotated[
         str | None,
         typer.Option(
             "--controller",
             metavar="NAME",
-            help="Go by that app's guards, and check it too.",
+            help="Take the guards from that app, and check it too.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Check what a release needs, and how to fix it.
 
-    From cheap to dear: the controller's settings, Git, storage, then each
-    app: plan, slots, identities, settings, code, triggers, health.
+    The cheap checks come first: the controller's settings, Git, storage, then
+    each app: plan, slots, identities, settings, code, triggers, health.
 
-    Each check ends ok, warning, wrong or not known; below the table stands
-    how to fix it. It asks with your own rights and changes no app; in
-    storage it takes and gives back one lease, on a blob of its own. Values
-    of settings are never shown.
+    Each check ends ok, warning, wrong or not known. The fixes are below the
+    table. It uses your own rights and changes no app; in storage it takes and
+    releases one lease, on a blob of its own. It never shows the value of a
+    setting.
 
     Exit codes: 0 nothing is wrong, 1 something is, 2 error.
     """
@@ -53,15 +52,8 @@ def doctor(
     return code(found)
 
 
-def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
-    """Return what every check finds, of *app* or of all that the file names."""
-    from gitslot.report.doctor.checks import (  # noqa: PLC0415 - not for --help
-        of_app,
-        of_controller,
-        of_ground,
-    )
-    from gitslot.state.wanted import Desired  # noqa: PLC0415 - not for --help
-
+def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
+    """Return the findings of every check, of *app* or of all that the file names."""
     ground = examiner.ground()
     found = list(of_ground(ground))
     if examiner.controller is not None:
@@ -73,9 +65,7 @@ def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
     return tuple(found)
 
 
-def _names(ground: "Ground", app: str | None) -> list[str]:
-    from gitslot.state.wanted import Desired  # noqa: PLC0415 - not for --help
-
+def _names(ground: Ground, app: str | None) -> list[str]:
     listed = ground.desired.apps if isinstance(ground.desired, Desired) else ()
     known = [each.name for each in listed]
     if app is None:
@@ -85,15 +75,13 @@ def _names(ground: "Ground", app: str | None) -> list[str]:
     return [app]
 
 
-def code(found: "Sequence[Finding]") -> int:
-    """Return 1 where something is wrong; warnings are no failure."""
-    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
-
+def code(found: Sequence[Finding]) -> int:
+    """Return 1 if something is wrong, else 0; a warning is no failure."""
     return 1 if any(each.grade is Grade.WRONG for each in found) else 0
 
 
-def show(session: Session, found: "Sequence[Finding]", output: Output) -> None:
-    """Print *found*: a line for each check, and below them how to fix what is not ok."""
+def show(session: Session, found: Sequence[Finding], output: Output) -> None:
+    """Print *found*: a line for each check, and below them the fixes of what is not ok."""
     if output is not Output.TABLE:
         out.show_data(session, [data(each) for each in found], output)
         return
@@ -109,11 +97,11 @@ def show(session: Session, found: "Sequence[Finding]", output: Output) -> None:
             out.show_text(session, f"      {fix}")
 
 
-def _of(finding: "Finding") -> str:
+def _of(finding: Finding) -> str:
     return f", {finding.app}" if finding.app else ""
 
 
-def data(finding: "Finding") -> dict[str, Any]:
+def data(finding: Finding) -> dict[str, Any]:
     """Return *finding* for programs."""
     return {
         "app": finding.app or None,

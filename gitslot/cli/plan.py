@@ -1,20 +1,22 @@
-"""`gitslot plan`: what the controller would do, step by step, and why."""
+"""`gitslot plan`: show what the controller would do, step by step, and why."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.git.source import GitSource, Newest
+from gitslot.errors import SourceError
+from gitslot.report.plan import Plan, Step
+from gitslot.report.plan import plan as planned
 from gitslot.state.safe_text import safe
-
-if TYPE_CHECKING:
-    from gitslot.edges.git.source import Newest
-    from gitslot.report.plan import Plan, Step
-    from gitslot.world import World
+from gitslot.state.wanted import App, Desired, Doubt
+from gitslot.world import World, parse
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -22,7 +24,7 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 def plan(
     ctx: typer.Context,
     rev: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="A commit; else the newest one.")
+        str | None, typer.Argument(metavar="REV", help="A commit; else the newest one.")
     ] = None,
     app: Annotated[str | None, typer.Option("--app", help="One app of the file.")] = None,
     markdown: Annotated[
@@ -37,7 +39,7 @@ def plan(
 def show_plans(
     session: Session, app: str | None, rev: str | None, output: Output, *, markdown: bool = False
 ) -> int:
-    """Plan *app*, or all, at *rev* or the newest commit; print it, return the exit code."""
+    """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
     newest = _at(session, rev) if rev else None
     plans = [_plan(name, world, newest) for name in _names(world, newest, app)]
@@ -51,12 +53,8 @@ def show_plans(
     return max((each.exit_code for each in plans), default=0)
 
 
-def _at(session: Session, rev: str) -> "Newest":
+def _at(session: Session, rev: str) -> Newest:
     """Return *rev* of the checkout around the current folder, else of the watched repository."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only with a revision
-    from gitslot.edges.git.source import GitSource  # noqa: PLC0415 - slow import
-    from gitslot.errors import SourceError  # noqa: PLC0415 - slow import
-
     settings = session.settings()
     token = settings.git_token.reveal() if settings.git_token else None
     try:
@@ -73,10 +71,7 @@ def _at(session: Session, rev: str) -> "Newest":
         ) from error
 
 
-def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str]:
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
-    from gitslot.world import parse  # noqa: PLC0415 - slow import
-
+def _names(world: World, newest: Newest | None, app: str | None) -> list[str]:
     if newest is None:
         return status_.names(world, app)
     desired = parse(newest)
@@ -88,11 +83,7 @@ def _names(world: "World", newest: "Newest | None", app: str | None) -> list[str
     return [app] if app else listed
 
 
-def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
-    from gitslot.report.plan import plan as planned  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import App, Desired, Doubt  # noqa: PLC0415 - slow import
-    from gitslot.world import parse  # noqa: PLC0415 - slow import
-
+def _plan(name: str, world: World, newest: Newest | None) -> Plan:
     now = world.clock.now()
     memory = world.journal.memory(name, now)
     app, _ = world.wanted(name, memory)
@@ -108,10 +99,10 @@ def _plan(name: str, world: "World", newest: "Newest | None") -> "Plan":
     return planned(name, target, live, memory, now, world.policy)
 
 
-# ---------------------------------------------------------------- how it looks
+# ---------------------------------------------------------------- printing
 
 
-def _show(session: Session, plan_: "Plan") -> None:
+def _show(session: Session, plan_: Plan) -> None:
     out.show_text(session, plan_.app, "bold")
     for number, step in enumerate(plan_.steps, 1):
         out.show_text(session, f"  {number}. {step.action:<7} {step.what}")
@@ -122,7 +113,7 @@ def _show(session: Session, plan_: "Plan") -> None:
         out.show_text(session, f"  {line}")
 
 
-def _settings(step: "Step") -> list[str]:
+def _settings(step: Step) -> list[str]:
     lines = []
     if step.travels:
         lines.append(f"travels: {', '.join(step.travels)}")
@@ -131,13 +122,13 @@ def _settings(step: "Step") -> list[str]:
     return lines
 
 
-def _end(plan_: "Plan") -> str:
+def _end(plan_: Plan) -> str:
     if plan_.end != "Converged":
         return f"{plan_.end} {plan_.reason}: {plan_.message}"
     return f"then {plan_.message}" if plan_.steps else f"nothing to do: {plan_.message}"
 
 
-def _in_markdown(plans: "Sequence[Plan]") -> str:
+def _in_markdown(plans: Sequence[Plan]) -> str:
     lines: list[str] = []
     for each in plans:
         lines += [f"### gitslot plan: {_escaped(each.app)}", ""]
@@ -157,7 +148,7 @@ def _escaped(text: str) -> str:
     return safe(text).translate(_MARKDOWN)
 
 
-def _data(plan_: "Plan") -> dict[str, Any]:
+def _data(plan_: Plan) -> dict[str, Any]:
     return {
         "app": plan_.app,
         "steps": [

@@ -1,4 +1,4 @@
-"""`gitslot validate`: is the file what it must be, and can it be delivered?"""
+"""`gitslot validate`: check the file, and that its versions can be delivered."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitslot.cli import output as out
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.file.edit import unquoted
+from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError, ManifestInvalid, SettingsError, UnknownVersion
+from gitslot.state.wanted import App, Revision, Wanted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports Azure's storage library, which --offline does without
     from gitslot.registry.registry import Registry
-    from gitslot.state.wanted import App, Wanted
 
 _COLUMNS = ("app", "slot", "model", "version", "result")
 
@@ -21,7 +24,7 @@ _COLUMNS = ("app", "slot", "model", "version", "result")
 def validate(
     ctx: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Else the checkout's own.")
+        Path | None, typer.Argument(metavar="FILE", help="Else that of the checkout.")
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the file alone, without the registry.")
@@ -29,10 +32,6 @@ def validate(
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Check the file, its versions and their digests."""
-    from gitslot.edges.file.edit import unquoted  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Revision  # noqa: PLC0415 - slow import
-
     session = session_of(ctx)
     path = _path(session, file)
     try:
@@ -44,10 +43,12 @@ def validate(
     try:
         desired = read(data, Revision(""))
     except DesiredError as error:
-        session.say(f"{path.name}: {error.message} ({error.reason})")
+        session.print_err(f"{path.name}: {error.message} ({error.reason})")
         return 1
     for line, value in unquoted(data):
-        session.say(f'{path.name}: line {line}: advice: quote it, "{value}": others read a number')
+        session.print_err(
+            f'{path.name}: line {line}: advice: quote it, "{value}": others read a number'
+        )
     registry = None if offline else _registry(session)
     found = [
         _check(app, slot, wanted, registry)
@@ -71,13 +72,11 @@ class _Check:
 def _path(session: Session, file: Path | None) -> Path:
     if file is not None:
         return session.cwd / file
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
-
     return Checkout.around(session).path
 
 
 def _registry(session: Session) -> "Registry":
-    """Open the registry; the repository does not matter here and may be left out."""
+    """Open the registry; GITSLOT_REPO is not needed for it."""
     if session.environ.get("GITSLOT_STORAGE"):
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     try:
@@ -88,8 +87,8 @@ def _registry(session: Session) -> "Registry":
         ) from error
 
 
-def _check(app: "App", slot: str, wanted: "Wanted", registry: "Registry | None") -> _Check:
-    """Look one slot's version up; raises RegistryUnavailable where that cannot be known."""
+def _check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> _Check:
+    """Look up one slot's version; raises RegistryUnavailable if the registry does not answer."""
     if registry is None:
         return _Check(app.name, slot, app.model, str(wanted), True, "well formed")
     result = "registered"

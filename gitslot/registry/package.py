@@ -64,7 +64,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "controller": Layout(
         root=("function_app.py", "host.json", "requirements.txt"),
         library=True,
-        without=("cli", "local", "convert", "_apps", "registry/package.py"),
+        without=("cli", "local", "convert", "_apps", "registry/package.py", "report/text.py"),
     ),
 }
 

@@ -20,14 +20,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceResponseError,
+)
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
 from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
-
-if TYPE_CHECKING:  # 0.6 s to import, so only when the account is used
-    from azure.core.credentials import TokenCredential
-    from azure.storage.blob import BlobServiceClient, ContainerClient
 
 MODELS = "models"
 CODE = "code"
@@ -186,8 +192,6 @@ class Registry:
 
         Raises RegistryUnavailable if the service does not answer.
         """
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
-
         dates: list[str] = []
 
         def keep_date(response: Any) -> None:
@@ -202,9 +206,7 @@ class Registry:
         return there, parsedate_to_datetime(dates[-1]) if dates and dates[-1] else None
 
     def ensure_containers(self) -> None:
-        """Create the missing containers; raise RegistryUnavailable."""
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - see _service
-
+        """Create the containers that are not there yet; raise RegistryUnavailable."""
         for name in CONTAINERS:
             with _translated(f"create container {name}"), suppress(ResourceExistsError):
                 self._container(name).create_container(retry_total=0)
@@ -242,9 +244,7 @@ class Registry:
         )
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
-        """Return a small blob; raise UnknownVersion with *unknown* if there is none."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
-
+        """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
         with _translated(f"read {container}/{path}"):
             try:
                 return self._content(container, path, MAX_BYTES)
@@ -252,9 +252,7 @@ class Registry:
                 raise UnknownVersion(unknown) from error
 
     def _content(self, container: str, path: str, cap: int) -> bytes:
-        """Return a blob, cut off one byte after *cap*, so that the caller sees the excess."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see _service
-
+        """Return a blob, cut off one byte over *cap*, so that its reader sees that it is more."""
         blob = self._container(container).get_blob_client(path)
         try:
             return blob.download_blob(offset=0, length=cap + 1).readall()
@@ -273,11 +271,6 @@ class Registry:
 
         If the answer was lost, the blob's content decides: our own bytes mean that we were first.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 - see _service
-            ResourceExistsError,
-            ServiceResponseError,
-        )
-
         with _translated(f"create {container}/{path}"):
             blob = self._container(container).get_blob_client(path)
             try:
@@ -299,14 +292,12 @@ class Registry:
         if there != content:
             raise ManifestInvalid(f"{container}/{path} is there with other bytes")
 
-    def _container(self, name: str) -> "ContainerClient":
+    def _container(self, name: str) -> ContainerClient:
         return self._service().get_container_client(name)
 
-    def _service(self) -> "BlobServiceClient":
-        """Return the client, created on first use because importing it takes 0.6 s."""
+    def _service(self) -> BlobServiceClient:
+        """Return the one client, made on first use."""
         if self._client is None:
-            from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
-
             self._client = BlobServiceClient(
                 self.account_url,
                 self._credential,
@@ -331,9 +322,7 @@ def _taken(what: str) -> str:
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """Turn the errors of azure-core while *doing* into RegistryUnavailable."""
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - see _service
-
+    """Turn what azure-core raises while *doing* into RegistryUnavailable."""
     try:
         yield
     except HttpResponseError as error:

@@ -67,7 +67,7 @@ class Shell:
             self.stage.repository.path,
             out,
             err,
-            open_world=lambda settings, tell: open_world(settings, credential, tell=tell),
+            open_world=lambda settings: open_world(settings, credential, tell=lambda _: None),
             open_registry=lambda settings: Registry(settings.storage, credential),
         )
         return Done(run(words, session), out.getvalue(), err.getvalue())

@@ -35,7 +35,7 @@ def gitslot(scene: Scene, *words: str) -> tuple[int, str]:
         out=out,
         err=err,
         now=scene.cloud.now,
-        open_world=lambda settings, tell: laptop.start(),
+        open_world=lambda settings: laptop.start(),
     )
     return run(words, session), out.getvalue() + err.getvalue()
 

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,8 +105,6 @@ def test_a_swap_that_was_refused_is_tried_again_without_another_deploy(stage: St
 
 def fast_retries(stage: Stage) -> Any:
     """Return a world whose pauses between attempts are short."""
-    from dataclasses import replace  # noqa: PLC0415 - one use
-
     world = stage.open()
     world.policy = replace(world.policy, pauses_s=(0.0, 0.2, 0.5))
     return world

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from azure.core.exceptions import AzureError as CoreError
+from azure.core.exceptions import HttpResponseError
+
 from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
 from gitslot.state import slot_settings
 from gitslot.state.safe_text import safe
@@ -110,10 +113,7 @@ def from_sdk(error: Any) -> AzureError:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the SDK's exceptions inside the block into our errors."""
-    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
+    """Raise what the SDK raises inside as one of our errors."""
     try:
         yield
     except HttpResponseError as error:

@@ -1,8 +1,8 @@
 """
 All calls to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
 
-It retries nothing (the caller looks again) and follows no redirect. The SDK takes 0.2 s to import,
-so that happens on the first real call.
+It retries nothing (the caller looks again) and follows no redirect. azure-mgmt-web takes 0.2 s to
+import, so that happens on the first call that needs it; `gitslot logs` never does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gitslot.edges.azure.answers import (
     MAX_BODY,
@@ -29,8 +34,6 @@ from gitslot.state.seen import Arm, Poll
 from gitslot.state.wanted import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
-    import requests
-    from azure.core.credentials import TokenCredential
     from azure.mgmt.web import WebSiteManagementClient
 
 _CONNECT_S, _READ_S = 5.0, 60.0
@@ -99,7 +102,7 @@ class Azure:
     def __init__(
         self,
         endpoint: str,
-        credential: "TokenCredential",
+        credential: TokenCredential,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
     ) -> None:
         self._endpoint = endpoint.rstrip("/")
@@ -159,8 +162,6 @@ class Azure:
                 return
 
     def _get(self, url: str) -> "_Reply":
-        import requests  # noqa: PLC0415 - only where ARM is really called
-
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise AzureUnavailable("ARM pointed to another host, which is not followed")
         self._session = self._session or requests.Session()
@@ -307,11 +308,7 @@ class Azure:
         By default azure-core resends it on 500, 503, 504, 307 and on any status with
         Retry-After, and a second swap undoes the first. So: no retry, no redirect, our own polling.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 - slow import
-            HttpResponseError,
-            ServiceRequestError,
-        )
-        from azure.mgmt.web.models import CsmSlotEntity  # noqa: PLC0415
+        from azure.mgmt.web.models import CsmSlotEntity  # noqa: PLC0415 - slow import
 
         seen: list[Any] = []
         web = self.client(app.subscription).web_apps
@@ -355,8 +352,6 @@ def _never_opened(error: BaseException) -> bool:
     azure-core reports nearly every failure of requests as a request error, even a TLS alert
     that arrives after the request was sent.
     """
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError  # noqa: PLC0415
-
     todo: list[object] = [error]
     for _ in range(20):
         if not todo:

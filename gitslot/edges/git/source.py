@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from dulwich.client import HttpGitClient, HTTPUnauthorized
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.objectspec import parse_commit
 from dulwich.refs import Ref
 from dulwich.repo import BaseRepo, MemoryRepo, Repo
 
@@ -85,8 +86,6 @@ class GitSource:
 
     def resolve(self, revision: str) -> str:
         """Return the 40 hex digits that *revision* abbreviates; for local repositories."""
-        from dulwich.objectspec import parse_commit  # noqa: PLC0415 - for the command line only
-
         with _translated(self._where()):
             if not self._local:
                 return revision

@@ -8,7 +8,9 @@ takes one lease on an empty blob of its own in the controller's container.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from azure.core.credentials import TokenCredential
 
 from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef, Azure
@@ -45,9 +47,6 @@ from gitslot.state.wanted import (
 from gitslot.world import World, open_world, parse
 
 T = TypeVar("T")
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
 
 LEASE = "doctor/lease"
 _SHARED = {
@@ -279,7 +278,7 @@ def read(ask: Callable[[], T]) -> T | Doubt:
 
 
 def open_examiner(
-    settings: Settings, token_credential: "TokenCredential", flaw: str = ""
+    settings: Settings, token_credential: TokenCredential, flaw: str = ""
 ) -> Examiner:
     """Create everything that a check-up needs, without a call to the outside."""
 
