@@ -601,7 +601,7 @@ def test_a_note_of_which_nothing_is_remembered_ends_the_pass(
 ) -> None:
     """A rule that would say the same for ever is stopped by name, and said once."""
     note = Note("Resumed", "Odd", "what no rule of memory knows")
-    monkeypatch.setattr("gitslot.reconcile.decide", lambda *_: note)
+    monkeypatch.setattr("gitslot.reconcile.decisions", lambda *_: {"production": note})
     began = lab.seconds
     assert {why(lab.run()) for _ in range(3)} == {"Frozen InternalError"}
     assert lab.seconds - began < 1

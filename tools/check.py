@@ -19,6 +19,7 @@ from pycep import BicepParser
 
 from emulator.arm import coverage
 from gitslot.edges.file import schema
+from tools.pages import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("controller", "serving_app")
@@ -29,6 +30,7 @@ def problems(root: Path = ROOT) -> Iterator[str]:
     """Yield every problem in the tree *root*."""
     yield from _schema(root)
     yield from _coverage(root)
+    yield from (f"{page} is out of date: python -m tools.pages" for page in outdated(root))
     yield from _addresses(root)
     yield from _requirements(root)
     yield from _bicep(root)

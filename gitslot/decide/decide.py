@@ -66,7 +66,6 @@ _MAY_WRITE: Rules[Case] = (
     deploy.release_setting_is_sticky,
     deploy.code_has_no_package,
     deploy.slot_is_stopped,
-    deploy.somebody_prepared_a_swap_with_it,
     deploy.operation_is_running,
 )
 _BRING: Rules[Case] = (
@@ -105,6 +104,7 @@ SLOT_HOLDS: Rules[Case] = (
     held.production_still_soaks,
     attempts.release_is_given_up,
     held.drift_is_only_reported,
+    deploy.somebody_prepared_a_swap_with_it,
     *_MAY_WRITE,
     *_BRING,
     held.slot_is_proved,
@@ -244,7 +244,7 @@ def _summary(look: Look) -> str:
     return f"production serves {served}{further}{soaks}"
 
 
-def rules() -> Iterable[tuple[str, Rules[Flight] | Rules[Look] | Rules[Case]]]:
+def rules() -> Iterable[tuple[str, tuple[Callable[..., Decision | None], ...]]]:
     """Return every table with its title, in the order of precedence."""
     return (
         ("While a swap is on its way", IN_FLIGHT),

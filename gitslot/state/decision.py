@@ -41,6 +41,9 @@ class _Stop:
     slot: str = ""
     rule: str = field(default="", compare=False)
 
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.reason}: {self.message}"
+
     @property
     def message(self) -> str:
         """Return the message for people; of a further slot it begins with the slot's name."""

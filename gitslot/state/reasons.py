@@ -1,13 +1,12 @@
 """
 Why an app stops, and what ends it: one table for messages, rows, logs and docs.
 
-Pure. No code branches on a reason. `python -m gitslot.state.reasons` writes docs/reasons.md.
+Pure. No code branches on a reason. docs/run/reasons.md is made from the table.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TypeAlias
 
 # ---------------------------------------------------------------- the next step
@@ -83,7 +82,7 @@ def retry(effect: str = "tries again") -> Run:
 
 # ---------------------------------------------------------------- the table
 
-_OUTSIDE = "{message}"  # the words of the registry, Git, ARM or a slot, printed as they are
+OUTSIDE = "{message}"  # the words of the registry, Git, ARM or a slot, printed as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ class Reason:
 
     name: str
     meaning: str
-    text: str = _OUTSIDE
+    text: str = OUTSIDE
     next: Next = Wait()
 
     def message(self, facts: Mapping[str, str], step: Next) -> str:
@@ -401,47 +400,3 @@ REASONS: Mapping[str, Reason] = {entry.name: entry for entry in _TABLE}
 def reason_of(name: str) -> Reason:
     """Return the entry of *name*; one for it where a slot gave a reason of its own."""
     return REASONS.get(name) or Reason(name, "The slot's own words.", next=retry())
-
-
-# ---------------------------------------------------------------- docs/reasons.md
-
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reasons.md"
-
-
-def page() -> str:
-    """Return docs/reasons.md."""
-    lines = [
-        "# Why an app stops",
-        "",
-        "Every stop has a reason. `gitslot status` and `gitslot logs` print it with its message.",
-        "This page is written by `python -m gitslot.state.reasons`.",
-        "",
-        "| reason | what it means | message | what ends it |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*lines, *map(_row, _TABLE)]) + "\n"
-
-
-def _row(entry: Reason) -> str:
-    text = "its own words" if entry.text == _OUTSIDE else f"`{entry.text}`"
-    return f"| `{entry.name}` | {entry.meaning} | {text} | {_ends(entry.next)} |"
-
-
-def _ends(step: Next) -> str:
-    match step:
-        case Wait(usually=usually):
-            return f"it ends by itself: {usually}" if usually else "it ends by itself"
-        case Nothing(why=why):
-            return why
-        case _:
-            return step.clause
-
-
-def problems(text: str) -> Iterator[str]:
-    """Yield what is wrong with *text* as docs/reasons.md."""
-    if text != page():
-        yield "docs/reasons.md is not what the code says: python -m gitslot.state.reasons"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -148,7 +148,7 @@ def test_whatever_stands_in_its_way_is_said_of_that_slot_alone(lab: Lab, reason:
     lab.want("1.5.0", slots=CANARY)
     stop = lab.settle(60)
     assert why(stop) == f"Stalled {reason}"
-    assert (getattr(stop, "slot", ""), "canary" in repr(stop)) == ("canary", True)
+    assert (getattr(stop, "slot", ""), "canary" in str(stop)) == ("canary", True)
     assert words(lab.row()) == ("1.5.0", "1.5.0", "Synced", "Healthy", "")
     assert words(lab.row("canary"))[1:] == ("1.6.0", "OutOfSync", "Degraded", reason)
     assert exit_code(lab.observe()) == 1
@@ -296,7 +296,7 @@ def test_refused_deploys_count_for_the_slot(lab: Lab) -> None:
     lab.fault(PUT, status=400, code="BadRequest", times=3)
     lab.want("1.5.0", slots=CANARY)
     stop = lab.settle()
-    assert "canary: the platform refused the deploy" in repr(stop)
+    assert "canary: the platform refused the deploy" in str(stop)
     lab.want("1.6.0", slots=CANARY)
     lab.run()
     assert lab.serves() == "1.6.0"
@@ -322,7 +322,7 @@ def test_an_edited_release_is_reported_where_the_file_says_so(lab: Lab) -> None:
     lab.deploy("canary", "1.2.0")
     stop = lab.settle()
     assert (why(stop), getattr(stop, "slot", "")) == ("Stalled DriftReported", "canary")
-    assert (lab.serves("canary"), "1.2.0" in repr(stop)) == ("1.2.0", True)
+    assert (lab.serves("canary"), "1.2.0" in str(stop)) == ("1.2.0", True)
     lab.want("1.5.0", "drift: report\n", "  canary: 1.7.0\n")
     assert why(lab.run()) == "Converged"
     assert lab.serves("canary") == "1.7.0"
@@ -380,7 +380,7 @@ def test_a_slot_that_runs_other_code_than_the_file_names_proves_nothing(lab: Lab
     lab.want("1.5.0", slots="  canary: {version: 1.6.0, code: c9}\n")
     stop = lab.settle()
     assert (why(stop), lab.deploys) == ("Stalled DeployTimedOut", ["canary"] * 3)
-    assert f"it runs code old-build, not {asked.decode()}" in repr(stop)
+    assert f"it runs code old-build, not {asked.decode()}" in str(stop)
 
 
 def test_a_slot_that_starts_slowly_is_not_deployed_over_because_another_drifts(lab: Lab) -> None:

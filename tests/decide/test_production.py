@@ -91,7 +91,7 @@ def test_a_swap_back_names_the_commit_under_which_production_failed(lab: Lab) ->
     assert first_swap(lab) == [
         (name, asked, "alice") for name in ("SwapStarted", "Waiting", "SwappedBack")
     ]
-    assert f"git revert {asked[:7]}" in repr(stop)
+    assert f"git revert {asked[:7]}" in str(stop)
 
 
 @pytest.mark.parametrize("retried", [False, True])
@@ -153,7 +153,7 @@ def test_a_swap_taken_back_is_only_reported_where_the_file_says_so(lab: Lab) -> 
     lab.want("1.5.0", REPORT)
     stop = lab.passes(10)
     assert (why(stop), lab.posts) == ("Stalled DriftReported", 1)
-    assert "the platform took back" in repr(stop)
+    assert "the platform took back" in str(stop)
 
 
 def test_what_our_failed_swap_left_is_reset_even_where_it_shows_late(lab: Lab) -> None:

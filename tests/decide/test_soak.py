@@ -49,8 +49,8 @@ def test_a_production_that_fails_its_soak_is_swapped_back(lab: Lab, how: str) ->
     assert lab.names == ["VerifyPassed", "SwapStarted", "SwappedBack", "Stalled"]
     event = lab.events[2]
     assert (event.release, event.replaced) == (release("1.4.0"), release("1.5.0"))
-    assert f"git revert {commit[:7]} && git push" in repr(stop)
-    assert "gitslot retry" in repr(stop)
+    assert f"git revert {commit[:7]} && git push" in str(stop)
+    assert "gitslot retry" in str(stop)
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -184,8 +184,8 @@ def test_an_unfit_staging_is_never_swapped_in(lab: Lab, how: str) -> None:
     lab.fails()
     stop = lab.settle()
     assert why(stop) == "Stalled SoakFailed"
-    assert "not swapped back" in repr(stop)
-    assert "git revert" in repr(stop)
+    assert "not swapped back" in str(stop)
+    assert "git revert" in str(stop)
     assert lab.writes == 0
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gitslot.edges.file import schema
 from tools import check
+from tools.pages import PAGES
 
 FILES = (
     "requirements.txt",
@@ -16,6 +17,7 @@ FILES = (
     "serving_app/requirements.txt",
     "docs/use/desired_state.schema.json",
     "docs/believe/emulator.md",
+    *PAGES,
 )
 
 
@@ -61,6 +63,13 @@ def test_a_table_that_is_not_the_codes_is_found(tree: Path) -> None:
     path = tree / "docs" / "believe" / "emulator.md"
     path.write_text(path.read_text().replace("`slotsswap`", "`slotswap`"))
     assert ["emulator.arm.coverage" in problem for problem in check.problems(tree)] == [True]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_is_not_the_codes_is_found(tree: Path, page: str) -> None:
+    """Rules and reasons are documented as they are, or the check says which page is not."""
+    (tree / page).write_text("# Old\n")
+    assert [page in problem for problem in check.problems(tree)] == [True]
 
 
 def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:
