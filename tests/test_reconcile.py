@@ -82,7 +82,7 @@ def test_settings_that_never_become_equal_freeze_by_name(lab: Lab) -> None:
     )
     stop = lab.settle()
     assert why(stop).startswith("Frozen")
-    assert "THEIRS" in repr(stop)
+    assert "THEIRS" in str(stop)
     assert (len(lab.deploys), lab.posts) == (4, 0)
 
 
@@ -335,7 +335,7 @@ def test_a_foreign_swap_is_held_for_ten_minutes_and_then_put_back(lab: Lab) -> N
     lab.swap()
     stop = lab.run()
     assert why(stop) == "Waiting ForeignSwap"
-    assert commit[:7] in repr(stop)
+    assert commit[:7] in str(stop)
     began = lab.seconds
     while lab.serves() != "1.5.0":
         assert lab.seconds < began + 1000
@@ -504,7 +504,7 @@ def test_degraded_production_gets_no_write_and_names_the_way_back(lab: Lab) -> N
     lab.fails("hang")
     stop = lab.settle()
     assert why(stop) == "Stalled ProductionDegraded"
-    assert f"git revert {commit[:7]} && git push" in repr(stop)
+    assert f"git revert {commit[:7]} && git push" in str(stop)
     assert lab.writes == 0
 
 
