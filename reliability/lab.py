@@ -80,7 +80,7 @@ class Lab:
         self._hooks: list[Callable[[str], None]] = []
         seam = self.rig.seam
         seam.on, seam.before, seam.plan = True, self._before, _ByName(seam)
-        plans = self.cloud.world.estate.plans  # one that has room for further slots
+        plans = self.cloud.world.store.plans  # one that has room for further slots
         plans["plan"] = replace(plans["plan"], sku="S1", tier="Standard", kind="app")
         self.cloud.register(*VERSIONS)
         for code in ("c1", "c9"):
