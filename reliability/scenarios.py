@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
 from gitslot.record.event import Event
@@ -71,25 +72,27 @@ def write(scene: Scene, *events: Event) -> None:
     scene.controller.world = None
 
 
+def converged(version: str, commit: str, now: datetime) -> Event:
+    """Return the line that says that production serves *version*, as *commit* wants it."""
+    return Event(
+        "Converged",
+        APP,
+        now,
+        id="baseline",
+        slot="production",
+        model=registered.MODEL,
+        to=version,
+        to_digest=registered.digest(version),
+        revision=commit,
+        detail={"swap_status": ""},
+    )
+
+
 def settled() -> Scene:
     """Production serves OLD, staging keeps OLDEST, and everybody agrees."""
     scene = open_scene(registered.settings(OLD, "d-2"), registered.settings(OLDEST, "d-1"))
     commit = scene.cloud.git.want(OLD)
-    write(
-        scene,
-        Event(
-            "Converged",
-            APP,
-            scene.cloud.now(),
-            id="baseline",
-            slot="production",
-            model=registered.MODEL,
-            to=OLD,
-            to_digest=registered.digest(OLD),
-            revision=commit.name,
-            detail={"swap_status": ""},
-        ),
-    )
+    write(scene, converged(OLD, commit.name, scene.cloud.now()))
     return scene
 
 

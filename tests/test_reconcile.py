@@ -9,7 +9,8 @@ from gitslot.reconcile import Pass
 from gitslot.state.decision import Note
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.cloud import APP
-from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, release, why
+from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, why
+from reliability.registered import release
 
 CODE = "WEBSITE_RUN_FROM_PACKAGE"
 POST = f"arm.{SWAP}"
