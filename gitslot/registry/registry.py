@@ -64,7 +64,7 @@ class Registry:
     The registry in the storage account at *account_url*, as *credential* may see it.
 
     Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
-    each read; reads are tried three times, writes once.
+    each read. Reads are tried three times, *pause_s* and twice as many seconds apart, writes once.
     """
 
     def __init__(
@@ -74,11 +74,13 @@ class Registry:
         *,
         connect_s: float = 5,
         read_s: float = 20,
+        pause_s: int = 1,
     ) -> None:
         self.account_url = account_url.rstrip("/")
         self._credential = credential
         self._connect_s = connect_s
         self._read_s = read_s
+        self._pause_s = pause_s
         self._client: BlobServiceClient | None = None
 
     def manifest(self, model: str, version: str) -> Manifest:
@@ -313,7 +315,10 @@ class Registry:
                 connection_timeout=self._connect_s,
                 read_timeout=self._read_s,
                 retry_policy=ExponentialRetry(
-                    initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
+                    initial_backoff=self._pause_s,
+                    increment_base=2 * self._pause_s,
+                    retry_total=2,
+                    random_jitter_range=self._pause_s,
                 ),
                 max_single_put_size=64 * 1024 * 1024,
             )
