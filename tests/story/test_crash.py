@@ -1,6 +1,7 @@
 """Killed at the worst moment, answered wrongly, started twice: one swap, and it converges."""
 
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
