@@ -203,6 +203,26 @@ _TABLE = (
         "ARM knows no such app.",
         next=Edit("correct `app` in the file, or create the app"),
     ),
+    Reason(
+        "AppNotFound",
+        "No subscription that the controller may read has the app.",
+        next=Edit("correct the app's name in the file, or give the controller its role there"),
+    ),
+    Reason(
+        "AppAmbiguous",
+        "Several resource groups have an app of this name.",
+        next=Edit("name `resource_group` in the file"),
+    ),
+    Reason(
+        "NotAllowed",
+        "ARM refused: the controller lacks a role.",
+        next=Run((("gitslot", "doctor"),), "names the role that is missing"),
+    ),
+    Reason(
+        "KeyRefused",
+        "POST /api/predict asks for a key, and ARM does not give it.",
+        next=Run((("gitslot", "doctor"),), "names the role that is missing"),
+    ),
     Reason("AzureUnavailable", "ARM did not answer.", next=_MINUTE),
     Reason(
         "Throttled",
@@ -301,7 +321,7 @@ _TABLE = (
         "A slot answers golden rows otherwise than the model did when it was trained.",
         next=Edit("register the model under a new version, and commit that"),
     ),
-    Reason("LatencyExceeded", "A slot is slower than `latency_p99_ms` allows.", next=retry()),
+    Reason("TooSlow", "A slot is slower than `latency_p99_ms` allows.", next=retry()),
     Reason("LoadFailed", "The app cannot load the model.", next=retry()),
     Reason("VerifyInconclusive", "A proof gave no answer.", next=_MINUTE),
     Reason(
