@@ -1,7 +1,7 @@
 """
 The few blob operations that the journal and the lock stand on, over azure-storage-blob.
 
-Nothing is retried here: a lost answer is told to the caller, who looks again before acting again.
+Nothing is retried here: a lost answer is raised, and the caller looks again before it acts again.
 """
 
 from collections.abc import Iterator, Mapping

@@ -79,7 +79,7 @@ class Event:
 
     @property
     def quiet(self) -> bool:
-        """Say whether this is bookkeeping of a step that has been told already."""
+        """Return whether this is bookkeeping of a step that is recorded already."""
         return bool(self.detail.get("quiet"))
 
     @property
@@ -94,7 +94,7 @@ class Event:
         return Release(model, self.from_, self.from_digest) if self.from_digest else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the public form: every field that says something, in reading order."""
+        """Return the public form: every field that is not empty, in reading order."""
         shown: dict[str, Any] = {"id": self.id, "time": _time(self.time)}
         for entry in fields(self):
             value = getattr(self, entry.name)

@@ -130,7 +130,7 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
 
 
 def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
-    """Return whether the journal says already that *slot* is brought to *wanted*."""
+    """Return whether it is recorded that *slot* is brought to *wanted*."""
     drift = seen.memory.of(slot).drift
     return drift is not None and (drift.release, drift.code) == (
         wanted.release,

@@ -21,8 +21,8 @@ class Intent:
     staging_deployment: str
     production_swap: str
     staging_swap: str
-    location: str = ""  # where the platform said to ask for the end
-    unknown: bool = False  # the answer was lost, and that has been said
+    location: str = ""  # where to ask the platform for the end
+    unknown: bool = False  # the answer was lost, and that is recorded
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
     back: bool = False  # production failed its soak, and this takes it back
@@ -76,7 +76,7 @@ class LastSwap:
     Our last swap that took effect: what it brought, what it replaced.
 
     *code* is what the file named beside it, *since* when the swap was seen to have taken effect.
-    *soaked* says that its soak is over because something else was wanted, or because the one try to
+    *soaked* means that its soak is over because something else was wanted, or because the one try to
     swap back was sent; *back* that it was that try.
     """
 
@@ -138,7 +138,7 @@ class Memory:
     releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
     verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
-    rehearsal_failed: bool = False  # the last that was told: going back would not work
+    rehearsal_failed: bool = False  # the last recorded one: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
