@@ -75,9 +75,9 @@ class LastSwap:
     """
     Our last swap that took effect: what it brought, what it replaced.
 
-    *code* is what the file named beside it, *since* when the swap was seen to have taken effect.
-    *soaked* means that its soak is over because something else was wanted, or because the one try to
-    swap back was sent; *back* that it was that try.
+    *code* is what the file names with it, *since* when the swap was seen to have taken effect.
+    *soaked*: its soak is over because something else was wanted, or because the one try to swap
+    back was sent; *back*: it was that try.
     """
 
     release: Release
