@@ -428,7 +428,7 @@ def test_a_rollback_that_is_cut_off_leaves_the_checkout_as_it_was(
     script.write_text(f"#!/bin/sh\ntrap : INT\n{does}\n")
     script.chmod(0o755)
     done = subprocess.run(
-        [sys.executable, "-m", "controller.cli", "rollback"],
+        [sys.executable, "-m", "gitslot", "rollback"],
         cwd=clone.path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         start_new_session=True,
