@@ -8,11 +8,13 @@ decisions run on it, thousands of times. The emulator is the platform for everyt
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gitslot.edges.azure.arm import AppRef, PollAnswer, Sent, SwapAnswer
+from gitslot.edges.file.read import desired
+from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import (
     AzureError,
@@ -25,6 +27,7 @@ from gitslot.errors import (
 from gitslot.look.look import Looker
 from gitslot.look.probe import Reply
 from gitslot.reconcile import World, reconcile
+from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.lock import Lock
@@ -34,7 +37,8 @@ from gitslot.state import slot_settings
 from gitslot.state.decision import Stop, Waiting
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Answer, Arm, Health, Poll
-from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Desired, Release, Revision
+from gitslot.wants import Git, Wants
 from reliability.memory_blobs import MemoryBlobs
 
 APP = "app"
@@ -381,6 +385,25 @@ class ModelGit:
     def descends(self, commit: str, ancestor: str) -> bool:
         return not self.rewritten or commit == ancestor
 
+    def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int:
+        raise NotImplementedError("signatures are tried on a repository")
+
+    def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
+        found = dict.fromkeys(app.slots, head)
+        for slot in found:
+            for commit in reversed(self.commits):
+                block = _app(commit, app.name)
+                if block and block.wish(slot) != app.wish(slot):
+                    break
+                found[slot] = commit.revision if block else found[slot]
+        return found
+
+
+def _app(commit: Newest, name: str) -> App | None:
+    wanted = desired(commit.revision, commit.data)
+    app = wanted.apps.get(name) if isinstance(wanted, Desired) else None
+    return app if isinstance(app, App) else None
+
 
 @dataclass
 class Lab:
@@ -400,10 +423,17 @@ class Lab:
         self.blobs = MemoryBlobs(self.clock.now)
         self.world = self.open()
 
-    def open(self, **changes: Any) -> World:
-        """Return a controller that has just started, with nothing in its process's memory."""
-        world = World(
-            git=self.git,
+    def open(self, git: Git | None = None, **guards: Any) -> World:
+        """
+        Return a controller that has just started, with nothing in its process's memory.
+
+        *git* is what it watches, *guards* are those of `Wants`.
+        """
+        wants = Wants(
+            git or self.git, AcceptedBlob(self.blobs), lambda: self.clock.seconds, **guards
+        )
+        return World(
+            wants=wants,
             looker=Looker(self.azure, self.registry, self.azure, self.clock, self.policy),
             azure=self.azure,
             journal=Journal(self.blobs, self.events.append),
@@ -412,7 +442,6 @@ class Lab:
             policy=self.policy,
             store=STORE,
         )
-        return replace(world, **changes)
 
     def restart(self) -> None:
         """Forget all that only the process knew."""

@@ -13,6 +13,7 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.file.keys import is_app_name
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.report import text
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gitslot.state.remembered import Memory
     from gitslot.world import Clock, World
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app; else all.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
 _TRIES = 5
 
@@ -154,6 +155,7 @@ def retry(ctx: typer.Context, app: AppArgument = None) -> int:
 def _retry(session: Session, world: "World", name: str) -> int:
     from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
     from gitslot.state.decision import Converged, Suspended  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
 
     seen = observe(name, world, fresh=True)
     if isinstance(seen.decision, Converged):
@@ -162,6 +164,10 @@ def _retry(session: Session, world: "World", name: str) -> int:
     if isinstance(seen.decision, Suspended):
         session.say(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
         return 1
+    if isinstance(seen.app, Doubt) and not is_app_name(name):
+        raise CommandRefused(seen.app.message, reason=seen.app.reason)
+    if seen.head and world.wants.acknowledge(name, seen.head):
+        session.say(f"{name}: the history up to {seen.head.short} is accepted")
     event = _retried(session, seen)
     world.journal.append(name, [event], event.time)
     out.show_event(session.out, event, session.now(), len(name))

@@ -1,5 +1,6 @@
 """`gitslot status`: a row per slot, and below it why an app is not in sync."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +24,7 @@ _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "si
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app; else all.")]
 
 
 def status(
@@ -98,14 +99,13 @@ class Watcher:
 
 def names(world: "World", app: str | None) -> list[str]:
     """Return the apps that a command is about: *app* alone, or all of them."""
-    from gitslot.reconcile import apps  # noqa: PLC0415 - slow import
     from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
 
-    known = apps(world)
+    known = world.apps()
+    desired = world.wants.desired(math.inf)
+    if not known and isinstance(desired, Doubt):
+        raise CommandRefused(desired.message, reason=desired.reason)
     if app is None:
-        desired = world.desired()
-        if not known and isinstance(desired, Doubt):
-            raise CommandRefused(desired.message, reason=desired.reason)
         return known
     if app not in known:
         listed = ", ".join(known) or "none"

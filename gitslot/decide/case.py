@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Live
-from gitslot.state.wanted import App, Release, Resolved
+from gitslot.state.wanted import PRODUCTION, App, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ def soaks_until(app: App, memory: Memory, wanted: Resolved) -> datetime | None:
 
 
 def asked(case: Case, release: Release) -> str:
-    """Return the commit whose swap brought *release*, else the newest that was acted upon."""
-    last, accepted = case.memory.last_swap, case.memory.accepted
+    """Return the commit whose swap brought *release*, else the one that production's wish has."""
+    last, wish = case.memory.last_swap, case.memory.wishes.get(PRODUCTION)
     if last and last.release == release and last.commit:
         return last.commit[:7]
-    return accepted.short if accepted else "HEAD"
+    return wish.revision.short if wish else "HEAD"
 
 
 def blocked(detail: str) -> str:

@@ -14,8 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gitslot.edges import settings
+from gitslot.errors import DesiredError
 from gitslot.local import first_models, process
 from gitslot.local.process import Facts, PlatformError
+from gitslot.state.wanted import Desired, Doubt
 
 if TYPE_CHECKING:
     from gitslot.local.provision import Follow
@@ -85,7 +88,8 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
     from gitslot.local.provision import Follow  # noqa: PLC0415 - slow import
 
     steps = Steps()
-    follow = Follow(str(where.checkout), _branch(where.checkout))
+    file = os.environ.get("GITSLOT_FILE", "").strip() or settings.FILE
+    follow = Follow(str(where.checkout), _branch(where.checkout), file)
     apps = wanted_apps(follow)
     (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
     facts = process.find(where.state)
@@ -165,12 +169,17 @@ def fill(
 
 
 def wanted_apps(follow: "Follow") -> list[str]:
-    """Return the apps that the newest commit's file names. Raises GitslotError."""
-    from gitslot.edges.file.read import read as read_desired  # noqa: PLC0415 - slow import
+    """Return the apps that the newest commit asks for. Raises GitslotError."""
+    from gitslot.edges.file.read import desired  # noqa: PLC0415 - slow import
     from gitslot.edges.git.source import GitSource  # noqa: PLC0415
 
     newest = GitSource(follow.repository, follow.ref, follow.file).newest()
-    return [app.name for app in read_desired(newest.data, newest.revision).apps]
+    found = desired(newest.revision, newest.data)
+    for doubt in [found] if isinstance(found, Doubt) else found.apps.values():
+        if isinstance(doubt, Doubt):
+            raise DesiredError(doubt.message, reason=doubt.reason)
+    assert isinstance(found, Desired)
+    return list(found.apps)
 
 
 def use(facts: Facts) -> None:

@@ -132,15 +132,15 @@ def _only_starting(live: Live, wanted: Resolved) -> bool:
 
 
 def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: bool) -> str:
-    revision, memory = seen.revision, seen.memory
-    commit = revision.short if revision else "HEAD"
+    revision, memory = seen.asked_by(PRODUCTION), seen.memory
+    commit = revision.short
     if put_back:
         return f"the hold is over: production {label} -> {wanted.version}"
     if memory.converged == wanted and isinstance(seen.live, Live) and taken_back(seen.live, memory):
         return f"the platform took the swap back: production {label} -> {wanted.version}"
     if memory.converged == wanted:
         return f"production serves {label} by hand, {commit} wants {wanted.version}"
-    if revision and revision.reverts and wanted in memory.served:
+    if revision.reverts and wanted in memory.served:
         return (
             f"rollback: {commit} reverts {revision.reverts[:7]}, "
             f"production {label} -> {wanted.version}"
@@ -186,13 +186,15 @@ def _brings_to(decision: Decision, slot: str) -> bool:
 
 
 def _drift_at(slot: SlotLive, release: Release, code: str, seen: Observation, base: Event) -> Event:
-    serving = slot.health.release
-    commit = seen.revision.short if seen.revision else "HEAD"
+    serving, revision = slot.health.release, seen.asked_by(slot.name)
     return replace(
         base,
         slot=slot.name,
+        revision=revision.commit,
+        author=revision.author,
+        subject=revision.subject,
         message=f"{slot.name} serves {serving.version if serving else 'nothing'}, "
-        f"{commit} wants {release.version}",
+        f"{revision.short} wants {release.version}",
         detail={"code": code} if code else {},
         **_release_fields(release, serving),
     )

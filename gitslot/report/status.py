@@ -95,8 +95,8 @@ def rows(
 def _state(seen: Observation) -> _State:
     decision = seen.decision
     stop = seen.memory.stop
-    accepted, newest = seen.memory.accepted, seen.revision
-    same = accepted is not None and newest is not None and accepted.commit == newest.commit
+    wish = seen.memory.wishes.get(PRODUCTION)
+    same = wish is not None and isinstance(seen.app, App) and wish.text == seen.app.wish(PRODUCTION)
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
         return _State(*stop)
@@ -254,7 +254,7 @@ def _since(
     seen: Observation, state: _State, events: Sequence[Event]
 ) -> tuple[datetime | None, str]:
     """Return since when it stands so, and the commit that it stands so for."""
-    newest = seen.revision.commit if seen.revision else ""
+    newest = seen.asked_by(PRODUCTION).commit
     if state.kind == "Converged":
         live = seen.live.production.health if isinstance(seen.live, Live) else None
         changes = history.changes(events)

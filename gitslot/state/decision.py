@@ -5,6 +5,7 @@ The values that decisions are made of: frozen, compared by content, free of I/O.
 journal says happened. `decide` turns the three into one `Decision`. Standard library only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -139,13 +140,25 @@ Decision: TypeAlias = Stop | Write | Verify | Note
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at one app and what it leads to, with nothing written."""
+    """
+    One look at one app and what it leads to, with nothing written.
+
+    *head* is the newest commit, *revisions* for each slot the one that last changed its wish.
+    """
 
     name: str
     app: App | Doubt | None
-    revision: Revision | None
+    head: Revision | None
     live: Live | Doubt
     memory: Memory
     decision: Decision
     now: datetime
     policy: Policy = field(default_factory=Policy)
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+
+    def asked_by(self, slot: str) -> Revision:
+        """Return the commit that last changed what *slot* wants; while in doubt, the last known."""
+        if isinstance(self.app, App):
+            return self.revisions.get(slot) or self.head or Revision("")
+        remembered = self.memory.wishes.get(slot)
+        return remembered.revision if remembered else Revision("")

@@ -85,6 +85,14 @@ class LastSwap:
     back: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the file last asked of a slot, as one text, and the commit that asked for it."""
+
+    text: str  # "" in journals of older controllers
+    revision: Revision
+
+
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -116,8 +124,7 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
-    accepted: Revision | None = None  # the newest revision that was acted upon
-    vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
+    wishes: Mapping[str, Wish] = _NOTHING  # by slot, the last that was acted upon
     drifted: Release | None = None  # the wanted release of the run that is open
     drifted_code: str = ""  # the code that the newest run wants by name
     converged: Release | None = None  # what production last converged to

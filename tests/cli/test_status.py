@@ -154,7 +154,7 @@ def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
     look = IN_SYNC[1]
     down = replace(look, production=replace(look.production, health=Health(Answer.SILENT)))
     told = ("Stalled", "ProductionDegraded", "production does not serve it")
-    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, accepted=NEWEST)
+    remembered = replace(memory("1.5.0", "1.4.0"), stop=told)
     found = seen(app("1.5.0"), down, remembered)
     production = rows(found, [])[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")

@@ -1,5 +1,6 @@
 """What production leaves by our own doing, or by the platform's, nobody did by hand."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from gitslot.state.decision import Converged, Stalled, Waiting
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Answer
 from gitslot.state.wanted import PRODUCTION, STAGING
-from tests.model import Lab
+from tests.model import APP, Lab
 
 REPORT = "drift: report\n"
 PREPARED = "PreparedByPerson"
@@ -136,7 +137,7 @@ def test_a_swap_that_ends_while_git_is_gone_names_its_commit(lab: Lab, retried: 
     lab.settle()
     closing = [event for event in lab.events if event.event in ("SwapFinished", "Converged")]
     assert [(event.revision, event.author) for event in closing] == [(asked, "alice")]
-    assert (lab.memory.accepted is None) == retried
+    assert json.loads(lab.blobs.read("accepted.json"))["apps"] == {APP: asked}
 
 
 # ---------------------------------------------------------------- our own swap

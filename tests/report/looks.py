@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitslot.state import slot_settings
-from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.remembered import LastSwap, Memory, Wish
 from gitslot.state.seen import Answer, Arm, Further, Health, Live, Place, SlotLive
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Revision, Wanted
 
@@ -91,7 +91,7 @@ def memory(version: str, before: str | None = None) -> Memory:
         served=frozenset({release(version), *([replaced] if replaced else [])}),
         last_swap=LastSwap(release(version), replaced, COMMIT),
         swap_status="",
-        accepted=Revision(COMMIT, "sam", "bump"),
+        wishes={PRODUCTION: Wish(f"iris {version}", Revision(COMMIT, "sam", "bump"))},
         stop=("Converged", "", ""),
     )
 

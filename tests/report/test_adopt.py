@@ -21,7 +21,7 @@ CANARY = replace(
 
 
 def only(made: Adoption) -> App:
-    (app,) = made.desired.apps
+    app = made.app
     return app
 
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 FILE = "desired_state.yaml"
+APP = "app"
 NOON = 1_795_348_800  # 2026-11-22T12:00:00Z
 DAY = 86_400
 
@@ -90,6 +91,11 @@ def ed25519_key(seed: bytes = b"") -> Key:
     return Key(ed25519.Ed25519PrivateKey.generate())
 
 
+def wanting(version: str, app: str = APP, more: str = "") -> str:
+    """Return the file that wants *version* in production of *app*."""
+    return f"app: {app}\nmodel: iris\n{more}slots:\n  production: {version}\n"
+
+
 @dataclass
 class Works:
     """A repository in which commits are made object by object."""
@@ -120,8 +126,10 @@ class Works:
         return done.stdout.decode().strip()
 
     def tree(self, content: str | None, other: str = "") -> str:
-        """Write a tree with the file and one beside it."""
+        """Write a tree with the file and one beside it; one word is what production serves."""
         listing = ""
+        if content is not None and "\n" not in content:
+            content = wanting(content)
         for name, data in ((FILE, content), ("other", other)):
             if data is not None:
                 blob = self.git("hash-object", "-w", "--stdin", data=data.encode())

@@ -94,7 +94,7 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     ),
     (
         "signatures",
-        replace(GROUND, settings=SIGNED, unsigned=Doubt("CommitUnsigned", "9f3c2ab")),
+        replace(GROUND, settings=SIGNED, untrusted={"az": Doubt("CommitUnsigned", "9f3c2ab")}),
         *(Grade.WRONG, "CommitUnsigned", "GITSLOT_TRUSTED_COMMIT"),
     ),
     (
