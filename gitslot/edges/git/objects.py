@@ -25,7 +25,6 @@ from gitslot.state.wanted import Doubt
 MAX_PACK = 64 * 1024 * 1024
 MAX_ALL_FILES = 16 * 1024 * 1024  # bytes of all files that one commit is asked for
 _MAX_BLOB_PACK = 4 * MAX_BYTES
-_MAX_HALVES = 64  # fetches that look for the file that is too large
 _TIMEOUT_S = 20.0
 _FETCH_S = 120.0  # a server that drips has no time-out of its own
 
@@ -104,47 +103,44 @@ class Origin:
         return _content(repo, sha)
 
     def blobs(
-        self, repo: Objects, wanted: Collection[bytes], known: Mapping[bytes, bytes | Doubt]
+        self,
+        repo: Objects,
+        wanted: Collection[bytes],
+        known: Mapping[bytes, bytes | Doubt],
+        folder: bytes = b"",
     ) -> dict[bytes, bytes | Doubt]:
         """
         Return the bytes of each blob, or why it is no file; what is *known* is not fetched.
 
-        Raises SourceError FolderTooLarge where all of them, or those that are too large, come to
-        too much.
+        *folder* is the tree that holds them: where they come to too much at once, the server is
+        asked for those of it that are small. Raises SourceError FolderTooLarge where these are
+        too much, PackTooLarge without a folder.
         """
         found = {sha: known[sha] for sha in wanted if sha in known}
         missing = [sha for sha in dict.fromkeys(wanted) if sha not in found]
         there = [sha for sha in missing if self.local or ObjectID(sha) in repo.object_store]
         found |= {sha: _content(repo, sha) for sha in there}
-        found |= self._brought([sha for sha in missing if sha not in found])
+        if missing := [sha for sha in missing if sha not in found]:
+            found |= self._brought(missing, folder)
         if sum(len(data) for data in found.values() if isinstance(data, bytes)) > MAX_ALL_FILES:
-            raise SourceError(
-                f"the files come to more than {MAX_ALL_FILES:,} bytes", reason="FolderTooLarge"
-            )
+            raise _folder_too_large()
         return found
 
-    def _brought(self, missing: list[bytes]) -> dict[bytes, bytes | Doubt]:
-        """Fetch blobs at once; where that is too much, by halves, to name the one that is."""
-        found: dict[bytes, bytes | Doubt] = {}
-        todo = [missing] if missing else []
-        for _ in range(_MAX_HALVES):
-            if not todo:
-                return found
-            part = todo.pop()
-            try:
-                cap = _MAX_BLOB_PACK if len(part) == 1 else MAX_ALL_FILES
-                repo = self._fetch(part, depth=None, filter_spec=None, cap=cap)
-            except PackTooLarge:
-                if len(part) == 1:
-                    found[part[0]] = _too_large("more than that")
-                else:
-                    half = len(part) // 2
-                    todo += [part[half:], part[:half]]
-                continue
-            found |= {sha: _content(repo, sha) for sha in part}
-        if todo:
-            raise SourceError("too many files are too large", reason="FolderTooLarge")
-        return found
+    def _brought(self, missing: list[bytes], folder: bytes) -> dict[bytes, bytes | Doubt]:
+        try:
+            repo = self._fetch(missing, depth=None, filter_spec=None, cap=MAX_ALL_FILES)
+            return {sha: _content(repo, sha) for sha in missing}
+        except PackTooLarge:
+            if not folder:
+                raise
+        small = f"blob:limit={MAX_BYTES + 1}".encode()
+        try:
+            repo = self._fetch([folder], depth=None, filter_spec=small, cap=MAX_ALL_FILES)
+        except PackTooLarge as error:
+            raise _folder_too_large() from error
+        there = {sha for sha in missing if ObjectID(sha) in repo.object_store}
+        more = _too_large("too many")
+        return {sha: _content(repo, sha) if sha in there else more for sha in missing}
 
     @contextmanager
     def _client(self) -> Iterator[tuple[HttpGitClient, str]]:
@@ -220,6 +216,12 @@ def _content(repo: Objects, sha: bytes) -> bytes | Doubt:
 
 def _too_large(size: str) -> Doubt:
     return Doubt("FileTooLarge", f"it has {size} bytes, {MAX_BYTES:,} are allowed")
+
+
+def _folder_too_large() -> SourceError:
+    return SourceError(
+        f"its files come to more than {MAX_ALL_FILES:,} bytes", reason="FolderTooLarge"
+    )
 
 
 @contextmanager

@@ -187,7 +187,7 @@ class GitSource:
                 reason="TooManyFiles",
             )
         plain = {e.sha for e in entries.values() if stat.S_ISREG(e.mode)}
-        self._blobs = self._origin.blobs(repo, plain, self._blobs)
+        self._blobs = self._origin.blobs(repo, plain, self._blobs, sha)
         return {
             path.removesuffix(suffix).decode("utf-8", "backslashreplace"): (
                 self._blobs[each.sha]
