@@ -119,7 +119,11 @@ class Wants:
                 accepted = self.accepted.read(anew=True)
                 if accepted == found.base:
                     return found.trusted[name]
-                found.base = accepted  # a person may have accepted something since
+                # A person may have accepted something since.
+                found.base, found.trusted = (
+                    accepted,
+                    {k: v for k, v in found.trusted.items() if not v},
+                )
             found.trusted[name] = self._judged(name, head, found.base)
         except (SourceError, JournalError) as error:
             return Doubt(error.reason, error.message, head)
@@ -169,6 +173,8 @@ class Wants:
         for name in names:
             if isinstance(self.app(name, desired), App) and self._later(head, apps.get(name, "")):
                 apps[name] = head
+        if head not in apps.values():
+            return
         after = Accepted(stored.head, MappingProxyType(apps))
         wanted = [name for name, app in desired.apps.items() if isinstance(app, App)]
         if self._later(head, stored.head) or all(apps.get(name) == head for name in wanted):

@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -160,7 +161,22 @@ class Works:
     ) -> str:
         """Write a commit of *content*, signed with *key* where there is one."""
         raw = self.payload(content, *parents, message=message, other=other)
-        return self.write(attach(raw, key.sign(raw, namespace)) if key else raw)
+        return self.write(self.signed(raw, key, namespace))
+
+    @staticmethod
+    def signed(raw: bytes, key: Key | None, namespace: bytes = b"git") -> bytes:
+        """Return the commit *raw*, signed with *key* where there is one."""
+        return attach(raw, key.sign(raw, namespace)) if key else raw
+
+    def files(self, files: Mapping[str, str], *parents: str, key: Key | None = None) -> str:
+        """Write a commit that holds *files* by path and nothing else; a parent "" is none."""
+        self.git("read-tree", "--empty")
+        for name, content in files.items():
+            blob = self.git("hash-object", "-w", "--stdin", data=content.encode())
+            self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+        raw = self.payload(None, *filter(None, parents))
+        raw = b"tree " + self.git("write-tree").encode() + raw[45:]
+        return self.write(self.signed(raw, key))
 
     def revert(self, commit: str, content: str, *parents: str, key: Key | None = None) -> str:
         """Write a commit that says that it reverts *commit*."""

@@ -19,15 +19,11 @@ from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
 from gitslot.errors import SettingsError, SignatureRefused, SourceError
-from gitslot.reconcile import tick
-from gitslot.record.event import Event
-from gitslot.state.decision import Converged, Frozen
 from tests.edges.git.signed_cases import CASES, Bench, bench
 from tests.edges.git.signing import (
     FILE,
     NOON,
     Key,
-    Works,
     armor,
     attach,
     ed25519_key,
@@ -35,7 +31,7 @@ from tests.edges.git.signing import (
     wanting,
 )
 from tests.edges.git.test_source import Origin
-from tests.model import APP, Lab
+from tests.model import APP
 from tests.servers import serving
 
 NOW = datetime.fromtimestamp(NOON, UTC)
@@ -424,7 +420,7 @@ def test_any_bytes_are_refused_or_signed(data: st.DataObject) -> None:
     assert b"".join(changed.split()) == b"".join(raw.split())
 
 
-# ---------------------------------------------------------------- settings and the loop
+# ---------------------------------------------------------------- settings
 
 
 def environ(**more: str) -> dict[str, str]:
@@ -489,101 +485,3 @@ def test_a_list_in_the_watched_repository_is_refused(tmp_path: Path) -> None:
             )
         )
     assert "watched repository" in caught.value.message
-
-
-class Watched:
-    """The model world with a real repository and signatures asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.works = Works(folder / "repo")
-        self.sam, self.lab = ed25519_key(), Lab()
-        self.tip = self.works.point(self.works.commit(wanting("1.4.0"), key=self.sam))
-        self.start()
-
-    def start(self) -> None:
-        """Start the controller anew, on what its journal says."""
-        source = GitSource(str(self.works.path), "main", FILE)
-        asked = Rule(read_signers(f"sam {self.sam.line}"))
-        self.lab.world = self.lab.open(
-            git=source,
-            vouch=lambda commit, trusted: source.vouched(commit, replace(asked, trusted=trusted)),
-        )
-
-    def push(self, version: str, key: Key | None, reverts: str = "") -> str:
-        """Push a commit that wants *version*."""
-        if reverts:
-            made = self.works.revert(reverts, wanting(version), self.tip, key=key)
-        else:
-            made = self.works.commit(wanting(version), self.tip, key=key)
-        self.tip = self.works.point(made)
-        return made
-
-
-@pytest.fixture
-def watched(tmp_path: Path) -> Watched:
-    """Give a world in which production serves 1.4.0, by a signed commit."""
-    watched = Watched(tmp_path)
-    assert isinstance(watched.lab.run(), Converged)
-    return watched
-
-
-def test_an_unsigned_commit_freezes_and_writes_nothing(watched: Watched) -> None:
-    """Production keeps serving; a signed commit on top of it does not help; nor a restart."""
-    lab, writes = watched.lab, (watched.lab.azure.puts, watched.lab.azure.swaps)
-    watched.push("1.5.0", None)
-    stop = lab.run()
-    assert isinstance(stop, Frozen)
-    assert stop.reason == "CommitUnsigned"
-    watched.push("1.6.0", watched.sam)
-    assert getattr(lab.run(), "reason", "") == "CommitUnsigned"
-    watched.start()
-    assert getattr(lab.run(), "reason", "") == "CommitUnsigned"
-    assert (lab.serves(), (lab.azure.puts, lab.azure.swaps)) == ("1.4.0", writes)
-
-
-def test_retry_does_not_make_an_unsigned_commit_right(watched: Watched) -> None:
-    """Who may sign is the settings' word, not that of whoever can write to the journal's app."""
-    lab = watched.lab
-    watched.push("1.5.0", None)
-    lab.run()
-    lab.world.journal.memory(APP, lab.clock.now())
-    lab.world.journal.append(APP, [Event("Retried", APP, lab.clock.now())], lab.clock.now())
-    watched.start()
-    watched.push("1.6.0", watched.sam)
-    assert getattr(lab.run(), "reason", "") == "CommitUnsigned"
-    assert lab.serves() == "1.4.0"
-
-
-def test_the_night_shifts_revert_goes_through(watched: Watched) -> None:
-    """A plain `git revert` needs no key at three in the morning."""
-    bump = watched.push("1.5.0", watched.sam)
-    assert isinstance(watched.lab.run(), Converged)
-    watched.push("1.4.0", None, reverts=bump)
-    assert isinstance(watched.lab.run(), Converged)
-    assert watched.lab.serves() == "1.4.0"
-
-
-def test_what_is_not_vouched_for_is_not_even_parsed(watched: Watched) -> None:
-    """Its list of apps wakes nobody: the known app is frozen by name."""
-    watched.tip = watched.works.point(watched.works.commit("apps: {other: [broken", watched.tip))
-    stops = tick(watched.lab.world)
-    assert {name: getattr(stop, "reason", "") for name, stop in stops.items()} == {
-        APP: "CommitUnsigned"
-    }
-
-
-def test_a_new_app_in_the_file_trusts_what_another_accepted(tmp_path: Path) -> None:
-    """The base is the repository's, not each app's own."""
-    unsigned_past = Watched(tmp_path)
-    lab = unsigned_past.lab
-    unsigned_past.tip = unsigned_past.works.point(unsigned_past.works.commit(wanting("1.4.0")))
-    lab.world = replace(lab.world, vouch=None)  # from before signatures were asked for
-    assert isinstance(lab.run(), Converged)
-    unsigned_past.start()
-    text_of = f"apps:\n  {APP}: {{model: iris, slots: {{production: 1.4.0}}}}\n"
-    text_of += "  new: {model: iris, slots: {production: 1.4.0}}\n"
-    unsigned_past.works.point(
-        unsigned_past.works.commit(text_of, unsigned_past.tip, key=unsigned_past.sam)
-    )
-    desired = lab.world.desired()
-    assert [app.name for app in getattr(desired, "apps", ())] == [APP, "new"]
