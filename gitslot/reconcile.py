@@ -14,7 +14,6 @@ from typing import Any
 from gitslot import act as acts
 from gitslot.decide.decide import decide
 from gitslot.decide.held import is_aside
-from gitslot.edges.file.keys import is_app_name
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
@@ -41,7 +40,7 @@ from gitslot.state.decision import (
 )
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision, is_app_name
 from gitslot.world import World
 
 __all__ = ["Pass", "World", "observe", "reconcile", "tick"]

@@ -7,7 +7,7 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.file.keys import is_app_name
+from gitslot.state.wanted import is_app_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -90,10 +90,13 @@ def _names(world: "World", desired: "Desired | None", app: str | None) -> list[s
 
 
 def _plan(name: str, world: "World", at: "Desired | None") -> "Plan":
-    from gitslot.edges.file.keys import is_app_name  # noqa: PLC0415 - slow import
     from gitslot.report.plan import plan as planned  # noqa: PLC0415 - slow import
     from gitslot.state.remembered import Memory  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import App, Doubt  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import (  # noqa: PLC0415 - slow import
+        App,
+        Doubt,
+        is_app_name,
+    )
 
     now = world.clock.now()
     app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))

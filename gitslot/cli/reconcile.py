@@ -13,9 +13,9 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.file.keys import is_app_name
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.report import text
+from gitslot.state.wanted import is_app_name
 
 if TYPE_CHECKING:
     from gitslot.record.event import Event

@@ -1,12 +1,17 @@
 """Values: what Git's newest commit wants of an app's slots. Frozen, free of I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 PRODUCTION = "production"
-
-
 STAGING = "staging"
+APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
+
+
+def is_app_name(text: str) -> bool:
+    """Say whether *text* can be a function app's name."""
+    return APP_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

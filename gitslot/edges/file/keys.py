@@ -13,11 +13,10 @@ from typing import Any, NoReturn, TypeAlias
 
 from gitslot.edges.file.plain_yaml import Map, Node, Text, refuse
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import PRODUCTION, STAGING, Wanted
+from gitslot.state.wanted import APP_NAME, PRODUCTION, STAGING, Wanted
 
 MAX_SLOTS = 21  # production and 20 more, which is what the largest plans allow
 VERSION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})"
-_APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
 _WANTED = re.compile(rf"({VERSION})(?:@sha256:([0-9a-f]{{64}}))?")
 _NAME = re.compile(VERSION)
 _SLOT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
@@ -57,11 +56,6 @@ class Key:
         if not isinstance(node, Text) or not node.value:
             refuse(node.line, f"`{self.name}` must be plain text; {self.mend}")
         return self.read(node)
-
-
-def is_app_name(text: str) -> bool:
-    """Say whether *text* can be a function app's name."""
-    return _APP_NAME.fullmatch(text) is not None
 
 
 def known(block: Map, keys: Collection[str]) -> None:
@@ -124,7 +118,7 @@ def _text(
 
 APP = _text(
     "app",
-    _APP_NAME,
+    APP_NAME,
     "a function app's name",
     "Name of the function app. It is found by this name in the subscriptions that the controller "
     "may read. In a folder of files the file's name is the app's, and this may be left out.",

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gitslot.edges.file.keys import APP, KEYS, NAMES, is_app_name, known, slots
+from gitslot.edges.file.keys import APP, KEYS, NAMES, known, slots
 from gitslot.edges.file.plain_yaml import Map, parse, refuse
 from gitslot.errors import DesiredError
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Desired, Doubt, Revision
+from gitslot.state.wanted import App, Desired, Doubt, Revision, is_app_name
 
 SUFFIX = ".yaml"
 
