@@ -10,19 +10,19 @@ from gitslot.cli import doctor
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.settings import FILE
+from gitslot.state.wanted import SUFFIX
 
 if TYPE_CHECKING:
     from gitslot.report.doctor.facts import Finding
-
-FILE = "desired_state.yaml"
 
 
 def adopt(
     ctx: typer.Context,
     app: Annotated[str, typer.Argument(metavar="APP", help="The function app's name.")],
     file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
-    ] = FILE,
+        str | None, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
+    ] = None,
     resource_group: Annotated[
         str | None, typer.Option("--resource-group", "-g", help="Where two apps have one name.")
     ] = None,
@@ -46,7 +46,7 @@ def adopt(
     Exit codes: 0 written and complete, 1 somebody must decide or mend, 2 error.
     """
     session = session_of(ctx)
-    path = None if stdout or file == "-" else session.cwd / file
+    path = None if stdout or file == "-" else session.cwd / (file or _place(session, app))
     _refuse_existing(path, overwrite=overwrite)
     if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
@@ -71,6 +71,8 @@ def adopt(
         session.out.write(made.text)
         session.out.flush()
     else:
+        if file is None and path.stem.lower() == made.app.name.lower():
+            path = path.with_name(f"{made.app.name}{SUFFIX}")  # as Azure writes it
         _write(path, made.text, overwrite=overwrite)
         session.say(f"written: {path.name}")
     if not made.decided:
@@ -82,6 +84,12 @@ def adopt(
     elif output is not Output.TABLE:
         out.show_data(session, [], output)
     return 0 if made.decided and not doctor.code(missing) else 1
+
+
+def _place(session: Session, app: str) -> str:
+    """Return where the file of *app* belongs: in the folder of files, where there is one."""
+    watched = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
+    return f"{watched}/{app}{SUFFIX}" if (session.cwd / watched).is_dir() else watched
 
 
 def _refuse_existing(path: Path | None, *, overwrite: bool) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitslot.cli.session import CommandRefused, Session
-from gitslot.edges.file.read import SUFFIX, read
+from gitslot.edges.file.read import read
 from gitslot.edges.settings import FILE
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import App
+from gitslot.state.wanted import SUFFIX, App
 
 _TIMEOUT_S = 120.0
 

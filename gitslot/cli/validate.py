@@ -51,8 +51,8 @@ def _watched(session: Session) -> Path:
 def _read(session: Session, path: Path) -> "tuple[list[App], bool]":
     """Return the apps of *path*, and whether a file was refused; each refusal is printed."""
     from gitslot.edges.file.edit import unquoted  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import SUFFIX, desired  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import App, Doubt, Revision  # noqa: PLC0415 - slow import
+    from gitslot.edges.file.read import desired  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import SUFFIX, App, Doubt, Revision  # noqa: PLC0415 - slow import
 
     try:
         data = _data(session, path)
@@ -77,8 +77,7 @@ def _read(session: Session, path: Path) -> "tuple[list[App], bool]":
 
 def _data(session: Session, path: Path) -> "bytes | dict[str, bytes | Doubt]":
     """Return the bytes of a file, or of a folder's by NAME; raises OSError."""
-    from gitslot.edges.file.read import SUFFIX  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
+    from gitslot.state.wanted import SUFFIX, Doubt  # noqa: PLC0415 - slow import
 
     if path.is_dir():
         link = Doubt("NotPlainFile", "it is not a plain file")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PRODUCTION = "production"
 STAGING = "staging"
+SUFFIX = ".yaml"  # of an app's file in a folder, after its name
 APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
 
 

@@ -13,9 +13,7 @@ from gitslot.edges.file.keys import APP, KEYS, NAMES, known, slots
 from gitslot.edges.file.plain_yaml import Map, parse, refuse
 from gitslot.errors import DesiredError
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Desired, Doubt, Revision, is_app_name
-
-SUFFIX = ".yaml"
+from gitslot.state.wanted import SUFFIX, App, Desired, Doubt, Revision, is_app_name
 
 
 def read(data: bytes, name: str = "") -> App:

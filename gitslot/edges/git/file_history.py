@@ -13,9 +13,9 @@ from typing import TypeAlias
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 from dulwich.repo import BaseRepo
 
-from gitslot.edges.file.read import SUFFIX, read
+from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError, SourceError
-from gitslot.state.wanted import App, Doubt
+from gitslot.state.wanted import SUFFIX, App, Doubt
 
 Entry: TypeAlias = tuple[int, bytes] | None
 _AT_ONCE = 1000  # objects asked for in one request

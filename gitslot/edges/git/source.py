@@ -16,14 +16,13 @@ from pathlib import Path
 from dulwich.objects import Commit, ObjectID, Tree
 from dulwich.repo import BaseRepo
 
-from gitslot.edges.file.read import SUFFIX
 from gitslot.edges.git.file_history import FileHistory
 from gitslot.edges.git.last_change import last_changes
 from gitslot.edges.git.objects import Objects, Origin, translated
 from gitslot.edges.git.signed_changes import Rule, check
 from gitslot.errors import SourceError
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Doubt, Revision
+from gitslot.state.wanted import SUFFIX, App, Doubt, Revision
 
 MAX_FILES = 5000
 MAX_LISTING = 2 * 1024 * 1024  # bytes of one tree, some 20,000 files
