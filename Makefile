@@ -23,7 +23,7 @@ down: $(PYTHON_READY) ## stop the local platform
 	@$(PY) -m gitslot local down
 
 test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (10 minutes)
-	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not clients"
+	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not long and not clients"
 
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
 	@$(PY) tools/setup.py azure-cli
@@ -46,11 +46,11 @@ check: $(PYTHON_READY) ## lint, format, types, import contract, schemas, lock fi
 	@$(PY) -m mypy --python-version 3.11 --cache-dir .mypy_cache/gitslot gitslot
 	@$(PY) -m tools.check
 
-format: $(PYTHON_READY) ## put the code into its format and mend what can be mended
+format: $(PYTHON_READY) ## format the code and fix what can be fixed
 	@$(PY) -m ruff check --fix --quiet
 	@$(PY) -m ruff format
 
-bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/performance.md's claims again; CLAIM=bump for one
+bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/believe/performance.md's claims again; CLAIM=bump for one
 	@$(PY) -m bench $(CLAIM)
 
 package: $(PYTHON_READY) ## zip both function apps into dist/ as Azure runs them

@@ -1,4 +1,4 @@
-"""Measure the claims of docs/performance.md again: ``python -m bench [CLAIM ...]``."""
+"""Measure the claims of docs/believe/performance.md again: ``python -m bench [CLAIM ...]``."""
 
 import argparse
 import importlib
@@ -8,7 +8,7 @@ CLAIMS = ("bump", "rollback", "pipeline", "emulator")
 
 
 def main() -> int:
-    """Run the claims that were asked for; 1 where a target is not met."""
+    """Run the chosen claims; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(CLAIMS))
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")

@@ -1,8 +1,8 @@
 """
-bump: a commit that names a new version -> production answers with it.
+Measure bump: from the commit of a new version until production answers with it.
 
-The platform's own waits (a restart and the swap's flip, as its latency profile has them) are known;
-what is left of the time is the controller's own share.
+The platform's own waits (a restart and the swap's flip, from its latency profile) are known; the
+rest of the time is the controller's own share.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ def run(rounds: int) -> Report:
             seconds, deploys = [], 0
             for index in range(rounds):
                 before = len(scene.stage.platform.history("settings-put"))
-                # Of three in turn, staging never holds the wanted one: each round deploys.
+                # With three versions in turn staging never has the wanted one: each round deploys.
                 version = ("1.5.0", "1.6.0", "1.4.0")[index % 3]
                 commit = partial(scene.stage.repository.want, version)
                 seconds.append(scene.seconds_until(version, commit))

@@ -1,9 +1,9 @@
 """
-emulator: how long until it is ready, and what a swap without waits takes beyond its worker's start.
+Measure the emulator: its start, and a swap without waits beyond the start of its worker.
 
-What a person waits for has Azurite's start in it; the emulator's own share is measured with a
-stand-in that listens in its place. The worker's start is the time from the swap's beginning until
-the new process answers, as the history has it.
+People also wait for Azurite's start; the emulator's own share is measured with a stand-in that
+listens in its place. The worker's start is the time from the swap's beginning until the new process
+answers, taken from the history.
 """
 
 import json
@@ -39,7 +39,7 @@ while True:
 
 
 def run(rounds: int) -> Report:
-    """Measure *rounds* starts on a fresh and on a known folder, and as many swaps."""
+    """Measure *rounds* starts on a new and on a known folder, and as many swaps."""
     report = Report("emulator", rounds)
     with tempfile.TemporaryDirectory() as folder:
         stand_in = Path(folder) / "azurite"

@@ -1,9 +1,9 @@
 """
-pipeline: a zip that is ready -> production answers, as people release without gitslot.
+Measure a pipeline without gitslot: from a finished zip until production answers.
 
-In turn with it, in the same run on the same platform, a commit that names a version that is ready.
-The pipeline is tests/clients/article: zip deploy to staging and a swap, both by `az`. What each
-needs beyond the platform's own waits is its own share. Building (test, train, zip) is shown alone.
+It takes turns with a commit that names a registered version, in the same run on the same platform.
+The pipeline is tests/clients/article: zip deploy to staging and a swap, both by `az`. The own share
+is the time beyond the platform's waits. Building (test, train, zip) is shown separately.
 """
 
 import os
@@ -29,14 +29,14 @@ APP = "article"
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The article's pipeline in *folder*, whose app is on the scene's platform."""
+    """The article's pipeline in *folder*; its app is on the scene's platform."""
 
     scene: Scene
     folder: Path
     env: dict[str, str]
 
     def build(self, version: str) -> float:
-        """Test, train and zip *version*; return the seconds that it took."""
+        """Test, train and zip *version*; return the seconds it took."""
         started = time.perf_counter()
         env = {**self.env, "VERSION": version, "ESTIMATORS": "50"}
         subprocess.run(["sh", "build.sh"], cwd=self.folder, env=env, check=True)
@@ -58,7 +58,7 @@ class Pipeline:
 
 
 def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
-    """Create the article's app beside the scene's own, and a check-out of its pipeline."""
+    """Create the article's app next to the scene's own, and a checkout of its pipeline."""
     platform = scene.stage.platform
     hand = HandSwap(az, scene.stage)
     env = {

@@ -1,4 +1,4 @@
-"""What every claim writes: a table on the terminal and bench/results/<claim>.json."""
+"""Write a claim's result: a table on the terminal and bench/results/<claim>.json."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwic
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured thing under one load; *median*, *min* and *max* of its rounds, in *unit*."""
+    """One measurement under one load: *median*, *min* and *max* of its rounds, in *unit*."""
 
     name: str
     load: str
@@ -30,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was wanted, what came out, and whether that is enough."""
+    """A target, the result, and whether it is met."""
 
     want: str
     got: str
@@ -39,7 +39,7 @@ class Target:
 
 @dataclass(slots=True)
 class Report:
-    """A claim's result; *rounds* says how often each row was measured."""
+    """A claim's result; *rounds* is how often each row was measured."""
 
     claim: str
     rounds: int
@@ -67,7 +67,7 @@ class Report:
         }
 
     def write(self) -> Path:
-        """Write the JSON and return where."""
+        """Write the JSON and return its path."""
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.claim}.json"
         path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")

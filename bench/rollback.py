@@ -1,9 +1,9 @@
 """
-rollback: a revert that is committed -> production answers with the old version.
+Measure rollback: from the commit of a revert until production answers with the old version.
 
-In turn with it, in the same run, `az functionapp deployment slot swap` as somebody on call would
-type it. Both are timed until production first answers, not until `az` exits, which is later. Both
-wait for the platform's swap; what is left is their own share.
+It takes turns with `az functionapp deployment slot swap`, as somebody on call would type it. Both
+are timed until production first answers, not until `az` exits, which is later. Both wait for the
+platform's swap; the rest is their own share.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""The scene of the release claims: a platform, a controller that ticks, a client at production."""
+"""The scene of the release claims: a platform, a controller, and a client of production."""
 
 import subprocess
 import sys
@@ -19,17 +19,17 @@ TICK_S = 1.0  # on Azure each minute, or at once by a push
 
 @dataclass(slots=True)
 class Scene:
-    """A stage whose controller runs by itself, and a stopwatch at production's door."""
+    """A stage whose controller runs by itself, with a stopwatch on production's answers."""
 
     stage: Stage
     url: str
-    watcher: World  # a second controller's eyes; the ticking one's journal is its own
+    watcher: World  # a second world, because the controller's journal belongs to its own thread
     session: requests.Session = field(default_factory=requests.Session)
 
     def seconds_until(
         self, version: str, begin: Callable[[], object], limit_s: float = 300
     ) -> float:
-        """Call *begin* and return after how many seconds production answers with *version*."""
+        """Call *begin*; return the seconds until production answers with *version*."""
         started = time.perf_counter()
         begin()
         while time.perf_counter() - started < limit_s:
@@ -40,7 +40,7 @@ class Scene:
         raise RuntimeError(f"production did not serve {version} within {limit_s:.0f} s")
 
     def settle(self) -> None:
-        """Wait until no operation runs and the controller has nothing left to do."""
+        """Wait until no operation runs and the controller is done."""
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             memory = self.watcher.journal.memory(APP, self.watcher.clock.now())
@@ -49,7 +49,7 @@ class Scene:
             if memory.intent is None and memory.stop[0] == "Converged" and begun == ended:
                 return
             time.sleep(0.1)
-        raise RuntimeError("the platform did not come to rest")
+        raise RuntimeError("the platform did not settle")
 
     def waits(self, *, deploys: int, swaps: int) -> float:
         """Return the seconds that the platform itself takes, by its latency profile."""
@@ -60,7 +60,7 @@ class Scene:
 @contextmanager
 def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
     """Open a scene that serves 1.4.0 and whose controller ticks each second."""
-    with open_stage(folder, "1.4.0", "1.5.0", "1.6.0") as stage:
+    with open_stage(folder) as stage:
         stage.repository.want("1.4.0")
         reconcile(APP, stage.world)
         stage.platform.admin_put("/latency", latency)
@@ -109,7 +109,7 @@ class HandSwap:
     def swap(self) -> subprocess.Popen[bytes]:
         """Begin to swap staging with production; `az` ends well after production answers."""
         group = self._stage.platform.group
-        where = ("-g", group, "-n", APP, "--slot", "staging")
+        where = ("-g", group, "-n", self._stage.app, "--slot", "staging")
         words = ("functionapp", "deployment", "slot", "swap", *where)
         return subprocess.Popen([str(self._az), *words], env=self.env, stdout=subprocess.DEVNULL)
 

@@ -1,7 +1,7 @@
 """
-Triggers only: a timer tick or a Git push wakes the one worker that reconciles.
+The triggers of the controller: a timer tick or a Git push wakes the one worker that reconciles.
 
-Nothing of a push's body is used but that it came: what is wanted is always read from Git itself.
+A push only wakes the loop; its body is ignored. What is wanted is always read from Git itself.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from gitslot.edges import settings as settings_
 from gitslot.reconcile import tick
 from gitslot.world import SystemClock, credential, open_world
 
-_MAX_PUSH = 1024 * 1024  # bytes; GitHub cuts a push event's body at 25 MB, we read none of it
+_MAX_PUSH = 1024 * 1024  # bytes; GitHub allows 25 MB, but only the signature is checked
 _log = logging.getLogger("gitslot")
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -28,9 +28,9 @@ _again = threading.Event()
 
 
 def _reconcile_all(trigger: str) -> None:
-    """Reconcile every app; a wake-up that comes while one runs asks for one more round."""
+    """Reconcile every app; a wake-up during a round asks for one more round."""
     _again.set()
-    while _again.is_set():  # looked at again once released, so that no wake-up falls between
+    while _again.is_set():  # checked again after the release, so that no wake-up is lost
         if not _busy.acquire(blocking=False):
             _clock.wake()
             return
@@ -44,14 +44,14 @@ def _reconcile_all(trigger: str) -> None:
 
 @app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)
 def timer(ticks: func.TimerRequest) -> None:
-    """Look at Git and at the slots, and bring them together."""
+    """Compare Git with the slots, and reconcile."""
     del ticks
     _reconcile_all("timer")
 
 
 @app.route("api/reconcile", methods=["POST"])
 async def push(req: func.HttpRequest) -> func.HttpResponse:
-    """Wake the worker on a signed push; 202 at once."""
+    """Wake the worker on a signed push; return 202 at once."""
     secret = _settings.webhook_secret
     if secret is None:
         return func.HttpResponse("GITSLOT_WEBHOOK_SECRET is not set\n", status_code=404)

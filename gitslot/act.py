@@ -15,10 +15,11 @@ from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
 from gitslot.errors import AzureError, AzureUnavailable, LockLost
 from gitslot.record.event import Event
 from gitslot.state import slot_settings
-from gitslot.state.decision import Deploy, Reset, Swap, Waiting
+from gitslot.state.decision import Deploy, Reset, Swap, Waiting, waiting
+from gitslot.state.reasons import Wait
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Arm, Live, Mark
-from gitslot.state.wanted import PRODUCTION, STAGING, Release
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Release
 
 
 class Writes(Protocol):
@@ -55,16 +56,13 @@ class Scene:
     @property
     def arms(self) -> tuple[Arm, Arm]:
         """Return production and staging as ARM showed them in this look."""
-        production, staging = self.live.production.arm, self.live.staging.arm
-        assert production is not None
-        assert staging is not None
-        return production, staging
+        pair = self.live.pair
+        assert pair is not None
+        return pair
 
     def arm_of(self, slot: str) -> Arm:
         """Return *slot* as ARM showed it in this look."""
-        beside = (each.place.slot for each in self.live.further)
-        seen = (self.live.production, self.live.staging, *beside)
-        arm = next(each.arm for each in seen if each.name == slot)
+        arm = self.live.slots[slot].arm
         assert arm is not None
         return arm
 
@@ -74,7 +72,7 @@ class Scene:
 
 
 _QUIET = {"quiet": True}
-_MOVED = Waiting("SlotsMoved", "the slots moved between two looks", poll_s=1.0, quiet=True)
+_MOVED = Waiting("SlotsMoved", {}, Wait(), poll_s=1.0, quiet=True)
 
 
 def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
@@ -304,7 +302,7 @@ def _reset(decision: Reset, scene: Scene) -> Waiting | None:
         if throttled := _throttled(error):
             scene.record(scene.event("Waiting", reason="Throttled", detail={**throttled, **_QUIET}))
             return None
-        return Waiting("ResetRefused", f"cannot reset it: {error.message}")
+        return waiting(Doubt("ResetRefused", f"cannot reset it: {error.message}"))
     scene.record(
         scene.event(
             "Waiting",

@@ -2,7 +2,7 @@
 Everything that can go wrong, drawn as one tree.
 
 An error carries a CamelCase *reason* (stable, for people and for searching) and a message that says
-what, where and how to mend. No code branches on a reason: it branches on the class.
+what, where and how to fix it. No code branches on a reason: it branches on the class.
 
     GitslotError
     ├── SettingsError            the controller's own settings are missing or malformed
@@ -44,7 +44,7 @@ class SettingsError(GitslotError):
 
 
 class DesiredError(GitslotError):
-    """desired_state.yaml is refused; the message names line, key and mend."""
+    """desired_state.yaml is refused; the message names line, key and fix."""
 
     reason = "FileInvalid"
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitslot import act as acts
-from gitslot.decide.decide import decide
-from gitslot.decide.held import is_aside
+from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
@@ -37,7 +36,9 @@ from gitslot.state.decision import (
     Swap,
     Verify,
     Waiting,
+    frozen,
 )
+from gitslot.state.reasons import Run, Wait
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision, is_app_name
@@ -48,8 +49,8 @@ __all__ = ["Pass", "World", "observe", "reconcile", "tick"]
 _log = logging.getLogger("gitslot")
 _ANSWER_TRIES = 5
 _REUSE_S = 5.0  # how long one look-up of Git may serve the first turns of a tick
-_HELD = Waiting("LockHeld", "another controller works on this app", poll_s=1.0, quiet=True)
-_AT_ONCE = Waiting("NextTurn", "the next turn follows at once", poll_s=0.0, quiet=True)
+_HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
+_AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
 
 
 def observe(
@@ -70,8 +71,8 @@ def observe(
     desired = world.wants.desired(reuse_s)
     app, head = world.wants.app(name, desired), desired.revision
     if isinstance(app, Doubt) and not is_app_name(name):  # no app, and no place for a journal
-        stop, now = Frozen(app.reason, app.message), world.clock.now()
-        return Observation(name, app, head, app, Memory(), stop, now, world.policy)
+        now = world.clock.now()
+        return Observation(name, app, head, app, Memory(), frozen(app), now, world.policy)
     memory = world.journal.memory(name, world.clock.now())
     revisions: Mapping[str, Revision] = {}
     if isinstance(app, App) and head:
@@ -81,8 +82,9 @@ def observe(
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
     now = world.clock.now()
-    decision = decide(target, live, memory, now, world.policy)
-    return Observation(name, app, head, live, memory, decision, now, world.policy, revisions)
+    found = decisions(target, live, memory, now, world.policy)
+    decision = foremost(found)
+    return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
 
 
 def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
@@ -93,7 +95,9 @@ def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
             stops[name] = Pass(name, world, trigger, _REUSE_S).run()
         except Exception as error:  # noqa: BLE001 - one app's pass must not keep others waiting
             _log.exception("%s: the pass broke off", name)
-            stops[name] = Frozen("InternalError", f"the pass broke off: {type(error).__name__}")
+            stops[name] = frozen(
+                Doubt("InternalError", f"the pass broke off: {type(error).__name__}")
+            )
     return stops
 
 
@@ -108,7 +112,7 @@ def reconcile(name: str, world: World, trigger: str = "timer") -> Stop:
 
 
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
-    """Return the slot that a step is taken in, and the release that it shall prove there."""
+    """Return the slot of *decision* and the release to prove there."""
     match decision:
         case Verify(release=release, slot=slot) | Deploy(release=release, slot=slot):
             return {slot: release}
@@ -116,6 +120,11 @@ def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
             return {STAGING: release}
         case _:
             return {}
+
+
+def _changes(memory: Memory, event: Event) -> bool:
+    """Return whether *event* changes what is remembered, but for the stop that it ends."""
+    return replace(remember(memory, event), stop=memory.stop, next=memory.next) != memory
 
 
 class Pass:
@@ -150,14 +159,14 @@ class Pass:
         try:
             return self._turn()
         except JournalMoved:
-            return Waiting("JournalMoved", "somebody else wrote; looking again", poll_s=0.0)
+            return Waiting("JournalMoved", {}, Wait(), poll_s=0.0)
         except JournalError as error:
-            stop = Frozen(error.reason, error.message)
+            stop = frozen(Doubt(error.reason, error.message))
             self._world.tell_unwritten(self._name, stop)
             return stop
         except LockLost:
             self._lock.release()
-            return Waiting("LockLost", "the lock was lost; looking again", poll_s=0.0)
+            return Waiting("LockLost", {}, Wait(), poll_s=0.0)
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
@@ -194,7 +203,7 @@ class Pass:
                 return converged
             case stop:
                 self._announce(seen, stop)
-                if is_aside(stop):
+                if is_further_slot(stop):
                     self._rehearse(seen)
                 return stop
 
@@ -269,10 +278,11 @@ class Pass:
         itself names the commit that is not acted upon.
         """
         now = self._world.clock.now()
-        told = seen.memory.drifts.get(fields.get("slot", ""))
-        started = told.time if told else seen.memory.run_started
-        frozen = isinstance(seen.app, Doubt) and name == "Frozen"
-        asked = seen.head or Revision("") if frozen else seen.asked_by(about)
+        slot = fields.get("slot", "")
+        drift = seen.memory.of(slot).drift if slot not in ("", PRODUCTION) else None
+        started = drift.time if drift else seen.memory.run_started
+        freeze = isinstance(seen.app, Doubt) and name == "Frozen"
+        asked = seen.head or Revision("") if freeze else seen.asked_by(about)
         revision = intent.revision if intent else asked
         return Event(
             event=name,
@@ -285,6 +295,7 @@ class Pass:
             head=seen.head.commit if seen.head else "",
             duration_ms=round((now - started).total_seconds() * 1000) if started else None,
             trigger=self._trigger,
+            rule=getattr(seen.decision, "rule", ""),
             **fields,
         )
 
@@ -311,7 +322,7 @@ class Pass:
             for slot, revision in seen.revisions.items()
             if revision.commit == event.revision
         }
-        known = {slot: wish.text for slot, wish in seen.memory.wishes.items()}
+        known = {slot: asked.text for slot in of_it if (asked := seen.memory.of(slot).asked)}
         wishes = {slot: wish for slot in of_it if (wish := seen.app.wish(slot)) != known.get(slot)}
         found: dict[str, Any] = {"wish": wishes} if wishes else {}
         if not all(revision.exact for revision in of_it.values()):
@@ -350,15 +361,15 @@ class Pass:
         return True
 
     def _note(self, seen: Observation, note: Note) -> Stop | None:
-        """Write *note* down, unless nothing would be remembered of it: it would come for ever."""
+        """Record *note*; refuse one that changes no memory: it would be decided every turn."""
         about, slot = note.counts_for, note.slot
         base = self._base(seen, note.event, about=about, intent=note.intent, slot=slot)
         event, memory = note_event(seen, note, base), seen.memory
-        if replace(remember(memory, event), stop=memory.stop) != memory:
+        if _changes(memory, event):
             self._record(event)
             return None
         told = f"{note.event} {note.reason}".strip()
-        stop = Frozen("InternalError", f"{told} leads nowhere: {note.message}")
+        stop = frozen(Doubt("InternalError", f"{told} leads nowhere: {note.message}"))
         self._announce(seen, stop)
         return stop
 
@@ -370,14 +381,15 @@ class Pass:
         name = type(stop).__name__
         if seen.memory.stop == (name, stop.reason, stop.message):
             return
-        detail: dict[str, Any] = {}
+        detail: dict[str, Any] = {"next": stop.next.line} if isinstance(stop.next, Run) else {}
         if isinstance(stop, Waiting) and stop.since:
             detail["since"] = stop.since.isoformat()
         if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
             detail["doubt"] = True
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
-        base = self._base(seen, name, about=slot or PRODUCTION, slot=slot)
-        event = replace(base, reason=stop.reason, message=stop.message, detail=detail)
+        event = self._base(
+            seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail
+        )
         self._record(event)
 
     def _converged(self, seen: Observation, stop: Converged) -> None:
@@ -387,11 +399,9 @@ class Pass:
             self._record(event)
 
     def _settled(self, seen: Observation) -> bool:
-        """Write down that production is as it shall, though a further slot is not; True if so."""
+        """Record that production is in sync, though another slot is not; True if it was new."""
         event = settled_event(seen, self._base(seen, "Converged"))
-        if event is None or replace(remember(seen.memory, event), stop=seen.memory.stop) == (
-            seen.memory
-        ):
+        if event is None or not _changes(seen.memory, event):
             return False
         self._record(event)
         return True

@@ -240,5 +240,5 @@ class Wants:
         wish, kept = app.wish(slot), self._asked_by.get((app.name, slot))
         if kept and kept[0] == wish:
             return kept[1]
-        remembered = memory.wishes.get(slot)
-        return remembered.revision if remembered and remembered.text == wish else None
+        asked = memory.of(slot).asked
+        return asked.revision if asked and asked.text == wish else None

@@ -10,7 +10,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+from azure.core.credentials import TokenCredential
+from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
@@ -30,9 +33,6 @@ from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.wanted import App, Desired, Doubt
 from gitslot.wants import Wants
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
@@ -136,10 +136,8 @@ class SystemClock:
         self._news.set()
 
 
-def credential() -> "TokenCredential":
+def credential() -> TokenCredential:
     """Return what works here as on Azure: a managed identity, else the user's own login."""
-    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - slow import
-
     logging.getLogger("azure").setLevel(logging.ERROR)
     return DefaultAzureCredential(
         exclude_interactive_browser_credential=True, exclude_broker_credential=True
@@ -167,7 +165,7 @@ def log_event(event: Event) -> None:
 
 def open_world(
     settings: Settings,
-    token_credential: "TokenCredential",
+    token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
     clock: SystemClock | None = None,

@@ -1,11 +1,11 @@
 #!/bin/sh
-# azd, after provisioning: upload the packages that the apps' settings name, start the apps, and
-# have the platform look at what triggers the controller (a package from a URL does not).
-# Next time no settings are written: from now on they are gitslot's.
+# azd runs this after provisioning. It uploads the packages that the apps' settings name, restarts
+# the apps, and synchronises the controller's triggers (Azure does not do that for a package from a
+# URL). The next run writes no settings: from now on they belong to gitslot.
 set -eu
 test "${GITSLOT_INSTALL:-true}" = true || exit 0
 
-# A role that was just given is known everywhere within ten minutes.
+# A new role takes up to ten minutes to work everywhere.
 insist() {
   tries=0
   until "$@"; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# azd, before provisioning: build both packages, and tell the template their names.
+# azd runs this before provisioning. It builds both packages and passes their names to the template.
 set -eu
 make package
 for app in serving_app controller; do

@@ -1,4 +1,4 @@
-// gitslot on Azure, from nothing: what docs/azure.md does line by line.
+// gitslot on Azure, from nothing: what docs/run/azure.md does line by line.
 //   az deployment sub create -l francecentral -f infra/main.bicep -p name=iris7421 location=francecentral ...
 // or `azd provision` (azure.yaml). No key, no connection string, no secret is made or read.
 targetScope = 'subscription'

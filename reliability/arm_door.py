@@ -25,6 +25,8 @@ from urllib3.exceptions import NewConnectionError
 
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
+from emulator.arm.spoiling import DroppedError, Spoiler
+from emulator.seen.faults import Fault
 from emulator.slots.state import Site
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.state.wanted import PRODUCTION
@@ -125,7 +127,7 @@ class ArmDoor:
 
     def _fetch(self, asked: "_Asked") -> Answer:
         """Ask the emulator, or use what it said while nothing has changed since."""
-        if asked.operation not in _PURE:
+        if asked.operation not in _PURE or self._planted(asked):
             return self._send(asked)
         site = self._cloud.site
         known = self._fetched.get((asked.method, asked.path))
@@ -137,8 +139,24 @@ class ArmDoor:
         headers = {k.lower(): v for k, v in asked.headers.items()}
         headers["x-ms-client-request-id"] = str(len(self._process.seam.calls))
         query = {k.lower(): v for k, v in parse_qsl(asked.query)}
-        with self._cloud.loop.current():
-            return self._cloud.gateway.answer(asked.method, asked.path, query, headers, asked.body)
+        cloud, words = self._cloud, (asked.method, asked.path, query, headers, asked.body)
+        rule = self._planted(asked)
+        if rule is None:
+            with cloud.loop.current():
+                return cloud.gateway.answer(*words)
+        what = "spoilt" if rule.times is not None else "spoilt-ever"  # that ends no quiet
+        cloud.history.ghost(what, what=asked.operation, kind="planted")
+        spoiler = Spoiler(cloud.gateway, cloud.faults, cloud.fabric.ended)
+        try:
+            return cloud.loop.finish(spoiler.answer(*words))
+        except DroppedError as dropped:
+            raise ServiceResponseError("connection reset by peer") from dropped
+
+    def _planted(self, asked: "_Asked") -> Fault | None:
+        """Return the rule of the emulator's switchboard that spoils this call."""
+        place = (asked.site, asked.slot) if asked.site else (None, None)
+        rules = self._cloud.faults.rules
+        return next((rule for rule in rules if rule.fits(asked.operation, *place)), None)
 
     def _write(self, asked: "_Asked") -> Answer:
         ghost, caller = self._cloud.history.ghost, self.caller

@@ -3,7 +3,7 @@ The offline checker: replays a history that the platform wrote and says what mus
 
 It knows nothing of the controller but its name as a caller and the lines that it wrote into its
 journal. What Git asked for is in the history too, from the day of each commit. The rules are those
-of docs/reliability.md, by their names.
+of docs/believe/reliability.md, by their names.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -89,13 +89,14 @@ class InProcessFabric(Placement):
 
 @dataclass
 class Commit:
-    """A commit of the watched branch: the file's text, None for one that no longer is there."""
+    """A commit of the watched branch, with the file's text or bytes."""
 
     name: str
-    text: str
+    text: str | bytes
     wants: str | None  # the digest that production shall serve; None where the file is broken
     code: str | None = None
     reverts: str | None = None
+    author: str = "sam"
 
 
 @dataclass
@@ -106,18 +107,19 @@ class Repository:
     commits: list[Commit] = field(default_factory=list)
     down: Exception | None = None
     rewritten: bool = False
+    author: str = "sam"
 
     def push(
         self,
-        text: str,
+        text: str | bytes,
         wants: str | None,
         *,
         code: str | None = None,
         reverts: str | None = None,
     ) -> Commit:
         """Add a commit."""
-        name = f"{len(self.commits) + 1:040x}"
-        commit = Commit(name, text, wants, code, reverts)
+        name = f"{len(self.commits) + 1:07x}".ljust(40, "0")
+        commit = Commit(name, text, wants, code, reverts, self.author)
         self.commits.append(commit)
         self.history.ghost("git-commit", commit=name, wants=wants, code=code, text=text)
         return commit
@@ -182,9 +184,9 @@ class Cloud(Surroundings):
         return START + timedelta(seconds=self.loop.time())
 
     def new_id(self) -> str:
-        """Return an id that no other call returns."""
+        """Return an id that no other call returns; ids differ in their first digits."""
         self.ids += 1
-        return f"{self.ids:032x}"
+        return f"{self.ids:032x}"[::-1]
 
     def wait(self, seconds: float) -> None:
         """Let virtual time pass."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
 
-from gitslot.edges.file.read import read
+from gitslot.edges.file.read import desired
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import JournalError, SourceError
@@ -17,7 +17,7 @@ from gitslot.record.lock import Lock
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
-from gitslot.state.wanted import App, Revision
+from gitslot.state.wanted import App, Desired, Revision
 from reliability.arm_door import Credential
 from reliability.cloud import APP, START, Cloud
 from reliability.registered import STORE
@@ -104,7 +104,8 @@ class SeamProbes:
             return Reply(404, b"", {}, 0.01)
         if how == "blocked":
             return Reply(403, b"", {}, 0.01)
-        return Reply(*host.answer(method, path, body, headers), 0.01)
+        reply = Reply(*host.answer(method, path, body, headers), 0.01)
+        return how(method, reply) if callable(how) else reply
 
 
 class SeamBlobs:
@@ -245,8 +246,9 @@ class SeamGit:
 
     def _shown(self, index: int) -> Newest:
         commit = self._cloud.git.commits[index]
-        revision = Revision(commit.name, "sam", "change what is wanted", commit.reverts)
-        return Newest(revision, commit.text.encode())
+        revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
+        data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+        return Newest(revision, data)
 
     def _ghost(self, commit: str | None) -> None:
         self._cloud.history.ghost("git-looked", caller=self._process.name, commit=commit)
@@ -280,11 +282,17 @@ class SeamGit:
         return self._process.call(Door("git.asked-by", lose), effect)
 
     def _asked_by(self, head: Revision, app: App, slot: str) -> Revision:
-        found = head
-        for commit in self._cloud.git.commits[int(head.commit, 16) - 1 :: -1]:
-            if read(commit.text.encode()).wish(slot) != app.wish(slot):
+        found, count = head, int(head.commit[:7], 16)
+        for commit in reversed(self._cloud.git.commits[:count]):
+            revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
+            data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+            wanted = desired(revision, data)
+            block = wanted.apps.get(app.name) if isinstance(wanted, Desired) else None
+            if not isinstance(block, App):
+                continue  # a broken file in between changes nothing
+            if block.wish(slot) != app.wish(slot):
                 break
-            found = Revision(commit.name, "sam", "change what is wanted", commit.reverts)
+            found = revision
         return found
 
 

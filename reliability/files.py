@@ -23,12 +23,13 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.remembered import Attempts, LastSwap, Memory
-from gitslot.state.seen import Live, SlotLive
+from gitslot.state.remembered import Attempts, LastSwap, Memory, SlotMemory
+from gitslot.state.seen import Live, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Resolved, Wanted
+from reliability.registered import release
 from reliability.rig import QUICK
 from reliability.scenarios import NEW, NEWER, OLD
-from reliability.woken import NOW, PLAIN, live_of, memory_of, release
+from reliability.woken import NOW, PLAIN, live_of, memory_of
 
 PRODUCTIONS = ("old", "new", "other", "empty", "old-silent", "new-silent")
 STAGINGS = ("old", "new", "other", "pinned", "new-silent")
@@ -109,13 +110,17 @@ def _memory(kind: str) -> Memory:
             base,
             converged=None,
             last_swap=LastSwap(old, new, "", back=True),
-            attempts={PRODUCTION: Attempts(new, reason="SwappedBack", message="x", refused=True)},
+            slots={
+                PRODUCTION: SlotMemory(
+                    attempts=Attempts(new, reason="SwappedBack", message="x", refused=True)
+                )
+            },
         ),
     }
     return kinds[kind] if kind in kinds else memory_of(kind)
 
 
-def _swapped(slot: SlotLive) -> SlotLive:
+def _swapped(slot: Seen) -> Seen:
     assert slot.arm
     return replace(slot, arm=replace(slot.arm, swap_status="somebody's"))
 
@@ -127,11 +132,11 @@ def _live(
     at = "idle" if platform == "swapped" else platform
     live = live_of(production, staging, verdict, others, "same-url", at)
     if platform == "swapped":
-        live = replace(live, production=_swapped(live.production), staging=_swapped(live.staging))
-    return replace(
-        live,
-        pin=Resolved(release(NEWER)) if pinned else None,
-        failing_s=120.0 if production.endswith("silent") else 0.0,
+        live = live.having(_swapped(live.production), _swapped(live.staging))
+    failing_s = 120.0 if production.endswith("silent") else 0.0
+    return live.having(
+        replace(live.production, failing_s=failing_s),
+        replace(live.staging, wanted=Resolved(release(NEWER)) if pinned else None),
     )
 
 
@@ -223,7 +228,7 @@ def _production(state: State, decision: Decision) -> str:
 
 
 def _beside(state: State, decision: Decision) -> str:
-    """Production is as it shall: only a pin is left to be brought, once that has soaked."""
+    """Judge a decision once production is in sync: only a pin is left, after the soak."""
     if not state.pinned:
         return "" if isinstance(decision, Converged) else f"L2: production serves it: {decision}"
     if state.file == "soak-pin" and state.memory == "soaking":

@@ -96,7 +96,9 @@ class Ground:
     launcher: Launcher
     folder: Path
     address: str
-    wanted: dict[str, str] = field(default_factory=dict)  # by slot: what it shall serve by now
+    wanted: dict[str, str] = field(
+        default_factory=dict
+    )  # by slot: what Git wants it to serve by now
     runs: int = 0
     turn: int = 0
 

@@ -2,7 +2,7 @@
 D9: whatever is done to the watched repository, the controller follows it or freezes by name.
 
 The repository is real and is spoilt by git itself; what is right is worked out by git's command
-line alone. The controller is the real loop on a model of the platform.
+line alone. The controller is the real loop on the in-process platform.
 """
 
 import os
@@ -20,8 +20,9 @@ from gitslot.state.decision import Converged, Frozen
 from gitslot.state.wanted import Doubt
 from reliability import vouched
 from reliability.checker import Violation
+from reliability.cloud import APP
+from reliability.lab import Lab
 from reliability.runs import Case, Run
-from tests.model import APP, Lab
 
 FILE = "desired_state.yaml"
 START = "1.4.0"
@@ -48,8 +49,7 @@ class Watched:
         self.git("init", "-q", "-b", "main")
         self.want("1.3.0")
         self.accepted = self.want(START)
-        self.lab = Lab()
-        self.lab.world = self.lab.open(git=GitSource(str(self.path), "main", FILE))
+        self.lab = Lab(git=GitSource(str(self.path), "main", FILE))
 
     def git(self, *words: str) -> str:
         done = subprocess.run(
@@ -429,29 +429,29 @@ def oracle(w: Watched) -> tuple[str, str]:
     return version[1], ""
 
 
-def judge(spoil: Callable[[Watched], None], folder: Path) -> str:
+def judge(spoil: Callable[[Watched], None], w: Watched) -> str:
     """Play one case; return what was wrong, or nothing."""
-    w = Watched(folder)
-    lab, world = w.lab, w.lab.world
+    lab = w.lab
     if not isinstance(lab.run(), Converged) or lab.serves() != START:
         return "the start is not what it must be"
+    lab.idle()
+    lab.forget()
     spoil(w)
     version, reason = oracle(w)
-    before, known = (lab.azure.puts, lab.azure.swaps), len(lab.events)
-    seen = observe(APP, world)
+    seen = observe(APP, lab.world)
     if reason and not (isinstance(seen.app, Doubt) and isinstance(seen.decision, Frozen)):
         return f"{reason} is right, it decides {seen.decision}"
     stops = [lab.run(), lab.run()]
-    lab.world = lab.open(git=GitSource(str(w.path), "main", FILE))
+    lab.restart(git=GitSource(str(w.path), "main", FILE))
     stops.append(lab.run())
-    writes = (lab.azure.puts - before[0], lab.azure.swaps - before[1])
+    writes = (len(lab.deploys), lab.posts)
     if lab.serves() != version:
         return f"production serves {lab.serves()}, {version} is right: {stops}"
     if reason:
         if any(getattr(stop, "reason", "") != reason for stop in stops):
             return f"{reason} is right, it says {stops}"
-        if writes != (0, 0) or len(lab.events) != known + 1:
-            return f"frozen, and it wrote {writes} and {len(lab.events) - known} events"
+        if writes != (0, 0) or len(lab.events) != 1:
+            return f"frozen, and it wrote {writes} and {len(lab.events)} events"
         return ""
     if not all(isinstance(stop, Converged) for stop in stops):
         return f"Converged is right, it says {stops}"
@@ -463,7 +463,9 @@ def judge(spoil: Callable[[Watched], None], folder: Path) -> str:
 def played(spoil: Callable[[Watched], None]) -> Run:
     """Play one case in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="gitslot-d9-") as folder:
-        wrong = judge(spoil, Path(folder))
+        watched = Watched(Path(folder))
+        wrong = judge(spoil, watched)
+        watched.lab.end()
     return Run(None, [Violation("D9", 0, wrong)] if wrong else [], [], 0, 0, 0)
 
 

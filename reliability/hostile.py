@@ -6,28 +6,29 @@ An attack returns the name by which it was refused; an AssertionError says what 
 
 import asyncio
 import contextlib
-import gzip
 import hashlib
 import hmac
 import importlib
 import os
 import struct
-import subprocess
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
-from gitslot.edges.git.source import GitSource, Newest
+import azure.functions as func
+
+from gitslot.edges.git.source import GitSource
 from gitslot.reconcile import observe
 from gitslot.state.decision import Frozen
-from gitslot.state.wanted import Doubt, Revision
+from gitslot.state.wanted import Doubt
+from reliability.cloud import APP
+from reliability.lab import Lab
 from tests.edges.file.test_read import ATTACKS
 from tests.edges.git.signing import FILE, Works
-from tests.model import APP, Lab
-from tests.servers import Answer, Handler, serving
+from tests.servers import Answer, Handler, git_backend, serving
 
 type Attack = Callable[[], str]
 GIT_TOKEN = "canary-git-token"
@@ -35,16 +36,16 @@ GIT_TOKEN = "canary-git-token"
 
 def frozen(lab: Lab) -> str:
     """Run passes on *lab*, which served 1.4.0; return why it is frozen, having written nothing."""
-    writes, events = (lab.azure.puts, lab.azure.swaps), len(lab.events)
     assert isinstance(observe(APP, lab.world).app, Doubt), "it was taken for a desired state"
     stops = [lab.run(), lab.run()]
     assert all(isinstance(stop, Frozen) for stop in stops), stops
-    assert (lab.azure.puts, lab.azure.swaps) == writes, "it wrote"
+    assert not lab.writes, "it wrote"
     assert lab.serves() == "1.4.0"
-    told = [f"{event.reason}: {event.message}" for event in lab.events[events:]]
+    told = [f"{event.reason}: {event.message}" for event in lab.events]
     assert len(told) == 1, f"it was told {told}"
     assert GIT_TOKEN not in repr((stops, lab.events)), "it told the token"
     said = lab.events[-1]
+    lab.end()
     assert said.message.isprintable()
     assert len(said.message) < 700
     return said.reason
@@ -57,9 +58,8 @@ def yaml() -> Iterator[tuple[str, Attack]]:
     """Give files that a plain parser would choke on, or read otherwise than a person does."""
 
     def attack(data: bytes) -> str:
-        lab = Lab()
-        lab.converge("1.4.0")
-        lab.git.commits.append(Newest(Revision("e" * 40, "eve", "attack"), data))
+        lab = Lab("1.4.0")
+        lab.cloud.git.push(data, None)
         return frozen(lab)
 
     for name, text in ATTACKS.items():
@@ -77,39 +77,9 @@ def _served(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterat
         yield GitSource(f"{address}/repo", "main", FILE, GIT_TOKEN)
 
 
-def _backend(works: Works) -> Callable[[Handler, bytes], Answer]:
-    def respond(handler: Handler, body: bytes) -> Answer:
-        path, _, query = handler.path.partition("?")
-        if handler.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        env = {
-            **works.env,
-            "GIT_PROJECT_ROOT": str(works.path.parent),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "REQUEST_METHOD": handler.command,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
-            "REMOTE_ADDR": "127.0.0.1",
-        }
-        done = subprocess.run(
-            ["git", "http-backend"], env=env, input=body, capture_output=True, check=True
-        )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        return int(headers.pop("Status", "200").split()[0]), headers, content
-
-    return respond
-
-
 def _watching(source: GitSource) -> Lab:
     """Return a world in which production serves 1.4.0, and that looks at *source* from now on."""
-    lab = Lab()
-    lab.converge("1.4.0")
-    lab.world = lab.open(git=source, on_rewrite="follow")
-    return lab
+    return Lab("1.4.0", git=source, on_rewrite="follow")
 
 
 STATE = f"app: {APP}\nmodel: iris\nslots:\n  production: 1.4.0\n"
@@ -127,7 +97,7 @@ def _pushed(push: Callable[[Works, str], str]) -> str:
     with tempfile.TemporaryDirectory(prefix="gitslot-d10-") as name:
         works = _works(Path(name))
         first = works.point(works.commit(STATE))
-        with _served(Path(name), _backend(works)) as source:
+        with _served(Path(name), partial(git_backend, works.path, works.env)) as source:
             lab = _watching(source)
             (works.path / ".git/refs/heads/main").write_text(f"{push(works, first)}\n")
             return frozen(lab)
@@ -138,7 +108,7 @@ def _answered(answer: Callable[[bytes], bytes]) -> str:
     with tempfile.TemporaryDirectory(prefix="gitslot-d10-") as name:
         works = _works(Path(name))
         first = works.point(works.commit(STATE))
-        honest = _backend(works)
+        honest = partial(git_backend, works.path, works.env)
         works.point(works.commit(STATE.replace("1.4.0", "9.9.9"), first))
 
         def respond(handler: Handler, body: bytes) -> Answer:
@@ -328,8 +298,6 @@ def _app() -> ModuleType:
 
 def webhook() -> Iterator[tuple[str, Attack]]:
     """Give pushes that are not of the one who knows the secret."""
-    import azure.functions as func  # noqa: PLC0415 - for this group alone
-
     app = _app()
     body = b'{"ref": "refs/heads/main"}'
 

@@ -22,14 +22,15 @@ from gitslot.cli import output
 from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef, Azure, Sent
 from gitslot.edges.file.read import read
-from gitslot.errors import DesiredError, GitslotError
-from gitslot.look.probe import Prober, read_health
+from gitslot.errors import DesiredError, GitslotError, ManifestInvalid
+from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
-from gitslot.registry.manifest import parse_package
+from gitslot.registry.manifest import parse_manifest, parse_package
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
 from gitslot.world import log_event
 from reliability.hostile import Attack
+from serving_app.refused import Refused
 from tests.servers import Answer as Response
 from tests.servers import Handler, serving
 
@@ -255,11 +256,8 @@ def addresses() -> Iterator[tuple[str, Attack]]:
 
 def models() -> Iterator[tuple[str, Attack]]:
     """Give files that are no plain ONNX, each honestly described in its manifest."""
-    from gitslot.errors import ManifestInvalid  # noqa: PLC0415 - for this group alone
-    from gitslot.registry.manifest import parse_manifest  # noqa: PLC0415
-    from serving_app.refused import Refused  # noqa: PLC0415
-    from tests.serving_app import test_model as corpus  # noqa: PLC0415
-    from tests.training.versions import with_artifact  # noqa: PLC0415
+    from tests.serving_app import test_model as corpus  # noqa: PLC0415 - it trains models
+    from tests.training.versions import with_artifact  # noqa: PLC0415 - it trains models
 
     def artifact(data: bytes) -> str:
         try:
@@ -368,8 +366,6 @@ def logs() -> Iterator[tuple[str, Attack]]:
             yield f"{title} in {place}", lambda put=put, text=text: told(put(text))  # type: ignore[misc]
 
     def health(text: str) -> str:
-        from gitslot.look.probe import Reply  # noqa: PLC0415 - for this attack alone
-
         facts = dict.fromkeys(("model", "version", "deploy", "code", "reason", "verify"), text)
         body = json.dumps({**facts, "digest": "0" * 64}).encode()
         for status in (200, 503):

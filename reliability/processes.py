@@ -19,6 +19,7 @@ from gitslot.registry.manifest import Manifest, parse_manifest
 
 RETRY_S = 30.0  # the serving app tries its model again at least this often
 _LASTING = ("NoModel", "SettingsInvalid")
+_PROCESS = ("", "wrong", "crash", "hang")
 
 
 class RefusedError(Exception):
@@ -97,13 +98,15 @@ def _answers(raw: bytes, manifest: Manifest) -> Mapping[bytes, bytes]:
 @dataclass(slots=True)
 class Behaviour:
     """
-    How versions misbehave: "wrong" labels, "crash" at start, "hang" never answering, "unhealthy".
+    How versions misbehave: "wrong" labels, "crash" at start, "hang" never answering; any other word
+    is the reason for which their processes serve nothing.
 
-    *slots* does the same for whatever runs in a slot: "silent", "foreign", "blocked".
+    *slots* does the same for whatever runs in a slot: "silent", "foreign", "blocked", or what it
+    makes of the answer to a method.
     """
 
     versions: dict[str, str] = field(default_factory=dict)
-    slots: dict[str, str] = field(default_factory=dict)
+    slots: dict[str, str | Callable[[str, Any], Any]] = field(default_factory=dict)
     boot_s: float = 5.0
     keyed: bool = False  # predict asks for the slot's own function key
 
@@ -181,8 +184,9 @@ class ModelHost:
         try:
             if not version or not self._setting("MODEL_NAME"):
                 raise RefusedError("NoModel")
-            if self._cloud.behaviour.versions.get(version) == "unhealthy":
-                raise RefusedError("LoadFailed")
+            how = self._cloud.behaviour.versions.get(version, "")
+            if how not in _PROCESS:
+                raise RefusedError(how)
             loaded = self._cloud.load(
                 self._cloud.account, self._setting("MODEL_NAME"), version, digest
             )

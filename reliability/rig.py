@@ -106,8 +106,9 @@ class Controller:
             policy=policy,
             store=STORE,
             new_id=self.new_id,
-            **self.changes,
         )
+        for name, value in self.changes.items():
+            setattr(wants if hasattr(wants, name) else self.world, name, value)
         return self.world
 
     def run(self) -> Stop | None:

@@ -1,37 +1,26 @@
 """
 D4: every state that a controller can wake up in: slots, settings, code, operation, memory, Git.
 
-`decide` is pure, so all of them are asked for their one decision, which is held against rules that
-are written down here a second time, from the design and not from the code. A sample is built for
-real and run until it comes to rest.
+`decide` is pure, so all of them are asked for their one decision. Some are built for real: the same
+rules judge the first decision there, and the run must come to rest where it is due.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 
-from gitslot.record.event import Event
-from gitslot.state.decision import (
-    Converged,
-    Decision,
-    Deploy,
-    Frozen,
-    Note,
-    Reset,
-    Stalled,
-    Suspended,
-    Swap,
-    Verify,
-    Waiting,
-)
+from gitslot.look.probe import Reply
+from gitslot.reconcile import observe
+from gitslot.state.decision import Decision, Frozen, Stalled
 from gitslot.state.wanted import PRODUCTION, STAGING
-from reliability import files, registered
+from reliability import files, registered, right
 from reliability.checker import Violation
 from reliability.cloud import APP
+from reliability.rig import QUICK
 from reliability.runs import Case, Run, play
-from reliability.scenarios import CANARY, NEW, NEWER, OLD, Scene, open_scene, want, write
+from reliability.scenarios import NEW, OLD, Scene, converged, open_scene, want, write
 from reliability.woken import (
     BESIDE,
     CODES,
@@ -45,15 +34,9 @@ from reliability.woken import (
     WISHES,
     State,
     ask,
-    memory_of,
-    release,
 )
 
 SEED = 20261122
-SHORT, LONG = 120, 2000
-
-
-# ---------------------------------------------------------------- the rules, a second time
 
 
 def judge(state: State) -> str:
@@ -61,168 +44,7 @@ def judge(state: State) -> str:
     decision = ask(state)
     if ask(state) != decision:
         return "I2: asked twice, it says two things"
-    if state.beside and (wrong := _never_blocking(state, decision)) is not None:
-        return wrong
-    return (
-        _held_back(state, decision)
-        or _swap(state, decision)
-        or _deploy(state, decision)
-        or _moves_on(state, decision)
-    )
-
-
-_WRITES = (Deploy, Swap, Reset)
-
-
-def _held_back(state: State, decision: Decision) -> str:
-    intent = state.memory.startswith("intent")
-    if intent:
-        fine = isinstance(decision, Note | Waiting) or (
-            isinstance(decision, Converged) and decision.finishes is not None
-        )
-        return "" if fine else "S3: an open intent allows nothing but to be resolved"
-    if state.wish == "doubt":
-        return "" if isinstance(decision, Frozen) else "S4: Git is in doubt"
-    occupied = any(not slot.startswith("empty") for slot in (state.production, state.staging))
-    if state.memory.startswith("lost") and occupied:
-        held = isinstance(decision, Frozen | Waiting)
-        return "" if held else "S4: the journal is lost while a slot serves"
-    if state.wish == "suspended":
-        return "" if isinstance(decision, Suspended) else "somebody asked for hands off"
-    if isinstance(decision, (*_WRITES, Verify)) and state.memory == "throttled":
-        return "L5: ARM asked to wait"
-    if isinstance(decision, _WRITES):
-        if isinstance(decision, Deploy) and state.memory == "never-arrived":
-            return "L3: a deploy that never arrived is not counted"
-        if state.platform == "operation":
-            return "S4: an operation is in flight"
-        ours = state.memory.startswith("swap-failed") and isinstance(decision, Reset)
-        if state.platform == "prepared" and not ours:
-            return "S4: a swap is prepared, and not by us"
-        if state.platform in ("stopped", "sticky-release"):
-            return "a slot is stopped, or a swap would leave the release behind"
-    if isinstance(decision, Reset) and not state.memory.startswith("swap-failed"):
-        return "a reset of what is not ours"
-    return ""
-
-
-_DUE: Mapping[str, type] = {
-    "settled": Converged,
-    "other": Deploy,
-    "missing": Stalled,
-    "unknown": Stalled,
-    "spent": Stalled,
-    "unread": Waiting,
-    "lost": Waiting,
-    "proved": Note,
-}
-
-
-def _never_blocking(state: State, decision: Decision) -> str | None:
-    """
-    Say what is wrong beside a further slot; None where it is about production and staging alone.
-
-    What is decided is what would be without it, unless nothing at all would be left to do.
-    """
-    alone = ask(replace(state, beside=""))
-    if not isinstance(alone, Converged) or alone.finishes:
-        same = _numberless(decision) == _numberless(alone)
-        return None if same else f"a further slot changed {alone} into {decision}"
-    kind = _DUE[state.beside]
-    held = state.platform == "operation" and kind in (Deploy, Note)
-    if held or (state.memory == "throttled" and kind is Deploy):
-        kind = Waiting
-    if not isinstance(decision, kind):
-        return f"the canary is {state.beside}: {decision}"
-    place = getattr(decision, "slot", "")
-    if isinstance(decision, Deploy | Verify | Note) and place != CANARY:
-        return f"S5: {decision} is for {place}"
-    if isinstance(decision, Deploy) and decision.release != release(NEWER):
-        return "S1: deployed what is not wanted"
-    return ""
-
-
-def _numberless(decision: Decision) -> Decision:
-    """Return *decision* without the number that tells a deploy from all those before it."""
-    return replace(decision, attempt=0) if isinstance(decision, Deploy) else decision
-
-
-def _swap(state: State, decision: Decision) -> str:
-    if not isinstance(decision, Swap):
-        return ""
-    if (state.staging, state.verdict) != ("new", "pass"):
-        return "S2: swapped without the golden rows of this look"
-    if state.production.startswith("new"):
-        return "production is set to what is wanted already"
-    if state.others == "differ":
-        return "S11: the swap would change other settings"
-    mute = state.production.endswith(("silent", "foreign", "blocked"))
-    if state.code == "no-url-differs" and not mute:  # a silent slot cannot say which code it runs
-        return "S11: the swap would change the code"
-    if state.code == "other-url" and not _waiting(state):
-        return "S11: the swap would bring code that nobody named"
-    if state.memory in ("attempted", "spent", "refused"):
-        return "L3: swapped what has been disproved"
-    return ""
-
-
-def _waiting(state: State) -> bool:
-    """Staging holds what the last swap took out, so its own code is right."""
-    last = memory_of(state.memory).last_swap
-    return last is not None and last.replaced == release(NEW)
-
-
-def _deploy(state: State, decision: Decision) -> str:
-    if not isinstance(decision, Deploy):
-        return ""
-    if decision.release != release(NEW):
-        return "S1: deployed what is not wanted"
-    if state.production.startswith("new"):
-        return "production is set to what is wanted already"
-    if state.memory in ("spent", "refused"):
-        return "L3: deployed what has been given up"
-    if (
-        state.code == "no-url-differs"
-        and not state.staging.endswith(("silent", "foreign", "blocked"))
-        and not state.production.endswith(("silent", "foreign", "blocked"))
-    ):
-        return "the slots run different code that no URL names"
-    want_code = "" if state.code.startswith("no-url") else registered.package_url("c1")
-    if decision.package != want_code and not _waiting(state):
-        return "S11: deployed with code that is not production's"
-    return ""
-
-
-def _taken_back(state: State) -> bool:
-    """The last swap is undone, and nobody has swapped since: that was the platform."""
-    before = state.production.startswith("old") and state.staging.startswith("new")
-    return state.memory == "converged-new" and before
-
-
-def _moves_on(state: State, decision: Decision) -> str:
-    """In a world without obstacles something happens, and Converged means that it is served."""
-    said = isinstance(decision, Note) and decision.event == "SwapReverted"
-    if said and not (_taken_back(state) or state.memory.startswith("intent")):
-        return "it is said that the platform took a swap back, and it did not"
-    if isinstance(decision, Converged) and not decision.finishes:
-        if not state.production.startswith("new"):
-            return "404 means converged?"
-        return ""
-    calm = (
-        state.wish == "git"
-        and state.platform == "idle"
-        and state.memory in ("converged-old", "converged-new")
-        and state.code in ("same-url", "no-url")
-    )
-    if calm and state.production == "old" and state.staging in ("old", "other", "empty"):
-        return "" if isinstance(decision, Deploy) else f"L1: nothing is deployed: {decision}"
-    if calm and (state.production, state.staging, state.others) == ("old", "new", "equal"):
-        kinds = {"none": Verify, "pass": Swap, "fail": Note}
-        kind = Note if _taken_back(state) else kinds.get(state.verdict, Waiting | Note)
-        return "" if isinstance(decision, kind) else f"L1: not {state.verdict}: {decision}"
-    if calm and state.production == "new" and not isinstance(decision, Converged):
-        return f"L2: production serves it: {decision}"
-    return ""
+    return right.judge(state, decision)
 
 
 def states() -> Iterator[State]:
@@ -239,70 +61,109 @@ def states() -> Iterator[State]:
             yield State(production, staging, verdict, "equal", code, platform, memory, wish, beside)
 
 
-def _judged(judging: Callable[[], str]) -> Run:
-    wrong = judging()
+def _violations(wrong: str) -> list[Violation]:
     rule, _, message = wrong.partition(": ")
-    found = [Violation(rule, 0, message)] if wrong else []
-    return Run(None, found, [], 0, 1, 0)
+    return [Violation(rule, 0, message)] if wrong else []
+
+
+def _judged(judging: Callable[[], str]) -> Run:
+    return Run(None, _violations(judging()), [], 0, 1, 0)
 
 
 # ---------------------------------------------------------------- for real
 
+SLOTS = ("old", "new", "other", "empty", "edited", "old-silent", "new-silent")
+MEMORY = ("converged-old", "converged-new", "attempted", "lost")
+CANDIDATES = ("good", "wrong", "hang")  # how NEW behaves that is deployed from now on
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A start state that is built on the emulator."""
+    """A start state that is built on the emulator, where Git asks for NEW."""
 
-    production: str
-    staging: str
-    others: str
-    code: str
-    memory: str
+    state: State
     lock: str
+    candidate: str
 
     @property
     def seed(self) -> str:
-        words = (self.production, self.staging, self.others, self.code, self.memory, self.lock)
-        return ",".join(("D4", "run", *words))
+        """Return the name of the case."""
+        state = self.state
+        words = (state.production, state.staging, state.others, state.code, state.memory)
+        return ",".join(("D4", "run", *words, self.lock, self.candidate))
 
 
-def starts() -> list[Start]:
-    """Return every start state that can be built."""
-    axes = (
-        ("old", "new", "other", "empty", "edited"),
-        ("old", "new", "other", "empty", "crash", "edited"),
-        OTHERS,
-        ("same-url", "other-url"),
-        ("converged-old", "converged-new", "attempted", "lost"),
-        ("free", "dead"),
-    )
-    return [Start(*values) for values in product(*axes)]
+def starts(production: str, staging: str, memory: str) -> list[Start]:
+    """
+    Return every start state of two slots and a memory that can be built and comes to rest.
+
+    What has served before is tried on for as long as it does not serve, and what runs in staging
+    already is not deployed, so that it cannot turn out bad.
+    """
+    served = memory == "converged-new" and production != "new"
+    if served and staging == "new-silent":
+        return []
+    candidates = CANDIDATES[:1] if served or staging.startswith("new") else CANDIDATES
+    axes = (OTHERS, ("same-url", "other-url"), ("free", "dead"), candidates)
+    return [
+        Start(
+            State(production, staging, "none", others, code, "idle", memory, "git"),
+            lock,
+            candidate,
+        )
+        for others, code, lock, candidate in product(*axes)
+    ]
+
+
+def sample(each: int) -> Iterator[Start]:
+    """Give *each* of the start states of any two slots and any memory, the same ones every time."""
+    chance = random.Random(SEED)
+    for where in product(SLOTS, (*SLOTS, "crash", "new-bare"), MEMORY):
+        found = starts(*where)
+        yield from chance.sample(found, min(each, len(found)))
 
 
 def build(start: Start) -> Scene:
-    """Build *start* on the emulator; Git asks for NEW."""
+    """Build *start* on the emulator."""
+    state = start.state
     scene = open_scene(
-        _real(start.production, PRODUCTION, start), _real(start.staging, STAGING, start)
+        _real(state.production, PRODUCTION, state), _real(state.staging, STAGING, state)
     )
     cloud = scene.cloud
     first = cloud.git.want(OLD)
-    if start.memory != "lost":
-        version = NEW if start.memory == "converged-new" else OLD
-        write(scene, _converged(scene, version, first.name))
-    if start.memory == "attempted":
-        failed = _converged(scene, NEW, first.name)
-        detail = {"deploy": "d-x"}
-        write(scene, replace(failed, event="VerifyFailed", id="f", verdict="fail", detail=detail))
+    new = converged(NEW, first.name, cloud.now())
+    if state.memory != "lost":
+        write(scene, converged(OLD, first.name, cloud.now()))
+    if state.memory == "converged-new":  # by a swap of ours
+        new = replace(new, from_=OLD, from_digest=registered.digest(OLD))
+        write(
+            scene,
+            replace(new, event="VerifyPassed", slot=STAGING, id="v", verdict="pass"),
+            replace(new, event="SwapStarted", id="swap", detail={"deploy": "d-x"}),
+            replace(new, id="end", detail={"intent": "swap", "swap_status": ""}),
+        )
+    if state.memory == "attempted":
+        detail = {"deploy": f"d-{STAGING}"}
+        write(scene, replace(new, event="VerifyFailed", id="f", verdict="fail", detail=detail))
     if start.lock == "dead":
         lease = cloud.blobs.acquire(f"locks/{APP}")
         assert lease is not None
         cloud.blobs.touch(f"locks/{APP}", lease, {"holder": "gone"})
+    for slot, kind in ((PRODUCTION, state.production), (STAGING, state.staging)):
+        if kind.endswith("silent"):
+            cloud.behaviour.slots[slot] = _mute if kind == "old-silent" else "silent"
     return want(scene, NEW)
 
 
-def _real(kind: str, slot: str, start: Start) -> dict[str, str]:
-    code = "c2" if slot == STAGING and start.code == "other-url" else "c1"
-    version = VERSIONS.get(kind, NEW)
+def _mute(method: str, reply: Reply) -> Reply:
+    """Keep OLD from answering, and nothing else that comes to the slot."""
+    del method
+    return Reply(503) if (reply.headers or {}).get("x-model-version") == OLD else reply
+
+
+def _real(kind: str, slot: str, state: State) -> dict[str, str]:
+    code = "c2" if slot == STAGING and state.code == "other-url" else "c1"
+    version = VERSIONS.get(kind.partition("-")[0], NEW)
     settings = registered.settings(version, f"d-{slot}", code)
     if kind == "empty":
         settings = {"WEBSITE_RUN_FROM_PACKAGE": registered.package_url(code)}
@@ -310,37 +171,79 @@ def _real(kind: str, slot: str, start: Start) -> dict[str, str]:
         settings["MODEL_VERSION"] = OLD
     if kind == "crash":
         settings["MODEL_NAME"] = "nothing"
-    settings["THEIRS"] = slot if start.others == "differ" else "same"
+    if kind == "new-bare":
+        del settings["WEBSITE_SWAP_WARMUP_PING_PATH"]
+    settings["THEIRS"] = slot if state.others == "differ" else "same"
     return settings
 
 
-def _converged(scene: Scene, version: str, commit: str) -> Event:
-    return Event(
-        "Converged",
-        APP,
-        scene.cloud.now(),
-        id="baseline",
-        slot=PRODUCTION,
-        model=registered.MODEL,
-        to=version,
-        to_digest=registered.digest(version),
-        revision=commit,
-        detail={"swap_status": ""},
-    )
+def expect(start: Start, scene: Scene) -> Scene:
+    """Write down where *start* must come to rest: on the new release, or where that is due."""
+    state, cloud, serves = start.state, scene.cloud, scene.cloud.serves()
+    entries, most = cloud.history.entries, 1
+
+    def sent(what: str) -> int:
+        return sum(e["operation"] == "write-sent" and e["what"] == what for e in entries)
+
+    if state.memory == "lost" and (state.production, state.staging) != ("empty", "empty"):
+        scene.stop, scene.reason, scene.wants, most = Frozen, "JournalLost", serves, 0
+        scene.must("no deploy", lambda: not sent("appsettings-put"))
+    elif state.production == "new-silent":
+        scene.stop, scene.wants, most = Stalled, serves, 0
+        scene.must("no deploy", lambda: not sent("appsettings-put"))
+    elif state.production != "new" and (start.candidate != "good" or state.staging == "new-silent"):
+        scene.stop, scene.wants, most = Stalled, serves, 0
+    scene.must(f"at most {most} swaps", lambda: sent("slotsswap") <= most)
+    scene.must("at most 3 deploys", lambda: sent("appsettings-put") <= 3)
+    scene.must("passes that end", lambda: _bounded(scene))
+    return scene
+
+
+def _bounded(scene: Scene) -> bool:
+    """Return whether no pass took much longer than it may, or wrote more than it could need."""
+    began, lines = 0.0, 0
+    for entry in scene.cloud.history.entries:
+        if entry["operation"] == "pass-began":
+            began, lines = entry["time"], 0
+        if entry["operation"] == "journal":
+            lines += len(entry["events"])
+        late = entry["operation"] == "pass-ended" and entry["time"] - began > LONGEST_S
+        if late or lines >= MOST_LINES:
+            return False
+    return True
+
+
+STILL_S = 120.0  # as in the states that are not built: nothing has moved for so long
+LONGEST_S = QUICK.pass_s + 30
+MOST_LINES = 60
+
+
+def _first(state: State, decision: Decision) -> str:
+    """Judge the *decision* of a state that was built; put together, it must give the same."""
+    known = state.production in PRODUCTIONS and state.staging in STAGINGS
+    if known and type(decision) is not type(ask(state)):
+        return f"D4: built, it decides {decision}, and put together {ask(state)}"
+    return right.judge(state, decision)
 
 
 def run(start: Start) -> Run:
-    """Run from *start* until it comes to rest: on the new release, or frozen where that is due."""
+    """Judge the first decision from *start*, and run until it comes to rest."""
+    wrong: list[str] = []
 
     def begin() -> Scene:
         scene = build(start)
-        empty = (start.production, start.staging) == ("empty", "empty")
-        if start.memory == "lost" and not empty:
-            scene.stop = Frozen
-            scene.wants = scene.cloud.serves()
-        return scene
+        world = scene.controller.start()
+        observe(APP, world)
+        scene.cloud.wait(STILL_S)
+        wrong.append(_first(start.state, observe(APP, world).decision))
+        scene.controller.world = None
+        bad = start.candidate if start.candidate != "good" else ""
+        scene.cloud.behaviour.versions[NEW] = bad
+        return expect(start, scene)
 
-    return play(begin, {})
+    found = play(begin, {})
+    found.violations += _violations(wrong[0])
+    return found
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:
@@ -349,7 +252,5 @@ def cases(*, long: bool = False) -> Iterator[Case]:
         yield state.seed, partial(_judged, partial(judge, state))
     for each in files.states():
         yield each.seed, partial(_judged, partial(files.judge, each))
-    chance = random.Random(SEED)
-    real = starts()
-    for start in chance.sample(real, min(LONG if long else SHORT, len(real))):
+    for start in sample(8 if long else 1):
         yield start.seed, partial(run, start)

@@ -12,7 +12,7 @@ from emulator.seen.faults import Fault
 from emulator.slots.state import Keys, Operation, mark
 from gitslot.state.decision import Stalled
 from reliability import registered
-from reliability.between import ANSWERS
+from reliability.between import ANSWERS, PUTS, SENT, spoilt_twice
 from reliability.cloud import APP, STAGING, Cloud
 from reliability.registered import ROWS
 from reliability.rig import QUICK
@@ -301,3 +301,5 @@ def cases(*, long: bool = False) -> Iterator[Case]:
     for story, begin in STORIES.items():
         yield f"D6,{story}", partial(play, begin, {})
     yield "D6,bump,poll-without-body", poll_without_body
+    for names in product(SENT, SENT, PUTS) if long else ():
+        yield f"D6,bump,{','.join(names)}", partial(spoilt_twice, *names)

@@ -7,7 +7,7 @@ waits always end in the same order.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,6 +67,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._seconds = max(self._seconds, waiting[0]._when)
                 loop._run_once()
         self._seconds = until
+
+    def finish[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Let time pass until *work* is done; return its result or raise its error."""
+        task = self.create_task(work)
+        self.advance(0)
+        loop: Any = self
+        while not task.done():
+            self.advance(loop._scheduled[0]._when - self._seconds)
+        return task.result()
 
     def end(self) -> None:
         """Cut off whatever still runs."""

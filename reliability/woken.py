@@ -11,11 +11,12 @@ from functools import cache
 from gitslot.decide.decide import decide
 from gitslot.state import slot_settings
 from gitslot.state.decision import Decision
-from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy
-from gitslot.state.seen import Answer, Arm, Further, Health, Live, Mark, Place, SlotLive, Verdict
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
+from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, SlotMemory
+from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Seen, Verdict
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Resolved, Wanted
 from reliability import registered
 from reliability.cloud import APP, START
+from reliability.registered import release
 from reliability.rig import QUICK
 from reliability.scenarios import CANARY, NEW, NEWER, OLD, OLDEST
 
@@ -66,12 +67,6 @@ class State:
         return ",".join(("D4", *words, self.platform, self.memory, *last))
 
 
-@cache
-def release(version: str) -> Release:
-    """Return a registered release."""
-    return Release(registered.MODEL, version, registered.digest(version))
-
-
 # ---------------------------------------------------------------- building a state
 
 
@@ -82,7 +77,7 @@ def _package(slot: str, code: str) -> str:
 
 
 @cache
-def slot_of(name: str, state: str, others: str, code: str, platform: str) -> SlotLive:
+def slot_of(name: str, state: str, others: str, code: str, platform: str) -> Seen:
     kind, _, how = state.partition("-")
     settings: dict[str, str] = dict(slot_settings.WARMUP_SETTINGS)
     package = _package(name, code)
@@ -109,7 +104,7 @@ def slot_of(name: str, state: str, others: str, code: str, platform: str) -> Slo
         operation="op" if platform == "operation" else "",
         prepared=PRODUCTION if platform == "prepared" and name == STAGING else "",
     )
-    return SlotLive(name, _health(name, version, how, build), arm)
+    return Seen(name, _health(name, version, how, build), arm=arm, down_s=120.0)
 
 
 def _health(name: str, version: str, how: str, build: str) -> Health:
@@ -134,6 +129,10 @@ def _health(name: str, version: str, how: str, build: str) -> Health:
     return Health(Answer.SERVING, serves.model, serves.version, serves.digest, deploy, build)
 
 
+def _tried(attempts: Attempts) -> dict[str, SlotMemory]:
+    return {PRODUCTION: SlotMemory(attempts=attempts)}
+
+
 @cache
 def memory_of(kind: str) -> Memory:
     old, new = release(OLD), release(NEW)
@@ -141,7 +140,7 @@ def memory_of(kind: str) -> Memory:
         length=1,
         baseline=True,
         converged=old,
-        served=frozenset({old}),
+        releases={old: True},
         swap_status="",
         run="run",
         run_started=NOW - timedelta(minutes=20),
@@ -166,16 +165,16 @@ def memory_of(kind: str) -> Memory:
         last=NOW - timedelta(minutes=10),
         reason="GoldenRowsFailed",
         message="a label differs",
-        counted=frozenset({f"d-{STAGING}"}),
+        counted=(f"d-{STAGING}",),
     )
     kinds: Mapping[str, Memory] = {
         "converged-old": base,
         "converged-new": replace(
-            base, converged=new, served=frozenset({old, new}), last_swap=LastSwap(new, old, "c")
+            base, converged=new, releases={old: True, new: True}, last_swap=LastSwap(new, old, "c")
         ),
-        "attempted": replace(base, attempts={PRODUCTION: failed}),
-        "spent": replace(base, attempts={PRODUCTION: replace(failed, failed=3, disproved=3)}),
-        "refused": replace(base, attempts={PRODUCTION: replace(failed, refused=True)}),
+        "attempted": replace(base, slots=_tried(failed)),
+        "spent": replace(base, slots=_tried(replace(failed, failed=3, disproved=3))),
+        "refused": replace(base, slots=_tried(replace(failed, refused=True))),
         "intent-unsaid": replace(base, intent=intent),
         "intent-unknown": replace(base, intent=replace(intent, unknown=True)),
         "intent-located": replace(base, intent=replace(intent, location="https://arm/op")),
@@ -186,7 +185,10 @@ def memory_of(kind: str) -> Memory:
         "throttled": replace(base, writes_from=NOW + timedelta(minutes=4)),
         # A deploy of this run was sent three minutes ago and is nowhere to be seen.
         "never-arrived": replace(
-            base, deploys={STAGING: OpenDeploy("d-gone", NOW - timedelta(minutes=3), new)}
+            base,
+            slots={
+                STAGING: SlotMemory(deploy=OpenDeploy("d-gone", NOW - timedelta(minutes=3), new))
+            },
         ),
         "lost": Memory(),
         # Acknowledged a minute ago, and nothing has moved since.
@@ -204,13 +206,13 @@ def live_of(production: str, staging: str, verdict: str, others: str, code: str,
     if verdict != "none":
         given = Verdict(Mark(verdict), "golden rows")
     return Live(
-        production=slot_of(PRODUCTION, production, others, code, at),
-        staging=slot_of(STAGING, staging, others, code, at),
-        wanted=Resolved(release(NEW)),
-        verdict=given,
+        {
+            PRODUCTION: replace(
+                slot_of(PRODUCTION, production, others, code, at), wanted=Resolved(release(NEW))
+            ),
+            STAGING: replace(slot_of(STAGING, staging, others, code, at), verdict=given),
+        },
         still_s=120.0,
-        down_s=120.0,
-        staging_down_s=120.0,
     )
 
 
@@ -221,7 +223,7 @@ _BESIDE = replace(PLAIN, slots={**PLAIN.slots, CANARY: Wanted(NEWER)})
 
 
 @cache
-def _further(beside: str) -> Further:
+def _further(beside: str) -> Seen:
     """Return a look at the canary, which shall serve NEWER."""
     version = NEWER if beside in ("settled", "proved") else OLDEST
     slot = slot_of(CANARY, "other", "equal", "same-url", "idle")
@@ -229,32 +231,36 @@ def _further(beside: str) -> Further:
     settings["MODEL_VERSION"] = release(version).setting
     assert slot.arm is not None
     arm = replace(slot.arm, settings=settings, configured=slot_settings.configured(settings))
-    slot = SlotLive(
-        CANARY, _health(CANARY, version, "", "c1"), None if beside == "settled" else arm
+    found: dict[str, Refusal | Doubt] = {
+        "missing": Refusal("SlotMissing", "no"),
+        "unread": Doubt("Unreadable", "no"),
+    }
+    unread = found.get(beside)
+    return replace(
+        slot,
+        health=_health(CANARY, version, "", "c1"),
+        arm=None if beside == "settled" or unread else arm,
+        wanted=(
+            Refusal("UnknownVersion", "no") if beside == "unknown" else Resolved(release(NEWER))
+        ),
+        unread=unread,
+        verdict=Verdict(Mark.PASS, "golden rows") if beside == "proved" else None,
     )
-    wanted = Refusal("UnknownVersion", "no") if beside == "unknown" else Resolved(release(NEWER))
-    standing: Refusal | Doubt | None = None
-    if beside in ("missing", "unread"):
-        slot = replace(slot, arm=None)
-        standing = (
-            Refusal("SlotMissing", "no") if beside == "missing" else Doubt("Unreadable", "no")
-        )
-    verdict = Verdict(Mark.PASS, "golden rows") if beside == "proved" else None
-    return Further(Place(slot, verdict, 120.0), wanted, standing)
 
 
 def _beside_memory(memory: Memory, beside: str) -> Memory:
     """Return *memory* with what the journal says of the canary."""
     newer = release(NEWER)
-    if beside == "settled":
-        return replace(memory, proved={CANARY: (f"d-{CANARY}", newer.digest)})
-    if beside == "spent":
-        spent = Attempts(newer, failed=3, disproved=3, started=3, reason="X", message="x")
-        return replace(memory, attempts={**memory.attempts, CANARY: spent})
-    if beside == "lost":
-        lost = OpenDeploy("d-lost", NOW - timedelta(seconds=5), newer)
-        return replace(memory, deploys={**memory.deploys, CANARY: lost})
-    return memory
+    known = {
+        "settled": SlotMemory(proved=(f"d-{CANARY}", newer.digest)),
+        "spent": SlotMemory(
+            attempts=Attempts(newer, failed=3, disproved=3, started=3, reason="X", message="x")
+        ),
+        "lost": SlotMemory(deploy=OpenDeploy("d-lost", NOW - timedelta(seconds=5), newer)),
+    }
+    if beside not in known:
+        return memory
+    return replace(memory, slots={**memory.slots, CANARY: known[beside]})
 
 
 def ask(state: State) -> Decision:
@@ -264,7 +270,7 @@ def ask(state: State) -> Decision:
     )
     memory, app = memory_of(state.memory), _BESIDE if state.beside else PLAIN
     if state.beside:
-        live = replace(live, further=(_further(state.beside),))
+        live = live.having(_further(state.beside))
         memory = _beside_memory(memory, state.beside)
     target: App | Doubt = app
     if state.wish == "doubt":

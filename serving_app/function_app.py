@@ -1,20 +1,20 @@
 """
-The serving app of a slot: three answers over HTTP, and nothing else.
+The serving app of a slot: three HTTP endpoints.
 
     POST /api/predict            JSON array of rows -> JSON array of labels
     POST /api/predict?proba=1    -> {"labels": [...], "probabilities": [[...]], "classes": [...]}
-    GET  /api/health             what is really being served: 200 only then, else 503 and the reason
+    GET  /api/health             the model that is served, with 200; else 503 and the reason
 
-Probabilities are rows x classes, in the order of "classes". Bad rows are answered by 400 with
-{"error", "row", "column"} (counted from 0, null where no one cell is to blame), a body over the cap
-by 413, and everything by 503 with {"error", "reason"} while there is no model.
+Probabilities are rows x classes, in the order of "classes". Bad rows get 400 with
+{"error", "row", "column"} (counted from 0, null if no single cell is at fault), a body over the cap
+gets 413, and every request gets 503 with {"error", "reason"} while there is no model.
 
 Settings: MODEL_NAME, MODEL_VERSION (1.5.0 or 1.5.0@sha256:<64 hex>), MODEL_DEPLOY, MODEL_STORE
 (account URL of the registry), MODEL_PREDICT_AUTH ("function", or "anonymous"). Health is always
 anonymous, because the platform's warm-up ping carries no key.
 
-Handlers are `async def`: they run on the worker's loop without a hop to a thread, which is most of
-what a one-row request costs. Large bodies take that hop, so that they do not hold up the others.
+Handlers are `async def`: they run on the worker's loop without a hop to a thread, which would be
+most of the cost of a one-row request. Large bodies do go to a thread, so that others need not wait.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ app = func.FunctionApp()
 
 @app.route(route="api/predict", methods=["POST"], auth_level=_auth)
 async def predict(req: func.HttpRequest) -> func.HttpResponse:
-    """Answer rows with labels, and with probabilities where they are asked for."""
+    """Return the labels of the rows, and on request their probabilities."""
     model = serving.model
     if model is None:
         return _error(503, serving.refusal.message, reason=serving.refusal.reason)
@@ -68,7 +68,7 @@ async def predict(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route(route="api/health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
-    """Say what is really being served."""
+    """Return the model that is served, or the reason why there is none."""
     return _json(503 if serving.model is None else 200, json.dumps(serving.health()))
 
 

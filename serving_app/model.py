@@ -1,12 +1,12 @@
 """
-The model of this process: fetched by name and digest, checked, proved, and then only asked.
+The model of this process: fetched by name and digest, checked, proved, then used.
 
-Every byte is taken for hostile until its sha256 is the pinned one, and the artifact is loaded only
-then, and only if it is ONNX. A model that loads still serves nothing until it has answered its own
+Every byte may be hostile until its sha256 is the pinned one. The artifact is loaded only
+then, and only if it is ONNX. A loaded model serves nothing until it has answered its own
 golden rows as the trained model did.
 
-Must not: load a format that can run code (a pickle runs its payload even when loading fails), or
-import anything of the rest of the project.
+It must not load a format that can run code (a pickle runs its payload even if loading fails), or
+import any other package of the project.
 """
 
 import hashlib
@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-# ONNX Runtime's Linux builds report to Microsoft unless this is set before they are imported: which
-# models are loaded, how often they are asked. A model is its owner's business.
+# ONNX Runtime's Linux builds report to Microsoft unless this is set before the import: which
+# models are loaded and how often they run. That is their owner's business.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy as np
@@ -48,7 +48,7 @@ _TENSORS = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the settings name: a model's version, and the digest that pins it, or ""."""
+    """The version that the settings name, and the digest that pins it, or ""."""
 
     model: str
     version: str
@@ -57,7 +57,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What serving needs of a manifest.json; *digest* is the sha256 of its bytes."""
+    """The part of a manifest.json that serving needs; *digest* is the sha256 of its bytes."""
 
     digest: str
     artifact_name: str
@@ -74,9 +74,9 @@ class Manifest:
 
 class Model:
     """
-    A loaded and proved model, asked on one thread.
+    A loaded and proved model, which runs on one thread.
 
-    *classes* gives the order of probabilities; *dtype* is what its rows must be.
+    *classes* gives the order of probabilities; *dtype* is the type of its rows.
     """
 
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, wanted: Wanted) -> None:
@@ -103,7 +103,7 @@ class Model:
         return labels.tolist(), probabilities
 
     def labels_json(self, rows: NDArray[Any]) -> str:
-        """Return the JSON array of `labels`; every class was encoded when the model was loaded."""
+        """Return `labels` as a JSON array; every class was encoded when the model was loaded."""
         encoded = self._labels_json
         return f"[{', '.join([encoded[label] for label in self.labels(rows)])}]"
 
@@ -120,9 +120,9 @@ def parse_wanted(model: str, version: str) -> Wanted:
 
 def load(wanted: Wanted, read: Callable[[str, int], bytes]) -> Model:
     """
-    Load what *wanted* names; *read* takes a path and a cap in bytes and returns the blob.
+    Load the model of *wanted*; *read* takes a path and a cap in bytes and returns the blob.
 
-    Raises Refused with the reason; nothing is loaded before its digest is right.
+    Raises Refused with the reason. Nothing is loaded before its digest was checked.
     """
     folder = f"{wanted.model}/{wanted.version}"
     raw = read(f"{folder}/manifest.json", MANIFEST_CAP)
@@ -163,9 +163,9 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted) -> Model:
 
 def open_session(artifact: bytes) -> ort.InferenceSession:
     """
-    Load *artifact* as it will be served; raise Refused (FormatRefused, LoadFailed).
+    Load *artifact* for serving; raise Refused (FormatRefused, LoadFailed).
 
-    On one thread: more gain nothing for a row, and float32 sums would differ between runs.
+    It runs on one thread: more do not speed up one row, and float32 sums would differ between runs.
     """
     check_onnx(artifact)
     options = ort.SessionOptions()
@@ -175,12 +175,12 @@ def open_session(artifact: bytes) -> ort.InferenceSession:
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return ort.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's classes have no base of their own
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
         raise Refused("LoadFailed", f"ONNX Runtime refuses it: {type(error).__name__}") from error
 
 
 def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
-    """Refuse a graph whose input or outputs are not what its manifest says."""
+    """Refuse a graph whose input or outputs do not match its manifest."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or len(outputs) != 2:
         raise Refused("LoadFailed", "it must have one input, and labels and probabilities")
@@ -195,7 +195,7 @@ def _check_signature(session: ort.InferenceSession, manifest: Manifest) -> None:
 
 
 def parse_manifest(raw: bytes, wanted: Wanted) -> Manifest:
-    """Read what serving needs of a manifest; raise Refused("ManifestInvalid")."""
+    """Parse the part of a manifest that serving needs; raise Refused("ManifestInvalid")."""
     try:
         if len(raw) > MANIFEST_CAP:
             raise ValueError(f"larger than {MANIFEST_CAP} bytes")

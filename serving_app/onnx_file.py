@@ -1,12 +1,12 @@
 """
-Look into the bytes of an ONNX file before anything loads it.
+Check the bytes of an ONNX file before anything loads it.
 
-ONNX Runtime would open files that external-data tensors name, and run operators from libraries
-that were added to it. A registered model needs neither, so both are refused before loading; what
-cannot be read as ONNX at all (a pickle, say) is refused with them. This reads just enough of the
-protobuf wire format (https://protobuf.dev/programming-guides/encoding/) to see the model's
-operator sets, functions and nodes (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which
-takes far less than importing the onnx package.
+ONNX Runtime would open files that external-data tensors name, and run operators of added
+libraries. A registered model needs neither, so both are refused before loading. So is everything
+that is not ONNX, such as a pickle. This module reads just enough of the protobuf wire format
+(https://protobuf.dev/programming-guides/encoding/) to find the model's operator sets, functions and
+nodes (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which is much faster than importing
+the onnx package.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _DEEPEST = 16  # graphs within graphs
 
 
 def check_onnx(content: bytes) -> None:
-    """Raise Refused("FormatRefused") unless *content* is ONNX that needs nothing but itself."""
+    """Raise Refused("FormatRefused") unless *content* is self-contained ONNX."""
     view = memoryview(content)
     graphs = 0
     opsets = 0
@@ -39,8 +39,8 @@ def check_onnx(content: bytes) -> None:
         for number, value in _fields(view):
             if number == _MODEL_GRAPH:
                 graphs += 1
-                # External data is named by a key "location", so without that word there is none,
-                # and the tensors of every attribute need not be looked for.
+                # External data has a key "location". Without that word there is none,
+                # and the attributes need not be searched for tensors.
                 _check_graph(_message(value), deep=b"location" in content, depth=0)
             elif number == _MODEL_OPSETS:
                 opsets += 1
@@ -114,7 +114,7 @@ def _message(value: "memoryview | int") -> memoryview:
 
 
 def _fields(view: memoryview) -> "Iterator[tuple[int, memoryview | int]]":
-    """Yield (field number, value) of one message; ValueError or IndexError where it is broken."""
+    """Yield (field number, value) of one message; broken: ValueError or IndexError."""
     at = 0
     end = len(view)
     while at < end:

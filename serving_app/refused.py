@@ -1,5 +1,5 @@
 """
-Why nothing is served: one exception, and the reasons that health names.
+The reasons why nothing is served, as one exception; health returns them.
 
     NoModel              the settings name no model yet
     Loading              the first attempt to load is still under way
@@ -7,16 +7,16 @@ Why nothing is served: one exception, and the reasons that health names.
     IdentityUnavailable  no token from the managed identity
     RegistryUnavailable  the storage account did not answer, or not with the blob
     UnknownVersion       no such version is registered, or its artifact is missing
-    ManifestInvalid      the manifest is not one that can be trusted
+    ManifestInvalid      the manifest cannot be trusted
     DigestMismatch       manifest or artifact are not the bytes that were pinned
-    FormatRefused        the artifact is not ONNX, or ONNX that reaches outside of itself
+    FormatRefused        the artifact is not ONNX, or is not self-contained
     LoadFailed           ONNX Runtime refuses it, or it does not fit its manifest
     GoldenRowsFailed     it answers differently from the model that was trained
 """
 
 
 class Refused(Exception):
-    """Nothing is served, for *reason*; *message* says the rest, and holds no secret."""
+    """Nothing is served because of *reason*; *message* has the details and no secret."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)

@@ -1,10 +1,10 @@
 """
-Rows of a request: bytes of JSON -> an array that the model can be asked.
+Parse the rows of a request: bytes of JSON into an array for the model.
 
-ONNX answers NaN, infinity and numbers beyond float32 where scikit-learn refuses them, so they are
-refused here, and so is everything that numpy would quietly turn into a number: text, true, null.
-The quick way looks at a whole batch at once; only when it finds something wrong does the slow way
-look for the first cell to blame.
+ONNX accepts NaN, infinity and numbers beyond float32, which scikit-learn refuses. So they are
+refused here, and so is everything that numpy would silently turn into a number: text, true, null.
+The fast way checks a whole batch at once. Only if it finds a problem, the slow way looks for the
+first cell at fault.
 
 Rows and columns are counted from 0, as in the JSON that was sent.
 """
@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-FEW = 4  # rows that are looked at one by one
+FEW = 4  # up to so many rows are checked one by one
 
 _decode = json.JSONDecoder().decode
 
 
 class BadRows(Exception):
-    """The rows cannot be answered; *row* and *column* say where, if one cell is to blame."""
+    """The rows cannot be answered; *row* and *column* are set if one cell is at fault."""
 
     def __init__(self, message: str, row: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ def read_rows(body: bytes, features: Sequence[str], dtype: Any = np.float64) -> 
     """
     Return the rows in *body*, a JSON array of rows of one number per feature, as rows x features.
 
-    The array is of *dtype*, which must hold every number that is let through: float32 or float64.
+    The array is of *dtype*, which must hold every accepted number: float32 or float64.
 
     Raises BadRows naming the first row and column at fault, or what is wrong with the whole.
     """
@@ -44,7 +44,7 @@ def read_rows(body: bytes, features: Sequence[str], dtype: Any = np.float64) -> 
         rows = _decode(body.decode())
     except (ValueError, RecursionError):
         raise BadRows("the body is not JSON: send an array of rows, [[1.0, 2.0], ...]") from None
-    # In JSON only text, true, false, null and objects hold these letters; numbers hold e and E.
+    # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
     if b'"' in body or b"u" in body or b"l" in body:
         _blame(rows, features)
     try:
@@ -56,12 +56,12 @@ def read_rows(body: bytes, features: Sequence[str], dtype: Any = np.float64) -> 
             if array.ndim == 2 and array.shape[1] == len(features) and _within(array):
                 return array.astype(dtype, copy=False)
     except (ValueError, TypeError, OverflowError):
-        pass  # not numbers, or not of one width: the slow way says where
+        pass  # not numbers, or rows of different widths: the slow way finds the place
     return _blame(rows, features)
 
 
 def _few_within(rows: Any, width: int) -> bool:
-    """Say the same of a few rows: a loop over a handful of floats is quicker than numpy."""
+    """Do the same for a few rows: a loop over a few floats is faster than numpy."""
     for row in rows:
         if len(row) != width:
             return False
@@ -72,12 +72,12 @@ def _few_within(rows: Any, width: int) -> bool:
 
 
 def _within(array: NDArray[np.float64]) -> bool:
-    """Say whether all are finite and within float32: one comparison, which NaN fails too."""
+    """Say whether all are finite and within float32, by one comparison, which NaN fails too."""
     return bool(np.abs(array).max() <= FLOAT32_MAX)
 
 
 def _blame(rows: Any, features: Sequence[str]) -> NoReturn:
-    """Raise BadRows for the first thing that is wrong with *rows*."""
+    """Raise BadRows for the first fault in *rows*."""
     if not isinstance(rows, list):
         raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
     if not rows:
@@ -96,7 +96,7 @@ def _blame(rows: Any, features: Sequence[str]) -> NoReturn:
 def _wrong(cell: Any) -> str:
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         return f"{_kind(cell)}, must be a number"
-    if cell != cell:  # noqa: PLR0124 - true for NaN alone
+    if cell != cell:  # noqa: PLR0124 - true only for NaN
         return "NaN, must be a number"
     if not -FLOAT32_MAX <= cell <= FLOAT32_MAX:
         return "infinite or beyond float32"

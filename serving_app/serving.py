@@ -1,9 +1,9 @@
 """
-What this process serves, and the one background task that gets it there.
+Load the model of this process in one background task, and report its state.
 
-The model is loaded once, from the settings of the process; another release means another process.
-Start waits for the first attempt, so that a slot which answers at all answers with its model; if
-the registry is down, the app comes up saying so and keeps trying.
+The model is loaded once, from the settings of the process; another release is another process.
+The start waits for the first attempt, so a slot that answers at all answers with its model. If the
+registry is down, the app starts, reports that, and keeps trying.
 """
 
 import json
@@ -23,19 +23,21 @@ else:  # the Functions worker puts this folder itself on sys.path
     from refused import Refused
     from store import Store
 
-FIRST_WAIT_S = 20.0  # for the first attempt; a worker that takes longer to start is restarted
+FIRST_WAIT_S = 20.0  # for the first attempt; Azure restarts a worker that takes longer to start
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one repeats
 
-_LASTING = frozenset({"NoModel", "SettingsInvalid"})  # only new settings, so a new process, help
+_LASTING = frozenset(
+    {"NoModel", "SettingsInvalid"}
+)  # only new settings help, and those start a new process
 _log = logging.getLogger("serving_app")
 
 
 class Serving:
     """
-    The model that *environ* names, once it is there; until then the reason why it is not.
+    The model that *environ* names, or the reason why it is not loaded yet.
 
-    *model* is None or a proved Model; *refusal* is the latest reason while there is none; *headers*
-    are the three that every answer carries, "none" where nothing is served.
+    *model* is None or a proved Model; *refusal* is the latest reason while it is None; *headers*
+    are the three that every answer has, "none" while nothing is served.
     """
 
     def __init__(
@@ -56,16 +58,16 @@ class Serving:
         self.headers = self._headers()
 
     def start(self, wait_s: float = FIRST_WAIT_S) -> None:
-        """Begin to load in the background, and wait up to *wait_s* seconds for one attempt."""
+        """Start to load in the background, and wait up to *wait_s* seconds for one attempt."""
         threading.Thread(target=self._run, name="load-model", daemon=True).start()
         self._tried.wait(wait_s)
 
     def stop(self) -> None:
-        """Try no further."""
+        """Stop trying."""
         self._stopped.set()
 
     def attempt(self) -> bool:
-        """Try to load once; say whether trying again could help."""
+        """Try to load once; return whether another try could help."""
         try:
             wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
             with Store(self._setting("MODEL_STORE"), self._environ) as store:
@@ -80,7 +82,7 @@ class Serving:
         return False
 
     def health(self) -> dict[str, object]:
-        """Return what health answers; *status* is "ok" only while a proved model is served."""
+        """Return the body of health; *status* is "ok" only while a proved model is served."""
         model = self.model
         return {
             "status": "ok" if model else "unavailable",
@@ -120,7 +122,7 @@ class Serving:
 
 
 def read_build(folder: Path) -> str:
-    """Return the build id that packaging wrote into *folder*, or "source" where it did not."""
+    """Return the build id that packaging wrote into *folder*, or "source" if there is none."""
     try:
         return str(json.loads((folder / "build.json").read_bytes())["build"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -128,5 +130,5 @@ def read_build(folder: Path) -> str:
 
 
 def _header(value: str) -> str:
-    """Keep a setting from ending the header that it stands in."""
+    """Return *value*, or "" if it could end the header that holds it."""
     return value if value.isascii() and value.isprintable() else ""

@@ -1,16 +1,16 @@
 """
 Fetch blobs of the model registry with the app's managed identity.
 
-This is plain HTTPS through the standard library on purpose. All that is needed is one token and
-two GETs, and importing azure-identity and azure-storage-blob would take longer than everything
-else that happens before the first prediction (0.6 s of about 0.3 s in all, and 25 MB of package).
+This is plain HTTPS with the standard library on purpose. Only one token and two GETs are needed.
+Importing azure-identity and azure-storage-blob takes 0.6 s, longer than everything else before the
+first prediction (about 0.3 s), and adds 25 MB to the package.
 The token comes from the endpoint that App Service puts into the environment
 (https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference);
 blobs from the Get Blob operation
 (https://learn.microsoft.com/rest/api/storageservices/get-blob).
 
-Must not: follow a redirect (it would carry the token away), speak plain HTTP to the store, or read
-more than it was told to.
+It must not follow a redirect (it would leak the token), use plain HTTP for the store, or read
+more than the cap.
 """
 
 import http.client
@@ -33,7 +33,7 @@ RESOURCE = "https://storage.azure.com"
 
 class Store:
     """
-    The registry in the storage account at *url*, read as the identity that *environ* offers.
+    The registry in the storage account at *url*, read with the identity of *environ*.
 
     One connection serves all reads; use it as a context manager. Raises Refused with
     SettingsInvalid, IdentityUnavailable, RegistryUnavailable or UnknownVersion.
@@ -58,7 +58,7 @@ class Store:
             self._connection.close()
 
     def read(self, path: str, cap: int) -> bytes:
-        """Return the blob at *path* of the models container, and one byte over *cap* at most."""
+        """Return the blob at *path* of the models container, cut off one byte after *cap*."""
         parts = urlsplit(self._url)
         if parts.scheme != "https" or not parts.hostname or parts.username or parts.query:
             raise Refused("SettingsInvalid", "MODEL_STORE must be an https:// account URL")
@@ -87,7 +87,7 @@ class Store:
         return body
 
     def _tls(self) -> ssl.SSLContext:
-        """Trust the machine's store, or the bundle that it names for every HTTP client."""
+        """Trust the machine's store, or the CA bundle that its environment names."""
         return ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE") or None)
 
     def _fetch_token(self) -> str:
@@ -129,5 +129,5 @@ class Store:
 
 
 def _said(error: BaseException) -> str:
-    """Name an error without its text where that could quote a header or a body."""
+    """Describe an error without its text, which could quote a header or a body."""
     return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

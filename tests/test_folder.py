@@ -33,6 +33,7 @@ class Fleet:
     tip: str = ""
 
     def __post_init__(self) -> None:
+        self.scene.cloud.blobs.drop("accepted.json")  # of another repository
         self.push(app=file(OLD))
         self.world = self.start()
 

@@ -12,7 +12,7 @@ from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers
 from gitslot.errors import JournalError, JournalMoved, SignatureRefused, SourceError
 from gitslot.record.accepted import NAME, Accepted, AcceptedBlob
-from gitslot.state.remembered import Memory, Wish
+from gitslot.state.remembered import Asked, Memory, SlotMemory
 from gitslot.state.wanted import App, Desired, Doubt, Revision
 from gitslot.wants import Wants
 from reliability.memory_blobs import MemoryBlobs
@@ -442,7 +442,9 @@ def test_only_a_new_wish_is_looked_for(branch: Branch) -> None:
     """Else the journal tells; a process keeps what it has found."""
     head, app = _wanted(branch)
     assert branch.wants.asked_by(app, head, Memory())["production"] == head
-    kept = Memory(wishes={"production": Wish(app.wish("production"), Revision("f" * 40))})
+    kept = Memory(
+        slots={"production": SlotMemory(asked=Asked(app.wish("production"), Revision("f" * 40)))}
+    )
     branch.start()
     assert branch.wants.asked_by(app, head, kept)["production"].commit == "f" * 40
     later = branch.push({branch.path: wanting("A"), "README": "x"})

@@ -1,11 +1,10 @@
 """
-What `make check` asks beyond lint and types: `python -m tools.check`.
+Check what lint and types do not: `python -m tools.check`, which `make check` runs.
 
-The import contract, schemas and a table that are what the code says, lock files without download
-addresses, the function apps' own requirements in step with the lock, Bicep that parses, workflows
-that zizmor has nothing against.
+The import contract; generated schemas and tables; lock files without download addresses; the
+function apps' own requirements against the lock; the syntax of Bicep; workflows, with zizmor.
 
-Problems go to stderr, one a line with its mend. Exit codes: 0 none, 1 some.
+Problems go to stderr, one a line with its fix. Exit codes: 0 no problem, 1 some.
 """
 
 import json
@@ -20,6 +19,7 @@ from pycep import BicepParser
 
 from emulator.arm import coverage
 from gitslot.edges.file import schema
+from tools.pages import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("controller", "serving_app")
@@ -27,9 +27,10 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?:\s*;\s*(.*))?$
 
 
 def problems(root: Path = ROOT) -> Iterator[str]:
-    """Say everything that is wrong in the tree *root*."""
+    """Yield every problem in the tree *root*."""
     yield from _schema(root)
     yield from _coverage(root)
+    yield from (f"{page} is out of date: python -m tools.pages" for page in outdated(root))
     yield from _addresses(root)
     yield from _requirements(root)
     yield from _bicep(root)
@@ -37,21 +38,21 @@ def problems(root: Path = ROOT) -> Iterator[str]:
 
 
 def _schema(root: Path) -> Iterator[str]:
-    path = root / "docs" / schema.FILE.name
+    path = root / schema.FILE.relative_to(ROOT)
     if not path.exists() or path.read_text(encoding="utf-8") != schema.text():
         command = "python -m gitslot.edges.file.schema"
-        yield f"{path.relative_to(root)} is not what the code says: {command}"
+        yield f"{path.relative_to(root)} is out of date: {command}"
 
 
 def _coverage(root: Path) -> Iterator[str]:
-    path = root / "docs" / coverage.PAGE.name
+    path = root / coverage.PAGE.relative_to(ROOT)
     text = path.read_text(encoding="utf-8")
     if coverage.page(text) != text:
-        yield f"{path.relative_to(root)} is not what the code says: python -m emulator.arm.coverage"
+        yield f"{path.relative_to(root)} is out of date: python -m emulator.arm.coverage"
 
 
 def _addresses(root: Path) -> Iterator[str]:
-    """Refuse addresses to download from: they would name somebody's mirror."""
+    """Refuse download addresses: they would name somebody's mirror."""
     lock = json.loads((root / "package-lock.json").read_text(encoding="utf-8"))
     if any("resolved" in package for package in lock["packages"].values()):
         yield "package-lock.json holds download addresses: make lock (see .npmrc)"
@@ -67,7 +68,7 @@ def _requirements(root: Path) -> Iterator[str]:
     for app in APPS:
         path = root / app / "requirements.txt"
         for name, version, marker in pins(path):
-            if "<" in marker and ">" not in marker:  # for older Pythons than the lock's
+            if "<" in marker and ">" not in marker:  # for Pythons older than the lock's
                 continue
             if locked.get(name) != version:
                 yield (
@@ -77,7 +78,7 @@ def _requirements(root: Path) -> Iterator[str]:
 
 
 def _bicep(root: Path) -> Iterator[str]:
-    """Parse what would otherwise be read for the first time on Azure."""
+    """Parse the Bicep files, which would otherwise be parsed for the first time on Azure."""
     paths = sorted((root / "infra").glob("*.bicep"))
     if not paths:
         return
@@ -90,7 +91,7 @@ def _bicep(root: Path) -> Iterator[str]:
 
 
 def _workflows(root: Path) -> Iterator[str]:
-    """Ask zizmor, which looks at workflows as somebody who would break in."""
+    """Run zizmor, which looks for security problems in workflows."""
     folder = root / ".github" / "workflows"
     if not folder.exists():
         return
@@ -103,7 +104,7 @@ def _workflows(root: Path) -> Iterator[str]:
     )
     if done.returncode != 0:
         print(done.stdout + done.stderr, file=sys.stderr)
-        yield "zizmor has something against a workflow: see above"
+        yield "zizmor found a problem in a workflow: see above"
 
 
 def pins(path: Path) -> list[tuple[str, str, str]]:
@@ -117,7 +118,7 @@ def _canonical(name: str) -> str:
 
 
 def main() -> int:
-    """Check everything; return the exit code."""
+    """Run all checks; return the exit code."""
     command = (
         sys.executable,
         "-c",

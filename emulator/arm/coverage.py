@@ -1,5 +1,5 @@
 """
-The table of supported calls to ARM and Kudu in docs/emulator.md; run this module to write it.
+The table of supported calls in docs/believe/emulator.md; run this module to write it.
 
 Routes are those of ``emulator.arm.routes`` and ``emulator.scm.app``. The clients that use them were
 counted (``by_client`` of ``GET /requests``); the clients' tests compare their counts to this table.
@@ -11,7 +11,7 @@ from pathlib import Path
 from emulator.arm.routes import ROUTES
 from emulator.scm import app as scm
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "emulator.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "believe" / "emulator.md"
 BEGIN, END = "<!-- coverage: python -m emulator.arm.coverage -->", "<!-- end of coverage -->"
 SLOT = "/slots/{slot}"
 

@@ -1,5 +1,5 @@
 """
-The command line: one file per command group. It prints what functions return and holds no logic.
+The command line: one file per command group. It prints the results of functions, without logic.
 
 Data goes to stdout, everything else to stderr. Exit codes: 0 in sync or done, 1 drift or not done,
 2 error, 130 interrupted.
@@ -11,9 +11,9 @@ import sys
 def main() -> None:
     """Run `gitslot` with this process's arguments and exit."""
     try:
-        from gitslot.cli.app import run  # noqa: PLC0415 - importing the package costs nothing
+        from gitslot.cli.app import run  # noqa: PLC0415 - Ctrl-C while it loads ends here too
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:  # also while the modules are being loaded
+    except KeyboardInterrupt:
         code = 130
     sys.exit(code)

@@ -1,8 +1,8 @@
-"""`gitslot adopt`: a file from what is live, and what is still missing; writes nothing to Azure."""
+"""`gitslot adopt`: write the file for a running app and list what it lacks; Azure is only read."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,26 +11,27 @@ from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.settings import FILE
-from gitslot.state.wanted import SUFFIX
-
-if TYPE_CHECKING:
-    from gitslot.report.doctor.facts import Finding
+from gitslot.report import adopt as report
+from gitslot.report.doctor.checks import of_app
+from gitslot.report.doctor.facts import Finding, Grade
+from gitslot.state.wanted import SUFFIX, Doubt
 
 
 def adopt(
     ctx: typer.Context,
     app: Annotated[str, typer.Argument(metavar="APP", help="The function app's name.")],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Where to write; `-` prints it.")
+        str | None, typer.Argument(metavar="FILE", help="Where to write; `-` prints it.")
     ] = None,
     resource_group: Annotated[
-        str | None, typer.Option("--resource-group", "-g", help="Where two apps have one name.")
+        str | None,
+        typer.Option("--resource-group", "-g", help="Needed if two apps share the name."),
     ] = None,
     subscription: Annotated[
-        str | None, typer.Option("--subscription", help="Its id; else all that you may see.")
+        str | None, typer.Option("--subscription", help="Its id; else all that you can read.")
     ] = None,
     every_slot: Annotated[
-        bool, typer.Option("--slots", help="Name slots beside production and staging too.")
+        bool, typer.Option("--slots", help="Add slots other than production and staging.")
     ] = False,
     stdout: Annotated[bool, typer.Option("--stdout", help="Print the file, as `-` does.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file.")] = False,
@@ -38,29 +39,24 @@ def adopt(
 ) -> int:
     """Write the file that says what an app serves now.
 
-    Then it prints what the app still lacks before gitslot can release to it,
-    with the fix of each. The app is found by its name, with your own sign-in.
-    Nothing is written to Azure. With - the file goes to stdout, and what is
-    missing to stderr.
+    Then it lists what the app lacks before gitslot can release to it, with a
+    fix for each. It finds the app by its name, with your own sign-in, and
+    writes nothing to Azure. With - the file goes to stdout and the list to
+    stderr.
 
-    Exit codes: 0 written and complete, 1 somebody must decide or mend, 2 error.
+    Exit codes: 0 written and complete, 1 something is left to do, 2 error.
     """
     session = session_of(ctx)
     path = None if stdout or file == "-" else session.cwd / (file or _place(session, app))
     _refuse_existing(path, overwrite=overwrite)
-    if session.environ.get("GITSLOT_STORAGE"):  # which repository does not matter here
+    if session.environ.get("GITSLOT_STORAGE"):  # any repository will do here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
-    from gitslot.report import adopt  # noqa: PLC0415 - not for --help
-    from gitslot.report.doctor.checks import of_app  # noqa: PLC0415 - not for --help
-    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - not for --help
-
     facts = session.examiner().app(
         app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
     )
     if isinstance(facts.place, Doubt):
         raise CommandRefused(facts.place.message, reason=facts.place.reason)
-    made = adopt.adopt(
+    made = report.adopt(
         facts,
         f"{session.now():%Y-%m-%d}",
         group=bool(resource_group or subscription),
@@ -74,11 +70,11 @@ def adopt(
         if file is None and path.stem.lower() == made.app.name.lower():
             path = path.with_name(f"{made.app.name}{SUFFIX}")  # as Azure writes it
         _write(path, made.text, overwrite=overwrite)
-        session.say(f"written: {path.name}")
+        session.print_err(f"written: {path.name}")
     if not made.decided:
-        session.say("nothing says what production serves: decide it in the file (`decide:`)")
+        session.print_err("what production serves is not known: decide it in the file (`decide:`)")
     if path is None:
-        _tell(session, missing)
+        _print_missing(session, missing)
     elif missing:
         doctor.show(session, missing, output)
     elif output is not Output.TABLE:
@@ -110,8 +106,8 @@ def _write(path: Path, text: str, *, overwrite: bool) -> None:
         ) from error
 
 
-def _tell(session: Session, missing: "tuple[Finding, ...]") -> None:
+def _print_missing(session: Session, missing: tuple[Finding, ...]) -> None:
     for each in missing:
-        session.say(f"{each.grade.value}: {each.check}: {each.found}")
+        session.print_err(f"{each.grade.value}: {each.check}: {each.found}")
         for fix in each.fixes:
-            session.say(f"    {fix}")
+            session.print_err(f"    {fix}")

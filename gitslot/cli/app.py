@@ -1,5 +1,5 @@
 """
-The commands in their order, and what happens when one of them ends badly.
+The table of commands, and what happens when one of them fails.
 """
 
 import os
@@ -10,21 +10,63 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from gitslot.cli import adopt, doctor, edit, logs, models, plan, reconcile, status, validate
+from gitslot.cli.lazy import LazyGroup, Row
 from gitslot.cli.session import Session, session_of
 from gitslot.errors import GitslotError
-from gitslot.local import command
 from gitslot.state.safe_text import safe
 
 _MORE = "More"
 
+
+class Commands(LazyGroup):
+    """The commands of `gitslot`, without the group `local`."""
+
+    table = (
+        Row("status", "cli.status", "Show what every slot serves and what is wanted."),
+        Row("plan", "cli.plan", "Show what the controller would do now, or for a revision."),
+        Row("logs", "cli.logs", "Show the reconcile log: one line per transition."),
+        Row("history", "cli.logs", "Show what production served, and when."),
+        Row(
+            "validate", "cli.validate", "Check the file or folder, its versions and their digests."
+        ),
+        Row("bump", "cli.edit", "Set a slot's version in the app's file, and commit it."),
+        Row("rollback", "cli.edit", "Revert the commit that last changed production."),
+        Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
+        Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
+        Row("models", "cli.models", "Show registered versions and where each runs.", _MORE),
+        Row("adopt", "cli.adopt", "Write the file that says what an app serves now.", _MORE),
+        Row("doctor", "cli.doctor", "Check what a release needs, and how to fix it.", _MORE),
+    )
+
+
+class LocalCommands(LazyGroup):
+    """The commands of `gitslot local`."""
+
+    table = (
+        Row("up", "local.up", "Start the platform on your checkout and follow its newest commit."),
+        Row("down", "local.command", "Stop the platform and everything that it started."),
+        Row("env", "local.command", "Print variables that point Azure clients at the platform."),
+        Row("demo", "local.demo", "Watch the whole story on its own platform, in two minutes."),
+    )
+
+
 app = typer.Typer(
     name="gitslot",
+    cls=Commands,
     help="Keep deployment slots equal to a file in Git.",
     epilog="Exit codes: 0 in sync or done, 1 drift or not done, 2 error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(
+    typer.Typer(
+        cls=LocalCommands,
+        no_args_is_help=True,
+        help="The local platform: real slots, real blobs, real git, no cloud account.",
+    ),
+    name="local",
+    rich_help_panel=_MORE,
 )
 
 
@@ -39,32 +81,15 @@ def _options(
     session.debug = session.debug or debug
 
 
-app.command()(status.status)
-app.command()(plan.plan)
-app.command()(logs.logs)
-app.command()(logs.history)
-app.command()(validate.validate)
-app.command()(edit.bump)
-app.command()(edit.rollback)
-app.command(rich_help_panel=_MORE)(reconcile.reconcile)
-app.command(rich_help_panel=_MORE)(reconcile.retry)
-app.command(rich_help_panel=_MORE)(models.models)
-app.command(rich_help_panel=_MORE)(adopt.adopt)
-app.command(rich_help_panel=_MORE)(doctor.doctor)
-
-
-app.add_typer(command.local_app, name="local", rich_help_panel=_MORE)
-
-
 def run(arguments: Sequence[str], session: Session | None = None) -> int:
-    """Run one command and return its exit code; nothing is raised but SystemExit of completion."""
+    """Run one command and return its exit code. Only shell completion raises (SystemExit)."""
     session = session or Session()
     words = _without_debug(arguments, session)
     try:
         code = app(words, prog_name="gitslot", standalone_mode=False, obj=session)
         session.out.flush()
     except GitslotError as error:
-        session.say(f"error: {error.message} ({error.reason})")
+        session.print_err(f"error: {error.message} ({error.reason})")
         if session.debug:
             traceback.print_exc(file=session.err)
         return 2
@@ -76,7 +101,7 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: one line, not a page
-        session.say(f"error: {type(error).__name__}: {_one_line(error)}; --debug shows where")
+        session.print_err(f"error: {type(error).__name__}: {_one_line(error)}; --debug shows where")
         if session.debug:
             traceback.print_exc(file=session.err)
         return 2
@@ -84,7 +109,7 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
 
 
 def _without_debug(arguments: Sequence[str], session: Session) -> list[str]:
-    """Take --debug wherever it stands: who needs it has typed the rest already."""
+    """Accept --debug anywhere: people add it at the end of a line that failed."""
     words = list(arguments)
     end = words.index("--") if "--" in words else len(words)
     if "--debug" in words[:end]:
@@ -98,7 +123,7 @@ def _usage(error: TyperException, session: Session) -> int:
     path = context.command_path if context else "gitslot"
     message = error.format_message()
     if message:
-        session.say(f"error: {message.rstrip('.')}; see `{path} --help`")
+        session.print_err(f"error: {message.rstrip('.')}; see `{path} --help`")
     return error.exit_code
 
 

@@ -50,8 +50,7 @@ class Checkout:
         """
         Return the file of *app*; without a name, the only one there is.
 
-        Raises CommandRefused that names the folder's apps, or where the file has changes that no
-        commit holds.
+        Raises CommandRefused that names the folder's apps, or if the file has uncommitted changes.
         """
         chosen = AppFile(self, self.file)
         if self.path.is_dir():
@@ -69,19 +68,19 @@ class Checkout:
         return chosen
 
     def git(self, *words: str) -> str:
-        """Run git and return what it says; raises CommandRefused with git's own reason."""
+        """Run git and return its output; raises CommandRefused with git's own reason."""
         done = _git(self.root, self.environ, *words)
         if done.returncode:
             raise CommandRefused(f"git {words[0]}: {_reason(done)}", reason="GitRefused")
         return done.stdout
 
     def try_git(self, *words: str) -> str | None:
-        """Run git and return what it says, or None where it fails."""
+        """Run git and return its output, or None if it fails."""
         done = _git(self.root, self.environ, *words)
         return None if done.returncode else done.stdout
 
     def resolve(self, revision: str) -> str:
-        """Return the 40 hex digits of *revision*; raises CommandRefused where there is none."""
+        """Return the 40 hex digits of *revision*; raises CommandRefused if there is none."""
         found = self.try_git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         if found is None:
             raise CommandRefused(f"there is no commit `{revision}` here", reason="UnknownRevision")
@@ -91,14 +90,14 @@ class Checkout:
         """
         Return what `git revert` with *words* would change: the files, and the bytes of *path*.
 
-        It is tried in the checkout and taken back; an interrupt waits for that. Raises
-        CommandRefused where Git cannot revert, or where more than that would be taken back.
+        It is tried in the checkout and undone; an interrupt waits for that. Raises CommandRefused
+        if Git cannot revert, or if undoing it would lose other changes.
         """
         if self.git("diff", "--cached", "--name-only").strip():
             raise CommandRefused("other changes are staged; commit or unstage them first")
         for head in ("REVERT_HEAD", "CHERRY_PICK_HEAD", "MERGE_HEAD"):
             if self.try_git("rev-parse", "--verify", "--quiet", head):
-                raise CommandRefused(f"{head} exists; finish or abort what is under way first")
+                raise CommandRefused(f"{head} exists; finish or abort that first")
         with _uninterrupted():
             try:
                 self.git("revert", "--no-commit", *words)
@@ -117,11 +116,11 @@ class Checkout:
             raise
 
     def _unstage(self) -> None:
-        """Take back what is staged, in the index and in the files; other edits stay."""
+        """Undo staged changes, in the index and in the files; other edits stay."""
         self.try_git("reset", "--merge")
 
     def has_remote(self) -> bool:
-        """Say whether there is anywhere to push to."""
+        """Return whether there is a remote to push to."""
         return bool((self.try_git("remote") or "").strip())
 
 
@@ -143,7 +142,7 @@ class AppFile:
         return read(self.path.read_bytes(), self.name)
 
     def at(self, commit: str) -> App | None:
-        """Return what the file asked for at *commit*; None where it was not there, or broken."""
+        """Return what the file asked for at *commit*; None if it was missing or broken."""
         done = subprocess.run(
             ["git", "show", f"{commit}:{self.file}"],
             cwd=self.checkout.root,
@@ -158,7 +157,7 @@ class AppFile:
             return None
 
     def refuse_dirty(self) -> None:
-        """Raise CommandRefused where the file has changes that no commit holds."""
+        """Raise CommandRefused if the file has uncommitted changes."""
         if not self.path.is_file():
             raise CommandRefused(
                 f"{self.file} is not in {self.checkout.root}; write it first, or name it in "
@@ -175,7 +174,7 @@ class AppFile:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait, here and in the programs that are started meanwhile."""
+    """Hold Ctrl-C back, in this process and in the programs that it starts meanwhile."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -207,5 +206,5 @@ def _git(
 
 def _reason(done: "subprocess.CompletedProcess[str]") -> str:
     lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith("hint:")]
-    return "; ".join(said[:4]) or f"exit code {done.returncode}"
+    lines = [line for line in lines if not line.startswith("hint:")]
+    return "; ".join(lines[:4]) or f"exit code {done.returncode}"

@@ -1,46 +1,43 @@
-"""`gitslot doctor`: is everything set up so that a release and a rollback will work?"""
+"""`gitslot doctor`: check that everything is set up for a release and a rollback."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.state.wanted import is_app_name
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from gitslot.report.doctor.facts import Finding
-    from gitslot.report.doctor.gather import Examiner
-    from gitslot.state.wanted import App, Doubt
+from gitslot.report.doctor.checks import of_app, of_controller, of_ground
+from gitslot.report.doctor.facts import Finding, Grade
+from gitslot.report.doctor.gather import Examiner
+from gitslot.state.wanted import App, Desired, Doubt, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
 
 
 def doctor(
     ctx: typer.Context,
-    app: Annotated[str | None, typer.Argument(metavar="[APP]", help="One app; else all.")] = None,
+    app: Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")] = None,
     controller: Annotated[
         str | None,
         typer.Option(
             "--controller",
             metavar="NAME",
-            help="Go by that app's guards, and check it too.",
+            help="Take the guards from that app, and check it too.",
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Check what a release needs, and how to mend it.
+    """Check what a release needs, and how to fix it.
 
-    From cheap to dear: the controller's settings, Git, storage, then each
-    app: plan, slots, identities, settings, code, triggers, health.
+    The cheap checks come first: the controller's settings, Git, storage, then
+    each app: plan, slots, identities, settings, code, triggers, health.
 
-    Each check ends ok, warning, wrong or not known; below the table stands
-    how to mend it. It asks with your own rights and changes no app; in
-    storage it takes and gives back one lease, on a blob of its own. Values
-    of settings are never shown.
+    Each check ends ok, warning, wrong or not known. The fixes are below the
+    table. It uses your own rights and changes no app; in storage it takes and
+    releases one lease, on a blob of its own. It never shows the value of a
+    setting.
 
     Exit codes: 0 nothing is wrong, 1 something is, 2 error.
     """
@@ -53,15 +50,8 @@ def doctor(
     return code(found)
 
 
-def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
-    """Return what every check finds, of *app* or of all that the file names."""
-    from gitslot.report.doctor.checks import (  # noqa: PLC0415 - not for --help
-        of_app,
-        of_controller,
-        of_ground,
-    )
-    from gitslot.state.wanted import App, Desired  # noqa: PLC0415 - not for --help
-
+def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
+    """Return the findings of every check, of *app* or of all apps."""
     ground = examiner.ground()
     found = list(of_ground(ground))
     if examiner.controller is not None:
@@ -73,7 +63,7 @@ def findings(examiner: "Examiner", app: str | None) -> "tuple[Finding, ...]":
     return tuple(found)
 
 
-def _names(blocks: "Mapping[str, App | Doubt]", app: str | None) -> list[str]:
+def _names(blocks: Mapping[str, App | Doubt], app: str | None) -> list[str]:
     if app is None:
         return [name for name in blocks if is_app_name(name)]
     if blocks and app not in blocks:
@@ -81,35 +71,33 @@ def _names(blocks: "Mapping[str, App | Doubt]", app: str | None) -> list[str]:
     return [app]
 
 
-def code(found: "Sequence[Finding]") -> int:
-    """Return 1 where something is wrong; warnings are no failure."""
-    from gitslot.report.doctor.facts import Grade  # noqa: PLC0415 - not for --help
-
+def code(found: Sequence[Finding]) -> int:
+    """Return 1 if something is wrong, else 0; a warning is no failure."""
     return 1 if any(each.grade is Grade.WRONG for each in found) else 0
 
 
-def show(session: Session, found: "Sequence[Finding]", output: Output) -> None:
-    """Print *found*: a line for each check, and below them how to mend what is not ok."""
+def show(session: Session, found: Sequence[Finding], output: Output) -> None:
+    """Print *found*: a line for each check, and below them the fixes of what is not ok."""
     if output is not Output.TABLE:
         out.show_data(session, [data(each) for each in found], output)
         return
     rows = [(each.app, each.check, each.grade.value, each.found) for each in found]
     out.show_table(session, _COLUMNS, rows)
-    to_mend = [each for each in found if each.fixes]
-    if to_mend:
+    to_fix = [each for each in found if each.fixes]
+    if to_fix:
         out.show_text(session, "")
-        out.show_text(session, "to mend", "bold")
-    for each in to_mend:
+        out.show_text(session, "to fix", "bold")
+    for each in to_fix:
         out.show_text(session, f"  {each.check} ({each.grade.value}{_of(each)})")
         for fix in each.fixes:
             out.show_text(session, f"      {fix}")
 
 
-def _of(finding: "Finding") -> str:
+def _of(finding: Finding) -> str:
     return f", {finding.app}" if finding.app else ""
 
 
-def data(finding: "Finding") -> dict[str, Any]:
+def data(finding: Finding) -> dict[str, Any]:
     """Return *finding* for programs."""
     return {
         "app": finding.app or None,

@@ -3,18 +3,19 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from gitslot.cli.checkout import AppFile, Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
-
-if TYPE_CHECKING:
-    from gitslot.cli.checkout import AppFile, Checkout
-    from gitslot.state.wanted import App, Wanted
+from gitslot.edges.file.edit import beyond_production, with_version
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import App, Wanted
 
 AppArgument = Annotated[
-    str | None, typer.Argument(metavar="[APP]", help="Which app, where a folder has several.")
+    str | None, typer.Argument(metavar="APP", help="Which app, if a folder has several.")
 ]
 _SLOTS = ("production", "staging")
 
@@ -37,10 +38,7 @@ def bump(
         bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
     ] = False,
 ) -> int:
-    """Set a slot's version in the app's file, and commit that."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.edit import with_version  # noqa: PLC0415 - slow import
-
+    """Set a slot's version in the app's file, and commit it."""
     session = session_of(ctx)
     checkout = Checkout.around(session)
     chosen = checkout.file_of(app)
@@ -54,11 +52,11 @@ def bump(
     text = _pinned(session, block, version) if pin else version
     after = with_version(before, slot, text, chosen.name)
     if after == before:
-        session.say(f"{slot} is {version} already; nothing to commit")
+        session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
     old = block.slots.get(slot)
     if old and old.pin and "@" not in text:
-        session.say("the digest pin of the old version is gone; --pin adds the new one")
+        session.print_err("the old version was pinned to a digest; --pin also pins the new one")
     chosen.path.write_bytes(after)
     try:
         subject = _subject(block, slot, version, chosen.name)
@@ -70,23 +68,23 @@ def bump(
     return 0
 
 
-def _pinned(session: Session, app: "App", version: str) -> str:
+def _pinned(session: Session, app: App, version: str) -> str:
     plain = version.partition("@")[0]
     return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
 
 
-def _subject(app: "App", slot: str, version: str, name: str) -> str:
+def _subject(app: App, slot: str, version: str, name: str) -> str:
     place = "" if slot == "production" else f" in {slot}"
     which = f" on {name}" if name else ""
     return f"bump {app.model} to {version.partition('@')[0]}{place}{which}"
 
 
-def _committed(session: Session, checkout: "Checkout") -> None:
-    """Print the new commit; where there is somewhere to push to, say so."""
+def _committed(session: Session, checkout: Checkout) -> None:
+    """Print the new commit, and the next step if there is a remote to push to."""
     session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
     session.out.flush()
     if checkout.has_remote():
-        session.say("next: git push")
+        session.print_err("next: git push")
 
 
 # ---------------------------------------------------------------- rollback
@@ -94,10 +92,10 @@ def _committed(session: Session, checkout: "Checkout") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What one commit asks production to serve."""
+    """The model and version that one commit wants in production."""
 
     model: str
-    wanted: "Wanted"
+    wanted: Wanted
 
     def __str__(self) -> str:
         return f"{self.model} {self.wanted}"
@@ -105,7 +103,7 @@ class _Wish:
 
 @dataclass(frozen=True, slots=True)
 class _LastChange:
-    """The commit that last changed what production shall serve."""
+    """The commit that last changed what production is to serve."""
 
     commit: str
     before: _Wish
@@ -115,12 +113,12 @@ class _LastChange:
 
     @property
     def short(self) -> str:
-        """Return the seven digits that people read."""
+        """Return the short commit id."""
         return self.commit[:7]
 
     @property
     def mainline(self) -> tuple[str, ...]:
-        """Return what git needs to revert a merge."""
+        """Return the words that git needs to revert a merge."""
         return ("-m", "1") if self.merge else ()
 
     @property
@@ -130,9 +128,10 @@ class _LastChange:
 
 
 def rollback(ctx: typer.Context, app: AppArgument = None) -> int:
-    """Revert the commit that last changed production, if that changes nothing else."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - slow import
+    """Revert the commit that last changed production.
 
+    It refuses where the revert would change anything but that app's production.
+    """
     session = session_of(ctx)
     checkout = Checkout.around(session)
     chosen = checkout.file_of(app)
@@ -164,13 +163,13 @@ def rollback(ctx: typer.Context, app: AppArgument = None) -> int:
             reason="RevertsMore",
         )
     checkout.revert(*words)
-    session.say(f"production of {block.name}: {last.after} -> {last.before}")
+    session.print_err(f"production of {block.name}: {last.after} -> {last.before}")
     _committed(session, checkout)
     return 0
 
 
-def _last_change(chosen: "AppFile", app: "App") -> _LastChange:
-    """Walk back to the commit whose parent asked for something else."""
+def _last_change(chosen: AppFile, app: App) -> _LastChange:
+    """Walk back to the commit whose parent wants something else in production."""
     wish = _wish(app)
     form = "--format=%H%x00%P%x00%b%x01"
     for record in chosen.checkout.git("log", form, "--", chosen.file).split("\x01"):
@@ -178,7 +177,7 @@ def _last_change(chosen: "AppFile", app: "App") -> _LastChange:
             continue
         commit, parents, body = record.strip("\n").split("\x00")
         after = chosen.at(commit)
-        if after is None:  # a broken file in between says nothing
+        if after is None:  # skip commits whose file is broken
             continue
         if _wish(after) != wish:
             break
@@ -193,7 +192,7 @@ def _last_change(chosen: "AppFile", app: "App") -> _LastChange:
     )
 
 
-def _wish(app: "App") -> _Wish:
+def _wish(app: App) -> _Wish:
     return _Wish(app.model, app.production)
 
 
@@ -203,7 +202,7 @@ def _reverted(body: str) -> str | None:
 
 
 def _production_alone(last: _LastChange, which: str) -> str:
-    """Return how production goes back and nothing else does: bump changes no model and no code."""
+    """Return how to take production back and nothing else; `bump` sets no model and no code."""
     before, after = last.before, last.after
     if (before.model, before.wanted.code) != (after.model, after.wanted.code):
         return f"bring {before} back by hand, in the file"
@@ -211,12 +210,8 @@ def _production_alone(last: _LastChange, which: str) -> str:
     return f"`gitslot bump production {before.wanted.version}{pin}{which}`"
 
 
-def _beyond_production(before: "App", data: bytes, name: str) -> list[str]:
-    """Return what *data* changes of the file but what production shall serve."""
-    from gitslot.edges.file.edit import beyond_production  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import read  # noqa: PLC0415 - slow import
-    from gitslot.errors import DesiredError  # noqa: PLC0415 - slow import
-
+def _beyond_production(before: App, data: bytes, name: str) -> list[str]:
+    """Return what *data* changes in the file other than production."""
     try:
         return beyond_production(before, read(data, name))
     except DesiredError as error:

@@ -3,20 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
+from gitslot.report.history import Change, changes, live_at, swap_under_way
 
-if TYPE_CHECKING:
-    from gitslot.record.event import Event
-    from gitslot.record.journal import Journal
-    from gitslot.report.history import Change
-
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app only.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
 _LAST = 100
 _CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
 
@@ -25,13 +24,13 @@ def logs(
     ctx: typer.Context,
     app: AppArgument = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Keep printing what is added.")
+        bool, typer.Option("--follow", "-f", help="Keep printing new events.")
     ] = False,
     commit: Annotated[
         str | None, typer.Option("--commit", metavar="REV", help="Events of one commit.")
     ] = None,
     last: Annotated[
-        int | None, typer.Option("--last", "-n", min=0, help="So many; 0 for all, else 100.")
+        int | None, typer.Option("--last", "-n", min=0, help="How many; 0 for all, else 100.")
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -42,7 +41,7 @@ def logs(
     events = [event for event in _read(session, journal, app) if wants(event)]
     shown = [event for event in events if output is not Output.TABLE or not event.quiet]
     if last is None and len(shown) > _LAST:
-        session.say(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
+        session.print_err(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
     shown = shown[-(_LAST if last is None else last) :]
     _print(session, shown, output, stream=follow)
     if not follow:
@@ -50,30 +49,28 @@ def logs(
     return _follow(session, journal, app, wants, output, {event.id for event in events})
 
 
-def _of_commit(session: Session, revision: str | None) -> "Callable[[Event], bool]":
+def _of_commit(session: Session, revision: str | None) -> Callable[[Event], bool]:
     if revision is None:
         return lambda _: True
     digits = revision.lower()
     if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
-        from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - needs a checkout only here
-
         digits = Checkout.around(session).resolve(revision)
     return lambda event: event.revision.startswith(digits)
 
 
-def _read(session: Session, journal: "Journal", app: str | None) -> "list[Event]":
+def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:
     """Return every event of *app*, or of all, oldest first."""
     known = journal.apps()
     if app is not None and app not in known:
         listed = f"; there are: {', '.join(known)}" if known else ""
         raise CommandRefused(f"no app `{app}` has a journal{listed}", reason="UnknownApp")
     if not known:
-        session.say("the journal is empty: nothing has been reconciled yet")
+        session.print_err("the journal is empty: nothing has been reconciled yet")
     events = [event for name in ([app] if app else known) for event in journal.events(name)]
     return sorted(events, key=lambda event: event.time)
 
 
-def _print(session: Session, events: "Sequence[Event]", output: Output, *, stream: bool) -> None:
+def _print(session: Session, events: Sequence[Event], output: Output, *, stream: bool) -> None:
     if output is Output.TABLE:
         now = session.now()
         width = max((len(event.app) for event in events), default=0)
@@ -89,13 +86,13 @@ def _print(session: Session, events: "Sequence[Event]", output: Output, *, strea
 
 def _follow(
     session: Session,
-    journal: "Journal",
+    journal: Journal,
     app: str | None,
-    wants: "Callable[[Event], bool]",
+    wants: Callable[[Event], bool],
     output: Output,
     seen: set[str],
 ) -> int:
-    """Print events as they come, until interrupted; a journal is read again only if it grew."""
+    """Print new events until interrupted; read a journal again only if it grew."""
     pause = max(session.settings().policy.poll_s, 0.5)
     memories: dict[str, Any] = {}
     while True:
@@ -125,8 +122,6 @@ def history(
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what production served, and when."""
-    from gitslot.report.history import changes, live_at, swap_under_way  # noqa: PLC0415
-
     session = session_of(ctx)
     moment = _time(at) if at else None
     events = _read(session, session.world().journal, app)
@@ -139,14 +134,14 @@ def history(
     live = [change for each in found.values() if (change := live_at(each, moment))]
     for each in found.values():
         if swap := swap_under_way(each, moment):
-            session.say(
+            session.print_err(
                 f"{swap.app}: a swap to {swap.version} was under way then, "
                 f"sent {out.iso(swap.began)}, proved {out.iso(swap.time)}"
             )
     _show_changes(session, live, output)
     missing = [name for name, each in found.items() if not live_at(each, moment)]
     for name in missing:
-        session.say(f"{name}: nothing is recorded before {out.iso(moment)}")
+        session.print_err(f"{name}: nothing is recorded before {out.iso(moment)}")
     return 1 if missing or not found else 0
 
 
@@ -160,7 +155,7 @@ def _time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _show_changes(session: Session, found: "Sequence[Change]", output: Output) -> None:
+def _show_changes(session: Session, found: Sequence[Change], output: Output) -> None:
     if output is not Output.TABLE:
         out.show_data(session, [_change_data(change) for change in found], output)
         return
@@ -181,7 +176,7 @@ def _show_changes(session: Session, found: "Sequence[Change]", output: Output) -
         out.show_table(session, _CHANGES, rows)
 
 
-def _change_data(change: "Change") -> dict[str, Any]:
+def _change_data(change: Change) -> dict[str, Any]:
     return {
         "time": out.iso(change.time),
         "app": change.app,

@@ -1,4 +1,4 @@
-"""`gitslot models`: the registered versions, and where each runs."""
+"""`gitslot models`: list the registered versions, and where each runs."""
 
 from typing import Annotated, Any
 
@@ -7,14 +7,17 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import Session, session_of
+from gitslot.cli.status import names
 from gitslot.errors import GitslotError
+from gitslot.reconcile import observe
+from gitslot.state.seen import Live
 
 _COLUMNS = ("model", "version", "registered", "runs")
 
 
 def models(
     ctx: typer.Context,
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="One model only.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model only.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show registered versions and where each runs."""
@@ -34,7 +37,7 @@ def models(
         out.show_data(session, rows, output)
         return 0
     if not rows:
-        session.say("no versions are registered" + (f" of {model}" if model else ""))
+        session.print_err("no versions are registered" + (f" of {model}" if model else ""))
         return 0
     cells = [
         (
@@ -50,24 +53,19 @@ def models(
 
 
 def _running(session: Session) -> dict[tuple[str, str], list[str]]:
-    """Return the slots that serve each version, as their own health says it."""
-    from gitslot.cli.status import names  # noqa: PLC0415 - slow import
-    from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
-    from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
-
+    """Return the slots that serve each version, from the slots' own health."""
     found: dict[tuple[str, str], list[str]] = {}
     try:
         world = session.world()
         for name in names(world, None):
             live = observe(name, world, whole=True).live
             if not isinstance(live, Live):
-                session.say(f"{name}: {live.message}")
+                session.print_err(f"{name}: {live.message}")
                 continue
-            beside = (each.place.slot for each in live.further)
-            for slot in (live.production, live.staging, *beside):
+            for slot in live.slots.values():
                 if release := slot.health.release:
                     key = (release.model, release.version)
                     found.setdefault(key, []).append(f"{name}/{slot.name}")
     except GitslotError as error:
-        session.say(f"where they run is not known: {error.message}")
+        session.print_err(f"it is not known where they run: {error.message}")
     return found

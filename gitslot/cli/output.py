@@ -1,7 +1,7 @@
 """
-How things look: tables for people, JSON and YAML for programs, times in UTC.
+Print data: tables for people, JSON and YAML for programs, times in UTC.
 
-Nothing that comes from outside reaches a terminal unescaped, and no markup is interpreted.
+Text from outside is escaped before it reaches a terminal, and no markup is interpreted.
 """
 
 import json
@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Annotated, Any, TextIO
 
 import typer
+import yaml
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
 
 from gitslot.cli.session import Session
 from gitslot.record.event import Event
@@ -37,8 +40,6 @@ OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to pri
 def show_data(session: Session, data: Any, output: Output) -> None:
     """Print *data*, made of dicts, lists and scalars, as JSON or YAML."""
     if output is Output.YAML:
-        import yaml  # noqa: PLC0415 - only where it is asked for
-
         text = yaml.safe_dump(_cleaned(data), sort_keys=False, allow_unicode=True, width=_BIG)
         session.out.write(text)
         return
@@ -74,7 +75,7 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def event_data(event: Event) -> dict[str, Any]:
-    """Return *event* for programs; where to poll a swap is nobody else's business."""
+    """Return *event* for programs, without the address at which a swap is polled."""
     shown = event.as_dict()
     detail = {key: value for key, value in event.detail.items() if key != "location"}
     shown.pop("detail", None)
@@ -85,7 +86,7 @@ def event_data(event: Event) -> dict[str, Any]:
 
 
 def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) -> str:
-    """Return *moment* in UTC, with its date only where that is not today's."""
+    """Return *moment* in UTC, with its date if that is not today's."""
     if moment is None:
         return "-"
     moment, today = moment.astimezone(UTC), now.astimezone(UTC).date()
@@ -95,11 +96,11 @@ def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) 
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return heading and *rows* as cells padded to their column; the last one is not padded."""
+    """Return heading and *rows* as cells padded to their column, the last column excepted."""
     cells = [[name.upper() for name in columns], *[[safe(c) or "-" for c in row] for row in rows]]
-    widths = [max(_width(row[i]) for row in cells) for i in range(len(columns))]
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(columns))]
     return [
-        [cell + " " * (width - _width(cell)) for cell, width in zip(row[:-1], widths, strict=False)]
+        [set_cell_size(cell, width) for cell, width in zip(row[:-1], widths, strict=False)]
         + [row[-1]]
         for row in cells
     ]
@@ -114,8 +115,6 @@ def show_table(session: Session, columns: Sequence[str], rows: Sequence[Sequence
 
 def show_text(session: Session, text: str, style: str | None = None) -> None:
     """Print one line of data for people."""
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
     console(session.out).print(Text(safe(text), style or ""), soft_wrap=True)
 
 
@@ -141,13 +140,5 @@ def show_event(
 
 
 def terminal_width(session: Session) -> int | None:
-    """Return how many columns the terminal has, or None where stdout is not one."""
+    """Return how many columns the terminal has, or None if stdout is not one."""
     return console(session.out).width if session.out.isatty() else None
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - slow import
-
-    return cell_len(text)

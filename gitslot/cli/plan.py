@@ -1,21 +1,25 @@
-"""`gitslot plan`: what the controller would do, step by step, and why."""
+"""`gitslot plan`: show what the controller would do, step by step, and why."""
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.file.read import desired
+from gitslot.edges.git.source import GitSource
+from gitslot.errors import SourceError
+from gitslot.report.plan import Plan, Step
+from gitslot.report.plan import plan as planned
+from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import safe
-
-if TYPE_CHECKING:
-    from gitslot.report.plan import Plan, Step
-    from gitslot.state.wanted import Desired
-    from gitslot.world import World
+from gitslot.state.wanted import App, Desired, Doubt, is_app_name
+from gitslot.world import World
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -23,7 +27,7 @@ _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 def plan(
     ctx: typer.Context,
     rev: Annotated[
-        str | None, typer.Argument(metavar="[REV]", help="A commit; else the newest one.")
+        str | None, typer.Argument(metavar="REV", help="A commit; else the newest one.")
     ] = None,
     app: Annotated[str | None, typer.Option("--app", help="One app; else all.")] = None,
     markdown: Annotated[
@@ -38,10 +42,10 @@ def plan(
 def show_plans(
     session: Session, app: str | None, rev: str | None, output: Output, *, markdown: bool = False
 ) -> int:
-    """Plan *app*, or all, at *rev* or the newest commit; print it, return the exit code."""
+    """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
-    desired = _at(session, rev) if rev else None
-    plans = [_plan(name, world, desired) for name in _names(world, desired, app)]
+    at = _at(session, rev) if rev else None
+    plans = [_plan(name, world, at) for name in _names(world, at, app)]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
@@ -52,14 +56,8 @@ def show_plans(
     return max((each.exit_code for each in plans), default=0)
 
 
-def _at(session: Session, rev: str) -> "Desired":
+def _at(session: Session, rev: str) -> Desired:
     """Return what *rev* asks for, of the checkout around here, else of the watched repository."""
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only with a revision
-    from gitslot.edges.file.read import desired  # noqa: PLC0415 - slow import
-    from gitslot.edges.git.source import GitSource  # noqa: PLC0415 - slow import
-    from gitslot.errors import SourceError  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
-
     settings = session.settings()
     token = settings.git_token.reveal() if settings.git_token else None
     try:
@@ -80,24 +78,17 @@ def _at(session: Session, rev: str) -> "Desired":
     return found
 
 
-def _names(world: "World", desired: "Desired | None", app: str | None) -> list[str]:
-    if desired is None:
+def _names(world: World, at: Desired | None, app: str | None) -> list[str]:
+    if at is None:
         return status_.names(world, app)
-    if app is not None and app not in desired.apps:
-        listed = ", ".join(desired.apps)
-        raise CommandRefused(f"no app `{app}`; there are: {listed}", reason="UnknownApp")
-    return [app] if app else list(desired.apps)
+    if app is not None and app not in at.apps:
+        raise CommandRefused(
+            f"no app `{app}`; there are: {', '.join(at.apps)}", reason="UnknownApp"
+        )
+    return [app] if app else list(at.apps)
 
 
-def _plan(name: str, world: "World", at: "Desired | None") -> "Plan":
-    from gitslot.report.plan import plan as planned  # noqa: PLC0415 - slow import
-    from gitslot.state.remembered import Memory  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import (  # noqa: PLC0415 - slow import
-        App,
-        Doubt,
-        is_app_name,
-    )
-
+def _plan(name: str, world: World, at: Desired | None) -> Plan:
     now = world.clock.now()
     app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
     if isinstance(app, Doubt) and not is_app_name(name):
@@ -109,10 +100,10 @@ def _plan(name: str, world: "World", at: "Desired | None") -> "Plan":
     return planned(name, target, live, memory, now, world.policy)
 
 
-# ---------------------------------------------------------------- how it looks
+# ---------------------------------------------------------------- printing
 
 
-def _show(session: Session, plan_: "Plan") -> None:
+def _show(session: Session, plan_: Plan) -> None:
     out.show_text(session, plan_.app, "bold")
     for number, step in enumerate(plan_.steps, 1):
         out.show_text(session, f"  {number}. {step.action:<7} {step.what}")
@@ -123,7 +114,7 @@ def _show(session: Session, plan_: "Plan") -> None:
         out.show_text(session, f"  {line}")
 
 
-def _settings(step: "Step") -> list[str]:
+def _settings(step: Step) -> list[str]:
     lines = []
     if step.travels:
         lines.append(f"travels: {', '.join(step.travels)}")
@@ -132,13 +123,13 @@ def _settings(step: "Step") -> list[str]:
     return lines
 
 
-def _end(plan_: "Plan") -> str:
+def _end(plan_: Plan) -> str:
     if plan_.end != "Converged":
         return f"{plan_.end} {plan_.reason}: {plan_.message}"
     return f"then {plan_.message}" if plan_.steps else f"nothing to do: {plan_.message}"
 
 
-def _in_markdown(plans: "Sequence[Plan]") -> str:
+def _in_markdown(plans: Sequence[Plan]) -> str:
     lines: list[str] = []
     for each in plans:
         lines += [f"### gitslot plan: {_escaped(each.app)}", ""]
@@ -158,7 +149,7 @@ def _escaped(text: str) -> str:
     return safe(text).translate(_MARKDOWN)
 
 
-def _data(plan_: "Plan") -> dict[str, Any]:
+def _data(plan_: Plan) -> dict[str, Any]:
     return {
         "app": plan_.app,
         "steps": [

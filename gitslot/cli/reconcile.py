@@ -1,31 +1,33 @@
-"""`gitslot reconcile` and `gitslot retry`: act now, and let a stalled app be tried again."""
+"""`gitslot reconcile` and `gitslot retry`: act now, and try a stalled app again."""
 
 import getpass
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.errors import JournalError, JournalMoved
+from gitslot.reconcile import observe
+from gitslot.reconcile import reconcile as one_pass
+from gitslot.record.event import Event
+from gitslot.record.journal import Journal
 from gitslot.report import text
-from gitslot.state.wanted import is_app_name
+from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Live
+from gitslot.state.wanted import Doubt, is_app_name
+from gitslot.world import Clock, World
 
-if TYPE_CHECKING:
-    from gitslot.record.event import Event
-    from gitslot.record.journal import Journal
-    from gitslot.state.decision import Observation, Suspended
-    from gitslot.state.remembered import Memory
-    from gitslot.world import Clock, World
-
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app; else all.")]
-_TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost may take
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
+_TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 
 
@@ -37,54 +39,52 @@ def reconcile(
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Reconcile now, to the end, and show how it went."""
+    """Reconcile now, to the end, and show the result."""
     session = session_of(ctx)
     if dry_run:
-        from gitslot.cli.plan import show_plans  # noqa: PLC0415 - slow import
-
         return show_plans(session, app, None, output)
     world = session.world()
     names = status_.names(world, app)
     width = max((len(name) for name in names), default=0)
     for name in names:
-        news = News(session, world.journal, name, width)
-        watched = replace(world, clock=TellingClock(world.clock, news.tell))
+        events = NewEvents(session, world.journal, name, width)
+        watched = replace(world, clock=PrintingClock(world.clock, events.print))
         with _progress(session, name):
             suspended = _to_the_end(name, watched)
-        news.tell()
+        events.print()
         if suspended:
-            session.say(f"{name}: nothing is reconciled: {_resumes(suspended)}")
+            session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
 
 
-class News:
-    """Prints what is added to one app's journal, whichever controller adds it."""
+class NewEvents:
+    """Prints the events added to one app's journal, by whichever controller."""
 
-    def __init__(self, session: Session, journal: "Journal", app: str, width: int) -> None:
+    def __init__(self, session: Session, journal: Journal, app: str, width: int) -> None:
         self._session, self._journal = session, journal
         self._app, self._width = app, width
         self._memory: Memory | None = journal.memory(app, session.now())
-        self._told = {event.id for event in journal.events(app)}
+        self._printed = {event.id for event in journal.events(app)}
 
-    def tell(self) -> None:
-        """Print, on stderr, what was added since the last call."""
+    def print(self) -> None:
+        """Print, on stderr, the events added since the last call."""
         memory = self._journal.memory(self._app, self._session.now())
         if memory is self._memory:
             return
         self._memory = memory
         for event in self._journal.events(self._app):
-            if event.id not in self._told and not event.quiet:
+            if event.id not in self._printed and not event.quiet:
                 out.show_event(self._session.err, event, self._session.now(), self._width)
-            self._told.add(event.id)
+            self._printed.add(event.id)
 
 
-class TellingClock:
-    """A clock that tells the news whenever a pass waits."""
+class PrintingClock:
+    """A clock that prints new events whenever a pass waits."""
 
-    def __init__(self, clock: "Clock", tell: Callable[[], None]) -> None:
-        self._clock, self._tell = clock, tell
+    def __init__(self, clock: Clock, print_new: Callable[[], None]) -> None:
+        self._clock, self._print_new = clock, print_new
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -95,17 +95,14 @@ class TellingClock:
         return self._clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Tell the news, then wait."""
-        with suppress(JournalError):  # the pass itself says what is wrong with the journal
-            self._tell()
+        """Print new events, then wait."""
+        with suppress(JournalError):  # the pass itself reports the error
+            self._print_new()
         self._clock.sleep(seconds)
 
 
-def _to_the_end(name: str, world: "World") -> "Suspended | None":
-    """Run passes until one ends with more than "look again in a moment"; say if it may not."""
-    from gitslot.reconcile import reconcile as one_pass  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Suspended, Waiting  # noqa: PLC0415 - slow import
-
+def _to_the_end(name: str, world: World) -> Suspended | None:
+    """Run passes until none asks for another at once; return Suspended if the app is suspended."""
     until = world.clock.monotonic() + _TO_THE_END_S
     while world.clock.monotonic() < until:
         stop = one_pass(name, world, "cli")
@@ -114,8 +111,8 @@ def _to_the_end(name: str, world: "World") -> "Suspended | None":
     return None
 
 
-def _resumes(stop: "Suspended") -> str:
-    """Say why an app is suspended, and how it is resumed."""
+def _resumes(stop: Suspended) -> str:
+    """Return why an app is suspended, and how to resume it."""
     if stop.reason == "SuspendedBySetting":
         where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
     else:
@@ -124,7 +121,7 @@ def _resumes(stop: "Suspended") -> str:
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
-    """Return a moving sign on a terminal, nothing elsewhere."""
+    """Return a spinner on a terminal, nothing elsewhere."""
     if not session.err.isatty():
         return nullcontext()
     screen: AbstractContextManager[Any] = text.console(session.err).status(f"reconciling {name}")
@@ -152,36 +149,27 @@ def retry(ctx: typer.Context, app: AppArgument = None) -> int:
     return 1
 
 
-def _retry(session: Session, world: "World", name: str) -> int:
-    from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Converged, Suspended  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
-
+def _retry(session: Session, world: World, name: str) -> int:
     seen = observe(name, world, fresh=True)
     if isinstance(seen.decision, Converged):
-        session.say(f"{name} is in sync: nothing to clear")
+        session.print_err(f"{name} is in sync: nothing to clear")
         return 0
     if isinstance(seen.decision, Suspended):
-        session.say(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
+        session.print_err(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
         return 1
     if isinstance(seen.app, Doubt) and not is_app_name(name):
         raise CommandRefused(seen.app.message, reason=seen.app.reason)
     if seen.head and world.wants.acknowledge(name, seen.head):
-        session.say(f"{name}: the history up to {seen.head.short} is accepted")
+        session.print_err(f"{name}: the history up to {seen.head.short} is accepted")
     event = _retried(session, seen)
     world.journal.append(name, [event], event.time)
     out.show_event(session.out, event, session.now(), len(name))
-    session.say(f"the controller's next pass takes it up; `gitslot reconcile {name}` does so now")
+    session.print_err(f"the controller's next pass acts on it; `gitslot reconcile {name}` acts now")
     return 0
 
 
-def _retried(session: Session, seen: "Observation") -> "Event":
+def _retried(session: Session, seen: Observation) -> Event:
     """Return the Retried event; after a lost journal it holds both slots' markers."""
-    from gitslot.decide.unsafe import markers  # noqa: PLC0415 - slow import
-    from gitslot.record.event import Event  # noqa: PLC0415 - slow import
-    from gitslot.state.decision import Frozen, Stalled, Waiting  # noqa: PLC0415 - slow import
-    from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
-
     stop = seen.memory.stop
     if isinstance(seen.decision, (Stalled, Frozen, Waiting)):
         cleared = f"{type(seen.decision).__name__} {seen.decision.reason}"
@@ -197,7 +185,7 @@ def _retried(session: Session, seen: "Observation") -> "Event":
         author=who,
         message=f"{who} cleared {cleared}",
         trigger="cli",
-        detail={"markers": markers(live)} if lost and isinstance(live, Live) else {},
+        detail={"markers": live.markers} if lost and isinstance(live, Live) else {},
     )
 
 

@@ -1,7 +1,8 @@
 """
-What a command works with: its streams, its environment, and the doors to the outside.
+One run of the command line: its streams, its environment, and how it opens what it works with.
 
-The doors are opened lazily, because importing Azure's packages takes longer than most commands.
+This module is imported for every command, `--help` too, so it imports no library of Azure or Git.
+The `open_*` fields import those once a command needs them; tests put others in their place.
 """
 
 import os
@@ -11,16 +12,16 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, TypeAlias
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
+from gitslot.cli import target
+from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, SettingsError
-from gitslot.record.event import Event
 from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
-    from gitslot.edges.settings import Settings
     from gitslot.registry.registry import Registry
     from gitslot.report.doctor.gather import Examiner
     from gitslot.world import World
@@ -31,29 +32,27 @@ _NOT_NEEDED_TO_LOOK = (
     "GITSLOT_ON_REWRITE",
 )
 
-Tell: TypeAlias = Callable[[Event], None]
-
 
 class CommandRefused(GitslotError):
-    """The command cannot do what was asked; the message says how to mend it."""
+    """The command cannot do what was asked; the message says how to fix it."""
 
     reason = "Refused"
 
 
-def _open_world(settings: "Settings", tell: Tell) -> "World":
+def _open_world(settings: Settings) -> "World":
     from gitslot.world import credential, open_world  # noqa: PLC0415 - slow import
 
-    return open_world(settings, credential(), tell=tell)
+    return open_world(settings, credential(), tell=lambda _: None)
 
 
-def _open_registry(settings: "Settings") -> "Registry":
+def _open_registry(settings: Settings) -> "Registry":
     from gitslot.registry.registry import Registry  # noqa: PLC0415 - slow import
     from gitslot.world import credential  # noqa: PLC0415 - slow import
 
     return Registry(settings.storage, credential())
 
 
-def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
+def _open_examiner(settings: Settings, flaw: str) -> "Examiner":
     from gitslot.report.doctor.gather import open_examiner  # noqa: PLC0415 - slow import
     from gitslot.world import credential  # noqa: PLC0415 - slow import
 
@@ -62,7 +61,7 @@ def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
 
 @dataclass(slots=True)
 class Session:
-    """One run of the command line. *out* takes data, *err* everything else."""
+    """One run of the command line. Data goes to *out*, everything else to *err*."""
 
     environ: MutableMapping[str, str] = field(default_factory=lambda: os.environ)
     cwd: Path = field(default_factory=Path.cwd)
@@ -71,29 +70,27 @@ class Session:
     debug: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
-    open_world: Callable[["Settings", Tell], "World"] = _open_world
-    open_registry: Callable[["Settings"], "Registry"] = _open_registry
-    open_examiner: Callable[["Settings", str], "Examiner"] = _open_examiner
-    _settings: "Settings | None" = None
+    open_world: Callable[[Settings], "World"] = _open_world
+    open_registry: Callable[[Settings], "Registry"] = _open_registry
+    open_examiner: Callable[[Settings, str], "Examiner"] = _open_examiner
+    _settings: Settings | None = None
 
-    def say(self, text: str) -> None:
+    def print_err(self, text: str) -> None:
         """Print one line for people, on stderr."""
         print(safe(text), file=self.err)
 
-    def settings(self) -> "Settings":
-        """Return the target's settings, saying on stderr which target that is."""
-        from gitslot.cli.target import find  # noqa: PLC0415 - not for --help
-
+    def settings(self) -> Settings:
+        """Return the target's settings; the first call prints which target that is."""
         if self._settings is None:
-            target = find(self.environ, self.cwd)
-            for line in target.lines:
-                self.say(line)
-            self._settings = target.settings
+            found = target.find(self.environ, self.cwd)
+            for line in found.lines:
+                self.print_err(line)
+            self._settings = found.settings
         return self._settings
 
-    def world(self, tell: Tell = lambda _: None) -> "World":
-        """Open the target's world; *tell* hears of every event that is written."""
-        world = self.open_world(self.settings(), tell)
+    def world(self) -> "World":
+        """Open the target's world."""
+        world = self.open_world(self.settings())
         world.guest = True
         return world
 
@@ -105,8 +102,8 @@ class Session:
         """
         Open the target's examiner.
 
-        Settings that only guard or pace the controller may be wrong: that is one finding, and the
-        rest is examined without them.
+        Settings that only guard or pace the controller may be wrong. That is one finding, and the
+        other checks run without them.
         """
         flaw = ""
         try:

@@ -1,37 +1,40 @@
-"""`gitslot status`: a row per slot, and below it why an app is not in sync."""
+"""`gitslot status`: print a row per slot, and below them why an app is not in sync."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.live import Live as Screen
+from rich.text import Text
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.decide.decide import is_further_slot
+from gitslot.reconcile import observe
+from gitslot.record.event import Event
 from gitslot.report import text
-
-if TYPE_CHECKING:
-    from gitslot.record.event import Event
-    from gitslot.report.status import Row
-    from gitslot.state.decision import Observation
-    from gitslot.state.remembered import Memory
-    from gitslot.state.seen import Rehearsal
-    from gitslot.world import World
+from gitslot.report.status import Row, exit_code, rows
+from gitslot.state.decision import Converged, Observation
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Live, Rehearsal
+from gitslot.state.wanted import Doubt
+from gitslot.world import World
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="[APP]", help="One app; else all.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 
 
 def status(
     ctx: typer.Context,
     app: AppArgument = None,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Keep looking; print what changes.")
+        bool, typer.Option("--watch", "-w", help="Keep looking; print changes.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
@@ -47,60 +50,51 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one look at all the apps came to."""
+    """The result of one look at all the apps."""
 
-    rows: "tuple[Row, ...]"
-    events: "tuple[Event, ...]"
+    rows: tuple[Row, ...]
+    events: tuple[Event, ...]
     code: int
 
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at apps, reading a journal again only when something was added to it."""
+    """Looks at apps, and reads a journal again only if it grew."""
 
     session: Session
-    world: "World"
-    read: "dict[str, tuple[Memory, list[Event]]]" = field(default_factory=dict)
+    world: World
+    read: dict[str, tuple[Memory, list[Event]]] = field(default_factory=dict)
 
     def look(self, app: str | None) -> View:
-        """Look once at *app*, or at all; raises CommandRefused where the file does not list it."""
-        from gitslot.reconcile import observe  # noqa: PLC0415 - slow import
-        from gitslot.report.status import exit_code, rows  # noqa: PLC0415 - slow import
-
+        """Look once at *app*, or at all; raises CommandRefused if the file does not list it."""
         found: list[Row] = []
         events: list[Event] = []
         codes = [0]
         for name in names(self.world, app):
             seen = observe(name, self.world, whole=True)
-            told = self._events(name, seen.memory)
-            found.extend(rows(seen, told, self._rehearsed(seen)))
-            events.extend(told)
+            journal = self._events(name, seen.memory)
+            found.extend(rows(seen, journal, self._rehearsed(seen)))
+            events.extend(journal)
             codes.append(exit_code(seen))
         events.sort(key=lambda event: event.time)
         return View(tuple(found), tuple(events), max(codes))
 
-    def _rehearsed(self, seen: "Observation") -> "Rehearsal | None":
-        """Prove the way back here and now, so that what is said of it is true."""
-        from gitslot.decide.held import is_aside  # noqa: PLC0415 - slow import
-        from gitslot.state.decision import Converged  # noqa: PLC0415 - slow import
-        from gitslot.state.seen import Live  # noqa: PLC0415 - slow import
-
+    def _rehearsed(self, seen: Observation) -> Rehearsal | None:
+        """Check now that the rollback would work, so that the row about it is true."""
         done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
-        done = done or is_aside(seen.decision)
+        done = done or is_further_slot(seen.decision)
         if not done or not isinstance(seen.live, Live):
             return None
         return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)
 
-    def _events(self, name: str, memory: "Memory") -> "list[Event]":
+    def _events(self, name: str, memory: "Memory") -> list[Event]:
         if name not in self.read or self.read[name][0] is not memory:
             self.read[name] = (memory, self.world.journal.events(name))
         return self.read[name][1]
 
 
-def names(world: "World", app: str | None) -> list[str]:
-    """Return the apps that a command is about: *app* alone, or all of them."""
-    from gitslot.state.wanted import Doubt  # noqa: PLC0415 - slow import
-
+def names(world: World, app: str | None) -> list[str]:
+    """Return *app* alone, or all apps; raises CommandRefused if *app* is not known."""
     known = world.apps()
     desired = world.wants.desired(math.inf)
     if not known and isinstance(desired, Doubt):
@@ -124,8 +118,8 @@ def show(session: Session, view: View, output: Output) -> None:
         out.show_text(session, line)
 
 
-def row_data(row: "Row") -> dict[str, Any]:
-    """Return *row* for programs; what is not known is null."""
+def row_data(row: Row) -> dict[str, Any]:
+    """Return *row* for programs; an unknown value is null."""
     return {
         "app": row.app,
         "slot": row.slot,
@@ -143,7 +137,7 @@ def row_data(row: "Row") -> dict[str, Any]:
     }
 
 
-def _cells(session: Session, row: "Row", columns: Sequence[str]) -> list[str]:
+def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
         **{name: getattr(row, name) for name in _COLUMNS[:7]},
         "since": out.moment_text(row.since, session.now()),
@@ -152,8 +146,8 @@ def _cells(session: Session, row: "Row", columns: Sequence[str]) -> list[str]:
     return [texts[name] for name in columns]
 
 
-def _fitting(session: Session, rows: "Sequence[Row]") -> tuple[tuple[str, ...], list[list[str]]]:
-    """Return all columns or, on a terminal too narrow for them, those that matter most."""
+def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
+    """Return all columns or, on a terminal too narrow for them, the most important ones."""
     cells = [_cells(session, row, _COLUMNS) for row in rows]
     room = out.terminal_width(session)
     need = max(len("  ".join(line)) for line in out.table_lines(_COLUMNS, cells))
@@ -162,7 +156,7 @@ def _fitting(session: Session, rows: "Sequence[Row]") -> tuple[tuple[str, ...], 
     return _NARROW, [_cells(session, row, _NARROW) for row in rows]
 
 
-def _below(session: Session, rows: "Sequence[Row]", *, folded: bool) -> list[str]:
+def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
     lines = []
     for row in rows:
         if folded and row.commit:
@@ -181,7 +175,7 @@ def _below(session: Session, rows: "Sequence[Row]", *, folded: bool) -> list[str
 
 
 def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) -> int:
-    """Look again and again; a terminal shows the newest look, anything else each change."""
+    """Look repeatedly; a terminal shows the newest look, any other output each change."""
     pause = max(session.settings().policy.poll_s, 0.5)
     if output is Output.TABLE and session.out.isatty():
         return _watch_screen(session, watcher, app, pause)
@@ -199,14 +193,12 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
         session.sleep(pause)
 
 
-def _without_age(rows: "tuple[Row, ...]") -> "tuple[Row, ...]":
-    """Return *rows* without what changes by the minute alone."""
+def _without_age(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Return *rows* without the part that changes every minute."""
     return tuple(replace(row, rollback=row.rollback.partition(", proven")[0]) for row in rows)
 
 
 def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
-    from rich.live import Live as Screen  # noqa: PLC0415 - slow import
-
     console = text.console(session.out)
     with Screen(console=console, auto_refresh=False) as screen:
         while True:
@@ -216,14 +208,12 @@ def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: fl
 
 
 def _picture(session: Session, view: View) -> Any:
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
     columns, cells = _fitting(session, view.rows)
     table = enumerate(out.table_lines(columns, cells))
     lines = [text.styled(line, None if row else "bold") for row, line in table]
     lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
-    told = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
-    width = max((len(event.app) for event in told), default=0)
+    events = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
+    width = max((len(event.app) for event in events), default=0)
     lines.append(Text(""))
-    lines += [out.event_text(event, session.now(), width) for event in told]
+    lines += [out.event_text(event, session.now(), width) for event in events]
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)

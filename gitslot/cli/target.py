@@ -1,7 +1,7 @@
 """
-Which platform a command talks to: the environment's, else the local platform above this folder.
+Find the platform that a command talks to: the environment's, else a local one above this folder.
 
-A local platform that is up is used alone: nothing of the user's own Azure log-in reaches it, and no
+A local platform that is up is used alone: the user's own Azure log-in never reaches it, and no
 command falls through from it to a real subscription.
 """
 
@@ -22,14 +22,14 @@ _TAKEN = (
     *("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
     *("AZURE_SUBSCRIPTION_ID", "AZURE_TOKEN_CREDENTIALS"),
 )
-# What would make Azure's credential classes prefer, or send, somebody's real log-in.
+# Variables that would make Azure's credential classes prefer, or send, the user's real log-in.
 _DROPPED = ("GITSLOT_", "AZURE_", "MSI_", "IDENTITY_")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a command goes, and the lines that say so."""
+    """Where a command goes, and the lines to print about it."""
 
     settings: settings_.Settings
     lines: tuple[str, ...]
@@ -37,7 +37,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """A local platform that is up: its folder and the environment that leads to it."""
+    """A local platform that is up: its folder and the environment that points to it."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -48,7 +48,7 @@ def find(environ: MutableMapping[str, str], cwd: Path) -> Target:
     Return the target of a command run in *cwd*.
 
     With a local platform, *environ* is changed so that Azure's own clients find it too. Raises
-    SettingsError that names both ways where there is neither.
+    SettingsError if there is neither; its message names both ways to get one.
     """
     local, stopped = _nearest(cwd)
     if environ.get("GITSLOT_STORAGE", "").strip():
@@ -90,7 +90,7 @@ def _local(environ: MutableMapping[str, str], local: Local) -> Target:
 
 
 def _nearest(start: Path) -> tuple[Local | None, Path | None]:
-    """Return the nearest platform that is up, or else the folder of one that is not."""
+    """Return the nearest platform that is up, or else the folder of one that is stopped."""
     stopped = None
     for folder in (start, *start.parents):
         file = folder / FOLDER / FILE
@@ -107,9 +107,9 @@ def _nearest(start: Path) -> tuple[Local | None, Path | None]:
 
 
 def _load(file: Path) -> dict[str, Any] | None:
-    """Return what *file* holds; None where it is not there, not ours or not JSON."""
+    """Return the content of *file*; None if it is missing, not the user's own, or not JSON."""
     try:
-        if file.stat().st_uid != os.getuid():  # somebody else's folder above ours leads nowhere
+        if file.stat().st_uid != os.getuid():  # never follow another user's folder
             return None
         found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""`gitslot validate`: is the file what it must be, and can it be delivered?"""
+"""`gitslot validate`: check the file, and that its versions can be delivered."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gitslot.cli import output as out
+from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.file.edit import unquoted
+from gitslot.edges.file.read import desired
 from gitslot.errors import ManifestInvalid, SettingsError, UnknownVersion
+from gitslot.state.wanted import SUFFIX, App, Doubt, Revision, Wanted
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it imports Azure's storage library, which --offline does without
     from gitslot.registry.registry import Registry
-    from gitslot.state.wanted import App, Doubt, Wanted
 
 _COLUMNS = ("app", "slot", "model", "version", "result")
 
@@ -22,7 +25,7 @@ def validate(
     ctx: typer.Context,
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A file or a folder; else the checkout's own."),
+        typer.Argument(metavar="FILE", help="A file or a folder; else that of the checkout."),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the file alone, without the registry.")
@@ -31,7 +34,7 @@ def validate(
 ) -> int:
     """Check the file or folder, its versions and their digests."""
     session = session_of(ctx)
-    path = session.cwd / file if file else _watched(session)
+    path = session.cwd / file if file else Checkout.around(session).path
     apps, refused = _read(session, path)
     registry = None if offline or not apps else _registry(session)
     found = [
@@ -42,18 +45,8 @@ def validate(
     return 0 if not refused and all(check.ok for check in found) else 1
 
 
-def _watched(session: Session) -> Path:
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
-
-    return Checkout.around(session).path
-
-
-def _read(session: Session, path: Path) -> "tuple[list[App], bool]":
-    """Return the apps of *path*, and whether a file was refused; each refusal is printed."""
-    from gitslot.edges.file.edit import unquoted  # noqa: PLC0415 - slow import
-    from gitslot.edges.file.read import desired  # noqa: PLC0415 - slow import
-    from gitslot.state.wanted import SUFFIX, App, Doubt, Revision  # noqa: PLC0415 - slow import
-
+def _read(session: Session, path: Path) -> tuple[list[App], bool]:
+    """Return the apps of *path*, and whether a file was refused; print each refusal."""
     try:
         data = _data(session, path)
     except OSError as error:
@@ -65,20 +58,19 @@ def _read(session: Session, path: Path) -> "tuple[list[App], bool]":
     each = [found] if isinstance(found, Doubt) else list(found.apps.values())
     for doubt in each:
         if isinstance(doubt, Doubt):
-            session.say(f"{where}{doubt.message} ({doubt.reason})")
+            session.print_err(f"{where}{doubt.message} ({doubt.reason})")
     apps = [app for app in each if isinstance(app, App)]
     for app in apps:
         content = data if isinstance(data, bytes) else data[app.name]
         name = where or f"{app.name}{SUFFIX}: "
         for line, value in unquoted(content) if isinstance(content, bytes) else ():
-            session.say(f'{name}line {line}: advice: quote it, "{value}": others read a number')
+            advice = f'advice: quote it, "{value}": others read a number'
+            session.print_err(f"{name}line {line}: {advice}")
     return apps, len(apps) < len(each)
 
 
-def _data(session: Session, path: Path) -> "bytes | dict[str, bytes | Doubt]":
+def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
     """Return the bytes of a file, or of a folder's by NAME; raises OSError."""
-    from gitslot.state.wanted import SUFFIX, Doubt  # noqa: PLC0415 - slow import
-
     if path.is_dir():
         link = Doubt("NotPlainFile", "it is not a plain file")
         return {
@@ -103,16 +95,8 @@ class _Check:
     result: str
 
 
-def _path(session: Session, file: Path | None) -> Path:
-    if file is not None:
-        return session.cwd / file
-    from gitslot.cli.checkout import Checkout  # noqa: PLC0415 - only without a FILE
-
-    return Checkout.around(session).path
-
-
 def _registry(session: Session) -> "Registry":
-    """Open the registry; the repository does not matter here and may be left out."""
+    """Open the registry; GITSLOT_REPO is not needed for it."""
     if session.environ.get("GITSLOT_STORAGE"):
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     try:
@@ -123,8 +107,8 @@ def _registry(session: Session) -> "Registry":
         ) from error
 
 
-def _check(app: "App", slot: str, wanted: "Wanted", registry: "Registry | None") -> _Check:
-    """Look one slot's version up; raises RegistryUnavailable where that cannot be known."""
+def _check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> _Check:
+    """Look up one slot's version; raises RegistryUnavailable if the registry does not answer."""
     if registry is None:
         return _Check(app.name, slot, app.model, str(wanted), True, "well formed")
     result = "registered"

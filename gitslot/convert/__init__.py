@@ -1,10 +1,10 @@
 """
-From a fitted estimator to a registered version: convert, prove parity, describe, register.
+Turn a fitted estimator into a registered version: convert, prove parity, describe, register.
 
 Nothing here runs in a Function App.
 """
 
 import os
 
-# ONNX Runtime reports to Microsoft unless told otherwise before it is imported; see serving_app.
+# ONNX Runtime reports to Microsoft unless this is set before its import; see serving_app.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,7 +1,7 @@
 """
-The serving app under a name of ours, so that what is registered is loaded by what will serve it.
+The serving app as a module of ours, to load each version with the code that will serve it.
 
-A package whose folder is serving_app/, never on `sys.path`: a user's own `model.py` stays theirs.
+Its folder serving_app/ is never on `sys.path`, so a user's own `model.py` is not shadowed.
 """
 
 from gitslot.registry.package import ROOT

@@ -1,4 +1,4 @@
-"""The model card: what a person asks before they commit a bump, as Markdown."""
+"""Render the model card: what people want to know before they commit a bump, as Markdown."""
 
 from gitslot.convert.evaluate import Evaluation
 from gitslot.convert.parity import Parity
@@ -6,7 +6,7 @@ from gitslot.registry.manifest import Manifest
 
 
 def render(manifest: Manifest, evaluation: Evaluation, parity: Parity) -> str:
-    """Return the card of a version: what it is, how good it is, how it was proved."""
+    """Return the card of a version: its origin, its metrics, its proof."""
     metrics = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.metrics.items())
     head = " | ".join(str(label) for label in evaluation.classes)
     confusion = "\n".join(
@@ -22,7 +22,7 @@ from commit {manifest.commit or "unknown"}, with {libraries}.
 
 Digest: `sha256:{manifest.digest}`
 
-| metric, on rows it never saw | value |
+| metric, on unseen rows | value |
 |---|---|
 {metrics}
 

@@ -1,16 +1,16 @@
 """
-scikit-learn -> ONNX, in the one way that is exact for each family of estimators.
+Convert scikit-learn to ONNX, in the way that is exact for each family of estimators.
 
-Measured against scikit-learn (docs/performance.md tells how):
+Measured against scikit-learn:
 
     trees, forests, boosting    float32 input: scikit-learn itself casts rows to float32, so the
                                 splits are the same; double input is wrong for them
     linear models and the rest  float64 input: exact to about 1e-15; float32 is off by about 1e-7
-    a scaler before trees       scaled in float64, then cast to float32, then the trees: that is the
-                                order in which scikit-learn does it. Left to the converter, a row on
+    a scaler before trees       scaled in float64, then cast to float32, then the trees: this is the
+                                order of scikit-learn. With the converter's own order, a row on
                                 the far side of one split moves a probability by up to 4e-2
 
-Whatever comes out is measured again, row by row, in gitslot/convert/parity.py.
+Every result is measured again, row by row, in gitslot/convert/parity.py.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _TREES = (
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """An ONNX model: its bytes, and the *dtype* of its input, "float32" or "float64"."""
+    """An ONNX model: its bytes and the *dtype* of its input, "float32" or "float64"."""
 
     content: bytes
     dtype: str
@@ -55,7 +55,7 @@ class Converted:
 
 def convert(estimator: ClassifierMixin, width: int) -> Converted:
     """
-    Convert a fitted *estimator* of *width* features; raise TrainingError where that is impossible.
+    Convert a fitted *estimator* of *width* features; raise TrainingError if that is impossible.
 
     The graph takes rows x features and gives labels and probabilities (rows x classes).
     """
@@ -65,7 +65,7 @@ def convert(estimator: ClassifierMixin, width: int) -> Converted:
         onnx.checker.check_model(proto)
     except TrainingError:
         raise
-    except Exception as error:  # skl2onnx and onnx raise classes with no base of their own
+    except Exception as error:  # skl2onnx and onnx raise classes without a common base
         raise TrainingError(
             f"{type(estimator).__name__} does not convert to ONNX: {type(error).__name__}: {error}"
         ) from error
@@ -97,7 +97,7 @@ def _classifier(estimator: ClassifierMixin, rows: Any) -> Any:
 
 
 def _joined(before: Any, trees: Any) -> Any:
-    """Put *before* (in doubles) and *trees* (in floats) behind each other, with a cast between."""
+    """Chain *before* (in doubles) and *trees* (in floats), with a cast between them."""
     prefixed = compose.add_prefix(before, "before_", rename_inputs=False)
     scaled = prefixed.graph.output[0]
     width = scaled.type.tensor_type.shape
@@ -118,7 +118,7 @@ def _joined(before: Any, trees: Any) -> Any:
 
 
 def _same_opsets(*protos: Any) -> None:
-    """Declare the same operator sets in all, as merging them demands."""
+    """Declare the same operator sets in all of them, which merging requires."""
     for proto in protos:
         del proto.opset_import[:]
         proto.opset_import.extend(helper.make_opsetid(name, OPSETS[name]) for name in OPSETS)

@@ -1,13 +1,13 @@
-"""What training refuses; errors of the registry are those of gitslot.errors."""
+"""The errors of training; those of the registry are in gitslot.errors."""
 
 
 class TrainingError(Exception):
-    """Training stops; the message says what, where and how to mend it."""
+    """Training stops; the message has the problem, its place and the fix."""
 
 
 class UnknownName(TrainingError):
-    """A name in the command is not one that training knows, or cannot be a name at all."""
+    """A name in the command is unknown to training, or cannot be a name."""
 
 
 class ParityError(TrainingError):
-    """The ONNX model does not answer as the scikit-learn model does, so it is not registered."""
+    """The ONNX model answers differently from the scikit-learn model, so it is not registered."""

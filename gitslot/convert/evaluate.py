@@ -1,4 +1,4 @@
-"""Judge a fitted estimator on rows that it never saw."""
+"""Evaluate a fitted estimator on unseen rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from gitslot.convert.table import Labels, Rows
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """
-    How good the model is: *metrics* by name, and *confusion* as true class x predicted class.
+    The quality of the model: *metrics* by name, and *confusion* as true class x predicted class.
 
     *classes* gives the order of both axes.
     """

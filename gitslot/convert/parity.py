@@ -1,15 +1,14 @@
 """
-Prove that the ONNX model answers as the scikit-learn model does, and keep rows that show it.
+Prove that the ONNX model answers as the scikit-learn model does; choose the golden rows.
 
-The rows are what clients could send: the data itself, and rows that vary it: with noise, rounded to
-few digits (which lie on split thresholds more often than chance), and drawn from a box around it.
-Of more than 20,000 rows of data, 20,000 are drawn from the whole, with every label among them.
-scikit-learn gets them as they are; ONNX gets them through the code that will serve the model.
+The rows are what clients could send: the data itself, and variations of it: with noise, rounded to
+few digits (often exactly on a split threshold), and drawn from a box around it. If there are more
+than 20,000 rows of data, 20,000 are drawn from all of them, with every label among them.
+scikit-learn gets the rows as they are; ONNX gets them through the code that will serve the model.
 
-Every label must be equal. Of the probabilities the worst difference is measured, and the tolerance
-of the golden rows is ten times that, at least 1e-6: the headroom is for another processor, whose
-ONNX Runtime may add floats in another order. A worst difference above 1e-4 is no rounding, and the
-version is refused.
+Every label must be equal. The worst difference of the probabilities is measured. The tolerance of
+the golden rows is ten times that, at least 1e-6, because ONNX Runtime may add floats in another
+order on another processor. A worst difference above 1e-4 is not rounding: the version is refused.
 """
 
 from collections.abc import Callable
@@ -27,8 +26,8 @@ MOST_DIFFERENCE = 1e-4  # of a probability
 HEADROOM = 10
 LEAST_TOLERANCE = 1e-6
 GOLDEN_ROWS = 64
-ROWS = 20_000  # at most so many of the data, at least so many in all
-VARIED = 10_000  # at least so many that are not of the data
+ROWS = 20_000  # most rows taken from the data, fewest rows in all
+VARIED = 10_000  # fewest rows that vary the data
 
 Answers: TypeAlias = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
 
@@ -44,7 +43,7 @@ class Golden:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parity:
-    """How many *rows* were compared, the *worst* difference, the *tolerance* that follows."""
+    """How many *rows* were compared, the *worst* difference, the *tolerance* derived from it."""
 
     rows: int
     worst: float
@@ -56,8 +55,9 @@ def sample_rows(rows: Rows, seed: int, labels: Labels | None = None) -> Rows:
     """
     Return rows like those a client could send: the data itself, then rows that vary it.
 
-    All of *rows* are there if they are at most 20,000, else as many, drawn from the whole: those of
-    each of the *labels* take turns, so that a rare one is not missed. At least 10,000 vary it.
+    All of *rows* are used if there are at most 20,000. Otherwise 20,000 are drawn from all of them,
+    in turn from each of the *labels*, so that a rare one is not missed. At least 10,000 more vary
+    the data.
     """
     rng = np.random.default_rng(seed)
     spread = rows.std(axis=0) + 1e-9
@@ -78,7 +78,7 @@ def sample_rows(rows: Rows, seed: int, labels: Labels | None = None) -> Rows:
 
 
 def _in_turns(labels: Labels, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return all row numbers in random order, each label once before any comes again."""
+    """Return all row numbers in random order, with each label once before any label repeats."""
     order = rng.permutation(len(labels))
     _, number, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
     by_label = np.argsort(number, kind="stable")
@@ -96,9 +96,9 @@ def prove(
     progress: Callable[[str], None],
 ) -> Parity:
     """
-    Compare *estimator* with what *answers* (the model as served) says over rows like *data*.
+    Compare *estimator* with *answers* (the model as served) on rows like *data*.
 
-    *labels* are those of *data*: every one of them is compared, however rare it is.
+    *labels* are those of *data*; each is compared, however rare it is.
     Raises ParityError if one label differs, or a probability by more than 1e-4.
     """
     rows = sample_rows(data, seed, labels)
@@ -132,7 +132,7 @@ def prove(
 
 
 def tolerance_for(worst: float) -> float:
-    """Return the tolerance of golden rows for a *worst* measured difference, to two digits."""
+    """Return the tolerance of golden rows for a measured *worst* difference, to two digits."""
     return max(LEAST_TOLERANCE, float(f"{worst * HEADROOM:.1e}"))
 
 
@@ -140,7 +140,7 @@ def choose_golden(
     labels: Labels, probabilities: NDArray[np.float64], *, least_margin: float
 ) -> NDArray[np.intp]:
     """
-    Choose the golden rows: of every class the surest ones and those nearest to a boundary.
+    Choose the golden rows: for every class the surest rows and those nearest to a boundary.
 
     Half are the closest calls that are still wider than *least_margin* (a closer one could tip on
     another processor), half are spread evenly over the rest. Returns up to 64 row numbers.
@@ -160,7 +160,7 @@ def choose_golden(
             steps = np.linspace(0, len(rest) - 1, min(share - len(near), len(rest)))
             near = np.concatenate([near, rest[np.unique(steps.astype(int))]])
         chosen.update(dict.fromkeys(near.tolist()))
-    for row in firm.tolist():  # where a class was short of rows, the data fills up
+    for row in firm.tolist():  # fill up if a class had too few rows
         if len(chosen) >= GOLDEN_ROWS:
             break
         chosen.setdefault(row)

@@ -1,7 +1,7 @@
 """
-Describe a proved model in a manifest, and put both into the registry, once and for all.
+Describe a proved model in a manifest, and register both.
 
-Before that the very bytes are loaded by the code that will serve them: what is registered loads,
+Before that, the serving code loads the same bytes. So every registered version loads
 and answers its own golden rows.
 """
 
@@ -35,7 +35,7 @@ LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
 
 
 class Registers(Protocol):
-    """Where versions go: gitslot.registry.registry.Registry, or anything like it."""
+    """What accepts versions, such as gitslot.registry.registry.Registry."""
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest: ...
 
@@ -62,7 +62,7 @@ def describe(
     commit: str | None,
     created: datetime,
 ) -> bytes:
-    """Return manifest.json; raise TrainingError where it grows over 1 MiB."""
+    """Return manifest.json; raise TrainingError if it is over 1 MiB."""
     sha256 = hashlib.sha256(converted.content).hexdigest()
     golden = parity.golden
     described = {
@@ -103,7 +103,7 @@ def describe(
 
 
 def check_serves(manifest: bytes, artifact: bytes, model: str, version: str) -> None:
-    """Load the version with the code that will serve it; raise TrainingError if that refuses."""
+    """Load the version with the serving code; raise TrainingError if that refuses it."""
     wanted = serving.Wanted(model, version, hashlib.sha256(manifest).hexdigest())
     try:
         serving.load_bytes(artifact, serving.parse_manifest(manifest, wanted), wanted)
@@ -114,7 +114,7 @@ def check_serves(manifest: bytes, artifact: bytes, model: str, version: str) -> 
 
 
 def source_commit(folder: Path) -> str | None:
-    """Return the full id of the commit that *folder* is at, or None outside of Git."""
+    """Return the full id of the commit checked out in *folder*, or None outside Git."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "--verify", "HEAD"],
@@ -130,6 +130,6 @@ def source_commit(folder: Path) -> str | None:
 
 
 def _one_line(estimator: object) -> str:
-    """Say what was trained, in one printable line of at most 200 characters."""
+    """Describe *estimator* in one printable line of at most 200 characters."""
     text = " ".join(repr(estimator).split())
     return text if len(text) <= 200 else text[:197] + "..."

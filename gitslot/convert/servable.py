@@ -1,9 +1,9 @@
 """
-Refuse what would be served with other answers than scikit-learn gives.
+Refuse estimators that would be served with other answers than scikit-learn's.
 
-An estimator is looked for in everything that the model holds: steps of a pipeline, members of a
-vote or a stack, candidates of a search, parts that appear only when it is fitted. Comparing rows
-does not replace this: the rows on which such a model differs may not be among them.
+The search covers everything that the model holds: steps of a pipeline, members of a vote or a
+stack, candidates of a search, parts that exist only after fitting. Comparing rows is not enough,
+because the rows on which such a model differs may not be among those compared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,13 +27,13 @@ _ONE_VS_REST = (
 )
 _REFUSED: Mapping[type, str] = {
     HistGradientBoostingClassifier: _HIST_BOOSTING,
-    HistGradientBoostingRegressor: _HIST_BOOSTING,  # can be a part of a classifier
+    HistGradientBoostingRegressor: _HIST_BOOSTING,  # which can be a part of a classifier
     OneVsRestClassifier: _ONE_VS_REST,
 }
 
 
 def check_kind(estimator: object) -> None:
-    """Raise TrainingError if *estimator*, fitted or not, is or holds one that is not served yet."""
+    """Raise TrainingError if *estimator*, fitted or not, is or contains a refused kind."""
     for part in _parts(estimator):
         for kind, why in _REFUSED.items():
             if isinstance(part, kind):
@@ -51,8 +51,8 @@ def check_fitted(estimator: object) -> None:
 
 
 def _parts(whole: object) -> Iterator[object]:
-    """Return *whole* and every object that it holds, at any depth, each once."""
-    seen: dict[int, object] = {}  # holds the objects, so that no id is given out again
+    """Return *whole* and every object in it, at any depth, each once."""
+    seen: dict[int, object] = {}  # keeps the objects alive, so that no id is reused
     left = [whole]
     while left:
         part = left.pop()

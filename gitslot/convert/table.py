@@ -1,4 +1,4 @@
-"""A labelled table: what a model is trained and proved on."""
+"""The labelled table on which a model is trained and proved."""
 
 import hashlib
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Data:
 
     @property
     def fingerprint(self) -> str:
-        """Return the sha256 over names, values and labels: the same data, the same fingerprint."""
+        """Return the sha256 over names, values and labels; equal data has an equal fingerprint."""
         digest = hashlib.sha256()
         for text in (*self.features, *map(str, self.labels.tolist())):
             digest.update(text.encode() + b"\0")

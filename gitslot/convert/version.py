@@ -1,4 +1,4 @@
-"""From a fitted estimator to a version that can be registered: convert, prove, describe."""
+"""Build a version that can be registered from a fitted estimator: convert, prove, describe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ else:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
-    """A version that is ready to register: *raw* is its manifest.json, *artifact* its model."""
+    """A version ready to register: *raw* is its manifest.json, *artifact* its model."""
 
     manifest: Manifest
     raw: bytes
@@ -49,7 +49,7 @@ def build_version(
     Convert and prove the fitted *estimator* as *version* of *model*, and describe it.
 
     The same data, estimator, seed and libraries give the same artifact. Raises TrainingError, or
-    ParityError where the converted model answers otherwise.
+    ParityError if the converted model answers differently.
     """
     progress("converting to ONNX")
     converted = convert(estimator, len(data.features))
@@ -72,7 +72,7 @@ def build_version(
         commit=commit,
         created=created,
     )
-    progress("loading it as the serving app will")
+    progress("loading it with the serving app")
     check_serves(raw, converted.content, model, version)
     return Built(
         manifest=parse_manifest(raw),
@@ -86,7 +86,7 @@ def build_version(
 def served_answers(
     converted: Converted,
 ) -> Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]:
-    """Return what asks *converted* as the serving app does, with its session and its casts."""
+    """Return a function that asks *converted* with the serving app's session and casts."""
     session = serving.open_session(converted.content)
     name = session.get_inputs()[0].name
 

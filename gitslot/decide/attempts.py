@@ -1,49 +1,35 @@
-"""
-How often a release has failed in a slot, and what follows: a pause, then a stall by name. Pure.
-"""
+"""Rules about failures: a pause after each, then a stop by name. Pure."""
 
 from datetime import timedelta
 
-from gitslot.decide.case import Case
-from gitslot.state.decision import Decision, Stalled, Waiting
-from gitslot.state.remembered import Attempts, Memory
-from gitslot.state.wanted import Release
+from gitslot.decide.case import Case, clock
+from gitslot.state.decision import Stalled, Waiting
+from gitslot.state.reasons import Wait, retry
 
 
-def attempts_of(memory: Memory, slot: str, release: Release) -> Attempts:
-    """Return what failed of *release* in *slot*; nothing yet where it is another that failed."""
-    attempts = memory.attempts.get(slot)
-    return attempts if attempts and attempts.release == release else Attempts(release)
-
-
-def given_up(case: Case, slot: str, release: Release) -> Decision | None:
-    """Stop for what is refused or failed too often; one served before fails by wrong answers."""
-    attempts = attempts_of(case.memory, slot, release)
+def release_is_given_up(case: Case) -> Stalled | None:
+    """Stall a release that was refused for good, or that failed too often."""
+    # Of one that production has served before, only wrong answers count, not silence.
+    attempts, served = case.attempts, case.wanted.release in case.memory.served
     if attempts.refused:
-        return Stalled(attempts.reason, attempts.message)
-    if attempts.busy >= case.policy.max_busy and release not in case.memory.served:
-        return Stalled(
-            "PlatformBusy",
-            f"the platform answered {attempts.busy} times that another operation is in progress, "
-            "and shows none; `gitslot retry` tries again",
-        )
+        return Stalled(attempts.reason, {"message": attempts.message}, retry())
+    if attempts.busy >= case.policy.max_busy and not served:
+        return Stalled("PlatformBusy", {"times": str(attempts.busy)}, retry())
     limit = case.policy.max_attempts
-    counted = attempts.disproved if release in case.memory.served else attempts.failed
-    if counted < limit:
+    if (attempts.disproved if served else attempts.failed) < limit:
         return None
-    return Stalled(
-        attempts.reason,
+    message = (
         f"{attempts.message}; {limit} attempts failed, and it is tried again when the file wants "
-        "another version or after `gitslot retry`",
+        "another version or after `gitslot retry`"
     )
+    return Stalled(attempts.reason, {"message": message}, retry())
 
 
-def pause(case: Case, slot: str, release: Release) -> Decision | None:
-    """Wait between two attempts, longer each time."""
-    attempts = attempts_of(case.memory, slot, release)
+def attempt_pauses(case: Case) -> Waiting | None:
+    """Pause between two attempts, longer each time."""
+    attempts, pauses = case.attempts, case.policy.pauses_s
     if attempts.last is None:
         return None
-    pauses = case.policy.pauses_s
     times = attempts.failed + attempts.busy
     due = attempts.last + timedelta(seconds=pauses[min(times, len(pauses) - 1)])
     if case.now >= due:
@@ -51,8 +37,5 @@ def pause(case: Case, slot: str, release: Release) -> Decision | None:
     why = f"attempt {attempts.failed} failed ({attempts.reason})"
     if attempts.busy:
         why = "the platform is busy with another operation"
-    return Waiting(
-        "RetryPause",
-        f"{why}; trying again at {due:%H:%M:%SZ}",
-        poll_s=case.policy.poll_s,
-    )
+    facts = {"why": why, "until": clock(due)}
+    return Waiting("RetryPause", facts, Wait(due), poll_s=case.policy.poll_s)

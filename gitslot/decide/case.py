@@ -1,5 +1,8 @@
 """
-What every rule may look at, and the questions that several rules ask. Pure.
+What rules look at, and the questions that several of them ask. Pure.
+
+A `Look` is all that is known of an app. A `Case` is a slot that is brought to a release: it exists
+only once ARM was read.
 """
 
 from collections.abc import Mapping
@@ -7,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gitslot.state.policy import Policy
-from gitslot.state.remembered import Memory
-from gitslot.state.seen import Answer, Live
+from gitslot.state.remembered import Attempts, Memory, SlotMemory
+from gitslot.state.seen import Answer, Arm, Live, Seen
 from gitslot.state.wanted import PRODUCTION, App, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """What every rule may look at."""
+class Look:
+    """One look at an app whose file, slots and registry could be read."""
 
     app: App
     live: Live
@@ -23,10 +26,54 @@ class Case:
     policy: Policy
 
 
-def operation(live: Live) -> str:
-    """Return the id of an operation that ARM shows on either slot, or ""."""
-    arms = (live.production.arm, live.staging.arm)
-    return next((arm.operation for arm in arms if arm and arm.operation), "")
+@dataclass(frozen=True, slots=True)
+class Case(Look):
+    """
+    A *slot* of a look, set to *arm*, that is brought to *wanted*.
+
+    *source* is what production is set to: a deploy takes its settings from there. Failures count
+    for the slot of the file that wants it, *counts_for*.
+    """
+
+    slot: Seen
+    arm: Arm
+    source: Arm
+    wanted: Resolved
+    counts_for: str
+
+    @property
+    def remembered(self) -> SlotMemory:
+        """Return what is remembered of the slot."""
+        return self.memory.of(self.slot.name)
+
+    @property
+    def attempts(self) -> Attempts:
+        """Return the failures of the wanted release."""
+        return attempts_of(self.memory, self.counts_for, self.wanted.release)
+
+    @property
+    def answers(self) -> bool:
+        """Return whether the slot answers with the wanted release, from its newest deploy."""
+        health = self.slot.health
+        return health.shows(self.wanted) and health.deploy == self.arm.configured.deploy
+
+
+def case_of(look: Look, name: str, wanted: Resolved, counts_for: str) -> Case | None:
+    """Return the case of bringing the slot *name* to *wanted*, or None before ARM was read."""
+    slot, source = look.live.slots[name], look.live.production.arm
+    if slot.arm is None or source is None:
+        return None
+    known = (look.app, look.live, look.memory, look.now, look.policy)
+    return Case(*known, slot, slot.arm, source, wanted, counts_for)
+
+
+# ---------------------------------------------------------------- questions
+
+
+def attempts_of(memory: Memory, slot: str, release: Release) -> Attempts:
+    """Return what failed of *release* in *slot*; nothing yet where another release failed."""
+    attempts = memory.of(slot).attempts
+    return attempts if attempts and attempts.release == release else Attempts(release)
 
 
 NOT_SERVING: Mapping[Answer, str] = {
@@ -38,9 +85,9 @@ NOT_SERVING: Mapping[Answer, str] = {
 }
 
 
-def not_serving(case: Case, release: Release) -> str:
-    """Say in what way production, which is set to *release*, does not serve it."""
-    health = case.live.production.health
+def not_serving(look: Look, release: Release) -> str:
+    """Return in what way production, which is set to *release*, does not serve it."""
+    health = look.live.production.health
     why = health.reason or NOT_SERVING[health.answer]
     return f"production is set to {release} and does not serve it: {why}"
 
@@ -56,17 +103,14 @@ def soaks_until(app: App, memory: Memory, wanted: Resolved) -> datetime | None:
     return last.since + timedelta(seconds=app.soak_s)
 
 
-def asked(case: Case, release: Release) -> str:
-    """Return the commit whose swap brought *release*, else the one that production's wish has."""
-    last, wish = case.memory.last_swap, case.memory.wishes.get(PRODUCTION)
+def commit_to_revert(look: Look, release: Release) -> str:
+    """Return the commit whose swap brought *release*, else the one that asked for it last."""
+    last, asked = look.memory.last_swap, look.memory.of(PRODUCTION).asked
     if last and last.release == release and last.commit:
         return last.commit[:7]
-    return wish.revision.short if wish else "HEAD"
+    return asked.revision.short if asked else "HEAD"
 
 
-def blocked(detail: str) -> str:
-    """Say that a probe is blocked, and how to mend it."""
-    return (
-        f"GET /api/health is blocked ({detail}); make it anonymous, and let the controller "
-        "through access restrictions"
-    )
+def clock(moment: datetime) -> str:
+    """Return *moment* as messages name it."""
+    return f"{moment:%H:%M:%SZ}"

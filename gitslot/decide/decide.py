@@ -1,72 +1,254 @@
 """
 (App, Live, Memory, now) -> one Decision. Pure: no clock, no file, no network.
 
-Read `decide` first: it is the order of precedence, one line a rule. Every rule returns a Decision,
-or None for "not mine". At most one write follows, and only from a look made under the lock.
+The tables are the order of precedence: the first rule that returns a decision wins. A rule's name
+is a sentence, and the first line of its docstring is the rule. docs/rules.md is made from them. At
+most one write follows, and only from a look made under the lock.
 """
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias, TypeVar
 
-from gitslot.decide import swap_in_flight
-from gitslot.decide.case import Case, soaks_until
-from gitslot.decide.held import foremost, further, hold_pin
-from gitslot.decide.production import production_wants
-from gitslot.decide.soak import swap_back
-from gitslot.decide.unsafe import failed_swap_left_nothing, hands_off, lost_journal, prepared_swap
+from gitslot.decide import attempts, deploy, held, production, proof, soak, swap_in_flight, unsafe
+from gitslot.decide.case import Case, Look, case_of, clock, soaks_until
+from gitslot.decide.place import holds
+from gitslot.decide.swap_in_flight import Flight
 from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
     Frozen,
+    Note,
     Reset,
+    Stalled,
     Swap,
     Verify,
     Waiting,
+    frozen,
+    stalled,
+    waiting,
 )
 from gitslot.state.policy import Policy
+from gitslot.state.reasons import REASONS, Wait
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import App, Doubt, Resolved
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Resolved
+
+T = TypeVar("T")
+Rules: TypeAlias = tuple[Callable[[T], Decision | None], ...]
+
+# A swap is on its way: nothing else is looked at.
+IN_FLIGHT: Rules[Flight] = (
+    swap_in_flight.answer_was_lost,
+    swap_in_flight.production_serves_it,
+    swap_in_flight.platform_reports_a_failure,
+    swap_in_flight.swap_still_runs,
+    swap_in_flight.swap_was_left_prepared,
+    swap_in_flight.swap_never_began,
+    swap_in_flight.markers_still_move,
+    swap_in_flight.platform_switched,
+    swap_in_flight.platform_took_it_back,
+)
+
+# Before anything that the file wants.
+UNSAFE: Rules[Look] = (
+    unsafe.journal_was_lost,
+    unsafe.somebody_asks_for_hands_off,
+    unsafe.swap_is_prepared,
+    unsafe.failed_swap_left_nothing,
+    soak.production_fails_its_soak,
+)
+
+# What brings one slot to a release and proves it there.
+_MAY_WRITE: Rules[Case] = (
+    deploy.release_setting_is_sticky,
+    deploy.code_has_no_package,
+    deploy.slot_is_stopped,
+    deploy.operation_is_running,
+)
+_BRING: Rules[Case] = (
+    deploy.deploy_may_still_arrive,
+    deploy.deploy_never_arrived,
+    attempts.attempt_pauses,
+    deploy.settings_never_become_equal,
+    deploy.slot_needs_a_deploy,
+    proof.golden_rows_were_not_asked,
+    proof.golden_rows_differ,
+    proof.app_refuses_the_release,
+    proof.slot_is_not_ours,
+    proof.proof_took_too_long,
+    proof.proof_is_inconclusive,
+    proof.slot_probe_is_blocked,
+    proof.slot_is_starting,
+)
+
+# Production does not serve what the file wants: staging is brought to it, then swapped.
+PRODUCTION_WANTS: Rules[Case] = (
+    production.production_is_not_ours,
+    production.production_probe_is_blocked,
+    production.production_is_starting,
+    production.production_is_degraded,
+    attempts.release_is_given_up,
+    production.production_drift_is_only_reported,
+    production.platform_took_the_swap_back,
+    production.somebody_swapped,
+    *_MAY_WRITE,
+    *_BRING,
+    production.staging_is_proved,
+)
+
+# Production serves what the file wants: a candidate in staging, and each further slot.
+SLOT_HOLDS: Rules[Case] = (
+    held.production_still_soaks,
+    attempts.release_is_given_up,
+    held.drift_is_only_reported,
+    deploy.somebody_prepared_a_swap_with_it,
+    *_MAY_WRITE,
+    *_BRING,
+    held.slot_is_proved,
+)
 
 
 def decide(
     app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Decision:
     """Return the one next thing to do for *app*, or why nothing may be done."""
+    return foremost(decisions(app, live, memory, now, policy))
+
+
+def decisions(
+    app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
+) -> Mapping[str, Decision]:
+    """
+    Return what is to be done for each slot that does not have what the file wants.
+
+    Production stands alone until it has: whatever it is, it concerns the whole app. Where no slot
+    wants anything, production is Converged.
+    """
     if memory.intent:
-        return swap_in_flight.resolve(live, memory.intent, now, policy)
+        flight = Flight(memory.intent, live if isinstance(live, Live) else None, now, policy)
+        return _alone(_first(IN_FLIGHT, flight))
     if isinstance(app, Doubt):
-        return Frozen(app.reason, app.message)
+        return _alone(frozen(app))
     if isinstance(live, Doubt):
-        return Frozen(live.reason, live.message)
-    case = Case(app, live, memory, now, policy)
-    decision = (
-        lost_journal(case)
-        or hands_off(case)
-        or prepared_swap(case)
-        or failed_swap_left_nothing(case)
-        or swap_back(case)
-        or production_wants(case)
-        or foremost(hold_pin(case), *further(case))
-        or Converged(_summary(case))
-    )
-    return _throttled(case, decision) or decision
+        return _alone(frozen(live))
+    if isinstance(live.production.wanted, Doubt):
+        return _alone(frozen(live.production.wanted))
+    look = Look(app, live, memory, now, policy)
+    whole = _first(UNSAFE, look) or _production(look)
+    found = _alone(whole) if whole else _others(look) or _alone(Converged(_summary(look)))
+    return {slot: _put_off(look, decision) for slot, decision in found.items()}
 
 
-def _throttled(case: Case, decision: Decision) -> Decision | None:
+def _alone(decision: Decision | None) -> dict[str, Decision]:
+    return {PRODUCTION: decision} if decision else {}
+
+
+def _first(rules: Rules[T], case: T) -> Decision | None:
+    """Return the decision of the first of *rules* that has one, with the rule's name."""
+    for rule in rules:
+        if decision := rule(case):
+            return replace(decision, rule=rule.__name__)
+    return None
+
+
+def _production(look: Look) -> Decision | None:
+    wanted = look.live.production.wanted
+    if isinstance(wanted, Refusal):
+        return stalled(wanted)
+    if not isinstance(wanted, Resolved) or look.live.production.health.shows(wanted):
+        return None
+    case = case_of(look, STAGING, wanted, PRODUCTION)
+    return _first(PRODUCTION_WANTS, case) if case else frozen(_UNREAD)
+
+
+_UNREAD = Doubt("Unreadable", "the slots' settings were not read")
+
+
+def _others(look: Look) -> dict[str, Decision]:
+    names = (*((STAGING,) if look.app.pin else ()), *look.app.further)
+    found = {name: _at(look, name) for name in names}
+    return {name: decision for name, decision in found.items() if decision}
+
+
+def _at(look: Look, name: str) -> Decision | None:
+    """Return what is to be done for the slot *name*, or None where it has what the file wants."""
+    decision = _hold(look, name)
+    return replace(decision, slot=name) if isinstance(decision, Stalled | Waiting) else decision
+
+
+def _hold(look: Look, name: str) -> Decision | None:
+    slot = look.live.slots.get(name)
+    if slot is None:
+        entry, facts = REASONS["SlotNotSeen"], {"slot": name}
+        return Waiting(entry.name, facts, entry.next, poll_s=look.policy.poll_s, quiet=True)
+    if not isinstance(slot.wanted, Resolved):
+        return _no_answer(slot.wanted) if slot.wanted else None
+    if holds(look.memory, slot, slot.wanted):
+        return None
+    case = case_of(look, name, slot.wanted, name)
+    if case is None or slot.unread:
+        return _no_answer(slot.unread or _UNREAD)
+    return _first(SLOT_HOLDS, case)
+
+
+def _no_answer(why: Refusal | Doubt) -> Decision:
+    """Stall for what somebody must mend; what could only not be read now is looked at again."""
+    return stalled(why) if isinstance(why, Refusal) else waiting(why)
+
+
+def foremost(found: Mapping[str, Decision]) -> Decision:
+    """
+    Return which of several slots' decisions comes first.
+
+    The candidate in staging is first in order. What can be done goes before what is waited for,
+    and that before what stands still, so that no slot keeps another waiting.
+    """
+    each = tuple(found.values())
+    if isinstance(each[0], Frozen):
+        return each[0]
+    steps = (one for one in each if isinstance(one, Deploy | Swap | Reset | Verify | Note))
+    polled = (one for one in each if isinstance(one, Waiting) and one.poll_s is not None)
+    return next(steps, None) or next(polled, None) or each[0]
+
+
+def is_not_production(decision: Decision) -> bool:
+    """Return whether *decision* is about what a slot but production holds."""
+    about = Deploy | Verify | Note | Stalled | Waiting
+    return isinstance(decision, about) and decision.slot not in ("", PRODUCTION)
+
+
+def is_further_slot(decision: Decision) -> bool:
+    """Return whether *decision* is about a further slot: production has all that is wanted."""
+    return is_not_production(decision) and getattr(decision, "slot", "") != STAGING
+
+
+def _put_off(look: Look, decision: Decision) -> Decision:
     """Hold a write, and the proof before it, for as long as ARM asked when it refused the last."""
-    until = case.memory.writes_from
-    if until is None or case.now >= until:
-        return None
+    until = look.memory.writes_from
+    if until is None or look.now >= until:
+        return decision
     if not isinstance(decision, Deploy | Swap | Reset | Verify):
-        return None
-    return Waiting("Throttled", f"ARM asked to wait: nothing is written before {until:%H:%M:%SZ}")
+        return decision
+    return Waiting("Throttled", {"until": f"before {clock(until)}"}, Wait(until))
 
 
-def _summary(case: Case) -> str:
-    wanted = case.live.wanted
-    assert isinstance(wanted, Resolved)
-    until = soaks_until(case.app, case.memory, wanted)
-    soaks = f"; it soaks until {until:%H:%M:%SZ}" if until and case.now < until else ""
-    beside = "".join(f"; {slot} {each.version}" for slot, each in case.app.further.items())
-    return f"production serves {wanted.release}{beside}{soaks}"
+def _summary(look: Look) -> str:
+    wanted = look.live.production.wanted
+    served = wanted.release if isinstance(wanted, Resolved) else "what is wanted"
+    until = soaks_until(look.app, look.memory, wanted) if isinstance(wanted, Resolved) else None
+    soaks = f"; it soaks until {clock(until)}" if until and look.now < until else ""
+    further = "".join(f"; {slot} {each.version}" for slot, each in look.app.further.items())
+    return f"production serves {served}{further}{soaks}"
+
+
+def rules() -> Iterable[tuple[str, tuple[Callable[..., Decision | None], ...]]]:
+    """Return every table with its title, in the order of precedence."""
+    return (
+        ("While a swap is on its way", IN_FLIGHT),
+        ("Before anything that the file wants", UNSAFE),
+        ("While production does not serve what the file wants", PRODUCTION_WANTS),
+        ("Once production serves it: a candidate in staging, and further slots", SLOT_HOLDS),
+    )

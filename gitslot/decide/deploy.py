@@ -1,167 +1,182 @@
-"""
-What is missing until a slot is proved to serve a release: deploys and proofs.
+"""Rules that stand before a write to a slot, and those that deploy. Pure."""
 
-Pure. Rules of `decide`: for production's wanted release and for a candidate, both in staging, and
-by the same words for every further slot.
-"""
-
-from gitslot.decide.attempts import attempts_of, pause
 from gitslot.decide.case import Case
-from gitslot.decide.place import bringing_since, busy, is_held, stopped
-from gitslot.decide.proof import prove_release
+from gitslot.decide.place import brought_since, is_held
 from gitslot.state import slot_settings
-from gitslot.state.decision import Decision, Deploy, Frozen, Note, Stalled, Waiting
-from gitslot.state.remembered import Attempts, Memory, OpenDeploy
-from gitslot.state.seen import Answer, Arm, Mark, Place
-from gitslot.state.wanted import STAGING, Release, Resolved
+from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting
+from gitslot.state.reasons import REASONS, Edit
+from gitslot.state.seen import Answer, Arm, Mark
+from gitslot.state.wanted import STAGING
+
+# ---------------------------------------------------------------- what forbids a write to a slot
 
 
-def cannot_swap(case: Case, production: Arm, wanted: Resolved) -> Decision | None:
-    """Name what stands in the way of any write to staging."""
-    live = case.live
-    staging = live.staging.arm
-    assert staging is not None
-    if sticky := slot_settings.sticky_release(production.sticky):
-        return Stalled(
-            "StickyReleaseSetting",
-            f"{', '.join(sticky)} is marked as a slot setting, so a swap would not move it; "
-            "unmark it in the slot's configuration",
-        )
-    codes = (live.production.health.code, live.staging.health.code)
-    if (
-        wanted.package is None
-        and not slot_settings.is_url(production.configured.package)
-        and all(codes)
-        and codes[0] != codes[1]
+def release_setting_is_sticky(case: Case) -> Stalled | None:
+    """Stall where a setting of the release is a slot setting, which a swap would not move."""
+    if case.slot.name != STAGING or not (
+        sticky := slot_settings.sticky_release(case.source.sticky)
     ):
-        return Frozen(
-            "CodeDiffers",
-            f"production runs code {codes[0]}, staging {codes[1]}, and neither comes from a "
-            "package URL: deploy the same code to staging, or name it in the file",
-        )
-    return stopped(live.production) or stopped(live.staging) or busy(case)
+        return None
+    entry = REASONS["StickyReleaseSetting"]
+    return Stalled(entry.name, {"names": ", ".join(sticky)}, entry.next)
+
+
+def code_has_no_package(case: Case) -> Frozen | None:
+    """Freeze where the two slots run different code that comes from no package URL."""
+    production, staging = case.live.production.health.code, case.slot.health.code
+    named = case.wanted.package is not None
+    if case.slot.name != STAGING or named or not (production and staging):
+        return None
+    if slot_settings.is_url(case.source.configured.package) or production == staging:
+        return None
+    what = (
+        f"production runs code {production}, staging {staging}, and neither comes from a package "
+        "URL"
+    )
+    return Frozen("CodeDiffers", {"what": what}, REASONS["CodeDiffers"].next)
+
+
+def slot_is_stopped(case: Case) -> Stalled | None:
+    """Stall where ARM shows the slot stopped, or production, where the slot is swapped with it."""
+    arms = {case.slot.name: case.arm}
+    if case.slot.name == STAGING:
+        arms = {case.live.production.name: case.source, **arms}
+    for name, arm in arms.items():
+        if arm.state not in ("", "Running"):
+            facts = {"slot": name, "state": arm.state.lower()}
+            return Stalled("SlotStopped", facts, REASONS["SlotStopped"].next)
+    return None
+
+
+def somebody_prepared_a_swap_with_it(case: Case) -> Stalled | None:
+    """Stall where somebody prepared a swap with a further slot."""
+    if not case.arm.prepared or case.slot.name == STAGING:
+        return None
+    step = Edit("complete or cancel it")
+    return Stalled("PreparedByPerson", {}, step)
+
+
+def operation_is_running(case: Case) -> Waiting | None:
+    """Wait while ARM shows an operation on the app's pair of slots, or on this one."""
+    if not case.live.operation and not case.arm.operation:
+        return None
+    # Not worth a line in the log: most often it is the tail of our own last swap.
+    entry = REASONS["OperationInProgress"]
+    return Waiting(entry.name, {}, entry.next, poll_s=case.policy.poll_s, quiet=True)
 
 
 # ---------------------------------------------------------------- deploy
 
 
-def bring(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
-    """
-    Return what is missing until *place* is proved to serve *wanted*, or None when it is.
-
-    Failures count for the slot of the file that wants it.
-    """
-    memory, production, arm = case.memory, case.live.production.arm, place.slot.arm
-    assert production is not None
-    assert arm is not None
-    attempts = attempts_of(memory, counts_for, wanted.release)
-    if pending := _deploy_in_doubt(case, place, wanted, counts_for):
-        return pending
-    package = _package(production, place, memory, wanted)
-    why = _why_deploy(production, place, wanted.release, package, attempts)
-    if why is None and _gone(case, place, wanted):
-        why = "SlotSilent", f"{place.name} does not answer"
-    if wait := pause(case, counts_for, wanted.release):
-        return wait
-    if why and why[0] in _ALIGNING and memory.aligned >= case.policy.max_attempts:
-        return Frozen(
-            why[0],
-            f"{why[1]}, again after {memory.aligned} deploys: make them equal in both slots, or "
-            "mark them as slot settings, then `gitslot retry`",
-        )
-    if why:
-        started = sum(each.started for each in memory.attempts.values())
-        return Deploy(wanted.release, package, *why, started + 1, counts_for, place.name)
-    return prove_release(case, place, wanted, counts_for)
-
-
-_ALIGNING = ("SettingsDiffer", "WarmupMissing")
-
-
-def _deploy_in_doubt(
-    case: Case, place: Place, wanted: Resolved, counts_for: str
-) -> Decision | None:
-    deploy, arm = case.memory.deploys.get(place.name), place.slot.arm
-    assert arm is not None
-    if deploy is None or arm.configured.deploy == deploy.deploy:
+def _unanswered_s(case: Case) -> float | None:
+    """Return for how many seconds the last deploy was not seen to arrive, None where it was."""
+    deploy = case.remembered.deploy
+    if deploy is None or case.arm.configured.deploy == deploy.deploy:
         return None
-    if (case.now - deploy.time).total_seconds() >= case.policy.deploy_lost_s:
-        return _lost(case, place, deploy, wanted, counts_for)
-    return Waiting(
-        "DeployUnknown",
-        f"a deploy to {place.name} was sent and its answer is not known",
-        poll_s=case.policy.poll_s,
-        quiet=True,
-    )
+    return (case.now - deploy.time).total_seconds()
 
 
-def _lost(
-    case: Case, place: Place, deploy: OpenDeploy, wanted: Resolved, counts_for: str
-) -> Decision | None:
-    """Count a deploy of this run that never arrived; one that was proved or failed once did."""
-    memory, began = case.memory, bringing_since(case.memory, place)
-    counted = attempts_of(memory, counts_for, wanted.release).counted
-    arrived = (deploy.deploy, deploy.release.digest) in memory.verified or deploy.deploy in counted
-    ours = deploy.release == wanted.release and began is not None and deploy.time >= began
+def deploy_may_still_arrive(case: Case) -> Waiting | None:
+    """Wait two minutes for a deploy whose answer was lost."""
+    seconds = _unanswered_s(case)
+    if seconds is None or seconds >= case.policy.deploy_lost_s:
+        return None
+    entry, facts = REASONS["DeployUnknown"], {"slot": case.slot.name}
+    return Waiting(entry.name, facts, entry.next, poll_s=case.policy.poll_s, quiet=True)
+
+
+def deploy_never_arrived(case: Case) -> Note | None:
+    """Count a deploy of this run that never arrived as a failed attempt."""
+    seconds, deploy = _unanswered_s(case), case.remembered.deploy
+    if seconds is None or deploy is None or seconds < case.policy.deploy_lost_s:
+        return None
+    since, counted = brought_since(case.memory, case.slot.name), case.attempts.counted
+    # One that was proved, or that failed once, did arrive.
+    proof = (deploy.deploy, deploy.release.digest)
+    arrived = proof in case.memory.verified or deploy.deploy in counted
+    ours = deploy.release == case.wanted.release and since is not None and deploy.time >= since
     if arrived or not ours:
         return None
     return Note(
         "DeployFinished",
         "DeployLost",
-        f"{place.name}: a deploy was sent, its answer was lost, and it never arrived",
-        slot=place.name,
-        counts_for=counts_for,
-        release=wanted.release,
+        f"{case.slot.name}: a deploy was sent, its answer was lost, and it never arrived",
+        slot=case.slot.name,
+        counts_for=case.counts_for,
+        release=case.wanted.release,
         deploy=deploy.deploy,
         mark=Mark.INCONCLUSIVE,
     )
 
 
-def _package(production: Arm, place: Place, memory: Memory, wanted: Resolved) -> str:
+_ALIGNING = ("SettingsDiffer", "WarmupMissing")
+
+
+def settings_never_become_equal(case: Case) -> Frozen | None:
+    """Freeze where the slots' settings differ again after three deploys."""
+    reason, why = _why_deploy(case) or ("", "")
+    if reason not in _ALIGNING or case.memory.aligned < case.policy.max_attempts:
+        return None
+    what = f"{why}, again after {case.memory.aligned} deploys"
+    return Frozen(reason, {"what": what}, REASONS[reason].next)
+
+
+def slot_needs_a_deploy(case: Case) -> Deploy | None:
+    """Deploy where the slot is not set to the wanted release, code and settings, or is silent."""
+    found = _why_deploy(case)
+    if found is None:
+        return None
+    attempts = (each.attempts for each in case.memory.slots.values())
+    started = sum(each.started for each in attempts if each)
+    return Deploy(
+        case.wanted.release,
+        _package(case),
+        *found,
+        attempt=started + 1,
+        counts_for=case.counts_for,
+        slot=case.slot.name,
+    )
+
+
+def _package(case: Case) -> str:
     """
-    Code left out means production's, or what the last swap took out of production.
+    Return the code to run: left out, it is production's, or what the last swap took out of it.
 
     A further slot that holds the release keeps the code with which it got it.
     """
-    if wanted.package is not None:
-        return wanted.package
-    last, arm = memory.last_swap, place.slot.arm
-    assert arm is not None
-    stays = place.name != STAGING or (last is not None and last.replaced == wanted.release)
-    source = arm if stays and arm.configured.holds(wanted.release) else production
+    if case.wanted.package is not None:
+        return case.wanted.package
+    last, release = case.memory.last_swap, case.wanted.release
+    stays = case.slot.name != STAGING or (last is not None and last.replaced == release)
+    source: Arm = case.arm if stays and case.arm.configured.holds(release) else case.source
     return source.configured.package if slot_settings.is_url(source.configured.package) else ""
 
 
-def _why_deploy(
-    production: Arm, place: Place, release: Release, package: str, attempts: Attempts
-) -> tuple[str, str] | None:
+def _why_deploy(case: Case) -> tuple[str, str] | None:
     """Return reason and words for a deploy, or None where the slot is set as it should be."""
-    arm = place.slot.arm
-    assert arm is not None
-    configured = arm.configured
-    if not configured.holds(release):
-        return "ReleaseDiffers", f"{place.name} is set to {configured.label}"
-    if package and configured.package != package:
-        return "CodeDiffers", f"{place.name} runs other code"
-    if configured.deploy in attempts.counted:
+    name, arm, source, package = case.slot.name, case.arm, case.source, _package(case)
+    if not arm.configured.holds(case.wanted.release):
+        return "ReleaseDiffers", f"{name} is set to {arm.configured.label}"
+    if package and arm.configured.package != package:
+        return "CodeDiffers", f"{name} runs other code"
+    if arm.configured.deploy in case.attempts.counted:
         return "AttemptFailed", "the last attempt failed"
-    if place.name != STAGING:
-        return None  # what is never swapped changes nothing on production
-    if names := slot_settings.differences(production.settings, arm.settings, production.sticky):
-        return "SettingsDiffer", f"settings differ from production's: {', '.join(names)}"
-    if names := slot_settings.missing_warmup(arm.settings):
-        return "WarmupMissing", f"staging lacks {', '.join(names)}"
+    if name == STAGING:  # what is never swapped changes nothing on production
+        if names := slot_settings.differences(source.settings, arm.settings, source.sticky):
+            return "SettingsDiffer", f"settings differ from production's: {', '.join(names)}"
+        if names := slot_settings.missing_warmup(arm.settings):
+            return "WarmupMissing", f"staging lacks {', '.join(names)}"
+    if _is_gone(case):
+        return "SlotSilent", f"{name} does not answer"
     return None
 
 
-def _gone(case: Case, place: Place, wanted: Resolved) -> bool:
-    """A slot that stays silent, and that this run did not deploy, is deployed over."""
-    memory, arm = case.memory, place.slot.arm
-    assert arm is not None
-    deploy = memory.deploys.get(place.name)
-    ours = deploy is not None and deploy.deploy == arm.configured.deploy
-    began = bringing_since(memory, place) or case.now
-    recent = ours and deploy is not None and deploy.time >= began
-    silent = place.slot.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
-    lasts = place.down_s >= case.policy.degraded_s
-    return silent and lasts and (not recent or is_held(memory, place, wanted))
+def _is_gone(case: Case) -> bool:
+    """Return whether the slot stays silent, and this run did not deploy it."""
+    deploy, name = case.remembered.deploy, case.slot.name
+    since = brought_since(case.memory, name) or case.now
+    ours = deploy is not None and deploy.deploy == case.arm.configured.deploy
+    recent = ours and deploy is not None and deploy.time >= since
+    silent = case.slot.health.answer in (Answer.SILENT, Answer.UNHEALTHY)
+    lasts = case.slot.down_s >= case.policy.degraded_s
+    return silent and lasts and (not recent or is_held(case.memory, name, case.wanted))

@@ -1,148 +1,147 @@
-"""Rules for production's wanted release. Pure."""
+"""Rules for production, which does not serve what the file wants. Pure."""
 
 from datetime import timedelta
 
-from gitslot.decide.attempts import given_up
-from gitslot.decide.case import Case, asked, blocked, not_serving
-from gitslot.decide.deploy import bring, cannot_swap
-from gitslot.state.decision import (
-    Decision,
-    Frozen,
-    Note,
-    Stalled,
-    Swap,
-    Waiting,
-)
+from gitslot.decide.case import Case, clock, commit_to_revert, not_serving
+from gitslot.state.decision import Note, Stalled, Swap, Waiting
+from gitslot.state.reasons import REASONS, git_revert
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Answer, Arm, Live, Mark
-from gitslot.state.wanted import PRODUCTION, Refusal, Resolved
+from gitslot.state.seen import Answer, Live, Mark
+from gitslot.state.wanted import PRODUCTION
 
 
-def production_wants(case: Case) -> Decision | None:
-    live = case.live
-    wanted = live.wanted
-    if isinstance(wanted, Refusal):
-        return Stalled(wanted.reason, wanted.message)
-    assert wanted is not None
-    if production_serves(live, wanted):
-        return None
-    production, staging = live.production.arm, live.staging.arm
-    if production is None or staging is None:
-        return Frozen("Unreadable", "the slots' settings were not read")
-    return (
-        already_set_to_it(case, production, wanted)
-        or given_up(case, PRODUCTION, wanted.release)
-        or left_by_hand(case, production, wanted)
-        or cannot_swap(case, production, wanted)
-        or bring(case, live.at_staging, wanted, PRODUCTION)
-        or _swap(live, wanted)
-    )
-
-
-def production_serves(live: Live, wanted: Resolved) -> bool:
-    """Say whether production's own health names *wanted*, and its code where that is named."""
-    health = live.production.health
-    code = wanted.build is None or health.code == wanted.build
-    return health.serves(wanted.release) and code
-
-
-def already_set_to_it(case: Case, production: Arm, wanted: Resolved) -> Decision | None:
-    """Production that is set to the wanted release gets no write, whatever its health."""
-    live = case.live
-    answer = live.production.health.answer
+def production_is_not_ours(case: Case) -> Waiting | Stalled | None:
+    """Stall where production is set to no release and answers as another app."""
     # Production that is set to a release of ours and answers 404 is ours and broken: a revert may
     # replace it. Without one it is somebody else's app, or one that still starts.
-    if answer is Answer.FOREIGN and not production.configured.version:
-        if live.down_s < case.policy.degraded_s:
-            return Waiting(
-                "ProductionStarting",
-                "production does not speak the serving contract yet",
-                poll_s=case.policy.poll_s,
-                quiet=True,
-            )
-        return Stalled(
-            "NotServingApp",
-            "production answers, but not as an app that speaks the serving contract "
-            "(GET /api/health)",
-        )
-    same_code = wanted.package is None or production.configured.package == wanted.package
-    if not (production.configured.holds(wanted.release) and same_code):
+    production = case.live.production
+    if production.health.answer is not Answer.FOREIGN or case.source.configured.version:
         return None
-    if answer is Answer.BLOCKED:
-        return Waiting("ProbeBlocked", f"production: {blocked(live.production.health.detail)}")
-    if live.down_s < case.policy.degraded_s:
-        return Waiting(
-            "ProductionStarting",
-            f"production is set to {wanted.release} and does not serve it yet",
-            poll_s=case.policy.poll_s,
-            quiet=True,
-        )
-    return Stalled(
-        "ProductionDegraded",
-        f"{not_serving(case, wanted.release)}; "
-        f"`git revert {asked(case, wanted.release)} && git push` goes back",
+    if production.down_s < case.policy.degraded_s:
+        return _starting(case, "does not speak the serving contract")
+    return Stalled("NotServingApp", {"slot": PRODUCTION}, REASONS["NotServingApp"].next)
+
+
+def _starting(case: Case, what: str) -> Waiting:
+    entry, poll_s = REASONS["ProductionStarting"], case.policy.poll_s
+    return Waiting(entry.name, {"what": what}, entry.next, poll_s=poll_s, quiet=True)
+
+
+def production_probe_is_blocked(case: Case) -> Waiting | None:
+    """Wait where production is set to the wanted release and its probe is blocked."""
+    health = case.live.production.health
+    if not case.source.configured.is_set_to(case.wanted) or health.answer is not Answer.BLOCKED:
+        return None
+    facts = {"slot": PRODUCTION, "detail": health.detail}
+    return Waiting("ProbeBlocked", facts, REASONS["ProbeBlocked"].next)
+
+
+def production_is_starting(case: Case) -> Waiting | None:
+    """Wait a minute where production is set to the wanted release and does not serve it."""
+    if not case.source.configured.is_set_to(case.wanted):
+        return None
+    if case.live.production.down_s >= case.policy.degraded_s:
+        return None
+    return _starting(case, f"is set to {case.wanted.release} and does not serve it")
+
+
+def production_is_degraded(case: Case) -> Stalled | None:
+    """Stall, and write nothing, where production is set to the wanted release and stays down."""
+    if not case.source.configured.is_set_to(case.wanted):
+        return None
+    release = case.wanted.release
+    step = git_revert(commit_to_revert(case, release))
+    return Stalled("ProductionDegraded", {"what": not_serving(case, release)}, step)
+
+
+# ---------------------------------------------------------------- production left what Git wants
+
+
+def _left(case: Case) -> bool:
+    """Return whether production had converged to what is wanted, and left it since."""
+    memory, wanted = case.memory, case.wanted
+    return (memory.converged, memory.converged_code) == (wanted.release, wanted.build or "")
+
+
+def _is_foreign(case: Case) -> bool:
+    """Return whether a swap that is not ours took place since our last look."""
+    status = case.memory.swap_status
+    return status is not None and case.source.swap_status != status
+
+
+def production_drift_is_only_reported(case: Case) -> Stalled | None:
+    """Report what others did to production, where the file says `drift: report`."""
+    if case.app.drift != "report" or not _left(case):
+        return None
+    how = "an edit that is not ours"
+    if was_taken_back(case.live, case.memory):
+        how = "a swap that the platform took back"
+    if _is_foreign(case):
+        how = "a swap that is not ours"
+    what = f"production serves {served_label(case.live)} by {how}"
+    return Stalled("DriftReported", {"what": what}, REASONS["DriftReported"].next)
+
+
+def platform_took_the_swap_back(case: Case) -> Note | None:
+    """Count a swap that the platform took back after its end as a failed attempt."""
+    if not _left(case) or not was_taken_back(case.live, case.memory):
+        return None
+    return Note(
+        "SwapReverted",
+        "SwapReverted",
+        f"the platform took the swap back: production serves {served_label(case.live)} again",
+        slot=PRODUCTION,
+        release=case.wanted.release,
+        mark=Mark.INCONCLUSIVE,
     )
 
 
-def left_by_hand(case: Case, production: Arm, wanted: Resolved) -> Decision | None:
-    """Hold a swap that somebody else made, and only report where drift is not to be healed."""
-    memory = case.memory
-    if (memory.converged, memory.converged_code) != (wanted.release, wanted.build or ""):
+def somebody_swapped(case: Case) -> Waiting | None:
+    """Hold a swap that somebody else made for ten minutes before it is put back."""
+    if not _left(case) or not _is_foreign(case):
         return None
-    foreign = memory.swap_status is not None and production.swap_status != memory.swap_status
-    serves = _served_label(case.live)
-    back = taken_back(case.live, memory)
-    if case.app.drift == "report":
-        by_platform = "a swap that the platform took back" if back else "an edit that is not ours"
-        how = "a swap that is not ours" if foreign else by_platform
-        return Stalled(
-            "DriftReported", f"production serves {serves} by {how}; drift is only reported"
-        )
-    if back:
-        return Note(
-            "SwapReverted",
-            "SwapReverted",
-            f"the platform took the swap back: production serves {serves} again",
-            slot=PRODUCTION,
-            release=wanted.release,
-            mark=Mark.INCONCLUSIVE,
-        )
-    if not foreign:
-        return None
-    since = memory.hold_since or case.now
+    since = case.memory.hold_since or case.now
     until = since + timedelta(seconds=case.policy.hold_s)
     if case.now >= until:
         return None
-    return Waiting(
-        "ForeignSwap",
-        f"somebody swapped: production serves {serves}; {wanted.release} is put back at "
-        f"{until:%H:%M:%SZ}, and `git revert {asked(case, wanted.release)}` makes it last",
-        since=since,
-    )
+    release = case.wanted.release
+    facts = {
+        "serves": served_label(case.live),
+        "release": str(release),
+        "until": clock(until),
+    }
+    step = git_revert(commit_to_revert(case, release), "makes it last")
+    return Waiting("ForeignSwap", facts, step, since=since)
 
 
-def taken_back(live: Live, memory: Memory) -> bool:
+def was_taken_back(live: Live, memory: Memory) -> bool:
     """
-    Say whether the platform took our last swap back after its end.
+    Return whether the platform took our last swap back after its end.
 
     Both slots are set as before it, and no other swap has begun: `slotSwapStatus` is as we left it.
     """
-    last, production, staging = memory.last_swap, live.production.arm, live.staging.arm
-    if last is None or last.replaced is None or production is None or staging is None:
+    last, pair = memory.last_swap, live.pair
+    if last is None or last.replaced is None or pair is None:
         return False
+    production, staging = pair
     exchanged = production.configured.holds(last.replaced) and staging.configured.holds(
         last.release
     )
     return exchanged and production.swap_status == memory.swap_status
 
 
-def _served_label(live: Live) -> str:
+def served_label(live: Live) -> str:
+    """Return the version that production serves, or else the one that it is set to."""
     release = live.production.health.release
     if release:
         return release.version
     return live.production.arm.configured.label if live.production.arm else "nothing"
 
 
-def _swap(live: Live, wanted: Resolved) -> Decision:
-    assert live.verdict is not None
-    return Swap(wanted.release, live.verdict)
+# ---------------------------------------------------------------- the swap
+
+
+def staging_is_proved(case: Case) -> Swap | None:
+    """Swap once staging has proved the wanted release in this very look."""
+    verdict = case.slot.verdict
+    return Swap(case.wanted.release, verdict) if verdict and verdict.mark is Mark.PASS else None

@@ -1,114 +1,121 @@
 """Rules that prove, count or refuse what was deployed to a slot. Pure."""
 
-from gitslot.decide.case import Case, blocked
-from gitslot.decide.place import bringing_since, is_held
-from gitslot.state.decision import Decision, Note, Stalled, Verify, Waiting
-from gitslot.state.seen import Answer, Mark, Place
-from gitslot.state.wanted import Resolved
+from gitslot.decide.case import Case
+from gitslot.decide.place import brought_since, is_held
+from gitslot.state.decision import Note, Stalled, Verify, Waiting
+from gitslot.state.reasons import REASONS, Nothing, reason_of
+from gitslot.state.seen import Answer, Mark, Verdict
 
 _REFUSED_AT_ONCE = ("UnknownVersion", "ManifestInvalid", "DigestMismatch")
 
 
-def prove_release(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
-    release, health, arm = wanted.release, place.slot.health, place.slot.arm
-    assert arm is not None
-    deploy = arm.configured.deploy
-    code = wanted.build is None or health.code == wanted.build
-    if health.serves(release) and health.deploy == deploy and code:
-        return _judge(case, place, wanted, counts_for)
-    if health.answer is Answer.UNHEALTHY and health.deploy == deploy and health.final:
-        return Note(
-            "VerifyFailed",
-            health.reason,
-            f"{place.name} refuses {release}: {health.detail or health.reason}",
-            slot=place.name,
-            counts_for=counts_for,
-            release=release,
-            deploy=deploy,
-            mark=Mark.FAIL,
-            refuse=health.reason in _REFUSED_AT_ONCE,
-        )
-    if health.answer is Answer.FOREIGN and place.down_s >= case.policy.degraded_s:
-        return Stalled(
-            "NotServingApp",
-            f"{place.name} answers, but not as an app that speaks the serving contract "
-            "(GET /api/health)",
-        )
-    why = blocked(health.detail) if health.answer is Answer.BLOCKED else health.reason
-    if not code and health.code:
-        why = why or f"it runs code {health.code}, not {wanted.build}"
-    if late := _too_late(case, place, wanted, counts_for, why or "no answer"):
-        return late
-    if health.answer is Answer.BLOCKED:
-        return Waiting("ProbeBlocked", f"{place.name}: {why}")
-    return Waiting(
-        "SlotStarting", f"{place.name} starts {release}", poll_s=case.policy.poll_s, quiet=True
-    )
-
-
-def _judge(case: Case, place: Place, wanted: Resolved, counts_for: str) -> Decision | None:
-    verdict, arm = place.verdict, place.slot.arm
-    assert arm is not None
-    if verdict is None:
-        return Verify(wanted.release, counts_for, place.name)
-    if verdict.mark is Mark.PASS:
+def golden_rows_were_not_asked(case: Case) -> Verify | None:
+    """Replay the golden rows where the slot answers with the wanted release."""
+    if not case.answers or case.slot.verdict is not None:
         return None
-    if verdict.mark is Mark.FAIL:
-        return Note(
-            "VerifyFailed",
-            verdict.reason,
-            verdict.message,
-            slot=place.name,
-            counts_for=counts_for,
-            release=wanted.release,
-            deploy=arm.configured.deploy,
-            mark=Mark.FAIL,
-        )
-    late = _too_late(case, place, wanted, counts_for, verdict.message)
-    return late or Waiting(
-        verdict.reason or "VerifyInconclusive", verdict.message, poll_s=case.policy.poll_s
-    )
+    return Verify(case.wanted.release, case.counts_for, case.slot.name)
 
 
-def _too_late(
-    case: Case, place: Place, wanted: Resolved, counts_for: str, why: str
-) -> Decision | None:
-    """Count an attempt that has been inconclusive for longer than a deploy may take."""
-    memory, arm = case.memory, place.slot.arm
-    assert arm is not None
-    deploy, started = arm.configured.deploy, bringing_since(memory, place)
-    last = memory.deploys.get(place.name)
-    if last and last.deploy == deploy:
-        started = max(last.time, started) if started else last.time
-    # What was proved once and falls silent is no attempt: `_gone` deploys over it.
-    over = place.slot.health.answer is not Answer.SERVING and is_held(memory, place, wanted)
+def golden_rows_differ(case: Case) -> Note | None:
+    """Count answers that differ from the model's as a failed attempt."""
+    verdict = _verdict(case, Mark.FAIL)
+    return _failed(case, verdict.reason, verdict.message, Mark.FAIL) if verdict else None
+
+
+def app_refuses_the_release(case: Case) -> Note | None:
+    """Count a release that its own app refuses; wrong bytes are refused for good."""
+    health = case.slot.health
+    ours = health.deploy == case.arm.configured.deploy
+    if case.answers or health.answer is not Answer.UNHEALTHY or not (ours and health.final):
+        return None
+    why = health.detail or health.reason
+    message = f"{case.slot.name} refuses {case.wanted.release}: {why}"
+    refuse = health.reason in _REFUSED_AT_ONCE
+    return _failed(case, health.reason, message, Mark.FAIL, refuse=refuse)
+
+
+def slot_is_not_ours(case: Case) -> Stalled | None:
+    """Stall where the slot keeps answering as another app."""
+    foreign = not case.answers and case.slot.health.answer is Answer.FOREIGN
+    if not foreign or case.slot.down_s < case.policy.degraded_s:
+        return None
+    entry = REASONS["NotServingApp"]
+    return Stalled(entry.name, {"slot": case.slot.name}, entry.next)
+
+
+def proof_took_too_long(case: Case) -> Note | None:
+    """Count an attempt that was inconclusive for longer than a deploy may take."""
+    if _verdict(case, Mark.PASS):
+        return None
+    memory, name, deploy = case.memory, case.slot.name, case.remembered.deploy
+    started = brought_since(memory, name)
+    if deploy and deploy.deploy == case.arm.configured.deploy:
+        started = max(deploy.time, started) if started else deploy.time
+    # What was proved once and falls silent is no attempt: it is deployed over.
+    silent = case.slot.health.answer is not Answer.SERVING
     late = started and (case.now - started).total_seconds() >= case.policy.deploy_deadline_s
-    if over or not late:
+    if not late or (silent and is_held(memory, name, case.wanted)):
         return None
+    minutes = case.policy.deploy_deadline_s / 60
+    message = f"{name} did not prove {case.wanted.release} in {minutes:.0f} min: {_why(case)}"
+    return _failed(case, "DeployTimedOut", message, Mark.INCONCLUSIVE)
+
+
+def proof_is_inconclusive(case: Case) -> Waiting | None:
+    """Wait where golden rows gave no answer."""
+    verdict = _verdict(case, Mark.INCONCLUSIVE)
+    if verdict is None:
+        return None
+    entry = reason_of(verdict.reason or "VerifyInconclusive")
+    facts = {"message": verdict.message}
+    return Waiting(entry.name, facts, entry.next, poll_s=case.policy.poll_s)
+
+
+def slot_probe_is_blocked(case: Case) -> Waiting | None:
+    """Wait where something stands before the slot's health."""
+    if case.answers or case.slot.health.answer is not Answer.BLOCKED:
+        return None
+    return Waiting("ProbeBlocked", _probe(case), REASONS["ProbeBlocked"].next)
+
+
+def slot_is_starting(case: Case) -> Waiting | None:
+    """Wait for a slot that starts what was deployed."""
+    if case.answers:
+        return None
+    entry = REASONS["SlotStarting"]
+    facts = {"slot": case.slot.name, "release": str(case.wanted.release)}
+    return Waiting(entry.name, facts, entry.next, poll_s=case.policy.poll_s, quiet=True)
+
+
+def _verdict(case: Case, mark: Mark) -> Verdict | None:
+    verdict = case.slot.verdict
+    return verdict if case.answers and verdict and verdict.mark is mark else None
+
+
+def _probe(case: Case) -> dict[str, str]:
+    return {"slot": case.slot.name, "detail": case.slot.health.detail}
+
+
+def _why(case: Case) -> str:
+    """Return what the slot does in place of proving the release."""
+    if verdict := _verdict(case, Mark.INCONCLUSIVE):
+        return verdict.message
+    health, build = case.slot.health, case.wanted.build
+    if health.answer is Answer.BLOCKED:
+        return REASONS["ProbeBlocked"].message(_probe(case), Nothing(""))
+    other = f"it runs code {health.code}, not {build}" if build and health.code else ""
+    return health.reason or (other if health.code != build else "") or "no answer"
+
+
+def _failed(case: Case, reason: str, message: str, mark: Mark, *, refuse: bool = False) -> Note:
     return Note(
         "VerifyFailed",
-        "DeployTimedOut",
-        f"{place.name} did not prove {wanted.release} in "
-        f"{case.policy.deploy_deadline_s / 60:.0f} min: {why}",
-        slot=place.name,
-        counts_for=counts_for,
-        release=wanted.release,
-        deploy=deploy,
-        mark=Mark.INCONCLUSIVE,
-    )
-
-
-def proved(place: Place, wanted: Resolved) -> Decision:
-    """Write down that *place* holds *wanted*, which nothing is missing for."""
-    assert place.verdict is not None
-    assert place.slot.arm is not None
-    return Note(
-        "VerifyPassed",
-        "Held",
-        place.verdict.message,
-        slot=place.name,
-        counts_for=place.name,
-        release=wanted.release,
-        deploy=place.slot.arm.configured.deploy,
-        code=wanted.build or "",
+        reason,
+        message,
+        slot=case.slot.name,
+        counts_for=case.counts_for,
+        release=case.wanted.release,
+        deploy=case.arm.configured.deploy,
+        mark=mark,
+        refuse=refuse,
     )

@@ -7,70 +7,75 @@ try is used when it is sent. What was taken back is refused until the file wants
 
 from datetime import timedelta
 
-from gitslot.decide.attempts import attempts_of
-from gitslot.decide.case import Case, asked, not_serving, soaks_until
-from gitslot.decide.deploy import cannot_swap
+from gitslot.decide.case import (
+    Case,
+    Look,
+    attempts_of,
+    case_of,
+    commit_to_revert,
+    not_serving,
+    soaks_until,
+)
+from gitslot.decide.deploy import operation_is_running, release_setting_is_sticky, slot_is_stopped
 from gitslot.state import slot_settings
-from gitslot.state.decision import Decision, Stalled, Swap, Verify
+from gitslot.state.decision import Stalled, Swap, Verify, Waiting
+from gitslot.state.reasons import git_revert
 from gitslot.state.remembered import LastSwap, Memory
-from gitslot.state.seen import Mark, SlotLive
-from gitslot.state.wanted import PRODUCTION, Release, Resolved
+from gitslot.state.seen import Mark
+from gitslot.state.wanted import PRODUCTION, STAGING, Resolved
 
 
-def swap_back(case: Case) -> Decision | None:
-    """
-    Bring back what our last swap replaced, where production fails its soak.
-
-    Failing is what two looks, a minute apart, with no healthy one between them, have seen. A commit
-    that wants anything else has ended the soak, so a revert is never kept waiting by this rule.
-    """
-    last = case.memory.last_swap
-    production = case.live.production.arm
-    if last is None or production is None or not _failing(case, last):
+def production_fails_its_soak(look: Look) -> Swap | Verify | Stalled | Waiting | None:
+    """Bring back what our last swap replaced, where production fails its soak."""
+    # Failing is what two looks, a minute apart, with no healthy one between them, have seen. A
+    # commit that wants anything else has ended the soak, so a revert never waits for this rule.
+    last = look.memory.last_swap
+    if last is None or not _is_failing(look, last):
         return None
     if last.replaced is None:
-        return _stopped(case, last, "nothing was there before it")
-    replaced = Resolved(last.replaced, case.live.staging.health.code)
-    if standing := cannot_swap(case, production, replaced):
-        return standing
-    if why := _unfit(case.live.production, case.live.staging, last.replaced):
-        return _stopped(case, last, why)
-    verdict = case.live.verdict
+        return _stopped(look, last, "nothing was there before it")
+    case = case_of(look, STAGING, Resolved(last.replaced), PRODUCTION)
+    if case is None:
+        return None
+    for rule in (release_setting_is_sticky, slot_is_stopped, operation_is_running):
+        if standing := rule(case):
+            return standing
+    if why := _unfit(case):
+        return _stopped(look, last, why)
+    verdict = case.slot.verdict
     if verdict is None:
         return Verify(last.replaced)
     if verdict.mark is not Mark.PASS:
-        return _stopped(case, last, verdict.message)
+        return _stopped(look, last, verdict.message)
     return Swap(last.replaced, verdict, back=True)
 
 
-def refused(memory: Memory, wanted: Resolved) -> bool:
-    """Say whether *wanted* is what was taken back out of production, and still refused."""
+def is_refused(memory: Memory, wanted: Resolved) -> bool:
+    """Return whether *wanted* is what was taken back out of production, and still refused."""
     last = memory.last_swap
-    if last is None or not last.back or memory.drifted_code != (wanted.build or ""):
+    if last is None or not last.back or memory.of(PRODUCTION).code != (wanted.build or ""):
         return False
     return attempts_of(memory, PRODUCTION, wanted.release).refused
 
 
-def _failing(case: Case, last: LastSwap) -> bool:
-    """Say whether production, set to what soaks, has been failing since before the soak's end."""
-    live = case.live
-    if not isinstance(live.wanted, Resolved) or live.production.arm is None:
+def _is_failing(look: Look, last: LastSwap) -> bool:
+    """Return whether production, set to what soaks, has failed since before the soak's end."""
+    production = look.live.production
+    if not isinstance(production.wanted, Resolved) or production.arm is None:
         return False
-    until = soaks_until(case.app, case.memory, live.wanted)
-    if until is None or live.failing_s < case.policy.degraded_s:
+    until = soaks_until(look.app, look.memory, production.wanted)
+    if until is None or production.failing_s < look.policy.degraded_s:
         return False
-    began = case.now - timedelta(seconds=live.failing_s)
-    return began < until and live.production.arm.configured.holds(last.release)
+    began = look.now - timedelta(seconds=production.failing_s)
+    return began < until and production.arm.configured.holds(last.release)
 
 
-def _unfit(production: SlotLive, staging: SlotLive, replaced: Release) -> str:
-    """Say why staging may not be swapped in, or "" where only its proof is missing."""
-    assert production.arm is not None
-    assert staging.arm is not None
-    health, configured = staging.health, staging.arm.configured
-    if not (health.serves(replaced) and health.deploy == configured.deploy):
-        return f"staging does not serve {replaced}"
-    here, there = production.arm, staging.arm
+def _unfit(case: Case) -> str:
+    """Return why staging may not be swapped in, or "" where only its proof is missing."""
+    health, release = case.slot.health, case.wanted.release
+    if not (health.serves(release) and health.deploy == case.arm.configured.deploy):
+        return f"staging does not serve {release}"
+    here, there = case.source, case.arm
     if names := slot_settings.differences(here.settings, there.settings, here.sticky):
         return f"settings differ in staging: {', '.join(names)}"
     if names := slot_settings.missing_warmup(there.settings):
@@ -78,9 +83,6 @@ def _unfit(production: SlotLive, staging: SlotLive, replaced: Release) -> str:
     return ""
 
 
-def _stopped(case: Case, last: LastSwap, why: str) -> Stalled:
-    return Stalled(
-        "SoakFailed",
-        f"{not_serving(case, last.release)}; it is not swapped back: {why}; "
-        f"`git revert {asked(case, last.release)} && git push` goes back",
-    )
+def _stopped(look: Look, last: LastSwap, why: str) -> Stalled:
+    facts = {"what": not_serving(look, last.release), "why": why}
+    return Stalled("SoakFailed", facts, git_revert(commit_to_revert(look, last.release)))

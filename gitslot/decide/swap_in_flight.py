@@ -3,153 +3,164 @@ How an open intent closes: the only answer to "did that swap happen?".
 
 Pure. A swap is a toggle, so it is never sent again because an answer was lost. An intent closes in
 one of four ways: production serves it; the platform reports that it failed; the markers moved and
-came to rest; or nothing moved for as long as a swap can take.
+came to rest; or nothing moved for as long as a swap can take. No rule writes to Azure.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from gitslot.state.decision import Converged, Decision, Note, Waiting
+from gitslot.state.decision import Converged, Note, Waiting
 from gitslot.state.policy import Policy
+from gitslot.state.reasons import REASONS
 from gitslot.state.remembered import Intent
 from gitslot.state.seen import Arm, Live, Mark, Poll
-from gitslot.state.wanted import Doubt, Resolved
+from gitslot.state.wanted import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A swap whose end is not recorded. *live* is None where the slots could not be read."""
+
+    intent: Intent
+    live: Live | None
+    now: datetime
+    policy: Policy
+
+    @property
+    def pair(self) -> tuple[Arm, Arm] | None:
+        """Return what production and staging are set to, or None where ARM was not asked."""
+        return self.live.pair if self.live else None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Return whether the swap has taken longer than any swap may."""
+        return (self.now - self.intent.time).total_seconds() >= self.policy.swap_deadline_s
+
+    @property
+    def is_moved(self) -> bool:
+        """Return whether ARM shows that a marker moved since the intent was recorded."""
+        return self.pair is not None and markers_moved(*self.pair, self.intent)
 
 
 def served_as_intended(live: Live, intent: Intent) -> bool:
-    """Say whether production's own health names the release and the deploy that *intent* sent."""
+    """Return whether production's own health names the release and deploy that *intent* sent."""
     health = live.production.health
     return health.serves(intent.release) and health.deploy == intent.deploy
 
 
 def markers_moved(production: Arm, staging: Arm, intent: Intent) -> bool:
-    """Say whether either slot's marker differs from what *intent* recorded before the swap."""
-    return (
-        production.deployment_id,
-        staging.deployment_id,
-        production.swap_status,
-        staging.swap_status,
-    ) != (
-        intent.production_deployment,
-        intent.staging_deployment,
-        intent.production_swap,
-        intent.staging_swap,
-    )
+    """Return whether either slot's marker differs from what *intent* recorded before the swap."""
+    now = (production.deployment_id, staging.deployment_id)
+    then = (intent.production_deployment, intent.staging_deployment)
+    swaps = (intent.production_swap, intent.staging_swap)
+    return now != then or (production.swap_status, staging.swap_status) != swaps
 
 
-def resolve(live: Live | Doubt, intent: Intent, now: datetime, policy: Policy) -> Decision:
-    """Decide what *live* proves about *intent*; the answer is never a write to Azure."""
-    if not (intent.location or intent.unknown or intent.busy_since):
-        return Note(
-            "SwapUnknown",
-            "AnswerLost",
-            "a swap was about to be sent and its answer is not known; it is not sent again",
-            release=intent.release,
-            intent=intent,
-        )
-    running = Waiting("SwapRunning", "the swap is running", poll_s=policy.poll_s, quiet=True)
-    if isinstance(live, Doubt):
-        return running
-    if served_as_intended(live, intent) and not _old_answer(live, intent):
-        return _finished(live, intent)
-    if live.poll is Poll.FAILED:
-        return Note(
-            "SwapFailed",
-            "SwapRefused",
-            live.poll_message,
-            release=intent.release,
-            intent=intent,
-            mark=Mark.INCONCLUSIVE,
-        )
-    return _by_markers(live, intent, now, policy) or running
+# ---------------------------------------------------------------- the rules
 
 
-def _old_answer(live: Live, intent: Intent) -> bool:
-    """
-    Say whether production's health must be from before the swap that *intent* sent.
-
-    A way back brings the very deploy that production served a moment ago, and one that still drains
-    may answer. ARM, read in the same look, shows that nothing has moved.
-    """
-    production, staging = live.production.arm, live.staging.arm
-    if production is None or staging is None:
-        return False
-    return not markers_moved(production, staging, intent)
+def answer_was_lost(flight: Flight) -> Note | None:
+    """Record a swap as unknown where its answer is nowhere recorded; it is not sent again."""
+    intent = flight.intent
+    if intent.location or intent.unknown or intent.busy_since:
+        return None
+    message = "a swap was about to be sent and its answer is not known; it is not sent again"
+    return _note(flight, "SwapUnknown", "AnswerLost", message)
 
 
-def _finished(live: Live, intent: Intent) -> Decision:
-    if isinstance(live.wanted, Resolved) and live.wanted.release == intent.release:
+def production_serves_it(flight: Flight) -> Converged | Note | None:
+    """Close the intent once production's own health names its release and deploy."""
+    intent, live = flight.intent, flight.live
+    if live is None or not served_as_intended(live, intent):
+        return None
+    # A way back brings the very deploy that production served a moment ago, and one that still
+    # drains may answer. ARM, read in the same look, shows then that nothing has moved.
+    if flight.pair and not flight.is_moved:
+        return None
+    wanted = live.production.wanted
+    if isinstance(wanted, Resolved) and wanted.release == intent.release:
         return Converged(f"production serves {intent.release}", finishes=intent)
     again = f" again: {intent.replaces} failed its soak" if intent.back else ""
-    return Note(
-        _took_effect(intent),
-        "Served",
-        f"production serves {intent.release}{again}",
-        release=intent.release,
-        intent=intent,
-    )
+    message = f"production serves {intent.release}{again}"
+    return _note(flight, _took_effect(intent), "Served", message)
+
+
+def platform_reports_a_failure(flight: Flight) -> Note | None:
+    """Close the intent as failed where the platform reports so."""
+    if flight.live is None or flight.live.poll is not Poll.FAILED:
+        return None
+    message = flight.live.poll_message
+    return _note(flight, "SwapFailed", "SwapRefused", message, Mark.INCONCLUSIVE)
+
+
+def swap_still_runs(flight: Flight) -> Waiting | None:
+    """Wait while slots cannot be read, ARM shows an operation, or the platform reports progress."""
+    live, pair = flight.live, flight.pair
+    if live is None or pair is None or any(arm.operation for arm in pair):
+        return _running(flight)
+    progress = live.poll is Poll.RUNNING and not flight.is_overdue
+    return _running(flight) if progress else None
+
+
+def swap_was_left_prepared(flight: Flight) -> Note | None:
+    """Close the intent as failed where the swap is overdue and ARM shows it half done."""
+    prepared = any(arm.prepared for arm in flight.pair or ())
+    # Nothing was prepared when the intent was opened: the swap began, and died half done.
+    if flight.is_moved or not flight.is_overdue or flight.intent.busy_since or not prepared:
+        return None
+    message = "the platform gave the swap up and left the slots prepared for it"
+    return _note(flight, "SwapFailed", "SwapLeftPrepared", message, Mark.INCONCLUSIVE)
+
+
+def swap_never_began(flight: Flight) -> Note | None:
+    """Close the intent as not begun where nothing moved for as long as it could have begun."""
+    if flight.is_moved or not (flight.is_overdue or _busy_is_over(flight)):
+        return None
+    if refusal := flight.intent.refusal:
+        message = f"the platform refused the swap: {refusal}"
+        return _note(flight, "SwapFailed", "SwapRefused", message, Mark.INCONCLUSIVE)
+    return _note(flight, "SwapFailed", "NotBegun", "the platform never began the swap")
+
+
+def markers_still_move(flight: Flight) -> Waiting | None:
+    """Wait until the markers have moved, and then rested for a minute."""
+    rests = flight.live is not None and flight.live.still_s >= flight.policy.settle_s
+    return None if flight.is_moved and rests else _running(flight)
+
+
+def platform_switched(flight: Flight) -> Note | None:
+    """Close the intent as taken effect where production's content is another than before."""
+    intent = flight.intent
+    if not flight.pair or flight.pair[0].deployment_id == intent.production_deployment:
+        return None
+    message = f"the platform switched to {intent.release}, though production does not serve it"
+    return _note(flight, _took_effect(intent), "Switched", message)
+
+
+def platform_took_it_back(flight: Flight) -> Note | None:
+    """Close the intent as reverted where production's content is the one from before."""
+    message = "the platform took the swap back"
+    return _note(flight, "SwapReverted", "SwapReverted", message, Mark.INCONCLUSIVE)
+
+
+# ---------------------------------------------------------------- words
+
+
+def _note(flight: Flight, event: str, reason: str, message: str, mark: Mark | None = None) -> Note:
+    intent = flight.intent
+    return Note(event, reason, message, release=intent.release, intent=intent, mark=mark)
+
+
+def _running(flight: Flight) -> Waiting:
+    entry = REASONS["SwapRunning"]
+    return Waiting(entry.name, {}, entry.next, poll_s=flight.policy.poll_s, quiet=True)
 
 
 def _took_effect(intent: Intent) -> str:
     return "SwappedBack" if intent.back else "SwapFinished"
 
 
-def _by_markers(live: Live, intent: Intent, now: datetime, policy: Policy) -> Decision | None:
-    production, staging = live.production.arm, live.staging.arm
-    if production is None or staging is None or production.operation or staging.operation:
-        return None
-    overdue = (now - intent.time).total_seconds() >= policy.swap_deadline_s
-    if live.poll is Poll.RUNNING and not overdue:
-        return None
-    if not markers_moved(production, staging, intent):
-        if overdue and not intent.busy_since and (production.prepared or staging.prepared):
-            # Nothing was prepared when the intent was opened: the swap began, and died half done.
-            return Note(
-                "SwapFailed",
-                "SwapLeftPrepared",
-                "the platform gave the swap up and left the slots prepared for it",
-                release=intent.release,
-                intent=intent,
-                mark=Mark.INCONCLUSIVE,
-            )
-        if not (overdue or _settled(intent, now, policy)):
-            return None
-        if intent.refusal:
-            return Note(
-                "SwapFailed",
-                "SwapRefused",
-                f"the platform refused the swap: {intent.refusal}",
-                release=intent.release,
-                intent=intent,
-                mark=Mark.INCONCLUSIVE,
-            )
-        return Note(
-            "SwapFailed",
-            "NotBegun",
-            "the platform never began the swap",
-            release=intent.release,
-            intent=intent,
-        )
-    if live.still_s < policy.settle_s:
-        return None
-    if production.deployment_id != intent.production_deployment:
-        return Note(
-            _took_effect(intent),
-            "Switched",
-            f"the platform switched to {intent.release}, though production does not serve it",
-            release=intent.release,
-            intent=intent,
-        )
-    return Note(
-        "SwapReverted",
-        "SwapReverted",
-        "the platform took the swap back",
-        release=intent.release,
-        intent=intent,
-        mark=Mark.INCONCLUSIVE,
-    )
-
-
-def _settled(intent: Intent, now: datetime, policy: Policy) -> bool:
-    """Say whether a swap that was answered by 409 would be seen by now, had it begun after all."""
-    since = intent.busy_since
-    return since is not None and (now - since).total_seconds() >= policy.settle_s
+def _busy_is_over(flight: Flight) -> bool:
+    """Return whether a swap that was answered by 409 would be seen by now, had it begun."""
+    since = flight.intent.busy_since
+    return since is not None and (flight.now - since).total_seconds() >= flight.policy.settle_s

@@ -1,86 +1,65 @@
-"""Rules that forbid every write: a lost journal, a suspended app, a prepared swap. Pure."""
+"""Rules that come before any wish: a lost journal, hands off, a prepared swap. Pure."""
 
 from datetime import timedelta
 
-from gitslot.decide.case import Case, operation
-from gitslot.state.decision import (
-    Decision,
-    Frozen,
-    Note,
-    Reset,
-    Stalled,
-    Suspended,
-    Waiting,
-)
-from gitslot.state.seen import Live, SlotLive
+from gitslot.decide.case import Look, clock
+from gitslot.state.decision import Frozen, Note, Reset, Stalled, Suspended, Waiting
+from gitslot.state.reasons import REASONS, Wait, retry
+from gitslot.state.seen import Seen
 
 
-def lost_journal(case: Case) -> Decision | None:
-    live, memory = case.live, case.memory
+def journal_was_lost(look: Look) -> Frozen | Waiting | None:
+    """Freeze over an empty journal while slots serve; once acknowledged, wait for a lost swap."""
+    live, memory = look.live, look.memory
     if memory.baseline or not any(map(_occupied, (live.production, live.staging))):
         return None
     if memory.lost_since is None:
-        return Frozen(
-            "JournalLost",
-            "the slots serve a release and the journal is empty: a swap may be under way that "
-            "nobody remembers; `gitslot retry` acknowledges it",
-        )
-    moved = bool(memory.lost_markers) and markers(live) not in ("", memory.lost_markers)
-    if moved and live.still_s >= case.policy.settle_s and not operation(live):
+        what = "a swap may be under way that nobody remembers"
+        return Frozen("JournalLost", {"what": what}, retry("acknowledges it"))
+    moved = bool(memory.lost_markers) and live.markers not in ("", memory.lost_markers)
+    if moved and live.still_s >= look.policy.settle_s and not live.operation:
         return None
-    until = memory.lost_since + timedelta(seconds=case.policy.swap_deadline_s)
-    if case.now >= until:
+    until = memory.lost_since + timedelta(seconds=look.policy.swap_deadline_s)
+    if look.now >= until:
         return None
-    return Waiting(
-        "JournalLost", f"a swap that nobody remembers could still end until {until:%H:%M:%SZ}"
-    )
+    what = f"a swap that nobody remembers could still end until {clock(until)}"
+    return Waiting("JournalLost", {"what": what}, Wait(until))
 
 
-def _occupied(slot: SlotLive) -> bool:
-    """Say whether *slot* names a release; while it is silent, its settings speak for it."""
+def _occupied(slot: Seen) -> bool:
+    """Return whether *slot* names a release; if it does not answer, use what it is set to."""
     return bool(slot.health.version or (slot.arm and slot.arm.configured.version))
 
 
-def markers(live: Live) -> str:
-    """Return both slots' markers as one text, or "" where ARM was not asked."""
-    arms = (live.production.arm, live.staging.arm)
-    return "|".join(f"{a.deployment_id} {a.swap_status}" for a in arms if a) if all(arms) else ""
+def somebody_asks_for_hands_off(look: Look) -> Suspended | None:
+    """Do nothing while the file or the controller's setting suspends the app."""
+    if not look.app.suspend:
+        return None
+    reason = "SuspendedBySetting" if look.app.suspended_by_setting else "Suspended"
+    return Suspended(reason, {"message": look.app.suspend}, REASONS[reason].next)
 
 
-def hands_off(case: Case) -> Decision | None:
-    app = case.app
-    reason = "SuspendedBySetting" if app.suspended_by_setting else "Suspended"
-    return Suspended(reason, app.suspend) if app.suspend else None
-
-
-def prepared_swap(case: Case) -> Decision | None:
-    live, memory = case.live, case.memory
+def swap_is_prepared(look: Look) -> Waiting | Reset | Stalled | None:
+    """Undo a prepared swap that a failed one of ours left; leave a person's alone."""
+    live, memory = look.live, look.memory
     arms = (live.production.arm, live.staging.arm)
     shown = any(arm and arm.prepared for arm in arms)
     if not shown and not (memory.swap_failed and memory.conflict_prepared):
         return None
-    if operation(live):
-        return Waiting(
-            "OperationInProgress",
-            "another operation runs on the app",
-            poll_s=case.policy.poll_s,
-        )
+    if live.operation:
+        entry = REASONS["OperationInProgress"]
+        return Waiting(entry.name, {}, entry.next, poll_s=look.policy.poll_s)
     if memory.swap_failed:
         return Reset("a failed swap left the slots prepared")
-    return Stalled(
-        "PreparedByPerson",
-        "somebody prepared a swap with preview; complete or cancel it "
-        "(az functionapp deployment slot swap --action reset)",
-    )
+    return Stalled("PreparedByPerson", {}, REASONS["PreparedByPerson"].next)
 
 
-def failed_swap_left_nothing(case: Case) -> Decision | None:
-    """Once a failed swap has left nothing prepared, what is prepared later is a person's."""
-    memory, live = case.memory, case.live
-    failed, arms = memory.swap_failed, (live.production.arm, live.staging.arm)
-    if failed is None or not all(arms) or operation(live):
+def failed_swap_left_nothing(look: Look) -> Note | None:
+    """Record that a failed swap left nothing prepared: a later one belongs to somebody else."""
+    failed, live = look.memory.swap_failed, look.live
+    if failed is None or live.pair is None or live.operation:
         return None
-    if (case.now - failed).total_seconds() < case.policy.settle_s:
+    if (look.now - failed).total_seconds() < look.policy.settle_s:
         return None
     message = "the swap that failed left nothing prepared"
     return Note("Waiting", "NothingPrepared", message, cleared=True)

@@ -1,7 +1,7 @@
 """
-The controller's own settings: environment -> frozen Settings, all that is missing named at once.
+Read the controller's settings from the environment; report everything that is missing at once.
 
-What guards the watched file stands here and never in the file itself.
+The guards of the watched file are settings, never keys of the file itself.
 """
 
 import re
@@ -21,7 +21,7 @@ PUBLIC_ARM = "https://management.azure.com"
 FILE = "desired_state.yaml"
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
-# The same rules in a small world where a restart takes a second; only the lock's clock is faster.
+# The same rules where a restart takes a second: shorter waits, and a faster lock.
 LOCAL_POLICY = Policy(
     poll_s=0.2,
     arm_reuse_s=1.0,
@@ -37,7 +37,7 @@ class Settings:
     """
     Where Git, storage and ARM are, and what guards them.
 
-    *vouch* is None where signatures are not asked for. *git_token* and *webhook_secret* are secrets
+    *vouch* is None if signatures are not required. *git_token* and *webhook_secret* are secrets
     and are kept out of every repr.
     """
 
@@ -58,7 +58,7 @@ class Settings:
 
 
 class Secret:
-    """A text that never shows itself."""
+    """A text that no repr or log shows."""
 
     __slots__ = ("_value",)
 
@@ -79,7 +79,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     """
     Read the settings from *environ*.
 
-    Raises SettingsError that names every setting that is missing or malformed, at once.
+    Raises one SettingsError that names every missing or malformed setting.
     """
     wrong: list[str] = []
     local = environ.get("GITSLOT_PROFILE", "azure") == "local"
@@ -162,15 +162,15 @@ def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Ru
 
 
 def _signers_text(value: str, repository: str) -> str:
-    """Return the list itself, or that of the file which *value* names, outside *repository*."""
+    """Return *value*, or the content of the file it names, which must be outside *repository*."""
     value = value.strip()
     if not value or len(value.split()) > 1:
-        return value.replace("\\n", "\n")  # where a setting cannot hold lines
+        return value.replace("\\n", "\n")  # for settings that cannot hold line breaks
     path = Path(value)
     if not repository.startswith("https://") and path.resolve().is_relative_to(
         Path(repository).resolve()
     ):
-        raise SettingsError("GITSLOT_ALLOWED_SIGNERS must not lie in the watched repository")
+        raise SettingsError("GITSLOT_ALLOWED_SIGNERS must not be in the watched repository")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

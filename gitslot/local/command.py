@@ -1,29 +1,34 @@
 """
-`gitslot local`: the platform on this machine, following the checkout that one stands in.
+`gitslot local`: the platform on this machine, following the checkout of the current folder.
 
-Everything it keeps is in .gitslot/ at the root of that checkout.
+Everything it keeps is in .gitslot/ at the root of that checkout. Here are `down` and `env`, which
+start quickly, and what all its commands share.
 """
 
 import json
+import os
 import shlex
 import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gitslot.errors import GitslotError
+from gitslot.edges.git.source import local_repository
 from gitslot.local import process
-from gitslot.local.up import FOLDER, Latency, bring_up, place, read, say, strangers
-from gitslot.registry.package import ROOT as PROJECT
+from gitslot.local.process import PlatformError
 
-local_app = typer.Typer(
-    no_args_is_help=True,
-    help="The local platform: real slots, real blobs, real git, no cloud account.",
-)
+FOLDER = ".gitslot"
+
+Repo = Annotated[
+    Path | None,
+    typer.Option("--repo", metavar="PATH", help="Checkout to follow; else the one you are in."),
+]
 
 
 class Output(StrEnum):
@@ -33,110 +38,109 @@ class Output(StrEnum):
     JSON = "json"
 
 
-Repo = Annotated[
-    Path | None,
-    typer.Option("--repo", metavar="PATH", help="checkout to follow (default: the one you are in)"),
-]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A checkout and what `gitslot local` keeps for it."""
+
+    checkout: Path
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that holds all of it."""
+        return self.checkout / FOLDER
+
+    @property
+    def state(self) -> Path:
+        """Return the platform's own folder."""
+        return self.folder / "platform"
+
+    @property
+    def file(self) -> Path:
+        """Return the file in which other commands find the platform."""
+        return self.folder / "local.json"
 
 
-@local_app.command()
-def up(
-    latency: Annotated[
-        Latency | None,
-        typer.Option(
-            help="fast (default): Azure's times divided by 40; recorded: as measured; zero: none"
-        ),
-    ] = None,
-    repo: Repo = None,
-    full: Annotated[
-        bool,
-        typer.Option("--full", help="packages with their dependencies, byte for byte as on Azure"),
-    ] = False,
-) -> None:
-    """Start the platform on your checkout. It follows your newest commit until `down`."""
-    with _told(), _interruptible():
-        where = place(repo)
-        with process.alone(where.folder):
-            bring_up(where, latency, thin=not full)
-
-
-@local_app.command()
 def down(
     repo: Repo = None,
     wipe: Annotated[
-        bool, typer.Option("--wipe", help="also remove its models, journal and history")
+        bool, typer.Option("--wipe", help="Also remove its models, journal and history.")
     ] = False,
-) -> None:
-    """Stop the platform and all that it started. What it holds stays, for the next `up`."""
-    with _told():
-        where = place(repo)
-        if not where.folder.is_dir():
-            say("nothing is up")
-            return
-        with process.alone(where.folder):
-            where.file.unlink(missing_ok=True)
-            was_up = process.stop(where.state)
-            if wipe:
-                process.remove(where.folder)
-        say(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
+) -> int:
+    """Stop the platform and everything that it started.
+
+    Its models, journal and history stay for the next `up`.
+    """
+    where = place(repo)
+    if not where.folder.is_dir():
+        print_err("nothing is up")
+        return 0
+    with process.alone(where.folder):
+        where.file.unlink(missing_ok=True)
+        was_up = process.stop(where.state)
+        if wipe:
+            process.remove(where.folder)
+    print_err(("stopped" if was_up else "nothing was up") + (", and removed" if wipe else ""))
+    return 0
 
 
-@local_app.command()
 def env(
     repo: Repo = None,
-    output: Annotated[Output, typer.Option("-o", "--output", help="text or json")] = Output.TEXT,
-) -> None:
-    """Print what points any Azure client at the platform: eval "$(gitslot local env)"."""
-    with _told():
-        where = place(repo)
-        found = read(where)
-        if found is None:
-            say("nothing is up here; start it with `gitslot local up`")
-            raise typer.Exit(1)
-        environment: Mapping[str, str] = found["environment"]
-        if output is Output.JSON:
-            print(json.dumps(environment, indent=2))
-            return
-        for name, value in environment.items():
-            print(f"export {name}={shlex.quote(value)}")
-        for name in process.NO_PROXY:
-            print(f'export {name}="{process.LOOPBACK}${{{name}:+,${name}}}"')
-        for name in sorted(strangers()):
-            print(f"unset {name}")
+    output: Annotated[Output, typer.Option("-o", "--output", help="How to print.")] = Output.TEXT,
+) -> int:
+    """Print variables that point Azure clients at the platform.
+
+    Set them in a shell with: eval "$(gitslot local env)"
+    """
+    found = read(place(repo))
+    if found is None:
+        print_err("nothing is up here; start it with `gitslot local up`")
+        return 1
+    environment: Mapping[str, str] = found["environment"]
+    if output is Output.JSON:
+        print(json.dumps(environment, indent=2))
+        return 0
+    for name, value in environment.items():
+        print(f"export {name}={shlex.quote(value)}")
+    for name in process.NO_PROXY:
+        print(f'export {name}="{process.LOOPBACK}${{{name}:+,${name}}}"')
+    for name in sorted(other_identities()):
+        print(f"unset {name}")
+    return 0
 
 
-@local_app.command()
-def demo(
-    results: Annotated[
-        Path, typer.Option(metavar="FILE", help="where the measured values go, as JSON")
-    ] = PROJECT / FOLDER / "demo.json",
-) -> None:
-    """Watch the whole story on a platform of its own: a minute or two, leaves nothing running."""
-    from gitslot.local.demo import run  # noqa: PLC0415 - only where it is asked for
-
-    with _told(), _interruptible():
-        raise typer.Exit(run(results.absolute()))
+# ---------------------------------------------------------------- what the commands share
 
 
-# ---------------------------------------------------------------- how it talks
+def place(repo: Path | None) -> Place:
+    """Return the place of *repo*, or of the current folder's checkout. Raises PlatformError."""
+    start = (repo or Path.cwd()).resolve()
+    checkout = local_repository(start)
+    if checkout is None:
+        raise PlatformError(
+            f"{start} is not in a Git checkout; go into one, or name it with --repo"
+        )
+    return Place(checkout)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """Turn what goes wrong into one sentence and exit code 2."""
+def read(where: Place) -> dict[str, Any] | None:
+    """Return the content of local.json for the platform that is up at *where*, or None."""
+    facts = process.find(where.state)
     try:
-        yield
-    except KeyboardInterrupt:
-        say("interrupted; nothing is left running")
-        raise typer.Exit(130) from None
-    except GitslotError as error:
-        say(f"error: {error}")
-        raise typer.Exit(2) from error
+        content: dict[str, Any] = json.loads(where.file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if facts is not None and facts.pid == content.get("pid") else None
+
+
+def other_identities() -> set[str]:
+    """Return the variables that are set and would make Azure's clients use another identity."""
+    known = ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "AZURE_USERNAME")
+    return {name for name in known if name in os.environ}
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Treat a closed terminal or a polite kill as Ctrl-C, so that clean-up runs."""
+def interruptible() -> Iterator[None]:
+    """Handle SIGTERM and SIGHUP like Ctrl-C, so that clean-up runs."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -145,10 +149,14 @@ def _interruptible() -> Iterator[None]:
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
+    except KeyboardInterrupt:
+        print_err("interrupted; nothing is left running")
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-if __name__ == "__main__":
-    local_app()
+def print_err(text: str) -> None:
+    """Print *text* for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)

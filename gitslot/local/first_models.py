@@ -1,7 +1,7 @@
 """
-The first versions of a new registry: trained by the training program, each in a process of its own.
+Train the first versions of a new registry with the training program, each in its own process.
 
-Must not: import training; the controller's side never does.
+Must not: import training.
 """
 
 import subprocess
@@ -14,35 +14,35 @@ from gitslot.local.process import PlatformError
 from gitslot.registry.package import ROOT as PROJECT
 
 MODEL = "iris"
-# (version, estimator): models that answer differently, so that one sees which of them is live
+# (version, estimator): models that answer differently, so that people see which of them is live
 FIRST = (("1.4.0", "logistic"), ("1.5.0", "forest"))
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One training under way; *log* holds what it said."""
+    """A training that runs; *log* holds its output."""
 
     version: str
     log: Path
     process: subprocess.Popen[bytes]
 
     def finish(self) -> str:
-        """Wait for its end and return what it registered; raise PlatformError if it failed."""
+        """Wait for its end and return its "registered" line; raise PlatformError if it failed."""
         code = self.process.wait()
-        lines = self.log.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"]
+        lines = self.log.read_text(encoding="utf-8").strip().splitlines() or ["it printed nothing"]
         if code == 0:
             return next((line for line in lines if line.startswith("registered ")), lines[-1])
         raise PlatformError(f"training {MODEL} {self.version} failed: {lines[-1]} ({self.log})")
 
     def stop(self) -> None:
-        """End it if it still runs."""
+        """Stop it if it still runs."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait()
 
 
 def begin(versions: Sequence[tuple[str, str]], storage: str, folder: Path) -> list[Training]:
-    """Start to train and register *versions* at the account *storage*, with logs in *folder*."""
+    """Start to train and register *versions* at the account *storage*; logs go to *folder*."""
     folder.mkdir(parents=True, exist_ok=True)
     under_way = []
     for version, estimator in versions:

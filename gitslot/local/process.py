@@ -1,10 +1,10 @@
 """
-The local platform as a process: started detached, found again, ended.
+The local platform as a process: start it detached, find it again, stop it.
 
-Which process is meant is told by a lock on the state folder that the platform holds for life. A
-number in a file may meanwhile belong to somebody else's program; a lock ends with its holder.
+The platform holds a lock on its state folder while it runs, and that lock identifies it. A process
+id in a file may have been reused by another program; a lock ends with its holder.
 
-Must not: know what the platform is made of, or import it; it is started as a program.
+Must not: import the platform; it is started as a program.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ STOP_S = 60.0  # requests in flight are given 30 s to end
 LOOPBACK = "localhost,127.0.0.1"
 NO_PROXY = ("NO_PROXY", "no_proxy")  # programs read one or the other
 _POLL_S = 0.05
-_CREDENTIAL = "ManagedIdentityCredential"  # what DefaultAzureCredential is to try, and no other
+_CREDENTIAL = "ManagedIdentityCredential"  # the only one that DefaultAzureCredential may try
 
 
 class PlatformError(GitslotError):
@@ -40,7 +40,7 @@ class PlatformError(GitslotError):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a running platform says of itself: where it listens, and who the laptop's user is."""
+    """Where a running platform listens, and the identity of the laptop's user on it."""
 
     pid: int
     arm: str
@@ -55,7 +55,7 @@ class Facts:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return what makes Azure's clients in any process talk to this platform and no other."""
+        """Return the variables that make Azure's clients talk to this platform and no other."""
         return {
             "IDENTITY_ENDPOINT": self.identity_endpoint,
             "IDENTITY_HEADER": self.identity_header,
@@ -91,7 +91,7 @@ def start(state: Path, latency: str) -> Facts:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # Ctrl-C in this terminal is not meant for it
+            start_new_session=True,  # so that Ctrl-C in this terminal does not reach it
         )
     try:
         facts = _first_answer(process, state)
@@ -100,24 +100,14 @@ def start(state: Path, latency: str) -> Facts:
         raise
     if facts is None:
         _end(process)
-        said = log.read_bytes()[begins:].decode("utf-8", "replace").strip().splitlines()
-        raise PlatformError(
-            f"the local platform did not start: {said[-1] if said else 'it said nothing'} ({log})"
-        )
+        printed = log.read_bytes()[begins:].decode("utf-8", "replace").strip().splitlines()
+        last = printed[-1] if printed else "it printed nothing"
+        raise PlatformError(f"the local platform did not start: {last} ({log})")
     return facts
 
 
-def set_latency(facts: Facts, latency: str) -> None:
-    """Have a running platform take other times."""
-    import requests  # noqa: PLC0415 - slow import, and every `gitslot` passes by here
-
-    answer = requests.put(f"{facts.admin}/latency", json={"name": latency}, timeout=30)
-    if not answer.ok:
-        raise PlatformError(f"the platform refuses the latency {latency}: {answer.text[:200]}")
-
-
 def stop(state: Path) -> bool:
-    """End the platform on *state* and all that it started; False where none runs."""
+    """Stop the platform on *state* and all it started; return False if none runs."""
     facts = find(state)
     if facts is None:
         if _is_held(state / "lock"):
@@ -134,8 +124,7 @@ def stop(state: Path) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove *folder* and all in it, packages that nobody may write to as well."""
-
+    """Remove *folder* and all in it, read-only packages included."""
     for inside in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         inside.chmod(0o700)
     shutil.rmtree(folder)
@@ -150,13 +139,13 @@ def alone(state: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise PlatformError(
-                "another `gitslot local` is at work here; wait for it, or end it"
+                "another `gitslot local` is at work here; wait for it, or stop it"
             ) from error
         yield
 
 
 def wait_until(look: Callable[[], object], patience_s: float) -> bool:
-    """Ask *look* until it says yes; False where it has not after *patience_s* seconds."""
+    """Call *look* until it returns something true; return False after *patience_s* seconds."""
     deadline = time.monotonic() + patience_s
     while not look():
         if time.monotonic() > deadline:
@@ -166,7 +155,7 @@ def wait_until(look: Callable[[], object], patience_s: float) -> bool:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace *path* by *value* in one step, readable by its owner alone."""
+    """Write *value* to *path* in one step, readable by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -211,7 +200,7 @@ def _is_held(lock: Path) -> bool:
 
 def _facts(state: Path) -> Facts | None:
     try:
-        said = json.loads((state / "platform.json").read_text(encoding="utf-8"))
-        return Facts(**{name: said[name] for name in Facts.__slots__})
+        content = json.loads((state / "platform.json").read_text(encoding="utf-8"))
+        return Facts(**{name: content[name] for name in Facts.__slots__})
     except (FileNotFoundError, ValueError, KeyError):
         return None

@@ -1,8 +1,8 @@
 """
-Fill a local platform as one would a subscription: packages, first models, apps, the controller.
+Fill a local platform like a subscription: packages, apps, the controller.
 
-Only through Microsoft's own clients, so the same calls would do it on Azure. Every step asks what
-is there and does what is missing, so it may be repeated, and cut off anywhere.
+It uses Microsoft's own clients, so the same calls would work on Azure. Every step reads what is
+there and adds what is missing, so it may be repeated, and interrupted anywhere.
 """
 
 import json
@@ -12,9 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import requests
+from azure.core.exceptions import ResourceNotFoundError
+from azure.mgmt.web import WebSiteManagementClient
+from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDictionary
 
 from gitslot.edges.azure.arm import Azure
 from gitslot.edges.settings import FILE
@@ -23,9 +26,6 @@ from gitslot.registry.package import ROOT as PROJECT
 from gitslot.registry.registry import Package, Registry
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
-
-if TYPE_CHECKING:
-    from azure.mgmt.web import WebSiteManagementClient
 
 CONTROLLER = "gitslot-controller"
 PLAN = "gitslot-plan"
@@ -39,7 +39,7 @@ Progress: TypeAlias = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Follow:
-    """What the controller is to follow: a repository (path or URL), a ref, a file in it."""
+    """What the controller follows: a repository (path or URL), a ref, a file in it."""
 
     repository: str
     ref: str
@@ -58,7 +58,7 @@ class Follow:
 
 
 class Provisioner:
-    """Fills the platform of *facts*; *work* is a folder for zips and logs of its own."""
+    """Fills the platform of *facts*; *work* is a folder for its zips and logs."""
 
     def __init__(self, facts: Facts, work: Path, progress: Progress) -> None:
         self._facts = facts
@@ -71,14 +71,14 @@ class Provisioner:
         return Registry(self._facts.storage, credential())
 
     @cached_property
-    def web(self) -> "WebSiteManagementClient":
+    def web(self) -> WebSiteManagementClient:
         """Return Microsoft's client for this platform's ARM."""
         return Azure(self._facts.arm, credential()).client(self._facts.subscription)
 
     # ------------------------------------------------------------ packages and models
 
     def package(self, app: str, *, thin: bool) -> Package:
-        """Zip the function app *app* as it stands in the sources and register that, once."""
+        """Zip the function app *app* from the sources and register the zip unless it is there."""
         words = [sys.executable, "-m", "gitslot.registry.package", app, "-o", "json"]
         words += ["--out", str(self._work / "packages"), *(["--thin"] if thin else [])]
         done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
@@ -110,8 +110,6 @@ class Provisioner:
                 },
             )
         if not self._exists(name, STAGING):
-            from azure.mgmt.web.models import Site  # noqa: PLC0415 - slow import
-
             self.web.web_apps.begin_create_or_update_slot(
                 self._facts.resource_group, name, STAGING, Site(self._body({}))
             ).result()
@@ -127,8 +125,6 @@ class Provisioner:
         if not self._exists(CONTROLLER):
             self._create(CONTROLLER, wanted)
             return
-        from azure.mgmt.web.models import StringDictionary  # noqa: PLC0415 - slow import
-
         apps, group = self.web.web_apps, self._facts.resource_group
         there = dict(apps.list_application_settings(group, CONTROLLER).properties or {})
         if {**there, **wanted} != there:
@@ -153,8 +149,6 @@ class Provisioner:
             raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting)}")
 
     def _exists(self, name: str, slot: str = "") -> bool:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - slow import
-
         apps, group = self.web.web_apps, self._facts.resource_group
         try:
             if slot:
@@ -166,8 +160,6 @@ class Provisioner:
         return True
 
     def _create(self, name: str, settings: Mapping[str, str]) -> None:
-        from azure.mgmt.web.models import Site  # noqa: PLC0415 - slow import
-
         listed = [{"name": key, "value": value} for key, value in settings.items()]
         self.web.web_apps.begin_create_or_update(
             self._facts.resource_group, name, Site(self._body({"appSettings": listed}))
@@ -182,9 +174,7 @@ class Provisioner:
 
     @cached_property
     def _plan(self) -> str:
-        """Return the id of the plan that all apps share, created on first use."""
-        from azure.mgmt.web.models import AppServicePlan, SkuDescription  # noqa: PLC0415
-
+        """Return the id of the plan that all apps share; create it on first use."""
         plan = AppServicePlan(
             location=self._facts.location, sku=SkuDescription({"name": SKU}), kind="elastic"
         )
@@ -194,8 +184,15 @@ class Provisioner:
         return str(made.id)
 
 
+def set_latency(facts: Facts, latency: str) -> None:
+    """Make a running platform take the times of *latency*. Raises PlatformError."""
+    answer = requests.put(f"{facts.admin}/latency", json={"name": latency}, timeout=30)
+    if not answer.ok:
+        raise PlatformError(f"the platform refuses the latency {latency}: {answer.text[:200]}")
+
+
 def slots(facts: Facts) -> list[dict[str, Any]]:
-    """Return each slot's addresses, state and process, as the platform shows them."""
+    """Return each slot's addresses, state and process, as the platform reports them."""
     answer = requests.get(f"{facts.admin}/slots", timeout=30)
     answer.raise_for_status()
     found: list[dict[str, Any]] = answer.json()

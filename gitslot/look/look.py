@@ -1,9 +1,9 @@
 """
 The look: ask every slot what it serves, and ARM only where that does not settle it.
 
-Health comes first. ARM is read when health does not already say Converged, before any write, while
-a swap is open and nobody knows how it is, and once an hour. What this module keeps between looks
-(hosts, manifests, since when nothing moved) only saves questions or delays answers.
+Health comes first. ARM is read when health does not already show Converged, before any write, while
+a swap is open and nobody knows how it goes, and once an hour. Production and staging are read in
+ARM at one moment; a further slot by itself, and what keeps it from being read concerns it alone.
 """
 
 from collections.abc import Mapping
@@ -11,27 +11,24 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from gitslot.decide.place import holds
-from gitslot.decide.production import production_serves
 from gitslot.decide.swap_in_flight import served_as_intended
-from gitslot.decide.unsafe import markers
 from gitslot.edges.azure.arm import AppRef, PollAnswer
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
-from gitslot.look import further_slots
+from gitslot.look import slots
 from gitslot.look.golden_rows import Asks
 from gitslot.look.proofs import Keys, Prover
-from gitslot.look.stopwatch import Since, is_down, is_failing
+from gitslot.look.stopwatch import Since
 from gitslot.look.wanted import Catalog, Registered
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Arm, Health, Live, Mark, Place, Poll, Rehearsal, SlotLive, Verdict
+from gitslot.state.seen import Arm, Health, Live, Mark, Poll, Rehearsal, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
 
 
-class Reads(further_slots.Reads, Keys, Protocol):
+class Reads(slots.Reads, Keys, Protocol):
     """What a look needs of ARM."""
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
@@ -58,19 +55,12 @@ class _Kept:
     """What is kept of one app between looks."""
 
     ref: AppRef | None = None
-    hosts: dict[str, str] = field(default_factory=dict)
-    arms: tuple[Arm, Arm] | None = None
-    arms_at: float = 0.0
-    arms_length: int = -1  # of the journal, when they were read
     full_look: float | None = None
+    blocked_until: float = 0.0
     still: Since = field(default_factory=Since)
-    production: Since = field(default_factory=Since)
-    failing: Since = field(default_factory=Since)
-    staging: Since = field(default_factory=Since)
     location: str = ""
     poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
     poll_at: float = 0.0
-    blocked_until: float = 0.0
     converged_at: float | None = None
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
@@ -83,11 +73,10 @@ class Looker:
     def __init__(
         self, azure: Reads, registry: Registered, probes: Probes, clock: Ticks, policy: Policy
     ) -> None:
-        self._azure, self._probes = azure, probes
-        self._clock, self._policy = clock, policy
+        self._azure, self._clock, self._policy = azure, clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
-        self._beside = further_slots.Beside(azure, self._catalog, probes, clock, policy)
+        self._slots = slots.Slots(azure, self._catalog, probes, clock, policy)
         self._apps: dict[str, _Kept] = {}
 
     def ref(self, name: str) -> AppRef:
@@ -109,11 +98,11 @@ class Looker:
         """
         Look once at the app *name*.
 
-        *app* is its block in the file, None while Git is in doubt. *prove* asks for golden rows:
-        the release that each slot shall prove. *fresh* reads ARM now, whatever health says;
+        *app* is what the file wants of it, None while Git is in doubt. *prove* asks for golden
+        rows: the release that each slot is to prove. *fresh* reads ARM now, whatever health says;
         otherwise an answer of a few seconds ago serves while a step is waited for. *whole* asks
-        further slots also while production comes first: one that hangs shall not keep it waiting.
-        Doubt is what could not be read.
+        further slots also while production comes first: one that hangs must not keep it waiting.
+        A Doubt is what could not be read.
         """
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
@@ -127,7 +116,7 @@ class Looker:
                 return _THROTTLED
             return Doubt("Unreadable", error.message)
         except (NotFound, AzureError) as error:
-            kept.ref, kept.hosts = None, {}
+            kept.ref = None
             return Doubt(error.reason, error.message)
         except RegistryUnavailable as error:
             return Doubt(error.reason, error.message)
@@ -143,31 +132,31 @@ class Looker:
         fresh: bool,
         whole: bool,
     ) -> Live:
-        if kept.ref is None:
-            group = app.resource_group if app else None
-            kept.ref = self._azure.locate(name, group, app.subscription if app else None)
-        ref = kept.ref
-        if not kept.hosts:
-            kept.hosts = self._azure.hosts(ref)
-        live = Live(
-            production=SlotLive(PRODUCTION, self._probes.health(kept.hosts[PRODUCTION])),
-            staging=SlotLive(STAGING, self._probes.health(kept.hosts[STAGING])),
-            wanted=self._catalog.resolve(app.model, app.production) if app else None,
-            pin=self._catalog.resolve(app.model, app.pin) if app and app.pin else None,
-        )
+        ref = kept.ref or self._locate(name, app, kept)
+        names = dict(app.slots) if app else {}
+        pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
+        names.pop(STAGING, None)
+        live = Live({k: self._slots.health(ref, app, k, v) for k, v in pair.items()})
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
-        if app and (whole or _their_turn(live, memory)):
-            live = replace(live, further=self._beside.healths(ref, app))
+        if whole or _their_turn(live, memory):
+            live = live.having(*(self._slots.health(ref, app, k, v) for k, v in names.items()))
         if fresh or self._needs_arm(app, live, memory, kept):
-            live = self._with_arm(live, memory, kept, fresh=fresh)
-            found = self._beside.settings(ref, live.further, memory, fresh=fresh)
-            live = replace(live, further=found)
-        live = self._timed(live, kept)
+            live = self._with_arm(ref, live, memory, kept, fresh=fresh)
+        live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
         if app is not None:
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
         return live
+
+    def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
+        """Find the app *name*, and where its pair of slots answers."""
+        group, subscription = (app.resource_group, app.subscription) if app else (None, None)
+        ref = self._azure.locate(name, group, subscription)
+        for slot, host in self._azure.hosts(ref).items():
+            self._slots.kept(ref.name, slot).host = host
+        kept.ref = ref
+        return ref
 
     def manifest(self, model: str, version: str) -> Manifest:
         """Return a manifest of the registry, read once a process."""
@@ -176,7 +165,7 @@ class Looker:
     # ------------------------------------------------------------ ARM
 
     def _polled(self, live: Live, memory: Memory, kept: _Kept) -> Live:
-        """Ask how the swap in flight is, no more often than the platform wishes."""
+        """Ask how the swap in flight goes, no more often than the platform wishes."""
         intent = memory.intent
         if intent is None or not intent.location:
             return live
@@ -195,69 +184,45 @@ class Looker:
                 return True
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s
+        if isinstance(live.production.wanted, Doubt):
+            return False  # nothing is decided before the registry answers
         age = self._clock.monotonic() - (kept.full_look or 0.0)
         due = kept.full_look is None or age >= self._policy.full_look_s
         due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
         return due or app is None or not settled(app, live, memory)
 
-    def _with_arm(self, live: Live, memory: Memory, kept: _Kept, *, fresh: bool) -> Live:
-        """Add what ARM says; what it said before the newest event of the journal is not reused."""
-        now = self._clock.monotonic()
-        recent = now - kept.arms_at < self._policy.arm_reuse_s and (
-            kept.arms_length == memory.length
-        )
-        if fresh or kept.arms is None or not recent:
-            assert kept.ref is not None
-            kept.arms = self._azure.look(kept.ref)
-            self._prover.provide(kept.ref)
-            kept.arms_at, kept.arms_length = now, memory.length
-        assert kept.arms is not None
-        production, staging = kept.arms
-        kept.full_look = kept.arms_at
-        hosts = {PRODUCTION: production.host, STAGING: staging.host}
-        if hosts != kept.hosts:
-            kept.hosts = hosts
-            live = replace(
-                live,
-                production=SlotLive(PRODUCTION, self._probes.health(production.host)),
-                staging=SlotLive(STAGING, self._probes.health(staging.host)),
-            )
-        return replace(
-            live,
-            production=replace(live.production, arm=production),
-            staging=replace(live.staging, arm=staging),
-        )
+    def _with_arm(
+        self, ref: AppRef, live: Live, memory: Memory, kept: _Kept, *, fresh: bool
+    ) -> Live:
+        """
+        Add what ARM says: of production and staging at one moment, of a further slot where needed.
 
-    def _timed(self, live: Live, kept: _Kept) -> Live:
+        What it said before the newest event of the journal is not used again.
+        """
         now = self._clock.monotonic()
-        still = kept.still.seconds(markers(live), kept.arms_at) if live.arm_read else 0.0
-        return replace(
-            live,
-            still_s=still,
-            down_s=kept.production.lasting(is_down(live.production), now),
-            failing_s=kept.failing.lasting(is_failing(live.production), now),
-            staging_down_s=kept.staging.lasting(is_down(live.staging), now),
-            further=self._beside.timed(kept.ref, live.further) if kept.ref else (),
-        )
+        pair = [self._slots.kept(ref.name, slot) for slot in (PRODUCTION, STAGING)]
+        if fresh or not all(e.arm and e.is_recent(now, memory.length, self._policy) for e in pair):
+            for entry, arm in zip(pair, self._azure.look(ref), strict=True):
+                entry.arm, entry.arm_at, entry.arm_length = arm, now, memory.length
+            self._prover.provide(ref)
+        kept.full_look = pair[0].arm_at
+        arms = [entry.arm for entry in pair if entry.arm]
+        found = zip((live.production, live.staging), arms, strict=True)
+        live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
+        still = kept.still.seconds(live.markers, kept.full_look)
+        further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
+        read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
+        return replace(live.having(*read), still_s=still)
 
     def _proved(
         self, app: App, live: Live, memory: Memory, ref: AppRef, slot: str, release: Release
     ) -> Live:
         """Add how *slot* proves *release*; one that production has served is not timed."""
+        seen = live.slots.get(slot)
+        if seen is None:
+            return live
         budget = None if release in memory.served else app.latency_p99_ms
-
-        def verdict(place: Place) -> Verdict | None:
-            return self._prover.verdict(ref, place, release, budget)
-
-        if slot == STAGING:
-            return replace(live, verdict=verdict(live.at_staging))
-        found = tuple(
-            replace(each, place=replace(each.place, verdict=verdict(each.place)))
-            if each.place.name == slot
-            else each
-            for each in live.further
-        )
-        return replace(live, further=found)
+        return live.having(replace(seen, verdict=self._prover.verdict(ref, seen, release, budget)))
 
     # ------------------------------------------------------------ rehearsing the way back
 
@@ -281,7 +246,7 @@ class Looker:
             return None
         health = live.staging.health
         if not health.serves(release):
-            lasting = live.staging_down_s >= self._policy.degraded_s
+            lasting = live.staging.down_s >= self._policy.degraded_s
             mark = Mark.FAIL if lasting else Mark.INCONCLUSIVE
             why = health.reason or health.detail or "no answer"
             return Rehearsal(release, Verdict(mark, f"staging does not serve {release}: {why}"))
@@ -289,7 +254,8 @@ class Looker:
         due = kept.rehearsed != key or now - kept.rehearsed_at >= self._policy.rehearse_s
         if due or kept.rehearsal is None:
             assert kept.ref is not None
-            kept.rehearsal = self._prover.rehearsed(kept.ref, kept.hosts[STAGING], release, health)
+            host = self._slots.kept(kept.ref.name, STAGING).host
+            kept.rehearsal = self._prover.rehearsed(kept.ref, host, release, health)
             kept.rehearsed, kept.rehearsed_at = key, now
         return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
 
@@ -299,30 +265,31 @@ def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
     last, health = memory.last_swap, live.staging.health
     if last is None or last.back or not live.production.health.serves(last.release):
         return None
-    replaced = last.replaced
-    if isinstance(live.pin, Resolved) and live.pin.release != replaced:
+    replaced, candidate = last.replaced, live.staging.wanted
+    if isinstance(candidate, Resolved) and candidate.release != replaced:
         return None
-    if memory.deploy is not None and memory.deploy.release != replaced:
+    deploy = memory.of(STAGING).deploy
+    if deploy is not None and deploy.release != replaced:
         return None  # a candidate that was given up has been deployed over it
     other = health.release is not None and health.release != replaced
-    return None if other or isinstance(live.pin, Refusal) else replaced
+    return None if other or isinstance(candidate, Refusal | Doubt) else replaced
 
 
 def _their_turn(live: Live, memory: Memory) -> bool:
-    """Say whether further slots may be asked: production serves what it shall, and rests."""
-    if memory.intent is not None or not isinstance(live.wanted, Resolved):
+    """Return whether further slots may be asked: production serves what is wanted, and rests."""
+    wanted = live.production.wanted
+    if memory.intent is not None or not isinstance(wanted, Resolved):
         return False
-    return production_serves(live, live.wanted)
+    return live.production.health.shows(wanted)
 
 
 def settled(app: App, live: Live, memory: Memory) -> bool:
-    """Say whether health alone shows that nothing is to be done."""
-    if not isinstance(live.wanted, Resolved) or not production_serves(live, live.wanted):
+    """Return whether health alone shows that nothing is to be done."""
+    wanted = live.production.wanted
+    if not isinstance(wanted, Resolved) or not live.production.health.shows(wanted):
         return False
-    if memory.converged != live.wanted.release or memory.swap_failed or memory.hold_since:
+    if memory.converged != wanted.release or memory.swap_failed or memory.hold_since:
         return False  # ARM says whether slots were left prepared, and whose swap it was
-    if not further_slots.settled(app, live.further, memory):
-        return False
-    if app.pin is None:
-        return True
-    return isinstance(live.pin, Resolved) and holds(memory, live.at_staging, live.pin)
+    others = (*((STAGING,) if app.pin else ()), *app.further)
+    found = [live.slots.get(name) for name in others]
+    return not any(each is None or slots.needs_arm(each, memory) for each in found)

@@ -17,7 +17,7 @@ from gitslot.errors import (
 from gitslot.look.golden_rows import Asks, Proof, prove
 from gitslot.look.wanted import Catalog
 from gitslot.state.policy import Policy
-from gitslot.state.seen import Health, Mark, Place, Verdict
+from gitslot.state.seen import Health, Mark, Seen, Verdict
 from gitslot.state.wanted import STAGING, Release
 
 
@@ -38,14 +38,14 @@ class Prover:
         self._tried: dict[AppRef, str] = {}  # and ARM for that key: why it gave none, or ""
 
     def verdict(
-        self, ref: AppRef, place: Place, release: Release, budget_ms: float | None
+        self, ref: AppRef, slot: Seen, release: Release, budget_ms: float | None
     ) -> Verdict | None:
         """
-        Return how *place* proved *release*, or None where it does not serve what it is set to.
+        Return how *slot* proved *release*, or None where it does not serve what it is set to.
 
         *budget_ms* is None where latency does not decide. Raises RegistryUnavailable.
         """
-        arm, health = place.slot.arm, place.slot.health
+        arm, health = slot.arm, slot.health
         if arm is None or not health.serves(release) or health.deploy != arm.configured.deploy:
             return None
         try:
@@ -53,13 +53,13 @@ class Prover:
         except (UnknownVersion, ManifestInvalid) as error:
             return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
         if manifest.digest != release.digest:
-            text = f"the registry holds {release} with another digest than {place.name} serves"
+            text = f"the registry holds {release} with another digest than {slot.name} serves"
             return Verdict(Mark.FAIL, text, "DigestMismatch")
-        proof = Proof(arm.host, release, health.deploy, manifest, budget_ms, place.name)
+        proof = Proof(arm.host, release, health.deploy, manifest, budget_ms, slot.name)
         return prove(
             self._asks,
             proof,
-            lambda: self._fetched(ref, place.name),
+            lambda: self._fetched(ref, slot.name),
             self._policy,
             health_only=health.verify == "health",
         )
@@ -85,7 +85,7 @@ class Prover:
         return verdict
 
     def lacks(self, ref: AppRef) -> bool:
-        """Say whether a rehearsal was asked for a key for which ARM has not been asked yet."""
+        """Return whether a rehearsal was asked for a key for which ARM has not been asked yet."""
         return ref in self._asked and ref not in self._tried and not self._keys.get((ref, STAGING))
 
     def provide(self, ref: AppRef) -> None:

@@ -1,10 +1,8 @@
-"""
-Since when: for how long something has been seen the same, by a clock that never goes back.
-"""
+"""For how long something was seen the same, by a clock that never goes back."""
 
 from dataclasses import dataclass
 
-from gitslot.state.seen import Answer, SlotLive
+from gitslot.state.seen import Answer, Seen
 
 
 @dataclass(slots=True)
@@ -26,13 +24,13 @@ class Since:
         return seconds if fact else 0.0
 
 
-def is_down(slot: SlotLive) -> bool:
-    """Say whether *slot* does not serve what it is set to."""
+def is_down(slot: Seen) -> bool:
+    """Return whether *slot* does not serve what it is set to."""
     if slot.health.answer is not Answer.SERVING:
         return True
     return slot.arm is not None and slot.arm.configured.digest not in ("", slot.health.digest)
 
 
-def is_failing(slot: SlotLive) -> bool:
-    """Say whether *slot* behaves as something broken does; a blocked probe proves nothing."""
+def is_failing(slot: Seen) -> bool:
+    """Return whether *slot* behaves as something broken does; a blocked probe proves nothing."""
     return slot.health.answer in (Answer.UNHEALTHY, Answer.SILENT, Answer.FOREIGN)

@@ -9,13 +9,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
 from gitslot.errors import JournalError, JournalMoved
-
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-    from azure.storage.blob import BlobClient
 
 CONTAINER = "gitslot"
 
@@ -80,8 +86,6 @@ class Blobs(Protocol):
 
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - slow import
-
     try:
         yield
     except HttpResponseError as error:
@@ -94,21 +98,17 @@ def _translated(what: str) -> Iterator[None]:
 class AzureBlobs:
     """`Blobs` over one storage account; *account_url* as in GITSLOT_STORAGE."""
 
-    def __init__(self, account_url: str, credential: "TokenCredential") -> None:
-        from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - slow import
-
+    def __init__(self, account_url: str, credential: TokenCredential) -> None:
         self._service = BlobServiceClient(
             account_url, credential, retry_total=0, connection_timeout=5, read_timeout=20
         )
         self._container = self._service.get_container_client(CONTAINER)
 
-    def _blob(self, name: str) -> "BlobClient":
+    def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client(name)
 
     def names(self, prefix: str) -> list[str]:
         """Return the names that start with *prefix*, sorted; a missing container holds none."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
-
         with _translated("list the journal"):
             try:
                 return sorted(self._container.list_blob_names(name_starts_with=prefix))
@@ -117,8 +117,6 @@ class AzureBlobs:
 
     def size(self, name: str) -> tuple[int, int] | None:
         """Return the bytes and the blocks of an append blob, or None where there is none."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
-
         with _translated("look at the journal"):
             try:
                 found = self._blob(name).get_blob_properties()
@@ -133,9 +131,6 @@ class AzureBlobs:
 
     def append(self, name: str, data: bytes, position: int) -> None:
         """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
-        from azure.core import MatchConditions  # noqa: PLC0415
-        from azure.core.exceptions import HttpResponseError, ResourceExistsError  # noqa: PLC0415
-
         blob = self._blob(name)
         with _translated("append to the journal"):
             if position == 0:
@@ -152,8 +147,6 @@ class AzureBlobs:
 
     def load(self, name: str) -> tuple[bytes, str] | None:
         """Return the bytes of *name* and their etag, or None where there is no such blob."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
-
         with _translated(f"read {name}"):
             try:
                 found = self._blob(name).download_blob()
@@ -163,9 +156,6 @@ class AzureBlobs:
 
     def store(self, name: str, data: bytes, etag: str) -> str:
         """Replace what has *etag* ("": there is none) and return the new one, or JournalMoved."""
-        from azure.core import MatchConditions  # noqa: PLC0415
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
         condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if etag:
             condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
@@ -180,8 +170,6 @@ class AzureBlobs:
             return str(kept["etag"])
 
     def _make_container(self) -> None:
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
-
         try:
             self._container.create_container()
         except ResourceExistsError:
@@ -189,11 +177,6 @@ class AzureBlobs:
 
     def acquire(self, name: str) -> str | None:
         """Take an infinite lease and return its id, or None while somebody holds it."""
-        from azure.core.exceptions import (  # noqa: PLC0415
-            HttpResponseError,
-            ResourceNotFoundError,
-        )
-
         with _translated("take the lock"):
             for _ in range(2):
                 try:
@@ -207,9 +190,6 @@ class AzureBlobs:
         return None
 
     def _make_lock(self, name: str) -> None:
-        from azure.core import MatchConditions  # noqa: PLC0415
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
-
         self._make_container()
         try:
             self._blob(name).upload_blob(
@@ -220,8 +200,6 @@ class AzureBlobs:
 
     def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
         """Write *metadata* under *lease*; False if the lease is not ours any more."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
         with _translated("renew the lock"):
             try:
                 self._blob(name).set_blob_metadata(dict(metadata), lease=lease)
@@ -233,8 +211,6 @@ class AzureBlobs:
 
     def look(self, name: str) -> Leased | None:
         """Return the lease's state, or None where the blob does not exist."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
-
         dates: list[str] = []
 
         def keep_date(response: Any) -> None:
@@ -255,9 +231,6 @@ class AzureBlobs:
 
     def break_lease(self, name: str) -> None:
         """End whoever's lease at once."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-        from azure.storage.blob import BlobLeaseClient  # noqa: PLC0415
-
         with _translated("break the lock"):
             try:
                 BlobLeaseClient(self._blob(name)).break_lease(lease_break_period=0)
@@ -267,9 +240,6 @@ class AzureBlobs:
 
     def release(self, name: str, lease: str) -> None:
         """Give *lease* back; no error where it is gone already."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-        from azure.storage.blob import BlobLeaseClient  # noqa: PLC0415
-
         with _translated("release the lock"):
             try:
                 BlobLeaseClient(self._blob(name), lease).release()

@@ -65,6 +65,7 @@ class Event:
     from_digest: str = ""
     to_digest: str = ""
     verdict: str = ""
+    rule: str = ""
     reason: str = ""
     message: str = ""
     duration_ms: int | None = None
@@ -85,7 +86,7 @@ class Event:
 
     @property
     def rehearsal(self) -> bool:
-        """Say whether this tells of the release that waits in staging, not of what Git wants."""
+        """Say whether this is about the release that waits in staging, not what Git wants."""
         return bool(self.detail.get("rehearsal"))
 
     @property

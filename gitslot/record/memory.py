@@ -4,19 +4,19 @@ Memory: what the controller remembers, folded from its journal, one event at a t
 Pure. Every field of `Memory` that an event changes is changed here and nowhere else.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
-from typing import TypeVar
+from typing import Any
 
 from gitslot.errors import JournalError
 from gitslot.record.event import STOPS, Event
-from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, Told, Wish
+from gitslot.state.remembered import Asked, Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
 
-T = TypeVar("T")
+_PROOFS = 64  # proofs that are remembered: what staging holds may have been proved long ago
+_COUNTED = 16  # failed deploys that are remembered by name
 
 
 def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
@@ -49,13 +49,15 @@ def remember(memory: Memory, event: Event) -> Memory:
         memory = _count_failure(memory, event)
     if wait := event.detail.get("retry_after_s"):
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    memory = replace(memory, wishes=_wishes(memory, event))
+    memory = _asked(memory, event)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet or event.rehearsal:
         return memory
-    stop = (event.event, event.reason, event.message) if event.event in STOPS else ("", "", "")
-    return replace(memory, stop=stop)
+    if event.event not in STOPS:
+        return replace(memory, stop=("", "", ""), next="")
+    stop = (event.event, event.reason, event.message)
+    return replace(memory, stop=stop, next=str(event.detail.get("next", "")))
 
 
 def _revision(event: Event) -> Revision:
@@ -63,63 +65,52 @@ def _revision(event: Event) -> Revision:
     return Revision(event.revision, event.author, event.subject, exact=exact)
 
 
-def _wishes(memory: Memory, event: Event) -> Mapping[str, Wish]:
+def _asked(memory: Memory, event: Event) -> Memory:
     """Keep which commit asked for a wish; older controllers wrote the newest one of the look."""
-    found = {
-        str(slot): Wish(str(text), _revision(event))
-        for slot, text in dict(event.detail.get("wish", {})).items()
-    }
+    for slot, text in dict(event.detail.get("wish", {})).items():
+        memory = _at(memory, str(slot), asked=Asked(str(text), _revision(event)))
+    known = memory.of(PRODUCTION).asked
     older = event.event in ("Drift", "Converged") and event.slot in ("", PRODUCTION)
-    known = memory.wishes.get(PRODUCTION)
-    if not found and older and event.revision and not (known and known.text):
-        found = {PRODUCTION: Wish("", _revision(event))}
-    return MappingProxyType({**memory.wishes, **found}) if found else memory.wishes
+    if older and event.revision and not (known and known.text):
+        memory = _at(memory, PRODUCTION, asked=Asked("", _revision(event)))
+    return memory
 
 
 def _drift(memory: Memory, event: Event) -> Memory:
     release = event.release
     if release is None:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
-    code = str(event.detail.get("code", ""))
+    wish = Wish(release, str(event.detail.get("code", "")), event.time)
     if event.slot not in ("", PRODUCTION):
-        return _drift_beside(memory, event, Told(release, code, event.time))
-    attempts = {
-        slot: entry
-        for slot, entry in memory.attempts.items()
-        if slot != PRODUCTION or (entry.release == release and code == memory.drifted_code)
-    }
-    served = memory.served | ({event.replaced} if event.replaced else set())
-    last = memory.last_swap
-    same = last is not None and (last.release, last.code) == (release, code)
-    stays = (memory.converged, memory.converged_code) == (release, code)
-    return replace(
-        memory,
+        return _drift_elsewhere(memory, event, wish)
+    last, before = memory.last_swap, memory.of(PRODUCTION)
+    attempts = before.attempts
+    if attempts and (attempts.release, before.code) != (release, wish.code):
+        attempts = None
+    same = last is not None and (last.release, last.code) == (release, wish.code)
+    stays = (memory.converged, memory.converged_code) == (release, wish.code)
+    memory = replace(
+        _served(memory, event.replaced),
         last_swap=last if same or not last else _soaked(last),
         run=event.run,
         run_started=event.time,
-        drifted=release,
-        drifted_code=code,
-        drifts=_without(memory.drifts, STAGING),  # a candidate waits until production is settled
         aligned=0,
         converged=memory.converged if stays and not event.detail.get("put_back") else None,
-        attempts=MappingProxyType(attempts),
-        served=served,
         hold_since=None,
     )
+    memory = _at(memory, PRODUCTION, wish=wish, attempts=attempts)
+    return _at(memory, STAGING, wish=None)  # a candidate waits until production is settled
 
 
-def _drift_beside(memory: Memory, event: Event, wanted: Told) -> Memory:
-    """What a candidate or a further slot shall hold changes nothing that is known of production."""
-    slot, told = event.slot, memory.drifts.get(event.slot)
-    entry = memory.attempts.get(slot)
-    over = entry and (entry.release != wanted.release or (told and told.code != wanted.code))
-    return replace(
-        memory,
-        run=event.run,
-        aligned=0 if slot == STAGING else memory.aligned,
-        attempts=_without(memory.attempts, slot) if over else memory.attempts,
-        drifts=_and(memory.drifts, slot, wanted),
-    )
+def _drift_elsewhere(memory: Memory, event: Event, wish: Wish) -> Memory:
+    """Remember what a slot but production is brought to; nothing changes for production."""
+    slot, before = event.slot, memory.of(event.slot)
+    attempts, drift = before.attempts, before.drift
+    if attempts and (attempts.release != wish.release or (drift and drift.code != wish.code)):
+        attempts = None
+    aligned = 0 if slot == STAGING else memory.aligned
+    memory = replace(memory, run=event.run, aligned=aligned)
+    return _at(memory, slot, wish=wish, attempts=attempts)
 
 
 def _soaked(last: LastSwap) -> LastSwap:
@@ -129,24 +120,20 @@ def _soaked(last: LastSwap) -> LastSwap:
 def _deploy_started(memory: Memory, event: Event) -> Memory:
     release = event.release
     assert release is not None
-    slot = _counts_for(event)
-    entry = _attempts(memory, slot, release)
-    entry = replace(entry, started=entry.started + 1)
+    slot, entry = _counts_for(event), _attempts(memory, _counts_for(event), release)
     began = OpenDeploy(str(event.detail.get("deploy", "")), event.time, release)
-    return replace(
-        memory,
-        deploys=_and(memory.deploys, _place(event), began),
-        held=_without(memory.held, _place(event)),
-        aligned=memory.aligned + (event.reason in ("SettingsDiffer", "WarmupMissing")),
-        attempts=_and(memory.attempts, slot, entry),
-    )
+    memory = _known(memory, release)
+    memory = _at(memory, slot, attempts=replace(entry, started=entry.started + 1))
+    memory = _at(memory, _place(event), deploy=began, held=None)
+    aligns = event.reason in ("SettingsDiffer", "WarmupMissing")
+    return replace(memory, aligned=memory.aligned + aligns)
 
 
 def _deploy_finished(memory: Memory, event: Event) -> Memory:
     """A deploy that the platform refused was never begun: nothing is in doubt any more."""
     if event.detail.get("busy") and event.release:
         memory = _busy(memory, _counts_for(event), event.release, event.time)
-    memory = replace(memory, deploys=_without(memory.deploys, _place(event)))
+    memory = _at(memory, _place(event), deploy=None)
     if _place(event) != STAGING:
         return memory  # whatever is prepared there is not ours: it is never swapped
     return replace(memory, conflict_prepared=bool(event.detail.get("prepared", False)))
@@ -160,17 +147,13 @@ def _verify_passed(memory: Memory, event: Event) -> Memory:
     if event.rehearsal:
         return replace(memory, rehearsal_failed=False)
     proof = (str(event.detail.get("deploy", "")), event.to_digest)
-    memory = replace(memory, verified=memory.verified | {proof})
+    verified = tuple(each for each in memory.verified if each != proof)
+    memory = replace(memory, verified=(*verified, proof)[-_PROOFS:])
     if event.reason != "Held" or event.release is None:
         return memory
-    slot, held = _place(event), (event.release, str(event.detail.get("code", "")))
-    return replace(
-        memory,
-        held=_and(memory.held, slot, held),
-        proved=_and(memory.proved, slot, proof),
-        attempts=_not_busy(memory.attempts, slot),
-        drifts=_without(memory.drifts, slot),
-    )
+    slot = _place(event)
+    held = (event.release, str(event.detail.get("code", "")))
+    return _at(_not_busy(memory, slot), slot, held=held, proved=proof, wish=None)
 
 
 def _swap_started(memory: Memory, event: Event) -> Memory:
@@ -227,15 +210,12 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
     intent = memory.intent
     if intent is None:
         return memory
-    served = memory.served | {intent.release} | ({intent.replaces} if intent.replaces else set())
+    memory = _at(_served(memory, intent.replaces, intent.release), STAGING, deploy=None, held=None)
     memory = replace(
         memory,
         intent=None,
-        deploys=_without(memory.deploys, STAGING),
-        held=_without(memory.held, STAGING),
         rehearsal_failed=False,
         swap_failed=None,
-        served=frozenset(served),
         converged=None,  # what production leaves by our own swap, it does not leave by hand
         swap_status=_status(event, memory),
     )
@@ -245,7 +225,7 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         intent.release,
         intent.replaces,
         intent.revision.commit,
-        memory.drifted_code,
+        memory.of(PRODUCTION).code,
         event.time,
     )
     return replace(memory, last_swap=last)
@@ -265,7 +245,7 @@ def went_back(memory: Memory, release: Release, refused: Release | None) -> Memo
         f"{makes_it_last}`gitslot retry` tries it again",
         refused=True,
     )
-    return replace(memory, attempts=_and(memory.attempts, PRODUCTION, entry))
+    return _at(memory, PRODUCTION, attempts=entry)
 
 
 def _status(event: Event, memory: Memory) -> str | None:
@@ -307,28 +287,25 @@ def _converged(memory: Memory, event: Event) -> Memory:
     if event.detail.get("intent"):
         memory = _took_effect(memory, event)
     release = event.release
-    served = memory.served | ({release} if release else set())
-    attempts = {
-        slot: entry
-        for slot, entry in _not_busy(memory.attempts, PRODUCTION).items()
-        if slot != PRODUCTION or release is None or entry.release == release
-    }
+    memory = _not_busy(_served(memory, release), PRODUCTION)
+    production = memory.of(PRODUCTION)
+    if production.attempts and release not in (None, production.attempts.release):
+        memory = _at(memory, PRODUCTION, attempts=None)
     looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
     memory = replace(
-        memory,
-        served=frozenset(served),
-        attempts=MappingProxyType(attempts),
+        _closed(memory, PRODUCTION),
         converged=release or memory.converged,
         converged_code=str(event.detail.get("code", "")),
         swap_failed=memory.swap_failed if memory.conflict_prepared or not looked else None,
         hold_since=None,
         swap_status=_status(event, memory),
     )
-    if event.detail.get("aside"):  # production alone: the run goes on beside it
-        return replace(memory, drifted=None)
-    # A swap's end says nothing of further slots; without one, all are as they shall.
-    drifts = memory.drifts if event.detail.get("intent") else MappingProxyType({})
-    return replace(memory, aligned=0, drifted=None, drifts=drifts, run="", run_started=None)
+    if event.detail.get("aside"):  # production alone: the run goes on in other slots
+        return memory
+    # The end of a swap proves nothing of further slots; without one, all have what is wanted.
+    names = () if event.detail.get("intent") else tuple(memory.slots)
+    memory = _closed(memory, *names)
+    return replace(memory, aligned=0, run="", run_started=None)
 
 
 def _suspended(memory: Memory, event: Event) -> Memory:
@@ -350,13 +327,12 @@ def _retried(memory: Memory, event: Event) -> Memory:
 
     Which deploys failed is kept, so that the next one is a new one and restarts the slot.
     """
-    attempts = {
-        slot: Attempts(entry.release, started=entry.started, counted=entry.counted)
-        for slot, entry in memory.attempts.items()
-    }
+    for slot, each in memory.slots.items():
+        if entry := each.attempts:
+            again = Attempts(entry.release, started=entry.started, counted=entry.counted)
+            memory = _at(memory, slot, attempts=again)
     memory = replace(
         memory,
-        attempts=MappingProxyType(attempts),
         aligned=0,
         hold_since=None,
         conflict_prepared=False,
@@ -374,21 +350,20 @@ def _counts_for(event: Event) -> str:
 
 
 def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
-    entry = memory.attempts.get(slot)
+    entry = memory.of(slot).attempts
     return entry if entry and entry.release == release else Attempts(release)
 
 
 def _busy(memory: Memory, slot: str, release: Release, time: datetime) -> Memory:
     """Another operation came first: no failed attempt, and not to be asked again at once."""
     entry = _attempts(memory, slot, release)
-    entry = replace(entry, busy=entry.busy + 1, last=time)
-    return replace(memory, attempts=_and(memory.attempts, slot, entry))
+    return _at(memory, slot, attempts=replace(entry, busy=entry.busy + 1, last=time))
 
 
-def _not_busy(attempts: Mapping[str, Attempts], slot: str) -> Mapping[str, Attempts]:
-    """What *slot* wanted has come about: other operations do not stand in the way any more."""
-    entry = attempts.get(slot)
-    return _and(attempts, slot, replace(entry, busy=0)) if entry else attempts
+def _not_busy(memory: Memory, slot: str) -> Memory:
+    """*slot* has what it wanted: other operations do not stand in the way any more."""
+    entry = memory.of(slot).attempts
+    return _at(memory, slot, attempts=replace(entry, busy=0)) if entry else memory
 
 
 def _place(event: Event) -> str:
@@ -396,12 +371,27 @@ def _place(event: Event) -> str:
     return event.slot or STAGING
 
 
-def _and(found: Mapping[str, T], slot: str, entry: T) -> Mapping[str, T]:
-    return MappingProxyType({**found, slot: entry})
+def _at(memory: Memory, slot: str, **changes: Any) -> Memory:
+    """Return *memory* with *changes* to what it holds of *slot*."""
+    return replace(memory, slots={**memory.slots, slot: replace(memory.of(slot), **changes)})
 
 
-def _without(found: Mapping[str, T], slot: str) -> Mapping[str, T]:
-    return MappingProxyType({key: entry for key, entry in found.items() if key != slot})
+def _closed(memory: Memory, *slots: str) -> Memory:
+    """Return *memory* without open drift in *slots*."""
+    for slot in slots:
+        if drift := memory.of(slot).drift:
+            memory = _at(memory, slot, wish=replace(drift, open=False))
+    return memory
+
+
+def _known(memory: Memory, release: Release) -> Memory:
+    """Return *memory* with *release* among those that were seen."""
+    return replace(memory, releases={**memory.releases, release: release in memory.served})
+
+
+def _served(memory: Memory, *releases: Release | None) -> Memory:
+    """Return *memory* with *releases* among those that production served."""
+    return replace(memory, releases={**memory.releases, **{r: True for r in releases if r}})
 
 
 def _count_failure(memory: Memory, event: Event) -> Memory:
@@ -422,11 +412,11 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         last=entry.last if put_back else event.time,  # the hold was the pause
         reason=event.reason,
         message="somebody swapped it away again" if put_back else event.message,
-        counted=entry.counted | ({deploy} if deploy else set()),
+        counted=(*entry.counted, deploy)[-_COUNTED:] if deploy else entry.counted,
         busy=0,
         refused=entry.refused or bool(event.detail.get("refuse")),
     )
-    return replace(memory, attempts=_and(memory.attempts, slot, entry))
+    return _at(memory, slot, attempts=entry)
 
 
 # What only a controller that looked, decided and found its journal whole can have written.

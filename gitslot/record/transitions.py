@@ -1,18 +1,18 @@
 """
-What one look came to, and the events that tell of it: each transition once, in the same words.
+Turn one observation into journal events; each change is recorded once, in the same words.
 
-Pure. A pass that changes nothing and finds nothing has nothing to tell.
+Pure. A pass that changes nothing and finds nothing yields no event.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitslot.decide.attempts import attempts_of
-from gitslot.decide.held import is_beside
+from gitslot.decide.case import attempts_of
+from gitslot.decide.decide import is_not_production
 from gitslot.decide.place import holds
-from gitslot.decide.production import production_serves, taken_back
-from gitslot.decide.soak import refused
+from gitslot.decide.production import served_label, was_taken_back
+from gitslot.decide.soak import is_refused
 from gitslot.record.event import Event
 from gitslot.state.decision import (
     Converged,
@@ -26,12 +26,12 @@ from gitslot.state.decision import (
     Verify,
 )
 from gitslot.state.safe_text import spoken
-from gitslot.state.seen import Further, Live, Mark, Rehearsal, SlotLive
+from gitslot.state.seen import Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved
 
 
 def note_event(seen: Observation, note: Note, base: Event) -> Event:
-    """Return the event that writes *note* down."""
+    """Return the event that records *note*."""
     detail: dict[str, Any] = {}
     if note.deploy:
         detail["deploy"] = note.deploy
@@ -61,7 +61,7 @@ def note_event(seen: Observation, note: Note, base: Event) -> Event:
 
 
 def rehearsal_event(seen: Observation, rehearsal: Rehearsal, base: Event) -> Event | None:
-    """Return the event of a rehearsal that turned, or None where the last that was told stands."""
+    """Return the event of a rehearsal that turned, or None where the last one stands."""
     mark, failed = rehearsal.verdict.mark, seen.memory.rehearsal_failed
     if mark is Mark.INCONCLUSIVE or (mark is Mark.FAIL) == failed:
         return None
@@ -87,30 +87,35 @@ def _release_fields(release: Release | None, replaced: Release | None) -> Mappin
     return fields
 
 
+def _moving(seen: Observation) -> tuple[Live, App, Resolved] | None:
+    """Return look, app and production's wish where nothing stands before them."""
+    live, app = seen.live, seen.app
+    if not isinstance(live, Live) or not isinstance(app, App) or seen.memory.intent:
+        return None
+    wanted = live.production.wanted
+    return (live, app, wanted) if isinstance(wanted, Resolved) else None
+
+
 def drift_event(seen: Observation, base: Event) -> Event | None:
     """Return the Drift that opens a run or a put-back, or None where nothing new drifted."""
-    live, memory = seen.live, seen.memory
-    if not isinstance(live, Live) or not isinstance(seen.app, App) or memory.intent:
+    found = _moving(seen)
+    if found is None or isinstance(seen.decision, Frozen | Suspended):
         return None
-    if not isinstance(live.wanted, Resolved) or isinstance(seen.decision, Frozen | Suspended):
+    live, _, wanted = found
+    if live.production.health.shows(wanted):
+        return _drift_elsewhere(live, seen, base)
+    arm, memory = live.production.arm, seen.memory
+    starting = arm is not None and arm.configured.is_set_to(wanted)
+    if starting or is_refused(memory, wanted):
         return None
-    wanted = live.wanted
-    if production_serves(live, wanted):
-        return _pin_drift(live, seen, base) or _further_drift(live, seen, base)
-    if _only_starting(live, wanted) or refused(memory, wanted):
-        return None
-    code = wanted.build or ""
     held = memory.hold_since is not None and memory.converged == wanted.release
     put_back = held and isinstance(seen.decision, Deploy | Swap | Verify)
-    told = memory.drifted == wanted.release and memory.drifted_code == code
-    if told and not put_back:
+    if _is_recorded(seen, PRODUCTION, wanted) and not put_back:
         return None
     serving = live.production.health.release
-    arm = live.production.arm
-    label = serving.version if serving else (arm.configured.label if arm else "nothing")
     detail: dict[str, Any] = {"put_back": True} if put_back else {}
-    if code:
-        detail["code"] = code
+    if wanted.build:
+        detail["code"] = wanted.build
     if serving and serving.model != wanted.release.model:
         detail["from_model"] = serving.model
     return replace(
@@ -118,25 +123,27 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
         slot=PRODUCTION,
         reason="PutBack" if put_back else "",
         verdict="inconclusive" if put_back else "",
-        message=_drift_message(seen, label, wanted.release, put_back=put_back),
+        message=_drift_message(seen, live, wanted.release, put_back=put_back),
         detail=detail,
         **_release_fields(wanted.release, serving),
     )
 
 
-def _only_starting(live: Live, wanted: Resolved) -> bool:
-    """Production that is set to the wanted release and does not serve it yet is no drift."""
-    arm = live.production.arm
-    same_code = wanted.package is None or (arm and arm.configured.package == wanted.package)
-    return arm is not None and arm.configured.holds(wanted.release) and bool(same_code)
+def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
+    """Return whether the journal says already that *slot* is brought to *wanted*."""
+    drift = seen.memory.of(slot).drift
+    return drift is not None and (drift.release, drift.code) == (
+        wanted.release,
+        wanted.build or "",
+    )
 
 
-def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: bool) -> str:
-    revision, memory = seen.asked_by(PRODUCTION), seen.memory
+def _drift_message(seen: Observation, live: Live, wanted: Release, *, put_back: bool) -> str:
+    revision, memory, label = seen.asked_by(PRODUCTION), seen.memory, served_label(live)
     commit = revision.short
     if put_back:
         return f"the hold is over: production {label} -> {wanted.version}"
-    if memory.converged == wanted and isinstance(seen.live, Live) and taken_back(seen.live, memory):
+    if memory.converged == wanted and was_taken_back(live, memory):
         return f"the platform took the swap back: production {label} -> {wanted.version}"
     if memory.converged == wanted:
         return f"production serves {label} by hand, {commit} wants {wanted.version}"
@@ -148,45 +155,34 @@ def _drift_message(seen: Observation, label: str, wanted: Release, *, put_back: 
     return f"production serves {label}, {commit} wants {wanted.version}"
 
 
-def _pin_drift(live: Live, seen: Observation, base: Event) -> Event | None:
-    if not isinstance(live.pin, Resolved) or not _brings_to(seen.decision, STAGING):
-        return None
-    release = live.pin.release
-    code = live.pin.build or ""
-    told = seen.memory.drifts.get(STAGING)
-    if told and (told.release, told.code) == (release, code):
-        return None
-    return _drift_at(live.staging, release, code, seen, base)
-
-
-def _further_drift(live: Live, seen: Observation, base: Event) -> Event | None:
-    for each in live.further:
-        if isinstance(each.wanted, Resolved) and _drifts(each, each.wanted, seen):
-            wanted, slot = each.wanted, each.place.slot
-            return _drift_at(slot, wanted.release, wanted.build or "", seen, base)
+def _drift_elsewhere(live: Live, seen: Observation, base: Event) -> Event | None:
+    """Return the Drift of the first slot but production that is newly brought to its release."""
+    for slot in live.slots.values():
+        if isinstance(slot.wanted, Resolved) and _drifts(slot, slot.wanted, seen):
+            return _drift_at(slot, slot.wanted, seen, base)
     return None
 
 
-def _drifts(each: Further, wanted: Resolved, seen: Observation) -> bool:
-    """Say whether a further slot is to be brought to what has not been told of it yet."""
-    memory, name = seen.memory, each.place.name
-    told = memory.drifts.get(name)
-    if told and (told.release, told.code) == (wanted.release, wanted.build or ""):
+def _drifts(slot: Seen, wanted: Resolved, seen: Observation) -> bool:
+    """Return whether *slot* is brought to what the journal does not have of it yet."""
+    if slot.name == PRODUCTION or _is_recorded(seen, slot.name, wanted):
         return False
-    if _brings_to(seen.decision, name):
+    if _brings_to(seen.decision, slot.name):
         return True
     # Other code is another wish: what was given up with the code before is tried again.
-    failed = attempts_of(memory, name, wanted.release)
-    given_up = told is not None and bool(failed.failed or failed.refused)
-    return given_up and not holds(memory, each.place, wanted)
+    failed = attempts_of(seen.memory, slot.name, wanted.release)
+    drift = seen.memory.of(slot.name).drift
+    given_up = slot.name != STAGING and drift is not None and (failed.failed or failed.refused)
+    return bool(given_up) and not holds(seen.memory, slot, wanted)
 
 
 def _brings_to(decision: Decision, slot: str) -> bool:
     return isinstance(decision, Verify | Deploy) and decision.slot == slot
 
 
-def _drift_at(slot: SlotLive, release: Release, code: str, seen: Observation, base: Event) -> Event:
-    serving, revision = slot.health.release, seen.asked_by(slot.name)
+def _drift_at(slot: Seen, wanted: Resolved, seen: Observation, base: Event) -> Event:
+    serving, release = slot.health.release, wanted.release
+    revision = seen.asked_by(slot.name)
     return replace(
         base,
         slot=slot.name,
@@ -195,25 +191,22 @@ def _drift_at(slot: SlotLive, release: Release, code: str, seen: Observation, ba
         subject=revision.subject,
         message=f"{slot.name} serves {serving.version if serving else 'nothing'}, "
         f"{revision.short} wants {release.version}",
-        detail={"code": code} if code else {},
+        detail={"code": wanted.build} if wanted.build else {},
         **_release_fields(release, serving),
     )
 
 
 def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | None:
-    """Return the Converged that ends a run, or None where it was said already."""
+    """Return the Converged that ends a run, or None where it is recorded already."""
     live, memory = seen.live, seen.memory
-    assert isinstance(live, Live)
-    assert isinstance(live.wanted, Resolved)
-    release = live.wanted.release
-    told = memory.stop[0] == "Converged" and memory.converged == release
-    if told and stop.finishes is None:
+    if not isinstance(live, Live) or not isinstance(live.production.wanted, Resolved):
         return None
-    detail: dict[str, Any] = {}
-    if live.production.arm:
-        detail["swap_status"] = live.production.arm.swap_status
-    if live.wanted.build:
-        detail["code"] = live.wanted.build
+    wanted = live.production.wanted
+    release = wanted.release
+    recorded = memory.stop[0] == "Converged" and memory.converged == release
+    if recorded and stop.finishes is None:
+        return None
+    detail = _settled_detail(live, wanted)
     if stop.finishes is None:
         fields = _release_fields(release, None)
         return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)
@@ -222,7 +215,8 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
     started = memory.run_started
     seconds = (base.time - started).total_seconds() if started else 0.0
     before = intent.replaces.version if intent.replaces else "nothing"
-    deployed = memory.deploy is not None and (started is None or memory.deploy.time >= started)
+    deploy = memory.of(STAGING).deploy
+    deployed = deploy is not None and (started is None or deploy.time >= started)
     after = (
         f"staging keeps {before} for rollback"
         if deployed and intent.replaces
@@ -239,32 +233,35 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
     )
 
 
+def _settled_detail(live: Live, wanted: Resolved) -> dict[str, Any]:
+    arm = live.production.arm
+    detail = {"swap_status": arm.swap_status} if arm else {}
+    return detail | ({"code": wanted.build} if wanted.build else {})
+
+
 def settled_event(seen: Observation, base: Event) -> Event | None:
     """
-    Return the Converged of a production that is as it shall while another slot is not.
+    Return a Converged event when production is in sync but another slot is not.
 
     What is remembered of production, a hold or attempts or a failed swap, must not wait for a
     candidate in staging or a further slot. None where nothing of it is open.
     """
-    live, memory, app = seen.live, seen.memory, seen.app
-    if not is_beside(seen.decision) or not isinstance(live, Live) or not isinstance(app, App):
+    found, memory = _moving(seen), seen.memory
+    if found is None or not is_not_production(seen.decision):
         return None
-    if memory.intent or not isinstance(live.wanted, Resolved):
+    live, _, wanted = found
+    if not live.production.health.shows(wanted):
         return None
-    if not production_serves(live, live.wanted):
+    same = (memory.converged, memory.converged_code) == (wanted.release, wanted.build or "")
+    if same and not (memory.hold_since or memory.swap_failed or memory.of(PRODUCTION).drift):
         return None
-    release, code = live.wanted.release, live.wanted.build or ""
-    same = (memory.converged, memory.converged_code) == (release, code)
-    if same and not (memory.hold_since or memory.swap_failed or memory.drifted):
-        return None
-    detail: dict[str, Any] = {"aside": True}
-    if live.production.arm:
-        detail["swap_status"] = live.production.arm.swap_status
-    if code:
-        detail["code"] = code
-    message = f"production serves {release}"
-    fields = _release_fields(release, None)
-    return replace(base, slot=PRODUCTION, message=message, detail=detail, **fields)
+    return replace(
+        base,
+        slot=PRODUCTION,
+        message=f"production serves {wanted.release}",
+        detail={"aside": True, **_settled_detail(live, wanted)},
+        **_release_fields(wanted.release, None),
+    )
 
 
 def _seconds(seconds: float) -> str:

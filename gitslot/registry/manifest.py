@@ -1,12 +1,12 @@
 """
-The manifest of a registered version: bytes from Blob Storage -> a frozen Manifest.
+Parse the manifest of a registered version: bytes from Blob Storage into a frozen Manifest.
 
-It is what pins a release: its sha256 is the release's digest, and it holds the artifact's own, the
-golden rows and their tolerance. The bytes come from outside, so everything is checked here, once:
-size, exact keys, types, lengths that must agree, finite numbers. Beside it lives the much smaller
-manifest of a serving package. The published form is docs/manifest.schema.json.
+The manifest pins a release: its sha256 is the release's digest, and it holds the artifact's own,
+the golden rows and their tolerance. The bytes come from outside, so everything is checked once,
+here: size, exact keys, types, lengths that must agree, finite numbers. This module also has the
+much smaller manifest of a serving package. The published form is docs/use/manifest.schema.json.
 
-Must not: reach the network, or import anything but the standard library and errors.
+It must not use the network, or import anything but the standard library and errors.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ Label: TypeAlias = str | int
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The model's file beside the manifest; *size* in bytes, *sha256* of exactly those bytes."""
+    """The model's file next to the manifest: *size* in bytes and *sha256* of its content."""
 
     name: str
     sha256: str
@@ -49,7 +49,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One column of the input; every type there is so far is "number"."""
+    """One column of the input; the only type so far is "number"."""
 
     name: str
     type: str
@@ -58,10 +58,10 @@ class Feature:
 @dataclass(frozen=True, slots=True)
 class GoldenRows:
     """
-    Inputs with the answers that the trained scikit-learn model gave.
+    Inputs with the answers of the trained scikit-learn model.
 
     *inputs* is rows x features, *labels* one per row, *probabilities* rows x classes in the order
-    of the manifest's classes. *tolerance* is the largest difference of a probability that passes.
+    of the manifest's classes. *tolerance* is the largest accepted difference of a probability.
     """
 
     inputs: tuple[tuple[float, ...], ...]
@@ -75,7 +75,7 @@ class GoldenRows:
 
 @dataclass(frozen=True, slots=True)
 class DataFingerprint:
-    """Which data trained the model: its *sha256* over values, labels and names, and its *rows*."""
+    """The training data: *sha256* over values, labels and names, and its number of *rows*."""
 
     name: str
     rows: int
@@ -85,11 +85,11 @@ class DataFingerprint:
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """
-    Everything that is known of one registered version.
+    All facts of one registered version.
 
     *digest* is the sha256 (64 hex digits) of the manifest's own bytes, and so of the release.
-    *input_dtype* is what the ONNX graph takes, "float32" or "float64"; *commit* is the source
-    commit, or None where training ran outside Git.
+    *input_dtype* is the type of the ONNX graph's input, "float32" or "float64"; *commit* is the
+    source commit, or None if training ran outside Git.
     """
 
     digest: str
@@ -124,7 +124,7 @@ def is_name(text: str) -> bool:
     """
     Say whether *text* can name a model or a version.
 
-    Letters, digits, ".", "_" and "-", at most 64, and no dot at the end: a URL drops those
+    Letters, digits, ".", "_" and "-", at most 64, and no dot at the end, because URLs drop it
     (https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata).
     """
     return _NAME.match(text) is not None
@@ -136,7 +136,7 @@ def digest_of(raw: bytes) -> str:
 
 
 def parse_manifest(raw: bytes) -> Manifest:
-    """Read *raw* strictly; raise ManifestInvalid naming what is wrong and where."""
+    """Parse *raw* strictly; raise ManifestInvalid, which names the place and the problem."""
     top = _object(_load(raw), "manifest")
     if (form := top.pop("format", None)) != FORMAT or isinstance(form, bool):
         _refuse("format", f"is {_shown(form)}, this gitslot reads format {FORMAT}")
@@ -167,7 +167,7 @@ def parse_manifest(raw: bytes) -> Manifest:
 
 
 def parse_package(raw: bytes) -> PackageManifest:
-    """Read the manifest of a serving package; raise ManifestInvalid as `parse_manifest` does."""
+    """Parse the manifest of a serving package; raise ManifestInvalid as `parse_manifest` does."""
     top = _object(_load(raw), "manifest")
     _keys(top, "manifest", ("version", "sha256", "size", "package", "build", "python"))
     return PackageManifest(
@@ -275,7 +275,7 @@ def _integer(value: object, where: str, least: int, most: int) -> int:
 def _number(value: object, where: str, least: float, most: float) -> float:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         _refuse(where, f"is {_shown(value)}, must be a number")
-    if not least <= value <= most:  # false for NaN and the infinities too
+    if not least <= value <= most:  # also false for NaN and infinity
         _refuse(where, f"is {_shown(value)}, must be {least:g} to {most:g}")
     return float(value)
 

@@ -1,16 +1,16 @@
 """
-Lay out a function app as Azure wants it, and zip it.
+Build the zip of a function app in the layout that Azure expects.
 
     python -m gitslot.registry.package serving_app
 
-At the root function_app.py, host.json, requirements.txt and build.json; the dependencies below
-.python_packages/lib/site-packages, built for Linux on x86-64, where Azure runs them
+function_app.py, host.json, requirements.txt and build.json are at the root. The dependencies are
+below .python_packages/lib/site-packages, built for Linux on x86-64, where Azure runs them
 (https://learn.microsoft.com/azure/azure-functions/functions-reference-python#folder-structure).
-The zip depends on nothing but its content: names in order, one fixed time and mode. So an unchanged
-tree gives the same sha256, and a registry that keys packages by it takes no second copy.
+The zip depends only on its content: sorted names, one fixed time and mode. So an unchanged
+tree gives the same sha256, and the registry stores it once.
 
-With --blobs DIR it also lays the zip out below DIR as the registry's container `code` wants it,
-beside its manifest, and prints its name there: what WEBSITE_RUN_FROM_PACKAGE ends with.
+With --blobs DIR it also writes the zip and its manifest below DIR in the layout of the registry's
+container `code`, and prints the zip's name there, with which WEBSITE_RUN_FROM_PACKAGE ends.
 
 Results on stdout, progress on stderr. Exit codes: 0 done, 2 error.
 """
@@ -30,18 +30,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 LIBRARY = Path(__file__).resolve().parents[1]
-# What pip installs carries the function apps and the emulator as data; a checkout uses its own.
+# An installed wheel has the function apps and the emulator as data; a checkout uses its folders.
 ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _ZIP_MODE = 0o100644 << 16
-_LEFT_OUT = ("__pycache__", "tests", "bin")  # of what pip installs
+_LEFT_OUT = ("__pycache__", "tests", "bin")  # folders of installed packages that are not shipped
 _MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # differ between machines
 
 
 class PackageError(Exception):
-    """The app cannot be packaged; the message says what and how to mend it."""
+    """The app cannot be packaged; the message has the reason and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Layout:
     """
     Where the files of an app go.
 
-    *root* are the files of its folder that go to the root of the zip ("*.py" for all of that kind).
-    Where *library* is set, the Python of gitslot/ goes there too, except the paths in *without*
+    *root* are the files of its folder for the root of the zip; "*.py" means all of that kind.
+    If *library* is set, the Python files of gitslot/ go there too, except the paths in *without*
     and all below them.
     """
 
@@ -64,14 +64,14 @@ LAYOUTS: Mapping[str, Layout] = {
     "controller": Layout(
         root=("function_app.py", "host.json", "requirements.txt"),
         library=True,
-        without=("cli", "local", "convert", "_apps", "registry/package.py"),
+        without=("cli", "local", "convert", "_apps", "registry/package.py", "report/text.py"),
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """A zip that is ready: its *path*, *sha256*, *size* in bytes, and what it is made of."""
+    """A finished zip: *path*, *sha256*, *size* in bytes, and what identifies its content."""
 
     path: str
     sha256: str
@@ -83,7 +83,7 @@ class Packaged:
 
 
 def sources(app: str, root: Path = ROOT) -> dict[PurePosixPath, Path]:
-    """Return the app's own files by their place in the zip; raise PackageError if one lacks."""
+    """Return the app's own files by their path in the zip; raise PackageError if one is missing."""
     layout, folder = LAYOUTS[app], root / app
     found: dict[PurePosixPath, Path] = {}
     for pattern in layout.root:
@@ -101,7 +101,7 @@ def sources(app: str, root: Path = ROOT) -> dict[PurePosixPath, Path]:
 
 
 def build_id(files: Mapping[PurePosixPath, Path]) -> str:
-    """Return 12 hex digits that stand for exactly these sources and their pinned requirements."""
+    """Return 12 hex digits that identify these sources and their pinned requirements."""
     digest = hashlib.sha256()
     for place in sorted(files):
         content = files[place].read_bytes()
@@ -121,10 +121,10 @@ def package(
     root: Path = ROOT,
 ) -> Packaged:
     """
-    Lay *app* of the tree *root* out below *build* and zip it into *out*, for *python* ("3.13").
+    Build *app* of the tree *root* below *build* and zip it into *out*, for *python* ("3.13").
 
-    *build* is build/ and *version* the build id unless given. With *thin* the dependencies are left
-    out, for a platform whose own Python brings them. Raises PackageError.
+    The defaults are build/ for *build* and the build id for *version*. With *thin* the dependencies
+    are left out, for a platform whose own Python has them. Raises PackageError.
     """
     files = sources(app, root)
     identity = build_id(files)
@@ -133,7 +133,7 @@ def package(
     target = out / f"{app}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
     build.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=build) as scratch:  # two at once do not meet in it
+    with tempfile.TemporaryDirectory(dir=build) as scratch:  # parallel builds do not collide
         place = Path(scratch) / app
         for inside, path in files.items():
             _put(path, place / inside)
@@ -159,9 +159,9 @@ def package(
 
 def blobs(done: Packaged, folder: Path, version: str | None) -> str:
     """
-    Lay *done* out below *folder* as *version* of the container `code`; return the zip's name there.
+    Write *done* below *folder* as *version* of the container `code`; return the zip's name there.
 
-    The version is named by app and content unless given, so that no two zips share one.
+    The default version is made of app and content, so that no two zips share one.
     """
     version = version or f"{done.package.replace('_', '-')}-{done.sha256[:12]}"
     place = folder / version
@@ -175,7 +175,7 @@ def blobs(done: Packaged, folder: Path, version: str | None) -> str:
 
 
 def _show(place: Path, shown: Path, scratch: Path) -> None:
-    """Leave what was zipped at *shown*, for people to look into; the last of two at once stays."""
+    """Keep the unzipped files at *shown* for people to inspect; the last build wins."""
     with suppress(OSError):
         if shown.exists():
             shown.rename(scratch / "before")
@@ -183,7 +183,7 @@ def _show(place: Path, shown: Path, scratch: Path) -> None:
 
 
 def dependencies(requirements: Path, python: str, cache: Path, root: Path = ROOT) -> Path:
-    """Return a folder of *cache* with what *requirements* asks for, installed once per lock."""
+    """Return a folder of *cache* with the packages of *requirements*, installed once per lock."""
     lock = root / "requirements.txt"
     key = hashlib.sha256(
         b"\0".join([requirements.read_bytes(), lock.read_bytes(), python.encode(), b"1"])
@@ -203,7 +203,7 @@ def dependencies(requirements: Path, python: str, cache: Path, root: Path = ROOT
                 path.unlink()
         try:
             target.rename(done)
-        except OSError:  # somebody else installed the same meanwhile
+        except OSError:  # a parallel build installed the same
             if not done.is_dir():
                 raise
     return done
@@ -224,7 +224,7 @@ def _install(requirements: Path, lock: Path, python: str, target: Path) -> None:
 
 
 def _zipped(folder: Path, target: Path, cache: Path | None) -> None:
-    """Zip *folder* into *target*; a large zip of the same content is taken from *cache*."""
+    """Zip *folder* into *target*; reuse a large zip of the same content from *cache*."""
     paths = sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix())
     if cache is None:
         _write_zip(folder, paths, target)
@@ -244,7 +244,7 @@ def _write_zip(folder: Path, paths: Iterable[Path], target: Path) -> None:
             for path in paths:
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
                 entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = 3  # Unix, on every machine
+                entry.create_system = 3  # "made on Unix", whatever the machine
                 entry.external_attr = _ZIP_MODE
                 archive.writestr(entry, path.read_bytes())
         partial.replace(target)
@@ -270,7 +270,7 @@ def _put(source: Path, target: Path) -> None:
 
 
 def _link(source: str | Path, target: str | Path) -> Path:
-    """Put *source* at *target* without a second copy on disk, where the file system can."""
+    """Put *source* at *target*, without a second copy on disk if the file system allows it."""
     try:
         os.link(source, target)
     except OSError:
@@ -282,13 +282,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m gitslot.registry.package",
-        description="Lay out a function app below build/ as Azure wants it, and zip it.",
+        description="Build the zip of a function app in the layout that Azure expects.",
     )
     parser.add_argument("app", choices=tuple(LAYOUTS), help="which function app")
     parser.add_argument("--version", help="its version (default: the build id of its sources)")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
     parser.add_argument(
-        "--blobs", type=Path, metavar="DIR", help="lay it out for the container `code` as well"
+        "--blobs", type=Path, metavar="DIR", help="also write it as the container `code` has it"
     )
     parser.add_argument(
         "--thin", action="store_true", help="without dependencies, for the local platform"

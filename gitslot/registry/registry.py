@@ -2,14 +2,14 @@
 The model registry: versions, manifests and serving packages in Blob Storage.
 
     models/<model>/<version>/manifest.json      written last and create-only: the version exists now
-    models/<model>/<version>/model-<sha>.onnx   named by its content, so racers never share a name
+    models/<model>/<version>/model-<sha>.onnx   named by its content, so uploads never collide
     code/<version>/manifest.json                a serving package, by the same rule
     code/<version>/<sha256>.zip                 what WEBSITE_RUN_FROM_PACKAGE points to
 
-A version is never overwritten, and never half there. Whoever creates manifest.json first has
-registered it; everybody else gets VersionExists.
+A version is never overwritten and never incomplete. Whoever creates manifest.json first has
+registered it; all others get VersionExists.
 
-Must not: hold a storage key, retry a write by itself, or decide anything.
+It must not hold a storage key, retry a write, or decide anything.
 """
 
 import hashlib
@@ -20,14 +20,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceResponseError,
+)
+from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
 from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
-
-if TYPE_CHECKING:  # 0.6 s to import, and only needed once something is asked
-    from azure.core.credentials import TokenCredential
-    from azure.storage.blob import BlobServiceClient, ContainerClient
 
 MODELS = "models"
 CODE = "code"
@@ -39,7 +45,7 @@ _MANIFEST_PATH = re.compile(r"(?P<owner>[^/]+(?:/[^/]+)?)/manifest\.json\Z")
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One registered model version, and when its manifest was written."""
+    """One registered model version, with the time its manifest was written."""
 
     model: str
     version: str
@@ -48,7 +54,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A serving package; *url* is what WEBSITE_RUN_FROM_PACKAGE takes, *size* is in bytes."""
+    """A serving package; *url* is the value of WEBSITE_RUN_FROM_PACKAGE, *size* is in bytes."""
 
     version: str
     sha256: str
@@ -61,10 +67,10 @@ class Package:
 
 class Registry:
     """
-    The registry in the storage account at *account_url*, as *credential* may see it.
+    The registry in the storage account at *account_url*, with the rights of *credential*.
 
     Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
-    each read; reads are tried three times, writes once.
+    each read. Reads are tried three times, *pause_s* and twice as many seconds apart, writes once.
     """
 
     def __init__(
@@ -74,11 +80,13 @@ class Registry:
         *,
         connect_s: float = 5,
         read_s: float = 20,
+        pause_s: int = 1,
     ) -> None:
         self.account_url = account_url.rstrip("/")
         self._credential = credential
         self._connect_s = connect_s
         self._read_s = read_s
+        self._pause_s = pause_s
         self._client: BlobServiceClient | None = None
 
     def manifest(self, model: str, version: str) -> Manifest:
@@ -102,7 +110,7 @@ class Registry:
         return self._listing("")
 
     def models(self) -> tuple[str, ...]:
-        """Return the names of all models with a version, sorted; raise RegistryUnavailable."""
+        """Return the names of all models that have a version, sorted; raise RegistryUnavailable."""
         return tuple(sorted({entry.model for entry in self._listing("")}))
 
     def versions(self, model: str) -> tuple[str, ...]:
@@ -113,11 +121,11 @@ class Registry:
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest:
         """
-        Register *artifact* under the model and version that *manifest* names, once and for all.
+        Register *artifact* under the model and version that *manifest* names; never overwrite.
 
-        The artifact goes first, under a name made of its content; then the manifest, create-only.
-        Of two racers exactly one returns. Raises VersionExists, ManifestInvalid (also where the
-        manifest does not describe these artifact bytes) or RegistryUnavailable.
+        The artifact is uploaded first, under a name made of its content; then the manifest,
+        create-only. Of two racing calls exactly one returns. Raises VersionExists, ManifestInvalid
+        (also if the manifest describes other bytes) or RegistryUnavailable.
         """
         parsed = parse_manifest(manifest)
         sha256 = hashlib.sha256(artifact).hexdigest()
@@ -133,7 +141,7 @@ class Registry:
         return parsed
 
     def refuse_existing(self, model: str, version: str) -> None:
-        """Raise VersionExists if *version* of *model* is registered; or RegistryUnavailable."""
+        """Raise VersionExists if *version* of *model* is registered; raise RegistryUnavailable."""
         if self._exists(MODELS, f"{model}/{version}/manifest.json"):
             raise VersionExists(_taken(f"{model} {version}"))
 
@@ -158,7 +166,7 @@ class Registry:
         """
         Register the zip *archive* of the app *package* as *version*, for Python *python*.
 
-        Registering the very same bytes again returns what is there; other bytes raise
+        Registering the same bytes again returns the existing package; other bytes raise
         VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
         """
         sha256 = hashlib.sha256(archive).hexdigest()
@@ -182,12 +190,10 @@ class Registry:
 
     def container(self, name: str) -> tuple[bool, datetime | None]:
         """
-        Say whether the container *name* is there, and what time the storage service has.
+        Return whether the container *name* exists, and the storage service's time.
 
-        Raises RegistryUnavailable where that cannot be known.
+        Raises RegistryUnavailable if the service does not answer.
         """
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
-
         dates: list[str] = []
 
         def keep_date(response: Any) -> None:
@@ -203,8 +209,6 @@ class Registry:
 
     def ensure_containers(self) -> None:
         """Create the containers that are not there yet; raise RegistryUnavailable."""
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - see _service
-
         for name in CONTAINERS:
             with _translated(f"create container {name}"), suppress(ResourceExistsError):
                 self._container(name).create_container(retry_total=0)
@@ -218,7 +222,7 @@ class Registry:
         )
 
     def _manifests(self, container: str, prefix: str) -> list[tuple[str, datetime]]:
-        """Return the folders that hold a manifest.json and when it was written, oldest first."""
+        """Return the folders with a manifest.json and the time it was written, oldest first."""
         with _translated(f"list {container}"):
             found = [
                 (match["owner"], blob.last_modified)
@@ -243,8 +247,6 @@ class Registry:
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
         """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - see _service
-
         with _translated(f"read {container}/{path}"):
             try:
                 return self._content(container, path, MAX_BYTES)
@@ -253,13 +255,11 @@ class Registry:
 
     def _content(self, container: str, path: str, cap: int) -> bytes:
         """Return a blob, cut off one byte over *cap*, so that its reader sees that it is more."""
-        from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - see _service
-
         blob = self._container(container).get_blob_client(path)
         try:
             return blob.download_blob(offset=0, length=cap + 1).readall()
         except HttpResponseError as error:
-            if error.status_code == 416:  # an empty blob has no range at all
+            if error.status_code == 416:  # an empty blob has no range to read
                 return b""
             raise
 
@@ -269,15 +269,10 @@ class Registry:
 
     def _create(self, container: str, path: str, content: bytes) -> bool:
         """
-        Create a blob that is not there yet; say whether this call made it.
+        Create a blob if it does not exist; return whether this call created it.
 
-        If the answer was lost, what is there decides: our own bytes mean that we were first.
+        If the answer was lost, the blob's content decides: our own bytes mean that we were first.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 - see _service
-            ResourceExistsError,
-            ServiceResponseError,
-        )
-
         with _translated(f"create {container}/{path}"):
             blob = self._container(container).get_blob_client(path)
             try:
@@ -291,7 +286,7 @@ class Registry:
         return True
 
     def _create_same(self, container: str, path: str, content: bytes) -> None:
-        """Create a blob whose name is made of its content, or find it there with that content."""
+        """Create a blob that is named by its content, or check that it exists with it."""
         if self._create(container, path, content):
             return
         with _translated(f"read {container}/{path}"):
@@ -299,21 +294,22 @@ class Registry:
         if there != content:
             raise ManifestInvalid(f"{container}/{path} is there with other bytes")
 
-    def _container(self, name: str) -> "ContainerClient":
+    def _container(self, name: str) -> ContainerClient:
         return self._service().get_container_client(name)
 
-    def _service(self) -> "BlobServiceClient":
-        """Return the one client, made when it is first needed: importing it takes 0.6 s."""
+    def _service(self) -> BlobServiceClient:
+        """Return the one client, made on first use."""
         if self._client is None:
-            from azure.storage.blob import BlobServiceClient, ExponentialRetry  # noqa: PLC0415
-
             self._client = BlobServiceClient(
                 self.account_url,
                 self._credential,
                 connection_timeout=self._connect_s,
                 read_timeout=self._read_s,
                 retry_policy=ExponentialRetry(
-                    initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
+                    initial_backoff=self._pause_s,
+                    increment_base=2 * self._pause_s,
+                    retry_total=2,
+                    random_jitter_range=self._pause_s,
                 ),
                 max_single_put_size=64 * 1024 * 1024,
             )
@@ -321,7 +317,7 @@ class Registry:
 
 
 def artifact_name(sha256: str) -> str:
-    """Return the blob name of an artifact with *sha256*: racing registrations never share one."""
+    """Return the blob name of an artifact with *sha256*; racing registrations never share one."""
     return f"model-{sha256[:16]}.onnx"
 
 
@@ -332,8 +328,6 @@ def _taken(what: str) -> str:
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
     """Turn what azure-core raises while *doing* into RegistryUnavailable."""
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415 - see _service
-
     try:
         yield
     except HttpResponseError as error:

@@ -1,8 +1,8 @@
 """
-What a running app serves -> desired_state.yaml that asks for just that, for a person to read.
+Write a desired_state.yaml that asks for what a running app serves, for a person to review.
 
-Pure. Where nothing says what production serves, the file suspends the app and marks what a person
-must decide, so that committing it unread changes nothing.
+Pure. If production's release is not known, the file suspends the app and marks what a person must
+decide. So committing it unread changes nothing.
 """
 
 import re
@@ -23,7 +23,7 @@ _NAME = re.compile(VERSION)
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """The file, what it says once parsed, and whether a person must fill something in first."""
+    """The file, its parsed form, and whether a person must fill something in first."""
 
     text: str
     app: App
@@ -32,7 +32,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one slot serves, and how that is known."""
+    """The release of one slot, and how it is known."""
 
     model: str
     version: str
@@ -43,9 +43,9 @@ def adopt(facts: AppFacts, day: str, *, group: bool = False, every_slot: bool = 
     """
     Return the file for the app of *facts*, as seen on *day*.
 
-    *group* names the resource group and subscription too, where the name alone is ambiguous;
-    *every_slot* names further slots with what they serve. Raises DesiredError where the app has a
-    name that the file cannot hold.
+    *group* also writes the resource group and subscription, for an ambiguous name; *every_slot*
+    also writes further slots with their releases. Raises DesiredError if the file cannot hold the
+    app's name.
     """
     if isinstance(facts.place, Doubt):
         raise DesiredError(facts.place.message, reason=facts.place.reason)
@@ -62,9 +62,9 @@ def adopt(facts: AppFacts, day: str, *, group: bool = False, every_slot: bool = 
         ]
     if production is None:
         lines += [
-            "# decide: which model and version? Then remove this line, and gitslot may begin",
-            'suspend: "adopted, and nobody has said yet what production shall serve"',
-            f"model: {UNDECIDED}    # decide: a model of the registry, see `gitslot models`",
+            "# decide: which model and version? Then remove this line, and gitslot starts",
+            'suspend: "adopted; it is not decided yet which version production serves"',
+            f"model: {UNDECIDED}    # decide: a model listed by `gitslot models`",
             "slots:",
             f"  production: {UNDECIDED}    # decide: {_why(facts.slot(PRODUCTION))}",
         ]
@@ -84,7 +84,7 @@ def _others(facts: AppFacts, production: _Seen | None, *, every_slot: bool) -> l
     lines.append("  # keeps afterwards makes a rollback one swap")
     staging = _seen(facts, STAGING)
     if production and staging and staging.version != production.version:
-        said = "it serves this now, and is deployed over unless held"
+        said = "it serves this now, and is redeployed unless the file names it"
         lines.append(f'  # staging: "{staging.version}"    # {said}')
     if not every_slot:
         if facts.others:
@@ -118,7 +118,7 @@ def _line(facts: AppFacts, slot: str, seen: _Seen) -> str:
 
 
 def _seen(facts: AppFacts, name: str) -> _Seen | None:
-    """Return what the slot *name* says it serves, else what it is set to, else None."""
+    """Return the release that slot *name* serves, else the one that it is set to, else None."""
     slot = facts.slot(name)
     if slot is None:
         return None
@@ -131,7 +131,7 @@ def _seen(facts: AppFacts, name: str) -> _Seen | None:
 
 
 def _usable(model: str, version: str, how: str) -> _Seen | None:
-    """Refuse names that the file could not hold; they come from outside."""
+    """Refuse names from outside that the file cannot hold."""
     fits = _NAME.fullmatch(model) and _NAME.fullmatch(version)
     return _Seen(model, version, how) if fits else None
 

@@ -1,7 +1,7 @@
 """
-What production served, and when: every change of it, folded from the journal.
+Fold the journal into every change of what production served.
 
-Pure. A change that gitslot did not make is shown as such, from the first look that saw it.
+Pure. A change that gitslot did not make is marked, from the first look that saw it.
 """
 
 from collections.abc import Iterable
@@ -19,9 +19,9 @@ class Change:
     """
     One change of what production serves; *time* is when it was proved, in UTC.
 
-    *how* is `swap` for one of ours, `swap back` where a soak failed, `by hand` for anybody else's,
-    `found` for what was there already. *verified* is what staging's golden rows showed before;
-    *began* when the swap was sent.
+    *how* is `swap` for one of ours, `swap back` after a failed soak, `by hand` for anybody else's,
+    `found` for the release that was there at first. *verified* is the result of staging's golden
+    rows before; *began* is when the swap was sent.
     """
 
     time: datetime
@@ -84,7 +84,7 @@ def _swapped(event: Event, last: Change | None, verified: str, began: datetime |
 
 
 def _seen(event: Event, last: Change | None) -> Change | None:
-    """Return what *event* says of production that nobody told the journal."""
+    """Return the change of production that *event* shows and no earlier event recorded."""
     if event.slot != PRODUCTION:
         return None
     version, digest = "", ""
@@ -106,7 +106,7 @@ def _seen(event: Event, last: Change | None) -> Change | None:
 
 
 def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
-    """Return the change that production was in at *moment*, None before the first record."""
+    """Return the last change before *moment*, or None before the first record."""
     before = [change for change in found if change.time <= moment]
     return before[-1] if before else None
 

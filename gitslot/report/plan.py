@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gitslot.decide.decide import decide
-from gitslot.report.plan_model import place_of, promised
+from gitslot.report.plan_model import promised
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -102,10 +102,8 @@ def _ended(decision: Decision) -> tuple[str, str, str]:
     match decision:
         case Converged(message=message):
             return "Converged", "", message
-        case Waiting(reason, message) | Stalled(reason, message):
-            return type(decision).__name__, reason, message
-        case Frozen(reason, message) | Suspended(reason, message):
-            return type(decision).__name__, reason, message
+        case Waiting() | Stalled() | Frozen() | Suspended():
+            return type(decision).__name__, decision.reason, decision.message
         case Note(reason=reason, message=message):
             return "Stalled" if decision.mark else "Waiting", reason, message
         case _:
@@ -130,8 +128,8 @@ def _step(decision: Decision, live: Live) -> Step | None:
 
 
 def _code_changes(live: Live, deploy: Deploy) -> str:
-    place = place_of(live, deploy.slot)
-    arm, package = place and place.slot.arm, deploy.package
+    slot, package = live.slots.get(deploy.slot), deploy.package
+    arm = slot.arm if slot else None
     changes = arm and package and arm.configured.package != package
     return ", with its code" if changes else ""
 
@@ -157,9 +155,9 @@ def _swap_step(release: Release, live: Live) -> Step:
 
 
 def _holds_the_way_back(live: Live, after: Memory) -> bool:
-    """Say whether the pin is what the last swap replaced, so that one swap still goes back."""
-    last = after.last_swap
-    return last is not None and isinstance(live.pin, Resolved) and last.replaced == live.pin.release
+    """Return whether the pin is what the last swap replaced, so that one swap still goes back."""
+    last, pin = after.last_swap, live.staging.wanted
+    return last is not None and isinstance(pin, Resolved) and last.replaced == pin.release
 
 
 def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tuple[str, ...]:

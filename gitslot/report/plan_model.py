@@ -8,20 +8,14 @@ sticky.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from gitslot.record.memory import went_back
 from gitslot.state import slot_settings
 from gitslot.state.decision import Decision, Deploy, Note, Reset, Swap, Verify, Waiting
 from gitslot.state.remembered import LastSwap, Memory, OpenDeploy
-from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Place, SlotLive, Verdict
+from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Seen, Verdict
 from gitslot.state.wanted import STAGING, Release, Resolved
-
-
-def place_of(live: Live, slot: str) -> Place | None:
-    """Return *slot* as it was seen, None where nobody has looked at it."""
-    if slot == STAGING:
-        return live.at_staging
-    return next((each.place for each in live.further if each.place.name == slot), None)
 
 
 def promised(
@@ -31,22 +25,22 @@ def promised(
     match decision:
         case Deploy():
             return _deployed(decision, live, memory, now)
-        case Verify(slot=slot) if place := place_of(live, slot):
-            passed = Verdict(Mark.PASS, f"{slot}: golden rows")
-            return _with(live, replace(place, verdict=passed)), memory
+        case Verify(slot=name) if slot := live.slots.get(name):
+            passed = Verdict(Mark.PASS, f"{name}: golden rows")
+            return live.having(replace(slot, verdict=passed)), memory
         case Swap(release=release, back=back):
             moved, after = _swapped(release, live, memory)
             production = live.production.arm
             if not back or production is None:
                 return moved, after
-            return moved, went_back(memory, release, _configured_release(production))
+            return moved, went_back(memory, release, production.configured.release)
         case Reset():
             cleared = replace(memory, swap_failed=None, conflict_prepared=False)
             return _prepared_cleared(live), cleared
         case Note(mark=None, deploy=deploy, release=Release(digest=digest), slot=slot) if deploy:
             proof = (deploy, digest)
-            proved = {**memory.proved, slot: proof}
-            return live, replace(memory, verified=memory.verified | {proof}, proved=proved)
+            memory = replace(memory, verified=(*memory.verified, proof))
+            return live, _remembering(memory, slot, proved=proof)
         case Waiting(poll_s=float()):
             settled = _settled(live)
             return None if settled == live else (settled, memory)
@@ -54,12 +48,15 @@ def promised(
             return None
 
 
+def _remembering(memory: Memory, slot: str, **changes: Any) -> Memory:
+    return replace(memory, slots={**memory.slots, slot: replace(memory.of(slot), **changes)})
+
+
 def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tuple[Live, Memory]:
-    production, place = live.production.arm, place_of(live, decision.slot)
+    production, slot = live.production.arm, live.slots[decision.slot]
     assert production is not None
-    assert place is not None
-    before = place.slot.arm
-    assert before is not None
+    assert slot.arm is not None
+    before = slot.arm
     deploy = f"plan-{decision.attempt}-{len(before.configured.deploy)}"
     settings = slot_settings.staging_settings(
         production.settings,
@@ -72,24 +69,21 @@ def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tu
     )
     arm = replace(before, settings=settings, configured=slot_settings.configured(settings))
     build = _build(live, decision.package)
-    memory = replace(
-        memory,
-        baseline=True,
-        deploys={**memory.deploys, decision.slot: OpenDeploy(deploy, now, decision.release)},
-        run_started=now,
-    )
-    return _with(live, Place(_serving(place.slot, arm, build))), memory
+    began = OpenDeploy(deploy, now, decision.release)
+    memory = replace(memory, baseline=True, run_started=now)
+    memory = _remembering(memory, decision.slot, deploy=began)
+    return live.having(replace(_serving(slot, arm, build), verdict=None, down_s=0.0)), memory
 
 
 def _build(live: Live, package: str) -> str:
     """Return what health would call *package*."""
-    for wanted in (live.wanted, live.pin, *(each.wanted for each in live.further)):
+    for wanted in (slot.wanted for slot in live.slots.values()):
         if isinstance(wanted, Resolved) and wanted.build and wanted.package == package:
             return wanted.build
     return live.production.health.code
 
 
-def _serving(slot: SlotLive, arm: Arm, build: str) -> SlotLive:
+def _serving(slot: Seen, arm: Arm, build: str) -> Seen:
     """Return *slot* serving what *arm* is set to."""
     configured = arm.configured
     health = Health(
@@ -104,29 +98,22 @@ def _serving(slot: SlotLive, arm: Arm, build: str) -> SlotLive:
 
 
 def _swapped(release: Release, live: Live, memory: Memory) -> tuple[Live, Memory]:
-    production, staging = live.production.arm, live.staging.arm
-    assert production is not None
-    assert staging is not None
-    replaced = live.production.health.release
-    moved = replace(
-        live,
-        production=SlotLive(
-            live.production.name, live.staging.health, _exchanged(production, staging)
-        ),
-        staging=SlotLive(
-            live.staging.name, live.production.health, _exchanged(staging, production)
-        ),
-        verdict=None,
+    assert live.pair is not None
+    here, there = live.production, live.staging
+    production, staging = live.pair
+    moved = live.having(
+        replace(here, health=there.health, arm=_exchanged(production, staging)),
+        replace(there, health=here.health, arm=_exchanged(staging, production), verdict=None),
     )
-    return moved, replace(
-        memory,
-        last_swap=LastSwap(release, replaced, ""),
+    memory = replace(
+        _remembering(memory, STAGING, deploy=None),
+        last_swap=LastSwap(release, here.health.release, ""),
         swap_status="planned",
         converged=release,
         hold_since=None,
-        deploys={name: each for name, each in memory.deploys.items() if name != STAGING},
-        served=memory.served | {release},
+        releases={**memory.releases, release: True},
     )
+    return moved, memory
 
 
 def _exchanged(here: Arm, there: Arm) -> Arm:
@@ -144,46 +131,21 @@ def _exchanged(here: Arm, there: Arm) -> Arm:
 
 
 def _prepared_cleared(live: Live) -> Live:
-    def cleared(slot: SlotLive) -> SlotLive:
-        return replace(slot, arm=slot.arm and replace(slot.arm, prepared=""))
-
-    return replace(live, production=cleared(live.production), staging=cleared(live.staging))
+    slots = (live.production, live.staging)
+    return live.having(
+        *(replace(slot, arm=slot.arm and replace(slot.arm, prepared="")) for slot in slots)
+    )
 
 
 def _settled(live: Live) -> Live:
     """Return *live* once what is starting or under way has ended well."""
 
-    def settled(slot: SlotLive) -> SlotLive:
+    def settled(slot: Seen) -> Seen:
         arm = slot.arm and replace(slot.arm, operation="")
         if arm is None or not arm.configured.digest:
             return replace(slot, arm=arm)
-        if slot.health.serves(_configured_release(arm)):
+        if slot.health.serves(arm.configured.release):
             return replace(slot, arm=arm)
         return _serving(slot, arm, _build(live, arm.configured.package))
 
-    beside = tuple(
-        replace(each, place=replace(each.place, slot=settled(each.place.slot)))
-        for each in live.further
-    )
-    return replace(
-        live,
-        production=settled(live.production),
-        staging=settled(live.staging),
-        further=beside,
-    )
-
-
-def _configured_release(arm: Arm) -> Release:
-    configured = arm.configured
-    return Release(configured.model, configured.version, configured.digest)
-
-
-def _with(live: Live, place: Place) -> Live:
-    """Return *live* with *place* as it is now."""
-    if place.name == STAGING:
-        return replace(live, staging=place.slot, verdict=place.verdict)
-    found = (
-        replace(each, place=place) if each.place.name == place.name else each
-        for each in live.further
-    )
-    return replace(live, further=tuple(found))
+    return live.having(*map(settled, live.slots.values()))

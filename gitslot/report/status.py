@@ -1,17 +1,15 @@
 """
-What `gitslot status` says of an app: one row a slot, in the words for state.
+The rows of `gitslot status`: one a slot, in the words for state.
 
 Pure: an Observation and the journal's events in, rows out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from gitslot.decide import held
-from gitslot.decide.case import Case, soaks_until
-from gitslot.decide.held import hold_pin
-from gitslot.decide.production import production_serves
+from gitslot.decide.case import soaks_until
 from gitslot.record.event import STOPS, Event
 from gitslot.report import history
 from gitslot.state.decision import (
@@ -28,8 +26,9 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.seen import Answer, Live, Mark, Rehearsal, SlotLive
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved
+from gitslot.state.reasons import Run
+from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
 SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
 HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded", "Suspended"
@@ -37,7 +36,7 @@ HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One slot of one app. Empty text means that there is nothing to say."""
+    """One slot of one app. Empty text means that nothing is to be shown."""
 
     app: str
     slot: str
@@ -60,8 +59,12 @@ class _State:
     """How an app stands: kind names the stop, or is "Pending" while a step is due."""
 
     kind: str
-    reason: str
-    message: str
+    reason: str = ""
+    message: str = ""
+    mend: str = ""  # a line to type
+
+
+_DONE = _State("Converged")
 
 
 def exit_code(seen: Observation) -> int:
@@ -81,42 +84,45 @@ def rows(
     *rehearsal* is how proving the way back went.
     """
     state = _state(seen)
-    done = _State("Converged", "", "")
-    found = _beside_production(seen)
-    aside = seen.decision in found.values()
-    own = {name: _own(seen, each) for name, each in found.items()} if aside else {}
+    others = {name: each for name, each in seen.decisions.items() if name != PRODUCTION}
+    own = {name: _own(seen, each) for name, each in others.items()}
+    further = tuple(seen.app.further) if isinstance(seen.app, App) else ()
     return (
-        _production(seen, done if aside else state, events, rehearsal),
-        _staging(seen, own.get(STAGING, state), owns=STAGING in own),
-        *(_further(seen, state, name, own.get(name)) for name in _names(seen)),
+        _production(seen, _DONE if own else state, events, rehearsal),
+        _staging(seen, own.get(STAGING), state),
+        *(_further(seen, name, own.get(name), state) for name in further),
     )
 
 
 def _state(seen: Observation) -> _State:
     decision = seen.decision
     stop = seen.memory.stop
-    wish = seen.memory.wishes.get(PRODUCTION)
-    same = wish is not None and isinstance(seen.app, App) and wish.text == seen.app.wish(PRODUCTION)
+    asked, app = seen.memory.of(PRODUCTION).asked, seen.app
+    same = asked is not None and isinstance(app, App) and asked.text == app.wish(PRODUCTION)
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
-        return _State(*stop)
+        return _State(*stop, mend=seen.memory.next)
     return _of(decision)
 
 
 def _of(decision: Decision) -> _State:
     match decision:
-        case Converged(message=message):
-            return _State("Converged", "", message)
-        case Waiting(reason, message):
-            return _State("Waiting", reason, message)
-        case Stalled(reason, message) | Frozen(reason, message) | Suspended(reason, message):
-            return _State(type(decision).__name__, reason, message)
+        case Converged():
+            return _State("Converged", "", decision.message)
+        case Waiting() | Stalled() | Frozen() | Suspended():
+            mend = decision.next.line if isinstance(decision.next, Run) else ""
+            return _State(type(decision).__name__, decision.reason, decision.message, mend)
         case _:
             return _State("Pending", "Pending", f"next: {next_step(decision)}")
 
 
+def _own(seen: Observation, decision: Decision) -> _State:
+    """Return how one slot stands; for what the app stops for, as the controller recorded it."""
+    return _state(seen) if decision == seen.decision else _of(decision)
+
+
 def next_step(decision: Decision) -> str:
-    """Say in one phrase what *decision* is about to do."""
+    """Return in one phrase what *decision* is about to do."""
     match decision:
         case Deploy(release=release, why=why, slot=slot):
             return f"deploy {release} to {slot} ({why})"
@@ -132,6 +138,75 @@ def next_step(decision: Decision) -> str:
             return decision.message
 
 
+# ---------------------------------------------------------------- one slot
+
+
+def _slot(seen: Observation, name: str) -> Seen | None:
+    return seen.live.slots.get(name) if isinstance(seen.live, Live) else None
+
+
+def _row(seen: Observation, name: str, wanted: Wanted | None, **more: Any) -> Row:
+    """Return the row of the slot *name*, with what it serves and what the file wants of it."""
+    slot, app = _slot(seen, name), seen.app if isinstance(seen.app, App) else None
+    release = slot.health.release if slot else None
+    return Row(
+        app=seen.name,
+        slot=name,
+        model=app.model if app else (release.model if release else ""),
+        serves=(release.version if release else "nothing") if slot else "?",
+        digest=release.digest if release else "",
+        wanted=wanted.version if wanted else "",
+        **more,
+    )
+
+
+def _staging(seen: Observation, own: _State | None, state: _State) -> Row:
+    """Return the row of staging, which holds a candidate or is the working slot."""
+    slot, app = _slot(seen, STAGING), seen.app if isinstance(seen.app, App) else None
+    pin = app.pin if app else None
+    health = _health(own, slot) if own else _working_health(state, slot)
+    sync = ""
+    if pin:
+        wanted = slot.wanted if slot else None
+        held = slot and isinstance(wanted, Resolved) and slot.health.serves(wanted.release)
+        doubt = slot is None or (own or state).kind == "Frozen"
+        sync = UNKNOWN if doubt else SYNCED if held else OUT_OF_SYNC
+    reason, message = (own.reason, own.message) if own else ("", "")
+    return _row(seen, STAGING, pin, sync=sync, health=health, reason=reason, message=message)
+
+
+def _working_health(state: _State, slot: Seen | None) -> str:
+    """Return the health of staging; without a model, as a first install leaves it, it has none."""
+    if slot is None:
+        return UNKNOWN
+    if slot.health.answer is Answer.SERVING:
+        return HEALTHY
+    if state.kind in ("Waiting", "Pending"):
+        return PROGRESSING
+    empty = slot.health.answer is Answer.UNHEALTHY and not slot.health.version
+    return "" if empty else DEGRADED
+
+
+def _further(seen: Observation, name: str, own: _State | None, state: _State) -> Row:
+    """Return the row of a further slot: *own* stands in its way, *state* is the app's."""
+    slot = _slot(seen, name)
+    wanted = slot.wanted if slot else None
+    served = slot and isinstance(wanted, Resolved) and slot.health.release == wanted.release
+    own = own or _State("Converged" if served else "Pending")
+    doubt = state.kind == "Frozen"
+    row = _row(
+        seen,
+        name,
+        seen.app.slots[name] if isinstance(seen.app, App) else None,
+        sync=UNKNOWN if doubt else SYNCED if own.kind == "Converged" else OUT_OF_SYNC,
+        health=_health(state if state.kind in ("Frozen", "Suspended") else own, slot),
+        reason=own.reason,
+        message=own.message,
+    )
+    missing = slot is not None and isinstance(slot.unread, Refusal)
+    return replace(row, serves="nothing") if missing else row
+
+
 # ---------------------------------------------------------------- production
 
 
@@ -139,46 +214,34 @@ def _production(
     seen: Observation, state: _State, events: Sequence[Event], rehearsal: Rehearsal | None
 ) -> Row:
     live = seen.live if isinstance(seen.live, Live) else None
-    app = seen.app if isinstance(seen.app, App) else None
-    slot = live.production if live else None
-    release = slot.health.release if slot else None
     since, commit = _since(seen, state, events)
     quiet = state.kind == "Converged"
     aside = (_unready(rehearsal) or _soaking(seen)) if quiet else ("", "")
-    return Row(
-        app=seen.name,
-        slot=PRODUCTION,
-        model=app.model if app else (release.model if release else ""),
-        serves=_serves(slot),
-        digest=release.digest if release else "",
-        wanted=app.production.version if app else "?",
+    row = _row(
+        seen,
+        PRODUCTION,
+        seen.app.production if isinstance(seen.app, App) else None,
         sync=_sync(seen, state),
-        health=_health(state, slot),
+        health=_health(state, _slot(seen, PRODUCTION)),
         rollback=_rollback(seen, live, rehearsal),
         since=since,
         commit=commit,
         reason=aside[0] or state.reason,
         message=aside[1] if quiet else state.message,
-        mend=_mend(seen, state),
+        mend=state.mend,
     )
+    return row if row.wanted else replace(row, wanted="?")
 
 
 def _soaking(seen: Observation) -> tuple[str, str]:
     """Return reason and message while a production in sync is watched after its swap."""
-    live, app = seen.live, seen.app
-    if not (isinstance(live, Live) and isinstance(live.wanted, Resolved) and isinstance(app, App)):
+    slot, app = _slot(seen, PRODUCTION), seen.app
+    if not (slot and isinstance(slot.wanted, Resolved) and isinstance(app, App)):
         return "", ""
-    until = soaks_until(app, seen.memory, live.wanted)
+    until = soaks_until(app, seen.memory, slot.wanted)
     if until is None or seen.now >= until:
         return "", ""
     return "Soaking", f"until {until:%H:%M:%SZ}; should production fail, it is swapped back"
-
-
-def _serves(slot: SlotLive | None) -> str:
-    if slot is None:
-        return "?"
-    release = slot.health.release
-    return release.version if release else "nothing"
 
 
 def _sync(seen: Observation, state: _State) -> str:
@@ -186,21 +249,12 @@ def _sync(seen: Observation, state: _State) -> str:
         return SYNCED
     if state.kind == "Frozen":
         return UNKNOWN
-    if state.kind == "Suspended":
-        return SYNCED if _production_synced(seen) else OUT_OF_SYNC
-    return OUT_OF_SYNC
+    slot = _slot(seen, PRODUCTION)
+    shown = slot and isinstance(slot.wanted, Resolved) and slot.health.shows(slot.wanted)
+    return SYNCED if shown and state.kind == "Suspended" else OUT_OF_SYNC
 
 
-def _production_synced(seen: Observation) -> bool:
-    live = seen.live
-    return (
-        isinstance(live, Live)
-        and isinstance(live.wanted, Resolved)
-        and production_serves(live, live.wanted)
-    )
-
-
-def _health(state: _State, slot: SlotLive | None) -> str:
+def _health(state: _State, slot: Seen | None) -> str:
     if state.kind == "Suspended":
         return SUSPENDED
     if state.kind == "Stalled":
@@ -265,116 +319,7 @@ def _since(
     if stop and (stop.event, stop.reason) == seen.memory.stop[:2] == (state.kind, state.reason):
         return stop.time, newest
     drift = next((event for event in reversed(events) if event.event == "Drift"), None)
-    if drift and seen.memory.drifted and drift.release == seen.memory.drifted:
+    wish = seen.memory.of(PRODUCTION).drift
+    if drift and wish and drift.release == wish.release:
         return drift.time, newest
     return None, newest
-
-
-def _mend(seen: Observation, state: _State) -> str:
-    """Return the line that goes back, where production itself is what is broken."""
-    live, last = seen.live, seen.memory.last_swap
-    if state.kind != "Stalled" or not isinstance(live, Live) or last is None:
-        return ""
-    arm, wanted = live.production.arm, live.wanted
-    if arm is None or not isinstance(wanted, Resolved) or not last.commit:
-        return ""
-    broken = arm.configured.holds(wanted.release) and not live.production.health.serves(
-        wanted.release
-    )
-    if not broken or last.release != wanted.release:
-        return ""
-    return f"git revert {last.commit[:7]} && git push"
-
-
-# ---------------------------------------------------------------- staging
-
-
-def _names(seen: Observation) -> tuple[str, ...]:
-    return tuple(seen.app.further) if isinstance(seen.app, App) else ()
-
-
-def _beside_production(seen: Observation) -> dict[str, Decision]:
-    """Return, by slot, what is to be done about every slot but production, now that it serves."""
-    app, live = seen.app, seen.live
-    if not isinstance(app, App) or not isinstance(live, Live) or not _production_synced(seen):
-        return {}
-    case = Case(app, live, seen.memory, seen.now, seen.policy)
-    found = {STAGING: hold_pin(case), **{name: held.at(case, name) for name in app.further}}
-    return {name: decision for name, decision in found.items() if decision}
-
-
-def _own(seen: Observation, decision: Decision) -> _State:
-    """Return how one slot stands; what the app stops for is told as the controller told it."""
-    return _state(seen) if decision == seen.decision else _of(decision)
-
-
-def _staging(seen: Observation, state: _State, *, owns: bool) -> Row:
-    live = seen.live if isinstance(seen.live, Live) else None
-    app = seen.app if isinstance(seen.app, App) else None
-    slot = live.staging if live else None
-    release = slot.health.release if slot else None
-    pin = app.pin if app else None
-    return Row(
-        app=seen.name,
-        slot=STAGING,
-        model=app.model if app else (release.model if release else ""),
-        serves=_serves(slot),
-        digest=release.digest if release else "",
-        wanted=pin.version if pin else "",
-        sync=_pin_sync(live, state) if pin else "",
-        health=_health(state, slot) if owns else _staging_health(state, slot),
-        reason=state.reason if owns else "",
-        message=state.message if owns else "",
-    )
-
-
-def _pin_sync(live: Live | None, state: _State) -> str:
-    if state.kind == "Frozen" or live is None:
-        return UNKNOWN
-    held = isinstance(live.pin, Resolved) and live.staging.health.serves(live.pin.release)
-    return SYNCED if held else OUT_OF_SYNC
-
-
-# ---------------------------------------------------------------- further slots
-
-
-def _further(seen: Observation, state: _State, name: str, own: _State | None) -> Row:
-    """A slot of its own: *own* is what stands in its way, *state* how the app stands."""
-    assert isinstance(seen.app, App)
-    live = seen.live if isinstance(seen.live, Live) else None
-    found = next((each for each in live.further if each.place.name == name), None) if live else None
-    slot = found.place.slot if found else None
-    release = slot.health.release if slot else None
-    served = found and isinstance(found.wanted, Resolved) and release == found.wanted.release
-    own = own or _State("Converged" if served else "Pending", "", "")
-    missing = found is not None and isinstance(found.standing, Refusal)
-    return Row(
-        app=seen.name,
-        slot=name,
-        model=seen.app.model,
-        serves="nothing" if missing else _serves(slot),
-        digest=release.digest if release else "",
-        wanted=seen.app.further[name].version,
-        sync=_sync_further(own, state),
-        health=_health(state if state.kind in ("Frozen", "Suspended") else own, slot),
-        reason=own.reason,
-        message=own.message,
-    )
-
-
-def _sync_further(own: _State, state: _State) -> str:
-    if state.kind == "Frozen":
-        return UNKNOWN
-    return SYNCED if own.kind == "Converged" else OUT_OF_SYNC
-
-
-def _staging_health(state: _State, slot: SlotLive | None) -> str:
-    """Staging without a model, as a first install leaves it, is not Degraded."""
-    if slot is None:
-        return UNKNOWN
-    if slot.health.answer is Answer.SERVING:
-        return HEALTHY
-    if state.kind in ("Waiting", "Pending"):
-        return PROGRESSING
-    empty = slot.health.answer is Answer.UNHEALTHY and not slot.health.version
-    return "" if empty else DEGRADED

@@ -1,7 +1,10 @@
-"""How lines for people look: cells in a row, each in the colour of its word."""
+"""Format lines for people: cells in a row, each in the colour of its word."""
 
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import TextIO
+
+from rich.console import Console
+from rich.text import Text
 
 _GAP = "  "
 _STYLES = {
@@ -30,10 +33,8 @@ _STYLES = {
 }
 
 
-def styled(cells: Sequence[str], style: str | None = None) -> Any:
+def styled(cells: Sequence[str], style: str | None = None) -> Text:
     """Return *cells* as one line, each in its own colour or all in *style*."""
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
     line = Text()
     for index, cell in enumerate(cells):
         line.append(cell, style or _STYLES.get(cell.strip()) or "")
@@ -43,8 +44,6 @@ def styled(cells: Sequence[str], style: str | None = None) -> Any:
     return line
 
 
-def console(stream: TextIO) -> Any:
+def console(stream: TextIO) -> Console:
     """Return a rich console on *stream* that interprets nothing."""
-    from rich.console import Console  # noqa: PLC0415 - slow import
-
     return Console(file=stream, highlight=False, markup=False, emoji=False)

@@ -1,8 +1,7 @@
 """
-The values that decisions are made of: frozen, compared by content, free of I/O.
+What can be decided of an app: a stop, a write, a proof, or a note. Frozen, free of I/O.
 
-`Desired` is what Git's newest commit asks for. `Live` is what one look saw. `Memory` is what the
-journal says happened. `decide` turns the three into one `Decision`. Standard library only.
+A stop cannot be built without its next step. Its message is rendered from the table of reasons.
 """
 
 from collections.abc import Mapping
@@ -11,11 +10,12 @@ from datetime import datetime
 from typing import TypeAlias
 
 from gitslot.state.policy import Policy
+from gitslot.state.reasons import Next, reason_of
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live, Mark, Verdict
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Revision
 
-# ---------------------------------------------------------------- what to do
+# ---------------------------------------------------------------- stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,43 +24,76 @@ class Converged:
 
     message: str = ""
     finishes: Intent | None = None
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class _Stop:
+    """
+    Why nothing is done now: a *reason* of the table, its *facts*, and the *next* step.
+
+    *slot* names what it is about, where that is not production; *rule* the rule that decided.
+    """
+
+    reason: str
+    facts: Mapping[str, str] = field(hash=False)
+    next: Next
+    slot: str = ""
+    rule: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.reason}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """Return the message for people; of a further slot it begins with the slot's name."""
+        text = reason_of(self.reason).message(self.facts, self.next)
+        named = (
+            self.slot in ("", PRODUCTION, STAGING) or self.slot in text.partition(":")[0].split()
+        )
+        return text if named else f"{self.slot}: {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(_Stop):
     """Look again later; inside the same pass after *poll_s* seconds where that is worth it."""
 
-    reason: str
-    message: str
     poll_s: float | None = None
-    quiet: bool = False  # nothing to tell: part of a step that has been announced
+    quiet: bool = False  # part of a step that is recorded already
     since: datetime | None = None  # when a hold began
-    slot: str = ""  # the slot that it is about, where that is not production
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
-    """Someone must look. *slot* names what it is about, where that is not production."""
-
-    reason: str
-    message: str
-    slot: str = ""
+class Stalled(_Stop):
+    """Someone must look."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(_Stop):
     """The evidence is in doubt: no write."""
 
-    reason: str
-    message: str
-
 
 @dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(_Stop):
     """Someone asked for hands off."""
 
-    reason: str
-    message: str
+
+def stalled(why: Refusal | Doubt) -> Stalled:
+    """Return the stop for *why*, in its own words."""
+    return Stalled(why.reason, {"message": why.message}, reason_of(why.reason).next)
+
+
+def frozen(why: Refusal | Doubt) -> Frozen:
+    """Return the stop for *why*, in its own words."""
+    return Frozen(why.reason, {"message": why.message}, reason_of(why.reason).next)
+
+
+def waiting(why: Refusal | Doubt) -> Waiting:
+    """Return the stop for *why*, in its own words."""
+    return Waiting(why.reason, {"message": why.message}, reason_of(why.reason).next)
+
+
+# ---------------------------------------------------------------- steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +103,7 @@ class Verify:
     release: Release
     counts_for: str = PRODUCTION
     slot: str = STAGING
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +117,7 @@ class Deploy:
     attempt: int = 1
     counts_for: str = PRODUCTION  # the slot of the file that wants it
     slot: str = STAGING
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +125,13 @@ class Swap:
     """
     Exchange staging, which was just proved to serve *release*, with production.
 
-    *back* says that *release* is what the last swap replaced, and that production fails its soak.
+    *back* means that *release* is what the last swap replaced, and that production fails its soak.
     """
 
     release: Release
     verdict: Verdict
     back: bool = False
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +139,17 @@ class Reset:
     """Undo the prepared state that a failed swap of ours left behind."""
 
     message: str
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """
-    Write down what this look proved: how a swap or an attempt ended.
+    Record what this look proved: how a swap or an attempt ended.
 
     *mark* FAIL or INCONCLUSIVE counts as a failed attempt of *release* for the slot of the file
     that wants it; *refuse* ends the attempts for good; *cleared* ends the doubt about what a failed
-    swap left. *slot* is where it happened, *code* what the file names beside the release.
+    swap left. *slot* is where it happened, *code* what the file names with the release.
     """
 
     event: str
@@ -127,23 +164,22 @@ class Note:
     mark: Mark | None = None
     refuse: bool = False
     cleared: bool = False
+    rule: str = field(default="", compare=False)
 
 
 Stop: TypeAlias = Converged | Waiting | Stalled | Frozen | Suspended
-
-
 Write: TypeAlias = Deploy | Swap | Reset
-
-
 Decision: TypeAlias = Stop | Write | Verify | Note
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """
-    One look at one app and what it leads to, with nothing written.
+    One look at one app and what it leads to, with nothing recorded.
 
-    *head* is the newest commit, *revisions* for each slot the one that last changed its wish.
+    *decisions* holds, for each slot that does not have what the file wants, what is to be done;
+    *decision* is the foremost of them, or Converged. *head* is the newest commit, *revisions* for
+    each slot the one that last changed its wish.
     """
 
     name: str
@@ -154,11 +190,12 @@ class Observation:
     decision: Decision
     now: datetime
     policy: Policy = field(default_factory=Policy)
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
     revisions: Mapping[str, Revision] = field(default_factory=dict)
 
     def asked_by(self, slot: str) -> Revision:
         """Return the commit that last changed what *slot* wants; while in doubt, the last known."""
         if isinstance(self.app, App):
             return self.revisions.get(slot) or self.head or Revision("")
-        remembered = self.memory.wishes.get(slot)
-        return remembered.revision if remembered else Revision("")
+        asked = self.memory.of(slot).asked
+        return asked.revision if asked else Revision("")

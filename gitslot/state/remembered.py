@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any
 
-from gitslot.state.wanted import STAGING, Release, Revision
+from gitslot.state.wanted import Release, Revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +40,18 @@ class OpenDeploy:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a further slot has drifted from: the release, the code named beside it, since when."""
+class Wish:
+    """
+    What the file wanted of a slot when the slot drifted from it.
+
+    *code* is what the file names with the release; *open* means that the slot is still being
+    brought to it.
+    """
 
     release: Release
     code: str
     time: datetime
+    open: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Attempts:
     last: datetime | None = None
     reason: str = ""
     message: str = ""
-    counted: frozenset[str] = frozenset()  # MODEL_DEPLOYs whose failure was counted
+    counted: tuple[str, ...] = ()  # the last MODEL_DEPLOYs whose failure was counted
     refused: bool = False
     busy: int = 0  # how often in a row the platform was busy with something else
 
@@ -86,14 +90,43 @@ class LastSwap:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Asked:
     """What the file last asked of a slot, as one text, and the commit that asked for it."""
 
     text: str  # "" in journals of older controllers
     revision: Revision
 
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+@dataclass(frozen=True, slots=True)
+class SlotMemory:
+    """
+    What is remembered of one slot.
+
+    *asked* is what the file asked of it by which commit. *deploy* is the last deploy that was
+    started there, *attempts* count for the release that the file wants there, *held* is what was
+    proved there and left alone since, with its code, and *proved* the MODEL_DEPLOY and digest of
+    that proof.
+    """
+
+    wish: Wish | None = None
+    asked: Asked | None = None
+    deploy: OpenDeploy | None = None
+    attempts: Attempts | None = None
+    held: tuple[Release, str] | None = None
+    proved: tuple[str, str] | None = None
+
+    @property
+    def drift(self) -> Wish | None:
+        """Return what the slot is being brought to, or None."""
+        return self.wish if self.wish and self.wish.open else None
+
+    @property
+    def code(self) -> str:
+        """Return the code that the newest wish names."""
+        return self.wish.code if self.wish else ""
+
+
+_NOTHING = SlotMemory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +139,14 @@ class Memory:
     """
 
     length: int = 0  # bytes of the journal that this was folded from
-    baseline: bool = False  # a deploy, a proof, a swap or a Converged has ever been written
+    baseline: bool = False  # a deploy, a proof, a swap or a Converged was ever recorded
     run: str = ""
     run_started: datetime | None = None
     intent: Intent | None = None
-    deploys: Mapping[str, OpenDeploy] = _NOTHING  # by slot, the last that was started
-    attempts: Mapping[str, Attempts] = _NOTHING  # by the slot of the file that wants it
-    drifts: Mapping[str, Told] = _NOTHING  # by slot but production, while it is brought to that
-    held: Mapping[str, tuple[Release, str]] = _NOTHING  # by slot: proved there, and left alone
-    served: frozenset[Release] = frozenset()
-    verified: frozenset[tuple[str, str]] = frozenset()  # MODEL_DEPLOY and digest that passed
-    proved: Mapping[str, tuple[str, str]] = _NOTHING  # the same by further slot, the last of each
+    slots: Mapping[str, SlotMemory] = field(default_factory=dict, hash=False)
+    # every release that was deployed or served, in the order first seen; did production serve it?
+    releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
+    verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
     rehearsal_failed: bool = False  # the last that was told: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
@@ -124,18 +154,20 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
-    wishes: Mapping[str, Wish] = _NOTHING  # by slot, the last that was acted upon
-    drifted: Release | None = None  # the wanted release of the run that is open
-    drifted_code: str = ""  # the code that the newest run wants by name
     converged: Release | None = None  # what production last converged to
     converged_code: str = ""  # the code that was wanted by name then
     aligned: int = 0  # deploys of this run that only made staging's settings equal
     hold_since: datetime | None = None
     stop: tuple[str, str, str] = ("", "", "")  # event, reason and message of the last stop
+    next: str = ""  # the line to type that it named
     lost_since: datetime | None = None  # a lost journal was acknowledged then
     lost_markers: str = ""  # both slots' markers at that moment
 
+    def of(self, slot: str) -> SlotMemory:
+        """Return what is remembered of *slot*."""
+        return self.slots.get(slot, _NOTHING)
+
     @property
-    def deploy(self) -> OpenDeploy | None:
-        """Return the last deploy to staging, unless its content has been swapped away since."""
-        return self.deploys.get(STAGING)
+    def served(self) -> frozenset[Release]:
+        """Return every release that production is known to have served."""
+        return frozenset(release for release, served in self.releases.items() if served)

@@ -1,10 +1,10 @@
 """Values: what one look saw of an app's slots. Frozen, free of I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from gitslot.state.wanted import Doubt, Refusal, Release, Resolved
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Release, Resolved
 
 
 class Answer(Enum):
@@ -40,8 +40,12 @@ class Health:
         return Release(self.model, self.version, self.digest)
 
     def serves(self, release: Release) -> bool:
-        """Say whether *release* is really being served."""
+        """Return whether *release* is really being served."""
         return self.release == release
+
+    def shows(self, wanted: Resolved) -> bool:
+        """Return whether *wanted* is being served, by its code where that is named."""
+        return self.serves(wanted.release) and wanted.build in (None, self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,18 @@ class Configured:
     deploy: str = ""
     package: str = ""
 
+    @property
+    def release(self) -> Release:
+        """Return the release that the slot is set to; its digest is empty where not pinned."""
+        return Release(self.model, self.version, self.digest)
+
     def holds(self, release: Release) -> bool:
-        """Say whether the slot is set to *release*."""
-        return (self.model, self.version, self.digest) == (
-            release.model,
-            release.version,
-            release.digest,
-        )
+        """Return whether the slot is set to *release*."""
+        return self.release == release
+
+    def is_set_to(self, wanted: Resolved) -> bool:
+        """Return whether the slot is set to *wanted*, with its code where that is named."""
+        return self.holds(wanted.release) and wanted.package in (None, self.package)
 
     @property
     def label(self) -> str:
@@ -83,15 +92,6 @@ class Arm:
     prepared: str = ""  # the slot that a swap was prepared with, if one is pending
 
 
-@dataclass(frozen=True, slots=True)
-class SlotLive:
-    """One slot in one look: what it serves and, where ARM was asked, what it is set to."""
-
-    name: str
-    health: Health
-    arm: Arm | None = None
-
-
 class Mark(Enum):
     """What a verification can say."""
 
@@ -112,36 +112,26 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Seen:
     """
-    A slot that releases are deployed to and proved in: staging, or a further slot.
+    One slot in one look: what it serves, what it is set to, what the file wants of it.
 
-    *verdict* was made in this look and is never stored; *down_s* is for how many seconds the slot
-    has been seen not to answer in health.
+    *wanted* was looked up in the registry in the same look: None where the file wants nothing of
+    the slot, a Refusal or a Doubt where the registry has no answer. *arm* is None where ARM was not
+    asked; *unread* is what kept ARM from being read: a Refusal where it will not be read without
+    somebody's help. *verdict* was made in this look and is never stored. *down_s* is for how many
+    seconds the slot was seen not to serve what it is set to, *failing_s* for how many seconds each
+    look saw it answer, or stay silent, as something broken does.
     """
 
-    slot: SlotLive
+    name: str
+    health: Health
+    wanted: Resolved | Refusal | Doubt | None = None
+    arm: Arm | None = None
+    unread: Refusal | Doubt | None = None
     verdict: Verdict | None = None
     down_s: float = 0.0
-
-    @property
-    def name(self) -> str:
-        """Return the slot's name."""
-        return self.slot.name
-
-
-@dataclass(frozen=True, slots=True)
-class Further:
-    """
-    A slot of the file beside production and staging, in one look.
-
-    *wanted* is a Doubt where the registry could not say; *standing* is what kept ARM from being
-    read: a Refusal where it will not be read without somebody's help.
-    """
-
-    place: Place
-    wanted: Resolved | Refusal | Doubt
-    standing: Refusal | Doubt | None = None
+    failing_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,34 +157,43 @@ class Live:
     """
     Everything that one look saw of one app.
 
-    *wanted* and *pin* are looked up in the registry in the same look. *verdict* is staging's, made
-    in this look and never stored. *still_s* is for how many seconds both slots' markers have been
-    seen unmoved; *down_s* and *staging_down_s* for how many seconds production has been seen not
-    to serve what it is set to, and staging not to answer in health; *failing_s* for how many
-    seconds every look has seen production answer, or stay silent, as something broken does.
-    *further* is every slot of the file beside the two, in the file's order; it is empty where
-    production comes first.
+    *slots* has production, staging, and then the further slots of the file that were looked at, in
+    the file's order. *still_s* is for how many seconds the markers of production and staging were
+    seen unmoved.
     """
 
-    production: SlotLive
-    staging: SlotLive
-    wanted: Resolved | Refusal | None
-    pin: Resolved | Refusal | None = None
-    verdict: Verdict | None = None
+    slots: Mapping[str, Seen] = field(hash=False)
     poll: Poll = Poll.UNKNOWN
     poll_message: str = ""
     still_s: float = 0.0
-    down_s: float = 0.0
-    failing_s: float = 0.0
-    staging_down_s: float = 0.0
-    further: tuple[Further, ...] = ()
 
     @property
-    def at_staging(self) -> Place:
-        """Return staging as a place to deploy to."""
-        return Place(self.staging, self.verdict, self.staging_down_s)
+    def production(self) -> Seen:
+        """Return production."""
+        return self.slots[PRODUCTION]
 
     @property
-    def arm_read(self) -> bool:
-        """Say whether ARM was asked about both slots in this look."""
-        return self.production.arm is not None and self.staging.arm is not None
+    def staging(self) -> Seen:
+        """Return staging."""
+        return self.slots[STAGING]
+
+    @property
+    def pair(self) -> tuple[Arm, Arm] | None:
+        """Return what production and staging are set to, or None where ARM was not asked."""
+        production, staging = self.production.arm, self.staging.arm
+        return (production, staging) if production and staging else None
+
+    @property
+    def markers(self) -> str:
+        """Return the markers of production and staging as one text, or ""."""
+        return "|".join(f"{arm.deployment_id} {arm.swap_status}" for arm in self.pair or ())
+
+    @property
+    def operation(self) -> str:
+        """Return the id of an operation that ARM shows on production or staging, or ""."""
+        arms = (self.production.arm, self.staging.arm)
+        return next((arm.operation for arm in arms if arm and arm.operation), "")
+
+    def having(self, *changed: Seen) -> "Live":
+        """Return this look with the *changed* slots in place of those of their names."""
+        return replace(self, slots={**self.slots, **{each.name: each for each in changed}})

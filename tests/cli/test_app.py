@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gitslot.cli.app import run
+from gitslot.cli.app import Commands, LocalCommands, run
+from gitslot.cli.lazy import Row
 
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
 MORE = ("reconcile", "retry", "models", "adopt", "doctor", "local")
@@ -43,17 +44,63 @@ def test_help_shows_the_main_commands_first_and_the_rest_under_more(tmp_path: Pa
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_help_imports_nothing_of_azure(tmp_path: Path) -> None:
-    """Help is there at once: no SDK, no Git library, no HTTP."""
+@pytest.mark.parametrize(
+    ("words", "imported"),
+    [
+        (("--help",), []),
+        (("local", "--help"), []),
+        (("validate", "--offline", "f.yaml"), ["ruamel", "yaml"]),
+        (("bump", "--help"), ["ruamel", "yaml"]),
+    ],
+)
+def test_a_command_imports_only_what_it_uses(
+    tmp_path: Path, words: tuple[str, ...], imported: list[str]
+) -> None:
+    """What needs no SDK, no Git library and no HTTP does not wait for them to load."""
+    (tmp_path / "f.yaml").write_text(FILE)
     script = (
-        "import sys; from gitslot.cli.app import run; run(['--help']);"
-        "print(sorted({n.partition('.')[0] for n in sys.modules} & "
-        "{'azure', 'requests', 'dulwich', 'yaml', 'ruamel'}), file=sys.stderr)"
+        f"import sys; from gitslot.cli.app import run; assert run({words!r}) == 0;"
+        "print(*sorted({n.partition('.')[0] for n in sys.modules} & "
+        "{'azure', 'cryptography', 'dulwich', 'requests', 'ruamel', 'yaml'}), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stderr.splitlines()[-1] == "[]"
+    assert done.stderr.splitlines()[-1].split() == imported
+
+
+@pytest.mark.parametrize("row", (*Commands.table, *LocalCommands.table), ids=lambda row: row.name)
+def test_the_help_of_a_group_and_of_its_command_begin_alike(row: Row) -> None:
+    """The table repeats the first line of each command's docstring."""
+    assert row.load().help.partition("\n")[0] == row.help
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("gitslot re", ["reconcile", "retry"]),
+        ("gitslot bump pro", ["production"]),
+        ("gitslot local d", ["down", "demo"]),
+        ("gitslot status --wat", ["--watch"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_slots(
+    tmp_path: Path, line: str, offered: list[str]
+) -> None:
+    """Completion offers what would be accepted there."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gitslot"],
+        cwd=tmp_path,
+        env={
+            **{"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            **{"_GITSLOT_COMPLETE": "complete_bash", "COMP_WORDS": line},
+            "COMP_CWORD": str(len(line.split()) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == offered
 
 
 @pytest.mark.parametrize("words", [("nope",), ("bump", "production"), ("status", "--wat")])
@@ -84,7 +131,7 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     """A defect of ours is told apart, without a page of traceback unless it is asked for."""
     (tmp_path / "desired_state.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gitslot.edges.file.read.read", None)
+    monkeypatch.setattr("gitslot.cli.validate.desired", None)
     assert run(["validate", "desired_state.yaml"]) == 2
     quiet = capsys.readouterr().err
     assert (len(quiet.splitlines()), "Traceback" in quiet) == (1, False)

@@ -38,7 +38,7 @@ def test_the_table_has_a_line_for_each_check_and_the_fixes_below(tmp_path: Path)
     assert lines[0].split() == ["APP", "CHECK", "RESULT", "FOUND"]
     assert [line.split()[1] for line in lines[1:4]] == ["app", "plan", "slots"]
     assert lines[-3:] == [
-        "to mend",
+        "to fix",
         "  running (wrong, az-fct-python-ml)",
         "      az functionapp start -g group -n az-fct-python-ml --slot staging",
     ]
@@ -48,7 +48,7 @@ def test_the_table_has_a_line_for_each_check_and_the_fixes_below(tmp_path: Path)
 def test_nothing_to_mend_is_a_table_alone(tmp_path: Path) -> None:
     """No empty heading."""
     text = shown((*checks.of_ground(GROUND), *checks.of_app(GOOD)), Output.TABLE, tmp_path)
-    assert "to mend" not in text
+    assert "to fix" not in text
 
 
 @pytest.mark.parametrize("output", [Output.JSON, Output.YAML])

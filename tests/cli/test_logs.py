@@ -13,7 +13,7 @@ import yaml
 from azure.core.credentials import AccessToken
 
 from gitslot.cli.app import run
-from gitslot.cli.session import Session, Tell
+from gitslot.cli.session import Session
 from gitslot.edges.settings import Settings
 from gitslot.reconcile import World
 from gitslot.record.event import Event
@@ -49,8 +49,8 @@ class Terminal:
             journal.memory(event.app, event.time)
             journal.append(event.app, [event], event.time)
 
-    def _world(self, settings: Settings, tell: Tell) -> World:
-        return replace(open_world(settings, NoCredential(), tell=tell), journal=Journal(self.blobs))
+    def _world(self, settings: Settings) -> World:
+        return replace(open_world(settings, NoCredential()), journal=Journal(self.blobs))
 
     def _sleep(self, seconds: float) -> None:
         if not self.while_waiting:

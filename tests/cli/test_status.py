@@ -10,7 +10,7 @@ import pytest
 from gitslot.cli import status as shown
 from gitslot.cli.output import Output
 from gitslot.cli.session import Session
-from gitslot.decide.decide import decide
+from gitslot.decide.decide import decisions, foremost
 from gitslot.record.event import Event
 from gitslot.record.memory import went_back
 from gitslot.report.status import Row, exit_code, rows
@@ -18,18 +18,20 @@ from gitslot.state.decision import (
     Converged,
     Decision,
     Deploy,
-    Frozen,
     Observation,
-    Stalled,
     Suspended,
-    Waiting,
+    frozen,
+    stalled,
+    waiting,
 )
 from gitslot.state.policy import Policy
-from gitslot.state.remembered import Intent, LastSwap, Memory
+from gitslot.state.reasons import REASONS
+from gitslot.state.remembered import Intent, LastSwap, Memory, SlotMemory
 from gitslot.state.seen import Answer, Health, Live
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Revision
 from tests.report.looks import COMMIT, NOW, app, beside, live, memory, release, wanting
 
+SUSPENDED = Suspended("Suspended", {"message": "sam"}, REASONS["Suspended"].next)
 NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")
 
 
@@ -37,8 +39,11 @@ def seen(
     wanted: App | Doubt, look: Live | Doubt, remembered: Memory, decision: Decision | None = None
 ) -> Observation:
     """Return one observation, decided by the controller unless *decision* is given."""
-    decision = decision or decide(wanted, look, remembered, NOW, Policy())
-    return Observation("az-fct-python-ml", wanted, NEWEST, look, remembered, decision, NOW)
+    found = decisions(wanted, look, remembered, NOW, Policy())
+    if decision:
+        found = {PRODUCTION: decision}
+    known = ("az-fct-python-ml", wanted, NEWEST, look, remembered)
+    return Observation(*known, foremost(found), NOW, decisions=found)
 
 
 def converged(to: str, before: str) -> Event:
@@ -112,10 +117,10 @@ def test_a_swap_that_this_look_proves_over_already_has_its_rollback() -> None:
 @pytest.mark.parametrize(
     ("decision", "sync", "health", "code"),
     [
-        (Waiting("ForeignSwap", "held"), "OutOfSync", "Progressing", 1),
-        (Stalled("GoldenRowsFailed", "no"), "OutOfSync", "Degraded", 1),
-        (Frozen("RefGone", "gone"), "Unknown", "Healthy", 2),
-        (Suspended("Suspended", "sam"), "OutOfSync", "Suspended", 1),
+        (waiting(Doubt("VerifyInconclusive", "held")), "OutOfSync", "Progressing", 1),
+        (stalled(Refusal("GoldenRowsFailed", "no")), "OutOfSync", "Degraded", 1),
+        (frozen(Doubt("RefGone", "gone")), "Unknown", "Healthy", 2),
+        (SUSPENDED, "OutOfSync", "Suspended", 1),
         (
             Deploy(release("1.5.0"), package="", reason="OtherRelease", why="why"),
             "OutOfSync",
@@ -136,14 +141,15 @@ def test_every_stop_has_its_words(decision: Decision, sync: str, health: str, co
 
 def test_a_suspended_app_in_sync_stays_synced() -> None:
     """Suspension says nothing about drift."""
-    found = seen(*IN_SYNC, Suspended("Suspended", "sam"))
+    found = seen(*IN_SYNC, SUSPENDED)
     assert rows(found, [])[0].sync == "Synced"
 
 
 def test_git_in_doubt_still_shows_what_is_served() -> None:
     """Frozen: what is wanted is unknown, what is served is not."""
     doubt = Doubt("GitUnreachable", "cannot read it")
-    found = seen(doubt, replace(IN_SYNC[1], wanted=None), IN_SYNC[2])
+    look = IN_SYNC[1]
+    found = seen(doubt, look.having(replace(look.production, wanted=None)), IN_SYNC[2])
     production = rows(found, [])[0]
     assert words(production) == ("1.5.0", "?", "Unknown", "Healthy")
     assert exit_code(found) == 2
@@ -152,20 +158,20 @@ def test_git_in_doubt_still_shows_what_is_served() -> None:
 def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
     """One look cannot see for how long production has been down; the controller has."""
     look = IN_SYNC[1]
-    down = replace(look, production=replace(look.production, health=Health(Answer.SILENT)))
+    down = look.having(replace(look.production, health=Health(Answer.SILENT)))
     told = ("Stalled", "ProductionDegraded", "production does not serve it")
-    remembered = replace(memory("1.5.0", "1.4.0"), stop=told)
+    line = f"git revert {COMMIT[:7]} && git push"
+    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line)
     found = seen(app("1.5.0"), down, remembered)
     production = rows(found, [])[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")
-    assert production.mend == f"git revert {COMMIT[:7]} && git push"
+    assert production.mend == line
 
 
 def test_a_candidate_that_fails_in_staging_leaves_productions_row_in_sync() -> None:
     """The stall stands in staging's row; the exit code still says that not all is done."""
-    look = replace(
-        live("1.5.0", "1.4.0", "1.5.0", "1.6.0"), pin=Refusal("UnknownVersion", "no 1.6.0")
-    )
+    look = live("1.5.0", "1.4.0", "1.5.0", "1.6.0")
+    look = look.having(replace(look.staging, wanted=Refusal("UnknownVersion", "no 1.6.0")))
     found = seen(app("1.5.0", "1.6.0"), look, memory("1.5.0", "1.4.0"))
     production, staging = rows(found, [])
     assert (production.sync, production.health) == ("Synced", "Healthy")
@@ -185,8 +191,9 @@ CANARY = wanting(app("1.5.0"), canary="1.6.0")
 def test_a_further_slot_has_a_row_of_its_own() -> None:
     """In sync once it serves what it has proved."""
     look = beside(IN_SYNC[1], "canary", serves="1.6.0")
-    health = look.further[0].place.slot.health
-    remembered = replace(IN_SYNC[2], proved={"canary": (health.deploy, health.digest)})
+    health = look.slots["canary"].health
+    proved = {"canary": SlotMemory(proved=(health.deploy, health.digest))}
+    remembered = replace(IN_SYNC[2], slots=proved)
     found = seen(CANARY, look, remembered)
     assert [(row.slot, *words(row)) for row in rows(found, [])] == [
         ("production", "1.5.0", "1.5.0", "Synced", "Healthy"),
@@ -209,11 +216,11 @@ def test_a_further_slot_on_its_way_leaves_productions_row_in_sync() -> None:
 def test_each_further_slot_says_its_own_reason() -> None:
     """Though the app stops for one of them."""
     look = beside(IN_SYNC[1], "canary", "blue")
-    canary = replace(look.further[0], standing=Refusal("SlotMissing", "create it"))
-    blue = replace(look.further[1], wanted=Refusal("UnknownVersion", "no 1.6.0"))
+    canary = replace(look.slots["canary"], unread=Refusal("SlotMissing", "create it"))
+    blue = replace(look.slots["blue"], wanted=Refusal("UnknownVersion", "no 1.6.0"))
     found = seen(
         wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0"),
-        replace(look, further=(canary, blue)),
+        look.having(canary, blue),
         IN_SYNC[2],
     )
     production, _, *others = rows(found, [])
@@ -226,7 +233,7 @@ def test_each_further_slot_says_its_own_reason() -> None:
 
 
 def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
-    """A slot that serves what it shall is in sync meanwhile."""
+    """A slot that serves the wanted version stays in sync meanwhile."""
     look = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", serves="1.6.0")
     production, _, canary = rows(seen(CANARY, look, memory("1.4.0", "1.3.0")), [])
     assert (production.sync, production.health) == ("OutOfSync", "Progressing")
@@ -266,9 +273,7 @@ def test_a_hostile_version_in_a_slots_answer_is_escaped() -> None:
     """What a slot says of itself is text from outside."""
     look = IN_SYNC[1]
     health = replace(look.staging.health, version="\x1b]0;pwned\x07\n9")
-    found = seen(
-        app("1.5.0"), replace(look, staging=replace(look.staging, health=health)), IN_SYNC[2]
-    )
+    found = seen(app("1.5.0"), look.having(replace(look.staging, health=health)), IN_SYNC[2])
     text = printed(found)
     assert "\x1b" not in text
     assert "\x07" not in text

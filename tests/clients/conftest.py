@@ -28,7 +28,7 @@ def platform(
 ) -> Iterator[Platform]:
     """
     Run a platform without waits for every client; in the end, who called what is what the table of
-    docs/emulator.md says, and nothing unknown was asked for.
+    docs/believe/emulator.md says, and nothing unknown was asked for.
     """
     with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
         yield running

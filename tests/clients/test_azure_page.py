@@ -1,4 +1,4 @@
-"""docs/azure.md is run as it stands, with the real `az`, up to a production that answers."""
+"""docs/run/azure.md is run as it stands, with the real `az`, up to a production that answers."""
 
 import os
 import re
@@ -170,7 +170,7 @@ def _environment(folder: Path, platform: Platform) -> dict[str, str]:
 
 
 def _log_in(env: dict[str, str], platform: Platform) -> None:
-    """Make `az` know the emulator as a cloud, as `docs/emulator.md` says."""
+    """Make `az` know the emulator as a cloud, as `docs/believe/emulator.md` says."""
     for words in (
         ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", platform.arm),
         ("cloud", "set", "-n", "emulator"),

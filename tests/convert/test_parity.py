@@ -193,6 +193,6 @@ def test_golden_rows_are_firm_spread_and_near() -> None:
 
 
 def test_tolerance_is_ten_times_the_worst_with_a_floor() -> None:
-    """The rule that docs/manifest.schema.json states."""
+    """The rule that docs/use/manifest.schema.json states."""
     assert tolerance_for(0.0) == LEAST_TOLERANCE
     assert tolerance_for(6.56e-7) == pytest.approx(6.6e-6)

@@ -1,9 +1,9 @@
 """
-The lines of docs/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
+The lines of docs/run/azure.md: what is in its ```sh fences, which of them Azure alone can run, and
 which lead to a controller.
 
-A line is one command, as a person would paste it. Those that end in `# only on Azure` are not run
-here; other comments are for people.
+A line is one command, as a person would paste it; a backslash at its end continues it. Lines that
+end in `# only on Azure` are not run here; other comments are for people.
 """
 
 import re
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "azure.md"
+PAGE = ROOT / "docs" / "run" / "azure.md"
 ONLY_ON_AZURE = "# only on Azure"
 FIRST_LOOK = "Look over its shoulder"  # the section that comes after all that sets up
 NEWER = "A newer controller"
+_CONTINUED = re.compile(r" *\\\n *")
 _PART = re.compile(r"^## (?P<title>[^\n]*)$|^```sh\n(?P<fence>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AZ = re.compile(r"(?:^|[ (;\"])az [a-z]")
 _SETS = re.compile(r"([A-Z_]+)=(?:\$\(.*\)|\S*(?: +#.*)?)$")
@@ -43,12 +44,12 @@ class Line:
 
 
 def lines(page: str | None = None) -> list[Line]:
-    """Return the lines of *page*, or of docs/azure.md, in order."""
+    """Return the lines of *page*, or of docs/run/azure.md, in order."""
     text = PAGE.read_text(encoding="utf-8") if page is None else page
     found, section = [], ""
     for part in _PART.finditer(text):
         section = part["title"] or section
-        for line in (part["fence"] or "").splitlines():
+        for line in _CONTINUED.sub(" ", part["fence"] or "").splitlines():
             if line and not line.startswith("#"):
                 words = line.removesuffix(ONLY_ON_AZURE).strip()
                 found.append(Line(words, line.endswith(ONLY_ON_AZURE), section))

@@ -130,7 +130,8 @@ def test_apps_have_only_fields_that_microsofts_models_have(trees: dict[str, Any]
     app = trees["app.bicep"]["resources"]["app"]["config"]
     plan = trees["gitslot.bicep"]["resources"]["plan"]["config"]
     page = next(line.text for line in lines() if line.text.startswith("site()"))
-    pasted = json.loads(re.sub(r"'\$\w+'", "x", page.split("echo '")[1].split("';")[0]))
+    words = page.split("echo '")[1].split("';")[0].replace("' '", " ")  # echo joins them
+    pasted = json.loads(re.sub(r"'\$\w+'", "x", words))
     for given, model in (
         (app, Site),
         (site, SiteProperties),

@@ -1,4 +1,4 @@
-"""docs/azure.md says nothing that is not there."""
+"""docs/run/azure.md says nothing that is not there."""
 
 import re
 from pathlib import Path

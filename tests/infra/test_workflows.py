@@ -81,7 +81,8 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
                 words = command.split()
                 options = {word for word in words if word.startswith("--")}
                 if words[0] == "gitslot":
-                    known = {opt for p in group.commands[words[1]].params for opt in p.opts}
+                    _, found, _ = group.resolve_command(None, words[1:])
+                    known = {opt for p in found.params for opt in p.opts}
                 else:
                     known = _help(words[2], capsys)
                 assert options <= known, command

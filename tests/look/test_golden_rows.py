@@ -11,17 +11,19 @@ from gitslot.look.golden_rows import Proof, prove
 from gitslot.look.probe import Reply
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark
-from tests.model import ModelRegistry, release
+from reliability.processes import parsed
+from reliability.registered import release, version_blobs
 
 RELEASE = release("1.5.0")
+REGISTERED = parsed(version_blobs("1.5.0")["models/iris/1.5.0/manifest.json"])
 GOLDEN = replace(
-    ModelRegistry().manifest("iris", "1.5.0").golden,
+    REGISTERED.golden,
     inputs=tuple((float(i),) for i in range(40)),
     labels=tuple("ab"[i % 2] for i in range(40)),
     probabilities=tuple((0.25, 0.75) for _ in range(40)),
     tolerance=1e-6,
 )
-MANIFEST = replace(ModelRegistry().manifest("iris", "1.5.0"), golden=GOLDEN)
+MANIFEST = replace(REGISTERED, golden=GOLDEN)
 PROOF = Proof("staging", RELEASE, "r-1", MANIFEST)
 
 

@@ -1,5 +1,6 @@
 """Asking a slot: bounded, no redirect, and nothing it says is believed before it is parsed."""
 
+import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -148,8 +149,6 @@ def test_a_huge_answer_is_no_answer(slot: Callable[[Respond], str]) -> None:
 
 def test_a_bomb_of_gzip_is_no_answer(slot: Callable[[Respond], str]) -> None:
     """What is unpacked counts."""
-    import gzip  # noqa: PLC0415
-
     bomb = gzip.compress(b"0" * 20_000_000)
     host = slot(lambda *_: (200, {"Content-Encoding": "gzip"}, bomb))
     assert Prober().health(host).answer is Answer.SILENT

@@ -9,7 +9,7 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import fold
-from gitslot.state.remembered import Wish
+from gitslot.state.remembered import Asked
 from gitslot.state.wanted import PRODUCTION, Revision
 from reliability.memory_blobs import MemoryBlobs
 
@@ -78,7 +78,9 @@ def test_an_id_that_stands_twice_counts_once() -> None:
     failed = event("VerifyFailed", verdict="fail", model="m", to="1", to_digest="a" * 64)
     blobs.forge(NAME, failed.line() * 2)
     assert Journal(blobs).events(APP) == [failed]
-    assert Journal(blobs).memory(APP, NOW).attempts[PRODUCTION].failed == 1
+    attempts = Journal(blobs).memory(APP, NOW).of(PRODUCTION).attempts
+    assert attempts
+    assert attempts.failed == 1
 
 
 def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
@@ -315,11 +317,12 @@ def _event(name: str, second: int, **fields: object) -> Event:
 def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None:
     """Journals outlive the controllers that wrote them."""
     memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
-    assert memory.deploy is not None
-    assert memory.deploy.deploy == "r-1"
+    deploy = memory.of("staging").deploy
+    assert deploy is not None
+    assert deploy.deploy == "r-1"
     refused = _event("DeployFinished", 2, detail={"prepared": True})
     memory = fold([refused], memory)
-    assert (memory.deploy, memory.conflict_prepared) == (None, True)
+    assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)
 
 
 def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
@@ -330,7 +333,8 @@ def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
     ]
     detail = {"prepared": True, "counts_for": "canary"}
     memory = fold([*started, _event("DeployFinished", 3, slot="canary", detail=detail)])
-    assert {slot: each.deploy for slot, each in memory.deploys.items()} == {"staging": "r-staging"}
+    deploys = {slot: each.deploy.deploy for slot, each in memory.slots.items() if each.deploy}
+    assert deploys == {"staging": "r-staging"}
     assert not memory.conflict_prepared
 
 
@@ -345,9 +349,12 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
         ]
     )
     after = fold([_event("Drift", 4, slot="canary", to="1.7.0", to_digest="e" * 64)], before)
-    assert before.attempts["canary"].failed == 1
-    assert "canary" not in after.attempts
-    kept = ("drifted", "hold_since", "run_started", "converged", "served", "aligned")
+    attempts = before.of("canary").attempts
+    assert attempts
+    assert attempts.failed == 1
+    assert after.of("canary").attempts is None
+    assert after.of(PRODUCTION) == before.of(PRODUCTION)
+    kept = ("hold_since", "run_started", "converged", "served", "aligned")
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
 
 
@@ -365,18 +372,20 @@ def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
     later = _event("Waiting", 2, revision="b" * 40, detail={"wish": {"canary": "iris 1.7.0"}})
     closes = _event("SwapFinished", 3, revision="c" * 40, detail={"swap_status": ""})
     memory = fold([asked, later, closes])
-    assert dict(memory.wishes) == {
-        "production": Wish("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
-        "canary": Wish("iris 1.7.0", Revision("b" * 40)),
+    assert {slot: memory.of(slot).asked for slot in ("production", "canary", "staging")} == {
+        "production": Asked("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
+        "canary": Asked("iris 1.7.0", Revision("b" * 40)),
+        "staging": None,
     }
 
 
 def test_older_journals_tell_the_commit_of_productions_wish() -> None:
     """No text is known of it, so the commit is looked for once more."""
     memory = fold([_event("Drift", 1, slot=PRODUCTION, revision="a" * 40)])
-    assert dict(memory.wishes) == {"production": Wish("", Revision("a" * 40))}
+    asked = Asked("", Revision("a" * 40))
+    assert memory.of(PRODUCTION).asked == asked
     memory = fold([_event("Frozen", 2, revision="b" * 40)], memory)
-    assert memory.wishes["production"].revision.commit == "a" * 40
+    assert memory.of(PRODUCTION).asked == asked
 
 
 def test_an_intent_keeps_the_commit_that_it_was_opened_for() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -13,7 +14,7 @@ from gitslot.record.event import Event, parse
 from gitslot.record.memory import fold
 from gitslot.state import slot_settings
 from gitslot.state.policy import Policy
-from gitslot.state.seen import Answer, Arm, Health, Live, Mark, SlotLive, Verdict
+from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Wanted
 
 FOLDER = Path(__file__).parent / "journals"
@@ -31,7 +32,7 @@ def releases(events: list[Event]) -> dict[str, Release]:
     return found | {event.to: event.release for event in events if event.release}
 
 
-def slot(name: str, release: Release | None, deploy: str) -> SlotLive:
+def slot(name: str, release: Release | None, deploy: str) -> Seen:
     """Return a slot that is set to *release* and serves it."""
     settings: dict[str, str] = {**slot_settings.WARMUP_SETTINGS}
     health = Health(Answer.UNHEALTHY, reason="NoModel")
@@ -39,7 +40,8 @@ def slot(name: str, release: Release | None, deploy: str) -> SlotLive:
         settings |= {"MODEL_NAME": "iris", "MODEL_VERSION": release.setting, "MODEL_DEPLOY": deploy}
         health = Health(Answer.SERVING, "iris", release.version, release.digest, deploy)
     configured = slot_settings.configured(settings)
-    return SlotLive(name, health, Arm(name, f"content-{name}", "", "Running", configured, settings))
+    arm = Arm(name, f"content-{name}", "", "Running", configured, settings)
+    return Seen(name, health, arm=arm, down_s=120.0)
 
 
 def lives(events: list[Event]) -> Iterator[Live]:
@@ -47,14 +49,14 @@ def lives(events: list[Event]) -> Iterator[Live]:
     known = releases(events)
     deploy = next((str(e.detail["deploy"]) for e in reversed(events) if "deploy" in e.detail), "d")
     for here, there in product(SERVED, SERVED):
+        production = slot(PRODUCTION, known.get(here), "before")
+        staging = slot(STAGING, known.get(there), deploy)
         yield Live(
-            slot(PRODUCTION, known.get(here), "before"),
-            slot(STAGING, known.get(there), deploy),
-            Resolved(known["1.5.0"]),
-            verdict=Verdict(Mark.PASS, "golden rows"),
+            {
+                PRODUCTION: replace(production, wanted=Resolved(known["1.5.0"])),
+                STAGING: replace(staging, verdict=Verdict(Mark.PASS, "golden rows")),
+            },
             still_s=120.0,
-            down_s=120.0,
-            staging_down_s=120.0,
         )
 
 

@@ -17,7 +17,9 @@ from serving_app.refused import Refused
 from tests.training.versions import built, described
 
 SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "docs" / "manifest.schema.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "docs" / "use" / "manifest.schema.json").read_text(
+        encoding="utf-8"
+    )
 )
 GOOD = built()
 WANTED = serving.Wanted("iris", "1.5.0", "")

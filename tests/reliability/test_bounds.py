@@ -197,7 +197,7 @@ def test_the_last_ten_desired_versions_stay_in_the_registry() -> None:
 
 
 def test_a_converged_pass_costs_one_look_at_git_and_one_at_each_slot() -> None:
-    """The figures of docs/reliability.md: no call to ARM, no write, one look at the journal."""
+    """Hold the figures of docs/believe/reliability.md: no call to ARM, no write."""
     found = counted(converged_pass())
     assert (found["git"], found["health"], found["arm"], found["writes"]) == (1, 2, 0, 0)
     assert found["blobs"] == 1

@@ -14,7 +14,7 @@ def test_what_is_done_to_the_repository_is_followed_or_named(
     spoil: Callable[[histories.Watched], None], tmp_path: Path
 ) -> None:
     """Production serves what git's own command line says, or nothing is written at all."""
-    assert not histories.judge(spoil, tmp_path)
+    assert not histories.judge(spoil, histories.Watched(tmp_path))
 
 
 def test_a_history_that_is_put_back_ends_the_freeze(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from gitslot.record.event import Event
-from gitslot.state.decision import Frozen
+from gitslot.state.decision import frozen
+from gitslot.state.wanted import Doubt
 from reliability.cloud import APP, token
 from reliability.rig import CONTROLLER
 from reliability.said import SETTING, leaks, listening
@@ -53,4 +54,4 @@ def test_a_secret_that_was_said_is_found(say: Callable[[Scene], None]) -> None:
 def test_a_secret_in_a_stop_is_found() -> None:
     """What a pass ends with is shown to people."""
     scene = settled()
-    assert leaks(scene.cloud, Frozen("Unreadable", f"ARM said {SETTING}"))
+    assert leaks(scene.cloud, frozen(Doubt("Unreadable", f"ARM said {SETTING}")))

@@ -108,7 +108,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(
         version=st.sampled_from([NEW, NEWER]),
-        how=st.sampled_from(["wrong", "crash", "unhealthy", ""]),
+        how=st.sampled_from(["wrong", "crash", "LoadFailed", ""]),
     )
     def spoil(self, version: str, how: str) -> None:
         """A version turns out bad, or was mended."""

@@ -9,12 +9,20 @@ from gitslot.cli.app import run
 from gitslot.cli.session import Session
 from gitslot.reconcile import reconcile
 from gitslot.state.decision import Converged, Frozen, Stop, Suspended
+from gitslot.state.reasons import REASONS
 from reliability.cloud import APP
 from reliability.rig import Controller
 from reliability.scenarios import NEW, OLD, Scene, bump, settled, want
 
 WHY = "incident 7, sam"
-BY_SETTING = Suspended("SuspendedBySetting", WHY)
+
+
+def asked_for(reason: str) -> Suspended:
+    """Return the stop that names WHY."""
+    return Suspended(reason, {"message": WHY}, REASONS[reason].next)
+
+
+BY_SETTING = asked_for("SuspendedBySetting")
 
 
 def gitslot(scene: Scene, *words: str) -> tuple[int, str]:
@@ -27,7 +35,7 @@ def gitslot(scene: Scene, *words: str) -> tuple[int, str]:
         out=out,
         err=err,
         now=scene.cloud.now,
-        open_world=lambda settings, tell: laptop.start(),
+        open_world=lambda settings: laptop.start(),
     )
     return run(words, session), out.getvalue() + err.getvalue()
 
@@ -112,7 +120,7 @@ def test_a_suspension_of_the_file_names_its_own_mend() -> None:
     """It is the same for everybody, and a commit that takes it away ends it for everybody."""
     scene = settled()
     scene.cloud.git.want(NEW, more=f'suspend: "{WHY}"\n')
-    assert one_pass(scene.controller) == Suspended("Suspended", WHY)
+    assert one_pass(scene.controller) == asked_for("Suspended")
     for words in (("reconcile",), ("retry",)):
         assert "take `suspend` out of the file" in gitslot(scene, *words)[1]
     want(scene, NEW)

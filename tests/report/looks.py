@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitslot.state import slot_settings
-from gitslot.state.remembered import LastSwap, Memory, Wish
-from gitslot.state.seen import Answer, Arm, Further, Health, Live, Place, SlotLive
+from gitslot.state.remembered import Asked, LastSwap, Memory, SlotMemory
+from gitslot.state.seen import Answer, Arm, Health, Live, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Revision, Wanted
 
 NOW = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
@@ -19,7 +19,7 @@ def release(version: str) -> Release:
     return Release("iris", version, version.encode().hex().ljust(64, "0")[:64])
 
 
-def slot(name: str, version: str | None, **more: str) -> SlotLive:
+def slot(name: str, version: str | None, **more: str) -> Seen:
     """Return a slot that serves *version* (None: no model) and is set to it, and to *more*."""
     settings: dict[str, str] = {
         **slot_settings.WARMUP_SETTINGS,
@@ -42,7 +42,7 @@ def slot(name: str, version: str | None, **more: str) -> SlotLive:
     arm = Arm(
         f"{name}.example", f"id-{name}", "", "Running", slot_settings.configured(settings), settings
     )
-    return SlotLive(name, health, arm)
+    return Seen(name, health, arm=arm)
 
 
 def live(
@@ -56,20 +56,14 @@ def live(
     on_staging: Mapping[str, str] | None = None,
 ) -> Live:
     """Return a look that read ARM."""
-    found = Live(
-        slot(PRODUCTION, production, **(on_production or {})),
-        slot(STAGING, staging, **(on_staging or {})),
-        Resolved(release(wanted)),
-        Resolved(release(pin)) if pin else None,
-    )
-    return replace(
-        found,
-        production=_with_sticky(found.production, sticky),
-        staging=_with_sticky(found.staging, sticky),
-    )
+    here = slot(PRODUCTION, production, **(on_production or {}))
+    there = slot(STAGING, staging, **(on_staging or {}))
+    here = replace(here, wanted=Resolved(release(wanted)))
+    there = replace(there, wanted=Resolved(release(pin)) if pin else None)
+    return Live({each.name: _with_sticky(each, sticky) for each in (here, there)})
 
 
-def _with_sticky(found: SlotLive, sticky: frozenset[str]) -> SlotLive:
+def _with_sticky(found: Seen, sticky: frozenset[str]) -> Seen:
     assert found.arm is not None
     return replace(found, arm=replace(found.arm, sticky=sticky))
 
@@ -88,18 +82,19 @@ def memory(version: str, before: str | None = None) -> Memory:
     return Memory(
         baseline=True,
         converged=release(version),
-        served=frozenset({release(version), *([replaced] if replaced else [])}),
+        releases={each: True for each in (replaced, release(version)) if each},
         last_swap=LastSwap(release(version), replaced, COMMIT),
         swap_status="",
-        wishes={PRODUCTION: Wish(f"iris {version}", Revision(COMMIT, "sam", "bump"))},
+        slots={PRODUCTION: SlotMemory(asked=Asked(f"iris {version}", Revision(COMMIT, "sam")))},
         stop=("Converged", "", ""),
     )
 
 
 def beside(found: Live, *names: str, serves: str | None = "1.4.0", wants: str = "1.6.0") -> Live:
     """Return *found* with further slots that serve one release and shall serve another."""
-    further = tuple(Further(Place(slot(name, serves)), Resolved(release(wants))) for name in names)
-    return replace(found, further=further)
+    return found.having(
+        *(replace(slot(name, serves), wanted=Resolved(release(wants))) for name in names)
+    )
 
 
 def wanting(found: App, **slots: str) -> App:

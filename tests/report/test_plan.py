@@ -92,10 +92,9 @@ def test_a_setting_that_no_commit_asked_for_is_aligned_before_the_swap() -> None
 
 def test_an_unknown_version_plans_nothing() -> None:
     """What the registry refuses is a stall with its reason, and no step."""
-    seen = replace(
-        live("1.5.0", "1.4.0", "1.5.0"),
-        wanted=Refusal("UnknownVersion", "iris 9 is not registered"),
-    )
+    seen = live("1.5.0", "1.4.0", "1.5.0")
+    refused = Refusal("UnknownVersion", "iris 9 is not registered")
+    seen = seen.having(replace(seen.production, wanted=refused))
     found = planned(app("9"), seen, memory("1.5.0", "1.4.0"))
     assert (found.steps, found.end, found.reason) == ((), "Stalled", "UnknownVersion")
     assert found.exit_code == 1
@@ -146,8 +145,7 @@ def test_a_further_slot_alone_replaces_nothing_in_staging() -> None:
 def test_a_further_slot_that_is_missing_is_how_the_plan_ends() -> None:
     """After everything else was planned."""
     seen = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", "blue")
-    gone = replace(seen.further[0], standing=Refusal("SlotMissing", "no such slot"))
-    seen = replace(seen, further=(gone, seen.further[1]))
+    seen = seen.having(replace(seen.slots["canary"], unread=Refusal("SlotMissing", "no such slot")))
     wants = wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0")
     found = planned(wants, seen, memory("1.4.0", "1.3.0"))
     assert actions(found) == ["deploy", "verify", "swap", "deploy", "verify"]

@@ -8,14 +8,16 @@ import pytest
 
 from gitslot.edges.file import schema
 from tools import check
+from tools.pages import PAGES
 
 FILES = (
     "requirements.txt",
     "package-lock.json",
     "controller/requirements.txt",
     "serving_app/requirements.txt",
-    "docs/desired_state.schema.json",
-    "docs/emulator.md",
+    "docs/use/desired_state.schema.json",
+    "docs/believe/emulator.md",
+    *PAGES,
 )
 
 
@@ -58,14 +60,21 @@ def test_an_app_that_pins_another_version_is_found(tree: Path) -> None:
 
 def test_a_table_that_is_not_the_codes_is_found(tree: Path) -> None:
     """The emulator's page lists the calls that it knows today."""
-    path = tree / "docs" / "emulator.md"
+    path = tree / "docs" / "believe" / "emulator.md"
     path.write_text(path.read_text().replace("`slotsswap`", "`slotswap`"))
     assert ["emulator.arm.coverage" in problem for problem in check.problems(tree)] == [True]
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_is_not_the_codes_is_found(tree: Path, page: str) -> None:
+    """Rules and reasons are documented as they are, or the check says which page is not."""
+    (tree / page).write_text("# Old\n")
+    assert [page in problem for problem in check.problems(tree)] == [True]
+
+
 def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:
     """The published schema is the one that the code would write today."""
-    (tree / "docs" / schema.FILE.name).write_text("{}\n")
+    (tree / schema.FILE.relative_to(check.ROOT)).write_text("{}\n")
     assert ["gitslot.edges.file.schema" in problem for problem in check.problems(tree)] == [True]
 
 

@@ -1,7 +1,7 @@
 """
-What ARM's answers say: its two error shapes as one tree, its sites as our values.
+Parse ARM's answers: its two error shapes into one tree, its sites into our values.
 
-Pure but for the SDK's own exceptions. Every text in an answer is from outside.
+Pure but for the SDK's own exceptions. Every text in an answer comes from outside.
 """
 
 import json
@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+from azure.core.exceptions import AzureError as CoreError
+from azure.core.exceptions import HttpResponseError
 
 from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
 from gitslot.state import slot_settings
@@ -88,7 +91,7 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
         wait = retry_after(headers, 0.0)
         if status == 429:
             wait = max(wait, _THROTTLED_S)
-        # Its words hold ids and seconds, which would make each of them another event.
+        # Its message holds ids and seconds; with it every answer would be a new event.
         named = f" ({safe(code, 80)})" if code else ""
         unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
         unavailable.retry_after_s = wait
@@ -111,9 +114,6 @@ def from_sdk(error: Any) -> AzureError:
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise what the SDK raises inside as one of our errors."""
-    from azure.core.exceptions import AzureError as CoreError  # noqa: PLC0415 - slow import
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
-
     try:
         yield
     except HttpResponseError as error:
@@ -121,7 +121,7 @@ def translated() -> Iterator[None]:
     except CoreError as error:
         raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        # A body of another shape than the SDK expects shows up as any of these.
+        # The SDK raises any of these for a body of an unexpected shape.
         raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error
 
 
@@ -134,7 +134,7 @@ def is_busy(error: AzureError) -> bool:
     """
     Say whether ARM refused because an operation on the site or its plan runs, perhaps our own.
 
-    Any other 409 is a refusal that lasts until somebody acts: ARM answers a resource lock with 409
-    ScopeLocked. The words are those of azure-pipelines-tasks#11384 and azure-sdk-for-java#1827.
+    Any other 409 stays until somebody acts: ARM answers a resource lock with 409
+    ScopeLocked. The text is from azure-pipelines-tasks#11384 and azure-sdk-for-java#1827.
     """
     return error.status == 409 and _BUSY in error.message

@@ -1,8 +1,8 @@
 """
-The one door to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
+All calls to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
 
-It retries nothing (the caller looks again) and follows no redirect. The SDK takes 0.2 s to import,
-so that happens on the first real call.
+It retries nothing (the caller looks again) and follows no redirect. azure-mgmt-web takes 0.2 s to
+import, so that happens on the first call that needs it; `gitslot logs` never does.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gitslot.edges.azure.answers import (
     MAX_BODY,
@@ -29,8 +34,6 @@ from gitslot.state.seen import Arm, Poll
 from gitslot.state.wanted import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
-    import requests
-    from azure.core.credentials import TokenCredential
     from azure.mgmt.web import WebSiteManagementClient
 
 _CONNECT_S, _READ_S = 5.0, 60.0
@@ -40,7 +43,7 @@ _CHUNK = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AppRef:
-    """Where an app is."""
+    """The place of an app in Azure."""
 
     subscription: str
     resource_group: str
@@ -48,19 +51,19 @@ class AppRef:
 
 
 class Sent(Enum):
-    """What became of a swap's one POST."""
+    """The result of a swap's one POST."""
 
     ACCEPTED = "accepted"
-    BUSY = "busy"  # 409: another operation runs, perhaps our own; 429: not now
-    CONFLICT = "conflict"  # 409 in other words: refused, if the slots do not show otherwise
-    REFUSED = "refused"  # ARM said no, with its own words
+    BUSY = "busy"  # 409: another operation runs, perhaps our own; 429: try later
+    CONFLICT = "conflict"  # any other 409: refused, unless the slots show otherwise
+    REFUSED = "refused"  # ARM refused; its message is kept
     NOT_SENT = "not sent"  # the connection was never opened
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class SwapAnswer:
-    """*location* is where to poll; *message* is ARM's own words; after 429, how long to wait."""
+    """*location* is where to poll; *message* is ARM's own; *retry_after_s* is set after a 429."""
 
     sent: Sent
     location: str = ""
@@ -71,7 +74,7 @@ class SwapAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
-    """What one poll said, and after how many seconds to ask again."""
+    """The result of one poll, and after how many seconds to poll again."""
 
     poll: Poll
     message: str = ""
@@ -81,7 +84,7 @@ class PollAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """An answer to a plain GET, its body at most `MAX_BODY` bytes."""
+    """The answer to a plain GET; its body has at most `MAX_BODY` bytes."""
 
     status_code: int
     text: str
@@ -90,16 +93,16 @@ class _Reply:
 
 class Azure:
     """
-    ARM at *endpoint* (https), as *credential* may see it.
+    Call ARM at *endpoint* (https) with the rights of *credential*.
 
-    *pool* makes the executor, of so many workers, on which the reads of one look run side by side.
+    *pool* makes an executor with a number of workers; the reads of one look run on it in parallel.
     Every method raises NotFound, Conflict, AzureUnavailable or AzureError.
     """
 
     def __init__(
         self,
         endpoint: str,
-        credential: "TokenCredential",
+        credential: TokenCredential,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
     ) -> None:
         self._endpoint = endpoint.rstrip("/")
@@ -111,7 +114,7 @@ class Azure:
     # ------------------------------------------------------------ finding an app
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
-        """Find the app *name* once; two candidates are an AzureError that lists them."""
+        """Find the app *name*; if there are several, raise an AzureError that lists them."""
         subscriptions = [subscription] if subscription else self._subscriptions()
         found = []
         query = f"resourceType eq 'Microsoft.Web/sites' and name eq '{name}'"
@@ -127,14 +130,14 @@ class Azure:
             return found[0]
         if not found:
             raise NotFound(
-                f"no function app `{name}` can be seen; check its name, and that the controller's "
+                f"no function app `{name}` is visible; check its name, and that the controller's "
                 "identity may read it",
                 status=404,
                 reason="AppNotFound",
             )
         places = ", ".join(f"{ref.subscription}/{ref.resource_group}" for ref in found)
         raise AzureError(
-            f"`{name}` stands in {len(found)} places: {places}; name its `resource_group` or "
+            f"`{name}` exists in {len(found)} places: {places}; name its `resource_group` or "
             "`subscription` in the file",
             reason="AppAmbiguous",
         )
@@ -159,8 +162,6 @@ class Azure:
                 return
 
     def _get(self, url: str) -> "_Reply":
-        import requests  # noqa: PLC0415 - only where ARM is really called
-
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise AzureUnavailable("ARM pointed to another host, which is not followed")
         self._session = self._session or requests.Session()
@@ -206,7 +207,7 @@ class Azure:
         return self._clients[subscription]
 
     def look(self, app: AppRef) -> tuple[Arm, Arm]:
-        """Return what ARM says of production and of staging: markers, operation, settings."""
+        """Read production and staging from ARM: markers, operation, settings."""
         reads: list[Callable[[], Any]] = [
             lambda: self.sticky(app),
             lambda: self._site(app, PRODUCTION),
@@ -221,7 +222,7 @@ class Azure:
             return arm_of(found[0], found[2], sticky), arm_of(found[1], found[3], sticky)
 
     def look_at(self, app: AppRef, slot: str) -> Arm:
-        """Return what ARM says of one *slot*; raises NotFound where the app has no such slot."""
+        """Read one *slot* from ARM; raise NotFound if the app has no such slot."""
         site = self._site(app, slot)
         with translated():
             return arm_of(site, self.settings(app, slot), self.sticky(app))
@@ -231,7 +232,7 @@ class Azure:
         return {slot: self.host(app, slot) for slot in (PRODUCTION, STAGING)}
 
     def host(self, app: AppRef, slot: str) -> str:
-        """Return the default host name of *slot*; raises NotFound where there is no such slot."""
+        """Return the default host name of *slot*; raise NotFound if there is no such slot."""
         with translated():
             return host_of(self._site(app, slot))
 
@@ -243,7 +244,7 @@ class Azure:
             return web.get_slot(app.resource_group, app.name, slot).as_dict()
 
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
-        """Return the settings of *slot*; they hold secrets of the app."""
+        """Return the settings of *slot*, which include secrets of the app."""
         web = self.client(app.subscription).web_apps
         with translated():
             if slot == PRODUCTION:
@@ -253,7 +254,7 @@ class Azure:
             return dict(found.properties or {})
 
     def sticky(self, app: AppRef) -> frozenset[str]:
-        """Return the names of the settings that a swap leaves where they are."""
+        """Return the names of the sticky settings, which a swap does not move."""
         web = self.client(app.subscription).web_apps
         with translated():
             found = web.list_slot_configuration_names(app.resource_group, app.name).as_dict()
@@ -271,7 +272,7 @@ class Azure:
             return functions.get("default") or next(iter(functions.values()), "")
 
     def poll(self, location: str) -> PollAnswer:
-        """Ask once how the operation at *location* is; a poll that fails proves nothing."""
+        """Poll the operation at *location* once; a poll that fails proves nothing."""
         try:
             answer = self._get(location)
         except AzureUnavailable as error:
@@ -304,18 +305,14 @@ class Azure:
         """
         Send the one POST that exchanges *slot* with production.
 
-        By default azure-core sends it again on 500, 503, 504, 307 and on any status with
-        Retry-After, and a swap undoes itself: so no retry, no redirect, and we poll ourselves.
+        By default azure-core resends it on 500, 503, 504, 307 and on any status with
+        Retry-After, and a second swap undoes the first. So: no retry, no redirect, our own polling.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 - slow import
-            HttpResponseError,
-            ServiceRequestError,
-        )
-        from azure.mgmt.web.models import CsmSlotEntity  # noqa: PLC0415
+        from azure.mgmt.web.models import CsmSlotEntity  # noqa: PLC0415 - slow import
 
         seen: list[Any] = []
         web = self.client(app.subscription).web_apps
-        try:  # a token that fails to come later would look like an answer of ARM
+        try:  # a later failure to get a token would look like an answer of ARM
             self._credential.get_token(f"{self._endpoint}/.default")
         except Exception as error:  # noqa: BLE001 - credentials raise what their sources raise
             return SwapAnswer(Sent.NOT_SENT, message=f"no token for ARM: {type(error).__name__}")
@@ -342,7 +339,7 @@ class Azure:
         return SwapAnswer(Sent.ACCEPTED, location)
 
     def reset(self, app: AppRef, slot: str) -> None:
-        """Undo a prepared swap on *slot*; its settings go back to what they were."""
+        """Undo a prepared swap on *slot*, which restores its settings."""
         web = self.client(app.subscription).web_apps
         with translated():
             web.reset_slot_configuration_slot(app.resource_group, app.name, slot)
@@ -352,11 +349,9 @@ def _never_opened(error: BaseException) -> bool:
     """
     Say whether no connection was ever opened.
 
-    azure-core calls every failure of requests but two a request error, also a TLS alert that comes
-    once the request has been sent.
+    azure-core reports nearly every failure of requests as a request error, even a TLS alert
+    that arrives after the request was sent.
     """
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError  # noqa: PLC0415
-
     todo: list[object] = [error]
     for _ in range(20):
         if not todo:

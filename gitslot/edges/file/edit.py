@@ -1,7 +1,7 @@
 """
-Change one version in desired_state.yaml and not a byte beside it.
+Change one version in desired_state.yaml and no other byte.
 
-Pure: text in, text out. ruamel.yaml says where each scalar stands; the new text goes exactly there,
+Pure: text in, text out. ruamel.yaml gives the position of each scalar; only that text is replaced,
 so comments, order and layout stay as they are.
 """
 
@@ -29,8 +29,8 @@ def with_version(data: bytes, slot: str, version: str, name: str = "") -> bytes:
     """
     Return *data* with *slot* set to *version* (which may carry a digest).
 
-    *name* is that of a file in a folder. Raises DesiredError where the file, or what would become
-    of it, is refused.
+    *name* is that of a file in a folder. Raises DesiredError if the file is refused before or after
+    the change.
     """
     before = read(data, name)
     number, _, pin = version.partition("@sha256:")
@@ -65,14 +65,14 @@ def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str
 
 
 def needs_quotes(version: str) -> bool:
-    """Say whether other tools would read a plain *version* as something else than text."""
+    """Say whether other tools would read an unquoted *version* as something other than text."""
     loader = yaml.SafeLoader("")
     tag = loader.resolve(yaml.ScalarNode, version, (True, False))  # type: ignore[no-untyped-call]
     return tag != _TEXT or _NUMBER_1_2.fullmatch(version) is not None
 
 
 def unquoted(data: bytes) -> tuple[tuple[int, str], ...]:
-    """Return line and value of every version and code that ought to be quoted and is not."""
+    """Return line and value of every version and code that needs quotes and has none."""
     slots = _child(_compose(data.decode("utf-8")), "slots")
     return tuple(
         (scalar.start_mark.line + 1, scalar.value)
@@ -86,7 +86,7 @@ def _is_plain(node: Node) -> bool:
     return isinstance(node, ScalarNode) and not node.style
 
 
-# ---------------------------------------------------------------- where things stand
+# ---------------------------------------------------------------- positions
 
 
 def _compose(text: str) -> MappingNode:

@@ -36,14 +36,14 @@ class Key:
     """
     One key of a mapping in the file.
 
-    *field* names the value in `App`, *means* is its description for editors, *mend* what to write
+    *field* names the value in `App`, *means* is its description for editors, *fix* what to write
     where it is missing or no plain text. *read* returns the value, or refuses it by its line.
     """
 
     name: str
     field: str
     means: str
-    mend: str
+    fix: str
     schema: Schema
     read: Callable[[Text], Any]
     required: bool = False
@@ -52,9 +52,9 @@ class Key:
         """Return the key's value in *block*. Raises DesiredError."""
         node = block.items.get(self.name)
         if node is None:
-            refuse(block.line, f"key `{self.name}` is missing; {self.mend}")
+            refuse(block.line, f"key `{self.name}` is missing; {self.fix}")
         if not isinstance(node, Text) or not node.value:
-            refuse(node.line, f"`{self.name}` must be plain text; {self.mend}")
+            refuse(node.line, f"`{self.name}` must be plain text; {self.fix}")
         return self.read(node)
 
 
@@ -103,17 +103,17 @@ def _soak(node: Text) -> float:
 
 
 def _pattern(pattern: re.Pattern[str]) -> Schema:
-    """Return *pattern* as a whole text; no case of ours differs between Python and ECMA 262."""
+    """Match *pattern* against the whole text; ours mean the same in Python and ECMA 262."""
     return {"type": "string", "pattern": f"^(?:{pattern.pattern})$"}
 
 
 def _text(
-    name: str, pattern: re.Pattern[str], what: str, means: str, mend: str, *, required: bool = False
+    name: str, pattern: re.Pattern[str], what: str, means: str, fix: str, *, required: bool = False
 ) -> Key:
     """Return the key of a text that *pattern* describes."""
     field = "name" if name == "app" else name
     read = _matching(name, pattern, what)
-    return Key(name, field, means, mend, _pattern(pattern), read, required)
+    return Key(name, field, means, fix, _pattern(pattern), read, required)
 
 
 APP = _text(
@@ -139,20 +139,20 @@ KEYS: Sequence[Key] = (
         "resource_group",
         _GROUP,
         "a resource group's name",
-        "Where the app is, if its name alone does not tell.",
+        "Resource group of the app. Needed only if several apps have this name.",
         "give a resource group's name, or remove it",
     ),
     _text(
         "subscription",
         _SUBSCRIPTION,
         "a subscription's id",
-        "Id of the subscription that the app is in, if its name alone does not tell.",
+        "Id of the app's subscription. Needed only if several apps have this name.",
         "give a subscription's id, or remove it",
     ),
     Key(
         "suspend",
         "suspend",
-        "Leave the app alone while this is here. Say why and who: 'incident 7, sam'.",
+        "Leave the app alone while this key is here. Give a reason: 'incident 7, sam'.",
         'say why and who: `suspend: "incident 7, sam"`, or remove it',
         {"type": "string", "minLength": 1},
         lambda node: safe(node.value, 200),
@@ -160,8 +160,8 @@ KEYS: Sequence[Key] = (
     Key(
         "drift",
         "drift",
-        "What to do about a release that was edited by hand: heal puts it right, report says so "
-        "and leaves it.",
+        "What to do about a release that was edited by hand: heal restores it, report only "
+        "reports it.",
         "`heal` or `report`",
         {"enum": ["heal", "report"], "default": "heal"},
         _drift,
@@ -169,8 +169,8 @@ KEYS: Sequence[Key] = (
     Key(
         "latency_p99_ms",
         "latency_p99_ms",
-        "A new release is refused if 200 warm requests to staging are slower than this many "
-        "milliseconds in 99 of 100 cases. Never blocks the way back.",
+        "Refuse a new release if the 99th percentile of 200 warm requests to staging is slower "
+        "than this many milliseconds. Never blocks a rollback.",
         "milliseconds, as in `latency_p99_ms: 250`",
         {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
         _latency,
@@ -178,8 +178,8 @@ KEYS: Sequence[Key] = (
     Key(
         "soak",
         "soak_s",
-        "How long production is watched after a swap, such as 90s, 10m or 2h. Should it fail "
-        "meanwhile, and staging be proved to serve what it replaced, it is swapped back, once.",
+        "How long to watch production after a swap, such as 90s, 10m or 2h. If it fails in that "
+        "time and staging is proved to serve the release before, it is swapped back, once.",
         "how long to watch production after a swap, as in `soak: 10m`",
         _pattern(_SOAK),
         _soak,
@@ -239,13 +239,13 @@ def slots(block: Map) -> dict[str, Wanted]:
 
 
 def _slot_name(name: str, line: int) -> None:
-    """Refuse what cannot be a slot's name, and what is one of the two names mistyped."""
+    """Refuse an impossible slot name, and a probable typo of production or staging."""
     if name in (PRODUCTION, STAGING):
         return
     if not _SLOT.fullmatch(name):
         what = "is not a slot's name; use letters, digits and hyphens, at most 59"
         refuse(line, f"`{safe(name, 60)}` {what}")
-    # A digit or a hyphen is put into a name on purpose: staging2, production-eu.
+    # A digit or a hyphen is deliberate, not a typo: staging2, production-eu.
     near = difflib.get_close_matches(name.lower(), (PRODUCTION, STAGING), 1, 0.8)
     if name.isalpha() and near:
         what = f"is probably a typo; did you mean `{near[0]}`?"

@@ -1,9 +1,9 @@
 """
 The safe part of YAML: bytes -> plain mappings of texts. Every refusal names the line.
 
-The bytes are hostile. PyYAML's C loader crashes on deep nesting, merge keys blow up, duplicate keys
-pass silently and `1.10` becomes 1.1; so the pure-Python parser is read event by event, only plain
-mappings of scalars are accepted, and every scalar is text.
+The bytes may be hostile. PyYAML's C loader crashes on deep nesting, merge keys blow up, duplicate
+keys pass silently and `1.10` becomes 1.1. So the pure-Python parser is read event by event, only
+plain mappings of scalars are accepted, and every scalar is text.
 """
 
 from collections.abc import Mapping
@@ -64,7 +64,7 @@ def parse(data: bytes) -> Node:
         refuse(line, f"not valid YAML: {safe(error.problem or 'cannot be parsed', 200)}")
     except yaml.YAMLError as error:
         refuse(1, f"not valid YAML: {safe(str(error).splitlines()[0], 200)}")
-    except (ValueError, OverflowError):  # PyYAML: a character or a number out of its range
+    except (ValueError, OverflowError):  # PyYAML raises this for a character or number out of range
         refuse(1, "not valid YAML: an escape or a directive holds a number that is out of range")
 
 
@@ -73,7 +73,7 @@ def _line(event: yaml.Event) -> int:
 
 
 class _Reader:
-    """Builds nodes from parser events, refusing what a plain file never needs."""
+    """Build nodes from parser events; refuse every feature that a plain file does not need."""
 
     def __init__(self, text: str) -> None:
         self._events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -106,7 +106,7 @@ class _Reader:
         if anchor:
             refuse(line, f"anchor &{safe(anchor, 40)} is not allowed; write the value out")
         tag = getattr(event, "tag", None)
-        if tag and tag != "!":  # "!" alone stands for a quoted text
+        if tag and tag != "!":  # "!" alone means a quoted text
             refuse(line, f"tag {safe(tag, 60)} is not allowed; every value is plain text")
         if isinstance(event, yaml.ScalarEvent):
             return Text(event.value, line)

@@ -1,7 +1,7 @@
 """
 One file, one app: bytes -> `App`; a file or a folder of files -> `Desired`.
 
-Every refusal names the line, the key and how to mend it. In a folder a file that is refused is a
+Every refusal names the line, the key and the fix. In a folder a file that is refused is a
 Doubt about its own app alone. `keys` is the table of what a file may hold.
 """
 
@@ -21,7 +21,7 @@ def read(data: bytes, name: str = "") -> App:
     Parse *data* (at most 64 KB of UTF-8) as one app.
 
     *name* is that of a file in a folder: `app:` may be left out there, and must be equal. Raises
-    DesiredError whose message starts with "line N:" and says how to mend it.
+    DesiredError; its message starts with "line N:" and includes the fix.
     """
     root = parse(data)
     if not isinstance(root, Map):

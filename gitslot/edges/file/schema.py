@@ -1,10 +1,10 @@
 """
 The JSON schema of desired_state.yaml, for editors: `python -m gitslot.edges.file.schema` writes it.
 
-Made from the table in keys.py, which alone decides what is accepted. The schema is the stricter of
-the two in one point: where other tools would read a number, it advises quotes. It knows nothing of
-slots whose names differ in case alone, or are one of the two known ones mistyped. It lets `app` be
-left out, as a file in a folder may; a single file may not.
+Made from the table in keys.py, which alone decides what is accepted. The schema is stricter in one
+point: it asks for quotes where other tools would read a number. It does not know about slot names
+that differ by case alone, or that are typos of the two known names. It lets `app` be left out, as
+a file in a folder may; a single file may not.
 """
 
 import json
@@ -16,7 +16,7 @@ from gitslot.edges.file import keys
 from gitslot.edges.file.keys import Key
 from gitslot.state.wanted import PRODUCTION
 
-FILE = Path(__file__).resolve().parents[3] / "docs" / "desired_state.schema.json"
+FILE = Path(__file__).resolve().parents[3] / "docs" / "use" / "desired_state.schema.json"
 
 
 def schema() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """Return what `FILE` must hold."""
+    """Return the content of `FILE`."""
     return json.dumps(schema(), indent=2) + "\n"
 
 

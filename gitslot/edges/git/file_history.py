@@ -1,7 +1,7 @@
 """
 The history of one commit and, of each, what an app's file is in it; objects come as needed.
 
-Every object is hashed again: a commit, tree or file that is not what its name says is refused,
+Every object is hashed again: a commit, tree or file that does not match its name is refused,
 wherever it came from.
 """
 
@@ -45,28 +45,24 @@ class FileHistory:
         self._apps: dict[bytes, App | None] = {}
 
     def raw(self, commit: str) -> bytes:
-        """Return the bytes of *commit*; KeyError where it is not there."""
+        """Return the bytes of *commit*; raise KeyError if it is missing."""
         return self._commit(commit).as_raw_string()
 
-    def time(self, commit: str) -> int:
-        """Return when *commit* was made, as it says itself; KeyError where it is not there."""
-        return int(self._commit(commit).commit_time)
-
     def parents(self, commit: str) -> tuple[str, ...]:
-        """Return the names of the parents of *commit*; KeyError where it is not there."""
+        """Return the parents of *commit*; raise KeyError if it is missing."""
         if commit not in self._parents:
             found = self._commit(commit)
             self._parents[commit] = tuple(parent.decode() for parent in found.parents)
         return self._parents[commit]
 
     def file(self, commit: str) -> Entry:
-        """Return mode and blob of the file in *commit*, or None where it is not there."""
+        """Return mode and blob of the file in *commit*, or None if it has no such file."""
         if commit not in self._files:
             self.load([commit])
         return self._files[commit]
 
     def load(self, commits: Collection[str]) -> None:
-        """Read what the file is in *commits*, fetching each level of trees at once."""
+        """Read the file's entry in *commits*, fetching each level of trees in one request."""
         at: dict[str, Entry] = {
             commit: (stat.S_IFDIR, self._commit(commit).tree)
             for commit in commits

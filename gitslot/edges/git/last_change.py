@@ -4,7 +4,6 @@ Which commit last changed what a slot shall serve. Pure over the history of one 
 The wish counts as it is parsed: a comment is no change. A broken file in between changes nothing.
 """
 
-import heapq
 from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
@@ -19,7 +18,6 @@ class History(Protocol):
     """The history of one commit; a name that is not in it raises KeyError."""
 
     def parents(self, commit: str) -> tuple[str, ...]: ...
-    def time(self, commit: str) -> int: ...
     def file(self, commit: str) -> Entry: ...
     def load(self, commits: Collection[str]) -> None: ...
     def app(self, commit: str) -> App | None: ...
@@ -70,17 +68,13 @@ def _since(history: History, line: list[str], slot: str, wish: str) -> str:
     return "" if history.parents(line[-1]) else since
 
 
-def _newest_change(history: History, head: str) -> str:
+def _newest_change(history: History, commit: str) -> str:
     """Return the newest commit whose file is that of none of its parents, "" if not found."""
-    queue, seen = [(-history.time(head), head)], {head}
-    while queue and len(seen) <= MAX_BACK:
-        commit = heapq.heappop(queue)[1]
+    for _ in range(MAX_BACK):
         parents = history.parents(commit)
         history.load([commit, *parents])
-        if all(history.file(parent) != history.file(commit) for parent in parents):
+        same = [parent for parent in parents if history.file(parent) == history.file(commit)]
+        if not same:
             return commit
-        for parent in parents:
-            if parent not in seen:
-                seen.add(parent)
-                heapq.heappush(queue, (-history.time(parent), parent))
+        commit = same[0]
     return ""

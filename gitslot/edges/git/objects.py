@@ -26,7 +26,7 @@ MAX_PACK = 64 * 1024 * 1024
 MAX_ALL_FILES = 16 * 1024 * 1024  # bytes of all files that one commit is asked for
 _MAX_BLOB_PACK = 4 * MAX_BYTES
 _TIMEOUT_S = 20.0
-_FETCH_S = 120.0  # a server that drips has no time-out of its own
+_FETCH_S = 120.0  # limits a server that sends slowly; dulwich does not
 
 Objects: TypeAlias = Repo | MemoryRepo
 
@@ -35,7 +35,7 @@ class Origin:
     """
     One repository: a path or an https URL.
 
-    *token* goes into a header and nowhere else.
+    *token* is used in a header only.
     """
 
     def __init__(self, repository: str, token: str | None = None) -> None:
@@ -76,7 +76,7 @@ class Origin:
         return bytes(tip)
 
     def commit(self, commit: bytes) -> Objects:
-        """Return a repository that holds *commit* and its trees; blobs as far as they came."""
+        """Return a repository with *commit* and its trees; it may lack blobs."""
         if self.local:
             return self.open()
         return self._fetch([commit], depth=1, filter_spec=b"blob:none")
@@ -88,7 +88,7 @@ class Origin:
         return self._fetch([commit], depth=None, filter_spec=b"tree:0")
 
     def add(self, repo: Objects, wants: list[bytes]) -> None:
-        """Bring the trees *wants*, and nothing below them, into *repo*."""
+        """Fetch the trees *wants*, and nothing below them, into *repo*."""
         if isinstance(repo, MemoryRepo):
             self._fetch(wants, depth=None, filter_spec=b"tree:0", into=repo)
 
@@ -150,7 +150,7 @@ class Origin:
                 "the repository's URL holds a user or password; use GITSLOT_GIT_TOKEN",
                 reason="SettingsInvalid",
             )
-        # Given as a user and not as a header of ours: dulwich sends it to this origin alone.
+        # Given as a user, not as a header of ours: dulwich then sends it to this origin only.
         client = HttpGitClient(
             f"{parts.scheme}://{parts.netloc}",
             timeout=_TIMEOUT_S,
@@ -226,7 +226,7 @@ def _folder_too_large() -> SourceError:
 
 @contextmanager
 def translated(where: str) -> Iterator[None]:
-    """Turn whatever Git and the network raise into a SourceError that names no secret."""
+    """Turn every error of Git and the network into a SourceError without secrets."""
     try:
         yield
     except (SourceError, SignatureRefused):

@@ -1,8 +1,8 @@
 """
-How much a pack of Git objects becomes once it is unpacked, found without unpacking it.
+Measure how large a pack of Git objects gets when unpacked, without unpacking it.
 
-Deflate and deltas let a few kilobytes become gigabytes; dulwich keeps every object in memory. So
-each object is inflated piece by piece and thrown away, and only its size is counted.
+With deflate and deltas a few kilobytes become gigabytes, and dulwich keeps each object in memory.
+So each object is inflated piece by piece and discarded; only its size is counted.
 
 Format: https://git-scm.com/docs/gitformat-pack.
 """
@@ -23,8 +23,8 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
     """
     Read the pack of *size* bytes at the start of *file*.
 
-    Raises PackTooLarge where its objects are too many, one is too large, or all come to more than
-    *cap* bytes; ValueError where it is no pack.
+    Raises PackTooLarge if there are too many objects, one is too large, or all together exceed
+    *cap* bytes; ValueError if it is not a pack.
     """
     file.seek(0)
     head = file.read(12)
@@ -60,7 +60,7 @@ def _too_large(what: str) -> PackTooLarge:
 
 
 def _delta_result(start: bytes) -> int:
-    """Return how large what a delta makes is: the second of the two numbers that it begins with."""
+    """Return the size of a delta's result: the second of the two numbers at its start."""
     at = value = 0
     for _ in range(2):
         value = shift = 0
@@ -77,7 +77,7 @@ def _delta_result(start: bytes) -> int:
 
 
 class _Pieces:
-    """Reads a pack from end to end in pieces; ValueError where it is broken."""
+    """Read a pack from start to end in pieces; raise ValueError if it is broken."""
 
     def __init__(self, file: BinaryIO, left: int) -> None:
         self._file, self._left = file, left
@@ -108,7 +108,7 @@ class _Pieces:
         return kind, size
 
     def inflate(self, declared: int) -> bytes:
-        """Pass over an object that says that it has *declared* bytes; return how it begins."""
+        """Skip an object of *declared* bytes; return its first bytes."""
         inflater = zlib.decompressobj()
         start, made = b"", 0  # the first 32 bytes hold both numbers of a delta
         while not inflater.eof:

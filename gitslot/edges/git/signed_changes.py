@@ -1,9 +1,9 @@
 """
-Are all changes of one app's file vouched for: by a signature, or as one step back of production.
+Check that every change of an app's file is signed, or takes production one step back.
 
-Pure over a `Trail` of commits. Checking the newest commit alone would accept a signed commit on top
+Pure, over a `Trail` of commits. Checking only the newest commit would accept a signed commit on top
 of forged ones; so every commit that changes the file counts, on every path from the newest commit
-down to what was trusted before. Who decides is the controller's settings, never the repository.
+down to the trusted ones. The rule comes from the controller's settings, never from the repository.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,13 +23,13 @@ Entry: TypeAlias = tuple[int, bytes] | None  # mode and blob of the file in one 
 
 
 class Trail(Protocol):
-    """The history of one commit; a name that is not in it raises KeyError."""
+    """The history of one commit; an unknown name raises KeyError."""
 
     def raw(self, commit: str) -> bytes: ...
     def parents(self, commit: str) -> tuple[str, ...]: ...
     def file(self, commit: str) -> Entry: ...
     def load(self, commits: Collection[str]) -> None:
-        """Make `file` of *commits* cheap, all at once."""
+        """Prepare `file` for all of *commits* at once."""
 
     def app(self, commit: str) -> App | None:
         """Return what the file asks for, or None where it is not there, or broken."""
@@ -37,7 +37,7 @@ class Trail(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may sign, which commits are trusted as they are, and whether a step back is allowed."""
+    """Who may sign, which commits need no signature, and if an unsigned step back is allowed."""
 
     signers: tuple[Signer, ...]
     trusted: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class Rule:
 
 def check(trail: Trail, tip: str, rule: Rule, accepted: str = "") -> int:
     """
-    Return how many commits changed the file since the trusted ones, all of them vouched for.
+    Return how many commits changed the file since the trusted ones; refuse unsigned changes.
 
     *accepted* and all before it was judged before. Without any trusted commit in the history of
     *tip* the whole history counts. A merge counts where it does more than Git's own merge of the
@@ -149,7 +149,7 @@ def _signed(trail: Trail, commit: str, rule: Rule) -> bool:
 
 
 def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
-    """Return *commits* and all before them, as far as the trail goes."""
+    """Return *commits* and all their ancestors, as far as the trail goes."""
     seen: set[str] = set()
     todo = list(commits)
     while todo:
@@ -166,7 +166,7 @@ def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
 
 
 def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -> list[str]:
-    """Return what is reachable from *tips* and not in *known*."""
+    """Return the commits reachable from *tips* that are not in *known*."""
     found: dict[str, None] = {}
     todo = [tip for tip in tips if tip not in known]
     while todo:
@@ -185,7 +185,7 @@ def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -
 
 
 class _Forks:
-    """Which commits change the file; merges whose parents differ in it are counted and bounded."""
+    """Find the commits that change the file; bound the merges whose parents differ in it."""
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
@@ -210,7 +210,7 @@ class _Forks:
         return not any(all(self._unchanged(other, keeper) for other in others) for keeper in kept)
 
     def _unchanged(self, commit: str, beside: str) -> bool:
-        """Say whether the file is in *commit* what it was where *commit* forked from *beside*."""
+        """Say whether the file in *commit* equals the file where *commit* forked from *beside*."""
         self._asked += 1
         if self._asked > MAX_FORKS:
             raise SignatureRefused(

@@ -1,5 +1,5 @@
 """
-Git: the newest commit of one ref, the watched file or folder at it, and how it came about.
+Read Git: the newest commit of one ref, the watched file or folder in it, and its history.
 
 It never writes, needs no git binary, and treats an empty answer as an error: an empty ref look-up,
 a missing file or a link in its place is a SourceError with a reason, not an empty desired state.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dulwich.objects import Commit, ObjectID, Tree
+from dulwich.objectspec import parse_commit
 from dulwich.repo import BaseRepo
 
 from gitslot.edges.git.file_history import FileHistory
@@ -43,7 +44,7 @@ class GitSource:
     One file, or one folder of files, on one ref of one repository.
 
     *repository* is a path or an https URL, *ref* a branch or a full ref name, *path* the file's or
-    folder's path in the tree, *token* goes into a header and nowhere else.
+    folder's path in the tree. *token* is used in a header only.
     """
 
     def __init__(self, repository: str, ref: str, path: str, token: str | None = None) -> None:
@@ -58,7 +59,7 @@ class GitSource:
 
     def newest(self) -> Newest:
         """
-        Return the newest commit; costs one ref look-up while the ref stands still.
+        Return the newest commit; costs one ref look-up while the ref does not change.
 
         Raises SourceError: GitUnreachable, RefGone, FileMissing, NotPlainFile, FileTooLarge,
         TooManyFiles, FolderTooLarge.
@@ -81,8 +82,6 @@ class GitSource:
 
     def resolve(self, revision: str) -> str:
         """Return the 40 hex digits that *revision* abbreviates; for local repositories."""
-        from dulwich.objectspec import parse_commit  # noqa: PLC0415 - for the command line only
-
         with translated(self._origin.name):
             if not self._origin.local:
                 return revision
@@ -258,7 +257,7 @@ def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
 
 
 def local_repository(start: Path) -> Path | None:
-    """Return the folder at or above *start* that is a Git checkout, or None."""
+    """Return the Git checkout at or above *start*, or None."""
     for folder in (start, *start.parents):
         if (folder / ".git").exists():
             return folder

@@ -1,10 +1,10 @@
 """
-SSH signatures of commits: who signed these bytes, by a list of allowed signers.
+Check SSH signatures of commits against a list of allowed signers.
 
-Pure, and of untrusted bytes. Formats: OpenSSH's PROTOCOL.sshsig and PROTOCOL.key, ssh-keygen(1)
+Pure; the bytes are untrusted. Formats: OpenSSH's PROTOCOL.sshsig and PROTOCOL.key, ssh-keygen(1)
 "ALLOWED SIGNERS", and how `git verify-commit` calls ssh-keygen: namespace "git", and the signer
-must have been allowed at the moment that the commit names as its committer's. What cannot be
-checked here (GPG, X.509, certificates, SHA-1) is refused by name and never passed over.
+must have been allowed at the committer date. Signatures that cannot be
+checked here (GPG, X.509, certificates, SHA-1) are refused by name, never ignored.
 """
 
 import base64
@@ -43,7 +43,7 @@ _TYPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """One line of the list: *key* is the public key's blob; times are UTC, None without limit."""
+    """One line of the list: *key* is the public key's blob; times are UTC, None means no limit."""
 
     principals: str
     key: bytes
@@ -52,7 +52,7 @@ class Signer:
     before: datetime | None = None
 
     def in_time(self, moment: datetime) -> bool:
-        """Say whether the line holds at *moment*."""
+        """Say whether the line is valid at *moment*."""
         return (self.after is None or self.after <= moment) and (
             self.before is None or moment < self.before
         )
@@ -65,7 +65,7 @@ def read_signers(text: str) -> tuple[Signer, ...]:
     """
     Read *text* as an allowed_signers file.
 
-    Times without `Z` are read as UTC. Raises SettingsError that names the line and what is wrong
+    Times without `Z` are read as UTC. Raises SettingsError, which names the line and what is wrong
     with it, or that there is no signer at all.
     """
     signers = []
@@ -137,9 +137,9 @@ def _moment(text: str) -> datetime:
 
 def split(raw: bytes) -> tuple[bytes, bytes, datetime]:
     """
-    Return what was signed, the signature and the committer's moment of the commit *raw*.
+    Split the commit *raw* into the signed bytes, the signature and the committer date.
 
-    Raises SignatureRefused: CommitUnsigned, or SignatureInvalid where there is not exactly one.
+    Raises SignatureRefused: CommitUnsigned, or SignatureInvalid if there are several.
     """
     if len(raw) > MAX_COMMIT:
         raise SignatureRefused("the commit is too large", reason="SignatureInvalid")
@@ -173,16 +173,16 @@ def _committed(head: list[bytes]) -> datetime:
     lines = [line for line in head if line.startswith(b"committer ")]
     match = re.search(rb"> (\d{1,12}) [+-]\d{4}$", lines[0]) if len(lines) == 1 else None
     if match is None:
-        raise SignatureRefused("it says not when it was made", reason="SignatureInvalid")
+        raise SignatureRefused("it has no date", reason="SignatureInvalid")
     try:
         return datetime.fromtimestamp(int(match[1]), UTC)
     except (OverflowError, ValueError, OSError):
-        raise SignatureRefused("it says not when it was made", reason="SignatureInvalid") from None
+        raise SignatureRefused("it has no date", reason="SignatureInvalid") from None
 
 
 def signed_by(raw: bytes, signers: tuple[Signer, ...]) -> Signer:
     """
-    Return who of *signers* signed the commit *raw*, by its own date.
+    Return the one of *signers* who signed the commit *raw*; its own date is used.
 
     Raises SignatureRefused: CommitUnsigned, SignatureUnsupported, SignatureInvalid, SignerUnknown,
     SignerNotAllowed (namespace) or SignerOutOfDate.
@@ -194,7 +194,7 @@ def signed_by(raw: bytes, signers: tuple[Signer, ...]) -> Signer:
 def verify(
     payload: bytes, signature: bytes, signers: tuple[Signer, ...], moment: datetime
 ) -> Signer:
-    """Return who of *signers* made *signature* over *payload* at *moment*; see `signed_by`."""
+    """Return the one of *signers* who signed *payload* at *moment*; see `signed_by`."""
     key, namespace, algorithm, made = _parse(signature)
     if namespace != NAMESPACE.encode():
         shown = safe(namespace.decode("utf-8", "replace"), 40)
@@ -228,7 +228,7 @@ def verify(
 
 
 def _covers(signer: Signer) -> bool:
-    """Say whether *signer*'s namespaces, an OpenSSH pattern list, hold "git"."""
+    """Say whether *signer*'s namespaces, an OpenSSH pattern list, include "git"."""
     if not signer.namespaces:
         return True
     if any(p.startswith("!") and _matches(p[1:]) for p in signer.namespaces):
@@ -241,7 +241,7 @@ def _matches(pattern: str) -> bool:
 
 
 def fingerprint(key: bytes) -> str:
-    """Return the name of a public key as `ssh-keygen -l` prints it."""
+    """Return the fingerprint of a public key as `ssh-keygen -l` prints it."""
     digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
     return f"SHA256:{digest}"
 
@@ -250,7 +250,7 @@ def fingerprint(key: bytes) -> str:
 
 
 class _Reader:
-    """Takes strings off an SSH wire format; anything odd is a ValueError."""
+    """Read strings of the SSH wire format; raise ValueError for anything malformed."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -321,7 +321,7 @@ def _check(key: bytes, made: bytes, signed: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Verifier:
-    """A public key and the names of the signatures that it makes."""
+    """A public key and the signature types that it makes."""
 
     kind: bytes
     key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -330,7 +330,7 @@ class _Verifier:
 
     def verify(self, algorithm: bytes, blob: bytes, rest: _Reader, signed: bytes) -> None:
         """Raise ValueError or InvalidSignature unless *blob* signs *signed*."""
-        if self.application is not None:  # PROTOCOL.u2f: what a security key signs
+        if self.application is not None:  # PROTOCOL.u2f: the bytes that a security key signs
             flags, counter = rest.take(1), rest.take(4)
             if not flags[0] & _USER_PRESENT:
                 raise ValueError("nobody touched the key")
@@ -356,7 +356,7 @@ class _Verifier:
 
 
 def _verifier(blob: bytes) -> _Verifier:
-    """Read a public key; ValueError, or SignatureRefused where its kind is not supported."""
+    """Read a public key; raise ValueError, or SignatureRefused for an unsupported kind."""
     reader = _Reader(blob)
     kind = reader.text()
     known = kind.removesuffix(b"@openssh.com").removeprefix(b"sk-")

@@ -1,26 +1,44 @@
 """
-`gitslot local demo`: the whole story on real processes, in a folder of its own.
+`gitslot local demo`: play the whole story on real processes, in a temporary folder.
 
-Six steps under constant load; then what was measured, as a table and in .gitslot/demo.json.
+Six steps under constant load, then the measured values as a table and in .gitslot/demo.json.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
+import typer
+
+from gitslot.local.command import FOLDER, interruptible
+from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
 from gitslot.local.demo.steps import NEW, OLD, Measured
 from gitslot.local.process import write_json
+from gitslot.registry.package import ROOT as PROJECT
 
 Row: TypeAlias = tuple[str, str, str, bool | None]
 
 
-def run(results: Path) -> int:
-    """Play the demo and write *results*; return 0 where every expected value holds, else 1."""
-    from gitslot.local.demo import incident, stage, steps  # noqa: PLC0415 - slow imports
+def demo(
+    results: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
+    ] = PROJECT / FOLDER / "demo.json",
+) -> int:
+    """Watch the whole story on its own platform, in two minutes.
 
+    It leaves nothing running.
+
+    Exit codes: 0 every measured value is as expected, 1 one is not, 2 error.
+    """
+    with interruptible():
+        return run(results.absolute())
+
+
+def run(results: Path) -> int:
+    """Play the demo and write *results*; return 0 if every value is as expected, else 1."""
     began = time.monotonic()
     screen = Screen()
     measured = Measured()
@@ -50,7 +68,7 @@ def run(results: Path) -> int:
     screen.table(rows)
     write_json(results, asdict(measured))
     for fault in faults[:5]:
-        screen.said(f"a request failed: {fault}", "red")
+        screen.output(f"a request failed: {fault}", "red")
     screen.result(
         f"{'all as expected' if holds else 'NOT as expected'}, {time.monotonic() - began:.0f} s "
         f"in all; also in {_short(results)}",
@@ -60,7 +78,7 @@ def run(results: Path) -> int:
 
 
 def judge(measured: Measured) -> Sequence[Row]:
-    """Return what was measured beside what was expected, and whether that holds."""
+    """Return a row for each value: what it is, measured, expected, and whether they agree."""
     return [
         ("push to users having the new version", f"{measured.bump_s} s", "", None),
         ("revert to users having the old one", f"{measured.rollback_s} s", "", None),

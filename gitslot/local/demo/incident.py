@@ -1,8 +1,8 @@
 """
-Step 4, the incident: Azure takes a swap, carries it out, and answers 503.
+Step 4, the incident: Azure accepts a swap, completes it, and answers 503.
 
-On the left what a pipeline does: Microsoft's SDK with its defaults. On the right gitslot, killed in
-the middle and started again. Both at the same time, on the same platform.
+On the left a pipeline: Microsoft's SDK with its defaults. On the right gitslot, killed in the
+middle and started again. Both at the same time, on the same platform.
 """
 
 import os
@@ -10,6 +10,8 @@ import signal
 import threading
 from datetime import UTC, datetime
 from typing import Any
+
+from azure.mgmt.web import WebSiteManagementClient
 
 from gitslot.local.demo.screen import clock
 from gitslot.local.demo.stage import APP, BLIND, PATIENCE_S, Stage
@@ -20,15 +22,15 @@ from gitslot.local.provision import CONTROLLER
 from gitslot.record.event import Event
 from gitslot.world import credential
 
-_LOST = {"when": "after", "status": 503, "hold": True}  # done, and then the gateway says 503
+_LOST = {"when": "after", "status": 503, "hold": True}  # done, and then the gateway answers 503
 
 
 def incident(stage: Stage, measured: Measured) -> None:
-    """Show both, and what each leaves production serving."""
+    """Play both, and show what production serves after each."""
     screen = stage.screen
     screen.title(
         "4",
-        "The incident: Azure takes the swap, does it, and answers 503",
+        "The incident: Azure accepts the swap, completes it, and answers 503",
         f"Left, a second app, {BLIND}: a pipeline's swap, Microsoft's SDK with its defaults.\n"
         "Right, gitslot, killed with -9 in the middle of the swap and started again.",
     )
@@ -64,7 +66,7 @@ def incident(stage: Stage, measured: Measured) -> None:
 
 
 def _second_app(stage: Stage) -> None:
-    """Create the pipeline's app as a pipeline finds it: production old, staging new."""
+    """Create the pipeline's app: the old version in production, the new one in staging."""
     model = {"MODEL_NAME": "iris", "MODEL_VERSION": OLD, "MODEL_STORE": stage.facts.storage}
     stage.provisioner.app(BLIND, stage.serving, model)
     apps, group = stage.provisioner.web.web_apps, stage.facts.resource_group
@@ -82,7 +84,7 @@ def _second_app(stage: Stage) -> None:
 
 
 class Pipeline(threading.Thread):
-    """One plain call of Microsoft's SDK, with nothing but the platform's address changed."""
+    """One plain call of Microsoft's SDK; only the platform's address differs."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(name="pipeline", daemon=True)
@@ -91,9 +93,7 @@ class Pipeline(threading.Thread):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Swap, as every example of the SDK does it."""
-        from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 - slow import
-
+        """Swap as every example of the SDK does."""
         facts = self._stage.facts
         body: Any = {"targetSlot": "production", "preserveVnet": True}
         client = WebSiteManagementClient(
@@ -104,11 +104,11 @@ class Pipeline(threading.Thread):
         )
         try:
             client.web_apps.begin_swap_slot(facts.resource_group, BLIND, "staging", body).result()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the pipeline saw
+        except Exception as error:  # noqa: BLE001 - any error is what the pipeline would report
             self._error = error
 
     def finish(self) -> list[str]:
-        """Wait for its end and return what happened, as the platform witnessed it."""
+        """Wait for its end and return what happened, from the platform's history."""
         self.join(PATIENCE_S)
         if self.is_alive():
             raise PlatformError(f"not within {PATIENCE_S:.0f} s: the pipeline's swap")
@@ -140,7 +140,7 @@ def _account(entry: Entry, swaps: int) -> str:
 
 
 def _gitslot(stage: Stage, since: int) -> list[Event | str]:
-    """Bump, kill the controller in the middle of the swap, and return its log with that in it."""
+    """Bump, kill the controller in the middle of the swap, and return the log lines of both."""
     lines: list[Event | str] = []
     commit = stage.repository.want(APP, NEW, f"bump iris to {NEW}")
     if not wait_until(lambda: stage.witness.swaps(APP, since), PATIENCE_S):

@@ -1,5 +1,5 @@
 """
-Constant load on production's port, counting every answer that a user would not have liked.
+Constant load on production's port; every answer that is no prediction is counted as failed.
 
 Several connections that stay open, a fixed number of requests a second, each a real prediction.
 """
@@ -22,7 +22,7 @@ _HEADERS = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A connection got an answer from another version than before; *at* is monotonic seconds."""
+    """A connection's first answer from another version; *at* is monotonic seconds."""
 
     at: float
     version: str
@@ -32,8 +32,8 @@ class Load:
     """
     Load on *url* from `start` to `stop`.
 
-    Counted is what was asked after the first prediction had come: before, there was no model to be
-    had, and a request that was under way at that moment may still be answered so.
+    It counts requests sent after the first prediction arrived. Before that there was no model, and
+    a request under way at that moment may still be answered so.
     """
 
     def __init__(self, url: str) -> None:
@@ -47,20 +47,20 @@ class Load:
         self._faults: list[str] = []
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start to send requests."""
         for number in range(CONNECTIONS):
             thread = threading.Thread(target=self._ask, name=f"load-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Stop asking; return when nobody asks any more."""
+        """Stop, and wait until no request is under way."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
     def describe(self) -> str:
-        """Say how hard it asks."""
+        """Return the load in words."""
         return f"{CONNECTIONS / PAUSE_S:.0f} predictions a second over {CONNECTIONS} connections"
 
     @property
@@ -108,7 +108,7 @@ class Load:
         connection.close()
 
     def _predict(self, connection: http.client.HTTPConnection) -> tuple[str, str]:
-        """Ask once; return what is wrong with the answer, or "", and the version it names."""
+        """Send one request; return what is wrong with the answer, or "", and its version."""
         connection.request("POST", "/api/predict", body=_ROW, headers=_HEADERS)
         response = connection.getresponse()
         body = response.read()

@@ -1,7 +1,7 @@
 """
 The demo's own Git: an origin, and a clone in which somebody works.
 
-Real git, knowing nothing of this machine's user, hooks or signing.
+Real git, without this machine's user, hooks or signing.
 """
 
 import os
@@ -21,7 +21,7 @@ slots:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """*origin* is bare and what the controller follows; *clone* is where files are edited."""
+    """The controller follows *origin*, which is bare; files are edited in *clone*."""
 
     origin: Path
     clone: Path
@@ -41,19 +41,19 @@ class Repository:
         return done.stdout.strip()
 
     def want(self, app: str, version: str, subject: str) -> str:
-        """Commit and push that production shall serve *version*; return the commit."""
+        """Commit and push *version* for production; return the commit."""
         (self.clone / "desired_state.yaml").write_text(_TEXT.format(app=app, version=version))
         self.git("add", "desired_state.yaml")
         self.git("commit", "-q", "-m", subject)
         return self._push()
 
     def revert(self) -> str:
-        """Revert the newest commit and push; return the commit that does it."""
+        """Revert the newest commit and push; return the new commit."""
         self.git("revert", "--no-edit", "HEAD")
         return self._push()
 
     def shown(self, commit: str) -> str:
-        """Return what git says of *commit* when it is made."""
+        """Return the line that git prints when it makes *commit*."""
         return self.git("log", "-1", "--format=[main %h] %s", "--abbrev=7", commit)
 
     def _push(self) -> str:
@@ -68,8 +68,8 @@ def make(folder: Path) -> Repository:
     try:
         repository.git("init", "-q", "--bare", "-b", "main", str(repository.origin))
     except FileNotFoundError as error:
-        mend = "sudo apt install git, or brew install git"
-        raise PlatformError(f"git is not installed: {mend}") from error
+        fix = "sudo apt install git, or brew install git"
+        raise PlatformError(f"git is not installed: {fix}") from error
     repository.git("init", "-q", "-b", "main")
     repository.git("remote", "add", "origin", str(repository.origin))
     return repository

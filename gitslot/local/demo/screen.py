@@ -1,5 +1,5 @@
 """
-How the demo looks: what one would type, what the log says, what came of it.
+How the demo prints: the commands typed, the log lines, the results.
 
 Readable without colour, in a file, and on a terminal of 80 columns.
 """
@@ -9,7 +9,12 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
 
 from gitslot.record.event import Event
 from gitslot.report.text import styled
@@ -25,33 +30,27 @@ class Screen:
     """Prints the demo to stdout."""
 
     def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415 - slow import
-
         width = None if sys.stdout.isatty() else _WIDTH
         self._console = Console(highlight=False, markup=False, emoji=False, width=width)
 
     def title(self, mark: str, text: str, more: str = "") -> None:
-        """Open a part of the story."""
-        from rich.text import Text  # noqa: PLC0415 - slow import
-
+        """Print the heading of a part of the story."""
         self._console.print()
         self._console.print(Text(f"{mark}  ", "bold cyan").append(text, "bold"))
         if more:
-            self.said(more, "dim")
+            self.output(more, "dim")
 
     def typed(self, command: str) -> None:
-        """Show what somebody types."""
-        self.said(f"$ {command}", "bold")
+        """Print a command that somebody types."""
+        self.output(f"$ {command}", "bold")
 
-    def said(self, text: str, style: str = "") -> None:
-        """Show lines of output."""
+    def output(self, text: str, style: str = "") -> None:
+        """Print lines of output."""
         for line in text.splitlines():
             self._line(safe(line, 500), style)
 
     def event(self, event: Event) -> None:
-        """Show a line of the reconcile log."""
-        from rich.text import Text  # noqa: PLC0415 - slow import
-
+        """Print a line of the reconcile log."""
         start = _INDENT + _TIME + 2 + _EVENT + 2
         first, *rest = _folded(event.message, self._console.width - start)
         self._print(styled([clock(event.time), event.event.ljust(_EVENT), first]))
@@ -59,12 +58,12 @@ class Screen:
             self._print(Text(" " * (start - _INDENT) + line))
 
     def result(self, text: str, *, good: bool = True) -> None:
-        """Show what came of it."""
+        """Print the result of a step."""
         self._line(f"{'✓' if good else '✗'} {text}", "green" if good else "bold red")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something goes on, on a terminal."""
+        """Show a spinner while something runs, on a terminal."""
         if not self._console.is_terminal:
             yield
             return
@@ -77,10 +76,7 @@ class Screen:
         accounts: tuple[Sequence[str], Sequence[Event | str]],
         ends: tuple[str, str],
     ) -> None:
-        """Show two accounts of the same seconds, and how each ends."""
-        from rich import box  # noqa: PLC0415 - slow import
-        from rich.table import Table  # noqa: PLC0415
-
+        """Print two accounts of the same seconds, and how each ends."""
         room = self._console.width - _INDENT
         wide = self._console.width >= _TWO_COLUMNS
         left_room = 46 if wide else room
@@ -98,13 +94,11 @@ class Screen:
         for title, account, end in zip(titles, (left, right), ends, strict=True):
             self._line(title, "bold")
             self._print(account)
-            self.said(end)
+            self.output(end)
             self._console.print()
 
     def table(self, rows: Sequence[tuple[str, str, str, bool | None]]) -> None:
-        """Show the measured values: what, value, expected, and whether that holds."""
-        from rich.table import Table  # noqa: PLC0415 - slow import
-
+        """Print the measured values: what, measured, expected, and whether they agree."""
         grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for heading in ("WHAT", "MEASURED", "EXPECTED", ""):
             grid.add_column(heading)
@@ -114,13 +108,9 @@ class Screen:
         self._print(grid)
 
     def _line(self, text: str, style: str = "") -> None:
-        from rich.text import Text  # noqa: PLC0415 - slow import
-
         self._print(Text(text, style))
 
-    def _print(self, what: Any) -> None:
-        from rich.padding import Padding  # noqa: PLC0415 - slow import
-
+    def _print(self, what: RenderableType) -> None:
         self._console.print(Padding(what, (0, 0, 0, _INDENT), expand=False))
 
 
@@ -133,18 +123,15 @@ def _folded(text: str, width: int) -> list[str]:
     return textwrap.wrap(safe(text, 500), max(width, 30)) or [""]
 
 
-def _account(lines: Sequence[Event | str], width: int) -> Any:
-    """Return *lines* as a text of *width* columns, events with their message beside them."""
-    from rich.text import Text  # noqa: PLC0415 - slow import
-
+def _account(lines: Sequence[Event | str], width: int) -> Text:
+    """Return *lines* as a text of *width* columns, each event on a line with its message."""
     account = Text()
     for line in lines:
         if isinstance(line, str):
             account.append(line + "\n")
             continue
         start = _TIME + 1
-        told = f"{event_name(line)} {line.message}"
-        first, *rest = _folded(told, width - start)
+        first, *rest = _folded(f"{event_name(line)} {line.message}", width - start)
         name, _, message = first.partition(" ")
         account.append(f"{clock(line.time)} ").append_text(styled([name])).append(f" {message}\n")
         for more in rest:
@@ -154,5 +141,5 @@ def _account(lines: Sequence[Event | str], width: int) -> Any:
 
 
 def event_name(event: Event) -> str:
-    """Return the event's word, which holds no space."""
+    """Return the event's name as one word."""
     return safe(event.event, 40).replace(" ", "")

@@ -1,5 +1,5 @@
 """
-The stage of the demo: a folder, a repository and a platform of its own, and nothing left of them.
+The stage of the demo: a temporary folder, repository and platform, removed at the end.
 """
 
 import signal
@@ -33,13 +33,13 @@ BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking
 PATIENCE_S = 90.0
 _POLL_S = 0.15
 _READING_S = 1.5
-# Ends the platform when the demo is gone, however it went: its standard input then closes.
+# Ends the platform when the demo has ended in any way: its standard input then closes.
 _GUARD = "import os, signal, sys; os.read(0, 1); os.kill(int(sys.argv[1]), signal.SIGTERM)"
 
 
 @dataclass
 class Stage:
-    """Everything that the steps of the demo work with."""
+    """What the steps of the demo work with."""
 
     folder: Path
     facts: Facts
@@ -51,19 +51,19 @@ class Stage:
     load: Load
     serving: Package
     ends: ExitStack
-    told: set[str] = field(default_factory=set)
+    shown: set[str] = field(default_factory=set)
     keep: bool = False  # the folder with the logs, although nothing was raised
 
     def train(self, version: str, estimator: str) -> Training:
-        """Begin to train and register *version* in the background."""
+        """Start to train and register *version* in the background."""
         begun = first_models.begin([(version, estimator)], self.facts.storage, self.folder)[0]
         self.ends.callback(begun.stop)
         return begun
 
     def events(self) -> list[Event]:
         """Return the log lines that were not shown yet."""
-        new = [e for e in self.journal.events(APP) if e.id not in self.told and not e.quiet]
-        self.told |= {event.id for event in new}
+        new = [e for e in self.journal.events(APP) if e.id not in self.shown and not e.quiet]
+        self.shown |= {event.id for event in new}
         return new
 
     def watch(
@@ -109,7 +109,7 @@ class Stage:
 
 @contextmanager
 def opened(screen: Screen) -> Iterator[Stage]:
-    """Set the stage; whatever happens on it, nothing is left running. Logs stay if it failed."""
+    """Open a stage; in every case nothing is left running. Logs are kept if the demo failed."""
     folder = Path(tempfile.mkdtemp(prefix="gitslot-demo-")).resolve()
     ends = ExitStack()
     keep = True
@@ -124,12 +124,12 @@ def opened(screen: Screen) -> Iterator[Stage]:
                 with suppress(OSError):
                     process.remove(folder)
         if keep:
-            screen.said(f"logs: {folder} (process.log, platform/logs)")
+            screen.output(f"logs: {folder} (process.log, platform/logs)")
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Clean up to the end, even where somebody presses Ctrl-C again."""
+    """Ignore Ctrl-C and polite kills, so that the clean-up ends."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
@@ -140,7 +140,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
-    """Start everything, create one app with two empty slots, and the controller to fill them."""
+    """Start everything: one app with two empty slots, and the controller that fills them."""
     git = repository.make(folder)
     state = folder / "platform"
     ends.callback(process.stop, state)
@@ -162,7 +162,7 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
         provisioner.running(APP, CONTROLLER)
         trained = [each.finish() for each in first]
     for line in trained:
-        screen.said(line)
+        screen.output(line)
     load = Load(witness.url(APP))
     ends.callback(load.stop)
     journal = Journal(AzureBlobs(facts.storage, credential()))

@@ -1,5 +1,5 @@
 """
-The steps of the demo: what one types, what happens, and what the platform witnessed.
+The steps of the demo: the commands typed, what happens, and what the platform recorded.
 
 The fourth, the incident, is in incident.py.
 """
@@ -8,8 +8,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from azure.storage.blob import BlobServiceClient
+
 from gitslot.local.demo.stage import APP, Stage
 from gitslot.local.process import wait_until
+from gitslot.world import credential
 
 OLD, NEW, BAD = "1.4.0", "1.5.0", "1.6.0"
 _REVERT = "git revert --no-edit HEAD && git push"
@@ -17,7 +20,7 @@ _REVERT = "git revert --no-edit HEAD && git push"
 
 @dataclass(slots=True)
 class Measured:
-    """What the demo found out; the fields of demo.json."""
+    """The measured values of the demo; the fields of demo.json."""
 
     bump_s: float = 0.0
     rollback_s: float = 0.0
@@ -41,7 +44,7 @@ def install(stage: Stage) -> None:
     stage.load.start()
     commit = stage.repository.want(APP, OLD, f"serve iris {OLD}")
     screen.typed("cat desired_state.yaml")
-    screen.said((stage.repository.clone / "desired_state.yaml").read_text().rstrip(), "cyan")
+    screen.output((stage.repository.clone / "desired_state.yaml").read_text().rstrip(), "cyan")
     _committed(stage, f'git add . && git commit -m "serve iris {OLD}" && git push', commit)
     stage.converged(commit, "the first install")
     wait_until(lambda: stage.load.requests, 10.0)
@@ -51,7 +54,7 @@ def install(stage: Stage) -> None:
         f"production answers {stage.witness.serves(APP)}: deployed to staging, proved there, "
         f"{_times(swaps, 'swap')}"
     )
-    screen.said(f"from here on {stage.load.describe()}; failures are counted", "dim")
+    screen.output(f"from here on {stage.load.describe()}; failures are counted", "dim")
 
 
 def bump(stage: Stage, measured: Measured) -> None:
@@ -90,9 +93,9 @@ def refuse(stage: Stage, measured: Measured, trained: str) -> None:
     """Step 5: a version whose artifact was corrupted never reaches production."""
     screen, since = stage.screen, stage.witness.now()
     screen.title("5", "A bad version: its artifact is overwritten after it was registered")
-    screen.said(trained)
+    screen.output(trained)
     name = _corrupt(stage)
-    screen.said(f"# somebody overwrites {name} in the registry", "dim")
+    screen.output(f"# somebody overwrites {name} in the registry", "dim")
     bad = stage.repository.want(APP, BAD, f"bump iris to {BAD}")
     _committed(stage, f'git commit -am "bump iris to {BAD}" && git push', bad)
     stalled = stage.watch(
@@ -112,9 +115,9 @@ def refuse(stage: Stage, measured: Measured, trained: str) -> None:
 
 
 def heal(stage: Stage, measured: Measured) -> None:
-    """Step 6: a release edited by hand on production is seen and put right."""
+    """Step 6: a release edited by hand on production is detected and repaired."""
     screen, since = stage.screen, stage.witness.now()
-    screen.title("6", "A hand in the portal: MODEL_VERSION of production is edited")
+    screen.title("6", "An edit in the portal: MODEL_VERSION of production is changed by hand")
     screen.typed(
         f"az functionapp config appsettings set -n {APP} -g {stage.facts.resource_group} \\\n"
         f"    --settings MODEL_VERSION={OLD}"
@@ -133,16 +136,12 @@ def heal(stage: Stage, measured: Measured) -> None:
     deploys, swaps = stage.witness.deploys(APP, since), stage.witness.swaps(APP, since)
     screen.result(
         f"production answers {stage.witness.serves(APP)} again: {_times(deploys, 'deploy')}, "
-        f"{_times(swaps, 'swap')}; {measured.failed_by_hand} requests failed by the hand's doing"
+        f"{_times(swaps, 'swap')}; {measured.failed_by_hand} requests failed because of the edit"
     )
 
 
 def _corrupt(stage: Stage) -> str:
     """Overwrite the artifact of BAD with other bytes; return its blob's name."""
-    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - slow import
-
-    from gitslot.world import credential  # noqa: PLC0415
-
     manifest = stage.provisioner.registry.manifest("iris", BAD)
     name = f"iris/{BAD}/{manifest.artifact.name}"
     service = BlobServiceClient(stage.facts.storage, credential())
@@ -155,12 +154,12 @@ def _corrupt(stage: Stage) -> str:
 
 def _committed(stage: Stage, command: str, commit: str) -> None:
     stage.screen.typed(command)
-    stage.screen.said(stage.repository.shown(commit), "dim")
+    stage.screen.output(stage.repository.shown(commit), "dim")
 
 
 def _curl(stage: Stage) -> None:
     stage.screen.typed(f"curl -si {stage.witness.url(APP)}/api/health | grep x-model-version")
-    stage.screen.said(f"x-model-version: {stage.witness.serves(APP)}")
+    stage.screen.output(f"x-model-version: {stage.witness.serves(APP)}")
 
 
 def _so_far(stage: Stage) -> str:

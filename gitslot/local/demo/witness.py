@@ -1,7 +1,7 @@
 """
-What the platform itself says was done to it: the numbers of the demo come from here.
+The platform's own record of what was done to it: the numbers of the demo come from here.
 
-Must not: take anything from the controller's own account.
+Must not: use anything that the controller reports about itself.
 """
 
 from collections.abc import Mapping
@@ -42,12 +42,12 @@ class Witness:
         return len(self.entries(since, site, "swap-started"))
 
     def swapping(self, site: str) -> bool:
-        """Say whether a swap of *site* is under way."""
+        """Return whether a swap of *site* is under way."""
         swaps = self.entries(0, site, "swap-started", "swap-finished", "swap-failed")
         return bool(swaps) and swaps[-1]["operation"] == "swap-started"
 
     def deploys(self, site: str, since: int) -> int:
-        """Return how often the controller has written settings of *site*."""
+        """Return how often the controller wrote settings of *site*."""
         puts = self.entries(since, site, "settings-put")
         return sum(entry["caller"] == CONTROLLER for entry in puts)
 
@@ -56,17 +56,17 @@ class Witness:
         return str(self._slot(site, slot)["http"])
 
     def pid(self, site: str) -> int | None:
-        """Return the process of production's content of *site*, or None where none runs."""
+        """Return the process id of *site*'s production, or None if none runs."""
         found = self._slot(site, "production")["pid"]
         return int(found) if found else None
 
     def serves(self, site: str, slot: str = "production") -> str:
-        """Return the version that a slot names in its answers, as curl would show it."""
+        """Return the version in the header of a slot's answers, as curl would show it."""
         answer = requests.get(f"{self.url(site, slot)}/api/health", timeout=30)
         return answer.headers.get("x-model-version", "none")
 
     def plant(self, *faults: Mapping[str, Any]) -> None:
-        """Put exactly *faults* in force."""
+        """Set exactly *faults* on the platform."""
         answer = requests.put(f"{self.facts.admin}/faults", json=faults, timeout=30)
         answer.raise_for_status()
 

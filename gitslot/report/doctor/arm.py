@@ -1,8 +1,8 @@
 """
-What ARM says of an app beyond what a release needs: slots, plan, identities, functions, traffic.
+Read more of an app from ARM than a release needs: slots, plan, identities, functions, traffic.
 
-Reads alone, for people's questions. The controller never asks these, and its role does not allow
-all of them.
+Reads only, for people's questions. The controller never makes these calls, and its role does not
+allow all of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from gitslot.state.wanted import PRODUCTION
 
 
 class Survey:
-    """Reads through *azure*. Every method raises NotFound, AzureUnavailable or AzureError."""
+    """Read through *azure*. Every method raises NotFound, AzureUnavailable or AzureError."""
 
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
@@ -25,20 +25,20 @@ class Survey:
         return self._azure.locate(name, resource_group, subscription)
 
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
-        """Return the settings of *slot*; they hold secrets of the app."""
+        """Return the settings of *slot*, which include secrets of the app."""
         return self._azure.settings(app, slot)
 
     def _apps(self, app: AppRef) -> Any:
         return self._azure.client(app.subscription).web_apps
 
     def slots(self, app: AppRef) -> tuple[str, ...]:
-        """Return the names of the slots beside production."""
+        """Return the names of all slots except production."""
         with translated():
             found = [each.as_dict() for each in self._apps(app).list_slots(*_names(app))]
             return tuple(str(each["name"]).rsplit("/", 1)[-1] for each in found)
 
     def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]:
-        """Return what ARM says of *slot*, and its host."""
+        """Return the site of *slot* as ARM describes it, and its host."""
         with translated():
             if slot == PRODUCTION:
                 found = self._apps(app).get(*_names(app)).as_dict()
@@ -47,7 +47,7 @@ class Survey:
             return site_of(found), host_of(found)
 
     def config(self, app: AppRef, slot: str) -> ConfigFacts:
-        """Return what `config/web` of *slot* says of auto swap, idling and traffic."""
+        """Return auto swap, idling and traffic from `config/web` of *slot*."""
         with translated():
             if slot == PRODUCTION:
                 found = self._apps(app).get_configuration(*_names(app))
@@ -56,7 +56,7 @@ class Survey:
             return config_of(found.as_dict())
 
     def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]:
-        """Return the functions of *slot* as the platform has synchronised them."""
+        """Return the functions of *slot* that the platform has synchronised."""
         with translated():
             if slot == PRODUCTION:
                 found = self._apps(app).list_functions(*_names(app))
@@ -65,7 +65,7 @@ class Survey:
             return functions_of([each.as_dict() for each in found])
 
     def sticky(self, app: AppRef) -> Sticky:
-        """Return every list of names that a swap leaves where they are."""
+        """Return every list of sticky names, which a swap does not move."""
         with translated():
             found = self._apps(app).list_slot_configuration_names(*_names(app)).as_dict()
         lists = found.get("properties") or {}

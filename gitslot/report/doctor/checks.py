@@ -1,8 +1,8 @@
 """
-What `gitslot doctor` and `gitslot adopt` check, from cheap to dear. Pure: facts in, findings out.
+The checks of `gitslot doctor` and `gitslot adopt`, cheap ones first. Pure: facts in, findings out.
 
-`facts` has the values, `ground` the checks of what all apps share, `site`, `wiring` and `serving`
-those of one app. Nothing here asks anybody anything.
+`facts` has the values; `ground` has the checks of what all apps share; `site`, `wiring` and
+`serving` have those of one app. Nothing here calls the outside.
 """
 
 from gitslot.report.doctor import ground, serving, site, wiring
@@ -15,18 +15,18 @@ _WITHOUT_ARM = ("app", "allowed", "journal", "versions")
 
 
 def of_ground(facts: Ground) -> tuple[Finding, ...]:
-    """Return what the checks of the common ground find."""
+    """Return the findings about what all apps share."""
     return examine(OF_GROUND, facts)
 
 
 def of_controller(facts: AppFacts) -> tuple[Finding, ...]:
-    """Return what is found of the controller's own app: whether it can start and name itself."""
+    """Return the findings about the controller's own app: can it start and name itself?"""
     mine = [each for each in OF_APP if each.look in _OF_CONTROLLER]
     return examine(mine, facts, facts.name)
 
 
 def of_app(facts: AppFacts) -> tuple[Finding, ...]:
-    """Return what the checks of one app find; most are not known where ARM shows no app."""
+    """Return the findings about one app; most are unknown if ARM shows no app."""
     found = examine(OF_APP, facts, facts.name)
     if facts.there:
         return found

@@ -1,7 +1,7 @@
 """
-What a check is made of: the facts that were gathered, what it notes, the finding it comes to.
+The values of a check: the facts gathered, the notes it makes, the finding that results.
 
-Pure, and the same for `gitslot doctor` and `gitslot adopt`. Facts hold settings with secrets of the
+Pure, and shared by `gitslot doctor` and `gitslot adopt`. Facts hold settings with secrets of the
 app, so a check may name a setting and never its value. A fact that could not be read is a Doubt.
 """
 
@@ -24,7 +24,7 @@ NOT_READ = Doubt("NotRead", "not read")
 
 
 class Grade(StrEnum):
-    """How a check ended, the gravest first."""
+    """The result of a check, the gravest first."""
 
     WRONG = "wrong"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Grade(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing that a check saw; *fixes* are lines to type, or one sentence."""
+    """One observation of a check; *fixes* are lines to type, or one sentence."""
 
     grade: Grade
     found: str
@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check came to; *app* is empty for what all apps share."""
+    """The result of one check; *app* is empty for what all apps share."""
 
     check: str
     app: str
@@ -62,7 +62,7 @@ class SiteFacts:
     state: str
     https_only: bool
     tier: str
-    identity: str = ""  # its kind, empty where it has none
+    identity: str = ""  # its kind, or empty
     users: frozenset[str] = frozenset()  # resource ids of user-assigned identities
     principals: tuple[str, ...] = ()
     operation: str = ""
@@ -71,7 +71,7 @@ class SiteFacts:
 
 @dataclass(frozen=True, slots=True)
 class ConfigFacts:
-    """What `config/web` says; *routed* is the percentage of production's users by slot."""
+    """Facts of `config/web`; *routed* is the percentage of production's users by slot."""
 
     auto_swap: str = ""
     always_on: bool = False
@@ -80,7 +80,7 @@ class ConfigFacts:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function of a slot, and what triggers it."""
+    """One function of a slot, and its trigger."""
 
     name: str
     trigger: str
@@ -89,7 +89,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Sticky:
-    """Names that a swap leaves where they are; None where ARM has no such list."""
+    """Names that a swap does not move; None if ARM has no such list."""
 
     settings: tuple[str, ...] = ()
     connections: tuple[str, ...] | None = None
@@ -98,7 +98,7 @@ class Sticky:
 
 @dataclass(frozen=True, slots=True)
 class SlotFacts:
-    """One slot: what ARM says of it, and what it says itself."""
+    """One slot: ARM's facts and its own health."""
 
     name: str
     site: SiteFacts | Doubt
@@ -113,8 +113,8 @@ class AppFacts:
     """
     One function app. *slots* begins with production and staging, whether they exist or not.
 
-    *others* names the slots that were not looked at; *wanted* says of each slot what the registry
-    knows of the release that is wanted there (or, while adopting, served there).
+    *others* names the slots that were not examined. *wanted* has, for each slot, what the registry
+    knows about the release that is wanted there (or, while adopting, served there).
     """
 
     name: str
@@ -124,7 +124,7 @@ class AppFacts:
     sticky: Sticky | Doubt = NOT_READ
     wanted: Mapping[str, Resolved | Refusal | Doubt] = field(default_factory=dict)
     memory: Memory | Doubt | None = None  # None: not asked
-    listed: bool = True  # GITSLOT_APPS lets it be reconciled
+    listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform
 
@@ -141,9 +141,9 @@ class AppFacts:
 @dataclass(frozen=True, slots=True)
 class Ground:
     """
-    What all apps share: the controller's settings, Git, storage.
+    The facts that all apps share: the controller's settings, Git, storage.
 
-    *flaw* is what was wrong with the settings; *skew_s* is this machine's clock before storage's.
+    *flaw* is the error in the settings; *skew_s* is this machine's clock minus storage's.
     """
 
     settings: "Settings"
@@ -164,7 +164,7 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[Facts]):
-    """*look* notes what is not as it should be; *fine* is what is said where it notes nothing."""
+    """*look* notes every problem; *fine* is the message if there is none."""
 
     name: str
     fine: str
@@ -172,15 +172,15 @@ class Check(Generic[Facts]):
 
 
 def examine(checks: Iterable[Check[Facts]], facts: Facts, app: str = "") -> tuple[Finding, ...]:
-    """Return what each of *checks* finds; one that fails itself hides none of the others."""
+    """Return the finding of each of *checks*; a check that fails hides no other."""
     return tuple(_finding(check, facts, app) for check in checks)
 
 
 def _finding(check: Check[Facts], facts: Facts, app: str) -> Finding:
     try:
         notes = list(check.look(facts))
-    except Exception as error:  # noqa: BLE001 - a defect of one check shall not hide the others
-        fix = "this is a defect of gitslot: report it with what `gitslot doctor -o json` says"
+    except Exception as error:  # noqa: BLE001 - a defect of one check must not hide the others
+        fix = "this is a defect of gitslot: report it with the output of `gitslot doctor -o json`"
         notes = [Note(Grade.UNKNOWN, f"the check itself failed: {type(error).__name__}", (fix,))]
     if not notes:
         return Finding(check.name, app, Grade.OK, check.fine)
@@ -191,12 +191,12 @@ def _finding(check: Check[Facts], facts: Facts, app: str) -> Finding:
 
 
 def unread(what: str, doubt: Doubt) -> Note:
-    """Note that *what* could not be read, and who can."""
+    """Note that *what* could not be read, and how to be allowed to."""
     allowed = "ask for role Reader on the app; settings also need `config/list/action`"
-    fix = allowed if doubt.reason == "NotAllowed" else "ask again: it was not answered"
+    fix = allowed if doubt.reason == "NotAllowed" else "run the command again: there was no answer"
     return Note(Grade.UNKNOWN, f"{what} could not be read: {doubt.message}", (fix,))
 
 
 def label(slot: str) -> str:
-    """Return the words of `az` that choose *slot*."""
+    """Return the options of `az` that select *slot*."""
     return "" if slot == PRODUCTION else f" --slot {shlex.quote(slot)}"

@@ -1,14 +1,16 @@
 """
-Gather the facts that `doctor.checks` looks at: each question asked once, no answer fatal.
+Gather the facts for `doctor.checks`: each question is asked once, and no answer is fatal.
 
-What cannot be read becomes a Doubt in its place. Nothing is written, but for one lease on an empty
-blob of its own in the controller's container, where `ground` is asked for.
+A fact that cannot be read becomes a Doubt in its place. Nothing is written, except that `ground`
+takes one lease on an empty blob of its own in the controller's container.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from azure.core.credentials import TokenCredential
 
 from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef, Azure
@@ -46,9 +48,6 @@ from gitslot.world import World, open_world
 
 T = TypeVar("T")
 
-if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
-
 LEASE = "doctor/lease"
 _SHARED = {
     "GITSLOT_REPO": "repository",
@@ -60,7 +59,7 @@ _SHARED = {
 
 
 class Surveys(Protocol):
-    """What is asked of ARM."""
+    """The questions to ARM."""
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
     def slots(self, app: AppRef) -> tuple[str, ...]: ...
@@ -72,7 +71,7 @@ class Surveys(Protocol):
 
 
 class Healths(Protocol):
-    """What is asked of a slot itself."""
+    """The questions to a slot itself."""
 
     def health(self, host: str) -> Health: ...
 
@@ -80,10 +79,10 @@ class Healths(Protocol):
 @dataclass(frozen=True, slots=True)
 class Examiner:
     """
-    Asks everything and everybody once.
+    Ask each question once.
 
-    *flaw* is what was wrong with the settings; *reopen* makes a world of other settings;
-    *controller* is the controller's own app, where somebody named it.
+    *flaw* is the error in the settings; *reopen* makes a world from other settings;
+    *controller* is the controller's own app, if it was named.
     """
 
     settings: Settings
@@ -97,7 +96,7 @@ class Examiner:
     controller: AppFacts | None = None
 
     def ground(self) -> Ground:
-        """Return what all apps share."""
+        """Return the facts that all apps share."""
         newest, desired, untrusted = self._wanted()
         containers, skew_s = self._containers()
         return Ground(
@@ -140,13 +139,13 @@ class Examiner:
         return found, skew
 
     def _lease(self, containers: Mapping[str, bool | Doubt]) -> Doubt | None:
-        """Take a lease and give it back, on a blob that nothing else looks at."""
+        """Take a lease and release it, on a blob that nothing else uses."""
         if containers.get(GITSLOT) is not True:
-            return Doubt("NotTried", "not tried: no container `gitslot` was seen")
+            return Doubt("NotTried", "not tried: no container `gitslot` was found")
 
         def take() -> None:
             lease = self.blobs.acquire(LEASE)
-            if lease is None:  # of a doctor that was cut off
+            if lease is None:  # left by a doctor that was interrupted
                 self.blobs.break_lease(LEASE)
             else:
                 self.blobs.release(LEASE, lease)
@@ -158,8 +157,8 @@ class Examiner:
         Return an examiner that goes by what guards and paces the function app *controller*, and
         knows that app.
 
-        Where Git and storage are stays as it is here: the app's token may be a reference that
-        opens nothing on this machine. Raises AzureError where the app cannot be read.
+        The addresses of Git and storage stay those of the environment: the app's token may be a
+        reference that does not work on this machine. Raises AzureError if the app cannot be read.
         """
         ref = self.survey.locate(controller, None, None)
         given = self.survey.settings(ref, PRODUCTION)
@@ -203,10 +202,11 @@ class Examiner:
         remembered: bool = True,
     ) -> AppFacts:
         """
-        Return the facts of the app *name*, which the file says *block* of.
+        Return the facts of the app *name*; *block* is its block of the file.
 
-        Without a block, what its slots serve is looked up in the registry in place of what they
-        shall serve. *every_slot* looks at slots that nobody named; *remembered* reads the journal.
+        Without a block, the registry is asked about the releases that are served, not about those
+        that are wanted. *every_slot* includes slots that the file does not name; *remembered* reads
+        the journal.
         """
         group = block.resource_group if block else resource_group
         allowed = self.world.wants.allowed
@@ -272,21 +272,21 @@ class Examiner:
 
 
 def read(ask: Callable[[], T]) -> T | Doubt:
-    """Return what *ask* returns, or why there is no answer."""
+    """Return the result of *ask*, or the reason why there is none."""
     try:
         return ask()
     except NotFound as error:
         return Doubt("NotFound", error.message)
     except GitslotError as error:
         return Doubt(error.reason, error.message)
-    except Exception as error:  # noqa: BLE001 - one question that fails hides no other answer
+    except Exception as error:  # noqa: BLE001 - one failed question must not hide the other answers
         return Doubt("Unreadable", f"the answer cannot be used: {type(error).__name__}")
 
 
 def open_examiner(
-    settings: Settings, token_credential: "TokenCredential", flaw: str = ""
+    settings: Settings, token_credential: TokenCredential, flaw: str = ""
 ) -> Examiner:
-    """Make everything that a check-up needs, talking to nobody yet."""
+    """Create everything that a check-up needs, without a call to the outside."""
 
     def silent(settings: Settings) -> World:
         return open_world(settings, token_credential, tell=lambda _: None)

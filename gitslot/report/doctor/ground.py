@@ -1,7 +1,7 @@
 """
 The checks of what all apps share: settings, schedule, Git, signatures, storage, clock.
 
-Pure: a `Ground` in, notes out. They stand in the order in which they cost time.
+Pure: a `Ground` in, notes out. The cheapest checks come first.
 """
 
 import re
@@ -21,15 +21,15 @@ _EACH_MINUTE = "GITSLOT_SCHEDULE='0 * * * * *'"
 
 
 def settings(ground: Ground) -> Iterator[Note]:
-    """Settings that are wrong stop the controller before its first look."""
+    """Check the settings: wrong ones stop the controller before its first look."""
     if ground.flaw:
-        fix = "set them as docs/azure.md has them, or remove them"
+        fix = "set them as in docs/run/azure.md, or remove them"
         yield Note(Grade.WRONG, ground.flaw, (fix,))
 
 
 def schedule(ground: Ground) -> Iterator[Note]:
     """
-    A timer has six fields, seconds first; a five-field cron line never fires as it is meant.
+    Check the schedule: six fields, seconds first; a five-field line fires at wrong times.
 
     https://learn.microsoft.com/azure/azure-functions/functions-bindings-timer#ncrontab-expressions
     """
@@ -60,14 +60,14 @@ def _digits(part: str) -> list[str]:
 
 
 def suspended(ground: Ground) -> Iterator[Note]:
-    """Somebody's hand may still be on the brake."""
+    """Check whether the controller is suspended."""
     if ground.settings.suspend:
         fix = "remove GITSLOT_SUSPEND from the controller's settings"
         yield Note(Grade.WARNING, "GITSLOT_SUSPEND is set: nothing is reconciled", (fix,))
 
 
 def git(ground: Ground) -> Iterator[Note]:
-    """Without the newest commit everything is frozen."""
+    """Check Git: without the newest commit every app is frozen."""
     if isinstance(ground.newest, Doubt):
         fix = "check GITSLOT_REPO, GITSLOT_REF and, for a private repository, GITSLOT_GIT_TOKEN"
         yield Note(Grade.WRONG, f"{ground.newest.reason}: {ground.newest.message}", (fix,))
@@ -76,12 +76,12 @@ def git(ground: Ground) -> Iterator[Note]:
 
 
 def file(ground: Ground) -> Iterator[Note]:
-    """A file that is refused freezes its app."""
+    """Check what is watched: a file that is refused freezes its app."""
     name = ground.settings.file
-    fix = f"correct {name}; `gitslot validate` says what is wrong"
+    fix = f"correct {name}; `gitslot validate` shows what is wrong"
     if isinstance(ground.desired, Doubt):
         if isinstance(ground.newest, Doubt):
-            yield Note(Grade.UNKNOWN, "Git could not be read", ("mend `git` first",))
+            yield Note(Grade.UNKNOWN, "Git could not be read", ("fix `git` first",))
             return
         yield Note(Grade.WRONG, f"{ground.desired.reason}: {ground.desired.message}", (fix,))
         return
@@ -94,26 +94,26 @@ def file(ground: Ground) -> Iterator[Note]:
 
 
 def signatures(ground: Ground) -> Iterator[Note]:
-    """Whoever can push can release, unless signatures are asked for."""
+    """Check signatures: without them whoever can push can release."""
     rule = ground.settings.vouch
     if "GITSLOT_ALLOWED_SIGNERS" in ground.flaw or "GITSLOT_VERIFY_COMMITS" in ground.flaw:
-        fix = "set GITSLOT_ALLOWED_SIGNERS as docs/signatures.md says"
+        fix = "set GITSLOT_ALLOWED_SIGNERS as in docs/run/signatures.md"
         yield Note(Grade.WRONG, "the signers cannot be read", (fix,))
     elif rule is None:
-        yield Note(Grade.OK, "not asked for: whoever can push can release what is registered")
+        yield Note(Grade.OK, "not required: whoever can push can release what is registered")
     elif ground.untrusted:
         fix = "have an allowed signer sign the change, or set GITSLOT_TRUSTED_COMMIT"
         for name, doubt in ground.untrusted.items():
             yield Note(Grade.WRONG, f"{name}: {doubt.reason}: {doubt.message}", (fix,))
     elif isinstance(ground.newest, Doubt):
         text = f"{len(rule.signers)} signers; Git could not be read"
-        yield Note(Grade.UNKNOWN, text, ("mend `git` first",))
+        yield Note(Grade.UNKNOWN, text, ("fix `git` first",))
     else:
         yield Note(Grade.OK, f"every change is signed by one of {len(rule.signers)} signers")
 
 
 def storage(ground: Ground) -> Iterator[Note]:
-    """The registry, the packages and the journal are three containers of one account."""
+    """Check storage: registry, packages and journal are three containers of one account."""
     account = ground.settings.storage.removeprefix("https://").split(".")[0].split("/")[-1]
     for name, there in ground.containers.items():
         if isinstance(there, Doubt):
@@ -125,10 +125,10 @@ def storage(ground: Ground) -> Iterator[Note]:
 
 
 def clock(ground: Ground) -> Iterator[Note]:
-    """Tokens and the journal's times go by clocks that agree."""
+    """Check the clock: tokens and the journal need clocks that agree."""
     if ground.skew_s is None:
-        fix = "mend `storage` first; else compare `date -u` with another machine's"
-        yield Note(Grade.UNKNOWN, "storage did not say what time it is", (fix,))
+        fix = "fix `storage` first; else compare `date -u` with another machine's"
+        yield Note(Grade.UNKNOWN, "storage did not report its time", (fix,))
         return
     skew = abs(ground.skew_s)
     if skew < SKEW_WARNS_S:
@@ -140,12 +140,12 @@ def clock(ground: Ground) -> Iterator[Note]:
 
 
 def lease(ground: Ground) -> Iterator[Note]:
-    """The lock is a lease; a reader cannot take one, and need not unless it is the controller."""
+    """Check the lease that is the lock: readers cannot take one, and only the controller must."""
     doubt = ground.lease
     if doubt is None:
         return
     if doubt.reason == "NotTried":
-        yield Note(Grade.UNKNOWN, doubt.message, ("mend `storage` first",))
+        yield Note(Grade.UNKNOWN, doubt.message, ("fix `storage` first",))
         return
     role = 'role "Storage Blob Data Contributor" on container `gitslot`'
     fix = f"the controller's identity needs the {role}; you need it to `reconcile` and `retry`"
@@ -160,6 +160,6 @@ CHECKS: tuple[Check[Ground], ...] = (
     Check("file", "", file),
     Check("signatures", "", signatures),
     Check("storage", "the containers models, code and gitslot are there", storage),
-    Check("clock", "this machine and storage agree what time it is", clock),
-    Check("lease", "you can take and give back a lease in `gitslot`", lease),
+    Check("clock", "this machine's clock and storage's agree", clock),
+    Check("lease", "you can take and release a lease in `gitslot`", lease),
 )

@@ -1,7 +1,7 @@
 """
-The checks of what an app's slots run and answer: code, triggers, health, blobs, releases, journal.
+The checks of running slots: code, triggers, health, blobs, releases, journal.
 
-Pure: `AppFacts` in, notes out. These cost the most to answer, so they stand last.
+Pure: `AppFacts` in, notes out. These checks cost the most, so they come last.
 """
 
 import re
@@ -24,7 +24,7 @@ from gitslot.state.seen import Answer
 from gitslot.state.slot_settings import PACKAGE_SETTING, is_url
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Resolved
 
-# Called by somebody, or by the platform on purpose; everything else fires by itself.
+# These run only when called; every other trigger fires by itself.
 CALLED = frozenset(
     {
         *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
@@ -33,11 +33,14 @@ CALLED = frozenset(
 )
 # https://learn.microsoft.com/azure/azure-functions/disable-function; in an environment, _ is for .
 _SWITCH = re.compile(r"AzureWebJobs([._])(.+)\1Disabled")
-_NO_IDENTITY, _NO_BLOBS = "IdentityUnavailable", "RegistryUnavailable"  # as the serving app says it
+_NO_IDENTITY, _NO_BLOBS = (
+    "IdentityUnavailable",
+    "RegistryUnavailable",
+)  # as the serving app reports it
 
 
 def auto_swap(app: AppFacts) -> Iterator[Note]:
-    """Auto swap would exchange the slots after each deploy, proved or not."""
+    """Check auto swap, which would swap after each deploy, proved or not."""
     for slot in app.there:
         if isinstance(slot.config, Doubt):
             yield unread(f"{slot.name}'s configuration", slot.config)
@@ -47,7 +50,7 @@ def auto_swap(app: AppFacts) -> Iterator[Note]:
 
 
 def traffic(app: AppFacts) -> Iterator[Note]:
-    """Staging is deployed over and restarted at will, so no user may be sent there."""
+    """Check traffic: staging may restart at any time, so no user may be sent there."""
     production = app.slot(PRODUCTION)
     if production is None or isinstance(production.config, Doubt):
         text = "production's configuration could not be read"
@@ -56,17 +59,17 @@ def traffic(app: AppFacts) -> Iterator[Note]:
     for slot, percent in production.config.routed.items():
         if percent > 0:
             line = az(app, "traffic-routing clear")
-            fix = line.replace("az functionapp", "az webapp", 1)  # it stands there alone
+            fix = line.replace("az functionapp", "az webapp", 1)  # only there
             yield Note(Grade.WRONG, f"{percent:g} % of production's users go to {slot}", (fix,))
 
 
 def code(app: AppFacts) -> Iterator[Note]:
     """
-    Code from a URL is a setting and travels with its release; zip-deployed code does not.
+    Check the code: a URL is a setting and moves with its release; zip-deployed code does not.
 
     https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
     """
-    mend = "register a package (docs/azure.md, Code), and set "
+    remedy = "register a package (docs/run/azure.md, Code), and set "
     kinds: dict[str, list[str]] = {}
     for slot in app.there:
         if isinstance(slot.settings, Doubt):
@@ -75,7 +78,7 @@ def code(app: AppFacts) -> Iterator[Note]:
         package = slot.settings.get(PACKAGE_SETTING, "")
         kinds.setdefault("a URL" if is_url(package) else "a zip deploy", []).append(slot.name)
         if is_url(package) and "?" in package:
-            text = f"{slot.name}'s package URL holds a signature, which ends some day"
+            text = f"{slot.name}'s package URL has a signature, which expires"
             fix = f"let its identity read the package, and take the query out of {PACKAGE_SETTING}"
             yield Note(Grade.WARNING, text, (fix,))
     zipped = kinds.get("a zip deploy", [])
@@ -85,22 +88,22 @@ def code(app: AppFacts) -> Iterator[Note]:
     )
     if len(kinds) > 1:
         text = "; ".join(f"{', '.join(slots)} from {kind}" for kind, slots in kinds.items())
-        yield Note(Grade.WRONG, f"code comes {text}", (f"{mend}it everywhere:", *fixes))
+        yield Note(Grade.WRONG, f"code comes {text}", (f"{remedy}it everywhere:", *fixes))
     elif zipped:
-        text = "code comes from a zip deploy: no commit can change it, nor bring it back"
-        yield Note(Grade.WARNING, text, (f"{mend}its URL:", *fixes))
+        text = "code comes from a zip deploy: no commit can change or restore it"
+        yield Note(Grade.WARNING, text, (f"{remedy}its URL:", *fixes))
 
 
 def same_code(app: AppFacts) -> Iterator[Note]:
-    """Where code cannot travel with the settings, other code in staging freezes the app."""
+    """Check that both slots run the same code, unless it moves with the settings."""
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("fix `slots` first",))
         return
     ours, theirs = production.health.code, staging.health.code
     if not ours or not theirs:
-        text = "not both slots say what code they run"
-        yield Note(Grade.UNKNOWN, text, ("mend `health` first: serving_app says it there",))
+        text = "not both slots report their code"
+        yield Note(Grade.UNKNOWN, text, ("fix `health` first: serving_app reports it there",))
         return
     if ours == theirs:
         return
@@ -125,7 +128,7 @@ def _kept_for_rollback(app: AppFacts, staging: SlotFacts) -> bool:
 
 
 def triggers(app: AppFacts) -> Iterator[Note]:
-    """Timers and queues fire in staging too, on copies of production's settings."""
+    """Check triggers: timers and queues fire in staging too, with production's settings."""
     for slot in app.there:
         if slot.name == PRODUCTION:
             continue
@@ -133,7 +136,7 @@ def triggers(app: AppFacts) -> Iterator[Note]:
         off = _switched_off(settings)
         for name, setting in off.items():
             if not isinstance(app.sticky, Doubt) and setting not in app.sticky.settings:
-                text = f"{slot.name}: {name} is switched off, which a swap takes to production"
+                text = f"{slot.name}: {name} is switched off, which a swap moves to production"
                 yield Note(Grade.WRONG, text, (_off(app, slot.name, setting),))
         if isinstance(slot.functions, Doubt):
             text = f"{slot.name}: its functions cannot be listed ({slot.functions.reason})"
@@ -151,12 +154,12 @@ def triggers(app: AppFacts) -> Iterator[Note]:
 
 
 def fires(function: Function) -> bool:
-    """Say whether *function* runs without being called."""
+    """Say whether *function* runs without a call."""
     return function.trigger not in CALLED and not function.disabled
 
 
 def _switched_off(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the setting that switches each function off which one does."""
+    """Return the setting that switches it off, for each function that has one."""
     found = ((_SWITCH.fullmatch(name), value) for name, value in sorted(settings.items()))
     return {
         match[2]: match[0]
@@ -171,13 +174,13 @@ def _off(app: AppFacts, slot: str, setting: str) -> str:
 
 
 def health(app: AppFacts) -> Iterator[Note]:
-    """What cannot be asked cannot be proved."""
+    """Check health: a slot that does not answer cannot be proved."""
     for slot in app.there:
         said = slot.health
         if said.answer is Answer.SERVING:
             yield Note(Grade.OK, f"{slot.name} serves {of_release(slot)}")
         elif said.answer is Answer.BLOCKED:
-            # 403 is what a stopped slot says, and a restriction that may let the controller in.
+            # 403: the slot is stopped, or a restriction keeps this machine out.
             grade = Grade.WARNING if said.detail == "HTTP 403" else Grade.WRONG
             text = f"{slot.name}: /api/health is closed to you ({said.detail})"
             fix = "let /api/health be anonymous, and let the controller's network in"
@@ -197,7 +200,7 @@ def health(app: AppFacts) -> Iterator[Note]:
 
 
 def blobs(app: AppFacts) -> Iterator[Note]:
-    """The slot's own answer proves it: a model that is served was read as the slot's identity."""
+    """Check that the slot can read blobs: a served model was read with the slot's identity."""
     for slot in app.there:
         assert isinstance(slot.site, SiteFacts)
         if slot.health.answer is Answer.SERVING:
@@ -209,7 +212,7 @@ def blobs(app: AppFacts) -> Iterator[Note]:
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, f"{slot.name} gets no token for its identity", (fix,))
         else:
-            fix = "nothing to do: the first model that is deployed there will show it"
+            fix = "nothing to do: the first deployed model will show it"
             yield Note(Grade.UNKNOWN, f"{slot.name} has read no model", (fix,))
         store = "" if isinstance(slot.settings, Doubt) else slot.settings.get("MODEL_STORE", "")
         if store and app.store and store.rstrip("/") != app.store:
@@ -229,21 +232,21 @@ def _reader(app: AppFacts, site: SiteFacts) -> tuple[str, ...]:
 
 
 def versions(app: AppFacts) -> Iterator[Note]:
-    """A version that is not registered stalls the app as soon as it is looked at."""
+    """Check versions: one that is not registered stalls the app at the next look."""
     if not app.wanted:
-        yield Note(Grade.UNKNOWN, "what is wanted is not known", ("mend `file` first",))
+        yield Note(Grade.UNKNOWN, "the wanted versions are not known", ("fix `file` first",))
     for slot, found in app.wanted.items():
         if isinstance(found, Resolved):
             yield Note(Grade.OK, f"{slot}: {found.release} is registered")
         elif isinstance(found, Refusal):
-            fix = "register it, or name one that `gitslot models` lists"
+            fix = "register it, or name one listed by `gitslot models`"
             yield Note(Grade.WRONG, f"{slot}: {found.reason}: {found.message}", (fix,))
         else:
             yield unread(f"{slot}: the registry", found)
 
 
 def journal(app: AppFacts) -> Iterator[Note]:
-    """The journal is the controller's memory; without it, it waits for a person's word."""
+    """Check the journal, the controller's memory: without it, it waits for a person."""
     if app.memory is None:
         fix = "nothing to do: `gitslot doctor` asks once the file names the app"
         yield Note(Grade.UNKNOWN, "not asked", (fix,))
@@ -260,7 +263,7 @@ def journal(app: AppFacts) -> Iterator[Note]:
         return
     event, reason, message = app.memory.stop
     if event in ("Stalled", "Frozen"):
-        fix = f"mend the cause, then `gitslot retry {app.name}`"
+        fix = f"fix the cause, then `gitslot retry {app.name}`"
         yield Note(Grade.WARNING, f"the controller is {event}: {reason}: {message}", (fix,))
         return
     yield Note(Grade.OK, f"the last pass ended {event}" if event else "nothing has happened yet")
@@ -268,7 +271,7 @@ def journal(app: AppFacts) -> Iterator[Note]:
 
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("auto-swap", "no slot swaps by itself", auto_swap),
-    Check("traffic", "all of production's users are production's", traffic),
+    Check("traffic", "all of production's users get production", traffic),
     Check("code", "every slot takes its code from a URL", code),
     Check("journal", "", journal),
     Check("versions", "", versions),

@@ -1,5 +1,5 @@
 """
-The checks of one function app as Azure knows it: where it is, its plan, its slots, who they are.
+The checks of one function app on Azure: its place, plan, slots and identities.
 
 Pure: `AppFacts` in, notes out. A fix is a line to type.
 """
@@ -21,7 +21,7 @@ from gitslot.report.doctor.facts import (
 from gitslot.state.slot_settings import PACKAGE_SETTING
 from gitslot.state.wanted import PRODUCTION, Doubt
 
-# Slots with production. https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
+# Slots, production included. https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
 SLOTS = {"dynamic": 2, "elasticpremium": 3, "standard": 5, "premium": 20, "isolated": 20}
 NO_SLOTS = ("flexconsumption", "basic", "free", "shared")
 DEDICATED = ("standard", "premium", "isolated")
@@ -36,13 +36,13 @@ def az(app: AppFacts, words: str, slot: str = PRODUCTION, more: str = "") -> str
 
 
 def set_line(app: AppFacts, slot: str, values: Mapping[str, str]) -> str:
-    """Return the line that sets *values*, which must not be secret, on *slot*."""
+    """Return the line that sets *values* on *slot*; they must not be secret."""
     pairs = " ".join(shlex.quote(f"{name}={value}") for name, value in values.items())
     return az(app, "config appsettings set", slot, f"--settings {pairs}")
 
 
 def place(app: AppFacts) -> Iterator[Note]:
-    """Without the app nothing else can be asked."""
+    """Check that the app is found; all other checks need it."""
     if isinstance(app.place, Doubt):
         fix = "sign in (`az login`); else name `resource_group` in the file, or ask for role Reader"
         yield Note(Grade.WRONG, f"{app.place.reason}: {app.place.message}", (fix,))
@@ -51,7 +51,7 @@ def place(app: AppFacts) -> Iterator[Note]:
 
 
 def plan(app: AppFacts) -> Iterator[Note]:
-    """Flex Consumption, Basic and Free have no slots, so nothing to swap."""
+    """Check the plan: Flex Consumption, Basic and Free have no slots, so nothing to swap."""
     production = app.slot(PRODUCTION)
     if production is None or not isinstance(production.site, SiteFacts):
         fix = "ask for role Reader on the app"
@@ -59,13 +59,13 @@ def plan(app: AppFacts) -> Iterator[Note]:
         return
     tier = production.site.tier
     if tier.lower() in NO_SLOTS:
-        fix = "move the app to Elastic Premium, Standard or Premium (docs/azure.md, Which plan)"
+        fix = "move the app to Elastic Premium, Standard or Premium (docs/run/azure.md, Which plan)"
         yield Note(Grade.WRONG, f"the plan is {tier}, which has no slots", (fix,))
         return
     allowed = next((SLOTS[name] for name in SLOTS if tier.lower().startswith(name)), None)
     if allowed is None:
         text = f"the plan is {tier or 'unnamed'}, whose slots are not known"
-        fix = "it must have at least one slot beside production (docs/azure.md, Which plan)"
+        fix = "it must have at least one slot besides production (docs/run/azure.md, Which plan)"
         yield Note(Grade.UNKNOWN, text, (fix,))
         return
     has = len(app.there) + len(app.others)
@@ -78,7 +78,7 @@ def plan(app: AppFacts) -> Iterator[Note]:
 
 
 def slots(app: AppFacts) -> Iterator[Note]:
-    """Staging is where everything is proved; further slots are those that the file names."""
+    """Check slots: staging, where releases are proved, and every slot that the file names."""
     for slot in app.slots:
         if not isinstance(slot.site, Doubt):
             continue
@@ -91,7 +91,7 @@ def slots(app: AppFacts) -> Iterator[Note]:
 
 def running(app: AppFacts) -> Iterator[Note]:
     """
-    A stopped slot cannot be swapped.
+    Check that slots run: a stopped slot cannot be swapped.
 
     https://github.com/Azure/azure-functions-host/issues/10722
     """
@@ -103,7 +103,7 @@ def running(app: AppFacts) -> Iterator[Note]:
 
 
 def https(app: AppFacts) -> Iterator[Note]:
-    """What is asked over plain http can be read and changed on its way."""
+    """Check https: plain http can be read and changed on the way."""
     if app.local:
         yield Note(Grade.OK, "plain http is meant on the local platform")
         return
@@ -115,7 +115,7 @@ def https(app: AppFacts) -> Iterator[Note]:
 
 
 def identity(app: AppFacts) -> Iterator[Note]:
-    """Identities stay with their slot in a swap, so each slot needs one of its own or a shared."""
+    """Check identities: a swap does not move them, so each slot needs one."""
     production = app.slot(PRODUCTION)
     users = production.site.users if production and isinstance(production.site, SiteFacts) else ()
     for slot in app.there:
@@ -131,7 +131,7 @@ def identity(app: AppFacts) -> Iterator[Note]:
 
 def package(app: AppFacts) -> Iterator[Note]:
     """
-    A slot whose identity cannot read its package does not start.
+    Check packages: a slot whose identity cannot read its package does not start.
 
     https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
     """
@@ -148,7 +148,7 @@ def package(app: AppFacts) -> Iterator[Note]:
         if named.lower() in ("", "systemassigned"):
             if "systemassigned" in slot.site.identity.lower():
                 continue
-            text = f"{slot.name} reads its package as an identity of its own, and has none"
+            text = f"{slot.name} reads its package with its own identity, and has none"
             fixes = [set_line(app, slot.name, {_READER: user}) for user in sorted(slot.site.users)]
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, text, (fixes[0] if fixes else fix,))
@@ -159,7 +159,7 @@ def package(app: AppFacts) -> Iterator[Note]:
 
 
 def operation(app: AppFacts) -> Iterator[Note]:
-    """A prepared swap refuses every change until somebody completes or resets it."""
+    """Check for a prepared swap, which blocks every change until it is completed or reset."""
     for slot in app.there:
         assert isinstance(slot.site, SiteFacts)
         if slot.site.prepared:
@@ -170,7 +170,7 @@ def operation(app: AppFacts) -> Iterator[Note]:
 
 
 def of_release(slot: SlotFacts) -> str:
-    """Return what *slot* is serving, for people."""
+    """Describe the release that *slot* serves."""
     release = slot.health.release
     return str(release) if release else slot.health.reason or slot.health.detail or "nothing"
 
@@ -180,8 +180,8 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("plan", "", plan),
     Check("slots", "every slot that is needed is there", slots),
     Check("running", "every slot runs", running),
-    Check("https", "every slot answers https alone", https),
-    Check("identity", "every slot has what it needs to name itself", identity),
-    Check("package", "every slot has the identity that its package is read as", package),
+    Check("https", "every slot answers https only", https),
+    Check("identity", "every slot has the identities that it needs", identity),
+    Check("package", "every slot has the identity that reads its package", package),
     Check("operation", "no swap is prepared or in progress", operation),
 )

@@ -1,7 +1,7 @@
 """
-The checks of an app's settings: what a swap would carry along, and what it would leave behind.
+The checks of an app's settings: which of them a swap moves, and which it leaves behind.
 
-Pure: `AppFacts` in, notes out. Settings hold secrets, so they are named and never shown.
+Pure: `AppFacts` in, notes out. Settings hold secrets, so only their names are shown.
 """
 
 import json
@@ -25,8 +25,8 @@ _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 
 
 def rights(app: AppFacts) -> Iterator[Note]:
-    """What was tried is proved for whoever runs this, who is seldom the controller."""
-    role = "assign the role of infra/role.json on the app, as docs/azure.md has it"
+    """Check the rights of whoever runs this, which are seldom the controller's."""
+    role = "assign the role of infra/role.json on the app, as in docs/run/azure.md"
     refused = False
     for slot in app.there:
         if isinstance(slot.settings, Doubt):
@@ -50,7 +50,7 @@ def rights(app: AppFacts) -> Iterator[Note]:
 
 def names(app: AppFacts) -> Iterator[Note]:
     """
-    Two slots whose names agree in 32 characters take each other for one host, and restart in turn.
+    Check names: slots that agree in 32 characters are one host to Azure, and restart in turn.
 
     https://github.com/Azure/azure-functions-host/issues/8122
     """
@@ -72,7 +72,8 @@ def names(app: AppFacts) -> Iterator[Note]:
 
 def warm_up(app: AppFacts) -> Iterator[Note]:
     """
-    By default any answer, even a 500, counts as warm, and a broken model is swapped in.
+    Check warm-up: by default any answer counts as warm, even a 500, so a broken model is swapped
+    in.
 
     https://learn.microsoft.com/azure/app-service/deploy-staging-slots#specify-custom-warm-up
     """
@@ -80,7 +81,7 @@ def warm_up(app: AppFacts) -> Iterator[Note]:
 
 
 def binding(app: AppFacts) -> Iterator[Note]:
-    """Without it a change of host names, such as a swap, may restart the app."""
+    """Check the bindings setting: without it a swap may restart the app."""
     yield from _settings_as(app, (_BINDING,))
 
 
@@ -96,7 +97,7 @@ def _settings_as(app: AppFacts, wanted: tuple[str, ...]) -> Iterator[Note]:
 
 
 def sticky(app: AppFacts) -> Iterator[Note]:
-    """A swap would succeed and leave the old release where it was."""
+    """Check sticky settings: if the release is sticky, a swap succeeds and moves nothing."""
     if isinstance(app.sticky, Doubt):
         yield unread("the sticky names", app.sticky)
         return
@@ -111,7 +112,7 @@ def _sticky_warmup(found: Sticky) -> frozenset[str]:
 
 
 def _unstick(app: AppFacts, found: Sticky, names_: set[str]) -> str:
-    """Return the call that writes the list without *names_*; its other lists stay as they are."""
+    """Return the call that writes the list without *names_* and keeps the other lists."""
     if isinstance(app.place, Doubt):
         return f"untick `Deployment slot setting` of {', '.join(sorted(names_))}"
     ref = app.place
@@ -129,16 +130,16 @@ def _unstick(app: AppFacts, found: Sticky, names_: set[str]) -> str:
 
 def runtime(app: AppFacts) -> Iterator[Note]:
     """
-    The runtime's version is not swapped, so both slots must name the same.
+    Check runtimes: a swap does not move the runtime's version, so both slots must name the same.
 
     https://github.com/Azure/Azure-Functions/issues/925
     """
     production, staging = app.slot(PRODUCTION), app.slot(STAGING)
     if not production or not staging:
-        yield Note(Grade.UNKNOWN, "not both slots could be read", ("mend `slots` first",))
+        yield Note(Grade.UNKNOWN, "not both slots could be read", ("fix `slots` first",))
         return
     if isinstance(production.settings, Doubt) or isinstance(staging.settings, Doubt):
-        yield Note(Grade.UNKNOWN, "the settings could not be read", ("mend `rights` first",))
+        yield Note(Grade.UNKNOWN, "the settings could not be read", ("fix `rights` first",))
         return
     version = production.settings.get(_RUNTIME, "")
     if not version:
@@ -154,28 +155,28 @@ def runtime(app: AppFacts) -> Iterator[Note]:
 
 
 def apart(app: AppFacts) -> Iterator[Note]:
-    """A controller inside the app that it swaps swaps itself away."""
+    """Check for a controller in the app: one that swaps its own app swaps itself away."""
     for slot in app.there:
         found = () if isinstance(slot.settings, Doubt) else slot.settings
         if any(name in found for name in ("GITSLOT_REPO", "GITSLOT_STORAGE")):
             text = f"{slot.name} has settings of the controller (GITSLOT_*)"
-            fix = "give the controller an app of its own (docs/azure.md), and remove them here"
+            fix = "give the controller an app of its own (docs/run/azure.md), and remove them here"
             yield Note(Grade.WRONG, text, (fix,))
 
 
 def allowed(app: AppFacts) -> Iterator[Note]:
-    """GITSLOT_APPS is a guard that is easily forgotten when an app is added."""
+    """Check GITSLOT_APPS, which is easily forgotten when an app is added."""
     if not app.listed:
         fix = f"add {app.name} to GITSLOT_APPS in the controller's settings"
         yield Note(Grade.WRONG, "GITSLOT_APPS does not list it: it freezes", (fix,))
 
 
 def pinned(app: AppFacts) -> Iterator[Note]:
-    """The first deploy writes them; until then an app says itself what it serves, or nothing."""
+    """Check the release's settings, which the first deploy writes."""
     production = app.slot(PRODUCTION)
     if production is None or isinstance(production.settings, Doubt):
         text = "production's settings could not be read"
-        yield Note(Grade.UNKNOWN, text, ("mend `rights` first",))
+        yield Note(Grade.UNKNOWN, text, ("fix `rights` first",))
         return
     fix = "nothing to do: the first release through gitslot writes them"
     lacking = [name for name in RELEASE_SETTINGS if not production.settings.get(name)]
@@ -187,12 +188,12 @@ def pinned(app: AppFacts) -> Iterator[Note]:
 
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("rights", "", rights),
-    Check("names", "every slot has a host id of its own within 32 characters", names),
+    Check("names", "every slot has its own host id within 32 characters", names),
     Check("warm-up", "a slot counts as warm only when /api/health answers 200", warm_up),
     Check("binding", "host names are bound so that a swap restarts nothing", binding),
-    Check("sticky", "what makes a release travels with a swap", sticky),
+    Check("sticky", "no setting of a release is sticky", sticky),
     Check("runtime", "both slots name the same runtime", runtime),
-    Check("apart", "the controller does not live in it", apart),
+    Check("apart", "the controller is not in it", apart),
     Check("release", "production is set to a pinned release", pinned),
     Check("allowed", "the controller may reconcile it", allowed),
 )

@@ -19,6 +19,7 @@ from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
 from gitslot.errors import SettingsError, SignatureRefused, SourceError
+from reliability.cloud import APP
 from tests.edges.git.signed_cases import CASES, Bench, bench
 from tests.edges.git.signing import (
     FILE,
@@ -31,7 +32,6 @@ from tests.edges.git.signing import (
     wanting,
 )
 from tests.edges.git.test_source import Origin
-from tests.model import APP
 from tests.servers import serving
 
 NOW = datetime.fromtimestamp(NOON, UTC)

@@ -110,7 +110,7 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     (
         "signatures",
         replace(GROUND, flaw="GITSLOT_ALLOWED_SIGNERS cannot be read"),
-        *(Grade.WRONG, "cannot be read", "docs/signatures.md"),
+        *(Grade.WRONG, "cannot be read", "docs/run/signatures.md"),
     ),
     (
         "storage",
@@ -120,7 +120,7 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     ("storage", replace(GROUND, containers={"models": DOWN}), Grade.WRONG, "cannot be", "firewall"),
     ("clock", replace(GROUND, skew_s=-90.0), Grade.WRONG, "90 s behind", "synchronisation"),
     ("clock", replace(GROUND, skew_s=6.0), Grade.WARNING, "6 s ahead of", "synchronisation"),
-    ("clock", replace(GROUND, skew_s=None), Grade.UNKNOWN, "did not say", ""),
+    ("clock", replace(GROUND, skew_s=None), Grade.UNKNOWN, "did not report its time", ""),
     (
         "lease",
         replace(GROUND, lease=NO),
@@ -228,12 +228,12 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     (
         "code",
         set_to(STAGING, set_to(PRODUCTION, **{PACKAGE_SETTING: "1"}), **{PACKAGE_SETTING: None}),
-        *(Grade.WARNING, "no commit can change it", "URL"),
+        *(Grade.WARNING, "no commit can change or restore it", "URL"),
     ),
     (
         "code",
         set_to(STAGING, **{PACKAGE_SETTING: f"https://a.example/x.zip?sig={SECRET}"}),
-        *(Grade.WARNING, "holds a signature", "query"),
+        *(Grade.WARNING, "has a signature", "query"),
     ),
     ("journal", replace(GOOD, memory=Doubt("JournalUnavailable", "no")), Grade.WRONG, "no", "role"),
     ("journal", replace(GOOD, memory=Memory()), Grade.WARNING, "already serves", "gitslot retry"),
@@ -257,12 +257,12 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
     (
         "triggers",
         set_to(STAGING, **{"AzureWebJobs.clean.Disabled": "true"}),
-        *(Grade.WRONG, "a swap takes to production", "--slot-settings AzureWebJobs.clean"),
+        *(Grade.WRONG, "a swap moves to production", "--slot-settings AzureWebJobs.clean"),
     ),
     (
         "triggers",
         set_to(STAGING, AzureWebJobs_clean_Disabled="1"),
-        *(Grade.WRONG, "a swap takes to production", "--slot-settings AzureWebJobs_clean_Disabled"),
+        *(Grade.WRONG, "a swap moves to production", "--slot-settings AzureWebJobs_clean_Disabled"),
     ),
     (
         "triggers",
@@ -347,7 +347,7 @@ def test_every_check_is_shown_broken() -> None:
 def test_what_is_broken_is_named_with_its_fix(
     check: str, facts: AppFacts | Ground, grade: Grade, words: str, fix: str
 ) -> None:
-    """The grade, what was found, the line that mends it; never a setting's value."""
+    """The grade, what was found, the line that fixes it; never a setting's value."""
     finding = found(check, facts)
     assert finding.grade is grade, finding
     assert words in finding.found

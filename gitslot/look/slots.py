@@ -1,0 +1,158 @@
+"""
+One slot in a look: its health, what the file wants of it and, where that does not settle it, ARM.
+
+Every slot has one entry of what is kept between looks. It only saves questions or delays answers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from gitslot.decide.place import holds
+from gitslot.edges.azure.arm import AppRef
+from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
+from gitslot.look.stopwatch import Since, is_down, is_failing
+from gitslot.look.wanted import Catalog
+from gitslot.state.policy import Policy
+from gitslot.state.remembered import Memory
+from gitslot.state.seen import Answer, Arm, Health, Seen
+from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
+
+T = TypeVar("T")
+
+
+class Reads(Protocol):
+    """What a look at one slot needs of ARM."""
+
+    def host(self, app: AppRef, slot: str) -> str: ...
+    def look_at(self, app: AppRef, slot: str) -> Arm: ...
+
+
+class Healths(Protocol):
+    """What a look at one slot needs of the slot itself."""
+
+    def health(self, host: str) -> Health: ...
+
+
+class Ticks(Protocol):
+    """A clock that never goes back."""
+
+    def monotonic(self) -> float: ...
+
+
+@dataclass(slots=True)
+class Kept:
+    """What is kept of one slot between looks."""
+
+    host: str = ""
+    arm: Arm | None = None
+    arm_at: float = 0.0
+    arm_length: int = -1  # of the journal, when it was read
+    blocked_until: float = 0.0
+    down: Since = field(default_factory=Since)
+    failing: Since = field(default_factory=Since)
+
+    def is_recent(self, now: float, length: int, policy: Policy) -> bool:
+        """Return whether ARM was read a moment ago, and nothing was recorded since."""
+        return now - self.arm_at < policy.arm_reuse_s and self.arm_length == length
+
+
+class Slots:
+    """Looks at slots one by one. One instance lives as long as the process."""
+
+    def __init__(
+        self, azure: Reads, catalog: Catalog, probes: Healths, clock: Ticks, policy: Policy
+    ) -> None:
+        self._azure, self._catalog, self._probes = azure, catalog, probes
+        self._clock, self._policy = clock, policy
+        self._kept: dict[tuple[str, str], Kept] = {}
+
+    def kept(self, app: str, slot: str) -> Kept:
+        """Return what is kept of *slot*."""
+        return self._kept.setdefault((app, slot), Kept())
+
+    def health(self, ref: AppRef, app: App | None, name: str, wanted: Wanted | None) -> Seen:
+        """Ask the slot *name* for its health; ARM only for a host that is not known yet."""
+        kept = self.kept(ref.name, name)
+        unread: Refusal | Doubt | None = None
+        if not kept.host:
+            found = self._read(kept, ref, name, lambda: self._azure.host(ref, name))
+            kept.host, unread = (found, None) if isinstance(found, str) else ("", found)
+        if kept.host:
+            health = self._probes.health(kept.host)
+        else:
+            health = Health(Answer.SILENT, detail="its host is not known")
+        resolved = self._resolve(app, wanted) if app and wanted else None
+        return Seen(name, health, resolved, unread=unread)
+
+    def _resolve(self, app: App, wanted: Wanted) -> Resolved | Refusal | Doubt:
+        try:
+            return self._catalog.resolve(app.model, wanted)
+        except RegistryUnavailable as error:
+            return Doubt(error.reason, error.message)
+
+    def settings(self, ref: AppRef, seen: Seen, memory: Memory, *, fresh: bool) -> Seen:
+        """Add what ARM says of a slot, unless its health shows that it has what is wanted."""
+        if not needs_arm(seen, memory):
+            return seen
+        kept, now = self.kept(ref.name, seen.name), self._clock.monotonic()
+        arm: Arm | Refusal | Doubt | None = kept.arm
+        if fresh or arm is None or not kept.is_recent(now, memory.length, self._policy):
+            arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
+            if not isinstance(arm, Arm):
+                kept.arm = None
+                return replace(seen, unread=arm)
+            kept.arm, kept.arm_at, kept.arm_length = arm, now, memory.length
+        assert isinstance(arm, Arm)
+        return self.set_to(ref, seen, arm)
+
+    def set_to(self, ref: AppRef, seen: Seen, arm: Arm) -> Seen:
+        """Return *seen* with *arm*; a slot whose host has moved is asked for its health anew."""
+        kept = self.kept(ref.name, seen.name)
+        if arm.host != kept.host:
+            kept.host = arm.host
+            seen = replace(seen, health=self._probes.health(arm.host))
+        return replace(seen, arm=arm)
+
+    def timed(self, ref: AppRef, seen: Seen) -> Seen:
+        """Add for how long the slot was down, and failing."""
+        kept, now = self.kept(ref.name, seen.name), self._clock.monotonic()
+        return replace(
+            seen,
+            down_s=kept.down.lasting(is_down(seen), now),
+            failing_s=kept.failing.lasting(is_failing(seen), now),
+        )
+
+    def _read(
+        self, kept: Kept, ref: AppRef, slot: str, read: Callable[[], T]
+    ) -> T | Refusal | Doubt:
+        """Read from ARM, honouring Retry-After; on failure return the reason in its place."""
+        now = self._clock.monotonic()
+        if now < kept.blocked_until:
+            return Doubt("Throttled", "ARM asked to wait")
+        try:
+            return read()
+        except AzureUnavailable as error:
+            kept.blocked_until = now + error.retry_after_s
+            return Doubt("Unreadable", error.message)
+        except NotFound as error:
+            kept.host = ""
+            if not error.code:  # not ARM's own words: something on the way answered
+                return Doubt("Unreadable", error.message)
+            return Refusal("SlotMissing", _missing(ref, slot))
+        except AzureError as error:
+            return Refusal(error.reason, error.message)
+
+
+def _missing(ref: AppRef, slot: str) -> str:
+    return (
+        f"the app has no such slot; create it (az functionapp deployment slot create "
+        f"-g {ref.resource_group} -n {ref.name} --slot {slot}), or take it out of the file"
+    )
+
+
+def needs_arm(seen: Seen, memory: Memory) -> bool:
+    """Return whether only ARM can show what is to be done about a slot but production."""
+    if seen.unread or not isinstance(seen.wanted, Resolved):
+        return False
+    return not holds(memory, seen, seen.wanted)

@@ -1,0 +1,119 @@
+"""
+`python -m training train`: load, train, prove and register one version.
+
+Results on stdout, progress on stderr.
+"""
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from azure.identity import DefaultAzureCredential
+
+from gitslot.convert.card import render
+from gitslot.convert.errors import TrainingError, UnknownName
+from gitslot.convert.register import check_names, source_commit
+from gitslot.convert.table import Data
+from gitslot.convert.version import Built
+from gitslot.errors import RegistryError, VersionExists
+from gitslot.registry.registry import Registry
+from training.data import load
+from training.run import build_version
+
+
+def run(options: argparse.Namespace, storage: str) -> int:
+    """Train as *options* ask, register at the account *storage*, and return the exit code."""
+    started = time.monotonic()
+    try:
+        check_names(options.model, options.version)  # before the registry is asked
+        data = load(options.data or options.model)
+        if options.dry_run:
+            built = _build(options, data, started)
+        else:
+            built = _register(options, data, storage, started)
+        if options.card:
+            card = render(built.manifest, built.evaluation, built.parity)
+            options.card.write_text(card, encoding="utf-8")
+    except (RegistryError, UnknownName, OSError) as error:
+        _print_err(f"error: {error}")
+        return 1 if isinstance(error, VersionExists) else 2
+    except TrainingError as error:
+        _print_err(f"error: {error}")
+        return 1
+    print(_result(built, options))
+    return 0
+
+
+def _build(options: argparse.Namespace, data: Data, started: float) -> Built:
+    return build_version(
+        model=options.model,
+        version=options.version,
+        data=data,
+        estimator=options.estimator,
+        seed=options.seed,
+        commit=source_commit(Path(__file__).parent),
+        created=datetime.now(UTC),
+        progress=lambda text: _progress(text, started),
+    )
+
+
+def _register(options: argparse.Namespace, data: Data, storage: str, started: float) -> Built:
+    """Build the version and register it; ask first whether it exists, since training is long."""
+    with DefaultAzureCredential() as credential:
+        registry = Registry(storage, credential)
+        registry.ensure_containers()
+        registry.refuse_existing(options.model, options.version)
+        built = _build(options, data, started)
+        _progress(f"registering at {storage}", started)
+        registry.register(built.raw, built.artifact)
+    return built
+
+
+def _result(built: Built, options: argparse.Namespace) -> str:
+    manifest, parity = built.manifest, built.parity
+    if options.output == "json":
+        return json.dumps(
+            {
+                "model": manifest.model,
+                "version": manifest.version,
+                "digest": manifest.digest,
+                "pin": f"{manifest.version}@sha256:{manifest.digest}",
+                "registered": not options.dry_run,
+                "artifact": {
+                    "name": manifest.artifact.name,
+                    "sha256": manifest.artifact.sha256,
+                    "size": manifest.artifact.size,
+                },
+                "metrics": dict(manifest.metrics),
+                "parity": {
+                    "rows": parity.rows,
+                    "labels_differ": 0,
+                    "worst_difference": parity.worst,
+                    "tolerance": parity.tolerance,
+                    "golden_rows": len(manifest.golden),
+                },
+            },
+            indent=2,
+        )
+    done = "built, not registered" if options.dry_run else "registered"
+    metrics = ", ".join(
+        f"{name} {value:.3f}" for name, value in manifest.metrics.items() if name != "rows"
+    )
+    return (
+        f"{done} {manifest.model} {manifest.version}  sha256:{manifest.digest[:12]}\n"
+        f"  {metrics} on {manifest.metrics['rows']:.0f} unseen rows\n"
+        f"  0 of {parity.rows} labels differ from scikit-learn, worst probability difference "
+        f"{parity.worst:.1e}\n"
+        f"  {len(manifest.golden)} golden rows, tolerance {parity.tolerance:.1e}"
+    )
+
+
+def _progress(text: str, started: float) -> None:
+    _print_err(f"{time.monotonic() - started:5.1f}s  {text}")
+
+
+def _print_err(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
