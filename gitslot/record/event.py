@@ -45,7 +45,8 @@ STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One transition. *time* is UTC; *duration_ms* counts from the start of the run.
+    One transition. *time* is UTC; *duration_ms* counts from the start of the run. *revision* is
+    the commit that last changed what the slot wants, *head* the newest one of that look.
 
     *detail* holds what only the controller's memory needs: markers, deploy ids, where to poll.
     """
@@ -57,6 +58,7 @@ class Event:
     revision: str = ""
     author: str = ""
     subject: str = ""
+    head: str = ""
     slot: str = ""
     from_: str = ""
     to: str = ""
