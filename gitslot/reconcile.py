@@ -16,6 +16,7 @@ from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
+from gitslot.record.payload import Payload
 from gitslot.record.transitions import (
     converged_event,
     drift_event,
@@ -340,11 +341,12 @@ class Pass:
         name = type(stop).__name__
         if seen.memory.stop == (name, stop.reason, stop.message):
             return
-        detail: dict[str, Any] = {"next": stop.next.line} if isinstance(stop.next, Run) else {}
-        if isinstance(stop, Waiting) and stop.since:
-            detail["since"] = stop.since.isoformat()
-        if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
-            detail["doubt"] = True
+        doubt = not seen.memory.baseline and isinstance(stop, Waiting | Suspended)
+        detail = Payload(
+            next=stop.next.line if isinstance(stop.next, Run) else "",
+            since=stop.since if isinstance(stop, Waiting) else None,
+            doubt=doubt,
+        )
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
         event = self._base(
             seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cache
 
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.state.decision import Converged, Stalled, Stop
 from reliability import registered
 from reliability.cloud import APP, STAGING, Cloud
@@ -84,7 +85,7 @@ def converged(version: str, commit: str, now: datetime) -> Event:
         to=version,
         to_digest=registered.digest(version),
         revision=commit,
-        detail={"swap_status": ""},
+        detail=Payload(swap_status=""),
     )
 
 
