@@ -19,6 +19,7 @@ from gitslot.reconcile import observe
 from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
+from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
 from gitslot.state.remembered import Memory
@@ -185,7 +186,7 @@ def _retried(session: Session, seen: Observation) -> Event:
         author=who,
         message=f"{who} cleared {cleared}",
         trigger="cli",
-        detail={"markers": live.markers} if lost and isinstance(live, Live) else {},
+        detail=Payload(markers=live.markers if lost and isinstance(live, Live) else ""),
     )
 
 
