@@ -370,10 +370,10 @@ def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
         revision="a" * 40,
         author="alice",
         subject="bump",
-        detail={"wish": {"production": "iris 1.5.0", "canary": "iris 1.6.0"}, "inexact": True},
+        detail=Payload(wish={"production": "iris 1.5.0", "canary": "iris 1.6.0"}, inexact=True),
     )
-    later = _event("Waiting", 2, revision="b" * 40, detail={"wish": {"canary": "iris 1.7.0"}})
-    closes = _event("SwapFinished", 3, revision="c" * 40, detail={"swap_status": ""})
+    later = _event("Waiting", 2, revision="b" * 40, detail=Payload(wish={"canary": "iris 1.7.0"}))
+    closes = _event("SwapFinished", 3, revision="c" * 40, detail=Payload(swap_status=""))
     memory = fold([asked, later, closes])
     assert {slot: memory.of(slot).asked for slot in ("production", "canary", "staging")} == {
         "production": Asked("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
