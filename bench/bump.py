@@ -19,10 +19,7 @@ def run(rounds: int) -> Report:
     """Measure *rounds* bumps with Azure's recorded times, and as many with none."""
     report = Report("bump", rounds)
     for latency in ("recorded", "zero"):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_scene(Path(folder), latency) as scene,
-        ):
+        with tempfile.TemporaryDirectory() as folder, open_scene(Path(folder), latency) as scene:
             seconds, deploys = [], 0
             for index in range(rounds):
                 before = len(scene.stage.platform.history("settings-put"))

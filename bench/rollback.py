@@ -23,10 +23,7 @@ def run(rounds: int) -> Report:
     report = Report("rollback", rounds)
     az = azure_cli(ROOT)
     for latency in ("recorded", "zero"):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_scene(Path(folder), latency) as scene,
-        ):
+        with tempfile.TemporaryDirectory() as folder, open_scene(Path(folder), latency) as scene:
             by_hand = HandSwap(az, scene.stage)
             scene.seconds_until("1.5.0", lambda: scene.stage.repository.want("1.5.0"))
             scene.settle()

@@ -24,9 +24,7 @@ def doctor(
     controller: Annotated[
         str | None,
         typer.Option(
-            "--controller",
-            metavar="NAME",
-            help="Take the guards from that app, and check it too.",
+            "--controller", metavar="NAME", help="Take the guards from that app, and check it too."
         ),
     ] = None,
     output: OutputOption = Output.TABLE,

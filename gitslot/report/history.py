@@ -113,7 +113,4 @@ def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
 
 def swap_under_way(found: Iterable[Change], moment: datetime) -> Change | None:
     """Return the change whose swap was sent before *moment* and proved after it, or None."""
-    return next(
-        (c for c in found if c.began is not None and c.began <= moment < c.time),
-        None,
-    )
+    return next((c for c in found if c.began is not None and c.began <= moment < c.time), None)

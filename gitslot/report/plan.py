@@ -70,12 +70,7 @@ class Plan:
 
 
 def plan(
-    name: str,
-    app: App | Doubt,
-    live: Live | Doubt,
-    memory: Memory,
-    now: datetime,
-    policy: Policy,
+    name: str, app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
     steps: list[Step] = []

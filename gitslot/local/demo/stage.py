@@ -67,10 +67,7 @@ class Stage:
         return new
 
     def watch(
-        self,
-        done: Callable[[Event], bool],
-        what: str,
-        show: Callable[[Event], None] | None = None,
+        self, done: Callable[[Event], bool], what: str, show: Callable[[Event], None] | None = None
     ) -> Event:
         """Show log lines as they come until one is *done*; PlatformError naming *what* if none."""
         show = show or self.screen.event
