@@ -16,6 +16,14 @@ RESULTS = Path(__file__).resolve().parent / "results"
 LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwich")
 
 
+def text(published: Mapping[str, Any]) -> str:
+    """Return *published* as JSON, with one measurement a line."""
+    parts = {name: json.dumps(value) for name, value in published.items()}
+    lines = (f"    {json.dumps(row)}" for row in published["rows"])
+    parts["rows"] = "[\n{}\n  ]".format(",\n".join(lines))
+    return "{\n" + ",\n".join(f'  "{name}": {part}' for name, part in parts.items()) + "\n}\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One measurement under one load: *median*, *min* and *max* of its rounds, in *unit*."""
@@ -70,7 +78,7 @@ class Report:
         """Write the JSON and return its path."""
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.claim}.json"
-        path.write_text(json.dumps(self.as_dict(), indent=2) + "\n")
+        path.write_text(text(self.as_dict()))
         return path
 
     def show(self) -> None:
