@@ -7,9 +7,9 @@ import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import Session, chosen, session_of
 from gitslot.report.doctor.checks import of_app, of_controller, of_ground
-from gitslot.report.doctor.facts import Finding, Grade, Ground
+from gitslot.report.doctor.facts import Finding, Grade
 from gitslot.report.doctor.gather import Examiner
 from gitslot.state.wanted import Desired
 
@@ -56,21 +56,11 @@ def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
     found = list(of_ground(ground))
     if examiner.controller is not None:
         found.extend(of_controller(examiner.controller))
-    blocks = ground.desired.apps if isinstance(ground.desired, Desired) else ()
-    for name in _names(ground, app):
-        block = next((each for each in blocks if each.name == name), None)
-        found.extend(of_app(examiner.app(name, block)))
+    desired = ground.desired
+    blocks = {each.name: each for each in desired.apps} if isinstance(desired, Desired) else {}
+    for name in chosen(list(blocks) or [app or ""], app) if blocks or app else ():
+        found.extend(of_app(examiner.app(name, blocks.get(name))))
     return tuple(found)
-
-
-def _names(ground: Ground, app: str | None) -> list[str]:
-    listed = ground.desired.apps if isinstance(ground.desired, Desired) else ()
-    known = [each.name for each in listed]
-    if app is None:
-        return known
-    if known and app not in known:
-        raise CommandRefused(f"no app `{app}`; there are: {', '.join(known)}", reason="UnknownApp")
-    return [app]
 
 
 def code(found: Sequence[Finding]) -> int:

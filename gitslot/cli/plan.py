@@ -1,7 +1,7 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -9,7 +9,7 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.git.source import GitSource, Newest
 from gitslot.errors import SourceError
 from gitslot.report.plan import Plan, Step
@@ -46,7 +46,7 @@ def show_plans(
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
-        out.show_data(session, [_data(each) for each in plans], output)
+        out.show_data(session, [out.data_of(each) for each in plans], output)
     else:
         for each in plans:
             _show(session, each)
@@ -77,10 +77,7 @@ def _names(world: World, newest: Newest | None, app: str | None) -> list[str]:
     desired = parse(newest)
     if isinstance(desired, Doubt):
         raise CommandRefused(desired.message, reason=desired.reason)
-    listed = [each.name for each in desired.apps]
-    if app is not None and app not in listed:
-        raise CommandRefused(f"no app `{app}`; there are: {', '.join(listed)}", reason="UnknownApp")
-    return [app] if app else listed
+    return chosen([each.name for each in desired.apps], app)
 
 
 def _plan(name: str, world: World, newest: Newest | None) -> Plan:
@@ -146,23 +143,3 @@ def _in_markdown(plans: Sequence[Plan]) -> str:
 
 def _escaped(text: str) -> str:
     return safe(text).translate(_MARKDOWN)
-
-
-def _data(plan_: Plan) -> dict[str, Any]:
-    return {
-        "app": plan_.app,
-        "steps": [
-            {
-                "action": step.action,
-                "what": step.what,
-                "why": step.why,
-                "travels": list(step.travels),
-                "stays": list(step.stays),
-            }
-            for step in plan_.steps
-        ],
-        "end": plan_.end,
-        "reason": plan_.reason or None,
-        "message": plan_.message,
-        "notes": list(plan_.notes),
-    }

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
+from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
@@ -18,10 +20,8 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.reconcile import observe
 from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
-from gitslot.record.journal import Journal
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
-from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
 from gitslot.world import Clock, World
 
@@ -46,11 +46,12 @@ def reconcile(
     names = status_.names(world, app)
     width = max((len(name) for name in names), default=0)
     for name in names:
-        events = NewEvents(session, world.journal, name, width)
-        watched = replace(world, clock=PrintingClock(world.clock, events.print))
+        new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
+        print_new = partial(_print_new, session, new, name, width)
         with _progress(session, name):
+            watched = replace(world, clock=PrintingClock(world.clock, print_new))
             suspended = _to_the_end(name, watched)
-        events.print()
+        print_new()
         if suspended:
             session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
@@ -58,25 +59,10 @@ def reconcile(
     return view.code
 
 
-class NewEvents:
-    """Prints the events added to one app's journal, by whichever controller."""
-
-    def __init__(self, session: Session, journal: Journal, app: str, width: int) -> None:
-        self._session, self._journal = session, journal
-        self._app, self._width = app, width
-        self._memory: Memory | None = journal.memory(app, session.now())
-        self._printed = {event.id for event in journal.events(app)}
-
-    def print(self) -> None:
-        """Print, on stderr, the events added since the last call."""
-        memory = self._journal.memory(self._app, self._session.now())
-        if memory is self._memory:
-            return
-        self._memory = memory
-        for event in self._journal.events(self._app):
-            if event.id not in self._printed and not event.quiet:
-                out.show_event(self._session.err, event, self._session.now(), self._width)
-            self._printed.add(event.id)
+def _print_new(session: Session, new: NewEvents, name: str, width: int) -> None:
+    for event in new.of(name):
+        if not event.quiet:
+            out.show_event(session.err, event, session.now(), width)
 
 
 class PrintingClock:
@@ -112,11 +98,7 @@ def _to_the_end(name: str, world: World) -> Suspended | None:
 
 def _resumes(stop: Suspended) -> str:
     """Return why an app is suspended, and how to resume it."""
-    if stop.reason == "SuspendedBySetting":
-        where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
-    else:
-        where = "take `suspend` out of the file to resume"
-    return f"it is suspended: {stop.message}; {where}"
+    return f"it is suspended: {stop.message}; {stop.next.clause}"
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:

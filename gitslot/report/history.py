@@ -14,14 +14,14 @@ from gitslot.state.wanted import PRODUCTION
 SWAP, SWAP_BACK, BY_HAND, FOUND = "swap", "swap back", "by hand", "found"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """
     One change of what production serves; *time* is when it was proved, in UTC.
 
     *how* is `swap` for one of ours, `swap back` after a failed soak, `by hand` for anybody else's,
     `found` for the release that was there at first. *verified* is the result of staging's golden
-    rows before; *began* is when the swap was sent.
+    rows before; *swap_sent* is when the swap was sent.
     """
 
     time: datetime
@@ -30,12 +30,12 @@ class Change:
     version: str
     digest: str
     before: str
-    how: str
     commit: str = ""
     author: str = ""
     subject: str = ""
+    how: str
     verified: str = ""
-    began: datetime | None = None
+    swap_sent: datetime | None = None
 
 
 def changes(events: Iterable[Event]) -> tuple[Change, ...]:
@@ -79,7 +79,7 @@ def _swapped(event: Event, last: Change | None, verified: str, began: datetime |
         author=event.author,
         subject=event.subject,
         verified=verified,
-        began=began,
+        swap_sent=began,
     )
 
 
@@ -113,4 +113,4 @@ def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
 
 def swap_under_way(found: Iterable[Change], moment: datetime) -> Change | None:
     """Return the change whose swap was sent before *moment* and proved after it, or None."""
-    return next((c for c in found if c.began is not None and c.began <= moment < c.time), None)
+    return next((c for c in found if c.swap_sent and c.swap_sent <= moment < c.time), None)
