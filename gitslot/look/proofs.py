@@ -4,9 +4,7 @@ Proofs as part of a look: golden rows through a slot, with the slot's own key wh
 What is kept between looks is keys, nothing that was proved.
 """
 
-from typing import Protocol
-
-from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import (
     AzureError,
     AzureUnavailable,
@@ -21,16 +19,10 @@ from gitslot.state.seen import Health, Mark, Seen, Verdict
 from gitslot.state.wanted import STAGING, Release
 
 
-class Keys(Protocol):
-    """What a proof needs of ARM."""
-
-    def function_key(self, app: AppRef, slot: str) -> str: ...
-
-
 class Prover:
     """Replays golden rows. One instance lives as long as the process."""
 
-    def __init__(self, azure: Keys, catalog: Catalog, asks: Asks, policy: Policy) -> None:
+    def __init__(self, azure: Azure, catalog: Catalog, asks: Asks, policy: Policy) -> None:
         self._azure, self._catalog = azure, catalog
         self._asks, self._policy = asks, policy
         self._keys: dict[tuple[AppRef, str], str] = {}

@@ -129,9 +129,14 @@ class AppFacts:
     local: bool = False  # on the local platform
 
     @property
+    def sites(self) -> tuple[tuple[SlotFacts, SiteFacts], ...]:
+        """Return the slots that exist, each with what ARM says of its site."""
+        return tuple((slot, slot.site) for slot in self.slots if isinstance(slot.site, SiteFacts))
+
+    @property
     def there(self) -> tuple[SlotFacts, ...]:
         """Return the slots that exist."""
-        return tuple(slot for slot in self.slots if isinstance(slot.site, SiteFacts))
+        return tuple(slot for slot, _ in self.sites)
 
     def slot(self, name: str) -> SlotFacts | None:
         """Return the slot *name* where it exists."""
@@ -157,7 +162,6 @@ class Ground:
 
 
 # ---------------------------------------------------------------- checking
-
 
 Facts = TypeVar("Facts")
 

@@ -8,7 +8,7 @@ takes one lease on an empty blob of its own in the controller's container.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from azure.core.credentials import TokenCredential
 
@@ -21,16 +21,7 @@ from gitslot.look.wanted import Catalog
 from gitslot.record.blobs import AzureBlobs, Blobs
 from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
 from gitslot.report.doctor.arm import Survey
-from gitslot.report.doctor.facts import (
-    NOT_READ,
-    AppFacts,
-    ConfigFacts,
-    Function,
-    Ground,
-    SiteFacts,
-    SlotFacts,
-    Sticky,
-)
+from gitslot.report.doctor.facts import NOT_READ, AppFacts, Ground, SlotFacts
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Health
 from gitslot.state.wanted import (
@@ -58,24 +49,6 @@ _SHARED = {
 }
 
 
-class Surveys(Protocol):
-    """The questions to ARM."""
-
-    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
-    def slots(self, app: AppRef) -> tuple[str, ...]: ...
-    def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]: ...
-    def settings(self, app: AppRef, slot: str) -> dict[str, str]: ...
-    def config(self, app: AppRef, slot: str) -> ConfigFacts: ...
-    def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]: ...
-    def sticky(self, app: AppRef) -> Sticky: ...
-
-
-class Healths(Protocol):
-    """The questions to a slot itself."""
-
-    def health(self, host: str) -> Health: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Examiner:
     """
@@ -87,27 +60,21 @@ class Examiner:
 
     settings: Settings
     world: World
-    survey: Surveys
+    survey: Survey
     registry: Registry
     blobs: Blobs
-    probes: Healths
+    probes: Prober
     reopen: Callable[[Settings], World]
     flaw: str = ""
     controller: AppFacts | None = None
 
     def ground(self) -> Ground:
         """Return the facts that all apps share."""
-        newest, desired, unsigned = self._wanted()
         containers, skew_s = self._containers()
+        lease = self._lease(containers)
+        newest, desired, unsigned = self._wanted()
         return Ground(
-            settings=self.settings,
-            flaw=self.flaw,
-            newest=newest,
-            desired=desired,
-            unsigned=unsigned,
-            containers=containers,
-            skew_s=skew_s,
-            lease=self._lease(containers),
+            self.settings, self.flaw, newest, desired, unsigned, containers, skew_s, lease
         )
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Doubt | None]:
@@ -166,19 +133,14 @@ class Examiner:
         except SettingsError as error:
             flaw = "; ".join(filter(None, (self.flaw, error.message)))
             return replace(self, flaw=flaw, controller=app)
-        settings = replace(
-            self.settings,
-            schedule=theirs.schedule,
-            suspend=theirs.suspend,
-            vouch=theirs.vouch,
-            allowed_apps=theirs.allowed_apps,
-            on_rewrite=theirs.on_rewrite,
-        )
+        ours = {field: getattr(self.settings, field) for field in _SHARED.values()}
         differing = [
             f"{name} is not what {ref.name} has"
-            for name, attribute in _SHARED.items()
-            if getattr(settings, attribute) != getattr(theirs, attribute)
+            for name, field in _SHARED.items()
+            if ours[field] != getattr(theirs, field)
         ]
+        guards = ("schedule", "suspend", "vouch", "allowed_apps", "on_rewrite")
+        settings = replace(self.settings, **{name: getattr(theirs, name) for name in guards})
         flaw = "; ".join(filter(None, (self.flaw, *differing)))
         world = self.reopen(settings)
         return replace(self, settings=settings, world=world, flaw=flaw, controller=app)

@@ -201,13 +201,12 @@ def health(app: AppFacts) -> Iterator[Note]:
 
 def blobs(app: AppFacts) -> Iterator[Note]:
     """Check that the slot can read blobs: a served model was read with the slot's identity."""
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
+    for slot, site in app.sites:
         if slot.health.answer is Answer.SERVING:
             yield Note(Grade.OK, f"{slot.name} has read its model")
         elif slot.health.reason == _NO_BLOBS:
             text = f"{slot.name} cannot read the registry"
-            yield Note(Grade.WRONG, text, _reader(app, slot.site))
+            yield Note(Grade.WRONG, text, _reader(app, site))
         elif slot.health.reason == _NO_IDENTITY:
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, f"{slot.name} gets no token for its identity", (fix,))
