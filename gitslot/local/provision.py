@@ -21,8 +21,9 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDi
 
 from gitslot.edges.azure.arm import Azure
 from gitslot.local.process import Facts, PlatformError, wait_until
+from gitslot.registry.manifest import Package
 from gitslot.registry.package import ROOT as PROJECT
-from gitslot.registry.registry import Package, Registry
+from gitslot.registry.registry import Registry
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
 

@@ -17,7 +17,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -33,7 +33,14 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
-from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
+from gitslot.registry.manifest import (
+    MAX_BYTES,
+    Manifest,
+    Package,
+    is_name,
+    parse_manifest,
+    parse_package,
+)
 
 MODELS = "models"
 CODE = "code"
@@ -50,19 +57,6 @@ class Registered:
     model: str
     version: str
     registered: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A serving package; *url* is the value of WEBSITE_RUN_FROM_PACKAGE, *size* is in bytes."""
-
-    version: str
-    sha256: str
-    url: str
-    size: int
-    build: str
-    package: str
-    python: str
 
 
 class Registry:
@@ -168,14 +162,8 @@ class Registry:
         VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
         """
         sha256 = hashlib.sha256(archive).hexdigest()
-        described = {
-            "version": version,
-            "sha256": sha256,
-            "size": len(archive),
-            "package": package,
-            "build": build,
-            "python": python,
-        }
+        described = asdict(Package(version, sha256, len(archive), package, build, python))
+        del described["url"]  # the account's address is no part of a manifest
         manifest = (json.dumps(described, indent=1) + "\n").encode()
         parsed = self._package(manifest, version)
         self._create_same(CODE, f"{version}/{sha256}.zip", archive)
@@ -233,15 +221,7 @@ class Registry:
         parsed = parse_package(manifest)
         if parsed.version != version:
             raise ManifestInvalid(f"the manifest of package {version} is of {parsed.version}")
-        return Package(
-            version=version,
-            sha256=parsed.sha256,
-            url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip",
-            size=parsed.size,
-            build=parsed.build,
-            package=parsed.package,
-            python=parsed.python,
-        )
+        return replace(parsed, url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip")
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
         """Return a small blob; raise UnknownVersion with *unknown* where there is none."""

@@ -25,7 +25,7 @@ from gitslot.local.up import use
 from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.registry.registry import Package
+from gitslot.registry.manifest import Package
 from gitslot.world import credential
 
 APP = "az-fct-python-ml"
