@@ -41,8 +41,12 @@ def show_plans(
 ) -> int:
     """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
-    newest = _at(session, rev) if rev else None
-    plans = [_plan(name, world, newest) for name in _names(world, newest, app)]
+    desired = parse(_at(session, rev)) if rev else None
+    if isinstance(desired, Doubt):
+        raise CommandRefused(desired.message, reason=desired.reason)
+    listed = [each.name for each in desired.apps] if desired else []
+    names = chosen(listed, app) if desired else status_.names(world, app)
+    plans = [_plan(name, world, desired) for name in names]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
@@ -71,22 +75,11 @@ def _at(session: Session, rev: str) -> Newest:
         ) from error
 
 
-def _names(world: World, newest: Newest | None, app: str | None) -> list[str]:
-    if newest is None:
-        return status_.names(world, app)
-    desired = parse(newest)
-    if isinstance(desired, Doubt):
-        raise CommandRefused(desired.message, reason=desired.reason)
-    return chosen([each.name for each in desired.apps], app)
-
-
-def _plan(name: str, world: World, newest: Newest | None) -> Plan:
+def _plan(name: str, world: World, desired: Desired | None) -> Plan:
     now = world.clock.now()
     memory = world.journal.memory(name, now)
     app, _ = world.wanted(name, memory)
-    if newest is not None:
-        desired = parse(newest)
-        assert isinstance(desired, Desired)
+    if desired is not None:
         block = desired.app(name)
         app = world.hands_off(block, memory) if block else None
     live = world.looker.look(

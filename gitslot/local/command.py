@@ -139,22 +139,29 @@ def other_identities() -> set[str]:
 
 
 @contextmanager
+def handling(handler: Any, *numbers: int) -> Iterator[None]:
+    """Handle the signals *numbers* by *handler*, and then as before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """Handle SIGTERM and SIGHUP like Ctrl-C, so that clean-up runs."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        with handling(interrupt, signal.SIGTERM, signal.SIGHUP):
+            yield
     except KeyboardInterrupt:
         print_err("interrupted; nothing is left running")
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_err(text: str) -> None:

@@ -238,9 +238,9 @@ class Looker:
         key = (release, health.deploy)
         due = kept.rehearsed != key or now - kept.rehearsed_at >= self._policy.rehearse_s
         if due or kept.rehearsal is None:
-            assert kept.ref is not None
-            host = self._slots.kept(kept.ref.name, STAGING).host
-            kept.rehearsal = self._prover.rehearsed(kept.ref, host, release, health)
+            ref = self.ref(name)
+            host = self._slots.kept(ref.name, STAGING).host
+            kept.rehearsal = self._prover.rehearsed(ref, host, release, health)
             kept.rehearsed, kept.rehearsed_at = key, now
         return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
 
