@@ -17,7 +17,6 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -35,7 +34,7 @@ class Store:
     """
     The registry in the storage account at *url*, read with the identity of *environ*.
 
-    One connection serves all reads; use it as a context manager. Raises Refused with
+    One connection serves all reads until `close`. Raises Refused with
     SettingsInvalid, IdentityUnavailable, RegistryUnavailable or UnknownVersion.
     """
 
@@ -43,17 +42,10 @@ class Store:
         self._url = url
         self._environ = environ
         self._token = ""
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
 
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the connection."""
         if self._connection is not None:
             self._connection.close()
 
@@ -64,9 +56,7 @@ class Store:
             raise Refused("SettingsInvalid", "MODEL_STORE must be an https:// account URL")
         if self._connection is None:
             self._token = self._fetch_token()
-            self._connection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_S, context=self._tls()
-            )
+            self._connection = self._https(parts.hostname, parts.port)
         target = f"{parts.path.rstrip('/')}/{CONTAINER}/{quote(path)}"
         headers = {"Authorization": f"Bearer {self._token}", "x-ms-version": "2021-12-02"}
         try:
@@ -86,9 +76,10 @@ class Store:
             )
         return body
 
-    def _tls(self) -> ssl.SSLContext:
+    def _https(self, host: str, port: int | None) -> http.client.HTTPConnection:
         """Trust the machine's store, or the CA bundle that its environment names."""
-        return ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE") or None)
+        trust = ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE") or None)
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=trust)
 
     def _fetch_token(self) -> str:
         endpoint = self._environ.get("IDENTITY_ENDPOINT", "")
@@ -100,19 +91,13 @@ class Store:
         query = {"resource": RESOURCE, "api-version": "2019-08-01"}
         if client := self._environ.get("AZURE_CLIENT_ID"):
             query["client_id"] = client
-        connection = (
-            http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
-            if parts.scheme == "http"
-            else http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_S, context=self._tls()
-            )
-        )
+        if parts.scheme == "http":
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        else:
+            connection = self._https(parts.hostname, parts.port)
+        headers = {"X-IDENTITY-HEADER": self._environ.get("IDENTITY_HEADER", "")}
         try:
-            connection.request(
-                "GET",
-                f"{parts.path}?{urlencode(query)}",
-                headers={"X-IDENTITY-HEADER": self._environ.get("IDENTITY_HEADER", "")},
-            )
+            connection.request("GET", f"{parts.path}?{urlencode(query)}", headers=headers)
             response = connection.getresponse()
             answer = response.read(64 * 1024)
             if response.status != http.HTTPStatus.OK:

@@ -36,7 +36,7 @@ class Checkout:
                 reason="NoCheckout",
             )
         file = session.environ.get("GITSLOT_FILE", "").strip() or _DEFAULT_FILE
-        return cls(Path(top.stdout.rstrip("\n")), file, session.environ)
+        return cls(Path(_text(top.stdout).rstrip("\n")), file, session.environ)
 
     @property
     def path(self) -> Path:
@@ -48,12 +48,12 @@ class Checkout:
         done = _git(self.root, self.environ, *words)
         if done.returncode:
             raise CommandRefused(f"git {words[0]}: {_reason(done)}", reason="GitRefused")
-        return done.stdout
+        return _text(done.stdout)
 
     def try_git(self, *words: str) -> str | None:
         """Run git and return its output, or None if it fails."""
         done = _git(self.root, self.environ, *words)
-        return None if done.returncode else done.stdout
+        return None if done.returncode else _text(done.stdout)
 
     def resolve(self, revision: str) -> str:
         """Return the 40 hex digits of *revision*; raises CommandRefused if there is none."""
@@ -64,15 +64,8 @@ class Checkout:
 
     def at(self, commit: str) -> bytes | None:
         """Return the watched file's bytes at *commit*, or None if it is not there."""
-        done = subprocess.run(
-            ["git", "show", f"{commit}:{self.file}"],
-            cwd=self.root,
-            env=dict(self.environ),
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
-        return done.stdout if done.returncode == 0 else None
+        done = _git(self.root, self.environ, "show", f"{commit}:{self.file}")
+        return None if done.returncode else done.stdout
 
     def refuse_dirty(self) -> None:
         """Raise CommandRefused if the file has uncommitted changes."""
@@ -138,15 +131,13 @@ def _uninterrupted() -> Iterator[None]:
 
 def _git(
     folder: Path, environ: Mapping[str, str], *words: str
-) -> "subprocess.CompletedProcess[str]":
+) -> "subprocess.CompletedProcess[bytes]":
     try:
         return subprocess.run(
             ["git", *words],
             cwd=folder,
             capture_output=True,
             check=False,
-            text=True,
-            errors="replace",
             timeout=_TIMEOUT_S,
             env={**environ, "LC_ALL": "C"},
         )
@@ -158,7 +149,13 @@ def _git(
         ) from error
 
 
-def _reason(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+def _text(printed: bytes) -> str:
+    return printed.decode("utf-8", "replace")
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    lines = [
+        line.strip() for line in _text(done.stderr or done.stdout).splitlines() if line.strip()
+    ]
     lines = [line for line in lines if not line.startswith("hint:")]
     return "; ".join(lines[:4]) or f"exit code {done.returncode}"

@@ -25,18 +25,13 @@ from gitslot.state.slot_settings import PACKAGE_SETTING, is_url
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Resolved
 
 # These run only when called; every other trigger fires by itself.
-CALLED = frozenset(
-    {
-        *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
-        *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
-    }
+CALLED = (
+    *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
+    *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
 )
 # https://learn.microsoft.com/azure/azure-functions/disable-function; in an environment, _ is for .
 _SWITCH = re.compile(r"AzureWebJobs([._])(.+)\1Disabled")
-_NO_IDENTITY, _NO_BLOBS = (
-    "IdentityUnavailable",
-    "RegistryUnavailable",
-)  # as the serving app reports it
+_NO_IDENTITY, _NO_BLOBS = "IdentityUnavailable", "RegistryUnavailable"  # as serving_app reports
 
 
 def auto_swap(app: AppFacts) -> Iterator[Note]:
