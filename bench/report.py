@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).resolve().parent / "results"
+WANT = 0.10  # the most that the controller may add to what the platform takes
 LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwich")
 
 
@@ -61,6 +62,12 @@ class Report:
         median = statistics.median(values)
         self.rows.append(Row(name, load, round(median, 3), min(values), max(values), unit))
         return median
+
+    def share(self, name: str, own: float, waits: float, of: str) -> None:
+        """Add the target that *own* is at most `WANT` of the *waits* of *of*, in seconds."""
+        self.ratios[name] = round(own / waits, 4)
+        want = f"<= {WANT:.0%} of {of} {waits:.0f} s"
+        self.targets[name] = Target(want, f"{own / waits:.1%}", own / waits <= WANT)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form."""

@@ -107,6 +107,11 @@ class SlotFacts:
     functions: tuple[Function, ...] | Doubt
     health: Health
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Return its settings, none where they could not be read."""
+        return {} if isinstance(self.settings, Doubt) else self.settings
+
 
 @dataclass(frozen=True, slots=True)
 class AppFacts:

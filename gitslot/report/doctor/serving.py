@@ -127,8 +127,7 @@ def triggers(app: AppFacts) -> Iterator[Note]:
     for slot in app.there:
         if slot.name == PRODUCTION:
             continue
-        settings = {} if isinstance(slot.settings, Doubt) else slot.settings
-        off = _switched_off(settings)
+        off = _switched_off(slot.known)
         for name, setting in off.items():
             if not isinstance(app.sticky, Doubt) and setting not in app.sticky.settings:
                 text = f"{slot.name}: {name} is switched off, which a swap moves to production"
@@ -155,12 +154,8 @@ def fires(function: Function) -> bool:
 
 def _switched_off(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the setting that switches it off, for each function that has one."""
-    found = ((_SWITCH.fullmatch(name), value) for name, value in sorted(settings.items()))
-    return {
-        match[2]: match[0]
-        for match, value in found
-        if match and value.strip().lower() in ("true", "1")
-    }
+    on = (name for name in sorted(settings) if settings[name].strip().lower() in ("true", "1"))
+    return {match[2]: match[0] for match in map(_SWITCH.fullmatch, on) if match}
 
 
 def _off(app: AppFacts, slot: str, setting: str) -> str:
@@ -208,7 +203,7 @@ def blobs(app: AppFacts) -> Iterator[Note]:
         else:
             fix = "nothing to do: the first deployed model will show it"
             yield Note(Grade.UNKNOWN, f"{slot.name} has read no model", (fix,))
-        store = "" if isinstance(slot.settings, Doubt) else slot.settings.get("MODEL_STORE", "")
+        store = slot.known.get("MODEL_STORE", "")
         if store and app.store and store.rstrip("/") != app.store:
             text = f"{slot.name}'s MODEL_STORE is another registry than GITSLOT_STORAGE"
             yield Note(Grade.WARNING, text, ("nothing to do: the next deploy sets it",))
