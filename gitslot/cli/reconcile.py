@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from gitslot.record.event import Event
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
 from gitslot.state.seen import Live
-from gitslot.world import Clock, World
+from gitslot.world import World
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app of the file.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
@@ -49,8 +49,7 @@ def reconcile(
         new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
         print_new = partial(_print_new, session, new, name, width)
         with _progress(session, name):
-            watched = replace(world, clock=PrintingClock(world.clock, print_new))
-            suspended = _to_the_end(name, watched)
+            suspended = _to_the_end(name, _printing(world, print_new))
         print_new()
         if suspended:
             session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
@@ -65,25 +64,25 @@ def _print_new(session: Session, new: NewEvents, name: str, width: int) -> None:
             out.show_event(session.err, event, session.now(), width)
 
 
-class PrintingClock:
-    """A clock that prints new events whenever a pass waits."""
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """A clock made of functions."""
 
-    def __init__(self, clock: Clock, print_new: Callable[[], None]) -> None:
-        self._clock, self._print_new = clock, print_new
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
 
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-        return self._clock.now()
 
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return self._clock.monotonic()
+def _printing(world: World, print_new: Callable[[], None]) -> World:
+    """Return *world* with a clock that prints new events whenever a pass waits."""
+    clock = world.clock
 
-    def sleep(self, seconds: float) -> None:
-        """Print new events, then wait."""
+    def sleep(seconds: float) -> None:
         with suppress(JournalError):  # the pass itself reports the error
-            self._print_new()
-        self._clock.sleep(seconds)
+            print_new()
+        clock.sleep(seconds)
+
+    return replace(world, clock=_Clock(clock.now, clock.monotonic, sleep))
 
 
 def _to_the_end(name: str, world: World) -> Suspended | None:

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -79,7 +80,6 @@ class Registry:
         self._credential = credential
         self._connect_s = connect_s
         self._read_s = read_s
-        self._client: BlobServiceClient | None = None
 
     def manifest(self, model: str, version: str) -> Manifest:
         """
@@ -273,22 +273,21 @@ class Registry:
             raise ManifestInvalid(f"{container}/{path} is there with other bytes")
 
     def _container(self, name: str) -> ContainerClient:
-        return self._service().get_container_client(name)
+        return self._service.get_container_client(name)
 
+    @cached_property
     def _service(self) -> BlobServiceClient:
         """Return the one client, made on first use."""
-        if self._client is None:
-            self._client = BlobServiceClient(
-                self.account_url,
-                self._credential,
-                connection_timeout=self._connect_s,
-                read_timeout=self._read_s,
-                retry_policy=ExponentialRetry(
-                    initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
-                ),
-                max_single_put_size=64 * 1024 * 1024,
-            )
-        return self._client
+        return BlobServiceClient(
+            self.account_url,
+            self._credential,
+            connection_timeout=self._connect_s,
+            read_timeout=self._read_s,
+            retry_policy=ExponentialRetry(
+                initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
+            ),
+            max_single_put_size=64 * 1024 * 1024,
+        )
 
 
 def artifact_name(sha256: str) -> str:

@@ -1,6 +1,4 @@
-"""
-The stage of the demo: a temporary folder, repository and platform, removed at the end.
-"""
+"""The stage of the demo: a temporary folder, repository and platform, removed at the end."""
 
 import signal
 import subprocess

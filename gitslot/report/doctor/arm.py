@@ -14,22 +14,11 @@ from gitslot.report.doctor.facts import ConfigFacts, Function, SiteFacts, Sticky
 from gitslot.state.wanted import PRODUCTION
 
 
-class Survey:
-    """Read through *azure*. Every method raises NotFound, AzureUnavailable or AzureError."""
-
-    def __init__(self, azure: Azure) -> None:
-        self._azure = azure
-
-    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
-        """Find the app *name*."""
-        return self._azure.locate(name, resource_group, subscription)
-
-    def settings(self, app: AppRef, slot: str) -> dict[str, str]:
-        """Return the settings of *slot*, which include secrets of the app."""
-        return self._azure.settings(app, slot)
+class Survey(Azure):
+    """Ask ARM more. Every method raises NotFound, AzureUnavailable or AzureError."""
 
     def _apps(self, app: AppRef) -> Any:
-        return self._azure.client(app.subscription).web_apps
+        return self.client(app.subscription).web_apps
 
     def _asked(self, app: AppRef, slot: str, of_production: str, of_slot: str) -> Any:
         """Call the method of Microsoft's client that asks about *slot*."""
@@ -61,7 +50,7 @@ class Survey:
             found = self._asked(app, slot, "list_functions", "list_instance_functions_slot")
             return functions_of([each.as_dict() for each in found])
 
-    def sticky(self, app: AppRef) -> Sticky:
+    def sticky_names(self, app: AppRef) -> Sticky:
         """Return every list of sticky names, which a swap does not move."""
         with translated():
             found = self._apps(app).list_slot_configuration_names(*_names(app)).as_dict()

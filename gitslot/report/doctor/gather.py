@@ -13,7 +13,7 @@ from typing import TypeVar
 from azure.core.credentials import TokenCredential
 
 from gitslot.edges import settings as settings_
-from gitslot.edges.azure.arm import AppRef, Azure
+from gitslot.edges.azure.arm import AppRef
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, NotFound, SettingsError
 from gitslot.look.probe import Prober
@@ -22,7 +22,6 @@ from gitslot.record.blobs import AzureBlobs, Blobs
 from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
 from gitslot.report.doctor.arm import Survey
 from gitslot.report.doctor.facts import NOT_READ, AppFacts, Ground, SlotFacts
-from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Health
 from gitslot.state.wanted import (
     PRODUCTION,
@@ -155,14 +154,12 @@ class Examiner:
         resource_group: str | None = None,
         subscription: str | None = None,
         every_slot: bool = False,
-        remembered: bool = True,
     ) -> AppFacts:
         """
         Return the facts of the app *name*; *block* is its block of the file.
 
         Without a block, the registry is asked about the releases that are served, not about those
-        that are wanted. *every_slot* includes slots that the file does not name; *remembered* reads
-        the journal.
+        that are wanted. *every_slot* includes slots that the file does not name.
         """
         group = block.resource_group if block else resource_group
         allowed = self.world.allowed
@@ -173,7 +170,7 @@ class Examiner:
                     name, group, block.subscription if block else subscription
                 )
             ),
-            memory=read(lambda: self._memory(name)) if remembered else None,
+            memory=read(lambda: self.world.journal.memory(name, self.world.clock.now())),
             listed=not allowed or name in allowed,
             store=self.settings.storage,
             local=self.settings.local,
@@ -189,14 +186,11 @@ class Examiner:
             asked += [each for each in existing if each not in asked]
         slots = tuple(self._slot(ref, each) for each in asked)
         others = tuple(each for each in existing if each not in asked)
-        sticky = read(lambda: self.survey.sticky(ref))
+        sticky = read(lambda: self.survey.sticky_names(ref))
         wanted = facts.wanted if block else self._served(slots)
         return replace(
             facts, name=ref.name, slots=slots, others=others, sticky=sticky, wanted=wanted
         )
-
-    def _memory(self, name: str) -> Memory:
-        return self.world.journal.memory(name, self.world.clock.now())
 
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))
@@ -251,7 +245,7 @@ def open_examiner(
         settings=settings,
         world=silent(settings),
         reopen=silent,
-        survey=Survey(Azure(settings.arm, token_credential)),
+        survey=Survey(settings.arm, token_credential),
         registry=Registry(settings.storage, token_credential),
         blobs=AzureBlobs(settings.storage, token_credential),
         probes=Prober(),
