@@ -80,13 +80,10 @@ def show(session: Session, found: Sequence[Finding], output: Output) -> None:
         out.show_text(session, "")
         out.show_text(session, "to fix", "bold")
     for each in to_fix:
-        out.show_text(session, f"  {each.check} ({each.grade.value}{_of(each)})")
+        of = f", {each.app}" if each.app else ""
+        out.show_text(session, f"  {each.check} ({each.grade.value}{of})")
         for fix in each.fixes:
             out.show_text(session, f"      {fix}")
-
-
-def _of(finding: Finding) -> str:
-    return f", {finding.app}" if finding.app else ""
 
 
 def data(finding: Finding) -> dict[str, Any]:

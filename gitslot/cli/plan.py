@@ -104,12 +104,8 @@ def _show(session: Session, plan_: Plan) -> None:
 
 
 def _settings(step: Step) -> list[str]:
-    lines = []
-    if step.travels:
-        lines.append(f"travels: {', '.join(step.travels)}")
-    if step.stays:
-        lines.append(f"stays (slot settings): {', '.join(step.stays)}")
-    return lines
+    listed = (("travels", step.travels), ("stays (slot settings)", step.stays))
+    return [f"{what}: {', '.join(names)}" for what, names in listed if names]
 
 
 def _end(plan_: Plan) -> str:

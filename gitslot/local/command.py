@@ -40,24 +40,16 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A checkout and what `gitslot local` keeps for it."""
+    """
+    A checkout and what `gitslot local` keeps for it, all in *folder*.
+
+    *state* is the platform's own folder; in *file* other commands find the platform.
+    """
 
     checkout: Path
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder that holds all of it."""
-        return self.checkout / FOLDER
-
-    @property
-    def state(self) -> Path:
-        """Return the platform's own folder."""
-        return self.folder / "platform"
-
-    @property
-    def file(self) -> Path:
-        """Return the file in which other commands find the platform."""
-        return self.folder / "local.json"
+    folder: Path
+    state: Path
+    file: Path
 
 
 def down(
@@ -119,7 +111,8 @@ def place(repo: Path | None) -> Place:
         raise PlatformError(
             f"{start} is not in a Git checkout; go into one, or name it with --repo"
         )
-    return Place(checkout)
+    folder = checkout / FOLDER
+    return Place(checkout, folder, folder / "platform", folder / "local.json")
 
 
 def read(where: Place) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -48,7 +49,7 @@ CODE = "code"
 GITSLOT = "gitslot"
 CONTAINERS = (MODELS, CODE, GITSLOT)
 
-_MANIFEST_PATH = re.compile(r"(?P<owner>[^/]+(?:/[^/]+)?)/manifest\.json\Z")
+_MANIFEST_PATH = re.compile(r"(?P<model>[^/]+)/(?P<version>[^/]+)/manifest\.json\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +98,11 @@ class Registry:
             )
         return manifest
 
-    def listing(self) -> tuple[Registered, ...]:
-        """Return every registered model version, oldest first; raise RegistryUnavailable."""
-        return self._listing("")
-
-    def models(self) -> tuple[str, ...]:
-        """Return the names of all models that have a version, sorted; raise RegistryUnavailable."""
-        return tuple(sorted({entry.model for entry in self._listing("")}))
-
     def versions(self, model: str) -> tuple[str, ...]:
         """Return the registered versions of *model*, oldest first; raise RegistryUnavailable."""
         if not is_name(model):
             return ()
-        return tuple(entry.version for entry in self._listing(f"{model}/"))
+        return tuple(entry.version for entry in self.listing(f"{model}/"))
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest:
         """
@@ -147,10 +140,6 @@ class Registry:
         if not is_name(version):
             raise UnknownVersion(unknown)
         return self._package(self._read(CODE, f"{version}/manifest.json", unknown), version)
-
-    def packages(self) -> tuple[str, ...]:
-        """Return the versions of all serving packages, oldest first; raise RegistryUnavailable."""
-        return tuple(owner for owner, _ in self._manifests(CODE, "") if is_name(owner))
 
     def register_package(
         self, archive: bytes, *, version: str, package: str, build: str, python: str
@@ -199,23 +188,20 @@ class Registry:
             with _translated(f"create container {name}"), suppress(ResourceExistsError):
                 self._container(name).create_container(retry_total=0)
 
-    def _listing(self, prefix: str) -> tuple[Registered, ...]:
-        pairs = ((*owner.partition("/"), time) for owner, time in self._manifests(MODELS, prefix))
-        return tuple(
-            Registered(model, version, time)
-            for model, _, version, time in pairs
-            if is_name(model) and is_name(version)
-        )
+    def listing(self, prefix: str = "") -> tuple[Registered, ...]:
+        """
+        Return every registered model version below *prefix*, oldest first.
 
-    def _manifests(self, container: str, prefix: str) -> list[tuple[str, datetime]]:
-        """Return the folders with a manifest.json and the time it was written, oldest first."""
-        with _translated(f"list {container}"):
+        Raises RegistryUnavailable.
+        """
+        with _translated(f"list {MODELS}"):
             found = [
-                (match["owner"], blob.last_modified)
-                for blob in self._container(container).list_blobs(name_starts_with=prefix or None)
+                Registered(match["model"], match["version"], blob.last_modified)
+                for blob in self._container(MODELS).list_blobs(name_starts_with=prefix or None)
                 if (match := _MANIFEST_PATH.match(blob.name))
             ]
-        return sorted(found, key=lambda item: (item[1], item[0]))
+        named = (entry for entry in found if is_name(entry.model) and is_name(entry.version))
+        return tuple(sorted(named, key=attrgetter("registered", "model", "version")))
 
     def _package(self, manifest: bytes, version: str) -> Package:
         parsed = parse_package(manifest)

@@ -54,8 +54,7 @@ def changes(events: Iterable[Event]) -> tuple[Change, ...]:
         if _took_effect(event):
             found.append(_swapped(event, last, verified.get(event.to_digest, ""), began))
             began = None
-            continue
-        if seen := _seen(event, last):
+        elif seen := _seen(event, last):
             found.append(seen)
     return tuple(found)
 

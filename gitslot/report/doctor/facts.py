@@ -128,7 +128,7 @@ class AppFacts:
     others: tuple[str, ...] = ()
     sticky: Sticky | Doubt = NOT_READ
     wanted: Mapping[str, Resolved | Refusal | Doubt] = field(default_factory=dict)
-    memory: Memory | Doubt | None = None  # None: not asked
+    memory: Memory | Doubt = NOT_READ
     listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform

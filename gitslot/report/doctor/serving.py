@@ -236,10 +236,6 @@ def versions(app: AppFacts) -> Iterator[Note]:
 
 def journal(app: AppFacts) -> Iterator[Note]:
     """Check the journal, the controller's memory: without it, it waits for a person."""
-    if app.memory is None:
-        fix = "nothing to do: `gitslot doctor` asks once the file names the app"
-        yield Note(Grade.UNKNOWN, "not asked", (fix,))
-        return
     if isinstance(app.memory, Doubt):
         fix = 'the role "Storage Blob Data Contributor" on container `gitslot`, and an open network'
         yield Note(Grade.WRONG, f"{app.memory.reason}: {app.memory.message}", (fix,))
