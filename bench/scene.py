@@ -60,7 +60,7 @@ class Scene:
 @contextmanager
 def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
     """Open a scene that serves 1.4.0 and whose controller ticks each second."""
-    with open_stage(folder, "1.4.0", "1.5.0", "1.6.0") as stage:
+    with open_stage(folder) as stage:
         stage.repository.want("1.4.0")
         reconcile(APP, stage.world)
         stage.platform.admin_put("/latency", latency)
@@ -109,7 +109,7 @@ class HandSwap:
     def swap(self) -> subprocess.Popen[bytes]:
         """Begin to swap staging with production; `az` ends well after production answers."""
         group = self._stage.platform.group
-        where = ("-g", group, "-n", APP, "--slot", "staging")
+        where = ("-g", group, "-n", self._stage.app, "--slot", "staging")
         words = ("functionapp", "deployment", "slot", "swap", *where)
         return subprocess.Popen([str(self._az), *words], env=self.env, stdout=subprocess.DEVNULL)
 

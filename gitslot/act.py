@@ -155,7 +155,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     except AzureError as error:
         throttled = _throttled(error)
         if isinstance(error, AzureUnavailable) and not throttled:
-            return None  # it may have arrived: the next looks tell
+            return None  # it may have arrived: the next looks show whether it did
         busy = is_busy(error)
         detail = {"counts_for": decision.counts_for, "prepared": is_prepared(error), "busy": busy}
         scene.record(
@@ -233,7 +233,7 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     except LockLost:
         scene.answer(_not_sent(scene, fields, "the lock was lost just before the swap"), opened.id)
         raise
-    except KeyboardInterrupt:  # Ctrl-C: said here, or the next pass would wait for a swap's time
+    except KeyboardInterrupt:  # Ctrl-C: recorded here, or the next pass would wait as for a swap
         scene.answer(_not_sent(scene, fields, "interrupted just before the swap"), opened.id)
         raise
     if not unmoved:

@@ -26,6 +26,7 @@ from urllib3.exceptions import NewConnectionError
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
 from emulator.arm.spoiling import DroppedError, Spoiler
+from emulator.seen.faults import Fault
 from emulator.slots.state import Site
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.state.wanted import PRODUCTION
@@ -139,20 +140,23 @@ class ArmDoor:
         headers["x-ms-client-request-id"] = str(len(self._process.seam.calls))
         query = {k.lower(): v for k, v in parse_qsl(asked.query)}
         cloud, words = self._cloud, (asked.method, asked.path, query, headers, asked.body)
-        if not self._planted(asked):
+        rule = self._planted(asked)
+        if rule is None:
             with cloud.loop.current():
                 return cloud.gateway.answer(*words)
-        cloud.history.ghost("spoilt", what=asked.operation, kind="planted")
+        what = "spoilt" if rule.times is not None else "spoilt-ever"  # that ends no quiet
+        cloud.history.ghost(what, what=asked.operation, kind="planted")
         spoiler = Spoiler(cloud.gateway, cloud.faults, cloud.fabric.ended)
         try:
             return cloud.loop.finish(spoiler.answer(*words))
         except DroppedError as dropped:
             raise ServiceResponseError("connection reset by peer") from dropped
 
-    def _planted(self, asked: "_Asked") -> bool:
-        """Return whether a rule of the emulator's switchboard spoils this call."""
+    def _planted(self, asked: "_Asked") -> Fault | None:
+        """Return the rule of the emulator's switchboard that spoils this call."""
         place = (asked.site, asked.slot) if asked.site else (None, None)
-        return any(rule.fits(asked.operation, *place) for rule in self._cloud.faults.rules)
+        rules = self._cloud.faults.rules
+        return next((rule for rule in rules if rule.fits(asked.operation, *place)), None)
 
     def _write(self, asked: "_Asked") -> Answer:
         ghost, caller = self._cloud.history.ghost, self.caller

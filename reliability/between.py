@@ -1,102 +1,101 @@
 """What may come back between ARM and the controller, whatever became of the request itself."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from emulator.arm.calls import Answer
-from gitslot.state.decision import Frozen
-from reliability.scenarios import Scene
-
-
-class Between:
-    """Stands before ARM's front and spoils answers whose requests have done their work."""
-
-    def __init__(self, scene: Scene, spoil: Callable[[str, Answer], Answer]) -> None:
-        self._inner, self._spoil, self._spoilt = scene.cloud.gateway, spoil, False
-        scene.must("a spoilt answer", lambda: self._spoilt)
-        scene.cloud.gateway = self  # type: ignore[assignment]  # the same by shape
-
-    def answer(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> Answer:
-        """Answer as the emulator does, and spoil it."""
-        found = self._inner.answer(method, path, query, headers, body)
-        spoilt = self._spoil(f"{method} {path}", found)
-        self._spoilt = self._spoilt or spoilt is not found
-        return spoilt
+from emulator.seen.faults import Fault
+from gitslot.state.decision import Frozen, Stalled
+from reliability.lab import BUSY
+from reliability.rig import QUICK
+from reliability.runs import Run, play
+from reliability.scenarios import NEW, OLD, Scene, bump
 
 
-def gateway_gave_up(scene: Scene) -> None:
-    """504 to the POST, sent once the swap that it began has long ended: a retry would undo it."""
-    told = [False]
+def answered(*faults: Fault) -> Callable[[Scene], None]:
+    """Return what spoils a scene by *faults* of the emulator's switchboard."""
 
-    def spoil(asked: str, answer: Answer) -> Answer:
-        if not asked.endswith("/slotsswap") or told[0]:
-            return answer
-        told[0] = True
-        scene.cloud.wait(230.0)
-        return Answer(504, {"error": {"code": "GatewayTimeout", "message": "no answer in time"}})
+    def plant(scene: Scene) -> None:
+        scene.cloud.faults.rules += [replace(fault) for fault in faults]
+        entries = scene.cloud.history.entries
+        mark = len(entries)
+        came = lambda: any(e.get("kind") == "planted" for e in entries[mark:])  # noqa: E731 - short
+        scene.must("a spoilt answer", came)
 
-    Between(scene, spoil)
-
-
-def forgotten(scene: Scene) -> None:
-    """404 to every poll: whoever is asked does not know the operation, which runs all the same."""
-
-    def spoil(asked: str, answer: Answer) -> Answer:
-        if "/operationresults/" not in asked:
-            return answer
-        return Answer(404, {"error": {"code": "NotFound", "message": "no such operation"}})
-
-    Between(scene, spoil)
+    return plant
 
 
-def forgotten_and_failed(scene: Scene) -> None:
-    """404 to every poll of a swap that fails."""
-    scene.cloud.plant("swap-ping")
-    forgotten(scene)
+def gone(*faults: Fault) -> Callable[[Scene], None]:
+    """Return what hides the app by *faults*: production stays, and the loop freezes."""
+
+    def plant(scene: Scene) -> None:
+        scene.wants, scene.stop = scene.cloud.serves(), Frozen
+        answered(*faults)(scene)
+
+    return plant
 
 
-def accepted_at_once(scene: Scene) -> None:
-    """200 to the POST and nowhere to poll, though the swap has only begun, and fails."""
-    scene.cloud.plant("swap-ping")
-    Between(
-        scene,
-        lambda asked, answer: Answer(200) if asked.endswith("/slotsswap") else answer,
-    )
-
-
-def not_there(scene: Scene) -> None:
-    """404 to every read of the app: it is gone, or the controller may not see it any more."""
-    scene.wants, scene.stop = scene.cloud.serves(), Frozen
-
-    def spoil(asked: str, answer: Answer) -> Answer:
-        if asked.startswith("GET") and "/sites/" in asked:
-            return Answer(404, {"Code": "NotFound", "Message": "no such site"})
-        return answer
-
-    Between(scene, spoil)
-
-
-def not_listed(scene: Scene) -> None:
-    """ARM's list of what there is does not name the app any more."""
-    scene.wants, scene.stop = scene.cloud.serves(), Frozen
-
-    def spoil(asked: str, answer: Answer) -> Answer:
-        return Answer(200, {"value": []}) if asked.endswith("/resources") else answer
-
-    Between(scene, spoil)
-
-
-ANSWERS: Mapping[str, Callable[[Scene], None]] = {
-    "504-once-it-ended": gateway_gave_up,
-    "200-at-once": accepted_at_once,
-    "404-app": not_there,
-    "404-in-the-list": not_listed,
-    "404-poll": forgotten,
-    "404-poll-failed": forgotten_and_failed,
+_NOT_FOUND: Mapping[str, Any] = {
+    "status": 404,
+    "body": {"Code": "NotFound", "Message": "not known"},
+    "times": None,
 }
+_READS = ("site-get", "slot-get", "slotconfignames-get")
+_FAILS = Fault("swap-ping")
+_FORGOTTEN = Fault("operationresults", **_NOT_FOUND)
+ANSWERS: Mapping[str, Callable[[Scene], None]] = {
+    # Sent once the swap that it began has long ended: a retry would undo it.
+    "504-once-it-ended": answered(Fault("slotsswap", when="after", status=504, delay_s=230.0)),
+    # Nowhere to poll, though the swap has only begun, and fails.
+    "200-at-once": answered(_FAILS, Fault("slotsswap", when="after", status=200, body={})),
+    # It is gone, or the controller may not see it any more.
+    "404-app": gone(*(Fault(read, **_NOT_FOUND) for read in _READS)),
+    "404-in-the-list": gone(Fault("resources-list", status=200, body={"value": []}, times=None)),
+    # Whoever is asked does not know the operation, which runs all the same.
+    "404-poll": answered(_FORGOTTEN),
+    "404-poll-failed": answered(_FORGOTTEN, _FAILS),
+}
+
+# What may become of a request, as the emulator's switchboard has it. FAILED are failed attempts; a
+# swap that the platform takes back is one too, but what failed before it is forgotten by then.
+SENT: dict[str, Fault] = {
+    "lost": Fault("slotsswap", when="after", status=503),
+    "lost-before": Fault("slotsswap", status=503),
+    "busy": Fault("slotsswap", **BUSY),
+    "busy-ours": Fault("slotsswap", when="after", **BUSY),
+    "refused": Fault("slotsswap", status=400, code="BadRequest"),
+    "fails": Fault("swap-ping"),
+    "reverted": Fault("swap-revert", delay_s=120.0),
+}
+PUTS: dict[str, Fault] = {
+    "put": Fault("none", times=0),
+    "put-lost": Fault("appsettings-put", when="after", status=503),
+    "put-busy": Fault("appsettings-put", **BUSY),
+    "put-lost-before": Fault("appsettings-put", status=503),
+    "put-refused": Fault("appsettings-put", status=400, code="BadRequest"),
+}
+PREPARED = "PreparedByPerson"
+FAILED = ("refused", "fails", "put-lost-before", "put-refused")
+
+
+def spoilt_twice(first: str, second: str, put: str) -> Run:
+    """Spoil a deploy and two swaps: it is swapped in once, or given up after three attempts."""
+
+    def begin() -> Scene:
+        scene = bump()
+        names = (put, first, second)
+        faults = [replace({**PUTS, **SENT}[name]) for name in names]
+        scene.cloud.faults.rules += faults
+        scene.watched_s, scene.ends = 300.0, False  # a swap that took effect is the last
+
+        def due() -> str:
+            came = [n for n, fault in zip(names, faults, strict=True) if fault.times == 0]
+            return OLD if sum(name in FAILED for name in came) == QUICK.max_attempts else NEW
+
+        if {"busy-ours", "fails"} <= set(names):  # what it leaves looks like somebody's preview
+            scene.wants, scene.stop, scene.reason, scene.ends = OLD, Stalled, PREPARED, True
+        else:
+            scene.must("the end that is due", lambda: scene.cloud.serves() == due())
+        return scene
+
+    return play(begin, {})

@@ -26,9 +26,10 @@ from gitslot.state.decision import (
 from gitslot.state.remembered import Attempts, LastSwap, Memory, SlotMemory
 from gitslot.state.seen import Live, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Resolved, Wanted
+from reliability.registered import release
 from reliability.rig import QUICK
 from reliability.scenarios import NEW, NEWER, OLD
-from reliability.woken import NOW, PLAIN, live_of, memory_of, release
+from reliability.woken import NOW, PLAIN, live_of, memory_of
 
 PRODUCTIONS = ("old", "new", "other", "empty", "old-silent", "new-silent")
 STAGINGS = ("old", "new", "other", "pinned", "new-silent")

@@ -20,11 +20,12 @@ from gitslot.report.status import Row, rows
 from gitslot.state.decision import Observation, Stop
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Rehearsal
-from gitslot.state.wanted import PRODUCTION, STAGING, Release
+from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability import registered
 from reliability.checker import check
 from reliability.cloud import APP
 from reliability.rig import CONTROLLER, Rig
+from reliability.scenarios import accept, converged
 from reliability.seam import Seam
 
 VERSIONS = tuple(f"1.{minor}.0" for minor in range(2, 9))
@@ -38,11 +39,6 @@ BUSY: Mapping[str, Any] = {  # ARM's answer while another operation runs
     },
 }
 EMPTY = {"WEBSITE_RUN_FROM_PACKAGE": registered.package_url("c1")}
-
-
-def release(version: str) -> Release:
-    """Return a registered release."""
-    return Release(registered.MODEL, version, registered.digest(version))
 
 
 def why(stop: Stop) -> str:
@@ -89,15 +85,9 @@ class Lab:
         self.cloud.build(content[0], content[1])
         if version:
             commit = self.want(version)
-            self.write(
-                "Converged",
-                slot=PRODUCTION,
-                model=registered.MODEL,
-                to=version,
-                to_digest=registered.digest(version),
-                revision=commit,
-                detail={"swap_status": ""},
-            )
+            self._append(converged(version, commit, self.cloud.now()))
+            if "git" not in changes:
+                accept(self.cloud.blobs, commit)
         self.forget()
 
     # ------------------------------------------------------------ Git and the journal
@@ -106,11 +96,14 @@ class Lab:
         """Commit that production shall serve *version*."""
         return self.cloud.git.want(version, more=more, slots=slots, code=code).name
 
-    def write(self, event: str, **fields: Any) -> None:
+    def write(self, event: str) -> None:
         """Append *event* to the journal, as a person's command does."""
-        journal, now = Journal(self.cloud.blobs), self.cloud.now()
-        journal.memory(APP, now)
-        journal.append(APP, [Event(event, APP, now, id=self.cloud.new_id(), **fields)], now)
+        self._append(Event(event, APP, self.cloud.now(), id=self.cloud.new_id()))
+
+    def _append(self, event: Event) -> None:
+        journal = Journal(self.cloud.blobs)
+        journal.memory(APP, event.time)
+        journal.append(APP, [event], event.time)
 
     def lose_journal(self) -> None:
         """Delete the journal, as somebody with a storage explorer would."""

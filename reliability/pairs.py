@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from functools import cache
 
 from reliability.calls import case, kinds
 from reliability.runs import Case, play, thinned
@@ -10,64 +9,59 @@ from reliability.scenarios import SCENARIOS
 from reliability.seam import Call
 
 SEED = 20261122
-SHORT = {  # how many pairs of each scenario; the cheap ones and the way back more often
-    "bump": 3_000,
-    "revert": 3_000,
-    "half-done": 2_000,
-    "first-install": 1_000,
-    "bad-candidate": 1_000,
+EACH = {  # second faults for each first one: the cheap scenarios and the way back more often
+    "bump": 4,
+    "revert": 6,
+    "half-done": 9,
+    "first-install": 3,
+    "bad-candidate": 2,
 }
 LONG = 2  # times as many
-SECONDS_EACH = 8  # second faults for each first one
+
+type Fault = tuple[int, str]  # the number of a call, and how it is spoilt
 
 
-@cache
-def _calls(scenario: str, fault: tuple[int, str] | None) -> tuple[Call, ...]:
-    """Return the calls of a run with at most one fault."""
-    return tuple(play(SCENARIOS[scenario], dict([fault]) if fault else {}).calls)
+def _calls(scenario: str, *faults: Fault) -> list[Call]:
+    return play(SCENARIOS[scenario], dict(faults)).calls
 
 
-def sample(name: str, count: int) -> Iterator[Case]:
-    """Give *count* pairs of faults in the scenario *name*, the same ones every time."""
-    chance = random.Random(f"{SEED} {name}")
-    seen: set[str] = set()
-    while len(seen) < count:
-        first = _pick(chance, _calls(name, None), -1)
-        if first is None:
-            continue
-        after = _calls(name, first)
-        for _ in range(SECONDS_EACH):
-            second = _pick(chance, after, first[0])
-            if second is None or len(seen) == count:
-                break
-            found = case("D2", name, dict([first, second]))
-            if found[0] not in seen:
-                seen.add(found[0])
-                yield found
+def _faults(calls: list[Call], after: int = -1) -> list[Fault]:
+    """Return every fault worth trying in *calls* behind the call *after*."""
+    return [(i, kind) for i in thinned(calls) if i > after for kind in kinds(calls[i])]
 
 
-def _pick(chance: random.Random, calls: tuple[Call, ...], after: int) -> tuple[int, str] | None:
-    chosen = [index for index in thinned(calls) if index > after]
-    if not chosen:
-        return None
-    index = chance.choice(chosen)
-    return index, chance.choice(kinds(calls[index]))
+def firsts(scenario: str) -> list[Fault]:
+    """Return what pairs of faults begin with: every single fault of *scenario*."""
+    return _faults(_calls(scenario))
 
 
-def every_pair_of_writes(name: str = "bump") -> Iterator[Case]:
+def sample(scenario: str, each: int, *, start: int = 0, step: int = 1) -> Iterator[Case]:
+    """
+    Give *each* pairs of faults for every first fault, or from *start* on every *step*-th one.
+
+    The second fault is drawn from those that the run with the first one can meet. Which pairs
+    belong to a first fault depends on nothing else, so parts of the sample can be played anywhere.
+    """
+    for first in firsts(scenario)[start::step]:
+        seconds = _faults(_calls(scenario, first), after=first[0])
+        random.Random(f"{SEED} {scenario} {first}").shuffle(seconds)
+        for second in seconds[:each]:
+            yield case("D2", scenario, dict([first, second]))
+
+
+def every_pair_of_writes(scenario: str = "bump") -> Iterator[Case]:
     """Give all pairs of faults at calls that write: to ARM, the journal and the lock."""
-    calls = _calls(name, None)
-    for first in (i for i in thinned(calls) if calls[i].write):
-        for kind in kinds(calls[first]):
-            after = _calls(name, (first, kind))
-            for second in (i for i in thinned(after) if i > first and after[i].write):
-                for other in kinds(after[second]):
-                    yield case("D2", name, {first: kind, second: other})
+    calls = _calls(scenario)
+    for first in (fault for fault in _faults(calls) if calls[fault[0]].write):
+        after = _calls(scenario, first)
+        for second in _faults(after, after=first[0]):
+            if after[second[0]].write:
+                yield case("D2", scenario, dict([first, second]))
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give a sample; in the long form a larger one, and all pairs of faults at writes."""
-    for name, count in SHORT.items():
-        yield from sample(name, count * LONG if long else count)
+    for scenario, each in EACH.items():
+        yield from sample(scenario, each * LONG if long else each)
     if long:
         yield from every_pair_of_writes()

@@ -4,6 +4,8 @@ import hashlib
 import json
 from functools import cache
 
+from gitslot.state.wanted import Release
+
 STORE = "https://store.example"
 MODEL = "iris"
 ROWS = 32
@@ -51,6 +53,12 @@ def digest(version: str, model: str = MODEL) -> str:
     """Return the digest of a registered version."""
     raw = version_blobs(version, model)[f"models/{model}/{version}/manifest.json"]
     return hashlib.sha256(raw).hexdigest()
+
+
+@cache
+def release(version: str) -> Release:
+    """Return a registered release."""
+    return Release(MODEL, version, digest(version))
 
 
 def package_url(version: str) -> str:

@@ -20,8 +20,9 @@ from gitslot.state.decision import (
     Waiting,
 )
 from reliability import registered
+from reliability.registered import release
 from reliability.scenarios import CANARY, NEW, NEWER
-from reliability.woken import State, ask, memory_of, release
+from reliability.woken import State, ask, memory_of
 
 
 def judge(state: State, decision: Decision) -> str:

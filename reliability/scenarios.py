@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 
+from gitslot.record.accepted import NAME, Accepted
 from gitslot.record.event import Event
 from gitslot.state.decision import Converged, Stalled, Stop
 from reliability import registered
 from reliability.cloud import APP, STAGING, Cloud
+from reliability.memory_blobs import MemoryBlobs
 from reliability.recording import Recording
 from reliability.rig import CONTROLLER, Controller, Rig
 
@@ -71,25 +74,33 @@ def write(scene: Scene, *events: Event) -> None:
     scene.controller.world = None
 
 
+def converged(version: str, commit: str, now: datetime) -> Event:
+    """Return the line that says that production serves *version*, as *commit* wants it."""
+    return Event(
+        "Converged",
+        APP,
+        now,
+        id="baseline",
+        slot="production",
+        model=registered.MODEL,
+        to=version,
+        to_digest=registered.digest(version),
+        revision=commit,
+        detail={"swap_status": ""},
+    )
+
+
+def accept(blobs: MemoryBlobs, commit: str) -> None:
+    """Store that *commit* was accepted, as a controller of long ago did."""
+    blobs.store(NAME, Accepted(commit, {APP: commit}).line(), "")
+
+
 def settled() -> Scene:
     """Production serves OLD, staging keeps OLDEST, and everybody agrees."""
     scene = open_scene(registered.settings(OLD, "d-2"), registered.settings(OLDEST, "d-1"))
     commit = scene.cloud.git.want(OLD)
-    write(
-        scene,
-        Event(
-            "Converged",
-            APP,
-            scene.cloud.now(),
-            id="baseline",
-            slot="production",
-            model=registered.MODEL,
-            to=OLD,
-            to_digest=registered.digest(OLD),
-            revision=commit.name,
-            detail={"swap_status": ""},
-        ),
-    )
+    write(scene, converged(OLD, commit.name, scene.cloud.now()))
+    accept(scene.cloud.blobs, commit.name)
     return scene
 
 

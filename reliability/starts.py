@@ -13,7 +13,6 @@ from itertools import product
 
 from gitslot.look.probe import Reply
 from gitslot.reconcile import observe
-from gitslot.record.event import Event
 from gitslot.state.decision import Decision, Frozen, Stalled
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability import files, registered, right
@@ -21,7 +20,7 @@ from reliability.checker import Violation
 from reliability.cloud import APP
 from reliability.rig import QUICK
 from reliability.runs import Case, Run, play
-from reliability.scenarios import NEW, OLD, Scene, open_scene, want, write
+from reliability.scenarios import NEW, OLD, Scene, converged, open_scene, want, write
 from reliability.woken import (
     BESIDE,
     CODES,
@@ -132,9 +131,9 @@ def build(start: Start) -> Scene:
     )
     cloud = scene.cloud
     first = cloud.git.want(OLD)
-    new = _converged(scene, NEW, first.name)
+    new = converged(NEW, first.name, cloud.now())
     if state.memory != "lost":
-        write(scene, _converged(scene, OLD, first.name))
+        write(scene, converged(OLD, first.name, cloud.now()))
     if state.memory == "converged-new":  # by a swap of ours
         new = replace(new, from_=OLD, from_digest=registered.digest(OLD))
         write(
@@ -176,21 +175,6 @@ def _real(kind: str, slot: str, state: State) -> dict[str, str]:
         del settings["WEBSITE_SWAP_WARMUP_PING_PATH"]
     settings["THEIRS"] = slot if state.others == "differ" else "same"
     return settings
-
-
-def _converged(scene: Scene, version: str, commit: str) -> Event:
-    return Event(
-        "Converged",
-        APP,
-        scene.cloud.now(),
-        id="baseline",
-        slot=PRODUCTION,
-        model=registered.MODEL,
-        to=version,
-        to_digest=registered.digest(version),
-        revision=commit,
-        detail={"swap_status": ""},
-    )
 
 
 def expect(start: Start, scene: Scene) -> Scene:

@@ -12,9 +12,8 @@ from emulator.seen.faults import Fault
 from emulator.slots.state import Keys, Operation, mark
 from gitslot.state.decision import Stalled
 from reliability import registered
-from reliability.between import ANSWERS
+from reliability.between import ANSWERS, PUTS, SENT, spoilt_twice
 from reliability.cloud import APP, STAGING, Cloud
-from reliability.lab import BUSY
 from reliability.registered import ROWS
 from reliability.rig import QUICK
 from reliability.runs import Case, Run, play, thinned
@@ -233,51 +232,6 @@ FAILURES: dict[str, Callable[[Scene], None]] = {
 DEPLOYING = {"409-prepared-put": prepared_before(PUT, STAGING, "production")}
 
 
-# What may become of a request, as the emulator's switchboard has it. FAILED are failed attempts; a
-# swap that the platform takes back is one too, but what failed before it is forgotten by then.
-SENT: dict[str, Fault] = {
-    "lost": Fault("slotsswap", when="after", status=503),
-    "lost-before": Fault("slotsswap", status=503),
-    "busy": Fault("slotsswap", **BUSY),
-    "busy-ours": Fault("slotsswap", when="after", **BUSY),
-    "refused": Fault("slotsswap", status=400, code="BadRequest"),
-    "fails": Fault("swap-ping"),
-    "reverted": Fault("swap-revert", delay_s=120.0),
-}
-PUTS: dict[str, Fault] = {
-    "put": Fault("none", times=0),
-    "put-lost": Fault("appsettings-put", when="after", status=503),
-    "put-busy": Fault("appsettings-put", **BUSY),
-    "put-lost-before": Fault("appsettings-put", status=503),
-    "put-refused": Fault("appsettings-put", status=400, code="BadRequest"),
-}
-PREPARED = "PreparedByPerson"
-FAILED = ("refused", "fails", "put-lost-before", "put-refused")
-
-
-def refused_thrice(first: str, second: str, put: str) -> Run:
-    """Spoil a deploy and two swaps: it is swapped in once, or given up after three attempts."""
-
-    def begin() -> Scene:
-        scene = bump()
-        names = (put, first, second)
-        faults = [replace({**PUTS, **SENT}[name]) for name in names]
-        scene.cloud.faults.rules += faults
-        scene.watched_s, scene.ends = 300.0, False  # a swap that took effect is the last
-
-        def due() -> str:
-            came = [n for n, fault in zip(names, faults, strict=True) if fault.times == 0]
-            return OLD if sum(name in FAILED for name in came) == TRIES else NEW
-
-        if {"busy-ours", "fails"} <= set(names):  # what it leaves looks like somebody's preview
-            scene.wants, scene.stop, scene.reason, scene.ends = OLD, Stalled, PREPARED, True
-        else:
-            scene.must("the end that is due", lambda: scene.cloud.serves() == due())
-        return scene
-
-    return play(begin, {})
-
-
 # What somebody else may do to the app at any moment.
 HANDS: dict[str, Callable[[Cloud], int]] = {
     "swap": Cloud.swap_by_hand,
@@ -348,4 +302,4 @@ def cases(*, long: bool = False) -> Iterator[Case]:
         yield f"D6,{story}", partial(play, begin, {})
     yield "D6,bump,poll-without-body", poll_without_body
     for names in product(SENT, SENT, PUTS) if long else ():
-        yield f"D6,bump,{','.join(names)}", partial(refused_thrice, *names)
+        yield f"D6,bump,{','.join(names)}", partial(spoilt_twice, *names)

@@ -13,9 +13,10 @@ from gitslot.state import slot_settings
 from gitslot.state.decision import Decision
 from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, SlotMemory
 from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Seen, Verdict
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Resolved, Wanted
 from reliability import registered
 from reliability.cloud import APP, START
+from reliability.registered import release
 from reliability.rig import QUICK
 from reliability.scenarios import CANARY, NEW, NEWER, OLD, OLDEST
 
@@ -64,12 +65,6 @@ class State:
         words = (self.production, self.staging, self.verdict, self.others, self.code)
         last = (self.wish, self.beside) if self.beside else (self.wish,)
         return ",".join(("D4", *words, self.platform, self.memory, *last))
-
-
-@cache
-def release(version: str) -> Release:
-    """Return a registered release."""
-    return Release(registered.MODEL, version, registered.digest(version))
 
 
 # ---------------------------------------------------------------- building a state

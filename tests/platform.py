@@ -161,8 +161,14 @@ class Platform:
         settings: Mapping[str, str] | None = None,
         slots: tuple[str, ...] = ("staging",),
         sku: str = "EP1",
+        *,
+        in_slots: Mapping[str, str] | None = None,
     ) -> None:
-        """Create a plan, a function app with *settings*, and *slots* with a copy of them."""
+        """
+        Create a plan, a function app with *settings*, and *slots*.
+
+        They have the settings *in_slots*, a copy of *settings* where that is None.
+        """
         plan = self.web.app_service_plans.begin_create_or_update(
             self.group,
             f"{name}-plan",
@@ -170,17 +176,17 @@ class Platform:
                 location=self.facts["location"], sku=SkuDescription({"name": sku}), kind="elastic"
             ),
         ).result()
-        listed = [{"name": k, "value": v} for k, v in (settings or {}).items()]
         site: dict[str, Any] = {
             "location": self.facts["location"],
             "kind": "functionapp,linux",
-            "properties": {"serverFarmId": plan.id, "siteConfig": {"appSettings": listed}},
+            "properties": {"serverFarmId": plan.id, "siteConfig": _listed(settings or {})},
         }
         self.web.web_apps.begin_create_or_update(self.group, name, Site(site)).result()
         for slot in slots:
-            body = Site(
-                {"location": self.facts["location"], "properties": {"serverFarmId": plan.id}}
-            )
+            properties: dict[str, Any] = {"serverFarmId": plan.id}
+            if in_slots is not None:
+                properties["siteConfig"] = _listed(in_slots)
+            body = Site({"location": self.facts["location"], "properties": properties})
             self.web.web_apps.begin_create_or_update_slot(self.group, name, slot, body).result()
 
     def stop(self) -> None:
@@ -209,6 +215,10 @@ class Platform:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _listed(settings: Mapping[str, str]) -> Mapping[str, Any]:
+    return {"appSettings": [{"name": k, "value": v} for k, v in settings.items()]}
 
 
 def start_platform(state: Path, *, latency: str = "zero", keep: bool = False) -> Platform:

@@ -9,7 +9,8 @@ from gitslot.reconcile import Pass
 from gitslot.state.decision import Note
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.cloud import APP
-from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, release, why
+from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, why
+from reliability.registered import release
 
 CODE = "WEBSITE_RUN_FROM_PACKAGE"
 POST = f"arm.{SWAP}"
@@ -423,12 +424,16 @@ def test_git_that_is_gone_freezes_once_and_thaws(lab: Lab) -> None:
 
 
 def test_rewritten_history_freezes_until_somebody_accepts_it(lab: Lab) -> None:
-    """Retry acknowledges it."""
+    """Retry accepts the head that was seen; no event of the journal does."""
     lab.cloud.git.rewritten = True
     lab.want("1.5.0")
     assert why(lab.settle()) == "Frozen HistoryRewritten"
-    assert lab.writes == 0
     lab.write("Retried")
+    assert why(lab.settle()) == "Frozen HistoryRewritten"
+    assert lab.writes == 0
+    head = lab.world.wants.desired().revision
+    assert head is not None
+    assert lab.rig.controller("person").start().wants.acknowledge(APP, head)
     assert why(lab.settle()) == "Converged"
 
 

@@ -11,16 +11,14 @@ from gitslot.cli.session import Session, chosen, session_of
 from gitslot.report.doctor.checks import of_app, of_controller, of_ground
 from gitslot.report.doctor.facts import Finding, Grade
 from gitslot.report.doctor.gather import Examiner
-from gitslot.state.wanted import Desired
+from gitslot.state.wanted import App, Desired, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
 
 
 def doctor(
     ctx: typer.Context,
-    app: Annotated[
-        str | None, typer.Argument(metavar="APP", help="One app; else all of the file.")
-    ] = None,
+    app: Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")] = None,
     controller: Annotated[
         str | None,
         typer.Option(
@@ -51,15 +49,16 @@ def doctor(
 
 
 def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
-    """Return the findings of every check, of *app* or of all that the file names."""
+    """Return the findings of every check, of *app* or of all apps."""
     ground = examiner.ground()
     found = list(of_ground(ground))
     if examiner.controller is not None:
         found.extend(of_controller(examiner.controller))
-    desired = ground.desired
-    blocks = {each.name: each for each in desired.apps} if isinstance(desired, Desired) else {}
-    for name in chosen(list(blocks) or [app or ""], app) if blocks or app else ():
-        found.extend(of_app(examiner.app(name, blocks.get(name))))
+    blocks = ground.desired.apps if isinstance(ground.desired, Desired) else {}
+    named = [app] if app and not blocks else chosen(list(blocks), app)
+    for name in named if app else filter(is_app_name, named):
+        block = blocks.get(name)
+        found.extend(of_app(examiner.app(name, block if isinstance(block, App) else None)))
     return tuple(found)
 
 

@@ -11,12 +11,21 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias, TypeVar
 
-from gitslot.decide import attempts, deploy, held, production, proof, soak, swap_in_flight, unsafe
-from gitslot.decide.case import Case, Look, case_of, clock, soaks_until
-from gitslot.decide.place import holds
+from gitslot.decide import (
+    asked,
+    attempts,
+    deploy,
+    held,
+    production,
+    proof,
+    soak,
+    swap_in_flight,
+    unsafe,
+)
+from gitslot.decide.asked import Ask, Evidence
+from gitslot.decide.case import Case, Look, case_of, clock
 from gitslot.decide.swap_in_flight import Flight
 from gitslot.state.decision import (
-    Converged,
     Decision,
     Deploy,
     Frozen,
@@ -26,15 +35,12 @@ from gitslot.state.decision import (
     Swap,
     Verify,
     Waiting,
-    frozen,
-    stalled,
-    waiting,
 )
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import REASONS, Wait
+from gitslot.state.reasons import Wait
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Resolved
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt
 
 T = TypeVar("T")
 Rules: TypeAlias = tuple[Callable[[T], Decision | None], ...]
@@ -52,6 +58,13 @@ IN_FLIGHT: Rules[Flight] = (
     swap_in_flight.platform_took_it_back,
 )
 
+# What is known is not to be trusted.
+IN_DOUBT: Rules[Evidence] = (
+    asked.file_is_in_doubt,
+    asked.slots_cannot_be_read,
+    asked.registry_cannot_be_read,
+)
+
 # Before anything that the file wants.
 UNSAFE: Rules[Look] = (
     unsafe.journal_was_lost,
@@ -60,6 +73,10 @@ UNSAFE: Rules[Look] = (
     unsafe.failed_swap_left_nothing,
     soak.production_fails_its_soak,
 )
+
+# What the registry and ARM say of one slot.
+ANSWERS: Rules[Ask] = (asked.slot_was_not_looked_at, asked.registry_has_no_answer)
+UNREAD: Rules[Ask] = (asked.settings_were_not_read,)
 
 # What brings one slot to a release and proves it there.
 _MAY_WRITE: Rules[Case] = (
@@ -110,6 +127,9 @@ SLOT_HOLDS: Rules[Case] = (
     held.slot_is_proved,
 )
 
+# Nothing is left to do.
+IN_SYNC: Rules[Look] = (asked.every_slot_has_what_is_wanted,)
+
 
 def decide(
     app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
@@ -130,15 +150,13 @@ def decisions(
     if memory.intent:
         flight = Flight(memory.intent, live if isinstance(live, Live) else None, now, policy)
         return _alone(_first(IN_FLIGHT, flight))
-    if isinstance(app, Doubt):
-        return _alone(frozen(app))
-    if isinstance(live, Doubt):
-        return _alone(frozen(live))
-    if isinstance(live.production.wanted, Doubt):
-        return _alone(frozen(live.production.wanted))
+    if doubt := _first(IN_DOUBT, Evidence(app, live)):
+        return _alone(doubt)
+    assert isinstance(app, App)
+    assert isinstance(live, Live)
     look = Look(app, live, memory, now, policy)
-    whole = _first(UNSAFE, look) or _production(look)
-    found = _alone(whole) if whole else _others(look) or _alone(Converged(_summary(look)))
+    whole = _first(UNSAFE, look) or _wanted(look, PRODUCTION)
+    found = _alone(whole) if whole else _others(look) or _alone(_first(IN_SYNC, look))
     return {slot: _put_off(look, decision) for slot, decision in found.items()}
 
 
@@ -154,49 +172,29 @@ def _first(rules: Rules[T], case: T) -> Decision | None:
     return None
 
 
-def _production(look: Look) -> Decision | None:
-    wanted = look.live.production.wanted
-    if isinstance(wanted, Refusal):
-        return stalled(wanted)
-    if not isinstance(wanted, Resolved) or look.live.production.health.shows(wanted):
-        return None
-    case = case_of(look, STAGING, wanted, PRODUCTION)
-    return _first(PRODUCTION_WANTS, case) if case else frozen(_UNREAD)
-
-
-_UNREAD = Doubt("Unreadable", "the slots' settings were not read")
-
-
 def _others(look: Look) -> dict[str, Decision]:
     names = (*((STAGING,) if look.app.pin else ()), *look.app.further)
-    found = {name: _at(look, name) for name in names}
-    return {name: decision for name, decision in found.items() if decision}
+    return {name: decision for name in names if (decision := _wanted(look, name))}
 
 
-def _at(look: Look, name: str) -> Decision | None:
+def _wanted(look: Look, name: str) -> Decision | None:
     """Return what is to be done for the slot *name*, or None where it has what the file wants."""
-    decision = _hold(look, name)
-    return replace(decision, slot=name) if isinstance(decision, Stalled | Waiting) else decision
+    decision = _for_slot(Ask(look, name))
+    if name != PRODUCTION and isinstance(decision, Stalled | Waiting):
+        return replace(decision, slot=name)
+    return decision
 
 
-def _hold(look: Look, name: str) -> Decision | None:
-    slot = look.live.slots.get(name)
-    if slot is None:
-        entry, facts = REASONS["SlotNotSeen"], {"slot": name}
-        return Waiting(entry.name, facts, entry.next, poll_s=look.policy.poll_s, quiet=True)
-    if not isinstance(slot.wanted, Resolved):
-        return _no_answer(slot.wanted) if slot.wanted else None
-    if holds(look.memory, slot, slot.wanted):
+def _for_slot(ask: Ask) -> Decision | None:
+    if decision := _first(ANSWERS, ask):
+        return decision
+    if ask.wanted is None or ask.is_settled:
         return None
-    case = case_of(look, name, slot.wanted, name)
-    if case is None or slot.unread:
-        return _no_answer(slot.unread or _UNREAD)
-    return _first(SLOT_HOLDS, case)
-
-
-def _no_answer(why: Refusal | Doubt) -> Decision:
-    """Stall for what somebody must mend; what could only not be read now is looked at again."""
-    return stalled(why) if isinstance(why, Refusal) else waiting(why)
+    here = ask.name == PRODUCTION
+    case = case_of(ask.look, STAGING if here else ask.name, ask.wanted, ask.name)
+    if case is None or ask.unread:
+        return _first(UNREAD, ask)
+    return _first(PRODUCTION_WANTS if here else SLOT_HOLDS, case)
 
 
 def foremost(found: Mapping[str, Decision]) -> Decision:
@@ -235,20 +233,14 @@ def _put_off(look: Look, decision: Decision) -> Decision:
     return Waiting("Throttled", {"until": f"before {clock(until)}"}, Wait(until))
 
 
-def _summary(look: Look) -> str:
-    wanted = look.live.production.wanted
-    served = wanted.release if isinstance(wanted, Resolved) else "what is wanted"
-    until = soaks_until(look.app, look.memory, wanted) if isinstance(wanted, Resolved) else None
-    soaks = f"; it soaks until {clock(until)}" if until and look.now < until else ""
-    further = "".join(f"; {slot} {each.version}" for slot, each in look.app.further.items())
-    return f"production serves {served}{further}{soaks}"
-
-
 def rules() -> Iterable[tuple[str, tuple[Callable[..., Decision | None], ...]]]:
     """Return every table with its title, in the order of precedence."""
     return (
         ("While a swap is on its way", IN_FLIGHT),
+        ("When what is known is not to be trusted", IN_DOUBT),
         ("Before anything that the file wants", UNSAFE),
+        ("For production, and then for each other slot of the file", ANSWERS + UNREAD),
         ("While production does not serve what the file wants", PRODUCTION_WANTS),
         ("Once production serves it: a candidate in staging, and further slots", SLOT_HOLDS),
+        ("When nothing is left to do", IN_SYNC),
     )

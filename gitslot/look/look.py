@@ -84,7 +84,7 @@ class Looker:
         Look once at the app *name*.
 
         *app* is what the file wants of it, None while Git is in doubt. *prove* asks for golden
-        rows: the release that each slot is to prove. *fresh* reads ARM now, whatever health says;
+        rows: the release that each slot is to prove. *fresh* reads ARM now, whatever health shows;
         otherwise an answer of a few seconds ago serves while a step is waited for. *whole* asks
         further slots also while production comes first: one that hangs must not keep it waiting.
         A Doubt is what could not be read.
@@ -180,9 +180,9 @@ class Looker:
         self, ref: AppRef, live: Live, memory: Memory, kept: _Kept, *, fresh: bool
     ) -> Live:
         """
-        Add what ARM says: of production and staging at one moment, of a further slot where needed.
+        Read ARM: production and staging at one moment, a further slot where needed.
 
-        What it said before the newest event of the journal is not used again.
+        An answer from before the newest event of the journal is not used again.
         """
         now = self._clock.monotonic()
         pair = [self._slots.kept(ref.name, slot) for slot in (PRODUCTION, STAGING)]

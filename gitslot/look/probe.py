@@ -24,8 +24,8 @@ _MAX_BODY = 256 * 1024
 _CHUNK = 16 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("model", "version", "digest", "deploy", "code")  # of every answer
-_FIELD = 200  # characters of any text that a slot says
-# Reasons with which an app says that looking again will not help.
+_FIELD = 200  # characters of any text from a slot
+# Reasons of an app for which looking again will not help.
 _FINAL = (
     *("DigestMismatch", "ManifestInvalid", "FormatRefused", "LoadFailed", "GoldenRowsFailed"),
     *("SettingsInvalid", "UnknownVersion"),
@@ -68,7 +68,7 @@ class Prober:
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def health(self, host: str) -> Health:
-        """Return what GET /api/health of *host* says; never raises."""
+        """Return the answer of GET /api/health of *host*; never raise."""
         return read_health(self.request("GET", host, "/api/health"))
 
     def request(

@@ -89,7 +89,7 @@ class Slots:
             return Doubt(error.reason, error.message)
 
     def settings(self, ref: AppRef, seen: Seen, memory: Memory, *, fresh: bool) -> Seen:
-        """Add what ARM says of a slot, unless its health shows that it has what is wanted."""
+        """Add what a slot is set to in ARM, unless its health shows that it has what is wanted."""
         if not needs_arm(seen, memory):
             return seen
         kept, now = self.kept(ref.name, seen.name), self._monotonic()

@@ -31,7 +31,7 @@ class Catalog:
         return self._packages[version]
 
     def resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
-        """Return the release that *wanted* names, or why the registry says no for good."""
+        """Return the release that *wanted* names, or why the registry refuses it."""
         try:
             manifest = self.manifest(model, wanted.version)
             package = self._package(wanted.code) if wanted.code else None

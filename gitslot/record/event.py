@@ -45,7 +45,8 @@ STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One transition. *time* is UTC; *duration_ms* counts from the start of the run.
+    One transition. *time* is UTC; *duration_ms* counts from the start of the run. *revision* is
+    the commit that last changed what the slot wants, *head* the newest one of that look.
 
     *detail* holds what only the controller's memory needs: markers, deploy ids, where to poll.
     """
@@ -57,6 +58,7 @@ class Event:
     revision: str = ""
     author: str = ""
     subject: str = ""
+    head: str = ""
     slot: str = ""
     from_: str = ""
     to: str = ""
@@ -79,7 +81,7 @@ class Event:
 
     @property
     def quiet(self) -> bool:
-        """Say whether this is bookkeeping of a step that has been told already."""
+        """Return whether this is bookkeeping of a step that is recorded already."""
         return bool(self.detail.get("quiet"))
 
     @property
@@ -94,7 +96,7 @@ class Event:
         return Release(model, self.from_, self.from_digest) if self.from_digest else None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the public form: every field that says something, in reading order."""
+        """Return the public form: every field that is not empty, in reading order."""
         shown: dict[str, Any] = {"id": self.id, "time": _time(self.time)}
         for entry in fields(self):
             value = getattr(self, entry.name)

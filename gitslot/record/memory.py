@@ -11,7 +11,7 @@ from typing import Any
 
 from gitslot.errors import JournalError
 from gitslot.record.event import STOPS, Event
-from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
+from gitslot.state.remembered import Asked, Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
 
@@ -43,15 +43,13 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
     going_back = memory.intent is not None and memory.intent.back
-    accepts = event.revision and event.event != "Frozen" and not _of_intent(memory.intent, event)
     if rule := _RULES.get(event.event):
         memory = rule(memory, event)
     if not going_back and not event.rehearsal:  # what ends a soak is no attempt at what Git wants
         memory = _count_failure(memory, event)
     if wait := event.detail.get("retry_after_s"):
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    if accepts:
-        memory = replace(memory, accepted=_revision(event), vouched=event.revision)
+    memory = _asked(memory, event)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet or event.rehearsal:
@@ -63,18 +61,19 @@ def remember(memory: Memory, event: Event) -> Memory:
 
 
 def _revision(event: Event) -> Revision:
-    return Revision(event.revision, event.author, event.subject)
+    exact = not event.detail.get("inexact")
+    return Revision(event.revision, event.author, event.subject, exact=exact)
 
 
-def _of_intent(intent: Intent | None, event: Event) -> bool:
-    """
-    Say whether *event* carries the commit that *intent* was opened for, and so accepts none.
-
-    Older controllers wrote the newest commit of the look there, and had accepted it.
-    """
-    if intent is None or event.revision != intent.revision.commit:
-        return False
-    return event.event in _OF_INTENT or not _DETAIL_OF_INTENT.isdisjoint(event.detail)
+def _asked(memory: Memory, event: Event) -> Memory:
+    """Keep which commit asked for a wish; older controllers wrote the newest one of the look."""
+    for slot, text in dict(event.detail.get("wish", {})).items():
+        memory = _at(memory, str(slot), asked=Asked(str(text), _revision(event)))
+    known = memory.of(PRODUCTION).asked
+    older = event.event in ("Drift", "Converged") and event.slot in ("", PRODUCTION)
+    if older and event.revision and not (known and known.text):
+        memory = _at(memory, PRODUCTION, asked=Asked("", _revision(event)))
+    return memory
 
 
 def _drift(memory: Memory, event: Event) -> Memory:
@@ -335,7 +334,6 @@ def _retried(memory: Memory, event: Event) -> Memory:
     memory = replace(
         memory,
         aligned=0,
-        accepted=None,
         hold_since=None,
         conflict_prepared=False,
     )
@@ -420,10 +418,6 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
     )
     return _at(memory, slot, attempts=entry)
 
-
-# What is written of an open intent: by name, or by what it is given.
-_OF_INTENT = frozenset({"SwapUnknown", "SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack"})
-_DETAIL_OF_INTENT = frozenset({"intent", "location", "busy"})
 
 # What only a controller that looked, decided and found its journal whole can have written.
 _BASELINE = frozenset(

@@ -130,7 +130,7 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
 
 
 def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
-    """Return whether the journal says already that *slot* is brought to *wanted*."""
+    """Return whether it is recorded that *slot* is brought to *wanted*."""
     drift = seen.memory.of(slot).drift
     return drift is not None and (drift.release, drift.code) == (
         wanted.release,
@@ -139,15 +139,15 @@ def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
 
 
 def _drift_message(seen: Observation, live: Live, wanted: Release, *, put_back: bool) -> str:
-    revision, memory, label = seen.revision, seen.memory, served_label(live)
-    commit = revision.short if revision else "HEAD"
+    revision, memory, label = seen.asked_by(PRODUCTION), seen.memory, served_label(live)
+    commit = revision.short
     if put_back:
         return f"the hold is over: production {label} -> {wanted.version}"
     if memory.converged == wanted and was_taken_back(live, memory):
         return f"the platform took the swap back: production {label} -> {wanted.version}"
     if memory.converged == wanted:
         return f"production serves {label} by hand, {commit} wants {wanted.version}"
-    if revision and revision.reverts and wanted in memory.served:
+    if revision.reverts and wanted in memory.served:
         return (
             f"rollback: {commit} reverts {revision.reverts[:7]}, "
             f"production {label} -> {wanted.version}"
@@ -182,12 +182,15 @@ def _brings_to(decision: Decision, slot: str) -> bool:
 
 def _drift_at(slot: Seen, wanted: Resolved, seen: Observation, base: Event) -> Event:
     serving, release = slot.health.release, wanted.release
-    commit = seen.revision.short if seen.revision else "HEAD"
+    revision = seen.asked_by(slot.name)
     return replace(
         base,
         slot=slot.name,
+        revision=revision.commit,
+        author=revision.author,
+        subject=revision.subject,
         message=f"{slot.name} serves {serving.version if serving else 'nothing'}, "
-        f"{commit} wants {release.version}",
+        f"{revision.short} wants {release.version}",
         detail={"code": wanted.build} if wanted.build else {},
         **_release_fields(release, serving),
     )

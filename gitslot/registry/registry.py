@@ -65,8 +65,8 @@ class Registry:
     """
     The registry in the storage account at *account_url*, with the rights of *credential*.
 
-    Every call reads the account; nothing is cached. A request has *connect_s* to connect and
-    *read_s* for each read, in seconds. Reads are tried three times, writes once.
+    Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
+    each read. Reads are tried three times, *pause_s* and twice as many seconds apart, writes once.
     """
 
     def __init__(
@@ -76,11 +76,13 @@ class Registry:
         *,
         connect_s: float = 5,
         read_s: float = 20,
+        pause_s: int = 1,
     ) -> None:
         self.account_url = account_url.rstrip("/")
         self._credential = credential
         self._connect_s = connect_s
         self._read_s = read_s
+        self._pause_s = pause_s
 
     def manifest(self, model: str, version: str) -> Manifest:
         """
@@ -264,13 +266,17 @@ class Registry:
     @cached_property
     def _service(self) -> BlobServiceClient:
         """Return the one client, made on first use."""
+        pause_s = self._pause_s
         return BlobServiceClient(
             self.account_url,
             self._credential,
             connection_timeout=self._connect_s,
             read_timeout=self._read_s,
             retry_policy=ExponentialRetry(
-                initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1
+                initial_backoff=pause_s,
+                increment_base=2 * pause_s,
+                retry_total=2,
+                random_jitter_range=pause_s,
             ),
             max_single_put_size=64 * 1024 * 1024,
         )

@@ -126,6 +126,37 @@ _TABLE = (
         next=Edit("commit the file, or set GITSLOT_FILE to its path"),
     ),
     Reason("FileInvalid", "The file is not what it must be.", next=_FIX_FILE),
+    Reason("UnknownKey", "The file has a key that is not known.", next=_FIX_FILE),
+    Reason(
+        "AppDiffers",
+        "`app` in a file of a folder is not the file's name.",
+        next=Edit("remove `app`, or rename the file"),
+    ),
+    Reason(
+        "AppTwice",
+        "Two files of a folder have names that differ in case alone.",
+        next=Edit("keep one of the two"),
+    ),
+    Reason(
+        "FileNameInvalid",
+        "The name of a file in the folder is not a function app's.",
+        next=Edit("rename the file, or move it out of the folder"),
+    ),
+    Reason(
+        "FolderEmpty",
+        "The folder holds no file `NAME.yaml`.",
+        next=Edit("commit a file for each app, or set GITSLOT_FILE to the right path"),
+    ),
+    Reason(
+        "FolderTooLarge",
+        "The files of the folder come to more than is read.",
+        next=Edit("take what is no app's file out of the folder"),
+    ),
+    Reason(
+        "TooManyFiles",
+        "The folder holds more files than are read.",
+        next=Edit("take what is no app's file out of the folder"),
+    ),
     Reason("FileTooLarge", "The file is larger than is read.", next=_FIX_FILE),
     Reason("NotPlainFile", "The path is a link, a folder or a submodule.", next=_FIX_FILE),
     Reason(
@@ -145,13 +176,23 @@ _TABLE = (
     ),
     Reason(
         "HistoryRewritten",
-        "The newest commit does not descend from the one that was acted upon.",
+        "The newest commit does not descend from the one that was accepted.",
         next=retry("accepts the new history"),
     ),
     Reason(
         "ObjectForged",
         "Git sent an object that is not what its name says.",
         next=Edit("find out who answers for the repository's host"),
+    ),
+    Reason(
+        "AcceptedMissing",
+        "Signatures are asked for, and nothing was accepted yet.",
+        next=Edit("set GITSLOT_APPS, and GITSLOT_TRUSTED_COMMIT to a commit that you have read"),
+    ),
+    Reason(
+        "AcceptedUnreadable",
+        "The blob `accepted.json` cannot be read.",
+        next=Edit("restore it, or read what the branch holds and delete it"),
     ),
     Reason(
         "AppNotAllowed",
@@ -202,6 +243,26 @@ _TABLE = (
         "NotFound",
         "ARM knows no such app.",
         next=Edit("correct `app` in the file, or create the app"),
+    ),
+    Reason(
+        "AppNotFound",
+        "No subscription that the controller may read has the app.",
+        next=Edit("correct the app's name in the file, or give the controller its role there"),
+    ),
+    Reason(
+        "AppAmbiguous",
+        "Several resource groups have an app of this name.",
+        next=Edit("name `resource_group` in the file"),
+    ),
+    Reason(
+        "NotAllowed",
+        "ARM refused: the controller lacks a role.",
+        next=Run((("gitslot", "doctor"),), "names the role that is missing"),
+    ),
+    Reason(
+        "KeyRefused",
+        "POST /api/predict asks for a key, and ARM does not give it.",
+        next=Run((("gitslot", "doctor"),), "names the role that is missing"),
     ),
     Reason("AzureUnavailable", "ARM did not answer.", next=_MINUTE),
     Reason(
@@ -301,7 +362,7 @@ _TABLE = (
         "A slot answers golden rows otherwise than the model did when it was trained.",
         next=Edit("register the model under a new version, and commit that"),
     ),
-    Reason("LatencyExceeded", "A slot is slower than `latency_p99_ms` allows.", next=retry()),
+    Reason("TooSlow", "A slot is slower than `latency_p99_ms` allows.", next=retry()),
     Reason("LoadFailed", "The app cannot load the model.", next=retry()),
     Reason("VerifyInconclusive", "A proof gave no answer.", next=_MINUTE),
     Reason(

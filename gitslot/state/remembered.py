@@ -21,8 +21,8 @@ class Intent:
     staging_deployment: str
     production_swap: str
     staging_swap: str
-    location: str = ""  # where the platform said to ask for the end
-    unknown: bool = False  # the answer was lost, and that has been said
+    location: str = ""  # where to ask the platform for the end
+    unknown: bool = False  # the answer was lost, and that is recorded
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
     back: bool = False  # production failed its soak, and this takes it back
@@ -75,9 +75,9 @@ class LastSwap:
     """
     Our last swap that took effect: what it brought, what it replaced.
 
-    *code* is what the file named beside it, *since* when the swap was seen to have taken effect.
-    *soaked* says that its soak is over because something else was wanted, or because the one try to
-    swap back was sent; *back* that it was that try.
+    *code* is what the file names with it, *since* when the swap was seen to have taken effect.
+    *soaked*: its soak is over because something else was wanted, or because the one try to swap
+    back was sent; *back*: it was that try.
     """
 
     release: Release
@@ -90,16 +90,26 @@ class LastSwap:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the file last asked of a slot, as one text, and the commit that asked for it."""
+
+    text: str  # "" in journals of older controllers
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
 class SlotMemory:
     """
     What is remembered of one slot.
 
-    *deploy* is the last deploy that was started there, *attempts* count for the release that the
-    file wants there, *held* is what was proved there and left alone since, with its code, and
-    *proved* the MODEL_DEPLOY and digest of that proof.
+    *asked* is what the file asked of it by which commit. *deploy* is the last deploy that was
+    started there, *attempts* count for the release that the file wants there, *held* is what was
+    proved there and left alone since, with its code, and *proved* the MODEL_DEPLOY and digest of
+    that proof.
     """
 
     wish: Wish | None = None
+    asked: Asked | None = None
     deploy: OpenDeploy | None = None
     attempts: Attempts | None = None
     held: tuple[Release, str] | None = None
@@ -138,14 +148,12 @@ class Memory:
     releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
     verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
-    rehearsal_failed: bool = False  # the last that was told: going back would not work
+    rehearsal_failed: bool = False  # the last recorded one: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
-    accepted: Revision | None = None  # the newest revision that was acted upon
-    vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
     converged: Release | None = None  # what production last converged to
     converged_code: str = ""  # the code that was wanted by name then
     aligned: int = 0  # deploys of this run that only made staging's settings equal

@@ -17,7 +17,7 @@ def safe(text: str, limit: int = _MAX_TEXT) -> str:
 
 
 def spoken(seconds: float) -> str:
-    """Return *seconds* as people say it, in the greatest unit that divides it."""
+    """Return *seconds* as people write them, in the greatest unit that divides it."""
     for unit, words in ((3600, "h"), (60, "min")):
         if seconds >= unit and seconds % unit == 0:
             return f"{seconds // unit:.0f} {words}"

@@ -30,7 +30,7 @@ class Health:
     reason: str = ""
     detail: str = ""
     verify: str = ""
-    final: bool = False  # the app says that looking again will not help
+    final: bool = False  # looking again will not help, by the app's own words
 
     @property
     def release(self) -> Release | None:
@@ -93,7 +93,7 @@ class Arm:
 
 
 class Mark(Enum):
-    """What a verification can say."""
+    """How a verification can end."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -144,7 +144,7 @@ class Rehearsal:
 
 
 class Poll(Enum):
-    """What the platform says of the swap in flight."""
+    """How the platform reports the swap in flight."""
 
     UNKNOWN = "unknown"  # not asked, or the answer proves nothing
     RUNNING = "running"

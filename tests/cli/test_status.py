@@ -161,7 +161,7 @@ def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
     down = look.having(replace(look.production, health=Health(Answer.SILENT)))
     told = ("Stalled", "ProductionDegraded", "production does not serve it")
     line = f"git revert {COMMIT[:7]} && git push"
-    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line, accepted=NEWEST)
+    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line)
     found = seen(app("1.5.0"), down, remembered)
     production = rows(found, [])[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")

@@ -121,7 +121,8 @@ def test_it_is_found_in_what_fitting_makes() -> None:
         GradientBoostingClassifier(n_estimators=3),
         make_pipeline(StandardScaler(), LogisticRegression()),
         VotingClassifier(
-            [("a", FOREST(3)), ("b", LogisticRegression(max_iter=9000))], voting="soft"
+            [("a", FOREST(3)), ("b", make_pipeline(StandardScaler(), LogisticRegression()))],
+            voting="soft",
         ),
         StackingClassifier([("a", FOREST(3))]),
         GridSearchCV(FOREST(3), {"max_depth": [2, None]}),

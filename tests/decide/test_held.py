@@ -163,6 +163,27 @@ def test_whatever_stands_in_its_way_is_said_of_that_slot_alone(lab: Lab, reason:
     assert lab.posts == 2
 
 
+@pytest.mark.parametrize("how", ["silent", "foreign", "blocked"])
+def test_a_release_goes_on_beside_a_slot_that_does_not_answer(lab: Lab, how: str) -> None:
+    """A bump and its revert, while the canary says nothing that helps."""
+    lab.silence("canary", how)
+    for version in ("1.7.0", "1.5.0"):
+        lab.want(version, slots=CANARY)
+        lab.passes(5)
+        assert lab.serves() == version
+
+
+def test_a_slot_that_azure_does_not_know_says_how_to_create_it(lab: Lab) -> None:
+    """And is filled once somebody does."""
+    lab.delete("canary")
+    lab.want("1.5.0", slots=CANARY)
+    create = "az functionapp deployment slot create -g group -n app --slot canary"
+    assert create in repr(lab.settle())
+    lab.create("canary")
+    assert why(lab.settle()) == "Converged"
+    assert lab.serves("canary") == "1.6.0"
+
+
 def test_three_attempts_with_pauses_and_no_more(lab: Lab) -> None:
     """Counted for the slot, and for nothing else that wants the same release."""
     lab.breaks("1.6.0")

@@ -8,7 +8,8 @@ import pytest
 
 from gitslot.look.probe import Reply
 from gitslot.state.wanted import PRODUCTION, STAGING
-from reliability.lab import BUSY, SWAP, Lab, release, why
+from reliability.lab import BUSY, SWAP, Lab, why
+from reliability.registered import release
 
 SOAK = "soak: 10m\n"
 POST = f"arm.{SWAP}"

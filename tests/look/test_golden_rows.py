@@ -11,9 +11,8 @@ from gitslot.look.golden_rows import Proof, prove
 from gitslot.look.probe import Reply
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark
-from reliability.lab import release
 from reliability.processes import parsed
-from reliability.registered import version_blobs
+from reliability.registered import release, version_blobs
 
 RELEASE = release("1.5.0")
 REGISTERED = parsed(version_blobs("1.5.0")["models/iris/1.5.0/manifest.json"])

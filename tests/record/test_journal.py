@@ -9,6 +9,7 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import fold
+from gitslot.state.remembered import Asked
 from gitslot.state.wanted import PRODUCTION, Revision
 from reliability.memory_blobs import MemoryBlobs
 
@@ -357,30 +358,42 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
 
 
-@pytest.mark.parametrize(
-    ("closes", "accepted"),
-    [
-        ([_event("SwapFinished", 3, revision="a" * 40)], "a" * 40),
-        ([_event("Converged", 3, revision="b" * 40, detail={"intent": "i"})], "b" * 40),
-        (
-            [
-                _event("Suspended", 2, revision="b" * 40),
-                _event("SwapFinished", 3, revision="a" * 40),
-            ],
-            "b" * 40,
-        ),
-    ],
-)
-def test_the_end_of_a_swap_accepts_its_own_commit_no_second_time(
-    closes: list[Event], accepted: str
-) -> None:
-    """An older controller's names the newest commit, which it had accepted; the swap's is kept."""
+def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
+    """By slot, until another comes; what ends a swap carries its own commit and changes none."""
+    asked = _event(
+        "Drift",
+        1,
+        slot=PRODUCTION,
+        revision="a" * 40,
+        author="alice",
+        subject="bump",
+        detail={"wish": {"production": "iris 1.5.0", "canary": "iris 1.6.0"}, "inexact": True},
+    )
+    later = _event("Waiting", 2, revision="b" * 40, detail={"wish": {"canary": "iris 1.7.0"}})
+    closes = _event("SwapFinished", 3, revision="c" * 40, detail={"swap_status": ""})
+    memory = fold([asked, later, closes])
+    assert {slot: memory.of(slot).asked for slot in ("production", "canary", "staging")} == {
+        "production": Asked("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
+        "canary": Asked("iris 1.7.0", Revision("b" * 40)),
+        "staging": None,
+    }
+
+
+def test_older_journals_tell_the_commit_of_productions_wish() -> None:
+    """No text is known of it, so the commit is looked for once more."""
+    memory = fold([_event("Drift", 1, slot=PRODUCTION, revision="a" * 40)])
+    asked = Asked("", Revision("a" * 40))
+    assert memory.of(PRODUCTION).asked == asked
+    memory = fold([_event("Frozen", 2, revision="b" * 40)], memory)
+    assert memory.of(PRODUCTION).asked == asked
+
+
+def test_an_intent_keeps_the_commit_that_it_was_opened_for() -> None:
+    """Whoever commits while the swap runs."""
     opened = _event("SwapStarted", 1, revision="a" * 40, author="alice", subject="bump")
     memory = fold([opened])
     assert memory.intent is not None
     assert memory.intent.revision == Revision("a" * 40, "alice", "bump")
-    memory = fold(closes, memory)
-    assert memory.accepted is not None
-    assert (memory.accepted.commit, memory.vouched) == (accepted, accepted)
+    memory = fold([_event("Converged", 3, revision="a" * 40, detail={"intent": "i"})], memory)
     assert memory.last_swap is not None
     assert memory.last_swap.commit == "a" * 40

@@ -2,9 +2,11 @@
 A stage for whole stories: a platform, a serving app with two slots, a repository, a controller.
 
 Everything is real: processes, HTTP, Git, blobs. Only the clock of the controller runs as fast as
-the local profile lets it.
+the local profile lets it. Stories share a platform; each has an app and a repository of its own.
 """
 
+import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -21,10 +23,12 @@ import requests
 
 from gitslot.convert.version import Built
 from gitslot.edges import settings as settings_
+from gitslot.errors import VersionExists
 from gitslot.reconcile import World, reconcile
 from gitslot.record.event import Event
 from gitslot.registry.registry import Registry
-from gitslot.state.decision import Stop
+from gitslot.state.decision import Converged, Stop
+from gitslot.state.slot_settings import staging_settings
 from gitslot.state.wanted import Release
 from gitslot.world import open_world
 from tests.platform import ROOT, Platform, package, start_platform, until
@@ -33,6 +37,8 @@ from training.train import build_version
 
 APP = "az-fct-python-ml"
 MODEL = "iris"
+VERSIONS = ("1.4.0", "1.5.0", "1.6.0")  # registered on every stage
+NUMBERS = itertools.count(1)
 SERVING_FILES = (*sorted((ROOT / "serving_app").glob("*.py")), ROOT / "serving_app/host.json")
 
 
@@ -42,6 +48,7 @@ class Repository:
 
     path: Path
     env: Mapping[str, str]
+    app: str = APP
 
     def git(self, *words: str) -> str:
         """Run git and return what it printed."""
@@ -59,7 +66,7 @@ class Repository:
 
     def want(self, version: str, *, staging: str = "", more: str = "") -> str:
         """Commit that production shall serve *version*."""
-        text = f"app: {APP}\nmodel: {MODEL}\n{more}slots:\n  production: {version}\n"
+        text = f"app: {self.app}\nmodel: {MODEL}\n{more}slots:\n  production: {version}\n"
         if staging:
             text += f"  staging: {staging}\n"
         return self.commit(text, f"bump {MODEL} to {version}")
@@ -77,6 +84,7 @@ class Stage:
     platform: Platform
     repository: Repository
     folder: Path
+    app: str = APP
     events: list[Event] = field(default_factory=list)
 
     @property
@@ -107,7 +115,7 @@ class Stage:
 
     def reconcile(self, world: World | None = None) -> Stop:
         """Run one pass and return the stop that it ended with."""
-        return reconcile(APP, world or self.world)
+        return reconcile(self.app, world or self.world)
 
     def told(self) -> list[str]:
         """Return the names of the events so far, bookkeeping left out."""
@@ -115,7 +123,7 @@ class Stage:
 
     def serves(self, slot: str = "production") -> str:
         """Return the version that *slot* names in the header of its health."""
-        url = self.platform.slots()[APP, slot]["http"]
+        url = self.platform.slots()[self.app, slot]["http"]
         answer = requests.get(f"{url}/api/health", timeout=10)
         return answer.headers.get("x-model-version", "")
 
@@ -123,8 +131,8 @@ class Stage:
         """Return the settings of *slot*, as ARM has them."""
         web, group = self.platform.web.web_apps, self.platform.group
         if slot == "production":
-            return dict(web.list_application_settings(group, APP).properties or {})
-        return dict(web.list_application_settings_slot(group, APP, slot).properties or {})
+            return dict(web.list_application_settings(group, self.app).properties or {})
+        return dict(web.list_application_settings_slot(group, self.app, slot).properties or {})
 
     def change(self, slot: str, **values: str | None) -> None:
         """Change settings of *slot* by hand, as the portal does; None takes one away."""
@@ -132,18 +140,22 @@ class Stage:
         body: Any = {"properties": {k: v for k, v in kept.items() if v is not None}}
         web, group = self.platform.web.web_apps, self.platform.group
         if slot == "production":
-            web.update_application_settings(group, APP, body)
+            web.update_application_settings(group, self.app, body)
         else:
-            web.update_application_settings_slot(group, APP, slot, body)
+            web.update_application_settings_slot(group, self.app, slot, body)
+
+    def history(self, *operations: str) -> list[Mapping[str, Any]]:
+        """Return what happened to the app, or of it the entries of *operations*."""
+        return [e for e in self.platform.history(*operations) if e.get("site") == self.app]
 
     def writes(self) -> list[tuple[str, str]]:
         """Return what was changed in Azure since the start: operation and slot."""
         kinds = ("settings-put", "swap-started", "swap-reset", "restart", "site-put", "slot-put")
-        return [(entry["operation"], entry["slot"]) for entry in self.platform.history(*kinds)]
+        return [(entry["operation"], entry["slot"]) for entry in self.history(*kinds)]
 
     def swaps(self) -> int:
         """Return how many swaps the platform has begun."""
-        return len(self.platform.history("swap-started"))
+        return len(self.history("swap-started"))
 
     def run(self, *words: str, **changes: str) -> "subprocess.Popen[str]":
         """Start `gitslot` with *words* in a process of its own."""
@@ -170,10 +182,10 @@ def git_environment(home: Path) -> dict[str, str]:
     }
 
 
-def make_repository(folder: Path) -> Repository:
-    """Make an empty repository whose branch is main."""
+def make_repository(folder: Path, app: str = APP) -> Repository:
+    """Make an empty repository whose branch is main, for a file that names *app*."""
     folder.mkdir(parents=True)
-    repository = Repository(folder, git_environment(folder))
+    repository = Repository(folder, git_environment(folder), app)
     repository.git("init", "-q", "-b", "main")
     return repository
 
@@ -193,15 +205,17 @@ def trained(version: str, seed: int) -> Built:
     )
 
 
-def register(stage: Stage, *versions: str) -> dict[str, Release]:
-    """Register *versions*, each trained from another seed, and return their releases."""
-    registry = Registry(stage.platform.storage, stage.platform.credential)
+def register(platform: Platform) -> dict[str, Release]:
+    """Register VERSIONS, each trained from another seed, and return their releases."""
+    registry = Registry(platform.storage, platform.credential)
     registry.ensure_containers()
     found = {}
-    for seed, version in enumerate(versions, 1):
+    for seed, version in enumerate(VERSIONS, 1):
         built = trained(version, seed)
-        manifest = registry.register(built.raw, built.artifact)
-        found[version] = Release(MODEL, version, manifest.digest)
+        with contextlib.suppress(VersionExists):
+            registry.register(built.raw, built.artifact)
+        digest = registry.manifest(MODEL, version).digest
+        found[version] = Release(MODEL, version, digest)
     return found
 
 
@@ -211,20 +225,82 @@ def serving_package() -> bytes:
 
 
 @contextmanager
-def open_stage(folder: Path, *versions: str, auth: str = "anonymous") -> Iterator[Stage]:
-    """Set a stage whose registry holds *versions* and whose two slots are empty."""
-    with (
-        start_platform(folder / "platform") as platform,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-        stage = Stage(platform, make_repository(folder / "repository"), folder)
-        register(stage, *versions)
-        settings = {
+def set_stage(
+    platform: Platform,
+    folder: Path,
+    *,
+    app: str = "",
+    auth: str = "anonymous",
+    serves: tuple[str, str] | None = None,
+) -> Iterator[Stage]:
+    """
+    Set a stage on *platform*, with an app of its own.
+
+    Production and staging are empty; or they have the two versions that it *serves*, as the newest
+    commit asks and the journal knows.
+    """
+    app = app or f"app-{next(NUMBERS)}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", platform.ca)
+        stage = Stage(platform, make_repository(folder / "repository", app), folder, app)
+        releases = register(platform)
+        empty = {
             "FUNCTIONS_EXTENSION_VERSION": "~4",
             "MODEL_PREDICT_AUTH": auth,
             "WEBSITE_RUN_FROM_PACKAGE": platform.upload(serving_package()),
         }
-        platform.create_app(APP, settings)
-        until(lambda: stage.serves() == stage.serves("staging") == "none", "both slots are up")
+        if serves:
+            production, staging = (
+                _released(empty, releases[version], f"before-{slot}", platform.storage)
+                for slot, version in zip(("production", "staging"), serves, strict=True)
+            )
+            platform.create_app(app, production, in_slots=staging)
+        else:
+            platform.create_app(app, empty)
+        wanted = serves or ("none", "none")
+        until(lambda: (stage.serves(), stage.serves("staging")) == wanted, "both slots are up")
+        if serves:
+            _settle(stage, releases[serves[0]])
+        yield stage
+        platform.faults()
+        platform.web.web_apps.delete(platform.group, app)
+
+
+def _released(
+    settings: Mapping[str, str], release: Release, deploy: str, store: str
+) -> dict[str, str]:
+    """Return *settings* with what a deploy of ours adds."""
+    return staging_settings(
+        settings, settings, frozenset(), release=release, deploy=deploy, package="", store=store
+    )
+
+
+def _settle(stage: Stage, release: Release) -> None:
+    """Commit that production shall serve *release*, and let the journal know that it does."""
+    commit, journal = stage.repository.want(release.version), stage.world.journal
+    journal.memory(stage.app, datetime.now(UTC))
+    converged = Event(
+        "Converged",
+        stage.app,
+        datetime.now(UTC),
+        slot="production",
+        model=release.model,
+        to=release.version,
+        to_digest=release.digest,
+        revision=commit,
+        detail={"swap_status": ""},
+    )
+    journal.append(stage.app, [converged], converged.time)
+    stop = stage.reconcile()
+    assert isinstance(stop, Converged), stop
+    stage.events.clear()
+
+
+@contextmanager
+def open_stage(folder: Path) -> Iterator[Stage]:
+    """Set a stage with a platform of its own, whose two slots are empty."""
+    with (
+        start_platform(folder / "platform") as platform,
+        set_stage(platform, folder, app=APP) as stage,
+    ):
         yield stage

@@ -3,8 +3,6 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +12,8 @@ from azure.mgmt.web.models import CsmSlotEntity
 from bench.scene import HandSwap, azure_cli
 from gitslot.state.decision import Converged, Frozen, Suspended
 from tests.platform import ROOT, until
-from tests.story.stage import APP, Stage, open_stage
+from tests.story.stage import Stage
 
-CONTROLLER = "gitslot-controller"
 WHY = "incident 7, sam"
 
 
@@ -24,15 +21,25 @@ class Incident:
     """A stage whose controller has an app of its own, and whose Git host can be down."""
 
     def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        stage.platform.create_app(CONTROLLER, {"GITSLOT_REF": "main"}, slots=())
+        self.stage, self.controller = stage, f"{stage.app}-controller"
+        stage.platform.create_app(self.controller, {"GITSLOT_REF": "main"}, slots=())
         self._away = stage.folder / "away"
 
     def reconcile(self) -> Any:
         """Start the controller on the settings that its app has now, and let it look once."""
+        return self.stage.reconcile(self.stage.open(**self.settings()))
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings of the controller's app."""
         web, group = self.stage.platform.web.web_apps, self.stage.platform.group
-        there = dict(web.list_application_settings(group, CONTROLLER).properties or {})
-        return self.stage.reconcile(self.stage.open(**there))
+        return dict(web.list_application_settings(group, self.controller).properties or {})
+
+    def suspend(self, why: str | None) -> None:
+        """Do what `az functionapp config appsettings` does: read all, write all."""
+        kept = {k: v for k, v in self.settings().items() if k != "GITSLOT_SUSPEND"}
+        body: Any = {"properties": {**kept, **({"GITSLOT_SUSPEND": why} if why else {})}}
+        web, group = self.stage.platform.web.web_apps, self.stage.platform.group
+        web.update_application_settings(group, self.controller, body)
 
     def git_down(self) -> None:
         """Take the repository away."""
@@ -43,14 +50,14 @@ class Incident:
         self._away.rename(self.stage.repository.path)
 
 
-@contextmanager
-def incident(folder: Path) -> Iterator[Incident]:
-    """Open a stage on which 1.5.0 was just released and turns out to be bad."""
-    with open_stage(folder, "1.4.0", "1.5.0") as stage:
-        for version in ("1.4.0", "1.5.0"):
-            stage.repository.want(version)
-            assert isinstance(stage.reconcile(), Converged)
-        yield Incident(stage)
+@pytest.fixture
+def found(stage: Stage) -> Iterator[Incident]:
+    """Set a stage on which 1.5.0 was just released and turns out to be bad."""
+    stage.repository.want("1.5.0")
+    assert isinstance(stage.reconcile(), Converged)
+    incident = Incident(stage)
+    yield incident
+    stage.platform.web.web_apps.delete(stage.platform.group, incident.controller)
 
 
 def tell(found: Incident, suspend: Callable[[], None], swap: Callable[[], None]) -> None:
@@ -88,48 +95,32 @@ def agree(found: Incident, resume: Callable[[], None]) -> None:
     assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
 
 
-def set_app_setting(stage: Stage, name: str, value: str | None) -> None:
-    """Do what `az functionapp config appsettings` does: read all, write all."""
-    web, group = stage.platform.web.web_apps, stage.platform.group
-    kept = dict(web.list_application_settings(group, CONTROLLER).properties or {})
-    kept.pop(name, None)
-    body: Any = {"properties": {**kept, **({name: value} if value is not None else {})}}
-    web.update_application_settings(group, CONTROLLER, body)
-
-
 def swap_by_hand(stage: Stage) -> None:
     """Do what `az functionapp deployment slot swap` does."""
     entity = CsmSlotEntity(target_slot="production", preserve_vnet=True)
     web, group = stage.platform.web.web_apps, stage.platform.group
-    web.begin_swap_slot(group, APP, "staging", entity).result()
+    web.begin_swap_slot(group, stage.app, "staging", entity).result()
 
 
-def test_production_goes_back_without_git_and_the_revert_agrees(tmp_path: Path) -> None:
+def test_production_goes_back_without_git_and_the_revert_agrees(found: Incident) -> None:
     """Suspended, swapped by hand, reverted: production serves the old version throughout."""
-    with incident(tmp_path) as found:
-        stage = found.stage
-        tell(
-            found,
-            lambda: set_app_setting(stage, "GITSLOT_SUSPEND", WHY),
-            lambda: swap_by_hand(stage),
-        )
-        agree(found, lambda: set_app_setting(stage, "GITSLOT_SUSPEND", None))
+    tell(found, lambda: found.suspend(WHY), lambda: swap_by_hand(found.stage))
+    agree(found, lambda: found.suspend(None))
 
 
-def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(tmp_path: Path) -> None:
+def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(found: Incident) -> None:
     """Without the revert the swap by hand is held, and the way to make it last is named."""
-    with incident(tmp_path) as found:
-        stage = found.stage
-        found.git_down()
-        swap_by_hand(stage)
-        until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
-        found.git_up()
-        stop, writes = found.reconcile(), stage.writes()
-        assert stop.reason == "ForeignSwap"
-        assert "git revert" in stop.message
-        stage.repository.revert()
-        assert isinstance(found.reconcile(), Converged)
-        assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
+    stage = found.stage
+    found.git_down()
+    swap_by_hand(stage)
+    until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
+    found.git_up()
+    stop, writes = found.reconcile(), stage.writes()
+    assert stop.reason == "ForeignSwap"
+    assert "git revert" in stop.message
+    stage.repository.revert()
+    assert isinstance(found.reconcile(), Converged)
+    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
 
 
 def commands() -> list[str]:
@@ -152,24 +143,21 @@ def test_the_document_has_three_commands_and_two_for_afterwards() -> None:
 
 
 @pytest.mark.long
-def test_the_commands_of_the_document_do_it(tmp_path: Path) -> None:
+def test_the_commands_of_the_document_do_it(found: Incident) -> None:
     """Each line as it stands there, by Microsoft's own command line, on the local platform."""
-    az = azure_cli(ROOT)
-    suspend, look, swap, _, resume = commands()
-    with incident(tmp_path) as found:
-        stage = found.stage
-        hand = HandSwap(az, stage)
-        names = {"RG": stage.platform.group, "APP": APP, "CONTROLLER": CONTROLLER}
+    stage, (suspend, look, swap, _, resume) = found.stage, commands()
+    hand = HandSwap(azure_cli(ROOT), stage)
+    names = {"RG": stage.platform.group, "APP": stage.app, "CONTROLLER": found.controller}
 
-        def run(line: str) -> None:
-            hand.run(*[names.get(word, word) for word in shlex.split(line)[1:]])
+    def run(line: str) -> None:
+        hand.run(*[names.get(word, word) for word in shlex.split(line)[1:]])
 
-        def look_and_swap() -> None:
-            url = look.split()[-1]
-            front = stage.platform.slots()[APP, "staging"]["http"]
-            place = url.replace("https://APP-staging.azurewebsites.net", front)
-            assert requests.get(place, timeout=10).json()["version"] == "1.4.0"
-            run(swap)
+    def look_and_swap() -> None:
+        url = look.split()[-1]
+        front = stage.platform.slots()[stage.app, "staging"]["http"]
+        place = url.replace("https://APP-staging.azurewebsites.net", front)
+        assert requests.get(place, timeout=10).json()["version"] == "1.4.0"
+        run(swap)
 
-        tell(found, lambda: run(suspend), look_and_swap)
-        agree(found, lambda: run(resume))
+    tell(found, lambda: run(suspend), look_and_swap)
+    agree(found, lambda: run(resume))

@@ -18,9 +18,8 @@ from gitslot.cli.session import Session
 from gitslot.edges.file.read import read
 from gitslot.report.doctor.gather import open_examiner
 from gitslot.state.decision import Converged
-from gitslot.state.wanted import Revision
-from tests.platform import package, until
-from tests.story.stage import APP, SERVING_FILES, Stage, open_stage
+from tests.platform import Platform, package, until
+from tests.story.stage import SERVING_FILES, Stage, set_stage
 
 PASSWORD = "canary-database-password"
 OTHER = "az-fct-older"
@@ -65,10 +64,11 @@ def gitslot(stage: Stage, *words: str, **changes: str) -> Done:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("checkup"), "1.4.0") as stage:
-        stage.change("production", DB_PASSWORD=PASSWORD)
-        yield stage
+def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Set one stage for all of this file: what a test changes it puts back."""
+    with set_stage(platform, tmp_path_factory.mktemp("checkup")) as found:
+        found.change("production", DB_PASSWORD=PASSWORD)
+        yield found
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def stick(stage: Stage, *names: str) -> None:
     """Make settings sticky, as the portal's check box does."""
     body: Any = {"properties": {"appSettingNames": list(names)}}
     stage.platform.web.web_apps.update_slot_configuration_names(
-        stage.platform.group, APP, SlotConfigNamesResource(body)
+        stage.platform.group, stage.app, SlotConfigNamesResource(body)
     )
 
 
@@ -125,14 +125,14 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
 
     stage.change("staging", WEBSITE_SWAP_WARMUP_PING_STATUSES=None)
     stick(stage, "MODEL_VERSION", "ONLY_HERE")
-    apps.stop_slot(group, APP, "staging")
+    apps.stop_slot(group, stage.app, "staging")
     mine = stage.writes()
 
-    broken = gitslot(stage, "doctor", APP, "-o", "json")
+    broken = gitslot(stage, "doctor", stage.app, "-o", "json")
     assert broken.code == 1
     wrong = {check for check, result in broken.results.items() if result == "wrong"}
     assert wrong == {"warm-up", "sticky", "running"}
-    where = f"-g {group} -n {APP} --slot staging"
+    where = f"-g {group} -n {stage.app} --slot staging"
     assert broken.fixes("warm-up") == [
         f"az functionapp config appsettings set {where} --settings "
         "WEBSITE_SWAP_WARMUP_PING_STATUSES=200"
@@ -151,7 +151,7 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
         assert PASSWORD not in said
 
     assert sent(stage, unstick) == 200
-    apps.start_slot(group, APP, "staging")
+    apps.start_slot(group, stage.app, "staging")
     stage.change("staging", **settings)
     until(lambda: stage.serves("staging") != "", "staging is up again")
     assert gitslot(stage, "doctor").code == 0
@@ -167,10 +167,10 @@ def test_a_timer_in_staging_is_found_until_only_staging_switches_it_off(settled:
     stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=url)
 
     def triggers() -> tuple[str, list[str]]:
-        done = gitslot(stage, "doctor", APP, "-o", "json")
+        done = gitslot(stage, "doctor", stage.app, "-o", "json")
         return done.results["triggers"], done.fixes("triggers")
 
-    where = f"-g {stage.platform.group} -n {APP} --slot staging"
+    where = f"-g {stage.platform.group} -n {stage.app} --slot staging"
     line = f"az functionapp config appsettings set {where} --slot-settings {SWITCH}=true"
     until(lambda: triggers() == ("wrong", [line]), "the timer is found")
     stage.change("staging", **{SWITCH: "true"})
@@ -189,7 +189,7 @@ def test_one_thing_that_cannot_be_asked_hides_no_other(settled: Stage) -> None:
         "GITSLOT_VERIFY_COMMITS": "range",
         "GITSLOT_ALLOWED_SIGNERS": "/nowhere/signers",
     }
-    done = gitslot(settled, "doctor", APP, "-o", "json", **changes)
+    done = gitslot(settled, "doctor", settled.app, "-o", "json", **changes)
     assert done.code == 1
     results = done.results
     assert (results["settings"], results["git"], results["signatures"]) == ("wrong",) * 3
@@ -229,17 +229,17 @@ def test_adopting_a_served_release_gives_a_file_that_asks_for_nothing_else(settl
     """The file parses to what production serves; Azure's history has nothing new."""
     before = settled.platform.history()
     path = settled.repository.path / "adopted.yaml"
-    done = gitslot(settled, "adopt", APP, "adopted.yaml", "-o", "json")
-    (app,) = read(path.read_bytes(), Revision("")).apps
-    assert (app.name, app.model, app.suspend) == (APP, "iris", None)
+    done = gitslot(settled, "adopt", settled.app, "adopted.yaml", "-o", "json")
+    app = read(path.read_bytes())
+    assert (app.name, app.model, app.suspend) == (settled.app, "iris", None)
     assert {slot: str(wanted) for slot, wanted in app.slots.items()} == {"production": "1.4.0"}
     assert done.code == 0, done.out
     assert settled.platform.history() == before
 
-    refused = gitslot(settled, "adopt", APP, "adopted.yaml")
+    refused = gitslot(settled, "adopt", settled.app, "adopted.yaml")
     assert refused.code == 2
     assert "--overwrite" in refused.err
-    assert gitslot(settled, "adopt", APP, "adopted.yaml", "--overwrite").code == 0
+    assert gitslot(settled, "adopt", settled.app, "adopted.yaml", "--overwrite").code == 0
 
 
 def test_adopting_an_app_without_our_settings_says_what_is_missing_and_writes_nothing(
@@ -256,7 +256,7 @@ def test_adopting_an_app_without_our_settings_says_what_is_missing_and_writes_no
     done = gitslot(stage, "adopt", OTHER, "-")
     assert stage.platform.history() == before
     assert done.code == 1
-    (app,) = read(done.out.encode(), Revision("")).apps
+    app = read(done.out.encode())
     assert (app.name, app.suspend is not None) == (OTHER, True)
     assert done.out.count("decide:") == 3
     for gap in ("no slot `staging`", "WEBSITE_SWAP_WARMUP_PING_PATH", "lacks MODEL_NAME"):

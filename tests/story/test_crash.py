@@ -1,7 +1,6 @@
 """Killed at the worst moment, answered wrongly, started twice: one swap, and it converges."""
 
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -9,23 +8,7 @@ import pytest
 
 from gitslot.state.decision import Converged
 from tests.platform import until
-from tests.story.stage import APP, Stage, open_stage
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("crash"), "1.4.0", "1.5.0", "1.6.0") as stage:
-        yield stage
-
-
-@pytest.fixture
-def stage(opened: Stage) -> Iterator[Stage]:
-    """Give a stage on which production serves 1.4.0, and take its faults away afterwards."""
-    opened.repository.want("1.4.0")
-    assert isinstance(opened.reconcile(opened.open()), Converged)
-    opened.events.clear()
-    yield opened
-    opened.platform.faults()
+from tests.story.stage import Stage
 
 
 def fault(operation: str, when: str, **more: Any) -> dict[str, Any]:
@@ -34,9 +17,9 @@ def fault(operation: str, when: str, **more: Any) -> dict[str, Any]:
 
 def kill_when(stage: Stage, happened: str, count: int) -> None:
     """Start a controller in a process of its own and kill -9 it once *happened* was seen."""
-    process = stage.run("reconcile", APP)
+    process = stage.run("reconcile", stage.app)
     try:
-        until(lambda: len(stage.platform.history(happened)) > count, happened)
+        until(lambda: len(stage.history(happened)) > count, happened)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -55,24 +38,24 @@ def converges_to(stage: Stage, version: str) -> list[str]:
 def test_killed_during_a_swap_it_finds_the_swap_done_and_sends_no_other(stage: Stage) -> None:
     """The platform took the swap, the controller died before the answer: one swap in all."""
     swaps = stage.swaps()
-    finished = len(stage.platform.history("swap-finished"))
+    finished = len(stage.history("swap-finished"))
     stage.platform.faults(fault("slotsswap", "after", status=503, hold=True))
-    stage.repository.want("1.5.0")
+    stage.repository.want("1.6.0")
     kill_when(stage, "swap-started", swaps)
-    until(lambda: len(stage.platform.history("swap-finished")) > finished, "the swap's end")
-    assert converges_to(stage, "1.5.0") == ["SwapUnknown", "Converged"]
+    until(lambda: len(stage.history("swap-finished")) > finished, "the swap's end")
+    assert converges_to(stage, "1.6.0") == ["SwapUnknown", "Converged"]
     assert stage.swaps() == swaps + 1
 
 
 def test_killed_during_a_deploy_it_deploys_on_and_swaps_once(stage: Stage) -> None:
     """The settings arrived and the controller died: the next start goes on from there."""
-    swaps, puts = stage.swaps(), len(stage.platform.history("settings-put"))
+    swaps, puts = stage.swaps(), len(stage.history("settings-put"))
     stage.platform.faults(fault("appsettings-put", "after", status=503, delay_s=5))
     stage.repository.want("1.6.0")
     kill_when(stage, "settings-put", puts)
     converges_to(stage, "1.6.0")
     assert stage.swaps() == swaps + 1
-    assert len(stage.platform.history("settings-put")) == puts + 1
+    assert len(stage.history("settings-put")) == puts + 1
 
 
 @pytest.mark.parametrize("status", [504, 409])
@@ -81,26 +64,23 @@ def test_a_lost_answer_to_the_swap_is_never_sent_again(stage: Stage, status: int
     swaps = stage.swaps()
     headers = {"Retry-After": "1"}
     stage.platform.faults(fault("slotsswap", "after", status=status, hold=True, headers=headers))
-    stage.repository.want("1.5.0")
-    told = converges_to(stage, "1.5.0")
+    stage.repository.want("1.6.0")
+    told = converges_to(stage, "1.6.0")
     assert stage.swaps() == swaps + 1
     assert told[-1] == "Converged"
 
 
 def test_a_swap_that_was_refused_is_tried_again_without_another_deploy(stage: Stage) -> None:
     """ARM said no before anything happened: the verified staging is swapped later."""
-    swaps, puts = stage.swaps(), len(stage.platform.history("settings-put"))
+    swaps, puts = stage.swaps(), len(stage.history("settings-put"))
     refused = {"Code": "BadRequest", "Message": "Cannot swap slots for site."}
     stage.platform.faults(fault("slotsswap", "before", status=400, body=refused))
     stage.repository.want("1.6.0")
-    world = stage.open()
-    world.policy = stage.world.policy
-    stage.events.clear()
     stop = stage.reconcile(fast_retries(stage))
     assert isinstance(stop, Converged)
     assert "SwapFailed" in stage.told()
     assert stage.swaps() == swaps + 1
-    assert len(stage.platform.history("settings-put")) == puts + 1
+    assert len(stage.history("settings-put")) == puts + 1
 
 
 def fast_retries(stage: Stage) -> Any:
@@ -112,14 +92,14 @@ def fast_retries(stage: Stage) -> Any:
 
 def test_two_controllers_started_at_once_make_one_deploy_and_one_swap(stage: Stage) -> None:
     """One acts, the other waits for the lock, and both end converged."""
-    swaps, puts = stage.swaps(), len(stage.platform.history("settings-put"))
-    stage.repository.want("1.5.0")
-    pair = [stage.run("reconcile", APP) for _ in range(2)]
+    swaps, puts = stage.swaps(), len(stage.history("settings-put"))
+    stage.repository.want("1.6.0")
+    pair = [stage.run("reconcile", stage.app) for _ in range(2)]
     output = [process.communicate(timeout=120)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], output
-    assert stage.serves() == "1.5.0"
+    assert stage.serves() == "1.6.0"
     assert stage.swaps() == swaps + 1
-    assert len(stage.platform.history("settings-put")) == puts + 1
+    assert len(stage.history("settings-put")) == puts + 1
 
 
 def test_a_bad_candidate_never_reaches_production(stage: Stage) -> None:

@@ -6,15 +6,16 @@ import pytest
 
 from gitslot.reconcile import tick
 from gitslot.state.decision import Converged
-from tests.story.stage import APP, Stage, open_stage
+from tests.platform import Platform
+from tests.story.stage import Stage, set_stage
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("doubt"), "1.4.0", "1.5.0") as opened:
-        opened.repository.want("1.4.0")
-        assert isinstance(opened.reconcile(), Converged)
-        yield opened
+def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Set one stage for all of this file: no doubt changes what is there."""
+    folder = tmp_path_factory.mktemp("doubt")
+    with set_stage(platform, folder, serves=("1.4.0", "1.5.0")) as found:
+        yield found
 
 
 def break_yaml(stage: Stage) -> None:
@@ -127,9 +128,9 @@ def test_a_suspended_app_is_left_alone(stage: Stage) -> None:
 def test_the_journal_names_every_stop_once(stage: Stage) -> None:
     """The same cause gives one event, pass after pass, and the same words."""
     stage.repository.commit("app: [")
-    before = len(stage.world.journal.events(APP))
+    before = len(stage.world.journal.events(stage.app))
     for _ in range(5):
         stage.reconcile()
-    assert len(stage.world.journal.events(APP)) == before + 1
+    assert len(stage.world.journal.events(stage.app)) == before + 1
     stage.repository.want("1.4.0")
     assert isinstance(stage.reconcile(), Converged)

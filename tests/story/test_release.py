@@ -1,52 +1,35 @@
 """A release is a commit, a rollback is a revert: told on real processes."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from azure.mgmt.web.models import CsmSlotEntity, SlotConfigNamesResource
 
 from gitslot.state.decision import Converged, Stop
 from tests.platform import until
-from tests.story.stage import APP, Stage, open_stage
+from tests.story.stage import Stage
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with open_stage(tmp_path_factory.mktemp("release"), "1.4.0", "1.5.0", "1.6.0") as opened:
-        yield opened
-
-
-def bring_to(stage: Stage, version: str) -> None:
-    """Whatever the story before left, production serves *version* now, and staging 1.5.0."""
-    for each in ("1.5.0", version):
-        stage.repository.want(each)
-        assert isinstance(stage.reconcile(), Converged)
-    assert stage.serves() == version
-    stage.events.clear()
-
-
-def test_a_first_install_ends_with_production_serving_what_the_commit_says(tmp_path: Path) -> None:
+def test_a_first_install_ends_with_production_serving_what_the_commit_says(
+    empty_stage: Stage,
+) -> None:
     """Two slots without a model become a production with one, by deploy and swap."""
-    with open_stage(tmp_path, "1.4.0") as stage:
-        stage.repository.want("1.4.0")
-        assert isinstance(stage.reconcile(), Converged)
-        assert (stage.serves(), stage.serves("staging")) == ("1.4.0", "none")
-        assert stage.told() == [
-            "Drift",
-            "DeployStarted",
-            "VerifyPassed",
-            "SwapStarted",
-            "Converged",
-        ]
-        assert isinstance(stage.reconcile(stage.open()), Converged)
-        assert stage.swaps() == 1
+    stage = empty_stage
+    stage.repository.want("1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+    assert (stage.serves(), stage.serves("staging")) == ("1.4.0", "none")
+    assert stage.told() == [
+        "Drift",
+        "DeployStarted",
+        "VerifyPassed",
+        "SwapStarted",
+        "Converged",
+    ]
+    assert isinstance(stage.reconcile(stage.open()), Converged)
+    assert stage.swaps() == 1
 
 
 def test_a_bump_costs_one_deploy_and_one_swap_and_keeps_the_old_version(stage: Stage) -> None:
     """After a bump production serves the new version, staging the old one, five lines tell it."""
-    bring_to(stage, "1.4.0")
     before = len(stage.writes())
     stage.repository.want("1.6.0")
     assert isinstance(stage.reconcile(), Converged)
@@ -57,7 +40,6 @@ def test_a_bump_costs_one_deploy_and_one_swap_and_keeps_the_old_version(stage: S
 
 def test_a_revert_costs_one_swap_and_deploys_nothing(stage: Stage) -> None:
     """`git revert` brings the old version back by the swap alone."""
-    bring_to(stage, "1.4.0")
     stage.repository.want("1.5.0")
     stage.reconcile()
     before = len(stage.writes())
@@ -70,7 +52,6 @@ def test_a_revert_costs_one_swap_and_deploys_nothing(stage: Stage) -> None:
 
 def test_bump_revert_bump_is_never_stuck(stage: Stage) -> None:
     """Staging is overwritten as often as the file asks for it."""
-    bring_to(stage, "1.4.0")
     for version in ("1.5.0", "1.4.0", "1.6.0", "1.5.0", "1.6.0"):
         stage.repository.want(version)
         assert isinstance(stage.reconcile(), Converged)
@@ -81,7 +62,6 @@ def test_a_setting_changed_on_production_survives_the_next_bump_and_its_revert(
     stage: Stage,
 ) -> None:
     """A swap changes the release alone: what somebody set on production stays there."""
-    bring_to(stage, "1.4.0")
     stage.repository.want("1.5.0")
     stage.reconcile()
     stage.change("production", TEAM_SETTING="on")
@@ -98,12 +78,11 @@ def test_a_setting_changed_on_production_survives_the_next_bump_and_its_revert(
 
 def test_a_sticky_setting_stays_with_its_slot(stage: Stage) -> None:
     """Deploy and swap leave slot settings where they are."""
-    bring_to(stage, "1.4.0")
     web, group = stage.platform.web.web_apps, stage.platform.group
     stage.change("production", STAGE_NAME="live")
     stage.change("staging", STAGE_NAME="rehearsal")
     sticky = SlotConfigNamesResource({"properties": {"appSettingNames": ["STAGE_NAME"]}})
-    web.update_slot_configuration_names(group, APP, sticky)
+    web.update_slot_configuration_names(group, stage.app, sticky)
     stage.repository.want("1.5.0")
     assert isinstance(stage.reconcile(), Converged)
     assert stage.settings("production")["STAGE_NAME"] == "live"
@@ -112,19 +91,17 @@ def test_a_sticky_setting_stays_with_its_slot(stage: Stage) -> None:
 
 def test_a_converged_pass_writes_nothing_and_asks_arm_nothing(stage: Stage) -> None:
     """Once converged, a hundred passes leave Azure and the journal as they are."""
-    bring_to(stage, "1.4.0")
     stage.reconcile()
-    size = len(stage.world.journal.events(APP))
+    size = len(stage.world.journal.events(stage.app))
     requests_before = stage.platform.admin_get("/requests")
     for _ in range(100):
         assert isinstance(stage.reconcile(), Converged)
     assert stage.platform.admin_get("/requests") == requests_before
-    assert len(stage.world.journal.events(APP)) == size
+    assert len(stage.world.journal.events(stage.app)) == size
 
 
 def test_a_revert_committed_while_the_bump_is_deployed_wins(stage: Stage) -> None:
     """The bump never reaches production: no swap is sent at all."""
-    bring_to(stage, "1.4.0")
     swaps = stage.swaps()
     stage.platform.admin_put("/latency", {"name": "zero", "restart_s": 3.0})
     stops: list[Stop] = []
@@ -141,7 +118,6 @@ def test_a_revert_committed_while_the_bump_is_deployed_wins(stage: Stage) -> Non
 
 def test_a_release_edited_by_hand_is_put_right_at_once(stage: Stage) -> None:
     """A portal click that changes production's version is healed by deploy and swap."""
-    bring_to(stage, "1.4.0")
     stage.change("production", MODEL_VERSION="1.6.0")
     until(lambda: stage.serves() == "1.6.0", "the edit shows")
     assert isinstance(stage.reconcile(), Converged)
@@ -150,7 +126,6 @@ def test_a_release_edited_by_hand_is_put_right_at_once(stage: Stage) -> None:
 
 def test_a_candidate_is_held_in_staging_and_promoted_by_one_swap(stage: Stage) -> None:
     """A staging entry is deployed and held; naming it for production costs one swap."""
-    bring_to(stage, "1.4.0")
     stage.repository.want("1.4.0", staging="1.6.0")
     assert isinstance(stage.reconcile(), Converged)
     assert (stage.serves(), stage.serves("staging")) == ("1.4.0", "1.6.0")
@@ -163,12 +138,11 @@ def test_a_candidate_is_held_in_staging_and_promoted_by_one_swap(stage: Stage) -
 
 def test_a_foreign_swap_is_held_and_a_revert_makes_it_last(stage: Stage) -> None:
     """Somebody swapped by hand: gitslot waits, and agrees once Git does."""
-    bring_to(stage, "1.4.0")
     stage.repository.want("1.5.0")
     stage.reconcile()
     web, group = stage.platform.web.web_apps, stage.platform.group
     web.begin_swap_slot(
-        group, APP, "staging", CsmSlotEntity(target_slot="production", preserve_vnet=True)
+        group, stage.app, "staging", CsmSlotEntity(target_slot="production", preserve_vnet=True)
     ).result()
     until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
     before = len(stage.writes())

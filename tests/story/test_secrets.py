@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,20 @@ from gitslot.world import log_event, open_world
 from tests.edges.git.test_source import Origin
 from tests.platform import Platform
 from tests.servers import serving
-from tests.story.stage import APP, Stage, open_stage
+from tests.story.stage import Stage, set_stage
 
 TOKEN = "canary-git-token"
 HOOK = "canary-webhook-secret"
 PASSWORD = "canary-database-password"
 SAS = "https://team.blob.core.windows.net/x?sv=2024-11-04&sig=canary-sas-signature"
 STICKY = "canary-of-one-slot"
+TYPED = """
+import sys
+from gitslot.cli.app import run
+for command in sys.argv[1:]:
+    code = run(command.split())
+    assert code in (0, 1), (command, code)
+"""
 
 
 class Watched:
@@ -58,16 +67,28 @@ class Story:
         self.said.append(repr(settings))
         return open_world(settings, self.credential, tell=log_event)
 
-    def run(self, *words: str) -> None:
-        """Run a command and keep all that it prints."""
-        process = self.stage.run(*words, **self.environment)
-        self.said.append(process.communicate(timeout=120)[0])
-        assert process.returncode in (0, 1), self.said[-1]
+    def run(self, *commands: str) -> None:
+        """Run commands, one after the other in one process, and keep all that they print."""
+        done = subprocess.run(
+            [sys.executable, "-c", TYPED, *commands],
+            cwd=self.stage.repository.path,
+            env={**self.stage.environment, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        self.said.append(done.stdout)
+        assert done.returncode == 0, done.stdout
 
     def keys(self) -> set[str]:
         """Return the function keys of both slots."""
         web, group = self.stage.platform.web.web_apps, self.stage.platform.group
-        found = [web.list_host_keys(group, APP), web.list_host_keys_slot(group, APP, "staging")]
+        found = [
+            web.list_host_keys(group, self.stage.app),
+            web.list_host_keys_slot(group, self.stage.app, "staging"),
+        ]
         return {key for keys in found for key in (keys.function_keys or {}).values()} | {
             str(keys.master_key) for keys in found
         }
@@ -81,8 +102,8 @@ class Story:
 
 
 @pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
-    with open_stage(tmp_path, "1.4.0", "1.5.0", auth="function") as stage:
+def story(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+    with set_stage(platform, tmp_path, auth="function") as stage:
         (tmp_path / "tls").mkdir()
         origin = Origin(stage.repository.path, dict(stage.repository.env), token=TOKEN)
         for option in ("allowFilter", "allowAnySHA1InWant"):
@@ -106,41 +127,40 @@ def test_no_secret_is_said_through_a_whole_story(
         stage.change(slot, DB_PASSWORD=PASSWORD, TEAM_STORE=SAS)
     stage.change("staging", ONLY_HERE=STICKY)
     stage.repository.want("1.4.0")
-    assert isinstance(reconcile(APP, world), Converged)
+    assert isinstance(reconcile(stage.app, world), Converged)
     stage.change("production", DB_PASSWORD=PASSWORD + "-2")
     stage.repository.want("1.5.0")
-    assert isinstance(reconcile(APP, world), Converged)
+    assert isinstance(reconcile(stage.app, world), Converged)
     stage.repository.revert()
     stage.platform.faults(
         {"operation": "appsettings-put", "status": 400, "code": "BadRequest", "times": 1}
     )
-    assert isinstance(reconcile(APP, world), Converged)
+    assert isinstance(reconcile(stage.app, world), Converged)
     stage.repository.commit("app: [")
-    assert isinstance(reconcile(APP, world), Frozen)
+    assert isinstance(reconcile(stage.app, world), Frozen)
     for changes in (
         {"GITSLOT_GIT_TOKEN": TOKEN + "-wrong"},
         {"GITSLOT_ARM": "https://localhost:1"},
     ):
         other = story.world(**changes)
-        seen = observe(APP, other)
+        seen = observe(stage.app, other)
         story.said.append(repr((seen, other)))
     with contextlib.suppress(Exception):
         story.world(GITSLOT_REPO=f"https://sam:{PASSWORD}@localhost/x")
     stage.repository.want("1.5.0")
-    for words in (
-        ("status", "-o", "json"),
-        ("status",),
-        ("plan",),
-        ("plan", "-o", "json"),
-        ("logs",),
-        ("logs", "-o", "json"),
-        ("history",),
-        ("reconcile",),
-        ("doctor",),
-        ("doctor", "-o", "json"),
-        ("adopt", APP, "-"),
-    ):
-        story.run(*words)
+    story.run(
+        "status -o json",
+        "status",
+        "plan",
+        "plan -o json",
+        "logs",
+        "logs -o json",
+        "history",
+        "reconcile",
+        "doctor",
+        "doctor -o json",
+        f"adopt {stage.app} -",
+    )
     records = [f"{r.getMessage()} {vars(r)} {r.exc_text}" for r in caplog.records]
     said = "\n".join([*story.said, *records, story.journal()])
     assert "Converged" in said

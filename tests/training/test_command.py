@@ -12,6 +12,7 @@ import pytest
 
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, start_platform
+from training.__main__ import main
 
 
 def run(*words: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -25,6 +26,29 @@ def run(*words: str, home: Path, **environment: str) -> subprocess.CompletedProc
         timeout=120,
         check=False,
     )
+
+
+class Typed:
+    """The command in this process, because starting one and its libraries takes two seconds."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m training` with *words*, and return what it printed."""
+        try:
+            code = main(list(words))
+        except SystemExit as end:  # argparse found the mistake
+            code = int(end.code or 0)
+        out, err = self._capture.readouterr()
+        return subprocess.CompletedProcess(words, code, out, err)
+
+
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Return the command, with no registry in its environment."""
+    monkeypatch.delenv("GITSLOT_STORAGE", raising=False)
+    return Typed(capsys)
 
 
 @pytest.fixture(scope="module")
@@ -66,41 +90,41 @@ def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
         ((), "COMMAND", 2),
     ],
 )
-def test_a_wrong_word_is_named(
-    tmp_path: Path, words: tuple[str, ...], says: str, code: int
-) -> None:
-    """Errors say what is wrong and how to fix it, on stderr, with nothing on stdout."""
-    done = run(*words, home=tmp_path)
+def test_a_wrong_word_is_named(typed: Typed, words: tuple[str, ...], says: str, code: int) -> None:
+    """Errors say what is wrong and how to mend it, on stderr, with nothing on stdout."""
+    done = typed(*words)
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_is_trained_on_its_own_data_or_on_what_is_named(tmp_path: Path) -> None:
+def test_a_model_is_trained_on_its_own_data_or_on_what_is_named(typed: Typed) -> None:
     """Without --data a model takes the data set of its name; with it, exactly the one named."""
     words = ("train", "--version", "1", "--estimator", "tree", "--dry-run")
-    done = run(*words, "--model", "wine", home=tmp_path)
+    done = typed(*words, "--model", "wine")
     assert "on 178 rows of wine" in done.stderr
-    done = run(*words, "--model", "churn", "--data", "wine", home=tmp_path)
+    done = typed(*words, "--model", "churn", "--data", "wine")
     assert done.returncode == 0, done.stderr
     assert "on 178 rows of wine" in done.stderr
     assert done.stdout.startswith("built, not registered churn 1 ")
 
 
-def test_a_model_without_data_never_reaches_the_registry(tmp_path: Path) -> None:
+def test_a_model_without_data_never_reaches_the_registry(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The refusal comes first, and names the file and the option that mend it."""
-    storage = {"GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
-    done = run("train", "--version", "1", "--model", "churn", home=tmp_path, **storage)
+    monkeypatch.setenv("GITSLOT_STORAGE", "https://127.0.0.1:9/gitslot")
+    done = typed("train", "--version", "1", "--model", "churn")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: no data set 'churn': training/data.py has iris,")
     assert "--data" in line
 
 
-def test_hist_boosting_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+def test_hist_boosting_is_refused_before_it_is_trained(typed: Typed) -> None:
     """The command refuses by name, with the reason and another choice, and exits 1."""
     words = ("--estimator", "hist-boosting", "--dry-run")
-    done = run("train", "--version", "1", *words, home=tmp_path)
+    done = typed("train", "--version", "1", *words)
     assert (done.returncode, done.stdout) == (1, "")
     error = done.stderr.splitlines()[-1]
     assert error.startswith("error: HistGradientBoostingClassifier is not served yet: ")

@@ -34,7 +34,7 @@ from gitslot.state.wanted import (
     Revision,
     Wanted,
 )
-from gitslot.world import World, open_world, parse
+from gitslot.world import World, open_world
 
 T = TypeVar("T")
 
@@ -69,21 +69,27 @@ class Examiner:
 
     def ground(self) -> Ground:
         """Return the facts that all apps share."""
+        newest, desired, untrusted = self._wanted()
         containers, skew_s = self._containers()
         lease = self._lease(containers)
-        newest, desired, unsigned = self._wanted()
         return Ground(
-            self.settings, self.flaw, newest, desired, unsigned, containers, skew_s, lease
+            self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
 
-    def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Doubt | None]:
-        found = read(self.world.git.newest)
-        if isinstance(found, Doubt):
-            return found, found, None
-        parsed = parse(found)
-        vouched = self.world.desired()
-        unsigned = vouched if isinstance(vouched, Doubt) and self.settings.vouch else None
-        return found.revision, parsed, None if unsigned == parsed else unsigned
+    def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
+        wants = self.world.wants
+        desired = wants.desired()
+        if desired.revision is None:
+            assert isinstance(desired, Doubt)
+            return desired, desired, {}
+        parsed = {} if isinstance(desired, Doubt) else desired.apps
+        judged = {name: wants.app(name, desired) for name in parsed}
+        untrusted = {
+            name: found
+            for name, found in judged.items()
+            if isinstance(found, Doubt) and found != parsed[name]
+        }
+        return desired.revision, desired, untrusted
 
     def _containers(self) -> tuple[Mapping[str, bool | Doubt], float | None]:
         found: dict[str, bool | Doubt] = {}
@@ -162,7 +168,7 @@ class Examiner:
         that are wanted. *every_slot* includes slots that the file does not name.
         """
         group = block.resource_group if block else resource_group
-        allowed = self.world.allowed
+        allowed = self.world.wants.allowed
         facts = AppFacts(
             name=name,
             place=read(

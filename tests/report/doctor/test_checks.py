@@ -27,7 +27,7 @@ from gitslot.report.doctor.gather import read
 from gitslot.state.remembered import LastSwap, Memory
 from gitslot.state.seen import Answer, Health
 from gitslot.state.slot_settings import PACKAGE_SETTING
-from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
+from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Doubt, Refusal, Revision
 from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
 from tests.report.looks import COMMIT, memory, release
 
@@ -93,8 +93,18 @@ BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
         "valid",
     ),
     (
+        "file",
+        replace(
+            GROUND,
+            desired=Desired(
+                Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")}
+            ),
+        ),
+        *(Grade.WRONG, "churn.yaml: line 2", "valid"),
+    ),
+    (
         "signatures",
-        replace(GROUND, settings=SIGNED, unsigned=Doubt("CommitUnsigned", "9f3c2ab")),
+        replace(GROUND, settings=SIGNED, untrusted={"az": Doubt("CommitUnsigned", "9f3c2ab")}),
         *(Grade.WRONG, "CommitUnsigned", "GITSLOT_TRUSTED_COMMIT"),
     ),
     (

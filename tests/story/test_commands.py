@@ -20,8 +20,8 @@ from gitslot.cli.session import Session
 from gitslot.registry.registry import Registry
 from gitslot.state.decision import Converged
 from gitslot.world import open_world
-from tests.platform import PATIENCE_S, until
-from tests.story.stage import APP, Stage, open_stage
+from tests.platform import PATIENCE_S, Platform, until
+from tests.story.stage import VERSIONS, Stage, set_stage
 
 
 @dataclass
@@ -74,8 +74,9 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with open_stage(tmp_path_factory.mktemp("cli"), "1.4.0", "1.5.0") as stage:
+def shell(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Set one stage for all of this file."""
+    with set_stage(platform, tmp_path_factory.mktemp("commands")) as stage:
         yield Shell(stage)
 
 
@@ -108,7 +109,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None
 
     done = settled.gitslot("reconcile")
     assert done.code == 0, done.err + done.out
-    told = [line.split()[3] for line in done.err.splitlines() if f"  {APP}  " in line]
+    told = [line.split()[3] for line in done.err.splitlines() if f"  {settled.stage.app}  " in line]
     assert (told[0], told[-1], told.count("SwapStarted")) == ("Drift", "Converged", 1)
     assert "1.5.0" in done.out
     assert serves(settled) == ("1.5.0", "1.4.0")
@@ -162,7 +163,7 @@ def test_a_deleted_branch_freezes_with_exit_code_2(settled: Shell) -> None:
     git = settled.stage.repository.git
     git("branch", "-m", "main", "elsewhere")
     try:
-        done = settled.gitslot("status", "-o", "json")
+        done = settled.gitslot("status", settled.stage.app, "-o", "json")
     finally:
         git("branch", "-m", "elsewhere", "main")
     assert done.code == 2
@@ -184,13 +185,13 @@ def test_validate_checks_pins_against_the_registry(settled: Shell) -> None:
 def test_models_says_where_each_version_runs(settled: Shell) -> None:
     """Registered versions, oldest first, with the slots that really serve them."""
     found = settled.gitslot("models", "-o", "json").data
-    assert [entry["version"] for entry in found] == ["1.4.0", "1.5.0"]
-    assert f"{APP}/production" in found[0]["runs"]
+    assert [entry["version"] for entry in found] == list(VERSIONS)
+    assert f"{settled.stage.app}/production" in found[0]["runs"]
 
 
 def test_history_is_the_sequence_of_what_production_served(settled: Shell) -> None:
     """Every change of the stories above is there, and none beside them."""
-    found = settled.gitslot("history", "-o", "json").data
+    found = settled.gitslot("history", settled.stage.app, "-o", "json").data
     versions = [change["version"] for change in found]
     assert versions[0] == "1.4.0"
     assert all(a != b for a, b in pairwise(versions))
@@ -213,7 +214,7 @@ def test_ctrl_c_in_a_reconcile_is_quiet_and_gives_the_lock_back(settled: Shell) 
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
-    lock = settled.stage.platform.blobs.get_blob_client("gitslot", f"locks/{APP}")
+    lock = settled.stage.platform.blobs.get_blob_client("gitslot", f"locks/{settled.stage.app}")
     assert lock.get_blob_properties().lease.state == "available"
     settled.stage.platform.faults()
     assert settled.gitslot("reconcile").code == 0
