@@ -64,16 +64,14 @@ class Store:
             response = self._connection.getresponse()
             body = response.read(cap + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise Refused(
-                "RegistryUnavailable", f"no answer from the registry: {_said(error)}"
-            ) from error
+            why = f"no answer from the registry: {_said(error)}"
+            raise Refused("RegistryUnavailable", why) from error
         if response.status == http.HTTPStatus.NOT_FOUND:
             raise Refused("UnknownVersion", f"{path} is not in the registry")
         if response.status != http.HTTPStatus.OK:
             code = response.headers.get("x-ms-error-code", "")
-            raise Refused(
-                "RegistryUnavailable", f"the registry answers {response.status} {ascii(code)[:60]}"
-            )
+            why = f"the registry answers {response.status} {ascii(code)[:60]}"
+            raise Refused("RegistryUnavailable", why)
         return body
 
     def _https(self, host: str, port: int | None) -> http.client.HTTPConnection:
@@ -85,9 +83,8 @@ class Store:
         endpoint = self._environ.get("IDENTITY_ENDPOINT", "")
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused(
-                "IdentityUnavailable", "this app has no managed identity: switch one on for it"
-            )
+            why = "this app has no managed identity: switch one on for it"
+            raise Refused("IdentityUnavailable", why)
         query = {"resource": RESOURCE, "api-version": "2019-08-01"}
         if client := self._environ.get("AZURE_CLIENT_ID"):
             query["client_id"] = client
@@ -101,14 +98,12 @@ class Store:
             response = connection.getresponse()
             answer = response.read(64 * 1024)
             if response.status != http.HTTPStatus.OK:
-                raise Refused(
-                    "IdentityUnavailable", f"the identity endpoint answers {response.status}"
-                )
+                why = f"the identity endpoint answers {response.status}"
+                raise Refused("IdentityUnavailable", why)
             return str(json.loads(answer)["access_token"])
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-            raise Refused(
-                "IdentityUnavailable", f"no token from the identity endpoint: {_said(error)}"
-            ) from error
+            why = f"no token from the identity endpoint: {_said(error)}"
+            raise Refused("IdentityUnavailable", why) from error
         finally:
             connection.close()
 

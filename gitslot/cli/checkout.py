@@ -197,9 +197,8 @@ def _git(
     except FileNotFoundError as error:
         raise CommandRefused("git is not installed, or not on PATH", reason="NoGit") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandRefused(
-            f"git {words[0]} did not end in {_TIMEOUT_S:.0f} s", reason="GitRefused"
-        ) from error
+        why = f"git {words[0]} did not end in {_TIMEOUT_S:.0f} s"
+        raise CommandRefused(why, reason="GitRefused") from error
 
 
 def _text(printed: bytes) -> str:

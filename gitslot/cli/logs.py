@@ -149,9 +149,8 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandRefused(
-            f"`{text}` is not a time; write it as 2026-11-22T03:00Z", reason="TimeInvalid"
-        ) from error
+        why = f"`{text}` is not a time; write it as 2026-11-22T03:00Z"
+        raise CommandRefused(why, reason="TimeInvalid") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -26,14 +26,13 @@ from gitslot.state.seen import Live
 from gitslot.state.wanted import Doubt, is_app_name
 from gitslot.world import World
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 
 
 def reconcile(
     ctx: typer.Context,
-    app: AppArgument = None,
+    app: status_.AppArgument = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done.")
     ] = False,
@@ -112,7 +111,7 @@ def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- retry
 
 
-def retry(ctx: typer.Context, app: AppArgument = None) -> int:
+def retry(ctx: typer.Context, app: status_.AppArgument = None) -> int:
     """Clear a stall or a freeze, to try again."""
     session = session_of(ctx)
     world = session.world()

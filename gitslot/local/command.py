@@ -108,9 +108,8 @@ def place(repo: Path | None) -> Place:
     start = (repo or Path.cwd()).resolve()
     checkout = local_repository(start)
     if checkout is None:
-        raise PlatformError(
-            f"{start} is not in a Git checkout; go into one, or name it with --repo"
-        )
+        why = "is not in a Git checkout; go into one, or name it with --repo"
+        raise PlatformError(f"{start} {why}")
     folder = checkout / FOLDER
     return Place(checkout, folder, folder / "platform", folder / "local.json")
 

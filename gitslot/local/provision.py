@@ -87,13 +87,9 @@ class Provisioner:
             raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
         made = json.loads(done.stdout)
         version = f"{app.replace('_', '-')}-{made['sha256'][:12]}"
-        return self.registry.register_package(
-            Path(made["path"]).read_bytes(),
-            version=version,
-            package=made["package"],
-            build=made["build"],
-            python=made["python"],
-        )
+        described = {name: made[name] for name in ("package", "build", "python")}
+        content = Path(made["path"]).read_bytes()
+        return self.registry.register_package(content, version=version, **described)
 
     # ------------------------------------------------------------ apps
 

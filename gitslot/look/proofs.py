@@ -4,6 +4,8 @@ Proofs as part of a look: golden rows through a slot, with the slot's own key wh
 What is kept between looks is keys, nothing that was proved.
 """
 
+from functools import partial
+
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import (
     AzureError,
@@ -48,13 +50,8 @@ class Prover:
             text = f"the registry holds {release} with another digest than {slot.name} serves"
             return Verdict(Mark.FAIL, text, "DigestMismatch")
         proof = Proof(arm.host, release, health.deploy, manifest, budget_ms, slot.name)
-        return prove(
-            self._asks,
-            proof,
-            lambda: self._fetched(ref, slot.name),
-            self._policy,
-            health_only=health.verify == "health",
-        )
+        key, health_only = partial(self._fetched, ref, slot.name), health.verify == "health"
+        return prove(self._asks, proof, key, self._policy, health_only=health_only)
 
     def rehearsed(self, ref: AppRef, host: str, release: Release, health: Health) -> Verdict:
         """Return how staging at *host* proves *release* now. ARM is not asked."""

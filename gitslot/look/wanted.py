@@ -38,11 +38,7 @@ class Catalog:
         except (UnknownVersion, ManifestInvalid) as error:
             return Refusal(error.reason, error.message)
         if wanted.pin and wanted.pin != manifest.digest:
-            return Refusal(
-                "DigestMismatch",
-                f"{model} {wanted.version} is registered with another digest than the file pins",
-            )
+            why = "is registered with another digest than the file pins"
+            return Refusal("DigestMismatch", f"{model} {wanted.version} {why}")
         release = Release(model, wanted.version, manifest.digest)
-        if package is None:
-            return Resolved(release)
-        return Resolved(release, package.url, package.build)
+        return Resolved(release, package.url, package.build) if package else Resolved(release)

@@ -151,15 +151,8 @@ def package(
         _zipped(place, target, cache=None if thin else build / "cache")
         content = target.read_bytes()
         _show(place, build / app, Path(scratch))
-    return Packaged(
-        path=str(target),
-        sha256=hashlib.sha256(content).hexdigest(),
-        size=len(content),
-        package=app,
-        version=version,
-        build=identity,
-        python=python,
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Packaged(str(target), sha256, len(content), app, version, identity, python)
 
 
 def blobs(done: Packaged, folder: Path, version: str | None) -> str:

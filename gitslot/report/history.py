@@ -86,11 +86,8 @@ def _seen(event: Event, last: Change | None) -> Change | None:
     """Return the change of production that *event* shows and no earlier event recorded."""
     if event.slot != PRODUCTION:
         return None
-    version, digest = "", ""
-    if event.event == "Drift":
-        version, digest = event.from_, event.from_digest
-    if event.event == "Converged":
-        version, digest = event.to, event.to_digest
+    shown = {"Drift": (event.from_, event.from_digest), "Converged": (event.to, event.to_digest)}
+    version, digest = shown.get(event.event, ("", ""))
     if not digest or (last and last.digest == digest):
         return None
     return Change(

@@ -102,12 +102,8 @@ class Pipeline(threading.Thread):
         """Swap as every example of the SDK does."""
         facts = self._stage.facts
         body: Any = {"targetSlot": "production", "preserveVnet": True}
-        client = WebSiteManagementClient(
-            credential(),
-            facts.subscription,
-            base_url=facts.arm,
-            credential_scopes=[f"{facts.arm}/.default"],
-        )
+        where: Any = {"base_url": facts.arm, "credential_scopes": [f"{facts.arm}/.default"]}
+        client = WebSiteManagementClient(credential(), facts.subscription, **where)
         try:
             client.web_apps.begin_swap_slot(facts.resource_group, BLIND, "staging", body).result()
         except Exception as error:  # noqa: BLE001 - any error is what the pipeline would report

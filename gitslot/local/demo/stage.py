@@ -153,10 +153,7 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
 
 
 def _guard(pid: int, ends: ExitStack) -> None:
-    guard = subprocess.Popen(
-        [sys.executable, "-S", "-c", _GUARD, str(pid)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
+    words = [sys.executable, "-S", "-c", _GUARD, str(pid)]
+    guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
     ends.callback(guard.wait)
     ends.callback(guard.kill)
