@@ -16,6 +16,7 @@ from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
+from gitslot.record.payload import Payload
 from gitslot.record.transitions import (
     converged_event,
     drift_event,
@@ -306,17 +307,17 @@ class Pass:
                 event,
                 time=now,
                 id=self._world.new_id(),
-                detail={**event.detail, **self._new_wishes(event)},
+                detail=self._with_wishes(event),
             )
             for event in events
         ]
         return self._world.journal.append(self._name, stamped, now)
 
-    def _new_wishes(self, event: Event) -> dict[str, Any]:
-        """Return the wishes that *event* is the first to carry the commit of."""
+    def _with_wishes(self, event: Event) -> Payload:
+        """Return the payload of *event* with the wishes that it is the first to name a commit for."""
         seen = self._seen
         if seen is None or not isinstance(seen.app, App):
-            return {}
+            return event.detail
         of_it = {
             slot: revision
             for slot, revision in seen.revisions.items()
@@ -324,10 +325,8 @@ class Pass:
         }
         known = {slot: asked.text for slot in of_it if (asked := seen.memory.of(slot).asked)}
         wishes = {slot: wish for slot in of_it if (wish := seen.app.wish(slot)) != known.get(slot)}
-        found: dict[str, Any] = {"wish": wishes} if wishes else {}
-        if not all(revision.exact for revision in of_it.values()):
-            found["inexact"] = True
-        return found
+        inexact = not all(revision.exact for revision in of_it.values())
+        return replace(event.detail, wish=wishes, inexact=inexact)
 
     def _record_answer(self, event: Event, intent: str) -> None:
         """
@@ -381,11 +380,12 @@ class Pass:
         name = type(stop).__name__
         if seen.memory.stop == (name, stop.reason, stop.message):
             return
-        detail: dict[str, Any] = {"next": stop.next.line} if isinstance(stop.next, Run) else {}
-        if isinstance(stop, Waiting) and stop.since:
-            detail["since"] = stop.since.isoformat()
-        if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
-            detail["doubt"] = True
+        doubt = not seen.memory.baseline and isinstance(stop, Waiting | Suspended)
+        detail = Payload(
+            next=stop.next.line if isinstance(stop.next, Run) else "",
+            since=stop.since if isinstance(stop, Waiting) else None,
+            doubt=doubt,
+        )
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
         event = self._base(
             seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail

@@ -7,6 +7,7 @@ from functools import cache
 
 from gitslot.record.accepted import NAME, Accepted
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.state.decision import Converged, Stalled, Stop
 from reliability import registered
 from reliability.cloud import APP, STAGING, Cloud
@@ -86,7 +87,7 @@ def converged(version: str, commit: str, now: datetime) -> Event:
         to=version,
         to_digest=registered.digest(version),
         revision=commit,
-        detail={"swap_status": ""},
+        detail=Payload(swap_status=""),
     )
 
 

@@ -185,6 +185,6 @@ def test_what_ends_a_swap_names_its_own_commit_and_the_newest_one(fleet: Fleet) 
         1.0, lambda: _once_swapping(fleet, lambda: later.append(fleet.push(app=file(OLD))))
     )
     fleet.tick()
-    ends = [e for e in fleet.events() if e.detail.get("intent") or e.event == "SwapFinished"]
+    ends = [e for e in fleet.events() if e.detail.intent or e.event == "SwapFinished"]
     assert [(end.revision, end.head) for end in ends] == [(asked, later[0]), (later[0], later[0])]
     assert fleet.scene.cloud.serves() == OLD

@@ -265,7 +265,7 @@ def test_no_two_deploys_share_an_id(lab: Lab) -> None:
         lab.settle()
         lab.write("Retried")
         lab.settle()
-    ids = [e.detail["deploy"] for e in lab.events if e.event == "DeployStarted"]
+    ids = [e.detail.deploy for e in lab.events if e.event == "DeployStarted"]
     assert len(ids) == len(set(ids)) > 6
     lab.mend()
     lab.write("Retried")

@@ -20,6 +20,7 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.reconcile import observe
 from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
 from gitslot.state.seen import Live
@@ -165,7 +166,7 @@ def _retried(session: Session, seen: Observation) -> Event:
         author=who,
         message=f"{who} cleared {cleared}",
         trigger="cli",
-        detail={"markers": live.markers} if lost and isinstance(live, Live) else {},
+        detail=Payload(markers=live.markers if lost and isinstance(live, Live) else ""),
     )
 
 

@@ -18,6 +18,7 @@ from gitslot.edges.settings import Settings
 from gitslot.reconcile import World
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
+from gitslot.record.payload import Payload
 from gitslot.report import history
 from gitslot.world import open_world
 from reliability.memory_blobs import MemoryBlobs
@@ -119,7 +120,7 @@ def bump() -> list[Event]:
             BUMP,
             "",
             reason="SwapRunning",
-            detail={"location": "https://arm.example/hush", "quiet": True},
+            detail=Payload(location="https://arm.example/hush", quiet=True),
         ),
         event(
             "Converged",
@@ -127,7 +128,7 @@ def bump() -> list[Event]:
             BUMP,
             "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback",
             slot="production",
-            detail={"intent": "swap"},
+            detail=Payload(intent="swap"),
             **told("1.5.0", "1.4.0"),
             **who,
         ),

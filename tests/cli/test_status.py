@@ -13,6 +13,7 @@ from gitslot.cli.session import Session
 from gitslot.decide.decide import decisions, foremost
 from gitslot.record.event import Event
 from gitslot.record.memory import went_back
+from gitslot.record.payload import Payload
 from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import (
     Converged,
@@ -59,7 +60,7 @@ def converged(to: str, before: str) -> Event:
         to=to,
         from_digest=release(before).digest,
         to_digest=release(to).digest,
-        detail={"intent": "i"},
+        detail=Payload(intent="i"),
     )
 
 

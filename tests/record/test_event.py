@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitslot.record.event import Event, clean, parse
+from gitslot.record.payload import Payload
 from gitslot.state.safe_text import safe
 from gitslot.world import log_event
 
@@ -44,7 +45,7 @@ def test_the_log_holds_every_public_field_and_no_detail(
         revision="9f3c2ab" + "0" * 33,
         message="staging <-> production",
         to_digest="a" * 64,
-        detail={"location": "https://arm/x?s=canary"},
+        detail=Payload(location="https://arm/x?s=canary"),
     )
     with caplog.at_level(logging.DEBUG, "gitslot"):
         log_event(event)
@@ -58,7 +59,7 @@ def test_the_log_holds_every_public_field_and_no_detail(
 def test_bookkeeping_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """One event a transition, not a line a poll."""
     with caplog.at_level(logging.DEBUG, "gitslot"):
-        log_event(Event("Waiting", "app", NOW, detail={"quiet": True}))
+        log_event(Event("Waiting", "app", NOW, detail=Payload(quiet=True)))
     assert caplog.records == []
 
 

@@ -9,6 +9,7 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import fold
+from gitslot.record.payload import Payload
 from gitslot.state.remembered import Asked
 from gitslot.state.wanted import PRODUCTION, Revision
 from reliability.memory_blobs import MemoryBlobs
@@ -207,7 +208,7 @@ def test_a_journal_of_an_older_controller_is_sealed_when_it_is_next_written() ->
 def test_a_seal_that_leads_nowhere_is_not_guessed(follows: str) -> None:
     """Somebody edited the journal."""
     blobs = MemoryBlobs()
-    blobs.forge(NAME, event("Sealed", detail={"follows": follows}).line())
+    blobs.forge(NAME, event("Sealed", detail=Payload(follows=follows)).line())
     with pytest.raises(JournalError):
         Journal(blobs).memory(APP, NOW)
 
@@ -298,8 +299,8 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     """A cached fold may be kept."""
     events = [
         event("Drift", model="m", to="2", to_digest="b" * 64, slot=PRODUCTION),
-        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
-        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
+        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
+        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
         event("SwapUnknown"),
         event("SwapFinished", model="m", to="2", to_digest="b" * 64),
         event("Converged", model="m", to="2", to_digest="b" * 64),
@@ -316,11 +317,11 @@ def _event(name: str, second: int, **fields: object) -> Event:
 
 def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None:
     """Journals outlive the controllers that wrote them."""
-    memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
+    memory = fold([_event("DeployStarted", 1, detail=Payload(deploy="r-1"))])
     deploy = memory.of("staging").deploy
     assert deploy is not None
     assert deploy.deploy == "r-1"
-    refused = _event("DeployFinished", 2, detail={"prepared": True})
+    refused = _event("DeployFinished", 2, detail=Payload(prepared=True))
     memory = fold([refused], memory)
     assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)
 
@@ -328,10 +329,10 @@ def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None
 def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
     """A refusal in the canary is nothing that staging must be reset for."""
     started = [
-        _event("DeployStarted", 1, slot=slot, detail={"deploy": f"r-{slot}", "counts_for": slot})
+        _event("DeployStarted", 1, slot=slot, detail=Payload(deploy=f"r-{slot}", counts_for=slot))
         for slot in ("staging", "canary")
     ]
-    detail = {"prepared": True, "counts_for": "canary"}
+    detail = Payload(prepared=True, counts_for="canary")
     memory = fold([*started, _event("DeployFinished", 3, slot="canary", detail=detail)])
     deploys = {slot: each.deploy.deploy for slot, each in memory.slots.items() if each.deploy}
     assert deploys == {"staging": "r-staging"}
@@ -340,11 +341,13 @@ def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
 
 def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     """Hold, run and wish are production's; the slot's own attempts end with its own wish."""
-    failed = {"verdict": "fail", "detail": {"counts_for": "canary", "deploy": "r-1"}}
+    failed = {"verdict": "fail", "detail": Payload(counts_for="canary", deploy="r-1")}
     before = fold(
         [
             _event("Drift", 1, slot=PRODUCTION, to="1.5.0", run="r"),
-            _event("Waiting", 2, detail={"since": "2026-11-22T12:00:02+00:00"}),
+            _event(
+                "Waiting", 2, detail=Payload(since=datetime(2026, 11, 22, 12, 0, 2, tzinfo=UTC))
+            ),
             _event("VerifyFailed", 3, slot="canary", **failed),
         ]
     )
