@@ -8,7 +8,7 @@ descriptions are assumptions: no recorded answer is public.
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.arm.bodies import listing, site_id, site_type
+from emulator.arm.bodies import child_body, listing
 from emulator.arm.calls import Answer, Call
 from emulator.arm.handling import Params, slot_of
 from emulator.arm.swaps import target_of
@@ -20,18 +20,10 @@ def differences(azure: Azure, call: Call, params: Params) -> Answer:
     """List the differences between the slot of the path and the ``targetSlot`` of the body."""
     site, slot = slot_of(azure, params)
     target = target_of(call, site, slot)
-    base = f"{site_id(azure, site, slot)}/slotsdiffs"
-    value = [
-        {
-            "id": f"{base}/{found['settingName']}",
-            "name": found["settingName"],
-            "type": f"{site_type(slot)}/slotsdiffs",
-            "location": site.location,
-            "properties": found,
-        }
-        for found in _all(site, slot, target)
-    ]
-    return listing(value)
+    found = {one["settingName"]: one for one in _all(site, slot, target)}
+    return listing(
+        [child_body(azure, site, slot, "slotsdiffs", *item, item[0]) for item in found.items()]
+    )
 
 
 def _all(site: Site, slot: Slot, target: Slot) -> Iterator[dict[str, Any]]:

@@ -79,6 +79,18 @@ def record(
     )
 
 
+def changed(
+    azure: Azure, call: Call, operation: str, site: Site, slot: Slot, *, restart: bool = False
+) -> Site:
+    """Store *site* with *slot*, record that *call* did *operation*, and return the site."""
+    site = site.with_slots(slot)
+    azure.store.put(site)
+    record(azure, call, operation, site, slot.key)
+    if restart:
+        azure.placement.restart(site.key, slot.key)
+    return site
+
+
 def _dotnet(moment: float) -> str:
     at = datetime.fromtimestamp(moment, UTC)
     return f"{at.month}/{at.day}/{at.year} {at.hour % 12 or 12}:{at:%M:%S %p}"

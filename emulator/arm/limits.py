@@ -31,18 +31,8 @@ class Size:
 # an assumption.
 OWN = Size(12000, 12000 / 3600)
 PROFILES: Mapping[str, Mapping[str, Size]] = {
-    "documented": {
-        "reads": Size(250, 25),
-        "writes": Size(200, 10),
-        "deletes": Size(200, 10),
-        "resource-requests": OWN,
-    },
-    "recorded": {
-        "reads": Size(1100, 25),
-        "writes": Size(800, 10),
-        "deletes": Size(800, 10),
-        "resource-requests": OWN,
-    },
+    name: dict(zip(KINDS, (Size(reads, 25), Size(writes, 10), Size(writes, 10), OWN), strict=True))
+    for name, reads, writes in (("documented", 250, 200), ("recorded", 1100, 800))
 }
 GENEROUS = "generous"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
-from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
+from emulator.arm.calls import Answer, Call, gateway, invalid, located, not_found, part
 from emulator.arm.handling import Params
 from emulator.slots.azure import Azure
 from emulator.slots.plans import tier_of
@@ -53,7 +53,7 @@ def subscription(azure: Azure, _call: Call, _params: Params) -> Answer:
 
 def _group(azure: Azure) -> dict[str, Any]:
     return {
-        "id": f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}",
+        "id": azure.scope,
         "name": azure.group,
         "type": "Microsoft.Resources/resourceGroups",
         "location": azure.location.replace(" ", "").lower(),
@@ -84,11 +84,8 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)
         if match is None:
-            raise gateway(
-                400,
-                "InvalidFilterInQueryString",
-                f"Invalid $filter '{text}' specified in the query string.",
-            )
+            message = f"Invalid $filter '{text}' specified in the query string."
+            raise gateway(400, "InvalidFilterInQueryString", message)
         key, wanted = match[1].lower(), match[2].lower()
         if key == "resourcegroup":
             found = [item for item in found if wanted == azure.group.lower()]
@@ -113,7 +110,7 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     sku = part(body, "sku").get("name")
     location = located(body)
     if not isinstance(sku, str) or not tier_of(sku):
-        raise provider(400, "BadRequest", f"The parameter SKU.Name has an invalid value: {sku}.")
+        raise invalid("SKU.Name", str(sku))
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
     known = azure.store.plans.get(params["plan"].lower())

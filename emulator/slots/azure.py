@@ -74,3 +74,8 @@ class Azure:
     transitions: Transitions = field(default_factory=Transitions)
     counts: RequestCounts = field(default_factory=RequestCounts)
     begin_deployment: BeginDeployment | None = None  # None in tests without sockets
+
+    @property
+    def scope(self) -> str:
+        """Return the id of the one resource group."""
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
