@@ -106,8 +106,9 @@ class App:
     ) -> None:
         took = f"Id={invocation}, Duration={(time.perf_counter() - started) * 1000:.0f}ms"
         if failure is None:
-            text = f"Executed 'Functions.{name}' (Succeeded, {took})"
-            self.log.write(20, category, text, invocation)
+            self.log.write(
+                20, category, f"Executed 'Functions.{name}' (Succeeded, {took})", invocation
+            )
             return
         exception = failure.result.exception
         reason = f"{exception.message}\n{exception.stack_trace}" if exception else "no reason given"

@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from emulator.functions_host.errors import HostError
+from emulator.functions_host.logs import NAMES
 from emulator.functions_host.queueoptions import QueueOptions, parse_queue_options
 
 # Names of Microsoft.Extensions.Logging.LogLevel, with the numbers of Python's logging.
-LEVELS = {
-    "trace": 5,
-    "debug": 10,
-    "information": 20,
-    "warning": 30,
-    "error": 40,
-    "critical": 50,
-    "none": 100,
-}
+LEVELS = {**{name.lower(): number for number, name in NAMES.items()}, "none": 100}
 
 
 @dataclass(frozen=True, slots=True)

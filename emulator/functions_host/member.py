@@ -19,12 +19,10 @@ from emulator.functions_host import frames, worker
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.logs import Log, quieten_worker, take_output
 from emulator.functions_host.records import (
-    InvocationResponse,
     ParameterBinding,
-    RpcException,
-    StatusResult,
     TraceContext,
     TypedData,
+    failed,
 )
 
 
@@ -109,9 +107,8 @@ class Member:
             answer = await worker.invoke(self._ids[name], invocation, inputs, trace, metadata)
             self._upwards.send("answer", answer)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the host must hear of it
-            exception = RpcException(f"{type(error).__name__}: {error}", format_exc())
-            result = StatusResult(StatusResult.Failure, exception)
-            self._upwards.send("answer", InvocationResponse(invocation, result))
+            answer = failed(invocation, f"{type(error).__name__}: {error}", format_exc())
+            self._upwards.send("answer", answer)
         finally:
             del self._running[invocation]
 

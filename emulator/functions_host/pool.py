@@ -21,11 +21,10 @@ from emulator.functions_host.logs import Log
 from emulator.functions_host.records import (
     InvocationResponse,
     ParameterBinding,
-    RpcException,
     RpcFunctionMetadata,
-    StatusResult,
     TraceContext,
     TypedData,
+    failed,
 )
 
 COMMAND = (sys.executable, "-m", "emulator.functions_host.member")
@@ -93,11 +92,10 @@ class Process:
 
     def fail(self, code: int) -> None:
         """Fail every call under way, because the process ended with *code*."""
-        exception = RpcException(f"WorkerProcessExitException: python exited with code {code}")
+        message = f"WorkerProcessExitException: python exited with code {code}"
         for invocation, waiting in self._waiting.items():
             if not waiting.done():
-                result = StatusResult(StatusResult.Failure, exception)
-                waiting.set_result(InvocationResponse(invocation, result))
+                waiting.set_result(failed(invocation, message))
 
     async def call(
         self,

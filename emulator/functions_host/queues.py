@@ -150,9 +150,8 @@ class QueueTrigger:
         try:
             value = TypedData(bytes=body) if function.binary else TypedData(string=body.decode())
         except UnicodeDecodeError as error:
-            self._log(
-                40, f"message {message.id} cannot be bound to '{function.parameter}': {error}"
-            )
+            text = f"message {message.id} cannot be bound to '{function.parameter}': {error}"
+            self._log(40, text)
             return False
         answer = await self._app.call(
             function,
@@ -239,13 +238,16 @@ def _decoded(text: str, options: QueueOptions) -> bytes | None:
 
 def _metadata(message: QueueMessage, body: bytes) -> dict[str, TypedData]:
     """Return *message*'s metadata for the worker: CreateBindingData in QueueTriggerBinding.cs."""
+    values = {
+        "DequeueCount": message.dequeue_count,
+        "InsertionTime": _moment(message.inserted_on),
+        "ExpirationTime": _moment(message.expires_on),
+        "NextVisibleTime": _moment(message.next_visible_on),
+    }
     metadata = {
         "Id": TypedData(string=message.id),
         "PopReceipt": TypedData(string=message.pop_receipt),
-        "DequeueCount": TypedData(json=json.dumps(message.dequeue_count)),
-        "InsertionTime": TypedData(json=json.dumps(_moment(message.inserted_on))),
-        "ExpirationTime": TypedData(json=json.dumps(_moment(message.expires_on))),
-        "NextVisibleTime": TypedData(json=json.dumps(_moment(message.next_visible_on))),
+        **{name: TypedData(json=json.dumps(value)) for name, value in values.items()},
     }
     with suppress(UnicodeDecodeError):
         metadata["QueueTrigger"] = TypedData(string=body.decode())

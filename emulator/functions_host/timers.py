@@ -60,10 +60,10 @@ class StatusFile:
 
     def read(self) -> Status | None:
         """Return the saved status, or None if there is none that can be read."""
+        if self._path is None:
+            return None
         try:
-            return (
-                Status.from_json(json.loads(self._path.read_text("utf-8"))) if self._path else None
-            )
+            return Status.from_json(json.loads(self._path.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -95,7 +95,7 @@ class Timer:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._app = app
-        self._function = function
+        self.function = function
         self._schedule = schedule
         self._kept = kept
         self._pause = pause
@@ -103,16 +103,11 @@ class Timer:
         self._monitored = function.use_monitor and not schedule.is_often(now())
         self._status = Status(None, schedule.after(now()), now())
 
-    @property
-    def disabled(self) -> bool:
-        """Return whether a setting disables the function."""
-        return self._function.disabled
-
     async def run(self) -> None:
         """Fire whenever it is time; return when the host stops."""
         past_due = self._take_up()
         self._log(20, f"next runs: {self._upcoming()}")
-        if past_due or self._function.run_on_startup:
+        if past_due or self.function.run_on_startup:
             if await self._pause(0):
                 return
             await self._fire(past_due=past_due, scheduled=False)
@@ -158,8 +153,8 @@ class Timer:
             "IsPastDue": past_due,
         }
         data = TypedData(json=json.dumps(info))
-        inputs = [ParameterBinding(self._function.parameter, data)]
-        await self._app.call(self._function, inputs, why)
+        inputs = [ParameterBinding(self.function.parameter, data)]
+        await self._app.call(self.function, inputs, why)
 
     def _keep(self, status: Status) -> None:
         if not self._monitored:
@@ -170,13 +165,11 @@ class Timer:
             self._log(30, f"the status cannot be kept: {error}")
 
     def _upcoming(self) -> str:
-        moment = self._status.next
-        moments = [moment]
+        moments = [self._status.next]
         for _ in range(4):
-            moment = self._schedule.after(moment)
-            moments.append(moment)
+            moments.append(self._schedule.after(moments[-1]))
         return ", ".join(m.strftime("%Y-%m-%dT%H:%M:%SZ") for m in moments)
 
     def _log(self, level: int, text: str) -> None:
-        message = f"timer '{self._function.name}' ({self._schedule.expression}): {text}"
+        message = f"timer '{self.function.name}' ({self._schedule.expression}): {text}"
         self._app.log.write(level, CATEGORY, message)

@@ -99,14 +99,8 @@ class Web:
             if function.disabled and not self._keys.opens("admin", key):
                 return empty(404)
         body = await self._body(headers, receive)
-        request = RpcHttp(
-            method=scope["method"],
-            url=_url(scope, headers),
-            headers=headers,
-            query=query,
-            params=parameters,
-            body=body,
-        )
+        where = {"method": scope["method"], "url": _url(scope, headers)}
+        request = RpcHttp(**where, headers=headers, query=query, params=parameters, body=body)
         return await self._call(function, request)
 
     async def _call(self, function: HttpFunction, request: RpcHttp) -> Answer:

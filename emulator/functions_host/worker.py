@@ -24,6 +24,7 @@ from emulator.functions_host.records import (
     TraceContext,
     TypedData,
     WorkerInitRequest,
+    failed,
 )
 
 
@@ -69,8 +70,7 @@ async def invoke(
             InvocationRequest(invocation_id, function_id, inputs, trace, metadata)
         )
     except SystemExit as error:  # on Azure it ends the worker, which the host restarts
-        exception = RpcException(f"SystemExit: {error}", format_exc())
-        return InvocationResponse(invocation_id, StatusResult(StatusResult.Failure, exception))
+        return failed(invocation_id, f"SystemExit: {error}", format_exc())
     return answer
 
 
