@@ -191,9 +191,7 @@ class Platform:
             return {"service_principal": principal, **kept}
         return {
             "service_principal": principal,
-            "tenant": str(uuid.uuid4()),
-            "subscription": str(uuid.uuid4()),
-            "laptop": str(uuid.uuid4()),
+            **{name: str(uuid.uuid4()) for name in ("tenant", "subscription", "laptop")},
             "instance": secrets.token_hex(32),
             "identity_header": secrets.token_urlsafe(30),
             "storage_key": base64.b64encode(secrets.token_bytes(64)).decode(),

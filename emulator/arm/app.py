@@ -22,7 +22,6 @@ class ArmApp:
         self.entra = entra
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
         body = await request.content.read(BODY_LIMIT + 1) if request.body_exists else b""
         while request.body_exists and not request.content.at_eof() and len(body) <= BODY_LIMIT:
             body += await request.content.read(BODY_LIMIT + 1 - len(body))

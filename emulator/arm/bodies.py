@@ -44,7 +44,6 @@ def etag(slot: Slot) -> str:
 
 
 def site_id(azure: Azure, site: Site, slot: Slot) -> str:
-    """Return the resource id of *slot* of *site*."""
     base = f"{azure.scope}/providers/Microsoft.Web/sites/{site.name}"
     return base if slot.key == PRODUCTION else f"{base}/slots/{slot.name}"
 

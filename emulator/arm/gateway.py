@@ -16,6 +16,9 @@ from emulator.arm.routes import Route, find
 from emulator.login.identity import Caller, Identity, TokenRefusedError
 from emulator.slots.azure import Azure
 
+# Method, path as sent, query and headers (names in lower case), body.
+Request = tuple[str, str, Mapping[str, str], Mapping[str, str], bytes]
+
 
 class Gateway:
     """Answers calls, and counts them, those of unknown paths too."""
@@ -25,30 +28,17 @@ class Gateway:
         self.identity = identity
         self.limits = Limits(azure.now, azure.subscription)
 
-    def answer(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes = b"",
-    ) -> Answer:
-        """Answer one request; *path* as sent, names in *query* and *headers* in lower case."""
+    def answer(self, *request: *Request) -> Answer:
+        """Answer one request."""
         try:
-            call, route, params = self.admit(method, path, query, headers, body)
+            call, route, params = self.admit(*request)
         except RefusalError as refusal:
             return refusal.answer
         return self.carry_out(call, route, params)
 
-    def admit(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> tuple[Call, Route, dict[str, str]]:
+    def admit(self, *request: *Request) -> tuple[Call, Route, dict[str, str]]:
         """Check what ARM checks before the resource provider; raise RefusalError."""
+        method, path, query, headers, body = request
         client_id = headers.get("x-ms-client-request-id") or self.azure.new_id()
         try:
             caller = self._caller(headers.get("authorization"))

@@ -114,7 +114,6 @@ class Limits:
         return self.shown()
 
     def shown(self) -> Mapping[str, Any]:
-        """Return the profile in force as JSON."""
         return {"name": self.name, **{kind: asdict(size) for kind, size in self.sizes.items()}}
 
 

@@ -1,7 +1,7 @@
 """Tenants, subscriptions, groups, plans, and the list of resources by filter."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
@@ -12,8 +12,12 @@ from emulator.slots.plans import tier_of
 from emulator.slots.state import Plan
 
 
-def tenants(azure: Azure, _call: Call, _params: Params) -> Answer:
-    """List the one tenant."""
+def shown(body: Callable[[Azure], Mapping[str, Any]]) -> Callable[[Azure, Call, Params], Answer]:
+    """Return the handler that shows *body*."""
+    return lambda azure, _call, _params: Answer(200, body(azure))
+
+
+def tenants(azure: Azure) -> Mapping[str, Any]:
     one = {
         "id": f"/tenants/{azure.tenant}",
         "tenantId": azure.tenant,
@@ -21,10 +25,10 @@ def tenants(azure: Azure, _call: Call, _params: Params) -> Answer:
         "displayName": "gitslot local platform",
         "tenantCategory": "Home",
     }
-    return Answer(200, {"value": [one]})
+    return {"value": [one]}
 
 
-def _subscription(azure: Azure) -> dict[str, Any]:
+def subscription(azure: Azure) -> Mapping[str, Any]:
     return {
         "id": f"/subscriptions/{azure.subscription}",
         "authorizationSource": "RoleBased",
@@ -41,17 +45,11 @@ def _subscription(azure: Azure) -> dict[str, Any]:
     }
 
 
-def subscriptions(azure: Azure, _call: Call, _params: Params) -> Answer:
-    """List the one subscription."""
-    count = {"type": "Total", "value": 1}
-    return Answer(200, {"value": [_subscription(azure)], "count": count})
+def subscriptions(azure: Azure) -> Mapping[str, Any]:
+    return {"value": [subscription(azure)], "count": {"type": "Total", "value": 1}}
 
 
-def subscription(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _subscription(azure))
-
-
-def _group(azure: Azure) -> dict[str, Any]:
+def group(azure: Azure) -> Mapping[str, Any]:
     return {
         "id": azure.scope,
         "name": azure.group,
@@ -61,12 +59,8 @@ def _group(azure: Azure) -> dict[str, Any]:
     }
 
 
-def groups(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, {"value": [_group(azure)]})
-
-
-def group(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _group(azure))
+def groups(azure: Azure) -> Mapping[str, Any]:
+    return {"value": [group(azure)]}
 
 
 CLAUSE = re.compile(r"\s*(resourceType|name|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
@@ -126,6 +120,6 @@ def plan_get(azure: Azure, _call: Call, params: Params) -> Answer:
     return Answer(200, plan_body(azure, plan))
 
 
-def plans(azure: Azure, _call: Call, _params: Params) -> Answer:
+def plans(azure: Azure) -> Mapping[str, Any]:
     value = [plan_body(azure, plan) for plan in azure.store.plans.values()]
-    return Answer(200, {"value": value, "nextLink": None})
+    return {"value": value, "nextLink": None}

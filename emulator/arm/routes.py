@@ -20,6 +20,7 @@ from emulator.arm import (
     swaps,
 )
 from emulator.arm.calls import Answer, Call
+from emulator.arm.resources import shown
 from emulator.slots.azure import Azure
 
 Handler = Callable[[Azure, Call, Mapping[str, str]], Answer]
@@ -73,19 +74,19 @@ POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 ROUTES: tuple[Route, ...] = (
-    _route("GET", "/tenants", "tenants-list", resources.tenants),
+    _route("GET", "/tenants", "tenants-list", shown(resources.tenants)),
     _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", stacks.stacks),
-    _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
-    _route("GET", SUBSCRIPTION, "subscription-get", resources.subscription),
-    _route("GET", f"{SUBSCRIPTION}/resourceGroups", "groups-list", resources.groups),
-    _route("GET", GROUP, "group-get", resources.group),
+    _route("GET", "/subscriptions", "subscriptions-list", shown(resources.subscriptions)),
+    _route("GET", SUBSCRIPTION, "subscription-get", shown(resources.subscription)),
+    _route("GET", f"{SUBSCRIPTION}/resourceGroups", "groups-list", shown(resources.groups)),
+    _route("GET", GROUP, "group-get", shown(resources.group)),
     _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
-    _route("GET", f"{ALL}/serverfarms", "plans-list", resources.plans),
+    _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
     _route("GET", USERS, "identities-list", identities.identities),
     _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
     _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),
-    _route("GET", f"{WEB}/serverfarms", "plans-list", resources.plans),
+    _route("GET", f"{WEB}/serverfarms", "plans-list", shown(resources.plans)),
     _route("GET", f"{WEB}/serverfarms/{{plan}}", "plan-get", resources.plan_get),
     _route("PUT", f"{WEB}/serverfarms/{{plan}}", "plan-put", resources.plan_put),
     _route("GET", f"{ALL}/sites", "sites-list", sites.sites),

@@ -17,6 +17,7 @@ from emulator.functions_host.logs import Log
 from emulator.functions_host.records import (
     NO_METADATA,
     NO_TRACE,
+    InvocationRequest,
     InvocationResponse,
     ParameterBinding,
     StatusResult,
@@ -26,10 +27,7 @@ from emulator.functions_host.records import (
 from emulator.functions_host.routes import Router
 
 type State = Literal["Running", "Error"]
-type Invoke = Callable[
-    [str, str, Sequence[ParameterBinding], TraceContext, Mapping[str, TypedData]],
-    Coroutine[Any, Any, InvocationResponse],
-]
+type Invoke = Callable[[InvocationRequest], Coroutine[Any, Any, InvocationResponse]]
 
 
 class App:
@@ -88,7 +86,9 @@ class App:
         started = time.perf_counter()
         self.running[invocation] = name
         try:
-            answer = await self._invoke(function.id, invocation, inputs, trace, metadata)
+            answer = await self._invoke(
+                InvocationRequest(invocation, function.id, inputs, trace, metadata)
+            )
         finally:
             del self.running[invocation]
         failed = answer.result.status != StatusResult.Success

@@ -56,8 +56,6 @@ class RpcHttp:
 
 @dataclass(slots=True)
 class ParameterBinding:
-    """Hold the value of one binding of a call."""
-
     name: str
     data: TypedData
 
@@ -68,8 +66,6 @@ class ParameterBinding:
 
 @dataclass(slots=True)
 class TraceContext:
-    """Hold the caller's W3C trace headers."""
-
     trace_parent: str = ""
     trace_state: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
@@ -95,8 +91,6 @@ class Envelope:
 
 @dataclass(slots=True)
 class InvocationRequest(Envelope):
-    """Ask for one call."""
-
     invocation_id: str
     function_id: str
     input_data: Sequence[ParameterBinding]
@@ -107,8 +101,6 @@ class InvocationRequest(Envelope):
 
 @dataclass(slots=True)
 class WorkerInitRequest(Envelope):
-    """Ask the worker to import an app."""
-
     function_app_directory: str
     properties: Mapping[str, Any]
     capabilities: Mapping[str, str] = field(default_factory=dict)
@@ -125,8 +117,6 @@ class RpcException:
 
 @dataclass(slots=True)
 class StatusResult:
-    """Hold how a request ended."""
-
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
 
@@ -136,8 +126,6 @@ class StatusResult:
 
 @dataclass(slots=True)
 class InvocationResponse:
-    """Hold what a call returned."""
-
     invocation_id: str
     result: StatusResult
     return_value: TypedData | None = None
@@ -152,16 +140,12 @@ def failed(invocation: str, message: str, stack_trace: str = "") -> InvocationRe
 
 @dataclass(slots=True)
 class WorkerInitResponse:
-    """Hold whether the app could be imported."""
-
     capabilities: dict[str, str]
     worker_metadata: object
     result: StatusResult
 
 
 class BindingInfo(SimpleNamespace):
-    """Hold one binding's kind and direction."""
-
     undefined, out, inout = range(3)
 
 
@@ -200,8 +184,6 @@ NullableString = NullableBool = NullableDouble = NullableTimestamp = Nullable
 
 @dataclass(slots=True)
 class RpcHttpCookie:
-    """Hold one cookie of an answer."""
-
     # `None` cannot be written as a name.
     SameSite: ClassVar = SimpleNamespace(Lax=1, Strict=2, ExplicitNone=3, **{"None": 0})
 

@@ -5,14 +5,12 @@ Paths and the words of refusals: see ``emulator.scm``. A path that is not in ``R
 ``vfs``, answers 404.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from socket import socket
 from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
-from emulator.machine.serving import serve
+from emulator.machine.serving import Listener
 from emulator.scm import settings, shown, uploads
 from emulator.scm.access import caller
 from emulator.scm.calls import Call, Scm, drain
@@ -35,23 +33,13 @@ ROUTES: Mapping[tuple[str, str], tuple[str, Handler]] = {
 }
 
 
-class Kudu:
+class Kudu(Listener):
     """Listens for one slot's Kudu."""
 
     def __init__(self, site: str, slot: str, scm: Scm) -> None:
         self.site = site
         self.slot = slot
         self.scm = scm
-        self._runner: web.ServerRunner | None = None
-
-    async def open(self, listener: socket, context: ssl.SSLContext) -> None:
-        """Answer on *listener*, which listens already."""
-        self._runner = await serve(self._answer, (listener, context))
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         answer = await self._admit(request)
@@ -59,11 +47,7 @@ class Kudu:
         return answer
 
     async def _planted(self, request: web.BaseRequest) -> web.Response | None:
-        """Return the answer of the fault planted for this call; None if there is none."""
-        fault = await self.scm.faults.meet(request, "kudu", self.site, self.slot)
-        if fault is None:
-            return None
-        return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+        return await self.scm.faults.answer(request, "kudu", self.site, self.slot)
 
     async def _admit(self, request: web.BaseRequest) -> web.Response:
         azure = self.scm.azure

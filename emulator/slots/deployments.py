@@ -61,7 +61,6 @@ class Deployments:
         write_json(self.path, kept)
 
     def of(self, site: str, content: str) -> Sequence[Mapping[str, Any]]:
-        """Return the deployments of *content*."""
         return tuple(self._known.get((site, content), ()))
 
     def put(self, site: str, content: str, deployment: Mapping[str, Any]) -> None:
