@@ -6,7 +6,7 @@ Plain HTTP on loopback: tokens for identities, and the switches for tests and pe
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -23,27 +23,22 @@ IDS = frozenset({"client_id", "principal_id", "object_id", "mi_res_id"})  # of a
 LOCAL = frozenset({"127.0.0.1", "localhost"})
 
 
+@dataclass
 class Admin:
     """Answers by path. *caller_of* returns the holder of an identity header."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        placement: Placement,
-        identity: Identity,
-        rules: Faults,
-        caller_of: Callable[[str], Caller | None],
-    ) -> None:
-        self.gateway = gateway
-        self.azure = gateway.azure
-        self.placement = placement
-        self.identity = identity
-        self.rules = rules
-        self.caller_of = caller_of
-        transitions, limits = self.azure.transitions, gateway.limits
+    gateway: Gateway
+    placement: Placement
+    identity: Identity
+    rules: Faults
+    caller_of: Callable[[str], Caller | None]
+
+    def __post_init__(self) -> None:
+        self.azure = self.gateway.azure
+        transitions, limits = self.azure.transitions, self.gateway.limits
         self.shown: Mapping[str, Callable[[], Any]] = {
-            "/slots": lambda: list(placement.shown()),
-            "/faults": rules.shown,
+            "/slots": lambda: list(self.placement.shown()),
+            "/faults": self.rules.shown,
             "/latency": lambda: asdict(self.azure.latency),
             "/limits": limits.shown,
             "/transitions": transitions.shown,

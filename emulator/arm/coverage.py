@@ -37,13 +37,8 @@ USED_BY: Mapping[str, frozenset[str]] = {
 
 def table() -> str:
     """Return the table, one line for each route; those of a site and its slots share one."""
-    return "\n".join(
-        [
-            f"| call | operation | {' | '.join(USED_BY)} |",
-            f"|---|---|{'---|' * len(USED_BY)}",
-            *_lines(),
-        ]
-    )
+    head = f"| call | operation | {' | '.join(USED_BY)} |\n|---|---|{'---|' * len(USED_BY)}"
+    return "\n".join([head, *_lines()])
 
 
 def _lines() -> Iterator[str]:

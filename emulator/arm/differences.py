@@ -51,27 +51,19 @@ def _rule(ours: str | None, theirs: str | None, *, sticky: bool) -> str | None:
     return None if ours == theirs else "SettingsWillBeModifiedInDestination"
 
 
+MARKED = "is marked as slot specific but"
+# Level, and what it says about a setting.
 RULES = {
-    "SlotSettingsMissing": (
-        "Warning",
-        "{kind} '{name}' is marked as slot specific but is not present in both slots.",
-    ),
-    "SlotSettingsSameValue": (
-        "Warning",
-        "{kind} '{name}' is marked as slot specific but has the same value in both slots.",
-    ),
+    "SlotSettingsMissing": ("Warning", f"{MARKED} is not present in both slots."),
+    "SlotSettingsSameValue": ("Warning", f"{MARKED} has the same value in both slots."),
     "SettingsNotInSource": (
         "Warning",
-        "{kind} '{name}' is not present in the source slot; it will be removed from the "
-        "destination slot.",
+        "is not present in the source slot; it will be removed from the destination slot.",
     ),
-    "SettingsWillBeAddedToDestination": (
-        "Information",
-        "{kind} '{name}' will be added to the destination slot.",
-    ),
+    "SettingsWillBeAddedToDestination": ("Information", "will be added to the destination slot."),
     "SettingsWillBeModifiedInDestination": (
         "Information",
-        "{kind} '{name}' will be modified in the destination slot.",
+        "will be modified in the destination slot.",
     ),
 }
 
@@ -85,5 +77,5 @@ def _one(kind: str, rule: str, name: str, ours: str | None, theirs: str | None) 
         "settingName": name,
         "valueInCurrentSlot": ours,
         "valueInTargetSlot": theirs,
-        "description": text.format(kind=kind, name=name),
+        "description": f"{kind} '{name}' {text}",
     }

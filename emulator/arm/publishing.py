@@ -84,12 +84,6 @@ def _profile(attributes: Mapping[str, str]) -> str:
     return f"<publishProfile {words}><databases /></publishProfile>"
 
 
-def policy_get(azure: Azure, _call: Call, params: Params) -> Answer:
-    """Return whether Kudu accepts user and password; a new app does not, as the portal makes it."""
-    site, slot = slot_of(azure, params)
-    return Answer(200, _policy(azure, site, slot))
-
-
 def policy_put(azure: Azure, call: Call, params: Params) -> Answer:
     """Set whether Kudu accepts user and password."""
     site, slot = slot_of(azure, params)
@@ -99,10 +93,11 @@ def policy_put(azure: Azure, call: Call, params: Params) -> Answer:
         raise invalid("properties")
     slot = replace(slot, scm_basic_auth=allow)
     site = changed(azure, call, "scm-policy-put", site, slot)
-    return Answer(200, _policy(azure, site, slot))
+    return Answer(200, policy(azure, site, slot))
 
 
-def _policy(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
+def policy(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
+    """Return whether Kudu accepts user and password; a new app does not, as the portal makes it."""
     properties = {"allow": slot.scm_basic_auth}
     kind = "basicPublishingCredentialsPolicies"
     return child_body(azure, site, slot, kind, "scm", properties, "scm")

@@ -19,7 +19,9 @@ from emulator.arm import (
     stacks,
     swaps,
 )
+from emulator.arm.bodies import settings_body, web_config_body
 from emulator.arm.calls import Answer, Call
+from emulator.arm.handling import of_slot
 from emulator.arm.resources import shown
 from emulator.slots.azure import Azure
 
@@ -100,11 +102,11 @@ ROUTES: tuple[Route, ...] = (
     _route("PUT", f"{SITE}/slots/{{slot}}", "slot-put", sites.slot_put),
     _route("PATCH", f"{SITE}/slots/{{slot}}", "slot-patch", sites.site_patch),
     _route("DELETE", f"{SITE}/slots/{{slot}}", "slot-delete", sites.site_delete),
-    *_both("POST", "/config/appsettings/list", "appsettings-list", settings.settings_list),
+    *_both("POST", "/config/appsettings/list", "appsettings-list", of_slot(settings_body)),
     *_both("PUT", "/config/appsettings", "appsettings-put", settings.settings_put),
     _route("GET", f"{SITE}/config/slotConfigNames", "slotconfignames-get", settings.names_get),
     _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
-    *_both("GET", "/config/web", "config-web-get", settings.web_config),
+    *_both("GET", "/config/web", "config-web-get", of_slot(web_config_body)),
     *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
     *_both("GET", "/functions", "functions-list", functions.functions),
     *_both("GET", "/functions/{function}", "function-get", functions.function),
@@ -112,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
     *_both("POST", "/host/default/sync", "sync-functions", running.sync_triggers),
     *_both("POST", f"{CREDENTIALS}/list", "publishingcredentials-list", publishing.credentials),
     *_both("POST", "/publishxml", "publishxml", publishing.profile_xml),
-    *_both("GET", POLICY, "scm-policy-get", publishing.policy_get),
+    *_both("GET", POLICY, "scm-policy-get", of_slot(publishing.policy)),
     *_both("PUT", POLICY, "scm-policy-put", publishing.policy_put),
     *_both("GET", "/deployments", "deployments-list", deployments.deployments),
     *_both("GET", "/deployments/{deployment}", "deployment-get", deployments.deployment),

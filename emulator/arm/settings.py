@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
+from emulator.arm.bodies import etag, settings_body, slot_names_body
 from emulator.arm.calls import Answer, Call, invalid, part, provider, unreadable
 from emulator.arm.handling import (
     Params,
@@ -27,10 +27,9 @@ def listed(given: Mapping[str, Any]) -> dict[str, str] | None:
     if listed is None:
         return None
     try:
-        pairs = {item["name"]: item.get("value") for item in listed}
+        return checked({item["name"]: item.get("value") for item in listed})
     except (TypeError, KeyError, AttributeError) as error:
         raise unreadable("appSettings") from error
-    return checked(pairs)
 
 
 def checked(given: Any) -> dict[str, str]:
@@ -51,11 +50,6 @@ def checked(given: Any) -> dict[str, str]:
         if SETTING_NAME.fullmatch(name) is None:
             raise provider(400, "BadRequest", f"AppSetting with name '{name}' is not allowed.")
     return {name: value or "" for name, value in given.items()}
-
-
-def settings_list(azure: Azure, _call: Call, params: Params) -> Answer:
-    """List the settings; a POST, because they may contain secrets."""
-    return Answer(200, settings_body(azure, *slot_of(azure, params)))
 
 
 def settings_put(azure: Azure, call: Call, params: Params) -> Answer:
@@ -95,7 +89,3 @@ def _names(given: Any) -> tuple[str, ...] | None:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise invalid("properties")
     return tuple(given)
-
-
-def web_config(azure: Azure, _call: Call, params: Params) -> Answer:
-    return Answer(200, web_config_body(azure, *slot_of(azure, params)))

@@ -51,7 +51,6 @@ class App:
         self.state = "Running"
 
     def fail(self, error: HostError) -> None:
-        """Record and log that the app cannot run."""
         self.errors.append(str(error))
         self.log.write(40, "Host.Startup", f"A host error has occurred: {error}")
 

@@ -110,9 +110,8 @@ def _describe(metadata: RpcFunctionMetadata, settings: Mapping[str, str]) -> Fun
     lacking = [b for b in bindings if b["type"] not in SUPPORTED_BINDINGS]
     if lacking:
         names = ", ".join(f"'{b['type']}' (parameter '{b['name']}')" for b in lacking)
-        raise HostError(
-            f"this host lacks the binding {names}; it has {', '.join(SUPPORTED_BINDINGS)}"
-        )
+        message = f"this host lacks the binding {names}; it has {', '.join(SUPPORTED_BINDINGS)}"
+        raise HostError(message)
     triggers = [b for b in bindings if b["type"].endswith("Trigger")]
     if len(triggers) != 1:
         raise HostError(f"it must have one trigger, it has {len(triggers)}")

@@ -54,9 +54,8 @@ def parse_host_config(content: Any) -> HostConfig:
         return HostConfig()
     version = content.get("version")
     if not version:
-        raise HostError(
-            "host.json is missing the required 'version' property, which must be \"2.0\""
-        )
+        message = "host.json is missing the required 'version' property, which must be \"2.0\""
+        raise HostError(message)
     if version != "2.0":
         raise HostError(
             f"{version!r} is an invalid value for host.json 'version' property, it must be \"2.0\""

@@ -18,10 +18,7 @@ from typing import Any, BinaryIO
 from emulator.functions_host import frames, worker
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.logs import Log, quieten_worker, take_output
-from emulator.functions_host.records import (
-    InvocationRequest,
-    failed,
-)
+from emulator.functions_host.records import InvocationRequest, failed
 
 
 class Upwards:

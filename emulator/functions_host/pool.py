@@ -64,9 +64,8 @@ class Process:
                 kind, *values = await frames.read(self._reader)
             except EOFError as error:
                 code = await self._process.wait()
-                raise HostError(
-                    f"the function app cannot be loaded: python exited with code {code}"
-                ) from error
+                message = f"the function app cannot be loaded: python exited with code {code}"
+                raise HostError(message) from error
             if kind == "ready":
                 (self.functions,) = values
                 return

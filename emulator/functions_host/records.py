@@ -108,8 +108,6 @@ class WorkerInitRequest(Envelope):
 
 @dataclass(slots=True)
 class RpcException:
-    """Hold an exception of the app as text."""
-
     message: str = ""
     stack_trace: str = ""
     source: str = ""

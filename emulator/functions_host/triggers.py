@@ -86,7 +86,6 @@ class Triggers:
         self._keep(asyncio.create_task(self._timers[function.name].fire_by_hand()))
 
     def begin(self) -> None:
-        """Start all timers and queues."""
         for timer in self._timers.values():
             if not timer.function.disabled:
                 self._keep(asyncio.create_task(timer.run()))

@@ -46,9 +46,6 @@ class Kudu(Listener):
         await drain(request)
         return answer
 
-    async def _planted(self, request: web.BaseRequest) -> web.Response | None:
-        return await self.scm.faults.answer(request, "kudu", self.site, self.slot)
-
     async def _admit(self, request: web.BaseRequest) -> web.Response:
         azure = self.scm.azure
         site = azure.store.sites.get(self.site)
@@ -61,10 +58,11 @@ class Kudu(Listener):
             # An empty body, as az shows it; the challenge is an assumption.
             realm = {hdrs.WWW_AUTHENTICATE: f'Basic realm="{slot.scm_host}"'}
             return web.Response(status=401, headers=realm)
+        planted, place = self.scm.faults.answer, ("kudu", self.site, self.slot)
         query = {name.lower(): value for name, value in request.query.items()}
         words = [unquote(word) for word in request.rel_url.raw_path.split("/") if word]
         if not words:
-            return await self._planted(request) or web.Response(text="Kudu")
+            return await planted(request, *place) or web.Response(text="Kudu")
         pattern, word = _pattern(words[1:])
         route = ROUTES.get((request.method, pattern)) if words[0].lower() == "api" else None
         if route is None:
@@ -72,9 +70,9 @@ class Kudu(Listener):
             return web.Response(status=404, text=f"No route registered for '{request.path}'")
         operation, handler = route
         azure.counts.count(operation, who, request.headers.get(hdrs.USER_AGENT, ""))
-        planted = await self._planted(request)
+        answer = await planted(request, *place)
         call = Call(request, site, slot, who, query, word)
-        return planted or await handler(self.scm, call)
+        return answer or await handler(self.scm, call)
 
 
 def _pattern(words: list[str]) -> tuple[str, str]:

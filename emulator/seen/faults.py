@@ -83,14 +83,9 @@ class Fault:
 
     def fits(self, operation: str, site: str | None, slot: str | None) -> bool:
         """Return whether this rule fits that call; None in the rule means any."""
-        return (
-            self.times != 0
-            and (
-                self.operation == operation or (self.operation == "*" and operation not in PLATFORM)
-            )
-            and self.site in (None, site)
-            and self.slot in (None, slot)
-        )
+        named = self.operation == operation or (self.operation == "*" and operation not in PLATFORM)
+        placed = self.site in (None, site) and self.slot in (None, slot)
+        return self.times != 0 and named and placed
 
 
 class Faults:

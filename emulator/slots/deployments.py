@@ -17,8 +17,6 @@ KEPT = 20  # of a content; Kudu purges old ones too
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The parameters of an upload."""
-
     deployer: str
     message: str
     author: str = "N/A"

@@ -150,10 +150,8 @@ class Placement:
                 }
 
     async def ended(self, operation: str) -> None:
-        """Return when *operation* has ended."""
-        event = self.ends.get(operation)
-        if event is not None:
-            await event.wait()
+        if operation in self.ends:
+            await self.ends[operation].wait()
 
     async def close(self, grace_s: float) -> None:
         for task in list(self._tasks):

@@ -143,8 +143,6 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An App Service plan."""
-
     name: str
     location: str
     sku: str
