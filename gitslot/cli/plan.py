@@ -14,11 +14,11 @@ from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from gitslot.reconcile import look_for
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
-from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Desired, Doubt, is_app_name
+from gitslot.state.wanted import Desired, Doubt
 from gitslot.world import World
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
@@ -80,15 +80,10 @@ def _at(session: Session, rev: str) -> Desired:
 
 
 def _plan(name: str, world: World, at: Desired | None) -> Plan:
-    now = world.clock.now()
     app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
-    if isinstance(app, Doubt) and not is_app_name(name):
-        return planned(name, app, app, Memory(), now, world.policy)
-    memory = world.journal.memory(name, now)
-    block = world.hands_off(app, memory) if isinstance(app, App) else None
-    live = world.looker.look(name, block, memory, fresh=True, whole=True)
-    target = block or app or Doubt("NotInFile", f"no file asks for `{name}` any more")
-    return planned(name, target, live, memory, now, world.policy)
+    seen = look_for(name, app, None, world, fresh=True, whole=True)
+    target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
+    return planned(name, target, seen.live, seen.memory, seen.now, world.policy)
 
 
 # ---------------------------------------------------------------- printing
