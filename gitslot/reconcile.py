@@ -314,7 +314,7 @@ class Pass:
         return self._world.journal.append(self._name, stamped, now)
 
     def _with_wishes(self, event: Event) -> Payload:
-        """Return the payload of *event* with the wishes that it is the first to name a commit for."""
+        """Return the payload of *event*, with the wishes whose commit it is the first to name."""
         seen = self._seen
         if seen is None or not isinstance(seen.app, App):
             return event.detail
@@ -387,10 +387,8 @@ class Pass:
             doubt=doubt,
         )
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
-        event = self._base(
-            seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail
-        )
-        self._record(event)
+        base = self._base(seen, name, about=slot or PRODUCTION, slot=slot)
+        self._record(replace(base, reason=stop.reason, message=stop.message, detail=detail))
 
     def _converged(self, seen: Observation, stop: Converged) -> None:
         base = self._base(seen, "Converged", intent=stop.finishes)
