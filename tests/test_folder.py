@@ -188,3 +188,13 @@ def test_what_ends_a_swap_names_its_own_commit_and_the_newest_one(fleet: Fleet) 
     ends = [e for e in fleet.events() if e.detail.intent or e.event == "SwapFinished"]
     assert [(end.revision, end.head) for end in ends] == [(asked, later[0]), (later[0], later[0])]
     assert fleet.scene.cloud.serves() == OLD
+
+
+def test_a_stop_of_one_slot_names_who_asked_for_that_slot(fleet: Fleet) -> None:
+    """Not who last changed production, nor whoever committed on top."""
+    fleet.tick(2)
+    asked = fleet.push(app=file(OLD) + f"  canary: {NEW}\n")  # Azure has no such slot
+    head = fleet.push(ghost=file(OLD))
+    assert fleet.tick(3)["app"] == "Stalled SlotMissing"
+    stop = fleet.events()[-1]
+    assert (stop.event, stop.slot, stop.revision, stop.head) == ("Stalled", "canary", asked, head)

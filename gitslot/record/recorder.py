@@ -201,8 +201,8 @@ class Recorder:
             doubt=doubt,
         )
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
-        event = self.base(name, slot=slot, reason=stop.reason, message=stop.message, detail=detail)
-        self.record(event)
+        base = self.base(name, about=slot or PRODUCTION, slot=slot)
+        self.record(replace(base, reason=stop.reason, message=stop.message, detail=detail))
 
     def converged(self, stop: Converged) -> None:
         """Record that every slot has what is wanted, where that is new."""
