@@ -207,9 +207,7 @@ def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
 # ---------------------------------------------------------------- rollback
 
 
-def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(
-    clone: Clone,
-) -> None:
+def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(clone: Clone) -> None:
     """Commits to other files and to other keys in between are left alone."""
     bumped = clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump iris to 1.5.0")
     (clone.path / "README").write_text("later")

@@ -219,9 +219,7 @@ def test_each_further_slot_says_its_own_reason() -> None:
     canary = replace(look.slots["canary"], unread=Refusal("SlotMissing", "create it"))
     blue = replace(look.slots["blue"], wanted=Refusal("UnknownVersion", "no 1.6.0"))
     found = seen(
-        wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0"),
-        look.having(canary, blue),
-        IN_SYNC[2],
+        wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0"), look.having(canary, blue), IN_SYNC[2]
     )
     production, _, *others = rows(found, [])
     assert (production.sync, production.reason) == ("Synced", "")

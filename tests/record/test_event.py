@@ -32,9 +32,7 @@ def test_a_line_reads_back_as_the_event(message: str, author: str, subject: str)
     assert parse(event.line().strip()) == event
 
 
-def test_the_log_holds_every_public_field_and_no_detail(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptureFixture) -> None:
     """Where a swap is polled is signed: it stays in the journal."""
     event = Event(
         "SwapStarted",

@@ -46,8 +46,7 @@ def refusal(version: Built, **changed: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "estimator",
-    ["forest", "extra-trees", "logistic", "scaled-forest", "neural"],
+    "estimator", ["forest", "extra-trees", "logistic", "scaled-forest", "neural"]
 )
 def test_a_registered_model_answers_as_it_was_trained(estimator: str) -> None:
     """A model of each way of converting loads, and answers its golden rows."""
@@ -230,10 +229,7 @@ def test_a_model_that_does_not_fit_its_manifest_is_refused(artifact: bytes) -> N
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [
-        (("golden", "labels", 0), "versicolor"),
-        (("golden", "probabilities", 0), [0.3, 0.3, 0.4]),
-    ],
+    [(("golden", "labels", 0), "versicolor"), (("golden", "probabilities", 0), [0.3, 0.3, 0.4])],
 )
 def test_a_model_that_answers_otherwise_serves_nothing(
     path: tuple[str | int, ...], value: object
