@@ -107,8 +107,7 @@ def test_the_shell_completes_commands_options_and_slots(
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     """What is wrong, and whose help to read."""
     done = gitslot(*words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert "--help" in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -89,8 +89,7 @@ def test_adopt_never_replaces_a_file_that_it_was_not_told_to(tmp_path: Path) -> 
     (tmp_path / "link.yaml").symlink_to(tmp_path / "elsewhere")
     for words in (("adopt", "a"), ("adopt", "a", "link.yaml")):
         here, out, err = session(tmp_path)
-        assert run(words, here) == 2
-        assert (out.getvalue(), "--overwrite" in err.getvalue()) == ("", True)
+        assert (run(words, here), out.getvalue(), "--overwrite" in err.getvalue()) == (2, "", True)
     assert (tmp_path / "desired_state.yaml").read_text() == "app: mine\n"
     assert not (tmp_path / "elsewhere").exists()
 

@@ -102,8 +102,7 @@ def test_bump_changes_one_version_and_commits_that_file_alone(clone: Clone) -> N
     (clone.path / "notes.txt").write_text("mine")
     clone.git("add", "notes.txt")
     code, out, _ = clone.gitslot("bump", "production", "1.5.0")
-    assert code == 0
-    assert clone.text == SIMPLE.replace("1.4.0", "1.5.0")
+    assert (code, clone.text) == (0, SIMPLE.replace("1.4.0", "1.5.0"))
     assert clone.subject == "bump iris to 1.5.0"
     assert out.endswith("bump iris to 1.5.0\n")
     assert clone.git("show", "--name-only", "--format=", "HEAD") == FILE
@@ -329,8 +328,7 @@ def test_rollback_names_no_file_that_has_gone_back_already(clone: Clone) -> None
     clone.commit(BUMPED, "bump iris to 1.5.0, with a draft")
     clone.git("rm", "-q", "README")
     clone.git("commit", "-q", "-m", "drop the draft")
-    assert clone.gitslot("rollback")[0] == 0
-    assert clone.text == SIMPLE
+    assert (clone.gitslot("rollback")[0], clone.text) == (0, SIMPLE)
     assert untouched(clone)
 
 

@@ -170,8 +170,7 @@ def test_json_has_every_event_and_never_where_a_swap_is_polled(terminal: Termina
     """Programs get all fields but the one that is nobody's business."""
     code, out, _ = terminal.run("logs", "-o", "json")
     found = json.loads(out)
-    assert (code, len(found)) == (0, 6)
-    assert found[0]["to"] == "1.5.0"
+    assert (code, len(found), found[0]["to"]) == (0, 6, "1.5.0")
     assert "hush" not in out
     assert yaml.safe_load(terminal.run("logs", "-o", "yaml")[1]) == found
 
@@ -181,8 +180,7 @@ def test_following_prints_what_is_added_once(terminal: Terminal) -> None:
     drift = event("Drift", "15:40:02", REVERT, "rollback: c01d7e5 reverts 9f3c2ab")
     terminal.while_waiting = [[], [drift], []]
     code, out, err = terminal.run("logs", "-f", "-n", "1")
-    assert code == 130
-    assert [line.split()[3] for line in out.splitlines()] == ["Converged", "Drift"]
+    assert (code, [line.split()[3] for line in out.splitlines()]) == (130, ["Converged", "Drift"])
     assert "Traceback" not in err
 
 
@@ -228,8 +226,7 @@ def test_history_names_version_commit_author_and_proof(terminal: Terminal) -> No
     _, out, _ = terminal.run("history", "-o", "json")
     found = json.loads(out)
     assert [(c["version"], c["how"]) for c in found] == [("1.4.0", "found"), ("1.5.0", "swap")]
-    assert found[1]["commit"] == BUMP
-    assert found[1]["author"] == "sam"
+    assert (found[1]["commit"], found[1]["author"]) == (BUMP, "sam")
     assert found[1]["verified"].startswith("staging: 64 of 64 golden rows")
 
 

@@ -262,8 +262,7 @@ def test_the_table_is_aligned_and_free_of_colour_off_a_terminal() -> None:
 def test_json_says_null_where_nothing_is_known() -> None:
     """No dash, no question mark for a program to trip over."""
     production, staging = json.loads(printed(seen(*IN_SYNC), Output.JSON))
-    assert production["commit"] == COMMIT
-    assert production["since"] == "2026-11-22T13:32:11.000Z"
+    assert (production["commit"], production["since"]) == (COMMIT, "2026-11-22T13:32:11.000Z")
     assert (staging["wanted"], staging["rollback"]) == (None, None)
 
 

@@ -113,8 +113,7 @@ def test_a_sorted_export_is_compared_whole() -> None:
     sample = sample_rows(rows, 0, labels)
     data = set(map(tuple, rows.tolist()))
     kept = [row for row in map(tuple, sample.tolist()) if row in data]
-    assert (len(kept), len(sample)) == (20_000, 30_000)
-    assert len(set(kept)) == 20_000
+    assert (len(kept), len(sample), len(set(kept))) == (20_000, 30_000, 20_000)
     assert set(map(tuple, rows[-5:].tolist())) <= set(kept)
     parity = prove(
         tree,
@@ -124,8 +123,7 @@ def test_a_sorted_export_is_compared_whole() -> None:
         labels=labels,
         progress=lambda text: None,
     )
-    assert parity.rows == 30_000
-    assert set(parity.golden.labels) == {"a", "b", "z"}
+    assert (parity.rows, set(parity.golden.labels)) == (30_000, {"a", "b", "z"})
 
 
 def test_rows_are_drawn_from_the_whole_without_labels_too() -> None:
@@ -172,8 +170,7 @@ def test_the_same_seed_gives_the_same_artifact() -> None:
     made: list[Converted] = [
         convert(build("forest", 3).fit(data.rows, data.labels), 4) for _ in range(2)
     ]
-    assert made[0] == made[1]
-    assert load("iris").fingerprint == data.fingerprint
+    assert (made[0], load("iris").fingerprint) == (made[1], data.fingerprint)
 
 
 def test_golden_rows_are_firm_spread_and_near() -> None:
@@ -194,5 +191,4 @@ def test_golden_rows_are_firm_spread_and_near() -> None:
 
 def test_tolerance_is_ten_times_the_worst_with_a_floor() -> None:
     """The rule that docs/use/manifest.schema.json states."""
-    assert tolerance_for(0.0) == LEAST_TOLERANCE
-    assert tolerance_for(6.56e-7) == pytest.approx(6.6e-6)
+    assert (tolerance_for(0.0), tolerance_for(6.56e-7)) == (LEAST_TOLERANCE, pytest.approx(6.6e-6))

@@ -92,5 +92,4 @@ def test_secrets_are_in_no_text_of_the_settings() -> None:
 def test_guards_come_from_the_environment() -> None:
     """Never from the file that they guard."""
     settings = read(ENOUGH | {"GITSLOT_APPS": "a, b c", "GITSLOT_SUSPEND": " incident "})
-    assert settings.allowed_apps == {"a", "b", "c"}
-    assert settings.suspend == "incident"
+    assert (settings.allowed_apps, settings.suspend) == ({"a", "b", "c"}, "incident")

@@ -28,8 +28,7 @@ def test_safe_text_is_one_printable_line(text: str) -> None:
 def test_a_line_reads_back_as_the_event(message: str, author: str, subject: str) -> None:
     """Every field, and exactly one line."""
     event = clean(Event("Drift", "app", NOW, message=message, author=author, subject=subject))
-    assert event.line().count(b"\n") == 1
-    assert parse(event.line().strip()) == event
+    assert (event.line().count(b"\n"), parse(event.line().strip())) == (1, event)
 
 
 def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptureFixture) -> None:

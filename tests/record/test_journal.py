@@ -29,8 +29,7 @@ def test_what_is_written_is_what_is_read() -> None:
     journal.memory(APP, NOW)
     wrote = event("Converged", "production serves x", model="iris", to="1", to_digest="a" * 64)
     after = journal.append(APP, [wrote], NOW)
-    assert Journal(blobs).events(APP) == [wrote]
-    assert Journal(blobs).memory(APP, NOW) == after
+    assert (Journal(blobs).events(APP), Journal(blobs).memory(APP, NOW)) == ([wrote], after)
 
 
 def test_whoever_did_not_see_the_newest_event_cannot_write_the_next() -> None:

@@ -189,8 +189,7 @@ def test_a_hostile_file_is_refused_before_it_is_loaded(
     """Honestly described but hostile bytes are refused for their format, and run nothing."""
     monkeypatch.chdir(tmp_path)
     version = with_artifact(GOOD, HOSTILE[name])
-    assert refusal(version) == "FormatRefused"
-    assert list(tmp_path.iterdir()) == []
+    assert (refusal(version), list(tmp_path.iterdir())) == ("FormatRefused", [])
 
 
 def test_no_cut_of_a_file_fails_in_another_way() -> None:

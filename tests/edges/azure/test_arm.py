@@ -63,8 +63,7 @@ def test_busy_is_told_in_both_shapes_of_error_and_sent_once(
     body = shape("Conflict", "Cannot modify this site because another operation is in progress.")
     arm.answers["slotsswap"] = (409, retry, body)
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.prepared) == (Sent.BUSY, False)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.prepared, arm.posts()) == (Sent.BUSY, False, 1)
 
 
 @pytest.mark.parametrize("what", ["site", "web hosting plan"])
@@ -81,8 +80,7 @@ def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: flo
     body = gateway("TooManyRequests", "Please try again after '372' seconds.")
     arm.answers["slotsswap"] = (429, {"Retry-After": header}, body)
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.retry_after_s) == (Sent.BUSY, wait)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.retry_after_s, arm.posts()) == (Sent.BUSY, wait, 1)
 
 
 def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
@@ -90,8 +88,7 @@ def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
     words = "The scope 'x' cannot perform write operation because following scope(s) are locked"
     arm.answers["slotsswap"] = (409, {}, gateway("ScopeLocked", words))
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.message) == (Sent.CONFLICT, words)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.message, arm.posts()) == (Sent.CONFLICT, words, 1)
 
 
 def test_prepared_slots_are_a_refusal_of_their_own(arm: Arm) -> None:
@@ -116,8 +113,7 @@ def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:
     where = f"{arm.address}/operationresults/1?t=1"
     arm.answers["slotsswap"] = (202, {"Location": where, "Retry-After": "15"}, b"")
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.location) == (Sent.ACCEPTED, where)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.location, arm.posts()) == (Sent.ACCEPTED, where, 1)
 
 
 def test_a_port_nobody_listens_on_means_not_sent(arm: Arm) -> None:
@@ -200,8 +196,7 @@ def test_a_look_reads_markers_settings_and_sticky_names(arm: Arm) -> None:
     """Nulls are nothing."""
     stand(arm)
     production, staging = arm.azure().look(APP)
-    assert production == staging
-    assert production.deployment_id == "app__1"
+    assert (production, production.deployment_id) == (staging, "app__1")
     assert production.swap_status == "2026-11-22T12:00:00 staging Production"
     assert (production.operation, production.prepared, production.sticky) == ("", "", frozenset())
     assert (production.configured.version, production.configured.digest) == ("1", "a" * 64)
@@ -342,8 +337,7 @@ def test_one_slot_is_read_by_itself(arm: Arm) -> None:
     arm.answers["slotConfigNames"] = (200, {}, names)
     found = arm.azure().look_at(APP, "canary")
     assert (found.host, found.configured.version) == ("app.example.net", "1.6.0")
-    assert found.sticky == {"STAGE"}
-    assert arm.azure().host(APP, "canary") == "app.example.net"
+    assert (found.sticky, arm.azure().host(APP, "canary")) == ({"STAGE"}, "app.example.net")
     assert all("/slots/canary" in path for _, path in arm.asked if "slotConfigNames" not in path)
 
 
