@@ -205,8 +205,7 @@ def test_a_hostile_subject_forges_no_line_and_no_colour(terminal: Terminal) -> N
     terminal.write(event("Drift", "15:00:00", BUMP, "m", subject=nasty, author="[red]eve"))
     for output in ("table", "json", "yaml"):
         _, out, _ = terminal.run("logs", "-o", output)
-        assert "\x1b" not in out
-        assert "\u202e" not in out
+        assert "\x1b" not in out and "\u202e" not in out
         assert not any(line.startswith("14:00:00  forged") for line in out.splitlines())
     assert "[bold]b[/]" in terminal.run("logs")[1]
 

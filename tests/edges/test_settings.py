@@ -64,8 +64,7 @@ def test_a_repository_that_is_no_plain_address_is_refused_without_saying_it(
     """A password in it would end up in the log."""
     with pytest.raises(SettingsError) as caught:
         read(ENOUGH | {"GITSLOT_REPO": repository})
-    assert "GITSLOT_REPO" in caught.value.message
-    assert "canary" not in caught.value.message
+    assert "GITSLOT_REPO" in caught.value.message and "canary" not in caught.value.message
 
 
 @pytest.mark.parametrize(

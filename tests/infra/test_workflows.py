@@ -35,9 +35,7 @@ def _scripts(path: Path) -> list[str]:
 def test_a_job_may_only_what_it_says(path: Path) -> None:
     """Nothing is granted to a whole workflow; each job names its permissions and its end."""
     text = path.read_text(encoding="utf-8")
-    assert "\npermissions: {}\n" in text
-    assert "\nconcurrency:\n" in text
-    assert "secrets." not in text
+    assert "\npermissions: {}\n" in text and "\nconcurrency:\n" in text and "secrets." not in text
     for job in _jobs(path).values():
         assert "timeout-minutes" in job
         writes = {name for name, level in job["permissions"].items() if level == "write"}

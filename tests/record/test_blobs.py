@@ -86,8 +86,7 @@ def test_a_renewal_shows_in_the_services_clock(blobs: Blobs, name: str) -> None:
     assert lease
     assert blobs.touch(name, lease, {"holder": "me"})
     seen = blobs.look(name)
-    assert seen
-    assert (seen.held, seen.metadata["holder"]) == (True, "me")
+    assert seen and (seen.held, seen.metadata["holder"]) == (True, "me")
     assert abs((seen.now - seen.changed).total_seconds()) < 30
 
 
@@ -110,5 +109,4 @@ def test_breaking_what_is_not_held_is_no_error(blobs: Blobs, name: str) -> None:
     blobs.release(name, lease)
     blobs.break_lease(name)
     seen = blobs.look(name)
-    assert seen
-    assert not seen.held
+    assert seen and not seen.held

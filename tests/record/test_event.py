@@ -18,8 +18,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def test_safe_text_is_one_printable_line(text: str) -> None:
     """Whatever it was; and making it safe twice changes nothing."""
     shown = safe(text)
-    assert "\n" not in shown
-    assert "\x1b" not in shown
+    assert "\n" not in shown and "\x1b" not in shown
     shown.encode("utf-8")
     assert safe(shown) == shown
 

@@ -98,8 +98,7 @@ def test_an_id_that_stands_twice_counts_once() -> None:
     blobs.forge(NAME, failed.line() * 2)
     assert Journal(blobs).events(APP) == [failed]
     attempts = Journal(blobs).memory(APP, NOW).of(PRODUCTION).attempts
-    assert attempts
-    assert attempts.failed == 1
+    assert attempts and attempts.failed == 1
 
 
 def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
@@ -309,8 +308,7 @@ def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None
     """Journals outlive the controllers that wrote them."""
     memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
     deploy = memory.of("staging").deploy
-    assert deploy is not None
-    assert deploy.deploy == "r-1"
+    assert deploy is not None and deploy.deploy == "r-1"
     refused = _event("DeployFinished", 2, detail={"prepared": True})
     memory = fold([refused], memory)
     assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)

@@ -37,8 +37,7 @@ def test_the_file_asks_for_what_production_serves_and_no_more() -> None:
     assert (app.name, app.model, app.suspend, made.decided) == (GOOD.name, "iris", None, True)
     assert served(GOOD) == {PRODUCTION: "1.5.0"}
     assert '# staging: "1.4.0"' in made.text
-    assert "decide" not in made.text
-    assert SECRET not in made.text
+    assert "decide" not in made.text and SECRET not in made.text
 
 
 def test_further_slots_are_named_only_when_asked_for() -> None:
@@ -89,8 +88,7 @@ def test_versions_that_others_would_read_as_numbers_are_quoted() -> None:
     for version in ("7", "1.10", "1e3", "0x1f"):
         health = Health(Answer.SERVING, "7", version, "0" * 64)
         text = adopt(at(PRODUCTION, health=health), DAY).text
-        assert f'production: "{version}"' in text
-        assert 'model: "7"' in text
+        assert f'production: "{version}"' in text and 'model: "7"' in text
 
 
 def test_an_app_that_cannot_be_found_is_no_file() -> None:

@@ -94,8 +94,7 @@ def test_a_wrong_word_is_named(typed: Typed, words: tuple[str, ...], says: str, 
     """Errors say what is wrong and how to mend it, on stderr, with nothing on stdout."""
     done = typed(*words)
     assert (done.returncode, done.stdout) == (code, "")
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    assert says in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_model_is_trained_on_its_own_data_or_on_what_is_named(typed: Typed) -> None:
@@ -157,5 +156,4 @@ def test_a_silent_registry_is_an_error(platform: Platform, tmp_path: Path) -> No
     storage = {"GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
     done = run("train", "--version", "3", home=tmp_path, **platform.environment, **storage)
     assert done.returncode == 2
-    assert "error: cannot create container models" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "error: cannot create container models" in done.stderr and "Traceback" not in done.stderr
