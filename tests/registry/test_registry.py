@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
@@ -12,6 +13,12 @@ from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion,
 from gitslot.registry.registry import Registry
 from tests.platform import Platform
 from tests.training.versions import built, described
+
+
+@pytest.fixture
+def version(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return a version that no other test registers."""
+    return f"9.{abs(hash((request.node.nodeid, str(tmp_path)))) % 10**12}"
 
 
 def test_a_registered_version_is_read_back(registry: Registry, version: str) -> None:
