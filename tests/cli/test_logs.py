@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,8 @@ class Terminal:
     def run(self, *words: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         session = Session(
-            environ={"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
-            cwd=Path("/"),
-            out=out,
-            err=err,
+            {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
+            *(Path("/"), out, err),
             now=lambda: self.now,
             sleep=self._sleep,
             open_world=self._world,
@@ -71,16 +70,9 @@ class Terminal:
         return run(words, session), out.getvalue(), err.getvalue()
 
 
-def at(text: str) -> datetime:
-    return DAY + timedelta(
-        seconds=sum(
-            int(part) * size for part, size in zip(text.split(":"), (3600, 60, 1), strict=True)
-        )
-    )
-
-
 def event(name: str, time: str, revision: str, message: str, **fields: Any) -> Event:
-    return Event(name, APP, at(time), run="r", revision=revision, message=message, **fields)
+    at = datetime.combine(DAY, time_of_day.fromisoformat(time), UTC)
+    return Event(name, APP, at, run="r", revision=revision, message=message, **fields)
 
 
 def told(to: str, from_: str = "") -> dict[str, str]:
@@ -91,46 +83,19 @@ def told(to: str, from_: str = "") -> dict[str, str]:
 def bump() -> list[Event]:
     """Return the events of a bump from 1.4.0 to 1.5.0."""
     who = {"author": "sam", "subject": "bump iris to 1.5.0"}
+    new, both = told("1.5.0") | who, told("1.5.0", "1.4.0") | who
+    drift = "production serves 1.4.0, 9f3c2ab wants 1.5.0"
     passed = "staging: 64 of 64 golden rows, worst difference 3e-7, p99 41 ms"
+    polled = {"location": "https://arm.example/hush", "quiet": True}
+    done = "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback"
+    end = {"slot": "production", "detail": {"intent": "swap"}, **both}
     return [
-        event(
-            "Drift",
-            "14:02:11",
-            BUMP,
-            "production serves 1.4.0, 9f3c2ab wants 1.5.0",
-            slot="production",
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
-        event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **told("1.5.0"), **who),
-        event("VerifyPassed", "14:02:58", BUMP, passed, **told("1.5.0"), **who),
-        event(
-            "SwapStarted",
-            "14:02:58",
-            BUMP,
-            "staging <-> production",
-            id="swap",
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
-        event(
-            "Waiting",
-            "14:02:59",
-            BUMP,
-            "",
-            reason="SwapRunning",
-            detail={"location": "https://arm.example/hush", "quiet": True},
-        ),
-        event(
-            "Converged",
-            "14:04:19",
-            BUMP,
-            "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback",
-            slot="production",
-            detail={"intent": "swap"},
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
+        event("Drift", "14:02:11", BUMP, drift, slot="production", **both),
+        event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **new),
+        event("VerifyPassed", "14:02:58", BUMP, passed, **new),
+        event("SwapStarted", "14:02:58", BUMP, "staging <-> production", id="swap", **both),
+        event("Waiting", "14:02:59", BUMP, "", reason="SwapRunning", detail=polled),
+        event("Converged", "14:04:19", BUMP, done, **end),
     ]
 
 
