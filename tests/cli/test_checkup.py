@@ -74,15 +74,6 @@ def test_only_something_wrong_is_a_failure(grade: Grade, code: int) -> None:
     assert doctor.code((Finding("a", "", Grade.OK, ""), Finding("b", "", grade, ""))) == code
 
 
-@pytest.mark.parametrize("words", [("doctor",), ("adopt", "some-app")])
-def test_without_a_target_both_say_how_to_get_one(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """Never a default subscription; exit code 2, nothing on stdout, no file."""
-    done = gitslot(*words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "GITSLOT_STORAGE" in done.stderr
-    assert list(tmp_path.glob("*.yaml")) == []
-
-
 def test_adopt_never_replaces_a_file_that_it_was_not_told_to(tmp_path: Path) -> None:
     """Nor follows a link to nowhere; nobody is asked anything."""
     (tmp_path / "desired_state.yaml").write_text("app: mine\n")

@@ -20,10 +20,8 @@ _MAY_WRITE = {"id-token", "contents", "pull-requests"}
 
 
 def _jobs(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(
-        path.read_text(encoding="utf-8"),
-        Loader=yaml.BaseLoader,  # "on" stays text
-    )["jobs"]
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)["jobs"]  # "on" stays text
     return found
 
 
@@ -85,9 +83,8 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
                     known = _help(words[2], capsys)
                 assert options <= known, command
                 seen.add(" ".join(words[:3]))
-    assert {"gitslot validate", "gitslot plan", "gitslot bump"} <= {
-        " ".join(each.split()[:2]) for each in seen
-    }
+    ours = {" ".join(each.split()[:2]) for each in seen}
+    assert {"gitslot validate", "gitslot plan", "gitslot bump"} <= ours
     assert {"python -m training", "python -m gitslot.registry.package"} <= seen
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,11 +60,8 @@ def test_two_racing_registrations_leave_one_whole(
         except VersionExists as error:
             refused.append(error)
 
-    threads = [threading.Thread(target=race, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(race, range(2)))
     assert (len(won), len(refused)) == (1, 1)
     manifest = registry.manifest("iris", version)
     assert manifest.digest == won[0]

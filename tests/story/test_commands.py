@@ -21,6 +21,7 @@ from gitslot.registry.registry import Registry
 from gitslot.state.decision import Converged
 from gitslot.world import open_world
 from tests.platform import PATIENCE_S, Platform, until
+from tests.processes import python
 from tests.story.stage import VERSIONS, Stage, set_stage
 
 
@@ -256,14 +257,7 @@ def test_the_local_file_leads_every_command_to_the_platform(settled: Shell, tmp_
     (tmp_path / ".gitslot").mkdir()
     local = {"environment": environment, "pid": os.getpid()}
     (tmp_path / ".gitslot/local.json").write_text(json.dumps(local))
-    done = subprocess.run(
-        [sys.executable, "-m", "gitslot", "status"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AZURE_CLIENT_ID": "me"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AZURE_CLIENT_ID": "me"}
+    done = python("-m", "gitslot", "status", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == ["target: local platform (.gitslot)"]

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,20 +11,14 @@ import pytest
 
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, start_platform
+from tests.processes import python
 from training.__main__ import main
 
 
 def run(*words: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m training` with *words*, in an environment of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "training", *words],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), **environment}
+    return python("-m", "training", *words, cwd=ROOT, env=env, timeout=120)
 
 
 class Typed:

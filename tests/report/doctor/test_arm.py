@@ -62,11 +62,8 @@ def test_a_site_without_identity_has_none(arm: Arm) -> None:
 def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None:
     """Percentages by slot."""
     rule = {"actionHostName": "app-staging.example", "reroutePercentage": 25.0, "name": "staging"}
-    properties = {
-        "autoSwapSlotName": "production",
-        "alwaysOn": True,
-        "experiments": {"rampUpRules": [rule]},
-    }
+    experiments = {"rampUpRules": [rule]}
+    properties = {"autoSwapSlotName": "production", "alwaysOn": True, "experiments": experiments}
     arm.answers["web"] = (200, {}, {"id": "x", "properties": properties})
     expected = ConfigFacts("production", True, {"staging": 25.0})
     assert Survey(arm.azure()).config(APP, PRODUCTION) == expected
