@@ -110,8 +110,7 @@ def test_bump_changes_one_version_and_commits_that_file_alone(clone: Clone) -> N
     """The comment beside it stays, what else was staged stays staged, the subject says it."""
     clone.add("notes.txt", "mine")
     code, out, _ = clone.gitslot("bump", "production", "1.5.0")
-    assert (code, clone.text) == (0, BUMPED)
-    assert clone.subject == "bump iris to 1.5.0"
+    assert (code, clone.text, clone.subject) == (0, BUMPED, "bump iris to 1.5.0")
     assert out.endswith("bump iris to 1.5.0\n")
     assert clone.git("show", "--name-only", "--format=", "HEAD") == FILE
     assert clone.git("status", "--porcelain") == "A  notes.txt"

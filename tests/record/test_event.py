@@ -1,6 +1,7 @@
 """Events as lines and as log records: readable, whole, and without what only memory needs."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -32,16 +33,9 @@ def test_a_line_reads_back_as_the_event(message: str, author: str, subject: str)
 
 def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptureFixture) -> None:
     """Where a swap is polled is signed: it stays in the journal."""
-    event = Event(
-        "SwapStarted",
-        "app",
-        NOW,
-        run="r",
-        revision="9f3c2ab" + "0" * 33,
-        message="staging <-> production",
-        to_digest="a" * 64,
-        detail={"location": "https://arm/x?s=canary"},
-    )
+    revision, message = "9f3c2ab" + "0" * 33, "staging <-> production"
+    event = Event("SwapStarted", "app", NOW, run="r", revision=revision, message=message)
+    event = replace(event, to_digest="a" * 64, detail={"location": "https://arm/x?s=canary"})
     with caplog.at_level(logging.DEBUG, "gitslot"):
         log_event(event)
     record = caplog.records[0]

@@ -152,8 +152,7 @@ def test_clocks_that_differ_at_the_turn_of_a_month_lead_to_one_journal() -> None
         behind.append(APP, [event("SwapStarted", **release)], NOW)
     assert behind.memory(APP, NOW).intent == ahead.memory(APP, later).intent is not None
     behind.append(APP, [event(message="after it")], NOW)
-    assert messages(ahead)[-1] == "after it"
-    assert blobs.names("journal/") == [NAME, NEXT]
+    assert (messages(ahead)[-1], blobs.names("journal/")) == ("after it", [NAME, NEXT])
     assert Journal(blobs).memory(APP, NOW) == ahead.memory(APP, later)
 
 

@@ -123,9 +123,5 @@ def start_slot(
 @pytest.fixture(scope="session")
 def slot(start_slot: StartSlot, served: Built) -> Slot:
     """Return a slot that serves iris 1.5.0, pinned, to everybody."""
-    return start_slot(
-        MODEL_NAME="iris",
-        MODEL_VERSION=f"1.5.0@sha256:{served.manifest.digest}",
-        MODEL_DEPLOY="run-1",
-        MODEL_PREDICT_AUTH="anonymous",
-    )
+    model = {"MODEL_NAME": "iris", "MODEL_VERSION": f"1.5.0@sha256:{served.manifest.digest}"}
+    return start_slot(MODEL_DEPLOY="run-1", MODEL_PREDICT_AUTH="anonymous", **model)

@@ -11,12 +11,8 @@ from tools import check
 from tools.pages import PAGES
 
 FILES = (
-    "requirements.txt",
-    "package-lock.json",
-    "controller/requirements.txt",
-    "serving_app/requirements.txt",
-    "docs/use/desired_state.schema.json",
-    "docs/believe/emulator.md",
+    *("requirements.txt", "controller/requirements.txt", "serving_app/requirements.txt"),
+    *("package-lock.json", "docs/use/desired_state.schema.json", "docs/believe/emulator.md"),
     *PAGES,
 )
 
