@@ -14,6 +14,7 @@ from gitslot.edges.azure.answers import is_busy, is_prepared
 from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
 from gitslot.errors import AzureError, AzureUnavailable, LockLost
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.state import slot_settings
 from gitslot.state.decision import Deploy, Reset, Swap, Waiting, waiting
 from gitslot.state.reasons import Wait
@@ -71,7 +72,6 @@ class Scene:
         return replace(self.base, event=name, **fields)
 
 
-_QUIET = {"quiet": True}
 _MOVED = Waiting("SlotsMoved", {}, Wait(), poll_s=1.0, quiet=True)
 
 
@@ -134,9 +134,12 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
     if not _unmoved(scene, slot):
         return _MOVED
     lost = slot_settings.differences(target, before.settings, production.sticky)
-    detail: dict[str, Any] = {"deploy": deploy, "counts_for": decision.counts_for}
-    if lost:
-        detail["overwritten"] = list(lost)
+    detail = Payload(
+        deploy=deploy,
+        counts_for=decision.counts_for,
+        overwritten=tuple(lost),
+        why=decision.why,
+    )
     fields = _to(decision.release, before)
     scene.ready()
     scene.record(
@@ -145,7 +148,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
             slot=slot,
             message=f"{slot} <- {decision.release}",
             reason=decision.reason,
-            detail=detail | {"why": decision.why},
+            detail=detail,
             **fields,
         )
     )
@@ -154,18 +157,23 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         scene.azure.put_settings(scene.ref, slot, target)
     except AzureError as error:
         throttled = _throttled(error)
-        if isinstance(error, AzureUnavailable) and not throttled:
+        if isinstance(error, AzureUnavailable) and throttled is None:
             return None  # it may have arrived: the next looks show whether it did
         busy = is_busy(error)
-        detail = {"counts_for": decision.counts_for, "prepared": is_prepared(error), "busy": busy}
+        detail = Payload(
+            counts_for=decision.counts_for,
+            prepared=is_prepared(error),
+            busy=busy,
+            retry_after_s=throttled,
+        )
         scene.record(
             scene.event(
                 "DeployFinished",
                 slot=slot,
-                reason="Throttled" if throttled else "DeployRefused",
+                reason="DeployRefused" if throttled is None else "Throttled",
                 message=f"{_whose(slot)}the platform refused the deploy: {error.message}",
-                verdict="" if busy or throttled else Mark.INCONCLUSIVE.value,
-                detail=detail | throttled,
+                verdict="" if busy or throttled is not None else Mark.INCONCLUSIVE.value,
+                detail=detail,
                 **fields,
             )
         )
@@ -176,11 +184,10 @@ def _whose(slot: str) -> str:
     return "" if slot == STAGING else f"{slot}: "
 
 
-def _throttled(error: AzureError) -> dict[str, Any]:
-    """Return what the memory needs of a 429: for how many seconds nothing may be written."""
-    if not isinstance(error, AzureUnavailable) or error.status != 429:
-        return {}
-    return {"retry_after_s": error.retry_after_s}
+def _throttled(error: AzureError) -> float | None:
+    """Return for how many seconds nothing may be written after a 429, None for another error."""
+    limited = isinstance(error, AzureUnavailable) and error.status == 429
+    return error.retry_after_s if limited and isinstance(error, AzureUnavailable) else None
 
 
 # ---------------------------------------------------------------- swap
@@ -193,7 +200,6 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     if serving:
         fields |= {"from_": serving.version, "from_digest": serving.digest}
     replaced = serving.model if serving else production.configured.model
-    other = {"from_model": replaced} if replaced != decision.release.model else {}
     deploy = staging.configured.deploy
     passed = scene.event(
         "VerifyPassed",
@@ -203,25 +209,25 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
         model=decision.release.model,
         to=decision.release.version,
         to_digest=decision.release.digest,
-        detail={
-            "deploy": deploy,
-            "worst": decision.verdict.worst,
-            "p99_ms": round(decision.verdict.p99_ms, 1),
-        },
+        detail=Payload(
+            deploy=deploy,
+            worst=decision.verdict.worst,
+            p99_ms=round(decision.verdict.p99_ms, 1),
+        ),
     )
     started = scene.event(
         "SwapStarted",
         slot=PRODUCTION,
         message="staging <-> production" + (", back again" if decision.back else ""),
-        detail={
-            "deploy": deploy,
-            "production_deployment": production.deployment_id,
-            "staging_deployment": staging.deployment_id,
-            "production_swap": production.swap_status,
-            "staging_swap": staging.swap_status,
-            **other,
-            **({"back": True} if decision.back else {}),
-        },
+        detail=Payload(
+            deploy=deploy,
+            production_deployment=production.deployment_id,
+            staging_deployment=staging.deployment_id,
+            production_swap=production.swap_status,
+            staging_swap=staging.swap_status,
+            from_model=replaced if replaced != decision.release.model else "",
+            back=decision.back,
+        ),
         **fields,
     )
     scene.ready()
@@ -250,7 +256,7 @@ def _not_sent(scene: Scene, fields: Mapping[str, str], message: str) -> Event:
         slot=PRODUCTION,
         reason="NotSent",
         message=message,
-        detail={"unsent": True},
+        detail=Payload(unsent=True),
         **dict(fields),
     )
 
@@ -259,14 +265,14 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
     """Say what became of the POST; only an answer that proves it closes the intent."""
     match answer.sent:
         case Sent.ACCEPTED if answer.location:
-            detail = {"location": answer.location, **_QUIET}
+            detail = Payload(location=answer.location, quiet=True)
             return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
-            wait = {"retry_after_s": answer.retry_after_s} if answer.retry_after_s else {}
-            detail = {"busy": True, **wait, **_QUIET}
+            wait_s = answer.retry_after_s or None
+            detail = Payload(busy=True, retry_after_s=wait_s, quiet=True)
             return scene.event("Waiting", reason="SwapBusy", detail=detail)
         case Sent.CONFLICT:
-            detail = {"busy": True, "refusal": answer.message, **_QUIET}
+            detail = Payload(busy=True, refusal=answer.message, quiet=True)
             return scene.event("Waiting", reason="SwapRefused", detail=detail)
         case Sent.NOT_SENT:
             return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
@@ -277,7 +283,7 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
                 reason="SwapRefused",
                 message=f"the platform refused the swap: {answer.message}",
                 verdict=Mark.INCONCLUSIVE.value,
-                detail={"prepared": answer.prepared},
+                detail=Payload(prepared=answer.prepared),
                 **dict(fields),
             )
         case _:
@@ -299,8 +305,9 @@ def _reset(decision: Reset, scene: Scene) -> Waiting | None:
     try:
         scene.azure.reset(scene.ref, STAGING)
     except AzureError as error:
-        if throttled := _throttled(error):
-            scene.record(scene.event("Waiting", reason="Throttled", detail={**throttled, **_QUIET}))
+        if (wait_s := _throttled(error)) is not None:
+            detail = Payload(retry_after_s=wait_s, quiet=True)
+            scene.record(scene.event("Waiting", reason="Throttled", detail=detail))
             return None
         return waiting(Doubt("ResetRefused", f"cannot reset it: {error.message}"))
     scene.record(
@@ -308,7 +315,7 @@ def _reset(decision: Reset, scene: Scene) -> Waiting | None:
             "Waiting",
             reason="PreparedReset",
             message=f"{decision.message}: reset",
-            detail={"reset": True},
+            detail=Payload(reset=True),
         )
     )
     return None

@@ -8,6 +8,7 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     ├── SettingsError            the controller's own settings are missing or malformed
     ├── DesiredError             desired_state.yaml is not what it must be
     ├── SourceError              Git cannot say what is wanted
+    │   └── PackTooLarge         it sends more than is read
     ├── SignatureRefused         a commit is not signed as the controller's settings ask
     ├── RegistryError
     │   ├── UnknownVersion       no such model or package version
@@ -52,6 +53,12 @@ class SourceError(GitslotError):
     """Git did not say what is wanted: unreachable, ref gone, file missing."""
 
     reason = "GitUnreachable"
+
+
+class PackTooLarge(SourceError):
+    """Git's server sends more than is read."""
+
+    reason = "PackTooLarge"
 
 
 class SignatureRefused(GitslotError):

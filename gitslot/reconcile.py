@@ -16,6 +16,7 @@ from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
+from gitslot.record.payload import Payload
 from gitslot.record.transitions import (
     converged_event,
     drift_event,
@@ -26,6 +27,7 @@ from gitslot.record.transitions import (
 from gitslot.state.decision import (
     Converged,
     Deploy,
+    Frozen,
     Note,
     Observation,
     Reset,
@@ -40,10 +42,10 @@ from gitslot.state.decision import (
 from gitslot.state.reasons import Run, Wait
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Desired, Doubt, Release, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision, is_app_name
 from gitslot.world import World
 
-__all__ = ["Pass", "World", "apps", "observe", "reconcile", "tick"]
+__all__ = ["Pass", "World", "observe", "reconcile", "tick"]
 
 _log = logging.getLogger("gitslot")
 _ANSWER_TRIES = 5
@@ -59,44 +61,39 @@ def observe(
     prove: Mapping[str, Release] | None = None,
     fresh: bool = False,
     whole: bool = False,
-    desired: Desired | Doubt | None = None,
+    reuse_s: float = 0.0,
 ) -> Observation:
     """
     Look once at *name* and decide, writing nothing. Raises JournalError.
 
     *prove* names slots and the release that each shall prove. *whole* asks every slot, whichever
-    comes first. *desired* is what a look-up of a moment ago found; without it Git is asked.
+    comes first. A look-up of Git of *reuse_s* seconds ago may do.
     """
+    desired = world.wants.desired(reuse_s)
+    app, head = world.wants.app(name, desired), desired.revision
+    if isinstance(app, Doubt) and not is_app_name(name):  # no app, and no place for a journal
+        now = world.clock.now()
+        return Observation(name, app, head, app, Memory(), frozen(app), now, world.policy)
     memory = world.journal.memory(name, world.clock.now())
-    app, revision = world.wanted(name, memory, desired)
+    revisions: Mapping[str, Revision] = {}
+    if isinstance(app, App) and head:
+        revisions = world.wants.asked_by(app, head, memory)
+        app = world.hands_off(app, memory)
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
-    target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
+    target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
     now = world.clock.now()
     found = decisions(target, live, memory, now, world.policy)
     decision = foremost(found)
-    return Observation(name, app, revision, live, memory, decision, now, world.policy, found)
-
-
-def apps(world: World, desired: Desired | Doubt | None = None) -> list[str]:
-    """Return the apps to reconcile: those in the file or, while it is in doubt, those known."""
-    desired = desired or world.desired()
-    if not isinstance(desired, Doubt):
-        return [app.name for app in desired.apps]
-    try:
-        return world.journal.apps()
-    except JournalError:
-        return []
+    return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
 
 
 def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
     """Reconcile every app once, from one look-up of Git; return how each pass ended."""
-    started, desired = world.clock.monotonic(), world.desired()
     stops: dict[str, Stop] = {}
-    for name in apps(world, desired):
-        young = world.clock.monotonic() - started < _REUSE_S
+    for name in world.apps():
         try:
-            stops[name] = reconcile(name, world, trigger, desired if young else None)
+            stops[name] = Pass(name, world, trigger, _REUSE_S).run()
         except Exception as error:  # noqa: BLE001 - one app's pass must not keep others waiting
             _log.exception("%s: the pass broke off", name)
             stops[name] = frozen(
@@ -105,16 +102,14 @@ def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
     return stops
 
 
-def reconcile(
-    name: str, world: World, trigger: str = "timer", desired: Desired | Doubt | None = None
-) -> Stop:
+def reconcile(name: str, world: World, trigger: str = "timer") -> Stop:
     """
     Bring the app *name* to what Git asks for, one verified change at a time.
 
-    The first turn may use *desired*; every later one asks Git anew. Returns the stop that the pass
-    ended with; never raises for anything that the world can do.
+    Every turn asks Git anew. Returns the stop that the pass ended with; never raises for anything
+    that the world can do.
     """
-    return Pass(name, world, trigger, desired).run()
+    return Pass(name, world, trigger).run()
 
 
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
@@ -136,11 +131,10 @@ def _changes(memory: Memory, event: Event) -> bool:
 class Pass:
     """An app's turns in one tick."""
 
-    def __init__(
-        self, name: str, world: World, trigger: str, desired: Desired | Doubt | None = None
-    ) -> None:
+    def __init__(self, name: str, world: World, trigger: str, reuse_s: float = 0.0) -> None:
         self._name, self._world, self._trigger = name, world, trigger
-        self._desired = desired
+        self._reuse_s = reuse_s  # of the first turn alone
+        self._seen: Observation | None = None
         self._lock = world.lock_of(name)
         self._prove: dict[str, Release] = {}
         self._fresh = False
@@ -177,10 +171,16 @@ class Pass:
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        desired, self._desired = self._desired, None
-        seen = observe(
-            self._name, self._world, prove=self._prove, fresh=self._fresh, desired=desired
+        reuse_s, self._reuse_s = self._reuse_s, 0.0
+        seen = self._seen = observe(
+            self._name, self._world, prove=self._prove, fresh=self._fresh, reuse_s=reuse_s
         )
+        if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
+            self._world.tell_unwritten(self._name, seen.decision)
+            return seen.decision
+        acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
+        if isinstance(seen.app, App) and acts_on_it:
+            self._world.accept(self._name)
         self._run = seen.memory.run or self._run or self._world.new_id()[:12]
         told = seen.memory.stop[0] == "Suspended" or seen.memory.suspended
         if told and isinstance(seen.app, App) and not seen.app.suspend:
@@ -226,7 +226,12 @@ class Pass:
             ref=self._world.looker.ref(self._name),
             live=seen.live,
             memory=seen.memory,
-            base=self._base(seen, "", slot=getattr(decision, "slot", "")),
+            base=self._base(
+                seen,
+                "",
+                about=getattr(decision, "counts_for", PRODUCTION),
+                slot=getattr(decision, "slot", ""),
+            ),
             azure=self._world.azure,
             store=self._world.store,
             now=self._world.clock.now(),
@@ -259,17 +264,27 @@ class Pass:
     # ------------------------------------------------------------ events
 
     def _base(
-        self, seen: Observation, name: str, *, intent: Intent | None = None, **fields: Any
+        self,
+        seen: Observation,
+        name: str,
+        *,
+        about: str = PRODUCTION,
+        intent: Intent | None = None,
+        **fields: Any,
     ) -> Event:
-        """Return an event of this look; one about *intent* carries the commit that opened it."""
+        """
+        Return an event of this look, of what the slot *about* wants.
+
+        One of *intent* carries the commit that opened it. While Git is in doubt, only the freeze
+        itself names the commit that is not acted upon.
+        """
         now = self._world.clock.now()
         slot = fields.get("slot", "")
         drift = seen.memory.of(slot).drift if slot not in ("", PRODUCTION) else None
         started = drift.time if drift else seen.memory.run_started
-        # While Git is in doubt, only the freeze itself names the commit that is not acted upon.
-        doubted = isinstance(seen.app, Doubt) and name != "Frozen"
-        newest = seen.memory.accepted if doubted else seen.revision
-        revision = intent.revision if intent else newest or Revision("")
+        freeze = isinstance(seen.app, Doubt) and name == "Frozen"
+        asked = seen.head or Revision("") if freeze else seen.asked_by(about)
+        revision = intent.revision if intent else asked
         return Event(
             event=name,
             app=self._name,
@@ -278,6 +293,7 @@ class Pass:
             revision=revision.commit,
             author=revision.author,
             subject=revision.subject,
+            head=seen.head.commit if seen.head else "",
             duration_ms=round((now - started).total_seconds() * 1000) if started else None,
             trigger=self._trigger,
             rule=getattr(seen.decision, "rule", ""),
@@ -286,8 +302,31 @@ class Pass:
 
     def _record(self, *events: Event) -> Memory:
         now = self._world.clock.now()
-        stamped = [replace(event, time=now, id=self._world.new_id()) for event in events]
+        stamped = [
+            replace(
+                event,
+                time=now,
+                id=self._world.new_id(),
+                detail=self._with_wishes(event),
+            )
+            for event in events
+        ]
         return self._world.journal.append(self._name, stamped, now)
+
+    def _with_wishes(self, event: Event) -> Payload:
+        """Return the payload of *event* with the wishes that it is the first to name a commit for."""
+        seen = self._seen
+        if seen is None or not isinstance(seen.app, App):
+            return event.detail
+        of_it = {
+            slot: revision
+            for slot, revision in seen.revisions.items()
+            if revision.commit == event.revision
+        }
+        known = {slot: asked.text for slot in of_it if (asked := seen.memory.of(slot).asked)}
+        wishes = {slot: wish for slot in of_it if (wish := seen.app.wish(slot)) != known.get(slot)}
+        inexact = not all(revision.exact for revision in of_it.values())
+        return replace(event.detail, wish=wishes, inexact=inexact)
 
     def _record_answer(self, event: Event, intent: str) -> None:
         """
@@ -322,7 +361,8 @@ class Pass:
 
     def _note(self, seen: Observation, note: Note) -> Stop | None:
         """Record *note*; refuse one that changes no memory: it would be decided every turn."""
-        base = self._base(seen, note.event, intent=note.intent, slot=note.slot)
+        about, slot = note.counts_for, note.slot
+        base = self._base(seen, note.event, about=about, intent=note.intent, slot=slot)
         event, memory = note_event(seen, note, base), seen.memory
         if _changes(memory, event):
             self._record(event)
@@ -340,11 +380,12 @@ class Pass:
         name = type(stop).__name__
         if seen.memory.stop == (name, stop.reason, stop.message):
             return
-        detail: dict[str, Any] = {"next": stop.next.line} if isinstance(stop.next, Run) else {}
-        if isinstance(stop, Waiting) and stop.since:
-            detail["since"] = stop.since.isoformat()
-        if not seen.memory.baseline and isinstance(stop, Waiting | Suspended):
-            detail["doubt"] = True
+        doubt = not seen.memory.baseline and isinstance(stop, Waiting | Suspended)
+        detail = Payload(
+            next=stop.next.line if isinstance(stop.next, Run) else "",
+            since=stop.since if isinstance(stop, Waiting) else None,
+            doubt=doubt,
+        )
         slot = stop.slot if isinstance(stop, Waiting | Stalled) else ""
         event = self._base(
             seen, name, slot=slot, reason=stop.reason, message=stop.message, detail=detail

@@ -1,11 +1,9 @@
 """
-Everything outside a pass: its collaborators, and what Git's newest commit wants.
-
-A World is made once a process, by `open_world`: the only place where collaborators are made. Where
-Git, the file or a signature cannot be trusted, it returns a Doubt; nothing is guessed.
+Everything outside a pass: its collaborators, made once a process by `open_world`.
 """
 
 import logging
+import math
 import threading
 import time
 import uuid
@@ -19,13 +17,12 @@ from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
-from gitslot.edges.file.read import read
-from gitslot.edges.git.signed_changes import Rule
-from gitslot.edges.git.source import GitSource, Newest
+from gitslot.edges.git.source import GitSource
 from gitslot.edges.settings import Settings
-from gitslot.errors import DesiredError, JournalError, SignatureRefused, SourceError
+from gitslot.errors import JournalError
 from gitslot.look.look import Looker, Ticks
 from gitslot.look.probe import Prober
+from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
@@ -34,18 +31,12 @@ from gitslot.registry.registry import Registry
 from gitslot.state.decision import Frozen
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.wanted import App, Desired, Doubt, Revision
+from gitslot.state.wanted import App, Desired, Doubt
+from gitslot.wants import Wants
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
 _WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
-
-
-class Git(Protocol):
-    """What the loop needs of a repository."""
-
-    def newest(self) -> Newest: ...
-    def descends(self, commit: str, ancestor: str) -> bool: ...
 
 
 class Clock(Ticks, Protocol):
@@ -63,7 +54,7 @@ class World:
     controller: the controller's setting, of which only the journal tells, binds it too.
     """
 
-    git: Git
+    wants: Wants
     looker: Looker
     azure: acts.Writes
     journal: Journal
@@ -71,13 +62,9 @@ class World:
     clock: Clock
     policy: Policy
     store: str
-    on_rewrite: str = "freeze"
     suspend: str = ""
     guest: bool = False
-    allowed: frozenset[str] = frozenset()
-    vouch: Callable[[str, frozenset[str]], object] | None = None  # None: signatures are not asked
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
-    parsed: tuple[str, Desired | Doubt] | None = None
     locks: dict[str, Lock] = field(default_factory=dict)
     unwritten: dict[str, Frozen] = field(default_factory=dict)
 
@@ -93,81 +80,33 @@ class World:
                 Event("Frozen", app, self.clock.now(), reason=stop.reason, message=stop.message)
             )
 
-    # ------------------------------------------------------------ what is wanted
+    def apps(self, reuse_s: float = 0.0) -> list[str]:
+        """Return the apps to look at: those in Git, and those that may not be forgotten yet."""
+        desired = self.wants.desired(reuse_s)
+        named = [] if isinstance(desired, Doubt) else list(desired.apps)
+        return [*named, *self.wants.left(desired, self._in_flight)]
 
-    def desired(self) -> Desired | Doubt:
-        """Return what Git's newest commit asks for, or why that is in doubt."""
+    def _in_flight(self, app: str) -> bool:
+        """Say whether a swap of *app* may still be under way."""
         try:
-            newest = self.git.newest()
-        except SourceError as error:
-            return Doubt(error.reason, error.message)
-        if self.parsed is None or self.parsed[0] != newest.revision.commit:
-            doubt = self._unvouched(newest.revision)
-            if doubt and doubt.revision is None:
-                return doubt
-            self.parsed = (newest.revision.commit, doubt or parse(newest))
-        return self.parsed[1]
+            return self.journal.memory(app, self.clock.now()).intent is not None
+        except JournalError:
+            return True
 
-    def _unvouched(self, revision: Revision) -> Doubt | None:
-        """Say why *revision* is not signed as asked; without a revision where that is not known."""
-        if self.vouch is None:
-            return None
-        now = self.clock.now()
-        try:
-            trusted = {self.journal.memory(app, now).vouched for app in self.journal.apps()} - {""}
-            if revision.commit not in trusted:
-                self.vouch(revision.commit, frozenset(trusted))
-        except SignatureRefused as error:
-            return Doubt(error.reason, error.message, revision)
-        except (SourceError, JournalError) as error:
-            return Doubt(error.reason, error.message)
-        return None
+    def accept(self, app: str) -> None:
+        """
+        Store that the newest commit is accepted: for all apps, or for *app* where this is a guest.
 
-    def wanted(
-        self, name: str, memory: Memory, desired: Desired | Doubt | None = None
-    ) -> tuple[App | Doubt | None, Revision | None]:
-        """Return the block of *name* in *desired*; None where the file does not list it."""
-        desired = desired or self.desired()
-        if isinstance(desired, Doubt):
-            return desired, desired.revision
-        revision = desired.revision
-        if doubt := self._rewritten(revision, memory):
-            return doubt, revision
-        app = desired.app(name)
-        if app is None:
-            return None, revision
-        if self.allowed and name not in self.allowed:
-            return Doubt("AppNotAllowed", f"GITSLOT_APPS does not list `{name}`"), revision
-        return self.hands_off(app, memory), revision
+        Raises JournalError.
+        """
+        desired = self.wants.desired(math.inf)
+        if isinstance(desired, Desired):
+            self.wants.accept(desired, [app] if self.guest else desired.apps)
 
     def hands_off(self, app: App, memory: Memory) -> App:
         """Return *app*, suspended where a setting asks for it."""
         why = self.suspend or (memory.suspended if self.guest else "")
         return replace(app, suspend=why, suspended_by_setting=True) if why else app
-
-    def _rewritten(self, revision: Revision, memory: Memory) -> Doubt | None:
-        accepted = memory.accepted
-        if self.on_rewrite == "follow" or accepted is None:
-            return None
-        try:
-            if self.git.descends(revision.commit, accepted.commit):
-                return None
-        except SourceError as error:
-            return Doubt(error.reason, error.message)
-        return Doubt(
-            "HistoryRewritten",
-            f"{revision.short} does not descend from {accepted.short}, which was acted upon; "
-            "`gitslot retry` accepts the new history",
-        )
-
-
-def parse(newest: Newest) -> Desired | Doubt:
-    """Parse the file of *newest*; a file that is refused is a Doubt."""
-    try:
-        return read(newest.data, newest.revision)
-    except DesiredError as error:
-        revision = newest.revision
-        return Doubt(error.reason, f"{revision.short}: {error.message}", revision)
 
 
 # ---------------------------------------------------------------- the real world
@@ -224,14 +163,6 @@ def log_event(event: Event) -> None:
     )
 
 
-def _vouch(git: GitSource, rule: Rule | None) -> Callable[[str, frozenset[str]], object] | None:
-    if rule is None:
-        return None
-    return lambda commit, trusted: git.vouched(
-        commit, replace(rule, trusted=rule.trusted | trusted)
-    )
-
-
 def open_world(
     settings: Settings,
     token_credential: TokenCredential,
@@ -245,9 +176,16 @@ def open_world(
     blobs = AzureBlobs(settings.storage, token_credential)
     token = settings.git_token.reveal() if settings.git_token else None
     registry = Registry(settings.storage, token_credential)
-    git = GitSource(settings.repository, settings.ref, settings.file, token)
+    wants = Wants(
+        GitSource(settings.repository, settings.ref, settings.file, token),
+        AcceptedBlob(blobs),
+        clock.monotonic,
+        settings.on_rewrite,
+        settings.allowed_apps,
+        settings.vouch,
+    )
     return World(
-        git=git,
+        wants=wants,
         looker=Looker(azure, registry, Prober(), clock, settings.policy),
         azure=azure,
         journal=Journal(blobs, tell),
@@ -255,8 +193,5 @@ def open_world(
         clock=clock,
         policy=settings.policy,
         store=settings.storage,
-        on_rewrite=settings.on_rewrite,
         suspend=settings.suspend,
-        allowed=settings.allowed_apps,
-        vouch=_vouch(git, settings.vouch),
     )

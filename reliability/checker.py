@@ -189,13 +189,13 @@ def _event(replay: Replay, entry: Entry, event: Event) -> None:
         replay.passed.discard(event.to_digest)
     elif event.event == "VerifyPassed":
         replay.passed.add(event.to_digest)
-    if event.event in _CLOSING or (event.event == "Converged" and event.detail.get("intent")):
+    if event.event in _CLOSING or (event.event == "Converged" and event.detail.intent):
         _closed(replay, entry, event)
 
 
 def _goes_back(replay: Replay, entry: Entry, event: Event) -> bool:
     """Check a swap-back: of what the file soaks and our last swap brought, to what it replaced."""
-    if not event.detail.get("back"):
+    if not event.detail.back:
         return False
     commit = replay.commits.get(event.revision)
     if commit is None or "soak" not in _file(str(commit.get("text", ""))):
@@ -220,7 +220,7 @@ def _closed(replay: Replay, entry: Entry, event: Event) -> None:
 
 def _held(replay: Replay, entry: Entry, event: Event) -> None:
     """Check what is said of a further slot: it counts by what it has itself proved."""
-    proof = (event.to_digest, event.detail.get("deploy"))
+    proof = (event.to_digest, event.detail.deploy)
     if event.event == "VerifyPassed" and proof not in replay.beside.get(event.slot, set()):
         replay.wrong("S2", entry, f"{event.slot} is held without its golden rows")
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
 
+from gitslot.edges.file.read import desired
+from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import JournalError, SourceError
 from gitslot.look.probe import Reply, read_health
@@ -15,7 +17,7 @@ from gitslot.record.lock import Lock
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
-from gitslot.state.wanted import Revision
+from gitslot.state.wanted import App, Desired, Revision
 from reliability.arm_door import Credential
 from reliability.cloud import APP, START, Cloud
 from reliability.registered import STORE
@@ -137,6 +139,13 @@ class SeamBlobs:
 
         self._process.call(self._door("append", write=True), effect)
 
+    def load(self, name: str) -> tuple[bytes, str] | None:
+        return self._process.call(self._door("load"), lambda: self._blobs.load(name))
+
+    def store(self, name: str, data: bytes, etag: str) -> str:
+        door = self._door("store", write=True)
+        return self._process.call(door, lambda: self._blobs.store(name, data, etag))
+
     def acquire(self, name: str) -> str | None:
         def effect() -> str | None:
             lease = self._blobs.acquire(name)
@@ -256,6 +265,35 @@ class SeamGit:
             Door("git.descends", lose),
             lambda: not self._cloud.git.rewritten and int(commit, 16) > int(ancestor, 16),
         )
+
+    def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int:
+        """Signatures are no part of the designs on virtual time."""
+        raise NotImplementedError
+
+    def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
+        """Return the commit of each wish of *app*."""
+
+        def effect() -> dict[str, Revision]:
+            return {slot: self._asked_by(head, app, slot) for slot in app.slots}
+
+        def lose(cause: str) -> dict[str, Revision]:
+            raise SourceError(f"cannot read the repository: {cause}")
+
+        return self._process.call(Door("git.asked-by", lose), effect)
+
+    def _asked_by(self, head: Revision, app: App, slot: str) -> Revision:
+        found, count = head, int(head.commit[:7], 16)
+        for commit in reversed(self._cloud.git.commits[:count]):
+            revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
+            data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+            wanted = desired(revision, data)
+            block = wanted.apps.get(app.name) if isinstance(wanted, Desired) else None
+            if not isinstance(block, App):
+                continue  # a broken file in between changes nothing
+            if block.wish(slot) != app.wish(slot):
+                break
+            found = revision
+        return found
 
 
 class SeamRegistry(Registry):

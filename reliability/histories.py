@@ -415,6 +415,8 @@ def oracle(w: Watched) -> tuple[str, str]:
     listed = w.git("ls-tree", "-l", tip, "--", FILE).split()
     if not listed:
         return START, "FileMissing"
+    if listed[1] == "tree":  # a folder of files, none of which is an app's
+        return START, "FolderEmpty"
     if listed[1] != "blob" or listed[0] not in ("100644", "100755", "100664"):
         return START, "NotPlainFile"
     if int(listed[3]) > LIMIT:

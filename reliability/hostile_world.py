@@ -27,7 +27,7 @@ from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
 from gitslot.registry.manifest import parse_manifest, parse_package
 from gitslot.state.seen import Answer, Poll
-from gitslot.state.wanted import STAGING, Revision
+from gitslot.state.wanted import STAGING
 from gitslot.world import log_event
 from reliability.hostile import Attack
 from serving_app.refused import Refused
@@ -228,7 +228,7 @@ def addresses() -> Iterator[tuple[str, Attack]]:
     def code(value: str) -> str:
         text = f"app: a\nmodel: m\nslots:\n  production: {{version: 1, code: '{value}'}}\n"
         try:
-            read(text.encode(), Revision("0" * 40))
+            read(text.encode())
         except DesiredError as error:
             return error.reason
         raise AssertionError("it was read")

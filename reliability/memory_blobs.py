@@ -20,14 +20,15 @@ class _Blob:
     lease: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     changed: datetime = _EPOCH
+    etag: str = ""  # of what `store` wrote
 
 
 class MemoryBlobs:
     """
     One storage account in memory; *now* is the service's own clock.
 
-    *lost* names operations whose next answer is lost: "append" fails after it took effect,
-    "append-before" without effect.
+    *lost* names operations whose next answer is lost: "append" and "store" fail after they took
+    effect, "append-before" and "store-before" without effect.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -72,6 +73,24 @@ class MemoryBlobs:
             blob.data, blob.blocks = blob.data + data, blob.blocks + 1
         if self._loses("append"):
             raise JournalError("storage did not answer")
+
+    def load(self, name: str) -> tuple[bytes, str] | None:
+        self.calls.append("load")
+        blob = self._blobs.get(name)
+        return (blob.data, blob.etag) if blob else None
+
+    def store(self, name: str, data: bytes, etag: str) -> str:
+        self.calls.append("store")
+        if self._loses("store-before"):
+            raise JournalError("storage did not answer")
+        with self._guard:
+            there = self._blobs.get(name)
+            if (there.etag if there else "") != etag:
+                raise JournalMoved(f"somebody else wrote {name}")
+            self._blobs[name] = kept = _Blob(data, etag=uuid.uuid4().hex)
+        if self._loses("store"):
+            raise JournalError("storage did not answer")
+        return kept.etag
 
     def acquire(self, name: str) -> str | None:
         with self._guard:

@@ -19,6 +19,7 @@ _WRITES = (
     "arm.appsettings-put",
     "arm.slotsswap",
     "arm.resetslotconfig",
+    "accepted.write",
     "journal.append",
     "lock.acquire",
     "lock.break",
@@ -114,6 +115,8 @@ def _blob(request: Request) -> str:
             lines = request.body.splitlines()
             return "journal.append." + "+".join(json.loads(line)["event"] for line in lines)
         return f"journal.{what}" if what else f"other {method} {asked} {inside}"
+    if inside == "gitslot/accepted.json" and not asked and method in ("GET", "PUT"):
+        return "accepted.read" if method == "GET" else "accepted.write"
     if inside.startswith("gitslot/locks/"):
         asked = f"{method} {asked} {request.headers.get('x-ms-lease-action', '')}".strip()
         lock = {

@@ -8,9 +8,11 @@ from typing import Any
 
 from gitslot.look.look import Looker
 from gitslot.reconcile import World, reconcile
+from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.journal import Journal
 from gitslot.state.decision import Stop, Waiting
 from gitslot.state.policy import Policy
+from gitslot.wants import Wants
 from reliability.arm_door import SeamAzure
 from reliability.cloud import APP, Cloud
 from reliability.doors import SeamBlobs, SeamClock, SeamGit, SeamLock, SeamProbes, SeamRegistry
@@ -93,8 +95,9 @@ class Controller:
             azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy
         )
         self.process = process
+        wants = Wants(SeamGit(cloud, process), AcceptedBlob(blobs), clock.monotonic)
         self.world = World(
-            git=SeamGit(cloud, process),
+            wants=wants,
             looker=looker,
             azure=azure,
             journal=Journal(blobs),
@@ -105,7 +108,7 @@ class Controller:
             new_id=self.new_id,
         )
         for name, value in self.changes.items():
-            setattr(self.world, name, value)
+            setattr(wants if hasattr(wants, name) else self.world, name, value)
         return self.world
 
     def run(self) -> Stop | None:

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 
+from gitslot.record.accepted import NAME, Accepted
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.state.decision import Converged, Stalled, Stop
 from reliability import registered
 from reliability.cloud import APP, STAGING, Cloud
+from reliability.memory_blobs import MemoryBlobs
 from reliability.recording import Recording
 from reliability.rig import CONTROLLER, Controller, Rig
 
@@ -84,8 +87,13 @@ def converged(version: str, commit: str, now: datetime) -> Event:
         to=version,
         to_digest=registered.digest(version),
         revision=commit,
-        detail={"swap_status": ""},
+        detail=Payload(swap_status=""),
     )
+
+
+def accept(blobs: MemoryBlobs, commit: str) -> None:
+    """Store that *commit* was accepted, as a controller of long ago did."""
+    blobs.store(NAME, Accepted(commit, {APP: commit}).line(), "")
 
 
 def settled() -> Scene:
@@ -93,6 +101,7 @@ def settled() -> Scene:
     scene = open_scene(registered.settings(OLD, "d-2"), registered.settings(OLDEST, "d-1"))
     commit = scene.cloud.git.want(OLD)
     write(scene, converged(OLD, commit.name, scene.cloud.now()))
+    accept(scene.cloud.blobs, commit.name)
     return scene
 
 

@@ -13,6 +13,7 @@ from itertools import product
 
 from gitslot.look.probe import Reply
 from gitslot.reconcile import observe
+from gitslot.record.payload import Payload
 from gitslot.state.decision import Decision, Frozen, Stalled
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability import files, registered, right
@@ -139,11 +140,11 @@ def build(start: Start) -> Scene:
         write(
             scene,
             replace(new, event="VerifyPassed", slot=STAGING, id="v", verdict="pass"),
-            replace(new, event="SwapStarted", id="swap", detail={"deploy": "d-x"}),
-            replace(new, id="end", detail={"intent": "swap", "swap_status": ""}),
+            replace(new, event="SwapStarted", id="swap", detail=Payload(deploy="d-x")),
+            replace(new, id="end", detail=Payload(intent="swap", swap_status="")),
         )
     if state.memory == "attempted":
-        detail = {"deploy": f"d-{STAGING}"}
+        detail = Payload(deploy=f"d-{STAGING}")
         write(scene, replace(new, event="VerifyFailed", id="f", verdict="fail", detail=detail))
     if start.lock == "dead":
         lease = cloud.blobs.acquire(f"locks/{APP}")

@@ -17,7 +17,7 @@ from gitslot.errors import SignatureRefused, SourceError
 from reliability.checker import Violation
 from reliability.runs import Case, Run
 from tests.edges.git.signed_cases import CASES, OK, Bench, bench
-from tests.edges.git.signing import FILE
+from tests.edges.git.signing import APP, FILE
 
 
 def judge(build: Callable[[Bench], str], expected: str, folder: Path) -> str:
@@ -26,7 +26,7 @@ def judge(build: Callable[[Bench], str], expected: str, folder: Path) -> str:
     tip = build(made)
     source = GitSource(str(made.works.path), "main", FILE)
     try:
-        source.vouched(tip, Rule(read_signers(made.signers), frozenset({made.base})))
+        source.vouched(tip, APP, Rule(read_signers(made.signers)), made.base)
         found = OK
     except (SignatureRefused, SourceError) as error:
         found = error.reason

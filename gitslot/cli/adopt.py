@@ -10,20 +10,19 @@ from gitslot.cli import doctor
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.edges.settings import FILE
 from gitslot.report import adopt as report
 from gitslot.report.doctor.checks import of_app
 from gitslot.report.doctor.facts import Finding, Grade
-from gitslot.state.wanted import Doubt
-
-FILE = "desired_state.yaml"
+from gitslot.state.wanted import SUFFIX, Doubt
 
 
 def adopt(
     ctx: typer.Context,
     app: Annotated[str, typer.Argument(metavar="APP", help="The function app's name.")],
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="Where to write; `-` prints it.")
-    ] = FILE,
+        str | None, typer.Argument(metavar="FILE", help="Where to write; `-` prints it.")
+    ] = None,
     resource_group: Annotated[
         str | None,
         typer.Option("--resource-group", "-g", help="Needed if two apps share the name."),
@@ -48,7 +47,7 @@ def adopt(
     Exit codes: 0 written and complete, 1 something is left to do, 2 error.
     """
     session = session_of(ctx)
-    path = None if stdout or file == "-" else session.cwd / file
+    path = None if stdout or file == "-" else session.cwd / (file or _place(session, app))
     _refuse_existing(path, overwrite=overwrite)
     if session.environ.get("GITSLOT_STORAGE"):  # any repository will do here
         session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
@@ -68,6 +67,8 @@ def adopt(
         session.out.write(made.text)
         session.out.flush()
     else:
+        if file is None and path.stem.lower() == made.app.name.lower():
+            path = path.with_name(f"{made.app.name}{SUFFIX}")  # as Azure writes it
         _write(path, made.text, overwrite=overwrite)
         session.print_err(f"written: {path.name}")
     if not made.decided:
@@ -79,6 +80,12 @@ def adopt(
     elif output is not Output.TABLE:
         out.show_data(session, [], output)
     return 0 if made.decided and not doctor.code(missing) else 1
+
+
+def _place(session: Session, app: str) -> str:
+    """Return where the file of *app* belongs: in the folder of files, where there is one."""
+    watched = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
+    return f"{watched}/{app}{SUFFIX}" if (session.cwd / watched).is_dir() else watched
 
 
 def _refuse_existing(path: Path | None, *, overwrite: bool) -> None:

@@ -26,8 +26,10 @@ class Commands(LazyGroup):
         Row("plan", "cli.plan", "Show what the controller would do now, or for a revision."),
         Row("logs", "cli.logs", "Show the reconcile log: one line per transition."),
         Row("history", "cli.logs", "Show what production served, and when."),
-        Row("validate", "cli.validate", "Check the file, its versions and their digests."),
-        Row("bump", "cli.edit", "Set a slot's version in the file, and commit it."),
+        Row(
+            "validate", "cli.validate", "Check the file or folder, its versions and their digests."
+        ),
+        Row("bump", "cli.edit", "Set a slot's version in the app's file, and commit it."),
         Row("rollback", "cli.edit", "Revert the commit that last changed production."),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),

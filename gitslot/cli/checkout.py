@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitslot.cli.session import CommandRefused, Session
+from gitslot.edges.file.read import read
+from gitslot.edges.settings import FILE
+from gitslot.errors import DesiredError
+from gitslot.state.wanted import SUFFIX, App
 
 _TIMEOUT_S = 120.0
-_DEFAULT_FILE = "desired_state.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A working tree and the path of the watched file in it."""
+    """A working tree and what is watched in it: the path of a file, or of a folder of files."""
 
     root: Path
     file: str
@@ -35,13 +38,34 @@ class Checkout:
                 "that holds the file",
                 reason="NoCheckout",
             )
-        file = session.environ.get("GITSLOT_FILE", "").strip() or _DEFAULT_FILE
+        file = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
         return cls(Path(top.stdout.rstrip("\n")), file, session.environ)
 
     @property
     def path(self) -> Path:
-        """Return where the watched file is."""
+        """Return where the watched file or folder is."""
         return self.root / self.file
+
+    def file_of(self, app: str | None) -> "AppFile":
+        """
+        Return the file of *app*; without a name, the only one there is.
+
+        Raises CommandRefused that names the folder's apps, or if the file has uncommitted changes.
+        """
+        chosen = AppFile(self, self.file)
+        if self.path.is_dir():
+            names = sorted(path.stem for path in self.path.glob(f"*{SUFFIX}"))
+            if app is None and len(names) == 1:
+                app = names[0]
+            if app is None or app not in names:
+                there = f"{self.file}/ has {', '.join(names) or 'none'}"
+                which = f"no app `{app}`" if app else "name one app"
+                raise CommandRefused(f"{which}; {there}", reason="WhichApp")
+            chosen = AppFile(self, f"{self.file}/{app}{SUFFIX}", app)
+        chosen.refuse_dirty()
+        if not chosen.name and app not in (None, found := chosen.read().name):
+            raise CommandRefused(f"{self.file} is of the app `{found}`", reason="WhichApp")
+        return chosen
 
     def git(self, *words: str) -> str:
         """Run git and return its output; raises CommandRefused with git's own reason."""
@@ -62,35 +86,9 @@ class Checkout:
             raise CommandRefused(f"there is no commit `{revision}` here", reason="UnknownRevision")
         return found.strip()
 
-    def at(self, commit: str) -> bytes | None:
-        """Return the watched file's bytes at *commit*, or None if it is not there."""
-        done = subprocess.run(
-            ["git", "show", f"{commit}:{self.file}"],
-            cwd=self.root,
-            env=dict(self.environ),
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
-        return done.stdout if done.returncode == 0 else None
-
-    def refuse_dirty(self) -> None:
-        """Raise CommandRefused if the file has uncommitted changes."""
-        if not self.path.is_file():
-            raise CommandRefused(
-                f"{self.file} is not in {self.root}; write it first, or name it in GITSLOT_FILE",
-                reason="FileMissing",
-            )
-        if self.git("status", "--porcelain", "--", self.file).strip():
-            raise CommandRefused(
-                f"{self.file} has changes that are not committed; commit them, or drop them with "
-                f"`git restore --staged --worktree {self.file}`",
-                reason="DirtyFile",
-            )
-
-    def would_revert(self, *words: str) -> tuple[frozenset[str], bytes]:
+    def would_revert(self, path: Path, *words: str) -> tuple[frozenset[str], bytes]:
         """
-        Return what `git revert` with *words* would change: the files, and the watched one's bytes.
+        Return what `git revert` with *words* would change: the files, and the bytes of *path*.
 
         It is tried in the checkout and undone; an interrupt waits for that. Raises CommandRefused
         if Git cannot revert, or if undoing it would lose other changes.
@@ -104,7 +102,7 @@ class Checkout:
             try:
                 self.git("revert", "--no-commit", *words)
                 changed = self.git("diff", "--cached", "--no-renames", "--name-only", "-z", "HEAD")
-                data = self.path.read_bytes() if self.path.is_file() else b""
+                data = path.read_bytes() if path.is_file() else b""
             finally:
                 self._unstage()
         return frozenset(changed.split("\0")) - {""}, data
@@ -124,6 +122,54 @@ class Checkout:
     def has_remote(self) -> bool:
         """Return whether there is a remote to push to."""
         return bool((self.try_git("remote") or "").strip())
+
+
+@dataclass(frozen=True, slots=True)
+class AppFile:
+    """One app's file in *checkout*; *name* is the app's, where the file is one of a folder's."""
+
+    checkout: Checkout
+    file: str
+    name: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Return where the file is."""
+        return self.checkout.root / self.file
+
+    def read(self) -> App:
+        """Return what the file asks for. Raises DesiredError."""
+        return read(self.path.read_bytes(), self.name)
+
+    def at(self, commit: str) -> App | None:
+        """Return what the file asked for at *commit*; None if it was missing or broken."""
+        done = subprocess.run(
+            ["git", "show", f"{commit}:{self.file}"],
+            cwd=self.checkout.root,
+            env=dict(self.checkout.environ),
+            capture_output=True,
+            check=False,
+            timeout=_TIMEOUT_S,
+        )
+        try:
+            return read(done.stdout, self.name) if done.returncode == 0 else None
+        except DesiredError:
+            return None
+
+    def refuse_dirty(self) -> None:
+        """Raise CommandRefused if the file has uncommitted changes."""
+        if not self.path.is_file():
+            raise CommandRefused(
+                f"{self.file} is not in {self.checkout.root}; write it first, or name it in "
+                "GITSLOT_FILE",
+                reason="FileMissing",
+            )
+        if self.checkout.git("status", "--porcelain", "--", self.file).strip():
+            raise CommandRefused(
+                f"{self.file} has changes that are not committed; commit them, or drop them with "
+                f"`git restore --staged --worktree {self.file}`",
+                reason="DirtyFile",
+            )
 
 
 @contextmanager

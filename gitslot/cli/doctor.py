@@ -1,6 +1,6 @@
 """`gitslot doctor`: check that everything is set up for a release and a rollback."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,18 +9,16 @@ from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.report.doctor.checks import of_app, of_controller, of_ground
-from gitslot.report.doctor.facts import Finding, Grade, Ground
+from gitslot.report.doctor.facts import Finding, Grade
 from gitslot.report.doctor.gather import Examiner
-from gitslot.state.wanted import Desired
+from gitslot.state.wanted import App, Desired, Doubt, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
 
 
 def doctor(
     ctx: typer.Context,
-    app: Annotated[
-        str | None, typer.Argument(metavar="APP", help="One app; else all of the file.")
-    ] = None,
+    app: Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")] = None,
     controller: Annotated[
         str | None,
         typer.Option(
@@ -53,25 +51,23 @@ def doctor(
 
 
 def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
-    """Return the findings of every check, of *app* or of all that the file names."""
+    """Return the findings of every check, of *app* or of all apps."""
     ground = examiner.ground()
     found = list(of_ground(ground))
     if examiner.controller is not None:
         found.extend(of_controller(examiner.controller))
-    blocks = ground.desired.apps if isinstance(ground.desired, Desired) else ()
-    for name in _names(ground, app):
-        block = next((each for each in blocks if each.name == name), None)
-        found.extend(of_app(examiner.app(name, block)))
+    blocks = ground.desired.apps if isinstance(ground.desired, Desired) else {}
+    for name in _names(blocks, app):
+        block = blocks.get(name)
+        found.extend(of_app(examiner.app(name, block if isinstance(block, App) else None)))
     return tuple(found)
 
 
-def _names(ground: Ground, app: str | None) -> list[str]:
-    listed = ground.desired.apps if isinstance(ground.desired, Desired) else ()
-    known = [each.name for each in listed]
+def _names(blocks: Mapping[str, App | Doubt], app: str | None) -> list[str]:
     if app is None:
-        return known
-    if known and app not in known:
-        raise CommandRefused(f"no app `{app}`; there are: {', '.join(known)}", reason="UnknownApp")
+        return [name for name in blocks if is_app_name(name)]
+    if blocks and app not in blocks:
+        raise CommandRefused(f"no app `{app}`; there are: {', '.join(blocks)}", reason="UnknownApp")
     return [app]
 
 

@@ -7,14 +7,16 @@ from typing import Annotated
 
 import typer
 
-from gitslot.cli.checkout import Checkout
+from gitslot.cli.checkout import AppFile, Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.file.edit import beyond_production, only_app, with_version
+from gitslot.edges.file.edit import beyond_production, with_version
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import App, Desired, Revision, Wanted
+from gitslot.state.wanted import App, Wanted
 
-AppOption = Annotated[str | None, typer.Option("--app", help="Which app, if the file has several.")]
+AppArgument = Annotated[
+    str | None, typer.Argument(metavar="APP", help="Which app, if a folder has several.")
+]
 _SLOTS = ("production", "staging")
 
 
@@ -31,37 +33,36 @@ def bump(
         ),
     ],
     version: Annotated[str, typer.Argument(help="A registered version.")],
+    app: AppArgument = None,
     pin: Annotated[
         bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
     ] = False,
-    app: AppOption = None,
 ) -> int:
-    """Set a slot's version in the file, and commit it."""
+    """Set a slot's version in the app's file, and commit it."""
     session = session_of(ctx)
     checkout = Checkout.around(session)
-    checkout.refuse_dirty()
-    before = checkout.path.read_bytes()
-    desired = read(before, Revision(""))
-    block = only_app(desired, app)
+    chosen = checkout.file_of(app)
+    before, block = chosen.path.read_bytes(), chosen.read()
     if slot not in (*_SLOTS, *block.slots):
         raise CommandRefused(
-            f"the file names no slot `{slot}` of {block.name}; it names: {', '.join(block.slots)}. "
+            f"{chosen.file} names no slot `{slot}`; it names: {', '.join(block.slots)}. "
             f"To add one, write `{slot}: {version}` below `slots`",
             reason="UnknownSlot",
         )
     text = _pinned(session, block, version) if pin else version
-    after = with_version(before, block.name, slot, text)
+    after = with_version(before, slot, text, chosen.name)
     if after == before:
         session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
     old = block.slots.get(slot)
     if old and old.pin and "@" not in text:
         session.print_err("the old version was pinned to a digest; --pin also pins the new one")
-    checkout.path.write_bytes(after)
+    chosen.path.write_bytes(after)
     try:
-        checkout.git("commit", "-m", _subject(desired, block, slot, version), "--", checkout.file)
+        subject = _subject(block, slot, version, chosen.name)
+        checkout.git("commit", "-m", subject, "--", chosen.file)
     except BaseException:
-        checkout.path.write_bytes(before)
+        chosen.path.write_bytes(before)
         raise
     _committed(session, checkout)
     return 0
@@ -72,9 +73,9 @@ def _pinned(session: Session, app: App, version: str) -> str:
     return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
 
 
-def _subject(desired: Desired, app: App, slot: str, version: str) -> str:
+def _subject(app: App, slot: str, version: str, name: str) -> str:
     place = "" if slot == "production" else f" in {slot}"
-    which = f" on {app.name}" if len(desired.apps) > 1 else ""
+    which = f" on {name}" if name else ""
     return f"bump {app.model} to {version.partition('@')[0]}{place}{which}"
 
 
@@ -126,22 +127,16 @@ class _LastChange:
         return f"`{' '.join(('git', 'revert', *self.mainline, self.short))}`"
 
 
-def rollback(
-    ctx: typer.Context,
-    app: Annotated[
-        str | None, typer.Argument(metavar="APP", help="Which app, if the file has several.")
-    ] = None,
-) -> int:
+def rollback(ctx: typer.Context, app: AppArgument = None) -> int:
     """Revert the commit that last changed production.
 
     It refuses where the revert would change anything but that app's production.
     """
     session = session_of(ctx)
     checkout = Checkout.around(session)
-    checkout.refuse_dirty()
-    desired = read(checkout.path.read_bytes(), Revision(""))
-    block = only_app(desired, app)
-    last = _last_change(checkout, block)
+    chosen = checkout.file_of(app)
+    block = chosen.read()
+    last = _last_change(chosen, block)
     if last.reverts:
         raise CommandRefused(
             f"production went back already: {last.short} reverts {last.reverts[:7]}. To bring "
@@ -149,17 +144,17 @@ def rollback(
             "`gitslot bump production VERSION`",
             reason="RolledBack",
         )
-    alone = _production_alone(last, f" --app {block.name}" if len(desired.apps) > 1 else "")
+    alone = _production_alone(last, f" {chosen.name}" if chosen.name else "")
     words = (*last.mainline, last.commit)
     try:
-        files, data = checkout.would_revert(*words)
+        files, data = checkout.would_revert(chosen.path, *words)
     except CommandRefused as error:
         raise CommandRefused(
             f"{last.short} cannot be reverted as it stands ({error.message}). For production "
             f"alone: {alone}",
             reason="RevertConflict",
         ) from error
-    more = _beyond_production(desired, data, block.name) + sorted(files - {checkout.file})
+    more = _beyond_production(block, data, chosen.name) + sorted(files - {chosen.file})
     if more:
         raise CommandRefused(
             f"nothing is reverted: {last.short} changed more than production of {block.name}; "
@@ -173,24 +168,23 @@ def rollback(
     return 0
 
 
-def _last_change(checkout: Checkout, app: App) -> _LastChange:
+def _last_change(chosen: AppFile, app: App) -> _LastChange:
     """Walk back to the commit whose parent wants something else in production."""
-    wish = _Wish(app.model, app.production)
-    for record in checkout.git("log", "--format=%H%x00%P%x00%b%x01", "--", checkout.file).split(
-        "\x01"
-    ):
+    wish = _wish(app)
+    form = "--format=%H%x00%P%x00%b%x01"
+    for record in chosen.checkout.git("log", form, "--", chosen.file).split("\x01"):
         if not record.strip():
             continue
         commit, parents, body = record.strip("\n").split("\x00")
-        after = _wish_at(checkout, commit, app.name)
+        after = chosen.at(commit)
         if after is None:  # skip commits whose file is broken
             continue
-        if after != wish:
+        if _wish(after) != wish:
             break
-        before = _wish_at(checkout, f"{commit}^", app.name) if parents else None
-        if before is not None and before != after:
+        before = chosen.at(f"{commit}^") if parents else None
+        if before is not None and _wish(before) != wish:
             merge = len(parents.split()) > 1
-            return _LastChange(commit, before, after, merge, _reverted(body))
+            return _LastChange(commit, _wish(before), wish, merge, _reverted(body))
     raise CommandRefused(
         f"no commit is found that brought {app.name} to {wish} from another version; "
         "`gitslot bump production VERSION` asks for one",
@@ -198,16 +192,8 @@ def _last_change(checkout: Checkout, app: App) -> _LastChange:
     )
 
 
-def _wish_at(checkout: Checkout, commit: str, app: str) -> _Wish | None:
-    """Return what *commit* wants in production; None if its file cannot be read."""
-    data = checkout.at(commit)
-    if data is None:
-        return None
-    try:
-        block = read(data, Revision("")).app(app)
-    except DesiredError:
-        return None
-    return _Wish(block.model, block.production) if block else None
+def _wish(app: App) -> _Wish:
+    return _Wish(app.model, app.production)
 
 
 def _reverted(body: str) -> str | None:
@@ -224,9 +210,9 @@ def _production_alone(last: _LastChange, which: str) -> str:
     return f"`gitslot bump production {before.wanted.version}{pin}{which}`"
 
 
-def _beyond_production(before: Desired, data: bytes, app: str) -> list[str]:
-    """Return what *data* changes in the file other than production of *app*."""
+def _beyond_production(before: App, data: bytes, name: str) -> list[str]:
+    """Return what *data* changes in the file other than production."""
     try:
-        return beyond_production(before, read(data, Revision("")), app)
+        return beyond_production(before, read(data, name))
     except DesiredError as error:
         return [f"the file to one that is refused ({error.message})"]

@@ -77,7 +77,7 @@ def iso(moment: datetime | None) -> str | None:
 def event_data(event: Event) -> dict[str, Any]:
     """Return *event* for programs, without the address at which a swap is polled."""
     shown = event.as_dict()
-    detail = {key: value for key, value in event.detail.items() if key != "location"}
+    detail = {key: value for key, value in event.detail.as_dict().items() if key != "location"}
     shown.pop("detail", None)
     return {**shown, **({"detail": detail} if detail else {})}
 

@@ -1,5 +1,6 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -10,13 +11,15 @@ from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.git.source import GitSource, Newest
+from gitslot.edges.file.read import desired
+from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
+from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Desired, Doubt
-from gitslot.world import World, parse
+from gitslot.state.wanted import App, Desired, Doubt, is_app_name
+from gitslot.world import World
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -26,7 +29,7 @@ def plan(
     rev: Annotated[
         str | None, typer.Argument(metavar="REV", help="A commit; else the newest one.")
     ] = None,
-    app: Annotated[str | None, typer.Option("--app", help="One app of the file.")] = None,
+    app: Annotated[str | None, typer.Option("--app", help="One app; else all.")] = None,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
     ] = False,
@@ -41,8 +44,8 @@ def show_plans(
 ) -> int:
     """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
-    newest = _at(session, rev) if rev else None
-    plans = [_plan(name, world, newest) for name in _names(world, newest, app)]
+    at = _at(session, rev) if rev else None
+    plans = [_plan(name, world, at) for name in _names(world, at, app)]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
@@ -53,49 +56,47 @@ def show_plans(
     return max((each.exit_code for each in plans), default=0)
 
 
-def _at(session: Session, rev: str) -> Newest:
-    """Return *rev* of the checkout around the current folder, else of the watched repository."""
+def _at(session: Session, rev: str) -> Desired:
+    """Return what *rev* asks for, of the checkout around here, else of the watched repository."""
     settings = session.settings()
     token = settings.git_token.reveal() if settings.git_token else None
     try:
         here = Checkout.around(session)
-        return GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
+        newest = GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
     except (CommandRefused, SourceError):
         source = GitSource(settings.repository, settings.ref, settings.file, token)
-    try:
-        return source.at(source.resolve(rev))
-    except SourceError as error:
-        raise CommandRefused(
-            f"`{rev}` cannot be planned: no commit of that name, or no {settings.file} in it",
-            reason="UnknownRevision",
-        ) from error
+        try:
+            newest = source.at(source.resolve(rev))
+        except SourceError as error:
+            raise CommandRefused(
+                f"`{rev}` cannot be planned: no commit of that name, or no {settings.file} in it",
+                reason="UnknownRevision",
+            ) from error
+    found = desired(newest.revision, newest.data)
+    if isinstance(found, Doubt):
+        raise CommandRefused(found.message, reason=found.reason)
+    return found
 
 
-def _names(world: World, newest: Newest | None, app: str | None) -> list[str]:
-    if newest is None:
+def _names(world: World, at: Desired | None, app: str | None) -> list[str]:
+    if at is None:
         return status_.names(world, app)
-    desired = parse(newest)
-    if isinstance(desired, Doubt):
-        raise CommandRefused(desired.message, reason=desired.reason)
-    listed = [each.name for each in desired.apps]
-    if app is not None and app not in listed:
-        raise CommandRefused(f"no app `{app}`; there are: {', '.join(listed)}", reason="UnknownApp")
-    return [app] if app else listed
+    if app is not None and app not in at.apps:
+        raise CommandRefused(
+            f"no app `{app}`; there are: {', '.join(at.apps)}", reason="UnknownApp"
+        )
+    return [app] if app else list(at.apps)
 
 
-def _plan(name: str, world: World, newest: Newest | None) -> Plan:
+def _plan(name: str, world: World, at: Desired | None) -> Plan:
     now = world.clock.now()
+    app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
+    if isinstance(app, Doubt) and not is_app_name(name):
+        return planned(name, app, app, Memory(), now, world.policy)
     memory = world.journal.memory(name, now)
-    app, _ = world.wanted(name, memory)
-    if newest is not None:
-        desired = parse(newest)
-        assert isinstance(desired, Desired)
-        block = desired.app(name)
-        app = world.hands_off(block, memory) if block else None
-    live = world.looker.look(
-        name, app if isinstance(app, App) else None, memory, fresh=True, whole=True
-    )
-    target = app if app is not None else Doubt("NotInFile", f"the file does not list `{name}`")
+    block = world.hands_off(app, memory) if isinstance(app, App) else None
+    live = world.looker.look(name, block, memory, fresh=True, whole=True)
+    target = block or app or Doubt("NotInFile", f"no file asks for `{name}` any more")
     return planned(name, target, live, memory, now, world.policy)
 
 

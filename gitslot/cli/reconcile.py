@@ -19,13 +19,15 @@ from gitslot.reconcile import observe
 from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
+from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
+from gitslot.state.wanted import Doubt, is_app_name
 from gitslot.world import Clock, World
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 
@@ -156,6 +158,10 @@ def _retry(session: Session, world: World, name: str) -> int:
     if isinstance(seen.decision, Suspended):
         session.print_err(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
         return 1
+    if isinstance(seen.app, Doubt) and not is_app_name(name):
+        raise CommandRefused(seen.app.message, reason=seen.app.reason)
+    if seen.head and world.wants.acknowledge(name, seen.head):
+        session.print_err(f"{name}: the history up to {seen.head.short} is accepted")
     event = _retried(session, seen)
     world.journal.append(name, [event], event.time)
     out.show_event(session.out, event, session.now(), len(name))
@@ -180,7 +186,7 @@ def _retried(session: Session, seen: Observation) -> Event:
         author=who,
         message=f"{who} cleared {cleared}",
         trigger="cli",
-        detail={"markers": live.markers} if lost and isinstance(live, Live) else {},
+        detail=Payload(markers=live.markers if lost and isinstance(live, Live) else ""),
     )
 
 

@@ -1,5 +1,6 @@
 """`gitslot status`: print a row per slot, and below them why an app is not in sync."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.decide.decide import is_further_slot
-from gitslot.reconcile import apps, observe
+from gitslot.reconcile import observe
 from gitslot.record.event import Event
 from gitslot.report import text
 from gitslot.report.status import Row, exit_code, rows
@@ -26,7 +27,7 @@ _COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "si
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app of the file.")]
+AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 
 
 def status(
@@ -94,11 +95,11 @@ class Watcher:
 
 def names(world: World, app: str | None) -> list[str]:
     """Return *app* alone, or all apps; raises CommandRefused if *app* is not known."""
-    known = apps(world)
+    known = world.apps()
+    desired = world.wants.desired(math.inf)
+    if not known and isinstance(desired, Doubt):
+        raise CommandRefused(desired.message, reason=desired.reason)
     if app is None:
-        desired = world.desired()
-        if not known and isinstance(desired, Doubt):
-            raise CommandRefused(desired.message, reason=desired.reason)
         return known
     if app not in known:
         listed = ", ".join(known) or "none"

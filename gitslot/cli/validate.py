@@ -1,7 +1,7 @@
 """`gitslot validate`: check the file, and that its versions can be delivered."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +11,9 @@ from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import unquoted
-from gitslot.edges.file.read import read
-from gitslot.errors import DesiredError, ManifestInvalid, SettingsError, UnknownVersion
-from gitslot.state.wanted import App, Revision, Wanted
+from gitslot.edges.file.read import desired
+from gitslot.errors import ManifestInvalid, SettingsError, UnknownVersion
+from gitslot.state.wanted import SUFFIX, App, Doubt, Revision, Wanted
 
 if TYPE_CHECKING:  # it imports Azure's storage library, which --offline does without
     from gitslot.registry.registry import Registry
@@ -24,39 +24,65 @@ _COLUMNS = ("app", "slot", "model", "version", "result")
 def validate(
     ctx: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Else that of the checkout.")
+        Path | None,
+        typer.Argument(metavar="FILE", help="A file or a folder; else that of the checkout."),
     ] = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Check the file alone, without the registry.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Check the file, its versions and their digests."""
+    """Check the file or folder, its versions and their digests."""
     session = session_of(ctx)
-    path = _path(session, file)
+    path = session.cwd / file if file else Checkout.around(session).path
+    apps, refused = _read(session, path)
+    registry = None if offline or not apps else _registry(session)
+    found = [
+        _check(app, slot, wanted, registry) for app in apps for slot, wanted in app.slots.items()
+    ]
+    if found:
+        _show(session, found, output)
+    return 0 if not refused and all(check.ok for check in found) else 1
+
+
+def _read(session: Session, path: Path) -> tuple[list[App], bool]:
+    """Return the apps of *path*, and whether a file was refused; print each refusal."""
     try:
-        data = path.read_bytes()
+        data = _data(session, path)
     except OSError as error:
         raise CommandRefused(
             f"cannot read {path}: {error.strerror}", reason="FileMissing"
         ) from error
-    try:
-        desired = read(data, Revision(""))
-    except DesiredError as error:
-        session.print_err(f"{path.name}: {error.message} ({error.reason})")
-        return 1
-    for line, value in unquoted(data):
-        session.print_err(
-            f'{path.name}: line {line}: advice: quote it, "{value}": others read a number'
-        )
-    registry = None if offline else _registry(session)
-    found = [
-        _check(app, slot, wanted, registry)
-        for app in desired.apps
-        for slot, wanted in app.slots.items()
-    ]
-    _show(session, found, output)
-    return 0 if all(check.ok for check in found) else 1
+    where = f"{path.name}: " if isinstance(data, bytes) else ""
+    found = desired(Revision(""), data)
+    each = [found] if isinstance(found, Doubt) else list(found.apps.values())
+    for doubt in each:
+        if isinstance(doubt, Doubt):
+            session.print_err(f"{where}{doubt.message} ({doubt.reason})")
+    apps = [app for app in each if isinstance(app, App)]
+    for app in apps:
+        content = data if isinstance(data, bytes) else data[app.name]
+        name = where or f"{app.name}{SUFFIX}: "
+        for line, value in unquoted(content) if isinstance(content, bytes) else ():
+            advice = f'advice: quote it, "{value}": others read a number'
+            session.print_err(f"{name}line {line}: {advice}")
+    return apps, len(apps) < len(each)
+
+
+def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
+    """Return the bytes of a file, or of a folder's by NAME; raises OSError."""
+    if path.is_dir():
+        link = Doubt("NotPlainFile", "it is not a plain file")
+        return {
+            file.name.removesuffix(SUFFIX): (
+                file.read_bytes() if file.is_file() and not file.is_symlink() else link
+            )
+            for file in sorted(path.glob(f"*{SUFFIX}"))
+        }
+    watched = PurePath(session.environ.get("GITSLOT_FILE", "").strip() or ".").parts
+    if watched and path.resolve().parent.parts[-len(watched) :] == watched:
+        return {path.name.removesuffix(SUFFIX): path.read_bytes()}
+    return path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +93,6 @@ class _Check:
     version: str
     ok: bool
     result: str
-
-
-def _path(session: Session, file: Path | None) -> Path:
-    if file is not None:
-        return session.cwd / file
-    return Checkout.around(session).path
 
 
 def _registry(session: Session) -> "Registry":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gitslot.edges.git.signed_changes import Rule
 
 PUBLIC_ARM = "https://management.azure.com"
+FILE = "desired_state.yaml"
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.
@@ -43,7 +44,7 @@ class Settings:
     repository: str
     storage: str
     ref: str = "main"
-    file: str = "desired_state.yaml"
+    file: str = FILE
     arm: str = PUBLIC_ARM
     schedule: str = EACH_MINUTE
     git_token: "Secret | None" = None
@@ -109,7 +110,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     ref = environ.get("GITSLOT_REF", "").strip() or "main"
     if not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", ref) or ".." in ref:
         wrong.append("GITSLOT_REF must be a branch or a full ref name")
-    file = environ.get("GITSLOT_FILE", "").strip() or "desired_state.yaml"
+    file = environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
     if file.startswith("/") or ".." in file.split("/"):
         wrong.append("GITSLOT_FILE must be a path inside the repository")
     vouch = _vouch(environ, repository, wrong)

@@ -20,6 +20,7 @@ from azure.mgmt.web import WebSiteManagementClient
 from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDictionary
 
 from gitslot.edges.azure.arm import Azure
+from gitslot.edges.settings import FILE
 from gitslot.local.process import Facts, PlatformError, wait_until
 from gitslot.registry.package import ROOT as PROJECT
 from gitslot.registry.registry import Package, Registry
@@ -42,7 +43,7 @@ class Follow:
 
     repository: str
     ref: str
-    file: str = "desired_state.yaml"
+    file: str = FILE
 
     def settings(self, facts: Facts) -> dict[str, str]:
         """Return the controller's settings on the platform of *facts*."""

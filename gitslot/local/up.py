@@ -14,8 +14,10 @@ from typing import Annotated, Any
 import typer
 from dulwich.repo import Repo as GitRepo
 
-from gitslot.edges.file.read import read as read_desired
+from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
+from gitslot.edges.settings import FILE
+from gitslot.errors import DesiredError
 from gitslot.local import first_models, process
 from gitslot.local.command import (
     Place,
@@ -28,6 +30,7 @@ from gitslot.local.command import (
 )
 from gitslot.local.process import Facts
 from gitslot.local.provision import CONTROLLER, Follow, Provisioner, set_latency, slots
+from gitslot.state.wanted import Doubt
 
 
 class Latency(StrEnum):
@@ -71,7 +74,8 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
     clients.
     """
     steps = Steps()
-    follow = Follow(str(where.checkout), _branch(where.checkout))
+    file = os.environ.get("GITSLOT_FILE", "").strip() or FILE
+    follow = Follow(str(where.checkout), _branch(where.checkout), file)
     apps = wanted_apps(follow)
     (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
     facts = process.find(where.state)
@@ -149,9 +153,13 @@ def fill(
 
 
 def wanted_apps(follow: Follow) -> list[str]:
-    """Return the apps that the newest commit's file names. Raises GitslotError."""
+    """Return the apps that the newest commit asks for. Raises GitslotError."""
     newest = GitSource(follow.repository, follow.ref, follow.file).newest()
-    return [app.name for app in read_desired(newest.data, newest.revision).apps]
+    found = desired(newest.revision, newest.data)
+    for doubt in [found] if isinstance(found, Doubt) else found.apps.values():
+        if isinstance(doubt, Doubt):
+            raise DesiredError(doubt.message, reason=doubt.reason)
+    return [] if isinstance(found, Doubt) else list(found.apps)
 
 
 def use(facts: Facts) -> None:

@@ -55,6 +55,14 @@ class Blobs(Protocol):
         """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
         ...
 
+    def load(self, name: str) -> tuple[bytes, str] | None:
+        """Return the bytes of *name* and their etag, or None where there is no such blob."""
+        ...
+
+    def store(self, name: str, data: bytes, etag: str) -> str:
+        """Replace what has *etag* ("": there is none) and return the new one, or JournalMoved."""
+        ...
+
     def acquire(self, name: str) -> str | None:
         """Take an infinite lease and return its id, or None while somebody holds it."""
         ...
@@ -136,6 +144,30 @@ class AzureBlobs:
                 if error.status_code == 412:
                     raise JournalMoved("somebody else appended to the journal") from error
                 raise
+
+    def load(self, name: str) -> tuple[bytes, str] | None:
+        """Return the bytes of *name* and their etag, or None where there is no such blob."""
+        with _translated(f"read {name}"):
+            try:
+                found = self._blob(name).download_blob()
+            except ResourceNotFoundError:
+                return None
+            return found.readall(), str(found.properties.etag)
+
+    def store(self, name: str, data: bytes, etag: str) -> str:
+        """Replace what has *etag* ("": there is none) and return the new one, or JournalMoved."""
+        condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
+        if etag:
+            condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
+        with _translated(f"write {name}"):
+            self._make_container()
+            try:
+                kept = self._blob(name).upload_blob(data, overwrite=True, **condition)
+            except HttpResponseError as error:
+                if error.status_code in (404, 409, 412):
+                    raise JournalMoved(f"somebody else wrote {name}") from error
+                raise
+            return str(kept["etag"])
 
     def _make_container(self) -> None:
         try:

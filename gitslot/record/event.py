@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gitslot.errors import JournalError
+from gitslot.record import payload
+from gitslot.record.payload import NONE, Payload
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Release
 
@@ -45,7 +47,8 @@ STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 @dataclass(frozen=True, slots=True)
 class Event:
     """
-    One transition. *time* is UTC; *duration_ms* counts from the start of the run.
+    One transition. *time* is UTC; *duration_ms* counts from the start of the run. *revision* is
+    the commit that last changed what the slot wants, *head* the newest one of that look.
 
     *detail* holds what only the controller's memory needs: markers, deploy ids, where to poll.
     """
@@ -57,6 +60,7 @@ class Event:
     revision: str = ""
     author: str = ""
     subject: str = ""
+    head: str = ""
     slot: str = ""
     from_: str = ""
     to: str = ""
@@ -69,7 +73,7 @@ class Event:
     duration_ms: int | None = None
     trigger: str = ""
     model: str = ""
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Payload = NONE
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -80,17 +84,17 @@ class Event:
     @property
     def quiet(self) -> bool:
         """Return whether this is bookkeeping of a step that is recorded already."""
-        return bool(self.detail.get("quiet"))
+        return self.detail.quiet
 
     @property
     def rehearsal(self) -> bool:
         """Say whether this is about the release that waits in staging, not what Git wants."""
-        return bool(self.detail.get("rehearsal"))
+        return self.detail.rehearsal
 
     @property
     def replaced(self) -> Release | None:
         """Return the release that it replaces, or None; it may be of another model."""
-        model = str(self.detail.get("from_model", self.model))
+        model = self.detail.from_model or self.model
         return Release(model, self.from_, self.from_digest) if self.from_digest else None
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,6 +102,7 @@ class Event:
         shown: dict[str, Any] = {"id": self.id, "time": _time(self.time)}
         for entry in fields(self):
             value = getattr(self, entry.name)
+            value = value.as_dict() if isinstance(value, Payload) else value
             if entry.name not in shown and value not in ("", None, {}):
                 shown[entry.name.rstrip("_")] = value
         return shown
@@ -132,6 +137,7 @@ def parse(line: bytes) -> Event:
         raw = json.loads(line)
         moment = datetime.fromisoformat(raw.pop("time"))
         raw["from_"] = raw.pop("from", "")
+        raw["detail"] = payload.read(raw.pop("detail", {}))
         known = {entry.name for entry in fields(Event)}
         values = {key: value for key, value in raw.items() if key in known}
         if moment.tzinfo is None or not all(
@@ -146,4 +152,4 @@ def parse(line: bytes) -> Event:
         ) from error
 
 
-_NOT_TEXT: Mapping[str, type] = {"duration_ms": int, "detail": dict}
+_NOT_TEXT: Mapping[str, type] = {"duration_ms": int, "detail": Payload}

@@ -16,6 +16,7 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.blobs import Blobs
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.memory import fold
+from gitslot.record.payload import Payload
 from gitslot.state.remembered import Memory
 
 _ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
@@ -179,7 +180,7 @@ _SEALED = "Sealed"
 
 def _sealing(app: str, follows: str, now: datetime) -> Event:
     """Return the last line of a blob: the journal's own, and no event of the app."""
-    detail = {"follows": follows, "quiet": True}
+    detail = Payload(follows=follows, quiet=True)
     return Event(_SEALED, app, now, message=f"the journal goes on in {follows}", detail=detail)
 
 
@@ -193,7 +194,7 @@ def _seal(data: bytes, name: str) -> str | None:
     event = parse(last) if last else None
     if event is None or event.event != _SEALED:
         return None
-    follows = str(event.detail.get("follows", ""))
+    follows = event.detail.follows
     folder = name.rpartition("/")[0]
     if not (_NAME.fullmatch(follows) and follows.startswith(f"{folder}/")):
         raise JournalError(f"the seal of {name} names no journal", reason="JournalUnreadable")

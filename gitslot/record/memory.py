@@ -11,7 +11,7 @@ from typing import Any
 
 from gitslot.errors import JournalError
 from gitslot.record.event import STOPS, Event
-from gitslot.state.remembered import Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
+from gitslot.state.remembered import Asked, Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
 
@@ -43,15 +43,13 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
     going_back = memory.intent is not None and memory.intent.back
-    accepts = event.revision and event.event != "Frozen" and not _of_intent(memory.intent, event)
     if rule := _RULES.get(event.event):
         memory = rule(memory, event)
     if not going_back and not event.rehearsal:  # what ends a soak is no attempt at what Git wants
         memory = _count_failure(memory, event)
-    if wait := event.detail.get("retry_after_s"):
+    if wait := event.detail.retry_after_s:
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    if accepts:
-        memory = replace(memory, accepted=_revision(event), vouched=event.revision)
+    memory = _asked(memory, event)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet or event.rehearsal:
@@ -59,29 +57,30 @@ def remember(memory: Memory, event: Event) -> Memory:
     if event.event not in STOPS:
         return replace(memory, stop=("", "", ""), next="")
     stop = (event.event, event.reason, event.message)
-    return replace(memory, stop=stop, next=str(event.detail.get("next", "")))
+    return replace(memory, stop=stop, next=event.detail.next)
 
 
 def _revision(event: Event) -> Revision:
-    return Revision(event.revision, event.author, event.subject)
+    exact = not event.detail.inexact
+    return Revision(event.revision, event.author, event.subject, exact=exact)
 
 
-def _of_intent(intent: Intent | None, event: Event) -> bool:
-    """
-    Say whether *event* carries the commit that *intent* was opened for, and so accepts none.
-
-    Older controllers wrote the newest commit of the look there, and had accepted it.
-    """
-    if intent is None or event.revision != intent.revision.commit:
-        return False
-    return event.event in _OF_INTENT or not _DETAIL_OF_INTENT.isdisjoint(event.detail)
+def _asked(memory: Memory, event: Event) -> Memory:
+    """Keep which commit asked for a wish; older controllers wrote the newest one of the look."""
+    for slot, text in event.detail.wish.items():
+        memory = _at(memory, slot, asked=Asked(text, _revision(event)))
+    known = memory.of(PRODUCTION).asked
+    older = event.event in ("Drift", "Converged") and event.slot in ("", PRODUCTION)
+    if older and event.revision and not (known and known.text):
+        memory = _at(memory, PRODUCTION, asked=Asked("", _revision(event)))
+    return memory
 
 
 def _drift(memory: Memory, event: Event) -> Memory:
     release = event.release
     if release is None:
         return replace(memory, run=event.run, run_started=event.time, hold_since=None)
-    wish = Wish(release, str(event.detail.get("code", "")), event.time)
+    wish = Wish(release, event.detail.code, event.time)
     if event.slot not in ("", PRODUCTION):
         return _drift_elsewhere(memory, event, wish)
     last, before = memory.last_swap, memory.of(PRODUCTION)
@@ -96,7 +95,7 @@ def _drift(memory: Memory, event: Event) -> Memory:
         run=event.run,
         run_started=event.time,
         aligned=0,
-        converged=memory.converged if stays and not event.detail.get("put_back") else None,
+        converged=memory.converged if stays and not event.detail.put_back else None,
         hold_since=None,
     )
     memory = _at(memory, PRODUCTION, wish=wish, attempts=attempts)
@@ -122,7 +121,7 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
     release = event.release
     assert release is not None
     slot, entry = _counts_for(event), _attempts(memory, _counts_for(event), release)
-    began = OpenDeploy(str(event.detail.get("deploy", "")), event.time, release)
+    began = OpenDeploy(event.detail.deploy, event.time, release)
     memory = _known(memory, release)
     memory = _at(memory, slot, attempts=replace(entry, started=entry.started + 1))
     memory = _at(memory, _place(event), deploy=began, held=None)
@@ -132,12 +131,12 @@ def _deploy_started(memory: Memory, event: Event) -> Memory:
 
 def _deploy_finished(memory: Memory, event: Event) -> Memory:
     """A deploy that the platform refused was never begun: nothing is in doubt any more."""
-    if event.detail.get("busy") and event.release:
+    if event.detail.busy and event.release:
         memory = _busy(memory, _counts_for(event), event.release, event.time)
     memory = _at(memory, _place(event), deploy=None)
     if _place(event) != STAGING:
         return memory  # whatever is prepared there is not ours: it is never swapped
-    return replace(memory, conflict_prepared=bool(event.detail.get("prepared", False)))
+    return replace(memory, conflict_prepared=event.detail.prepared)
 
 
 def _verify_failed(memory: Memory, event: Event) -> Memory:
@@ -147,13 +146,13 @@ def _verify_failed(memory: Memory, event: Event) -> Memory:
 def _verify_passed(memory: Memory, event: Event) -> Memory:
     if event.rehearsal:
         return replace(memory, rehearsal_failed=False)
-    proof = (str(event.detail.get("deploy", "")), event.to_digest)
+    proof = (event.detail.deploy, event.to_digest)
     verified = tuple(each for each in memory.verified if each != proof)
     memory = replace(memory, verified=(*verified, proof)[-_PROOFS:])
     if event.reason != "Held" or event.release is None:
         return memory
     slot = _place(event)
-    held = (event.release, str(event.detail.get("code", "")))
+    held = (event.release, event.detail.code)
     return _at(_not_busy(memory, slot), slot, held=held, proved=proof, wish=None)
 
 
@@ -167,12 +166,12 @@ def _swap_started(memory: Memory, event: Event) -> Memory:
         time=event.time,
         release=release,
         replaces=event.replaced,
-        deploy=str(detail.get("deploy", "")),
-        production_deployment=str(detail.get("production_deployment", "")),
-        staging_deployment=str(detail.get("staging_deployment", "")),
-        production_swap=str(detail.get("production_swap", "")),
-        staging_swap=str(detail.get("staging_swap", "")),
-        back=bool(detail.get("back")),
+        deploy=detail.deploy,
+        production_deployment=detail.production_deployment,
+        staging_deployment=detail.staging_deployment,
+        production_swap=detail.production_swap,
+        staging_swap=detail.staging_swap,
+        back=detail.back,
         revision=_revision(event),
     )
     last = memory.last_swap
@@ -188,20 +187,18 @@ def _swap_unknown(memory: Memory, event: Event) -> Memory:
 def _waiting(memory: Memory, event: Event) -> Memory:
     """Waiting carries what was learned of a swap in flight, and when a hold began."""
     detail, intent = event.detail, memory.intent
-    if intent and detail.get("location"):
-        intent = replace(intent, location=str(detail["location"]))
-    if intent and detail.get("busy"):
-        refusal = str(detail.get("refusal", ""))
+    if intent and detail.location:
+        intent = replace(intent, location=detail.location)
+    if intent and detail.busy:
+        refusal = detail.refusal
         intent = replace(intent, busy_since=event.time, refusal=refusal)
-        if not (refusal or intent.back or detail.get("retry_after_s")):
+        if not (refusal or intent.back or detail.retry_after_s):
             memory = _busy(memory, PRODUCTION, intent.release, event.time)
-    since = detail.get("since")
-    hold = datetime.fromisoformat(since) if isinstance(since, str) else memory.hold_since
-    cleared = bool(detail.get("reset"))
+    cleared = detail.reset
     return replace(
         memory,
         intent=intent,
-        hold_since=hold,
+        hold_since=detail.since or memory.hold_since,
         swap_failed=None if cleared else memory.swap_failed,
         conflict_prepared=memory.conflict_prepared and not cleared,
     )
@@ -250,12 +247,12 @@ def went_back(memory: Memory, release: Release, refused: Release | None) -> Memo
 
 
 def _status(event: Event, memory: Memory) -> str | None:
-    status = event.detail.get("swap_status", memory.swap_status)
-    return status if isinstance(status, str) else None
+    status = event.detail.swap_status
+    return memory.swap_status if status is None else status
 
 
 def _not_taken(memory: Memory, event: Event) -> Memory:
-    prepared = bool(event.detail.get("prepared", False))
+    prepared = event.detail.prepared
     last, intent = memory.last_swap, memory.intent
     failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
     if last and intent and intent.back and _unused(memory, intent, event):
@@ -273,7 +270,7 @@ def _unused(memory: Memory, intent: Intent, event: Event) -> bool:
     """Say whether a swap back was never sent, or sent to an ARM that asked to wait."""
     since, until = intent.busy_since, memory.writes_from
     waits = since is not None and until is not None and until > since and not event.verdict
-    return waits or bool(event.detail.get("unsent"))
+    return waits or event.detail.unsent
 
 
 def _reverted(memory: Memory, event: Event) -> Memory:
@@ -285,26 +282,26 @@ def _reverted(memory: Memory, event: Event) -> Memory:
 
 
 def _converged(memory: Memory, event: Event) -> Memory:
-    if event.detail.get("intent"):
+    if event.detail.intent:
         memory = _took_effect(memory, event)
     release = event.release
     memory = _not_busy(_served(memory, release), PRODUCTION)
     production = memory.of(PRODUCTION)
     if production.attempts and release not in (None, production.attempts.release):
         memory = _at(memory, PRODUCTION, attempts=None)
-    looked = "swap_status" in event.detail  # ARM was read, and showed nothing prepared
+    looked = event.detail.swap_status is not None  # ARM was read, and showed nothing prepared
     memory = replace(
         _closed(memory, PRODUCTION),
         converged=release or memory.converged,
-        converged_code=str(event.detail.get("code", "")),
+        converged_code=event.detail.code,
         swap_failed=memory.swap_failed if memory.conflict_prepared or not looked else None,
         hold_since=None,
         swap_status=_status(event, memory),
     )
-    if event.detail.get("aside"):  # production alone: the run goes on in other slots
+    if event.detail.aside:  # production alone: the run goes on in other slots
         return memory
     # The end of a swap proves nothing of further slots; without one, all have what is wanted.
-    names = () if event.detail.get("intent") else tuple(memory.slots)
+    names = () if event.detail.intent else tuple(memory.slots)
     memory = _closed(memory, *names)
     return replace(memory, aligned=0, run="", run_started=None)
 
@@ -335,20 +332,19 @@ def _retried(memory: Memory, event: Event) -> Memory:
     memory = replace(
         memory,
         aligned=0,
-        accepted=None,
         hold_since=None,
         conflict_prepared=False,
     )
     if memory.baseline:
         return memory
-    return replace(memory, lost_since=event.time, lost_markers=str(event.detail.get("markers", "")))
+    return replace(memory, lost_since=event.time, lost_markers=event.detail.markers)
 
 
 # ---------------------------------------------------------------- attempts
 
 
 def _counts_for(event: Event) -> str:
-    return str(event.detail.get("counts_for", PRODUCTION))
+    return event.detail.counts_for or PRODUCTION
 
 
 def _attempts(memory: Memory, slot: str, release: Release) -> Attempts:
@@ -398,7 +394,7 @@ def _served(memory: Memory, *releases: Release | None) -> Memory:
 
 def _count_failure(memory: Memory, event: Event) -> Memory:
     """An event with a failing verdict is one failed attempt, counted once per MODEL_DEPLOY."""
-    release, deploy = event.release, str(event.detail.get("deploy", ""))
+    release, deploy = event.release, event.detail.deploy
     if release is None or event.verdict not in (Mark.FAIL.value, Mark.INCONCLUSIVE.value):
         return memory
     slot = _counts_for(event)
@@ -416,14 +412,10 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         message="somebody swapped it away again" if put_back else event.message,
         counted=(*entry.counted, deploy)[-_COUNTED:] if deploy else entry.counted,
         busy=0,
-        refused=entry.refused or bool(event.detail.get("refuse")),
+        refused=entry.refused or event.detail.refuse,
     )
     return _at(memory, slot, attempts=entry)
 
-
-# What is written of an open intent: by name, or by what it is given.
-_OF_INTENT = frozenset({"SwapUnknown", "SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack"})
-_DETAIL_OF_INTENT = frozenset({"intent", "location", "busy"})
 
 # What only a controller that looked, decided and found its journal whole can have written.
 _BASELINE = frozenset(

@@ -14,6 +14,7 @@ from gitslot.decide.place import holds
 from gitslot.decide.production import served_label, was_taken_back
 from gitslot.decide.soak import is_refused
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -32,22 +33,20 @@ from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved
 
 def note_event(seen: Observation, note: Note, base: Event) -> Event:
     """Return the event that records *note*."""
-    detail: dict[str, Any] = {}
-    if note.deploy:
-        detail["deploy"] = note.deploy
-    if note.counts_for != PRODUCTION and note.mark and note.deploy:
-        detail["counts_for"] = note.counts_for
-    if note.refuse:
-        detail["refuse"] = True
-    if note.cleared:
-        detail |= {"reset": True, "quiet": True}
-    if note.code:
-        detail["code"] = note.code
-    if isinstance(seen.live, Live) and seen.live.production.arm:
-        detail["swap_status"] = seen.live.production.arm.swap_status
-    replaced = note.intent.replaces if note.intent else None
-    if note.release and replaced and replaced.model != note.release.model:
-        detail["from_model"] = replaced.model
+    live, replaced = seen.live, note.intent.replaces if note.intent else None
+    arm = live.production.arm if isinstance(live, Live) else None
+    elsewhere = note.counts_for != PRODUCTION and note.mark and note.deploy
+    other = note.release and replaced and replaced.model != note.release.model
+    detail = Payload(
+        deploy=note.deploy,
+        counts_for=note.counts_for if elsewhere else "",
+        refuse=note.refuse,
+        reset=note.cleared,
+        quiet=note.cleared,
+        code=note.code,
+        swap_status=arm.swap_status if arm else None,
+        from_model=replaced.model if replaced and other else "",
+    )
     return replace(
         base,
         event=note.event,
@@ -73,7 +72,7 @@ def rehearsal_event(seen: Observation, rehearsal: Rehearsal, base: Event) -> Eve
         slot=STAGING,
         message=f"going back to {rehearsal.release} {how}: {rehearsal.verdict.message}",
         verdict=mark.value,
-        detail={"rehearsal": True},
+        detail=Payload(rehearsal=True),
         **_release_fields(rehearsal.release, None),
     )
 
@@ -113,11 +112,12 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
     if _is_recorded(seen, PRODUCTION, wanted) and not put_back:
         return None
     serving = live.production.health.release
-    detail: dict[str, Any] = {"put_back": True} if put_back else {}
-    if wanted.build:
-        detail["code"] = wanted.build
-    if serving and serving.model != wanted.release.model:
-        detail["from_model"] = serving.model
+    other = serving and serving.model != wanted.release.model
+    detail = Payload(
+        put_back=put_back,
+        code=wanted.build or "",
+        from_model=serving.model if serving and other else "",
+    )
     return replace(
         base,
         slot=PRODUCTION,
@@ -139,15 +139,15 @@ def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
 
 
 def _drift_message(seen: Observation, live: Live, wanted: Release, *, put_back: bool) -> str:
-    revision, memory, label = seen.revision, seen.memory, served_label(live)
-    commit = revision.short if revision else "HEAD"
+    revision, memory, label = seen.asked_by(PRODUCTION), seen.memory, served_label(live)
+    commit = revision.short
     if put_back:
         return f"the hold is over: production {label} -> {wanted.version}"
     if memory.converged == wanted and was_taken_back(live, memory):
         return f"the platform took the swap back: production {label} -> {wanted.version}"
     if memory.converged == wanted:
         return f"production serves {label} by hand, {commit} wants {wanted.version}"
-    if revision and revision.reverts and wanted in memory.served:
+    if revision.reverts and wanted in memory.served:
         return (
             f"rollback: {commit} reverts {revision.reverts[:7]}, "
             f"production {label} -> {wanted.version}"
@@ -182,13 +182,16 @@ def _brings_to(decision: Decision, slot: str) -> bool:
 
 def _drift_at(slot: Seen, wanted: Resolved, seen: Observation, base: Event) -> Event:
     serving, release = slot.health.release, wanted.release
-    commit = seen.revision.short if seen.revision else "HEAD"
+    revision = seen.asked_by(slot.name)
     return replace(
         base,
         slot=slot.name,
+        revision=revision.commit,
+        author=revision.author,
+        subject=revision.subject,
         message=f"{slot.name} serves {serving.version if serving else 'nothing'}, "
-        f"{commit} wants {release.version}",
-        detail={"code": wanted.build} if wanted.build else {},
+        f"{revision.short} wants {release.version}",
+        detail=Payload(code=wanted.build or ""),
         **_release_fields(release, serving),
     )
 
@@ -208,7 +211,7 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
         fields = _release_fields(release, None)
         return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)
     intent = stop.finishes
-    detail["intent"] = intent.id
+    detail = replace(detail, intent=intent.id)
     started = memory.run_started
     seconds = (base.time - started).total_seconds() if started else 0.0
     before = intent.replaces.version if intent.replaces else "nothing"
@@ -230,10 +233,9 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
     )
 
 
-def _settled_detail(live: Live, wanted: Resolved) -> dict[str, Any]:
+def _settled_detail(live: Live, wanted: Resolved) -> Payload:
     arm = live.production.arm
-    detail = {"swap_status": arm.swap_status} if arm else {}
-    return detail | ({"code": wanted.build} if wanted.build else {})
+    return Payload(swap_status=arm.swap_status if arm else None, code=wanted.build or "")
 
 
 def settled_event(seen: Observation, base: Event) -> Event | None:
@@ -256,7 +258,7 @@ def settled_event(seen: Observation, base: Event) -> Event | None:
         base,
         slot=PRODUCTION,
         message=f"production serves {wanted.release}",
-        detail={"aside": True, **_settled_detail(live, wanted)},
+        detail=replace(_settled_detail(live, wanted), aside=True),
         **_release_fields(wanted.release, None),
     )
 

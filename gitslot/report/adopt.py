@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass
 
 from gitslot.edges.file.edit import needs_quotes
-from gitslot.edges.file.read import VERSION, read
+from gitslot.edges.file.keys import VERSION
+from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
 from gitslot.report.doctor.facts import AppFacts, SlotFacts
 from gitslot.state.safe_text import safe
 from gitslot.state.slot_settings import configured
-from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Doubt, Refusal, Resolved, Revision
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Resolved
 
 UNDECIDED = "to-be-decided"
 _NAME = re.compile(VERSION)
@@ -25,7 +26,7 @@ class Adoption:
     """The file, its parsed form, and whether a person must fill something in first."""
 
     text: str
-    desired: Desired
+    app: App
     decided: bool
 
 
@@ -75,7 +76,7 @@ def adopt(facts: AppFacts, day: str, *, group: bool = False, every_slot: bool = 
         ]
     lines += _others(facts, production, every_slot=every_slot)
     text = "\n".join(lines) + "\n"
-    return Adoption(text, read(text.encode(), Revision("")), production is not None)
+    return Adoption(text, read(text.encode()), production is not None)
 
 
 def _others(facts: AppFacts, production: _Seen | None, *, every_slot: bool) -> list[str]:

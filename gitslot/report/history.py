@@ -62,7 +62,7 @@ def changes(events: Iterable[Event]) -> tuple[Change, ...]:
 
 def _took_effect(event: Event) -> bool:
     return event.event in ("SwapFinished", "SwappedBack") or bool(
-        event.event == "Converged" and event.detail.get("intent")
+        event.event == "Converged" and event.detail.intent
     )
 
 

@@ -97,8 +97,8 @@ def rows(
 def _state(seen: Observation) -> _State:
     decision = seen.decision
     stop = seen.memory.stop
-    accepted, newest = seen.memory.accepted, seen.revision
-    same = accepted is not None and newest is not None and accepted.commit == newest.commit
+    asked, app = seen.memory.of(PRODUCTION).asked, seen.app
+    same = asked is not None and isinstance(app, App) and asked.text == app.wish(PRODUCTION)
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
         return _State(*stop, mend=seen.memory.next)
@@ -308,7 +308,7 @@ def _since(
     seen: Observation, state: _State, events: Sequence[Event]
 ) -> tuple[datetime | None, str]:
     """Return since when it stands so, and the commit that it stands so for."""
-    newest = seen.revision.commit if seen.revision else ""
+    newest = seen.asked_by(PRODUCTION).commit
     if state.kind == "Converged":
         live = seen.live.production.health if isinstance(seen.live, Live) else None
         changes = history.changes(events)

@@ -178,15 +178,24 @@ class Observation:
     One look at one app and what it leads to, with nothing recorded.
 
     *decisions* holds, for each slot that does not have what the file wants, what is to be done;
-    *decision* is the foremost of them, or Converged.
+    *decision* is the foremost of them, or Converged. *head* is the newest commit, *revisions* for
+    each slot the one that last changed its wish.
     """
 
     name: str
     app: App | Doubt | None
-    revision: Revision | None
+    head: Revision | None
     live: Live | Doubt
     memory: Memory
     decision: Decision
     now: datetime
     policy: Policy = field(default_factory=Policy)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+
+    def asked_by(self, slot: str) -> Revision:
+        """Return the commit that last changed what *slot* wants; while in doubt, the last known."""
+        if isinstance(self.app, App):
+            return self.revisions.get(slot) or self.head or Revision("")
+        asked = self.memory.of(slot).asked
+        return asked.revision if asked else Revision("")

@@ -126,6 +126,37 @@ _TABLE = (
         next=Edit("commit the file, or set GITSLOT_FILE to its path"),
     ),
     Reason("FileInvalid", "The file is not what it must be.", next=_FIX_FILE),
+    Reason("UnknownKey", "The file has a key that is not known.", next=_FIX_FILE),
+    Reason(
+        "AppDiffers",
+        "`app` in a file of a folder is not the file's name.",
+        next=Edit("remove `app`, or rename the file"),
+    ),
+    Reason(
+        "AppTwice",
+        "Two files of a folder have names that differ in case alone.",
+        next=Edit("keep one of the two"),
+    ),
+    Reason(
+        "FileNameInvalid",
+        "The name of a file in the folder is not a function app's.",
+        next=Edit("rename the file, or move it out of the folder"),
+    ),
+    Reason(
+        "FolderEmpty",
+        "The folder holds no file `NAME.yaml`.",
+        next=Edit("commit a file for each app, or set GITSLOT_FILE to the right path"),
+    ),
+    Reason(
+        "FolderTooLarge",
+        "The files of the folder come to more than is read.",
+        next=Edit("take what is no app's file out of the folder"),
+    ),
+    Reason(
+        "TooManyFiles",
+        "The folder holds more files than are read.",
+        next=Edit("take what is no app's file out of the folder"),
+    ),
     Reason("FileTooLarge", "The file is larger than is read.", next=_FIX_FILE),
     Reason("NotPlainFile", "The path is a link, a folder or a submodule.", next=_FIX_FILE),
     Reason(
@@ -145,13 +176,23 @@ _TABLE = (
     ),
     Reason(
         "HistoryRewritten",
-        "The newest commit does not descend from the one that was acted upon.",
+        "The newest commit does not descend from the one that was accepted.",
         next=retry("accepts the new history"),
     ),
     Reason(
         "ObjectForged",
         "Git sent an object that is not what its name says.",
         next=Edit("find out who answers for the repository's host"),
+    ),
+    Reason(
+        "AcceptedMissing",
+        "Signatures are asked for, and nothing was accepted yet.",
+        next=Edit("set GITSLOT_APPS, and GITSLOT_TRUSTED_COMMIT to a commit that you have read"),
+    ),
+    Reason(
+        "AcceptedUnreadable",
+        "The blob `accepted.json` cannot be read.",
+        next=Edit("restore it, or read what the branch holds and delete it"),
     ),
     Reason(
         "AppNotAllowed",

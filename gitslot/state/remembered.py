@@ -90,16 +90,26 @@ class LastSwap:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What the file last asked of a slot, as one text, and the commit that asked for it."""
+
+    text: str  # "" in journals of older controllers
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
 class SlotMemory:
     """
     What is remembered of one slot.
 
-    *deploy* is the last deploy that was started there, *attempts* count for the release that the
-    file wants there, *held* is what was proved there and left alone since, with its code, and
-    *proved* the MODEL_DEPLOY and digest of that proof.
+    *asked* is what the file asked of it by which commit. *deploy* is the last deploy that was
+    started there, *attempts* count for the release that the file wants there, *held* is what was
+    proved there and left alone since, with its code, and *proved* the MODEL_DEPLOY and digest of
+    that proof.
     """
 
     wish: Wish | None = None
+    asked: Asked | None = None
     deploy: OpenDeploy | None = None
     attempts: Attempts | None = None
     held: tuple[Release, str] | None = None
@@ -144,8 +154,6 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
-    accepted: Revision | None = None  # the newest revision that was acted upon
-    vouched: str = ""  # the same commit, and not forgotten when a person says `retry`
     converged: Release | None = None  # what production last converged to
     converged_code: str = ""  # the code that was wanted by name then
     aligned: int = 0  # deploys of this run that only made staging's settings equal

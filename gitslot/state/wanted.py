@@ -1,20 +1,33 @@
 """Values: what Git's newest commit wants of an app's slots. Frozen, free of I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 PRODUCTION = "production"
 STAGING = "staging"
+SUFFIX = ".yaml"  # of an app's file in a folder, after its name
+APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])?")
+
+
+def is_app_name(text: str) -> bool:
+    """Say whether *text* can be a function app's name."""
+    return APP_NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A commit: 40 hex digits, who wrote it, the first line of its message, what it reverts."""
+    """
+    A commit: 40 hex digits, who wrote it, the first line of its message, what it reverts.
+
+    Not *exact* where another, older commit may be the one that was looked for.
+    """
 
     commit: str
     author: str = ""
     subject: str = ""
     reverts: str | None = None
+    exact: bool = True
 
     @property
     def short(self) -> str:
@@ -38,7 +51,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One app's block of desired_state.yaml."""
+    """One app, as its file describes it."""
 
     name: str
     model: str
@@ -56,6 +69,11 @@ class App:
         """Return what production shall serve."""
         return self.slots[PRODUCTION]
 
+    def wish(self, slot: str) -> str:
+        """Return what *slot* shall serve as one text, or "" where the file does not name it."""
+        wanted = self.slots.get(slot)
+        return f"{self.model} {wanted}" if wanted else ""
+
     @property
     def pin(self) -> Wanted | None:
         """Return the candidate that staging shall hold, or None: then it is the working slot."""
@@ -70,14 +88,10 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The whole file at one commit."""
+    """What one commit asks for: each app by its name, or why its own file is in doubt."""
 
     revision: Revision
-    apps: tuple[App, ...]
-
-    def app(self, name: str) -> App | None:
-        """Return the block of *name*, or None when the file does not list it."""
-        return next((app for app in self.apps if app.name == name), None)
+    apps: "Mapping[str, App | Doubt]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,10 @@ FILE = "app: az-fct-python-ml\nmodel: iris\nslots:\n  production: 1.4.0\n"
 
 
 def gitslot(
-    *words: str, cwd: Path, stdout: int = subprocess.PIPE, more: Mapping[str, str] = {}
+    *words: str, cwd: Path, stdout: int = subprocess.PIPE, **environ: str
 ) -> "subprocess.CompletedProcess[str]":
     """Run it in a process of its own, with no target and a narrow terminal's width."""
-    environ = {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80", **more}
+    environ |= {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80"}
     return python("-m", "gitslot", *words, cwd=cwd, env=environ, stdout=stdout)
 
 
@@ -79,8 +78,7 @@ def test_the_shell_completes_commands_options_and_slots(
 ) -> None:
     """Completion offers what would be accepted there."""
     at = str(len(line.split()) - 1)
-    asked = {"_GITSLOT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": at}
-    done = gitslot(cwd=tmp_path, more=asked)
+    done = gitslot(cwd=tmp_path, _GITSLOT_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=at)
     assert (done.returncode, done.stdout.split()) == (0, offered)
 
 
@@ -110,7 +108,7 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     """A defect of ours is told apart, without a page of traceback unless it is asked for."""
     (tmp_path / "desired_state.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gitslot.cli.validate.read", None)
+    monkeypatch.setattr("gitslot.cli.validate.desired", None)
     assert run(["validate", "desired_state.yaml"]) == 2
     quiet = capsys.readouterr().err
     assert (len(quiet.splitlines()), "Traceback" in quiet) == (1, False)
@@ -171,3 +169,30 @@ def test_validate_of_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> Non
     done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
     assert done.returncode == 2
     assert "cannot read" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_validate_takes_a_folder_and_names_each_file(tmp_path: Path) -> None:
+    """One broken file fails it; the others are shown. One file of it is checked, too."""
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps/good.yaml").write_text("model: m\nslots: {production: 1.10}\n")
+    (tmp_path / "apps/broken.yaml").write_text("modle: m\n")
+    (tmp_path / "apps/link.yaml").symlink_to("good.yaml")
+    (tmp_path / "apps/README").write_text("not an app")
+    done = gitslot("validate", "apps", "--offline", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "broken.yaml: line 1: unknown key `modle`; did you mean `model`?" in done.stderr
+    assert "link.yaml: it is not a plain file" in done.stderr
+    assert 'good.yaml: line 2: advice: quote it, "1.10"' in done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["APP", "good"]
+    for name, code in (("good", 0), ("broken", 1)):
+        words = ("validate", f"apps/{name}.yaml", "--offline")
+        assert gitslot(*words, cwd=tmp_path, GITSLOT_FILE="apps").returncode == code
+
+
+def test_validate_refuses_two_files_of_one_app(tmp_path: Path) -> None:
+    """Azure knows one app by both names."""
+    for name in ("churn", "Churn"):
+        (tmp_path / f"{name}.yaml").write_text("model: m\nslots: {production: v1}\n")
+    done = gitslot("validate", ".", "--offline", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Churn.yaml, churn.yaml; keep one" in done.stderr

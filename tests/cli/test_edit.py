@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,6 @@ from gitslot.cli.app import run
 from gitslot.cli.session import Session
 from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
 from gitslot.edges.file.read import read
-from gitslot.errors import DesiredError
-from gitslot.state.wanted import Revision
 from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +27,11 @@ slots:
   production: 1.4.0      # users get this; revert this commit to go back
 """
 BUMPED = SIMPLE.replace("1.4.0", "1.5.0")
-SEVERAL = """\
-apps:
-  az-fct-python-ml: {model: iris, slots: {production: 1.4.0}}   # small
-  churn-prod:
-    model: churn
-    slots:
-      production: "7"
-      staging: {version: "8", code: 3.1.0}    # hold this candidate for a look
+CHURN = """\
+model: churn
+slots:
+  production: "7"
+  staging: {version: "8", code: 3.1.0}    # hold this candidate for a look
 
 # the end
 """
@@ -80,9 +76,9 @@ class Clone:
     def subject(self) -> str:
         return self.git("log", "-1", "--format=%s")
 
-    def gitslot(self, *words: str) -> tuple[int, str, str]:
+    def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Run it with no target at all; return exit code, stdout and stderr."""
-        environ = {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
+        environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
         out, err = io.StringIO(), io.StringIO()
         code = run(words, Session(environ, self.path, out, err))
         return code, out.getvalue(), err.getvalue()
@@ -129,22 +125,81 @@ def test_bump_quotes_what_other_tools_would_read_as_a_number(clone: Clone) -> No
     assert 'production: "1.10"      # users' in clone.text
 
 
-def test_bump_asks_which_app_where_there_are_several(clone: Clone) -> None:
-    """It never guesses; the error lists the apps."""
-    clone.commit(SEVERAL, "two apps")
-    code, _, err = clone.gitslot("bump", "production", "1.5.0")
+class Folder(Clone):
+    """A checkout in which each app has a file of its own, as CODEOWNERS wants it."""
+
+    FILES: ClassVar = {
+        "CODEOWNERS": "/apps/churn-prod.yaml @churn-team\n",
+        "apps/README": "One file for each app.\n",
+        "apps/az-fct-python-ml.yaml": SIMPLE,
+        "apps/churn-prod.yaml": CHURN,
+    }
+
+    def of(self, app: str) -> str:
+        return (self.path / f"apps/{app}.yaml").read_text()
+
+    def put(self, app: str, text: str) -> None:
+        (self.path / f"apps/{app}.yaml").write_text(text)
+
+    def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
+        return super().gitslot(*words, GITSLOT_FILE="apps", **environ)
+
+
+@pytest.fixture
+def folder(clone: Clone) -> Folder:
+    found = Folder(clone.path)
+    found.git("rm", "-q", FILE)
+    (found.path / "apps").mkdir()
+    for name, text in Folder.FILES.items():
+        (found.path / name).write_text(text)
+    found.git("add", "-A")
+    found.git("commit", "-q", "-m", "a file for each app")
+    return found
+
+
+@pytest.mark.parametrize("words", [("bump", "production", "1.5.0"), ("rollback",)])
+def test_a_folder_of_several_apps_asks_which_one(folder: Folder, words: tuple[str, ...]) -> None:
+    """It never guesses; the error names the folder's apps, and nothing is committed."""
+    head = folder.git("rev-parse", "HEAD")
+    for more in ((), ("churn",), ("churn-prod.yaml",), ("../desired_state",)):
+        code, _, err = folder.gitslot(*words, *more)
+        assert code == 2
+        assert "apps/ has az-fct-python-ml, churn-prod" in err
+    assert folder.git("rev-parse", "HEAD") == head
+
+
+def test_bump_edits_the_file_of_the_named_app_alone(folder: Folder) -> None:
+    """The subject names the app; the other's file may even be half written."""
+    folder.put("churn-prod", "model: [")
+    assert folder.gitslot("bump", "production", "1.5.0", "az-fct-python-ml")[0] == 0
+    assert folder.of("az-fct-python-ml") == SIMPLE.replace("production: 1.4.0", "production: 1.5.0")
+    assert folder.subject == "bump iris to 1.5.0 on az-fct-python-ml"
+    assert folder.git("show", "--name-only", "--format=", "HEAD") == "apps/az-fct-python-ml.yaml"
+    assert folder.of("churn-prod") == "model: ["
+
+
+def test_bump_keeps_the_code_beside_a_version(folder: Folder) -> None:
+    """A slot written as a mapping has its version changed; the file need not name its app."""
+    assert folder.gitslot("bump", "staging", "9", "churn-prod")[0] == 0
+    assert folder.of("churn-prod") == CHURN.replace('"8"', '"9"')
+
+
+def test_the_only_app_of_a_folder_needs_no_name(folder: Folder) -> None:
+    """As with a single file."""
+    folder.git("rm", "-q", "apps/az-fct-python-ml.yaml")
+    folder.git("commit", "-q", "-m", "one app leaves")
+    assert folder.gitslot("bump", "production", "8")[0] == 0
+    assert folder.of("churn-prod") == CHURN.replace('"7"', '"8"')
+    assert folder.gitslot("rollback")[0] == 0
+    assert folder.of("churn-prod") == CHURN
+
+
+def test_an_app_that_is_not_the_files_is_refused(clone: Clone) -> None:
+    """Its right name may be given with a single file, too."""
+    code, _, err = clone.gitslot("bump", "production", "1.5.0", "churn-prod")
     assert code == 2
-    assert "az-fct-python-ml, churn-prod" in err
-    assert clone.gitslot("bump", "production", "1.5.0", "--app", "az-fct-python-ml")[0] == 0
-    assert clone.text == SEVERAL.replace("production: 1.4.0", "production: 1.5.0")
-    assert clone.subject == "bump iris to 1.5.0 on az-fct-python-ml"
-
-
-def test_bump_keeps_the_code_beside_a_version(clone: Clone) -> None:
-    """A slot written as a mapping has its version changed and nothing else."""
-    clone.commit(SEVERAL, "two apps")
-    assert clone.gitslot("bump", "staging", "9", "--app", "churn-prod")[0] == 0
-    assert clone.text == SEVERAL.replace('"8"', '"9"')
+    assert "desired_state.yaml is of the app `az-fct-python-ml`" in err
+    assert clone.gitslot("bump", "production", "1.5.0", "az-fct-python-ml")[0] == 0
 
 
 def test_bump_refuses_a_file_with_changes_that_are_not_committed(clone: Clone) -> None:
@@ -247,13 +302,27 @@ def test_rollback_refuses_a_dirty_file(clone: Clone) -> None:
     assert (clone.gitslot("rollback")[0], clone.text) == (2, dirty)
 
 
-def test_rollback_of_one_app_leaves_the_other_where_it_is(clone: Clone) -> None:
-    """With several apps it is the named one's last change that is reverted."""
-    clone.commit(SEVERAL, "two apps")
-    clone.gitslot("bump", "production", "1.5.0", "--app", "az-fct-python-ml")
-    clone.gitslot("bump", "production", "9", "--app", "churn-prod")
-    assert clone.gitslot("rollback", "az-fct-python-ml")[0] == 0
-    assert clone.text == SEVERAL.replace('"7"', '"9"')
+def test_rollback_of_one_app_leaves_the_other_where_it_is(folder: Folder) -> None:
+    """It is the named one's last change that is reverted."""
+    folder.gitslot("bump", "production", "1.5.0", "az-fct-python-ml")
+    folder.gitslot("bump", "production", "9", "churn-prod")
+    assert folder.gitslot("rollback", "az-fct-python-ml")[0] == 0
+    assert folder.of("az-fct-python-ml") == SIMPLE
+    assert folder.of("churn-prod") == CHURN.replace('"7"', '"9"')
+
+
+def test_rollback_refuses_to_take_back_another_apps_file(folder: Folder) -> None:
+    """A commit of two teams is not undone for one; the error names the file and the way."""
+    folder.put("az-fct-python-ml", BUMPED)
+    folder.put("churn-prod", CHURN.replace('"7"', '"9"'))
+    folder.git("commit", "-qam", "bump both")
+    code, _, err = folder.gitslot("rollback", "churn-prod")
+    assert code == 2
+    assert "would also change apps/az-fct-python-ml.yaml" in err
+    assert "`gitslot bump production 7 churn-prod`" in err
+    assert untouched(folder)
+    assert folder.gitslot("bump", "production", "7", "churn-prod")[0] == 0
+    assert (folder.of("churn-prod"), folder.of("az-fct-python-ml")) == (CHURN, BUMPED)
 
 
 def test_a_rollback_that_git_cannot_make_leaves_the_tree_clean_and_says_what_to_type(
@@ -273,12 +342,10 @@ def test_a_rollback_that_git_cannot_make_leaves_the_tree_clean_and_says_what_to_
 @pytest.mark.parametrize(
     ("before", "after", "says"),
     [
-        (SIMPLE, BUMPED + "  staging: 1.6.0\n", "slot staging of az-fct-python-ml"),
-        (SIMPLE + "  canary: 1.4.0\n", BUMPED, "slot canary of az-fct-python-ml"),
-        (SIMPLE, BUMPED.replace("slots:", "soak: 10m\nslots:"), "`soak` of az-fct-python-ml"),
-        (SIMPLE, BUMPED.replace("slots:", 'suspend: "sam"\nslots:'), "`suspend` of az-fct-python"),
-        (SEVERAL, SEVERAL.replace("1.4.0", "1.5.0").replace('"7"', '"8"'), "app churn-prod"),
-        (SIMPLE, SEVERAL.replace("1.4.0", "1.5.0"), "app churn-prod"),
+        (SIMPLE, BUMPED + "  staging: 1.6.0\n", "slot staging"),
+        (SIMPLE + "  canary: 1.4.0\n", BUMPED, "slot canary"),
+        (SIMPLE, BUMPED.replace("slots:", "soak: 10m\nslots:"), "`soak`"),
+        (SIMPLE, BUMPED.replace("slots:", 'suspend: "sam"\nslots:'), "`suspend`"),
     ],
 )
 def test_rollback_refuses_to_take_back_more_of_the_file(
@@ -293,8 +360,7 @@ def test_rollback_refuses_to_take_back_more_of_the_file(
     assert says in err and "`gitslot bump production 1.4.0" in err
     assert f"`git revert {bad[:7]}`" in err
     assert untouched(clone)
-    which = ("--app", "az-fct-python-ml")
-    assert clone.gitslot("bump", "production", "1.4.0", *which)[0] == 0
+    assert clone.gitslot("bump", "production", "1.4.0")[0] == 0
     assert clone.text == after.replace("production: 1.5.0", "production: 1.4.0")
 
 
@@ -424,16 +490,15 @@ def test_a_rollback_that_is_cut_off_leaves_the_checkout_as_it_was(
 @given(
     version=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,12}\Z"),
     slot=st.sampled_from(["production", "staging"]),
-    text=st.sampled_from([SIMPLE, SEVERAL, SIMPLE.rstrip("\n"), SIMPLE.replace("\n", "\r\n")]),
+    text=st.sampled_from([SIMPLE, CHURN, SIMPLE.rstrip("\n"), SIMPLE.replace("\n", "\r\n")]),
 )
 def test_an_edit_changes_what_was_asked_and_not_a_line_beside_it(
     version: str, slot: str, text: str
 ) -> None:
     """Whatever the version: it is read back as that text, and every other line is untouched."""
-    app = "az-fct-python-ml"
-    edited = with_version(text.encode(), app, slot, version)
-    found = read(edited, Revision("")).app(app)
-    assert found is not None and found.slots[slot].version == version
+    name = "churn-prod" if text == CHURN else ""
+    edited = with_version(text.encode(), slot, version, name)
+    assert read(edited, name).slots[slot].version == version
     before, after = text.splitlines(), edited.decode().splitlines()
     assert len([line for line in before if line not in after]) <= 1
     assert unquoted(edited) == ()
@@ -448,9 +513,3 @@ def test_numbers_and_words_of_yaml_are_quoted(text: str) -> None:
 def test_ordinary_versions_stay_plain() -> None:
     """No noise where no tool is confused."""
     assert not any(map(needs_quotes, ("1.5.0", "v2", "2026.11.22-rc1", "a1")))
-
-
-def test_an_edit_of_an_app_that_is_not_there_is_refused() -> None:
-    """Nothing is added for a misspelt name."""
-    with pytest.raises(DesiredError, match="does not list"):
-        with_version(SIMPLE.encode(), "az", "production", "2")

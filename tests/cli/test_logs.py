@@ -19,6 +19,7 @@ from gitslot.edges.settings import Settings
 from gitslot.reconcile import World
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
+from gitslot.record.payload import Payload
 from gitslot.report import history
 from gitslot.world import open_world
 from reliability.memory_blobs import MemoryBlobs
@@ -86,9 +87,9 @@ def bump() -> list[Event]:
     new, both = told("1.5.0") | who, told("1.5.0", "1.4.0") | who
     drift = "production serves 1.4.0, 9f3c2ab wants 1.5.0"
     passed = "staging: 64 of 64 golden rows, worst difference 3e-7, p99 41 ms"
-    polled = {"location": "https://arm.example/hush", "quiet": True}
+    polled = Payload(location="https://arm.example/hush", quiet=True)
     done = "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback"
-    end = {"slot": "production", "detail": {"intent": "swap"}, **both}
+    end = {"slot": "production", "detail": Payload(intent="swap"), **both}
     return [
         event("Drift", "14:02:11", BUMP, drift, slot="production", **both),
         event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **new),

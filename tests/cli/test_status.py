@@ -13,6 +13,7 @@ from gitslot.cli.session import Session
 from gitslot.decide.decide import decisions, foremost
 from gitslot.record.event import Event
 from gitslot.record.memory import went_back
+from gitslot.record.payload import Payload
 from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import (
     Converged,
@@ -50,7 +51,7 @@ def seen(
 def converged(to: str, before: str) -> Event:
     """Return the event that ended a swap half an hour ago."""
     event = Event("Converged", "az-fct-python-ml", NOW - timedelta(minutes=30), revision=COMMIT)
-    event = replace(event, slot=PRODUCTION, model="iris", detail={"intent": "i"})
+    event = replace(event, slot=PRODUCTION, model="iris", detail=Payload(intent="i"))
     event = replace(event, from_=before, from_digest=release(before).digest)
     return replace(event, to=to, to_digest=release(to).digest)
 
@@ -147,7 +148,7 @@ def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
     down = look.having(replace(look.production, health=Health(Answer.SILENT)))
     told = ("Stalled", "ProductionDegraded", "production does not serve it")
     line = f"git revert {COMMIT[:7]} && git push"
-    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line, accepted=NEWEST)
+    remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line)
     found = seen(app("1.5.0"), down, remembered)
     production = rows(found, [])[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")

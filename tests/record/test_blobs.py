@@ -111,3 +111,25 @@ def test_breaking_what_is_not_held_is_no_error(blobs: Blobs, name: str) -> None:
     blobs.break_lease(name)
     seen = blobs.look(name)
     assert seen and not seen.held
+
+
+def test_what_is_stored_is_replaced_by_whoever_knows_it(blobs: Blobs, name: str) -> None:
+    """The etag says which; "" stands for nothing there."""
+    assert blobs.load(name) is None
+    first = blobs.store(name, b"one", "")
+    assert blobs.load(name) == (b"one", first)
+    second = blobs.store(name, b"two", first)
+    assert second != first
+    assert blobs.load(name) == (b"two", second)
+
+
+def test_what_somebody_else_stored_is_not_replaced(blobs: Blobs, name: str) -> None:
+    """Neither by an older etag, nor by one who saw nothing, nor where it is gone."""
+    first = blobs.store(name, b"one", "")
+    second = blobs.store(name, b"two", first)
+    for etag in (first, ""):
+        with pytest.raises(JournalMoved):
+            blobs.store(name, b"three", etag)
+    assert blobs.load(name) == (b"two", second)
+    with pytest.raises(JournalMoved):
+        blobs.store(f"{name}-gone", b"x", second)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitslot.record.event import Event, clean, parse
+from gitslot.record.payload import Payload
 from gitslot.state.safe_text import safe
 from gitslot.world import log_event
 
@@ -35,7 +36,7 @@ def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptur
     """Where a swap is polled is signed: it stays in the journal."""
     revision, message = "9f3c2ab" + "0" * 33, "staging <-> production"
     event = Event("SwapStarted", "app", NOW, run="r", revision=revision, message=message)
-    event = replace(event, to_digest="a" * 64, detail={"location": "https://arm/x?s=canary"})
+    event = replace(event, to_digest="a" * 64, detail=Payload(location="https://arm/x?s=canary"))
     with caplog.at_level(logging.DEBUG, "gitslot"):
         log_event(event)
     record = caplog.records[0]
@@ -48,7 +49,7 @@ def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptur
 def test_bookkeeping_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """One event a transition, not a line a poll."""
     with caplog.at_level(logging.DEBUG, "gitslot"):
-        log_event(Event("Waiting", "app", NOW, detail={"quiet": True}))
+        log_event(Event("Waiting", "app", NOW, detail=Payload(quiet=True)))
     assert caplog.records == []
 
 

@@ -10,6 +10,8 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import fold
+from gitslot.record.payload import Payload
+from gitslot.state.remembered import Asked
 from gitslot.state.wanted import PRODUCTION, Revision
 from reliability.memory_blobs import MemoryBlobs
 
@@ -213,7 +215,7 @@ def test_a_journal_of_an_older_controller_is_sealed_when_it_is_next_written() ->
 @pytest.mark.parametrize("follows", ["", NAME, "journal/other/2026-12.jsonl", "journal/app/x"])
 def test_a_seal_that_leads_nowhere_is_not_guessed(follows: str) -> None:
     """Somebody edited the journal."""
-    unreadable(event("Sealed", detail={"follows": follows}).line().rstrip(b"\n"))
+    unreadable(event("Sealed", detail=Payload(follows=follows)).line().rstrip(b"\n"))
 
 
 def test_a_blob_is_left_before_it_is_full() -> None:
@@ -287,8 +289,8 @@ def test_folding_in_pieces_is_folding_at_once() -> None:
     """A cached fold may be kept."""
     events = [
         event("Drift", model="m", to="2", to_digest="b" * 64, slot=PRODUCTION),
-        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
-        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail={"deploy": "r-1"}),
+        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
+        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
         event("SwapUnknown"),
         event("SwapFinished", model="m", to="2", to_digest="b" * 64),
         event("Converged", model="m", to="2", to_digest="b" * 64),
@@ -305,10 +307,10 @@ def _event(name: str, second: int, **fields: object) -> Event:
 
 def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None:
     """Journals outlive the controllers that wrote them."""
-    memory = fold([_event("DeployStarted", 1, detail={"deploy": "r-1"})])
+    memory = fold([_event("DeployStarted", 1, detail=Payload(deploy="r-1"))])
     deploy = memory.of("staging").deploy
     assert deploy is not None and deploy.deploy == "r-1"
-    refused = _event("DeployFinished", 2, detail={"prepared": True})
+    refused = _event("DeployFinished", 2, detail=Payload(prepared=True))
     memory = fold([refused], memory)
     assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)
 
@@ -316,10 +318,10 @@ def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None
 def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
     """A refusal in the canary is nothing that staging must be reset for."""
     started = [
-        _event("DeployStarted", 1, slot=slot, detail={"deploy": f"r-{slot}", "counts_for": slot})
+        _event("DeployStarted", 1, slot=slot, detail=Payload(deploy=f"r-{slot}", counts_for=slot))
         for slot in ("staging", "canary")
     ]
-    detail = {"prepared": True, "counts_for": "canary"}
+    detail = Payload(prepared=True, counts_for="canary")
     memory = fold([*started, _event("DeployFinished", 3, slot="canary", detail=detail)])
     deploys = {slot: each.deploy.deploy for slot, each in memory.slots.items() if each.deploy}
     assert deploys == {"staging": "r-staging"}
@@ -328,9 +330,10 @@ def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
 
 def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     """Hold, run and wish are production's; the slot's own attempts end with its own wish."""
-    failed = {"verdict": "fail", "detail": {"counts_for": "canary", "deploy": "r-1"}}
+    failed = {"verdict": "fail", "detail": Payload(counts_for="canary", deploy="r-1")}
     drift = _event("Drift", 1, slot=PRODUCTION, to="1.5.0", run="r")
-    held = _event("Waiting", 2, detail={"since": "2026-11-22T12:00:02+00:00"})
+    since = datetime(2026, 11, 22, 12, 0, 2, tzinfo=UTC)
+    held = _event("Waiting", 2, detail=Payload(since=since))
     before = fold([drift, held, _event("VerifyFailed", 3, slot="canary", **failed)])
     after = fold([_event("Drift", 4, slot="canary", to="1.7.0", to_digest="e" * 64)], before)
     attempts = before.of("canary").attempts
@@ -341,27 +344,42 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     assert all(getattr(after, name) == getattr(before, name) for name in kept)
 
 
-SUSPENDED = _event("Suspended", 2, revision="b" * 40)
+def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
+    """By slot, until another comes; what ends a swap carries its own commit and changes none."""
+    asked = _event(
+        "Drift",
+        1,
+        slot=PRODUCTION,
+        revision="a" * 40,
+        author="alice",
+        subject="bump",
+        detail={"wish": {"production": "iris 1.5.0", "canary": "iris 1.6.0"}, "inexact": True},
+    )
+    later = _event("Waiting", 2, revision="b" * 40, detail={"wish": {"canary": "iris 1.7.0"}})
+    closes = _event("SwapFinished", 3, revision="c" * 40, detail={"swap_status": ""})
+    memory = fold([asked, later, closes])
+    assert {slot: memory.of(slot).asked for slot in ("production", "canary", "staging")} == {
+        "production": Asked("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
+        "canary": Asked("iris 1.7.0", Revision("b" * 40)),
+        "staging": None,
+    }
 
 
-@pytest.mark.parametrize(
-    ("closes", "accepted"),
-    [
-        ([_event("SwapFinished", 3, revision="a" * 40)], "a" * 40),
-        ([_event("Converged", 3, revision="b" * 40, detail={"intent": "i"})], "b" * 40),
-        ([SUSPENDED, _event("SwapFinished", 3, revision="a" * 40)], "b" * 40),
-    ],
-)
-def test_the_end_of_a_swap_accepts_its_own_commit_no_second_time(
-    closes: list[Event], accepted: str
-) -> None:
-    """An older controller's names the newest commit, which it had accepted; the swap's is kept."""
+def test_older_journals_tell_the_commit_of_productions_wish() -> None:
+    """No text is known of it, so the commit is looked for once more."""
+    memory = fold([_event("Drift", 1, slot=PRODUCTION, revision="a" * 40)])
+    asked = Asked("", Revision("a" * 40))
+    assert memory.of(PRODUCTION).asked == asked
+    memory = fold([_event("Frozen", 2, revision="b" * 40)], memory)
+    assert memory.of(PRODUCTION).asked == asked
+
+
+def test_an_intent_keeps_the_commit_that_it_was_opened_for() -> None:
+    """Whoever commits while the swap runs."""
     opened = _event("SwapStarted", 1, revision="a" * 40, author="alice", subject="bump")
     memory = fold([opened])
     assert memory.intent is not None
     assert memory.intent.revision == Revision("a" * 40, "alice", "bump")
-    memory = fold(closes, memory)
-    assert memory.accepted is not None
-    assert (memory.accepted.commit, memory.vouched) == (accepted, accepted)
+    memory = fold([_event("Converged", 3, revision="a" * 40, detail={"intent": "i"})], memory)
     assert memory.last_swap is not None
     assert memory.last_swap.commit == "a" * 40

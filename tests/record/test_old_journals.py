@@ -44,7 +44,7 @@ def slot(name: str, release: Release | None, deploy: str) -> Seen:
 def lives(events: list[Event]) -> Iterator[Live]:
     """Return looks in which the two slots serve every pair of versions, staging just proved."""
     known = releases(events)
-    deploy = next((str(e.detail["deploy"]) for e in reversed(events) if "deploy" in e.detail), "d")
+    deploy = next((e.detail.deploy for e in reversed(events) if e.detail.deploy), "d")
     for here, there in product(SERVED, SERVED):
         production = slot(PRODUCTION, known.get(here), "before")
         staging = slot(STAGING, known.get(there), deploy)

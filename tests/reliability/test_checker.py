@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gitslot.record.payload import Payload
 from reliability import registered
 from reliability.checker import check
 from reliability.scenarios import NEWER, Scene, bump, pin, soak
@@ -177,13 +178,13 @@ def told_too_early(history: History) -> None:
 
 
 def _closes(found: Any) -> bool:
-    return found.event == "Converged" and bool(found.detail.get("intent"))
+    return found.event == "Converged" and bool(found.detail.intent)
 
 
 def told_to_have_failed(history: History) -> None:
     """The journal ended the swap as failed, and then it took effect."""
     told = copy.deepcopy(event(history, "SwapStarted")[0])
-    told["events"] = [replace(told["events"][-1], event="SwapFailed", detail={})]
+    told["events"] = [replace(told["events"][-1], event="SwapFailed", detail=Payload())]
     history.insert(at(history, "swap-flipped"), told)
 
 
@@ -258,7 +259,7 @@ def test_a_swap_back_is_refused_where_no_file_asks_for_it() -> None:
     assert "S3" in {violation.rule for violation in check(unasked)}
     for entry in elsewhere:
         for index, found in enumerate(entry.get("events", ())):
-            if found.event == "SwapStarted" and found.detail.get("back"):
+            if found.event == "SwapStarted" and found.detail.back:
                 entry["events"][index] = replace(found, to_digest=registered.digest(NEWER))
     assert "S3" in {violation.rule for violation in check(elsewhere)}
 

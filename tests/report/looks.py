@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitslot.state import slot_settings
-from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.remembered import Asked, LastSwap, Memory, SlotMemory
 from gitslot.state.seen import Answer, Arm, Health, Live, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Revision, Wanted
 
@@ -74,7 +74,7 @@ def memory(version: str, before: str | None = None) -> Memory:
         releases={each: True for each in (replaced, release(version)) if each},
         last_swap=LastSwap(release(version), replaced, COMMIT),
         swap_status="",
-        accepted=Revision(COMMIT, "sam", "bump"),
+        slots={PRODUCTION: SlotMemory(asked=Asked(f"iris {version}", Revision(COMMIT, "sam")))},
         stop=("Converged", "", ""),
     )
 

@@ -21,8 +21,7 @@ CANARY = replace(
 
 
 def only(made: Adoption) -> App:
-    (app,) = made.desired.apps
-    return app
+    return made.app
 
 
 def served(facts: AppFacts, **more: bool) -> dict[str, str]:

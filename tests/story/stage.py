@@ -26,6 +26,7 @@ from gitslot.edges import settings as settings_
 from gitslot.errors import VersionExists
 from gitslot.reconcile import World, reconcile
 from gitslot.record.event import Event
+from gitslot.record.payload import Payload
 from gitslot.registry.registry import Registry
 from gitslot.state.decision import Converged, Stop
 from gitslot.state.slot_settings import staging_settings
@@ -288,7 +289,7 @@ def _settle(stage: Stage, release: Release) -> None:
         to=release.version,
         to_digest=release.digest,
         revision=commit,
-        detail={"swap_status": ""},
+        detail=Payload(swap_status=""),
     )
     journal.append(stage.app, [converged], converged.time)
     stop = stage.reconcile()

@@ -18,7 +18,6 @@ from gitslot.cli.session import Session
 from gitslot.edges.file.read import read
 from gitslot.report.doctor.gather import open_examiner
 from gitslot.state.decision import Converged
-from gitslot.state.wanted import Revision
 from tests.platform import Platform, package, until
 from tests.story.stage import SERVING_FILES, Stage, set_stage
 
@@ -231,7 +230,7 @@ def test_adopting_a_served_release_gives_a_file_that_asks_for_nothing_else(settl
     before = settled.platform.history()
     path = settled.repository.path / "adopted.yaml"
     done = gitslot(settled, "adopt", settled.app, "adopted.yaml", "-o", "json")
-    (app,) = read(path.read_bytes(), Revision("")).apps
+    app = read(path.read_bytes())
     assert (app.name, app.model, app.suspend) == (settled.app, "iris", None)
     assert {slot: str(wanted) for slot, wanted in app.slots.items()} == {"production": "1.4.0"}
     assert done.code == 0, done.out
@@ -257,7 +256,7 @@ def test_adopting_an_app_without_our_settings_says_what_is_missing_and_writes_no
     done = gitslot(stage, "adopt", OTHER, "-")
     assert stage.platform.history() == before
     assert done.code == 1
-    (app,) = read(done.out.encode(), Revision("")).apps
+    app = read(done.out.encode())
     assert (app.name, app.suspend is not None) == (OTHER, True)
     assert done.out.count("decide:") == 3
     for gap in ("no slot `staging`", "WEBSITE_SWAP_WARMUP_PING_PATH", "lacks MODEL_NAME"):

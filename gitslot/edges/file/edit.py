@@ -17,7 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import PRODUCTION, App, Desired, Revision, Wanted
+from gitslot.state.wanted import PRODUCTION, App, Wanted
 
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBER_1_2 = re.compile(
@@ -25,30 +25,19 @@ _NUMBER_1_2 = re.compile(
 )
 
 
-def only_app(desired: Desired, name: str | None) -> App:
-    """Return the app *name*, or the only one; raises DesiredError naming the choices."""
-    names = ", ".join(app.name for app in desired.apps)
-    if name is None and len(desired.apps) == 1:
-        return desired.apps[0]
-    if name is None:
-        raise DesiredError(f"the file lists several apps, name one: {names}", reason="WhichApp")
-    found = desired.app(name)
-    if found is None:
-        raise DesiredError(f"the file does not list `{name}`; it lists: {names}", reason="WhichApp")
-    return found
-
-
-def with_version(data: bytes, app: str, slot: str, version: str) -> bytes:
+def with_version(data: bytes, slot: str, version: str, name: str = "") -> bytes:
     """
-    Return *data* with *slot* of *app* set to *version* (which may carry a digest).
+    Return *data* with *slot* set to *version* (which may carry a digest).
 
-    Raises DesiredError if the file is refused before or after the change.
+    *name* is that of a file in a folder. Raises DesiredError if the file is refused before or after
+    the change.
     """
-    before = read(data, Revision(""))
-    text = data.decode("utf-8")
-    edited = _edited(text, only_app(before, app).name, slot, version).encode()
-    after = read(edited, Revision(""))
-    if after != _expected(before, app, slot, version):
+    before = read(data, name)
+    number, _, pin = version.partition("@sha256:")
+    old = before.slots.get(slot)
+    wanted = Wanted(number, pin or None, old.code if old else None)
+    edited = _edited(data.decode("utf-8"), slot, version).encode()
+    if read(edited, name) != replace(before, slots={**before.slots, slot: wanted}):
         raise DesiredError(
             f"cannot change `{slot}` without changing more; edit the file by hand",
             reason="EditRefused",
@@ -56,22 +45,18 @@ def with_version(data: bytes, app: str, slot: str, version: str) -> bytes:
     return edited
 
 
-def beyond_production(before: Desired, after: Desired, name: str) -> list[str]:
+def beyond_production(before: App, after: App) -> list[str]:
     """
-    Return what differs but the model, version, pin and code of production of the app *name*.
+    Return what differs but the model, version, pin and code of production.
 
     Another slot that only follows the app's `model` does not count.
     """
-    old, new = ({app.name: app for app in each.apps} for each in (before, after))
-    found = [f"app {key}" for key in _differing(old, new) if key != name]
-    if name not in new:
-        return [f"app {name}", *found]
-    slots = _differing(old[name].slots, new[name].slots)
-    found += [f"slot {slot} of {name}" for slot in slots if slot != PRODUCTION]
+    slots = _differing(before.slots, after.slots)
+    found = [f"slot {slot}" for slot in slots if slot != PRODUCTION]
     for each in fields(App):
-        was, becomes = getattr(old[name], each.name), getattr(new[name], each.name)
+        was, becomes = getattr(before, each.name), getattr(after, each.name)
         if each.name not in ("model", "slots") and was != becomes:
-            found.append(f"`{each.name.removesuffix('_s')}` of {name}")
+            found.append(f"`{'app' if each.name == 'name' else each.name.removesuffix('_s')}`")
     return found
 
 
@@ -88,33 +73,17 @@ def needs_quotes(version: str) -> bool:
 
 def unquoted(data: bytes) -> tuple[tuple[int, str], ...]:
     """Return line and value of every version and code that needs quotes and has none."""
-    root = _compose(data.decode("utf-8"))
-    found: list[tuple[int, str]] = []
-    for block in _blocks(root).values():
-        slots = _child(block, "slots")
-        for value in _values(slots) if isinstance(slots, MappingNode) else []:
-            for scalar in _values(value) if isinstance(value, MappingNode) else [value]:
-                if _is_plain(scalar) and needs_quotes(scalar.value):
-                    found.append((scalar.start_mark.line + 1, scalar.value))
-    return tuple(found)
+    slots = _child(_compose(data.decode("utf-8")), "slots")
+    return tuple(
+        (scalar.start_mark.line + 1, scalar.value)
+        for value in (_values(slots) if isinstance(slots, MappingNode) else [])
+        for scalar in (_values(value) if isinstance(value, MappingNode) else [value])
+        if _is_plain(scalar) and needs_quotes(scalar.value)
+    )
 
 
 def _is_plain(node: Node) -> bool:
     return isinstance(node, ScalarNode) and not node.style
-
-
-def _expected(before: Desired, name: str, slot: str, version: str) -> Desired:
-    number, _, pin = version.partition("@sha256:")
-
-    def changed(app: App) -> App:
-        if app.name != name:
-            return app
-        old = app.slots.get(slot)
-        wanted = Wanted(number, pin or None, old.code if old else None)
-        slots: Mapping[str, Wanted] = {**app.slots, slot: wanted}
-        return replace(app, slots=slots)
-
-    return replace(before, apps=tuple(changed(app) for app in before.apps))
 
 
 # ---------------------------------------------------------------- positions
@@ -126,15 +95,6 @@ def _compose(text: str) -> MappingNode:
     return root
 
 
-def _blocks(root: MappingNode) -> dict[str, MappingNode]:
-    """Return each app's block by name."""
-    apps = _child(root, "apps")
-    if isinstance(apps, MappingNode):
-        return {key.value: value for key, value in apps.value}
-    name = _child(root, "app")
-    return {name.value if name else "": root}
-
-
 def _child(node: MappingNode, key: str) -> Any:
     return next((value for name, value in node.value if name.value == key), None)
 
@@ -143,8 +103,8 @@ def _values(node: MappingNode) -> list[Node]:
     return [value for _, value in node.value]
 
 
-def _edited(text: str, app: str, slot: str, version: str) -> str:
-    slots = _child(_blocks(_compose(text))[app], "slots")
+def _edited(text: str, slot: str, version: str) -> str:
+    slots = _child(_compose(text), "slots")
     assert isinstance(slots, MappingNode)
     target = _child(slots, slot)
     if isinstance(target, MappingNode):

@@ -1,36 +1,48 @@
 """
-The history of a commit with the file in each commit; trees are fetched when they are needed.
+The history of one commit and, of each, what an app's file is in it; objects come as needed.
 
-Every object is hashed again: a commit or tree that does not match its name is refused, wherever
-it came from.
+Every object is hashed again: a commit, tree or file that does not match its name is refused,
+wherever it came from.
 """
 
 import hashlib
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeAlias
 
 from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 from dulwich.repo import BaseRepo
 
-from gitslot.errors import SourceError
+from gitslot.edges.file.read import read
+from gitslot.errors import DesiredError, SourceError
+from gitslot.state.wanted import SUFFIX, App, Doubt
 
 Entry: TypeAlias = tuple[int, bytes] | None
 _AT_ONCE = 1000  # objects asked for in one request
 
 
-class GitTrail:
+class FileHistory:
     """
-    What `signed_changes` reads of a repository.
+    What `signed_changes` and `last_change` read of a repository.
 
-    *repo* holds the commits, *path* is the file's, *fetch* brings objects into *repo* by name.
+    *repo* holds the commits. *path* is what is watched: the file of *app*, or a folder that holds
+    it by its name; either may have become the other. *fetch* brings trees into *repo* by name,
+    *contents* returns the bytes of files.
     """
 
-    def __init__(self, repo: BaseRepo, path: str, fetch: Callable[[list[bytes]], None]) -> None:
-        self._repo, self._fetch = repo, fetch
+    def __init__(
+        self,
+        repo: BaseRepo,
+        path: str,
+        app: str,
+        fetch: Callable[[list[bytes]], None],
+        contents: Callable[[Collection[bytes]], Mapping[bytes, bytes | Doubt]],
+    ) -> None:
+        self._repo, self._app, self._fetch, self._contents = repo, app, fetch, contents
         self._names = [name.encode() for name in path.split("/")]
         self._parents: dict[str, tuple[str, ...]] = {}
         self._files: dict[str, Entry] = {}
+        self._apps: dict[bytes, App | None] = {}
 
     def raw(self, commit: str) -> bytes:
         """Return the bytes of *commit*; raise KeyError if it is missing."""
@@ -57,12 +69,46 @@ class GitTrail:
             if commit not in self._files
         }
         for name in self._names:
-            self._bring({entry[1] for entry in at.values() if entry and stat.S_ISDIR(entry[0])})
+            self._bring(at)
             at = {commit: self._below(entry, name) for commit, entry in at.items()}
+        folders = {commit: entry for commit, entry in at.items() if _is_folder(entry)}
+        self._bring(folders)
+        name = f"{self._app}{SUFFIX}".encode()
+        at |= {commit: self._below(entry, name) for commit, entry in folders.items()}
         self._files |= at
 
+    def app(self, commit: str) -> App | None:
+        """Return what the file asks for in *commit*; None where it is not there, or broken."""
+        if (entry := self.file(commit)) is None or not stat.S_ISREG(entry[0]):
+            return None
+        if entry[1] not in self._apps:
+            self.parse([commit])
+        return self._apps[entry[1]]
+
+    def parse(self, commits: Collection[str]) -> None:
+        """Make `app` of *commits* cheap, fetching their files at once."""
+        self.load(commits)
+        blobs = {
+            entry[1]
+            for commit in commits
+            if (entry := self._files[commit]) and stat.S_ISREG(entry[0])
+        }
+        missing = sorted(blobs - self._apps.keys())
+        for start in range(0, len(missing), _AT_ONCE):
+            found = self._contents(missing[start : start + _AT_ONCE])
+            self._apps |= {sha: self._parsed(sha, data) for sha, data in found.items()}
+
+    def _parsed(self, sha: bytes, data: bytes | Doubt) -> App | None:
+        if isinstance(data, Doubt):
+            return None
+        _check(b"blob", data, sha)
+        try:
+            return read(data, self._app)
+        except DesiredError:
+            return None
+
     def _below(self, entry: Entry, name: bytes) -> Entry:
-        if entry is None or not stat.S_ISDIR(entry[0]):
+        if entry is None or not _is_folder(entry):
             return None
         tree = _checked(self._repo[ObjectID(entry[1])], entry[1])
         if not isinstance(tree, Tree) or name not in tree:
@@ -70,7 +116,8 @@ class GitTrail:
         mode, sha = tree[name]
         return mode, bytes(sha)
 
-    def _bring(self, trees: set[bytes]) -> None:
+    def _bring(self, entries: Mapping[str, Entry]) -> None:
+        trees = {entry[1] for entry in entries.values() if entry and _is_folder(entry)}
         missing = sorted(sha for sha in trees if ObjectID(sha) not in self._repo.object_store)
         for start in range(0, len(missing), _AT_ONCE):
             self._fetch(missing[start : start + _AT_ONCE])
@@ -82,11 +129,18 @@ class GitTrail:
         return found
 
 
+def _is_folder(entry: Entry) -> bool:
+    return entry is not None and stat.S_ISDIR(entry[0])
+
+
 def _checked(found: ShaFile, name: bytes) -> ShaFile:
-    raw = found.as_raw_string()
-    head = b"%s %d\0" % (found.type_name, len(raw))
+    _check(found.type_name, found.as_raw_string(), name)
+    return found
+
+
+def _check(kind: bytes, raw: bytes, name: bytes) -> None:
+    head = b"%s %d\0" % (kind, len(raw))
     if hashlib.sha1(head + raw, usedforsecurity=False).hexdigest().encode() != name:
         raise SourceError(
             f"the object {name[:7].decode()} is not what its name says", reason="ObjectForged"
         )
-    return found

@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import BinaryIO
 
-from gitslot.errors import SourceError
+from gitslot.errors import PackTooLarge
 
 MAX_OBJECTS = 1_000_000
 MAX_OBJECT = 32 * 1024 * 1024  # bytes; commits and trees are far smaller
@@ -23,7 +23,7 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
     """
     Read the pack of *size* bytes at the start of *file*.
 
-    Raises SourceError if there are too many objects, one is too large, or all together exceed
+    Raises PackTooLarge if there are too many objects, one is too large, or all together exceed
     *cap* bytes; ValueError if it is not a pack.
     """
     file.seek(0)
@@ -55,8 +55,8 @@ def _within(size: int, left: int) -> int:
     return size
 
 
-def _too_large(what: str) -> SourceError:
-    return SourceError(f"the answer of Git unpacks to {what}", reason="PackTooLarge")
+def _too_large(what: str) -> PackTooLarge:
+    return PackTooLarge(f"the answer of Git unpacks to {what}")
 
 
 def _delta_result(start: bytes) -> int:

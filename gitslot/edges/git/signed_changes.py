@@ -1,24 +1,23 @@
 """
-Check that every change of the file is signed, or is a plain revert of the newest change.
+Check that every change of an app's file is signed, or takes production one step back.
 
 Pure, over a `Trail` of commits. Checking only the newest commit would accept a signed commit on top
 of forged ones; so every commit that changes the file counts, on every path from the newest commit
 down to the trusted ones. The rule comes from the controller's settings, never from the repository.
 """
 
-import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from gitslot.edges.git.ssh_signatures import Signer, signed_by
 from gitslot.errors import SignatureRefused
 from gitslot.state.safe_text import safe
+from gitslot.state.wanted import PRODUCTION, App
 
 MAX_COMMITS = 20_000  # from the newest down to a trusted one
-MAX_BACK = 5_000  # from an unsigned revert down to what it undoes
+MAX_BACK = 5_000  # from an unsigned step back down to the change that it takes back
 MAX_FORKS = 200  # merges whose parents differ in the file
-_REVERTS = re.compile(rb"This reverts commit ([0-9a-f]{40})")
 
 Entry: TypeAlias = tuple[int, bytes] | None  # mode and blob of the file in one commit
 
@@ -32,25 +31,29 @@ class Trail(Protocol):
     def load(self, commits: Collection[str]) -> None:
         """Prepare `file` for all of *commits* at once."""
 
+    def app(self, commit: str) -> App | None:
+        """Return what the file asks for, or None where it is not there, or broken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may sign, which commits need no signature, and if an unsigned revert is allowed."""
+    """Who may sign, which commits need no signature, and if an unsigned step back is allowed."""
 
     signers: tuple[Signer, ...]
     trusted: frozenset[str] = frozenset()
     unsigned_revert: bool = True
 
 
-def check(trail: Trail, tip: str, rule: Rule) -> int:
+def check(trail: Trail, tip: str, rule: Rule, accepted: str = "") -> int:
     """
     Return how many commits changed the file since the trusted ones; refuse unsigned changes.
 
-    If no commit in the history of *tip* is trusted, the whole history counts. A merge counts if it
-    does more than Git's own merge of the file would. Raises SignatureRefused, which names the
-    commit, and KeyError if a commit of the history is missing.
+    *accepted* and all before it was judged before. Without any trusted commit in the history of
+    *tip* the whole history counts. A merge counts where it does more than Git's own merge of the
+    file would. Raises SignatureRefused that names the commit, and KeyError where the history has a
+    hole.
     """
-    known = _ancestors(trail, rule.trusted)
+    known = _ancestors(trail, rule.trusted | ({accepted} - {""}))
     fresh = _reachable(trail, [tip], known, MAX_COMMITS)
     trail.load({parent for commit in fresh for parent in trail.parents(commit)} | set(fresh))
     forks = _Forks(trail)
@@ -59,7 +62,7 @@ def check(trail: Trail, tip: str, rule: Rule) -> int:
         try:
             signed_by(trail.raw(commit), rule.signers)
         except SignatureRefused as error:
-            why = _not_an_undo(trail, commit, rule, forks)
+            why = _no_step_back(trail, commit, rule, forks)
             if why is None:
                 continue
             raise _refused(
@@ -79,67 +82,67 @@ def _refused(trail: Trail, commit: str, error: SignatureRefused, why: str) -> Si
     )
 
 
-# ---------------------------------------------------------------- an unsigned revert
+# ---------------------------------------------------------------- an unsigned step back
 
 
-def _not_an_undo(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str | None:
+def _no_step_back(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str | None:
     """
-    Return why the unsigned *commit* is not a plain revert of the newest change, or None if it is.
+    Return why the unsigned *commit* does not take production one step back, or None if it does.
 
-    One step back only: the commit it names must be the newest change, and not itself an
-    unsigned revert. So nobody who cannot sign can walk back through old versions.
+    One step and no further: it must bring back what the newest change of production's wish
+    replaced, and that change must be signed or trusted by a setting. So whoever cannot sign cannot
+    wander through old versions.
     """
-    body = trail.raw(commit).partition(b"\n\n")[2]
-    named = {name.decode() for name in _REVERTS.findall(body)}
-    if not named:
+    parents = trail.parents(commit)
+    before = trail.app(parents[0]) if len(parents) == 1 else None
+    after = trail.app(commit)
+    if before is None or after is None:
         return ""
+    if not _production_alone(before, after):
+        return "it changes more than what production serves"
     if not rule.unsigned_revert:
         return "GITSLOT_ALLOW_UNSIGNED_REVERT is off"
-    parents = trail.parents(commit)
-    if len(named) > 1 or len(parents) != 1:
-        return "it reverts more than one commit"
-    undone = named.pop()
     try:
-        undone = _one_change(trail, undone, forks)
-        older = _ancestors(trail, {undone})
-        between = _reachable(trail, parents, older, MAX_BACK)
-        before = trail.parents(undone)[:1]
-        trail.load({undone, *before, *between, *(p for c in between for p in trail.parents(c))})
-        if undone not in _reachable(trail, parents, older - {undone}, MAX_BACK):
-            raise KeyError(undone)
-    except KeyError:
-        return f"{undone[:7]}, which it names, is not in its history"
-    except SignatureRefused:
-        return f"{undone[:7]}, which it names, is too long ago"
-    if any(forks.changes(other) for other in between) or not forks.changes(undone):
-        return f"{undone[:7]}, which it names, is not the newest change of the file"
-    if not before or trail.file(commit) != trail.file(before[0]):
-        return f"the file is not what it was before {undone[:7]}"
-    if _unsigned_revert(trail, undone, rule):
-        return f"{undone[:7]}, which it names, is an unsigned revert itself"
+        newest, replaced = _newest_wish(trail, parents[0], forks)
+    except (KeyError, SignatureRefused):
+        return "what it takes back is too long ago"
+    if replaced is None or after.wish(PRODUCTION) != replaced.wish(PRODUCTION):
+        was = replaced.wish(PRODUCTION) if replaced else "nothing"
+        return f"production was last changed by {newest[:7]}, which replaced {was}"
+    if newest not in _ancestors(trail, rule.trusted) and not _signed(trail, newest, rule):
+        return f"{newest[:7]}, which it takes back, is not signed itself"
     return None
 
 
-def _one_change(trail: Trail, commit: str, forks: "_Forks") -> str:
-    """Return the change that reverting *commit* undoes: for a merge, the one change it brought."""
-    parents = trail.parents(commit)
-    if len(parents) < 2:
-        return commit
-    brought = _reachable(trail, [commit], _ancestors(trail, parents[:1]), MAX_BACK)
-    trail.load({*brought, *(parent for other in brought for parent in trail.parents(other))})
-    changing = [other for other in brought if forks.changes(other)]
-    return changing[0] if len(changing) == 1 else commit
+def _production_alone(before: App, after: App) -> bool:
+    """Say whether both ask for the same but model, version, pin and code of production."""
+    slots = {**before.slots, PRODUCTION: after.production}
+    return replace(before, model=after.model, slots=slots) == after and before != after
 
 
-def _unsigned_revert(trail: Trail, commit: str, rule: Rule) -> bool:
-    raw = trail.raw(commit)
-    if not _REVERTS.search(raw.partition(b"\n\n")[2]):
-        return False
+def _newest_wish(trail: Trail, commit: str, forks: "_Forks") -> tuple[str, App | None]:
+    """Return the newest change of production's wish up to *commit*, and what it replaced."""
+    for _ in range(MAX_BACK):
+        parents = trail.parents(commit)
+        trail.load([commit, *parents])
+        if not forks.changes(commit):
+            same = [parent for parent in parents if trail.file(parent) == trail.file(commit)]
+            commit = same[0]
+            continue
+        here, before = trail.app(commit), trail.app(parents[0]) if parents else None
+        wish = here.wish(PRODUCTION) if here else ""
+        if not parents or wish != (before.wish(PRODUCTION) if before else ""):
+            return commit, before
+        commit = parents[0]
+    raise KeyError(commit)
+
+
+def _signed(trail: Trail, commit: str, rule: Rule) -> bool:
     try:
-        signed_by(raw, rule.signers)
+        signed_by(trail.raw(commit), rule.signers)
     except SignatureRefused:
-        return True
-    return False
+        return False
+    return True
 
 
 # ---------------------------------------------------------------- the graph

@@ -1,5 +1,5 @@
 """
-Read Git: the newest commit of one ref, the file's bytes in it, and its descent.
+Read Git: the newest commit of one ref, the watched file or folder in it, and its history.
 
 It never writes, needs no git binary, and treats an empty answer as an error: an empty ref look-up,
 a missing file or a link in its place is a SourceError with a reason, not an empty desired state.
@@ -7,60 +7,53 @@ a missing file or a link in its place is a SourceError with a reason, not an emp
 
 import re
 import stat
-import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from io import SEEK_END
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from dulwich.client import HttpGitClient, HTTPUnauthorized
-from dulwich.errors import NotGitRepository
-from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.objects import Commit, ObjectID, Tree
 from dulwich.objectspec import parse_commit
-from dulwich.refs import Ref
-from dulwich.repo import BaseRepo, MemoryRepo, Repo
+from dulwich.repo import BaseRepo
 
-from gitslot.edges.file.read import MAX_BYTES
-from gitslot.edges.git.file_history import GitTrail
-from gitslot.edges.git.pack_size import check_pack
+from gitslot.edges.git.file_history import FileHistory
+from gitslot.edges.git.last_change import last_changes
+from gitslot.edges.git.objects import Objects, Origin, translated
 from gitslot.edges.git.signed_changes import Rule, check
-from gitslot.errors import SignatureRefused, SourceError
+from gitslot.errors import SourceError
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import Revision
+from gitslot.state.wanted import SUFFIX, App, Doubt, Revision
 
-MAX_PACK = 64 * 1024 * 1024
-_MAX_BLOB_PACK = 4 * MAX_BYTES
-_TIMEOUT_S = 20.0
-_FETCH_S = 120.0  # limits a server that sends slowly; dulwich does not
+MAX_FILES = 5000
+MAX_LISTING = 2 * 1024 * 1024  # bytes of one tree, some 20,000 files
 _REVERTS = re.compile(r"This reverts commit ([0-9a-f]{40})")
 _MAX_WALK = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest commit and the bytes of the file in it."""
+    """A commit and, at it, the bytes of the watched file, or those of a folder's files by NAME."""
 
     revision: Revision
-    data: bytes
+    data: bytes | Mapping[str, bytes | Doubt]
 
 
 class GitSource:
     """
-    One file on one ref of one repository.
+    One file, or one folder of files, on one ref of one repository.
 
-    *repository* is a path or an https URL, *ref* a branch or a full ref name, *path* the file's
-    path in the tree. *token* is used in a header only.
+    *repository* is a path or an https URL, *ref* a branch or a full ref name, *path* the file's or
+    folder's path in the tree. *token* is used in a header only.
     """
 
     def __init__(self, repository: str, ref: str, path: str, token: str | None = None) -> None:
-        self._repository = repository
+        self._origin = Origin(repository, token)
         self._ref = _full(ref)
         self._path = path
-        self._token = token
         self._seen: Newest | None = None
+        self._blobs: dict[bytes, bytes | Doubt] = {}  # of the last folder, by name
+        self._past: tuple[str, Objects] | None = None
         self._descent_of = ""
         self._descent: dict[str, bool] = {}
 
@@ -68,28 +61,31 @@ class GitSource:
         """
         Return the newest commit; costs one ref look-up while the ref does not change.
 
-        Raises SourceError: GitUnreachable, RefGone, FileMissing, NotPlainFile, FileTooLarge.
+        Raises SourceError: GitUnreachable, RefGone, FileMissing, NotPlainFile, FileTooLarge,
+        TooManyFiles, FolderTooLarge.
         """
-        with _translated(self._where()):
-            tip = self._tip()
+        with translated(self._origin.name):
+            tip = self._origin.tip(self._ref)
             if self._seen is None or self._seen.revision.commit != tip.decode():
                 self._seen = self.at(tip.decode())
+            else:
+                self._past = None  # it was asked about when the commit was new
             return self._seen
 
     def at(self, commit: str) -> Newest:
-        """Return *commit* (40 hex digits) and the file's bytes in it. Raises SourceError."""
-        with _translated(self._where()), closing(self._objects(commit.encode())) as repo:
+        """Return *commit* (40 hex digits) and what is watched at it. Raises SourceError."""
+        with translated(self._origin.name), closing(self._origin.commit(commit.encode())) as repo:
             found = repo[commit.encode()]
             if not isinstance(found, Commit):
                 raise SourceError(f"{commit[:7]} is not a commit", reason="RefGone")
-            return Newest(_revision(found), self._file(repo, found))
+            return Newest(_revision(found), self._watched(repo, found))
 
     def resolve(self, revision: str) -> str:
         """Return the 40 hex digits that *revision* abbreviates; for local repositories."""
-        with _translated(self._where()):
-            if not self._local:
+        with translated(self._origin.name):
+            if not self._origin.local:
                 return revision
-            with Repo(self._repository) as repo:
+            with self._origin.open() as repo:
                 return parse_commit(repo, revision).id.decode()
 
     def descends(self, commit: str, ancestor: str) -> bool:
@@ -99,154 +95,105 @@ class GitSource:
         if self._descent_of != commit:
             self._descent_of, self._descent = commit, {}
         if ancestor not in self._descent:
-            with _translated(self._where()), closing(self._history(commit.encode())) as repo:
+            with self._history(commit) as repo:
                 self._descent[ancestor] = _walks_to(repo, commit, ancestor)
         return self._descent[ancestor]
 
-    def vouched(self, commit: str, rule: Rule) -> int:
+    def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int:
         """
-        Return how many changes of the file lead to *commit*; *rule* accepts each of them.
+        Return how many changes of the file of *app* lead to *commit*, each vouched for by *rule*.
 
-        Raises SignatureRefused, which names the first that it refuses, and SourceError.
+        What *accepted* names, and all before it, was accepted for this app. Raises
+        SignatureRefused that names the change that is not vouched for, and SourceError.
         """
-        with _translated(self._where()), closing(self._history(commit.encode())) as repo:
-            trail = GitTrail(repo, self._path, lambda wants: self._add(repo, wants))
+        with self._history(commit) as repo:
+            history = self._of_file(repo, app)
             try:
-                return check(trail, commit, rule)
+                return check(history, commit, rule, accepted)
             except KeyError as error:
                 raise SourceError(
-                    f"the history of {commit[:7]} has a hole: {self._where()} is a shallow copy",
+                    f"the history of {commit[:7]} has a hole: {self._origin.name} is a shallow "
+                    "copy",
                     reason="HistoryIncomplete",
                 ) from error
 
-    # ------------------------------------------------------------ where objects come from
+    def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
+        """
+        Return, for each slot of *app*, the commit up to *head* that last changed its wish.
 
-    @property
-    def _local(self) -> bool:
-        return not self._repository.startswith("https://")
+        *accepted* is the commit up to which the app's file is accepted. Where the history does not
+        show it, *head* is named and marked inexact. Raises SourceError.
+        """
+        wishes = {slot: app.wish(slot) for slot in app.slots}
+        with self._history(head.commit) as repo:
+            try:
+                found = last_changes(self._of_file(repo, app.name), head.commit, accepted, wishes)
+                return {
+                    slot: _revision(_commit(repo, commit)) if commit else replace(head, exact=False)
+                    for slot, commit in found.items()
+                }
+            except KeyError:  # a shallow copy
+                return dict.fromkeys(wishes, replace(head, exact=False))
 
-    def _where(self) -> str:
-        if self._local:
-            return self._repository
-        parts = urlsplit(self._repository)
-        return f"{parts.hostname or ''}{parts.path}"
+    # ------------------------------------------------------------ the past
 
     @contextmanager
-    def _client(self) -> Iterator[tuple[HttpGitClient, str]]:
-        parts = urlsplit(self._repository)
-        if parts.username or parts.password:
-            raise SourceError(
-                "the repository's URL holds a user or password; use GITSLOT_GIT_TOKEN",
-                reason="SettingsInvalid",
-            )
-        # Given as a user, not as a header of ours: dulwich then sends it to this origin only.
-        client = HttpGitClient(
-            f"{parts.scheme}://{parts.netloc}",
-            timeout=_TIMEOUT_S,
-            username="x-access-token" if self._token else None,
-            password=self._token,
-            quiet=True,
+    def _history(self, commit: str) -> Iterator[Objects]:
+        """Open the history of *commit*; that of a server is kept until the next look-up."""
+        with translated(self._origin.name):
+            if self._origin.local:
+                with self._origin.open() as repo:
+                    yield repo
+                return
+            if self._past is None or self._past[0] != commit:
+                self._past = (commit, self._origin.history(commit.encode()))
+            yield self._past[1]
+
+    def _of_file(self, repo: Objects, app: str) -> FileHistory:
+        return FileHistory(
+            repo,
+            self._path,
+            app,
+            fetch=lambda wants: self._origin.add(repo, wants),
+            contents=lambda blobs: self._origin.blobs(repo, blobs, {}),
         )
-        try:
-            yield client, parts.path
-        finally:
-            client.pool_manager.clear()
 
-    def _tip(self) -> bytes:
-        if self._local:
-            with Repo(self._repository) as repo:
-                tip = repo.refs.as_dict().get(Ref(self._ref))
-                if self._ref == b"HEAD":
-                    tip = repo.head()
-        else:
-            with self._client() as (client, path):
-                found = client.get_refs(path.encode(), protocol_version=2, ref_prefix=[self._ref])
-            tip = found.refs.get(Ref(self._ref))
-        if not tip:
-            raise SourceError(
-                f"{self._ref.decode()} is not in {self._where()}: deleted, renamed, or nothing "
-                "was ever pushed",
-                reason="RefGone",
-            )
-        return bytes(tip)
+    # ------------------------------------------------------------ the file, or the folder
 
-    def _objects(self, commit: bytes) -> Repo | MemoryRepo:
-        """Return a repository with *commit* and its trees; it may lack blobs."""
-        if self._local:
-            return Repo(self._repository)
-        return self._fetch([commit], depth=1, filter_spec=b"blob:none")
-
-    def _history(self, commit: bytes) -> Repo | MemoryRepo:
-        if self._local:
-            return Repo(self._repository)
-        return self._fetch([commit], depth=None, filter_spec=b"tree:0")
-
-    def _add(self, repo: Repo | MemoryRepo, wants: list[bytes]) -> None:
-        """Fetch the trees *wants*, and nothing below them, into *repo*."""
-        if isinstance(repo, MemoryRepo):
-            self._fetch(wants, depth=None, filter_spec=b"tree:0", into=repo)
-
-    def _fetch(
-        self,
-        wants: list[bytes],
-        *,
-        depth: int | None,
-        filter_spec: bytes | None,
-        cap: int = MAX_PACK,
-        into: MemoryRepo | None = None,
-    ) -> MemoryRepo:
-        repo = into if into is not None else MemoryRepo()
-        write, commit, abort = repo.object_store.add_pack()
-        size, started = 0, time.monotonic()
-
-        def keep(data: bytes) -> int:
-            nonlocal size
-            size += len(data)
-            if size > cap:
-                raise SourceError(
-                    f"{self._where()} sent more than {cap:,} bytes", reason="PackTooLarge"
-                )
-            if time.monotonic() - started > _FETCH_S:
-                raise SourceError(f"{self._where()} took more than {_FETCH_S:.0f} s to send")
-            return int(write.write(data))
-
-        try:
-            with self._client() as (client, path):
-                client.fetch_pack(
-                    path,
-                    lambda *_, **__: wants,  # type: ignore[arg-type]
-                    repo.get_graph_walker(),
-                    keep,
-                    depth=depth,
-                    filter_spec=filter_spec,
-                    protocol_version=2,
-                )
-            check_pack(write, size, 4 * cap)
-            write.seek(0, SEEK_END)  # where dulwich takes its length from
-        except BaseException:
-            abort()
-            raise
-        commit()
-        return repo
-
-    # ------------------------------------------------------------ the file
-
-    def _file(self, repo: BaseRepo, commit: Commit) -> bytes:
+    def _watched(self, repo: Objects, commit: Commit) -> bytes | Mapping[str, bytes | Doubt]:
         mode, sha = self._entry(repo, commit)
+        if stat.S_ISDIR(mode):
+            return self._files(repo, sha)
         if not stat.S_ISREG(mode):
-            what = "a link" if stat.S_ISLNK(mode) else "not a plain file"
-            raise SourceError(f"{self._path} is {what}", reason="NotPlainFile")
-        if ObjectID(sha) not in repo.object_store:
-            repo = self._fetch([sha], depth=None, filter_spec=None, cap=_MAX_BLOB_PACK)
-        blob = repo[sha]
-        if not isinstance(blob, Blob):
-            raise SourceError(f"{self._path} is not a plain file", reason="NotPlainFile")
-        if blob.raw_length() > MAX_BYTES:
+            raise SourceError(f"{self._path} is {_kind(mode)}", reason="NotPlainFile")
+        found = self._origin.blob(repo, sha)
+        if isinstance(found, Doubt):
+            raise SourceError(f"{self._path}: {found.message}", reason=found.reason)
+        return found
+
+    def _files(self, repo: Objects, sha: bytes) -> Mapping[str, bytes | Doubt]:
+        """Return each NAME.yaml of the folder *sha*: its bytes, or why they are not read."""
+        tree = repo[ObjectID(sha)]
+        if not isinstance(tree, Tree):
+            raise SourceError(f"{self._path} is not a plain folder", reason="NotPlainFile")
+        suffix = SUFFIX.encode()
+        large = tree.raw_length() > MAX_LISTING
+        entries = {} if large else {e.path: e for e in tree.iteritems() if e.path.endswith(suffix)}
+        if large or len(entries) > MAX_FILES:
             raise SourceError(
-                f"{self._path} has {blob.raw_length():,} bytes, {MAX_BYTES:,} are allowed",
-                reason="FileTooLarge",
+                f"{self._path} holds too many files; {MAX_FILES:,} are allowed",
+                reason="TooManyFiles",
             )
-        return blob.as_raw_string()
+        plain = {e.sha for e in entries.values() if stat.S_ISREG(e.mode)}
+        self._blobs = self._origin.blobs(repo, plain, self._blobs, sha)
+        return {
+            path.removesuffix(suffix).decode("utf-8", "backslashreplace"): (
+                self._blobs[each.sha]
+                if each.sha in plain
+                else Doubt("NotPlainFile", f"it is {_kind(each.mode)}")
+            )
+            for path, each in entries.items()
+        }
 
     def _entry(self, repo: BaseRepo, commit: Commit) -> tuple[int, bytes]:
         sha, mode = commit.tree, stat.S_IFDIR
@@ -261,8 +208,18 @@ class GitSource:
         return mode, sha
 
 
+def _kind(mode: int) -> str:
+    return "a link" if stat.S_ISLNK(mode) else "not a plain file"
+
+
 def _full(ref: str) -> bytes:
     return (ref if ref.startswith("refs/") or ref == "HEAD" else f"refs/heads/{ref}").encode()
+
+
+def _commit(repo: BaseRepo, commit: str) -> Commit:
+    found = repo[commit.encode()]
+    assert isinstance(found, Commit)
+    return found
 
 
 def _revision(commit: Commit) -> Revision:
@@ -297,21 +254,6 @@ def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
         if isinstance(found, Commit):
             todo.extend(found.parents)
     return False
-
-
-@contextmanager
-def _translated(where: str) -> Iterator[None]:
-    """Turn every error of Git and the network into a SourceError without secrets."""
-    try:
-        yield
-    except (SourceError, SignatureRefused):
-        raise
-    except NotGitRepository as error:
-        raise SourceError(f"{where} is not a Git repository, or not one for us") from error
-    except HTTPUnauthorized as error:
-        raise SourceError(f"{where} asks for credentials; check GITSLOT_GIT_TOKEN") from error
-    except Exception as error:
-        raise SourceError(f"cannot read {where}: {type(error).__name__}") from error
 
 
 def local_repository(start: Path) -> Path | None:

@@ -150,7 +150,7 @@ class Ground:
     flaw: str = ""
     newest: Revision | Doubt = NOT_READ
     desired: Desired | Doubt = NOT_READ
-    unsigned: Doubt | None = None
+    untrusted: Mapping[str, Doubt] = field(default_factory=dict)  # apps whose file may not count
     containers: Mapping[str, bool | Doubt] = field(default_factory=dict)
     skew_s: float | None = None
     lease: Doubt | None = None

@@ -44,7 +44,7 @@ from gitslot.state.wanted import (
     Revision,
     Wanted,
 )
-from gitslot.world import World, open_world, parse
+from gitslot.world import World, open_world
 
 T = TypeVar("T")
 
@@ -97,27 +97,33 @@ class Examiner:
 
     def ground(self) -> Ground:
         """Return the facts that all apps share."""
-        newest, desired, unsigned = self._wanted()
+        newest, desired, untrusted = self._wanted()
         containers, skew_s = self._containers()
         return Ground(
             settings=self.settings,
             flaw=self.flaw,
             newest=newest,
             desired=desired,
-            unsigned=unsigned,
+            untrusted=untrusted,
             containers=containers,
             skew_s=skew_s,
             lease=self._lease(containers),
         )
 
-    def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Doubt | None]:
-        found = read(self.world.git.newest)
-        if isinstance(found, Doubt):
-            return found, found, None
-        parsed = parse(found)
-        vouched = self.world.desired()
-        unsigned = vouched if isinstance(vouched, Doubt) and self.settings.vouch else None
-        return found.revision, parsed, None if unsigned == parsed else unsigned
+    def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
+        wants = self.world.wants
+        desired = wants.desired()
+        if desired.revision is None:
+            assert isinstance(desired, Doubt)
+            return desired, desired, {}
+        parsed = {} if isinstance(desired, Doubt) else desired.apps
+        judged = {name: wants.app(name, desired) for name in parsed}
+        untrusted = {
+            name: found
+            for name, found in judged.items()
+            if isinstance(found, Doubt) and found != parsed[name]
+        }
+        return desired.revision, desired, untrusted
 
     def _containers(self) -> tuple[Mapping[str, bool | Doubt], float | None]:
         found: dict[str, bool | Doubt] = {}
@@ -203,7 +209,7 @@ class Examiner:
         the journal.
         """
         group = block.resource_group if block else resource_group
-        allowed = self.world.allowed
+        allowed = self.world.wants.allowed
         facts = AppFacts(
             name=name,
             place=read(

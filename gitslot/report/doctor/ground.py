@@ -76,17 +76,21 @@ def git(ground: Ground) -> Iterator[Note]:
 
 
 def file(ground: Ground) -> Iterator[Note]:
-    """Check the file: a refused file freezes every app in it."""
+    """Check what is watched: a file that is refused freezes its app."""
+    name = ground.settings.file
+    fix = f"correct {name}; `gitslot validate` shows what is wrong"
     if isinstance(ground.desired, Doubt):
         if isinstance(ground.newest, Doubt):
             yield Note(Grade.UNKNOWN, "Git could not be read", ("fix `git` first",))
             return
-        fix = f"correct {ground.settings.file}; `gitslot validate` shows what is wrong"
         yield Note(Grade.WRONG, f"{ground.desired.reason}: {ground.desired.message}", (fix,))
         return
-    names = ", ".join(app.name for app in ground.desired.apps[:5])
-    more = f" and {len(ground.desired.apps) - 5} more" if len(ground.desired.apps) > 5 else ""
-    yield Note(Grade.OK, f"{ground.settings.file} names {names}{more}")
+    for app in ground.desired.apps.values():
+        if isinstance(app, Doubt):
+            yield Note(Grade.WRONG, f"{app.reason}: {app.message}", (fix,))
+    names = list(ground.desired.apps)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    yield Note(Grade.OK, f"{name} names {', '.join(names[:5])}{more}")
 
 
 def signatures(ground: Ground) -> Iterator[Note]:
@@ -97,9 +101,10 @@ def signatures(ground: Ground) -> Iterator[Note]:
         yield Note(Grade.WRONG, "the signers cannot be read", (fix,))
     elif rule is None:
         yield Note(Grade.OK, "not required: whoever can push can release what is registered")
-    elif ground.unsigned:
+    elif ground.untrusted:
         fix = "have an allowed signer sign the change, or set GITSLOT_TRUSTED_COMMIT"
-        yield Note(Grade.WRONG, f"{ground.unsigned.reason}: {ground.unsigned.message}", (fix,))
+        for name, doubt in ground.untrusted.items():
+            yield Note(Grade.WRONG, f"{name}: {doubt.reason}: {doubt.message}", (fix,))
     elif isinstance(ground.newest, Doubt):
         text = f"{len(rule.signers)} signers; Git could not be read"
         yield Note(Grade.UNKNOWN, text, ("fix `git` first",))

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitslot.edges.file.read import MAX_BYTES, read
+from gitslot.edges.file.plain_yaml import MAX_BYTES
+from gitslot.edges.file.read import desired, read
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import Revision, Wanted
+from gitslot.state.wanted import App, Desired, Doubt, Revision, Wanted
 
 HEAD = Revision("0" * 40)
 PLAIN = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"
@@ -20,7 +21,7 @@ def refusal(text: str | bytes) -> str:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     began = time.process_time()
     with pytest.raises(DesiredError) as caught:
-        read(data, HEAD)
+        read(data)
     assert time.process_time() - began < 5
     assert caught.value.message.startswith("line ")
     assert "\n" not in caught.value.message
@@ -30,7 +31,7 @@ def refusal(text: str | bytes) -> str:
 
 def test_four_lines_are_a_whole_file() -> None:
     """What the README shows is read."""
-    app = read(PLAIN.encode(), HEAD).apps[0]
+    app = read(PLAIN.encode())
     assert (app.name, app.model, app.production) == ("my-app", "iris", Wanted("1.4.0"))
     assert (app.pin, app.drift, app.suspend, app.latency_p99_ms) == (None, "heal", None, None)
 
@@ -40,47 +41,58 @@ def test_four_lines_are_a_whole_file() -> None:
 )
 def test_every_version_is_text(written: str) -> None:
     """What other tools would read as a number stays what was written."""
-    app = read(PLAIN.replace("1.4.0", written).encode(), HEAD).apps[0]
+    app = read(PLAIN.replace("1.4.0", written).encode())
     assert app.production.version == written
 
 
-def test_several_apps_are_read_in_order() -> None:
-    """Each is a block of its own."""
+def test_every_key_is_read() -> None:
+    """Times in seconds, texts as they were written."""
     text = f"""
-apps:
-  first: {{model: iris, slots: {{production: 1.5.0}}}}
-  second:
-    model: churn
-    resource_group: rg-1
-    subscription: 00000000-0000-0000-0000-00000000000a
-    drift: report
-    latency_p99_ms: 250
-    suspend: "incident 7, sam"
-    slots:
-      production: 7@sha256:{PIN}
-      staging: {{version: 8, code: 3.1.0}}
+app: second
+model: churn
+resource_group: rg-1
+subscription: 00000000-0000-0000-0000-00000000000a
+drift: report
+latency_p99_ms: 250
+soak: 10m
+suspend: "incident 7, sam"
+slots:
+  production: 7@sha256:{PIN}
+  staging: {{version: 8, code: 3.1.0}}
 """
-    first, second = read(text.encode(), HEAD).apps
-    assert first.production == Wanted("1.5.0")
-    assert second.production == Wanted("7", PIN)
-    assert second.pin == Wanted("8", None, "3.1.0")
-    assert (second.drift, second.latency_p99_ms, second.suspend) == (
-        "report",
-        250.0,
-        "incident 7, sam",
+    assert read(text.encode()) == App(
+        name="second",
+        model="churn",
+        slots={"production": Wanted("7", PIN), "staging": Wanted("8", None, "3.1.0")},
+        resource_group="rg-1",
+        subscription="00000000-0000-0000-0000-00000000000a",
+        suspend="incident 7, sam",
+        drift="report",
+        latency_p99_ms=250.0,
+        soak_s=600.0,
     )
+
+
+def test_a_file_in_a_folder_need_not_name_its_app() -> None:
+    """Its own name does; where `app` stands there, it is the same."""
+    unnamed = PLAIN.removeprefix("app: my-app\n").encode()
+    assert read(unnamed, "my-app") == read(PLAIN.encode(), "my-app") == read(PLAIN.encode())
+    for other in ("my-ap", "My-app"):
+        with pytest.raises(DesiredError, match="line 1: `app` differs") as caught:
+            read(PLAIN.encode(), other)
+        assert caught.value.reason == "AppDiffers"
 
 
 def test_a_staging_equal_to_production_asks_for_nothing() -> None:
     """Then it is the working slot."""
-    assert read((PLAIN + "  staging: 1.4.0\n").encode(), HEAD).apps[0].pin is None
+    assert read((PLAIN + "  staging: 1.4.0\n").encode()).pin is None
 
 
 def test_further_slots_are_named_as_their_app_names_them() -> None:
     """Letters, digits and hyphens, in the file's order; a digit or hyphen is no typo."""
     names = ("canary", "staging2", "production-eu", "Blue", "7", "a" * 59)
     text = PLAIN + "".join(f"  {name}: {{version: 1.6.0, code: 3.1.0}}\n" for name in names)
-    app = read(text.encode(), HEAD).apps[0]
+    app = read(text.encode())
     assert app.further == dict.fromkeys(names, Wanted("1.6.0", None, "3.1.0"))
     assert (app.production, app.pin) == (Wanted("1.4.0"), None)
 
@@ -127,16 +139,10 @@ REFUSED = {
     "slot list": (PLAIN.replace("1.4.0", "[1]"), 4, "list"),
     "slot without version": (PLAIN.replace("1.4.0", "{code: 1}"), 4, "`version` is missing"),
     "slot unknown key": (PLAIN.replace("1.4.0", "{version: 1, cod: 2}"), 4, "`code`"),
-    "app and apps": (
-        "apps:\n  a: {model: m, slots: {production: 1}}\nmodel: x\n",
-        3,
-        "unknown key",
-    ),
-    "no apps": ("apps: {}\n", 1, "at least one"),
-    "app twice by case": (
-        "apps:\n  a: {model: m, slots: {production: 1}}\n  A: {model: m, slots: {production: 1}}\n",
-        3,
-        "first on line 2",
+    "a map of apps": (
+        "apps:\n  a: {model: m, slots: {production: 1}}\n",
+        1,
+        "each app has a file of its own",
     ),
     "suspend empty": (PLAIN + "suspend: ''\n", 5, "suspend"),
 }
@@ -216,7 +222,7 @@ def test_an_attack_is_refused_in_bounded_time(name: str) -> None:
 
 def test_a_suspension_is_shown_without_its_control_characters() -> None:
     """A reason from the file cannot colour a terminal."""
-    app = read((PLAIN + 'suspend: "a\\x1b[31m\\nb\\u202e"\n').encode(), HEAD).apps[0]
+    app = read((PLAIN + 'suspend: "a\\x1b[31m\\nb\\u202e"\n').encode())
     assert app.suspend == "a\\u001b[31m\\u000ab\\u202e"
 
 
@@ -229,7 +235,7 @@ NAME = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 def test_what_is_written_is_what_is_read(name: str, model: str, version: str, drift: str) -> None:
     """Any valid file keeps its text, whatever other tools would make of it."""
     text = f"app: {name}\nmodel: {model}\ndrift: {drift}\nslots:\n  production: {version}\n"
-    app = read(text.encode(), HEAD).apps[0]
+    app = read(text.encode())
     assert (app.name, app.model, app.production.version, app.drift) == (name, model, version, drift)
 
 
@@ -238,7 +244,7 @@ def test_what_is_written_is_what_is_read(name: str, model: str, version: str, dr
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     """Nothing but DesiredError ever comes out."""
     try:
-        read(data, HEAD)
+        read(data)
     except DesiredError as error:
         assert error.message.startswith("line ")
 
@@ -248,6 +254,84 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_any_yaml_like_text_is_read_or_refused(text: str) -> None:
     """Nothing but DesiredError ever comes out."""
     try:
-        read(f"{PLAIN}{text}".encode(), HEAD)
+        read(f"{PLAIN}{text}".encode())
     except DesiredError as error:
         assert error.message.startswith("line ")
+
+
+# ---------------------------------------------------------------- a file, or a folder of files
+
+
+def folder(**files: bytes | Doubt) -> Desired:
+    found = desired(HEAD, files)
+    assert isinstance(found, Desired)
+    assert found.revision == HEAD
+    return found
+
+
+UNNAMED = PLAIN.removeprefix("app: my-app\n").encode()
+
+
+def test_one_file_is_one_app() -> None:
+    """Which the file names; a broken one is a doubt that names the commit."""
+    found = desired(HEAD, PLAIN.encode())
+    assert isinstance(found, Desired)
+    assert dict(found.apps) == {"my-app": read(PLAIN.encode())}
+    broken = desired(HEAD, b"app: [")
+    assert isinstance(broken, Doubt)
+    assert (broken.reason, broken.revision) == ("FileInvalid", HEAD)
+    assert broken.message.startswith("0000000: line 1:")
+
+
+def test_a_folder_is_an_app_for_each_file() -> None:
+    """By the file's name, in the order of names."""
+    found = folder(second=UNNAMED, first=UNNAMED)
+    assert list(found.apps) == ["first", "second"]
+    assert all(isinstance(app, App) and app.name == name for name, app in found.apps.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("broken", b"model: [", "FileInvalid"),
+        ("typo", UNNAMED + b"modle: x\n", "UnknownKey"),
+        ("other", PLAIN.encode(), "AppDiffers"),
+        ("huge", UNNAMED + b"#" * MAX_BYTES, "FileTooLarge"),
+        ("link", Doubt("NotPlainFile", "it is a link"), "NotPlainFile"),
+        ("_odd", UNNAMED, "FileNameInvalid"),
+        ("a b", UNNAMED, "FileNameInvalid"),
+        ("", UNNAMED, "FileNameInvalid"),
+        ("a" * 61, UNNAMED, "FileNameInvalid"),
+        ("a\x1b[31m\n", UNNAMED, "FileNameInvalid"),
+    ],
+)
+def test_a_file_that_is_refused_is_a_doubt_about_its_own_app_alone(
+    name: str, data: bytes | Doubt, reason: str
+) -> None:
+    """The message names the file, on one line; the neighbour is read as ever."""
+    found = folder(**{name: data, "good": UNNAMED})
+    assert isinstance(found.apps["good"], App)
+    (shown,) = found.apps.keys() - {"good"}
+    doubt = found.apps[shown]
+    assert isinstance(doubt, Doubt)
+    assert (doubt.reason, doubt.revision) == (reason, HEAD)
+    assert f"{shown}.yaml: " in doubt.message
+    assert doubt.message.isprintable()
+
+
+def test_names_that_differ_in_case_alone_are_a_doubt_about_both() -> None:
+    """Azure knows one app by both; which file counts is nobody's guess."""
+    found = folder(churn=UNNAMED, Churn=UNNAMED, fraud=UNNAMED)
+    assert isinstance(found.apps["fraud"], App)
+    for name in ("churn", "Churn"):
+        doubt = found.apps[name]
+        assert isinstance(doubt, Doubt)
+        assert doubt.reason == "AppTwice"
+        assert "Churn.yaml, churn.yaml" in doubt.message
+
+
+def test_a_folder_without_a_file_is_a_doubt_about_all() -> None:
+    """Nobody asks for nothing by an empty folder."""
+    empty = desired(HEAD, {})
+    assert isinstance(empty, Doubt)
+    assert (empty.reason, empty.revision) == ("FolderEmpty", HEAD)

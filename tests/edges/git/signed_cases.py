@@ -1,7 +1,7 @@
 """
 The cases of GITSLOT_VERIFY_COMMITS=range: one history each, and how it must be judged.
 
-The same cases are put before git's own command line, in test_signatures_git.py.
+The same cases are put before git's own command line, in test_signed_changes_git.py.
 """
 
 import base64
@@ -111,6 +111,11 @@ def unsigned_revert_to_something_else(b: Bench) -> str:
     return b.works.revert(bump, "C", bump)
 
 
+def unsigned_step_back(b: Bench) -> str:
+    """As `gitslot bump` to the old version makes it: its message names nothing."""
+    return b.commit("A", good(b))
+
+
 def unsigned_revert_of_a_revert(b: Bench) -> str:
     bump = good(b)
     undo = b.works.revert(bump, "A", bump)
@@ -171,6 +176,7 @@ CASES: list[tuple[Callable[[Bench], str], str]] = [
     (signed_merge_of_unsigned, "CommitUnsigned"),
     (unsigned_revert, OK),
     (unsigned_revert_to_something_else, "CommitUnsigned"),
+    (unsigned_step_back, OK),
     (unsigned_revert_of_a_revert, "CommitUnsigned"),
     (signed_on_unsigned, "CommitUnsigned"),
     (unsigned_beside_the_file, OK),

@@ -5,6 +5,7 @@ import hashlib
 import os
 import struct
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 FILE = "desired_state.yaml"
+APP = "app"
 NOON = 1_795_348_800  # 2026-11-22T12:00:00Z
 DAY = 86_400
 
@@ -90,6 +92,11 @@ def ed25519_key(seed: bytes = b"") -> Key:
     return Key(ed25519.Ed25519PrivateKey.generate())
 
 
+def wanting(version: str, app: str = APP, more: str = "") -> str:
+    """Return the file that wants *version* in production of *app*."""
+    return f"app: {app}\nmodel: iris\n{more}slots:\n  production: {version}\n"
+
+
 @dataclass
 class Works:
     """A repository in which commits are made object by object."""
@@ -120,8 +127,10 @@ class Works:
         return done.stdout.decode().strip()
 
     def tree(self, content: str | None, other: str = "") -> str:
-        """Write a tree with the file and one beside it."""
+        """Write a tree with the file and one beside it; one word is what production serves."""
         listing = ""
+        if content is not None and "\n" not in content:
+            content = wanting(content)
         for name, data in ((FILE, content), ("other", other)):
             if data is not None:
                 blob = self.git("hash-object", "-w", "--stdin", data=data.encode())
@@ -152,7 +161,22 @@ class Works:
     ) -> str:
         """Write a commit of *content*, signed with *key* where there is one."""
         raw = self.payload(content, *parents, message=message, other=other)
-        return self.write(attach(raw, key.sign(raw, namespace)) if key else raw)
+        return self.write(self.signed(raw, key, namespace))
+
+    @staticmethod
+    def signed(raw: bytes, key: Key | None, namespace: bytes = b"git") -> bytes:
+        """Return the commit *raw*, signed with *key* where there is one."""
+        return attach(raw, key.sign(raw, namespace)) if key else raw
+
+    def files(self, files: Mapping[str, str], *parents: str, key: Key | None = None) -> str:
+        """Write a commit that holds *files* by path and nothing else; a parent "" is none."""
+        self.git("read-tree", "--empty")
+        for name, content in files.items():
+            blob = self.git("hash-object", "-w", "--stdin", data=content.encode())
+            self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+        raw = self.payload(None, *filter(None, parents))
+        raw = b"tree " + self.git("write-tree").encode() + raw[45:]
+        return self.write(self.signed(raw, key))
 
     def revert(self, commit: str, content: str, *parents: str, key: Key | None = None) -> str:
         """Write a commit that says that it reverts *commit*."""

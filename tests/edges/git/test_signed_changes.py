@@ -19,12 +19,18 @@ from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
 from gitslot.errors import SettingsError, SignatureRefused, SourceError
-from gitslot.reconcile import tick
-from gitslot.state.decision import Converged
 from reliability.cloud import APP
-from reliability.lab import Lab, why
 from tests.edges.git.signed_cases import CASES, Bench, bench
-from tests.edges.git.signing import FILE, NOON, Key, Works, armor, attach, ed25519_key, text
+from tests.edges.git.signing import (
+    FILE,
+    NOON,
+    Key,
+    armor,
+    attach,
+    ed25519_key,
+    text,
+    wanting,
+)
 from tests.edges.git.test_source import Origin
 from tests.servers import serving
 
@@ -40,12 +46,14 @@ def made(tmp_path: Path) -> Bench:
     return bench(tmp_path)
 
 
-def judge(made: Bench, tip: str, *, base: str | None = None, revert: bool = True) -> str:
-    """Return the reason for which *tip* is refused, or nothing."""
-    trusted = frozenset({made.base if base is None else base} - {""})
+def judge(
+    made: Bench, tip: str, *, base: str | None = None, revert: bool = True, trusted: str = ""
+) -> str:
+    """Return the reason for which *tip* is refused, or nothing; *base* was accepted before."""
+    rule = Rule(read_signers(made.signers), frozenset({trusted} - {""}), revert)
     source = GitSource(str(made.works.path), "main", FILE)
     try:
-        source.vouched(tip, Rule(read_signers(made.signers), trusted, revert))
+        source.vouched(tip, APP, rule, made.base if base is None else base)
     except (SignatureRefused, SourceError) as error:
         assert error.reason == "HistoryIncomplete" or "\n" not in error.message
         return error.reason
@@ -68,7 +76,7 @@ def test_a_refusal_names_the_commit_and_the_mend(made: Bench) -> None:
     tip = made.commit("B", made.base, message="evil\x1b[31m")
     source = GitSource(str(made.works.path), "main", FILE)
     with pytest.raises(SignatureRefused) as caught:
-        source.vouched(tip, Rule(read_signers(made.signers), frozenset({made.base})))
+        source.vouched(tip, APP, Rule(read_signers(made.signers)), made.base)
     message = caught.value.message
     assert message.startswith(f'{tip[:7]} "evil\\u001b[31m" changes the file: it carries no')
     assert f"GITSLOT_TRUSTED_COMMIT={tip}" in message
@@ -179,13 +187,13 @@ def test_over_https_only_commits_and_the_needed_trees_come(
     made.works.git("config", "uploadpack.allowAnySHA1InWant", "true")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-    rule = Rule(read_signers(made.signers), frozenset({made.base}))
+    rule = Rule(read_signers(made.signers))
     with serving(tmp_path, origin.respond) as address:
         source = GitSource(f"{address}/{made.works.path.name}", "main", FILE)
-        assert source.vouched(made.works.point(good), rule) == 1
+        assert source.vouched(made.works.point(good), APP, rule, made.base) == 1
         made.works.point(evil)
         with pytest.raises(SignatureRefused) as caught:
-            source.vouched(evil, rule)
+            source.vouched(evil, APP, rule, made.base)
     assert caught.value.reason == "CommitUnsigned"
     assert origin.sent < 20_000
 
@@ -227,13 +235,50 @@ def test_a_signed_revert_of_a_revert_is_a_commit_like_any_other(made: Bench) -> 
     assert judge(made, made.works.revert(redo, "A", redo)) == ""
 
 
-def test_a_revert_that_names_what_is_elsewhere_is_refused(made: Bench) -> None:
-    """A commit of another branch, or of none, was never accepted here."""
+def test_what_the_message_names_does_not_count(made: Bench) -> None:
+    """The file does: a bump back to the old version is as good as a revert."""
     aside = made.commit("Z", made.base, key=made.sam)
     assert judge(made, made.works.revert(aside, "A", made.base)) == ""  # it changes nothing
     bump = made.commit("B", made.base, key=made.sam)
-    for named in (aside, "1" * 40):
-        assert judge(made, made.works.revert(named, "A", bump)) == "CommitUnsigned"
+    for named in (bump, aside, "1" * 40):
+        assert judge(made, made.works.revert(named, "A", bump)) == ""
+        assert judge(made, made.works.revert(named, "Z", bump)) == "CommitUnsigned"
+    assert judge(made, made.commit("A", bump)) == ""
+
+
+def test_a_step_back_changes_production_and_nothing_else(made: Bench) -> None:
+    """Comments do not count; another key, slot or a deletion does."""
+    old = wanting("A").replace("iris", "rose")
+    start = made.commit(old, made.base, key=made.sam)
+    new = wanting("{version: B, code: c1}") + "  canary: x\n"
+    bump = made.commit(new, made.commit(old + "  canary: x\n", start, key=made.sam), key=made.sam)
+    back = f"# back\n{old}  canary: x\n"  # model, version and code are one wish
+    assert judge(made, made.commit(back, bump)) == ""
+    for more in (
+        old,
+        back.replace("canary: x", "canary: y"),
+        back.replace("slots:", "drift: report\nslots:"),
+        back.replace("slots:", 'suspend: "x"\nslots:'),
+        back.replace("production: A", "production: {version: A, code: c2}"),
+        f"# only a comment\n{new}",
+        back.replace("app: app", "app: other"),
+        "app: [\n",
+        None,
+    ):
+        assert more != back
+        assert judge(made, made.commit(more, bump)) == "CommitUnsigned", more
+
+
+def test_changes_of_other_keys_do_not_stand_between(made: Bench) -> None:
+    """It is the newest change of production's wish that counts, and its own signature."""
+    bump = made.commit("B", made.base, key=made.sam)
+    noted = made.commit(wanting("B", more="drift: report\n"), bump, key=made.kim)
+    back = wanting("A", more="drift: report\n")
+    assert judge(made, made.commit(back, noted)) == ""
+    unsigned = made.commit("B", made.base)
+    noted = made.commit(wanting("B", more="drift: report\n"), unsigned, key=made.kim)
+    assert judge(made, made.commit(back, noted), base=noted) == "CommitUnsigned"
+    assert judge(made, made.commit(back, noted), base=noted, trusted=unsigned) == ""
 
 
 def test_a_revert_of_a_merge_goes_back_to_the_main_line(made: Bench) -> None:
@@ -375,7 +420,7 @@ def test_any_bytes_are_refused_or_signed(data: st.DataObject) -> None:
     assert b"".join(changed.split()) == b"".join(raw.split())
 
 
-# ---------------------------------------------------------------- settings and the loop
+# ---------------------------------------------------------------- settings
 
 
 def environ(**more: str) -> dict[str, str]:
@@ -440,105 +485,3 @@ def test_a_list_in_the_watched_repository_is_refused(tmp_path: Path) -> None:
             )
         )
     assert "watched repository" in caught.value.message
-
-
-def state_file(version: str) -> str:
-    return f"app: {APP}\nmodel: iris\nslots:\n  production: {version}\n"
-
-
-class Watched:
-    """A lab with a real repository and signatures asked for."""
-
-    def __init__(self, folder: Path, lab: Lab) -> None:
-        self.works = Works(folder / "repo")
-        self.sam, self.lab = ed25519_key(), lab
-        self.tip = self.works.point(self.works.commit(state_file("1.4.0"), key=self.sam))
-        self.start()
-
-    def start(self) -> None:
-        """Start the controller anew, on what its journal says."""
-        source = GitSource(str(self.works.path), "main", FILE)
-        asked = Rule(read_signers(f"sam {self.sam.line}"))
-        self.lab.restart(
-            git=source,
-            vouch=lambda commit, trusted: source.vouched(commit, replace(asked, trusted=trusted)),
-        )
-
-    def push(self, version: str, key: Key | None, reverts: str = "") -> str:
-        """Push a commit that wants *version*."""
-        if reverts:
-            made = self.works.revert(reverts, state_file(version), self.tip, key=key)
-        else:
-            made = self.works.commit(state_file(version), self.tip, key=key)
-        self.tip = self.works.point(made)
-        return made
-
-
-@pytest.fixture
-def watched(tmp_path: Path, open_lab: Callable[..., Lab]) -> Watched:
-    """Give a world in which production serves 1.4.0, by a signed commit."""
-    watched = Watched(tmp_path, open_lab())
-    assert isinstance(watched.lab.run(), Converged)
-    return watched
-
-
-def test_an_unsigned_commit_freezes_and_writes_nothing(watched: Watched) -> None:
-    """Production keeps serving; a signed commit on top of it does not help; nor a restart."""
-    lab = watched.lab
-    lab.forget()
-    watched.push("1.5.0", None)
-    assert why(lab.run()) == "Frozen CommitUnsigned"
-    watched.push("1.6.0", watched.sam)
-    assert why(lab.run()) == "Frozen CommitUnsigned"
-    watched.start()
-    assert why(lab.run()) == "Frozen CommitUnsigned"
-    assert (lab.serves(), lab.writes) == ("1.4.0", 0)
-
-
-def test_retry_does_not_make_an_unsigned_commit_right(watched: Watched) -> None:
-    """Who may sign is the settings' word, not that of whoever can write to the journal's app."""
-    lab = watched.lab
-    watched.push("1.5.0", None)
-    lab.run()
-    lab.write("Retried")
-    watched.start()
-    watched.push("1.6.0", watched.sam)
-    assert why(lab.run()) == "Frozen CommitUnsigned"
-    assert lab.serves() == "1.4.0"
-
-
-def test_the_night_shifts_revert_goes_through(watched: Watched) -> None:
-    """A plain `git revert` needs no key at three in the morning."""
-    bump = watched.push("1.5.0", watched.sam)
-    assert isinstance(watched.lab.run(), Converged)
-    watched.push("1.4.0", None, reverts=bump)
-    assert isinstance(watched.lab.run(), Converged)
-    assert watched.lab.serves() == "1.4.0"
-
-
-def test_what_is_not_vouched_for_is_not_even_parsed(watched: Watched) -> None:
-    """Its list of apps wakes nobody: the known app is frozen by name."""
-    watched.tip = watched.works.point(watched.works.commit("apps: {other: [broken", watched.tip))
-    stops = tick(watched.lab.world)
-    assert {name: getattr(stop, "reason", "") for name, stop in stops.items()} == {
-        APP: "CommitUnsigned"
-    }
-
-
-def test_a_new_app_in_the_file_trusts_what_another_accepted(
-    tmp_path: Path, open_lab: Callable[..., Lab]
-) -> None:
-    """The base is the repository's, not each app's own."""
-    unsigned_past = Watched(tmp_path, open_lab())
-    lab = unsigned_past.lab
-    unsigned_past.tip = unsigned_past.works.point(unsigned_past.works.commit(state_file("1.4.0")))
-    lab.restart(vouch=None)  # from before signatures were asked for
-    assert isinstance(lab.run(), Converged)
-    unsigned_past.start()
-    text_of = f"apps:\n  {APP}: {{model: iris, slots: {{production: 1.4.0}}}}\n"
-    text_of += "  new: {model: iris, slots: {production: 1.4.0}}\n"
-    unsigned_past.works.point(
-        unsigned_past.works.commit(text_of, unsigned_past.tip, key=unsigned_past.sam)
-    )
-    desired = lab.world.desired()
-    assert [app.name for app in getattr(desired, "apps", ())] == [APP, "new"]

@@ -5,7 +5,6 @@ What must be signed is worked out by git alone (`rev-list`, `diff`, `merge-tree`
 `git verify-commit`. Needs ssh-keygen on PATH, from the package openssh-client.
 """
 
-import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers
 from gitslot.errors import SignatureRefused
 from tests.edges.git.signed_cases import CASES, OK, Bench, bench
-from tests.edges.git.signing import FILE
+from tests.edges.git.signing import APP, FILE
 
 pytestmark = pytest.mark.long
 STRICTER = {"certificate"}  # refused by name here, and good for git
@@ -72,13 +71,12 @@ class Git:
                 yield commit
 
     def undo(self, commit: str) -> bool:
-        """Say whether *commit* is a plain undo of the newest change, which is signed."""
+        """Say whether *commit* takes back the newest change, which is signed."""
         git = self._made.works.git
-        named = re.search(r"This reverts commit (\w+)", git("log", "-1", "--format=%b", commit))
-        if named is None:
-            return False
         newest = git("log", "-1", "--format=%H", f"{commit}^", "--", FILE)
-        return newest == named[1] and self.same(f"{newest}^", commit) and self.signed(newest)
+        if not git("log", "-1", "--format=%P", newest):
+            return False
+        return self.same(f"{newest}^", commit) and self.signed(newest)
 
     def accepts(self, tip: str) -> bool:
         return all(self.signed(commit) or self.undo(commit) for commit in self.changing(tip))
@@ -92,7 +90,7 @@ def test_git_judges_alike(build: Callable[[Bench], str], expected: str, tmp_path
     tip = build(made)
     source = GitSource(str(made.works.path), "main", FILE)
     try:
-        source.vouched(tip, Rule(read_signers(made.signers), frozenset({made.base})))
+        source.vouched(tip, APP, Rule(read_signers(made.signers)), made.base)
         found = OK
     except SignatureRefused as error:
         found = error.reason

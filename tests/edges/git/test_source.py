@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.edges.file.read import read
+from gitslot.edges.git import objects
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
 from tests.servers import Answer, Handler, git_backend, serving
@@ -197,10 +199,106 @@ def test_a_file_below_a_file_is_missing(origin: Origin) -> None:
     assert reason(origin.source(path=f"{FILE}/x")) == "FileMissing"
 
 
-def test_a_folder_in_its_place_is_not_a_plain_file(origin: Origin) -> None:
-    """Nor is anything but a blob."""
-    origin.commit(b"x", f"{FILE}/inner")
-    assert reason(origin.source()) == "NotPlainFile"
+def test_a_folder_is_read_with_each_file_in_it(origin: Origin) -> None:
+    """By NAME; what lies deeper, or ends otherwise, does not count."""
+    origin.commit(b"x", "apps/deeper/inner.yaml")
+    origin.commit(b"x", "apps/README")
+    origin.commit(b"x", "apps/other.yml")
+    origin.commit(b"first", "apps/first.yaml")
+    origin.commit(b"second", "apps/second.yaml")
+    for path in ("apps", "apps/deeper"):
+        data = origin.source(path=path).newest().data
+        assert data == (
+            {"inner": b"x"} if "deeper" in path else {"first": b"first", "second": b"second"}
+        )
+    origin.commit(b"x", "empty/README")
+    assert origin.source(path="empty").newest().data == {}
+
+
+def test_a_new_commit_brings_the_files_that_changed(origin: Origin) -> None:
+    """The others are known."""
+    for number in range(30):
+        origin.commit(os.urandom(3000), f"apps/app-{number}.yaml")
+    source = origin.source(path="apps")
+    first = source.newest().data
+    sent = origin.sent
+    origin.commit(b"new", "apps/app-7.yaml")
+    assert source.newest().data == {**first, "app-7": b"new"}  # type: ignore[dict-item]
+    assert origin.sent - sent < 20_000
+
+
+def test_what_is_no_plain_file_in_a_folder_is_a_doubt_about_itself(origin: Origin) -> None:
+    """Links, submodules, folders, and files that are too large; the neighbour is read."""
+    origin.commit(b"good", "apps/good.yaml")
+    (origin.path / "apps/link.yaml").symlink_to("good.yaml")
+    origin.commit(b"x", "apps/folder.yaml/inner.yaml")
+    origin.commit(b"#" * (64 * 1024 + 1), "apps/large.yaml")
+    origin.commit(os.urandom(1024 * 1024), "apps/huge.yaml")
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},apps/submodule.yaml")
+    origin.git("commit", "-q", "-m", "submodule")
+    data = origin.source(path="apps").newest().data
+    assert isinstance(data, dict)
+    assert data.pop("good") == b"good"
+    reasons = {name: getattr(doubt, "reason", doubt) for name, doubt in data.items()}
+    assert reasons == {
+        "link": "NotPlainFile",
+        "folder": "NotPlainFile",
+        "submodule": "NotPlainFile",
+        "large": "FileTooLarge",
+        "huge": "FileTooLarge",
+    }
+
+
+def tree_of(origin: Origin, entries: dict[str, str]) -> None:
+    """Commit a folder `apps` of *entries*, blobs by name, without touching the files."""
+    listing = "".join(f"100644 blob {sha}\t{name}\n" for name, sha in entries.items())
+    apps = origin.git("mktree", data=listing.encode())
+    root = origin.git("mktree", data=f"040000 tree {apps}\tapps\n".encode())
+    origin.git("update-ref", "refs/heads/main", origin.git("commit-tree", root, "-m", "many"))
+
+
+def test_a_folder_of_very_many_files_is_refused(origin: Origin) -> None:
+    """5,000 apps are allowed, and a listing of 2 MB."""
+    blob = origin.git("hash-object", "-w", "--stdin", data=b"x")
+    tree_of(origin, {f"app-{n}.yaml": blob for n in range(5000)})
+    assert len(origin.source(path="apps").newest().data) == 5000
+    for number, suffix in ((5001, ".yaml"), (80_000, "")):
+        tree_of(origin, {f"app-{n}{suffix}": blob for n in range(number)})
+        assert reason(origin.source(path="apps")) == "TooManyFiles"
+
+
+def test_files_that_come_to_too_much_are_refused(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """16 MB in all, of files that are no larger than one may be."""
+    monkeypatch.setattr(objects, "MAX_ALL_FILES", 200_000)
+    for name in "abc":
+        origin.commit(os.urandom(60_000), f"apps/{name}.yaml")
+    assert len(origin.source(path="apps").newest().data) == 3
+    origin.commit(os.urandom(60_000), "apps/d.yaml")
+    assert reason(origin.source(path="apps")) == "FolderTooLarge"
+
+
+def test_huge_files_beside_each_other_freeze_themselves_alone(
+    origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is asked for the small ones, however many are too large."""
+    monkeypatch.setattr(objects, "MAX_ALL_FILES", 200_000)
+    for name in range(20):
+        origin.commit(os.urandom(70_000), f"apps/huge-{name}.yaml")
+    origin.commit(b"good", "apps/good.yaml")
+    data = origin.source(path="apps").newest().data
+    assert isinstance(data, dict)
+    assert data.pop("good") == b"good"
+    assert {doubt.reason for doubt in data.values()} == {"FileTooLarge"}
+
+
+def test_a_linked_folder_of_files_is_not_followed(origin: Origin) -> None:
+    """Nor a submodule in its place."""
+    origin.commit(b"x", "real/a.yaml")
+    (origin.path / "apps").symlink_to("real")
+    origin.commit(None)
+    assert reason(origin.source(path="apps")) == "NotPlainFile"
 
 
 def test_a_link_is_not_followed(origin: Origin) -> None:
@@ -255,7 +353,7 @@ def test_a_server_without_filters_works_too(origin: Origin) -> None:
     first = origin.commit()
     second = origin.commit(PLAIN.replace(b"1.4.0", b"1.5.0"))
     source = origin.source()
-    assert source.newest().data.endswith(b"1.5.0}\n")
+    assert source.newest().data == PLAIN.replace(b"1.4.0", b"1.5.0")
     assert source.descends(second, first)
 
 
@@ -353,3 +451,72 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(
             monkeypatch.setenv("SSL_CERT_FILE", str(both))
             reason(GitSource(f"{address}/repo", "main", FILE, TOKEN))
     assert not any(seen)
+
+
+# ---------------------------------------------------------------- who asked for it
+
+
+def wanting(production: str, more: str = "") -> bytes:
+    return f"model: m\nslots:\n  production: {production}\n{more}".encode()
+
+
+def asked_by(origin: Origin, accepted: str = "", path: str = "apps") -> dict[str, str]:
+    """Return the subjects of the commits that asked for each slot of the app `a`."""
+    source = origin.source(path=path)
+    newest = source.newest()
+    data = newest.data["a"] if isinstance(newest.data, dict) else newest.data
+    assert isinstance(data, bytes)
+    found = source.asked_by(newest.revision, read(data, "a"), accepted)
+    return {slot: f"{each.subject}{'' if each.exact else '?'}" for slot, each in found.items()}
+
+
+def test_each_wish_has_the_commit_that_last_changed_it(origin: Origin) -> None:
+    """Comments, other slots, other files and a broken file in between change nothing."""
+    file = "apps/a.yaml"
+    origin.commit(wanting("1"), file, "the first")
+    origin.commit(wanting("2"), file, "two")
+    origin.commit(wanting("2", "  canary: 3\n"), file, "a canary")
+    origin.commit(b"model: [", file, "a broken file")
+    origin.commit(b"# why\n" + wanting("2", "  canary: 3\n"), file, "a comment")
+    origin.commit(wanting("9"), "apps/b.yaml", "another app")
+    assert asked_by(origin) == {"production": "two", "canary": "a canary"}
+    origin.commit(b"code: x", "elsewhere", "no app")
+    origin.commit(wanting("2", "  canary: 3\n").replace(b" m", b" n", 1), file, "another model")
+    assert set(asked_by(origin).values()) == {"another model"}
+
+
+def test_a_file_that_moves_into_a_folder_keeps_its_past(origin: Origin) -> None:
+    """The app is the same, and so is what it wants."""
+    origin.commit(b"app: a\n" + wanting("2"), "wanted", "a single file")
+    origin.git("rm", "-q", "wanted")
+    origin.commit(wanting("2"), "wanted/a.yaml", "a folder")
+    assert asked_by(origin, path="wanted") == {"production": "a single file"}
+
+
+def test_a_merge_is_who_asked_on_the_main_line(origin: Origin) -> None:
+    """First parents are followed; where the accepted commit is on another line, the file is."""
+    file = "apps/a.yaml"
+    first = origin.commit(wanting("1"), file, "the first")
+    origin.git("checkout", "-q", "-b", "topic")
+    topic = origin.commit(wanting("2"), file, "the bump")
+    origin.git("checkout", "-q", "main")
+    origin.commit(b"x", "beside")
+    origin.git("merge", "-q", "--no-ff", "-m", "the merge", "topic")
+    for accepted in ("", first):
+        assert asked_by(origin, accepted) == {"production": "the merge"}
+    assert asked_by(origin, topic) == {"production": "the bump"}
+
+
+def test_a_wish_of_long_ago_is_named_inexactly(origin: Origin) -> None:
+    """A thousand commits are read, and no more."""
+    origin.commit(wanting("1"), "apps/a.yaml", "the first")
+    tip = origin.git("rev-parse", "HEAD")
+    who = "S <s@x> 1795348800 +0000"
+    lines = []
+    for number in range(1, 1002):
+        lines.append(f"commit refs/heads/main\nmark :{number}\nauthor {who}\ncommitter {who}\n")
+        lines.append(f"data 4\nmany\nfrom {f':{number - 1}' if number > 1 else tip}\n\n")
+    origin.git("fast-import", "--quiet", data="".join(lines).encode())
+    assert asked_by(origin, tip) == {"production": "many?"}
+    origin.git("update-ref", "refs/heads/main", "main~1")
+    assert asked_by(origin, tip) == {"production": "the first"}

@@ -57,7 +57,7 @@ GOOD = AppFacts(
 GROUND = Ground(
     settings=Settings("https://git.example/team/repo", STORE),
     newest=Revision(COMMIT, "sam", "bump"),
-    desired=Desired(Revision(COMMIT), (app("1.5.0"),)),
+    desired=Desired(Revision(COMMIT), {"az-fct-python-ml": app("1.5.0")}),
     containers={"models": True, "code": True, "gitslot": True},
     skew_s=0.4,
 )

@@ -27,7 +27,7 @@ from gitslot.report.doctor.gather import read
 from gitslot.state.remembered import LastSwap, Memory
 from gitslot.state.seen import Answer, Health
 from gitslot.state.slot_settings import PACKAGE_SETTING
-from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
+from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Doubt, Refusal, Revision
 from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
 from tests.report.looks import COMMIT, memory, release
 
@@ -36,6 +36,7 @@ BAD = Doubt("BadThing", "line 2")
 DOWN = Doubt("AzureUnavailable", "ARM did not answer")
 GONE = Doubt("NotFound", "no such slot")
 SILENT = Health(Answer.SILENT, detail="its host is not known")
+TORN = Desired(Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")})
 READER = "/subscriptions/x/reader"
 WRONG, WARNING, UNKNOWN = Grade.WRONG, Grade.WARNING, Grade.UNKNOWN
 SIGNED = replace(GROUND.settings, vouch=Rule(()))
@@ -98,9 +99,10 @@ BROKEN = [
     Case("suspended", settings(suspend="sam"), WARNING, "GITSLOT_SUSPEND", "remove"),
     Case("git", ground(newest=Doubt("RefGone", "gone")), WRONG, "RefGone", "GITSLOT_REF"),
     Case("file", ground(desired=Doubt("UnknownKey", "line 2")), WRONG, "line 2", "valid"),
+    Case("file", ground(desired=TORN), WRONG, "churn.yaml: line 2", "valid"),
     Case(
         "signatures",
-        ground(settings=SIGNED, unsigned=Doubt("CommitUnsigned", "9f3c2ab")),
+        ground(settings=SIGNED, untrusted={"az": Doubt("CommitUnsigned", "9f3c2ab")}),
         *(WRONG, "CommitUnsigned", "GITSLOT_TRUSTED_COMMIT"),
     ),
     Case(

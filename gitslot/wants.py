@@ -1,0 +1,244 @@
+"""
+What Git's newest commit wants of each app, and whether that may be trusted.
+
+Where Git, a file or a signature cannot be trusted, there is a Doubt; nothing is guessed. What was
+accepted before is in `accepted.json` alone, and only `accept` and `acknowledge` write it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Protocol
+
+from gitslot.edges.file.read import desired as parse
+from gitslot.edges.git.signed_changes import Rule
+from gitslot.edges.git.source import Newest
+from gitslot.errors import JournalError, SignatureRefused, SourceError
+from gitslot.record.accepted import Accepted, AcceptedBlob
+from gitslot.state.remembered import Memory
+from gitslot.state.wanted import App, Desired, Doubt, Revision
+
+
+class Git(Protocol):
+    """What is asked of a repository."""
+
+    def newest(self) -> Newest: ...
+    def descends(self, commit: str, ancestor: str) -> bool: ...
+    def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int: ...
+    def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]: ...
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found out about one commit; *base* is what was accepted before it."""
+
+    desired: Desired | Doubt
+    base: Accepted | None = None
+    trusted: dict[str, Doubt | None] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Wants:
+    """
+    The watched branch. *rule* is None where signatures are not asked for.
+
+    *monotonic* is a clock that never goes back.
+    """
+
+    git: Git
+    accepted: AcceptedBlob
+    monotonic: Callable[[], float]
+    on_rewrite: str = "freeze"
+    allowed: frozenset[str] = frozenset()
+    rule: Rule | None = None
+    _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
+    _found: _Found | None = None
+    _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
+
+    def desired(self, reuse_s: float = 0.0) -> Desired | Doubt:
+        """Return what the newest commit asks for; a look-up of *reuse_s* seconds ago may do."""
+        if self._last and self.monotonic() - self._last[1] < reuse_s:
+            return self._last[0]
+        found: Desired | Doubt
+        try:
+            newest = self.git.newest()
+        except SourceError as error:
+            found = Doubt(error.reason, error.message)
+        else:
+            known = self._found.desired if self._found else None
+            same = known is not None and known.revision == newest.revision
+            found = known if known and same else parse(newest.revision, newest.data)
+            self._of(found)
+        self._last = (found, self.monotonic())
+        return found
+
+    def app(self, name: str, desired: Desired | Doubt) -> App | Doubt | None:
+        """Return what *name* shall be; None where no file is its own, a Doubt if in doubt."""
+        if desired.revision is None:
+            assert isinstance(desired, Doubt)
+            return desired
+        if doubt := self._doubted(name, desired):
+            return doubt
+        return desired if isinstance(desired, Doubt) else desired.apps.get(name)
+
+    def left(self, desired: Desired | Doubt, is_open: Callable[[str], bool]) -> list[str]:
+        """
+        Return the apps that were accepted, are not in *desired*, and are still to be looked at.
+
+        Those are all while Git is in doubt; else those whose leaving is in doubt itself, and those
+        of which *is_open* says that a swap is under way.
+        """
+        try:
+            known = self.accepted.read().apps
+        except JournalError:
+            return []
+        if isinstance(desired, Doubt):
+            return sorted(known)
+        gone = self._of(desired).gone
+        for name in known.keys() - desired.apps.keys() - gone:
+            if not isinstance(self.app(name, desired), Doubt) and not is_open(name):
+                gone.add(name)
+        return sorted(known.keys() - desired.apps.keys() - gone)
+
+    # ------------------------------------------------------------ trust
+
+    def _of(self, desired: Desired | Doubt) -> _Found:
+        if self._found is None or self._found.desired.revision != desired.revision:
+            self._found = _Found(desired)
+        return self._found
+
+    def _doubted(self, name: str, desired: Desired | Doubt) -> Doubt | None:
+        """Say why the file of *name* at the newest commit is not to be trusted."""
+        found, head = self._of(desired), desired.revision
+        assert head is not None
+        if name in found.trusted and found.trusted[name] is None:
+            return None
+        try:
+            if found.base is None or name in found.trusted:
+                accepted = self.accepted.read(anew=True)
+                if accepted == found.base:
+                    return found.trusted[name]
+                # A person may have accepted something since.
+                found.base, found.trusted = (
+                    accepted,
+                    {k: v for k, v in found.trusted.items() if not v},
+                )
+            found.trusted[name] = self._judged(name, head, found.base)
+        except (SourceError, JournalError) as error:
+            return Doubt(error.reason, error.message, head)
+        return found.trusted[name]
+
+    def _judged(self, name: str, head: Revision, accepted: Accepted) -> Doubt | None:
+        base = accepted.base(name)
+        if self._rewritten(head, base):
+            return Doubt(
+                "HistoryRewritten",
+                f"{head.short} does not descend from {base[:7]}, which was accepted; "
+                f"`gitslot retry {name}` accepts the new history",
+                head,
+            )
+        if self.allowed and name not in self.allowed:
+            return Doubt("AppNotAllowed", f"GITSLOT_APPS does not list `{name}`", head)
+        if self.rule is None:
+            return None
+        if not accepted.there and not (self.allowed and self.rule.trusted):
+            return Doubt(
+                "AcceptedMissing",
+                "nothing was accepted yet, and signatures are asked for: set GITSLOT_APPS to the "
+                "apps, and GITSLOT_TRUSTED_COMMIT to a commit that you have read",
+                head,
+            )
+        try:
+            self.git.vouched(head.commit, name, self.rule, accepted.apps.get(name, ""))
+        except SignatureRefused as error:
+            return Doubt(error.reason, error.message, head)
+        return None
+
+    def _rewritten(self, head: Revision, base: str) -> bool:
+        if self.on_rewrite == "follow" or not base:
+            return False
+        return not self.git.descends(head.commit, base)
+
+    # ------------------------------------------------------------ what is accepted
+
+    def accept(self, desired: Desired, names: Iterable[str]) -> None:
+        """
+        Store that *desired* is accepted, for those of *names* that nothing speaks against.
+
+        Raises JournalMoved where somebody else wrote meanwhile, JournalError.
+        """
+        stored, head = self.accepted.read(), desired.revision.commit
+        apps = dict(stored.apps)
+        for name in names:
+            if isinstance(self.app(name, desired), App) and self._later(head, apps.get(name, "")):
+                apps[name] = head
+        if head not in apps.values():
+            return
+        after = Accepted(stored.head, MappingProxyType(apps))
+        wanted = [name for name, app in desired.apps.items() if isinstance(app, App)]
+        if self._later(head, stored.head) or all(apps.get(name) == head for name in wanted):
+            after = replace(after, head=head)
+        if after != stored:
+            self._store(after)
+
+    def _later(self, head: str, stored: str) -> bool:
+        """Say whether *head* may replace *stored*: it is never replaced by an ancestor of it."""
+        if not stored or head == stored:
+            return head != stored
+        if self._descends(head, stored):
+            return True
+        return self.on_rewrite == "follow" and not self._descends(stored, head)
+
+    def _descends(self, commit: str, ancestor: str) -> bool:
+        try:
+            return self.git.descends(commit, ancestor)
+        except SourceError:  # the history that held it is gone
+            return False
+
+    def acknowledge(self, name: str, head: Revision) -> bool:
+        """
+        Accept *head*, which a person saw, for *name* alone, where history was rewritten.
+
+        Returns whether it was. Raises SignatureRefused where signatures are asked for and a change
+        since what was accepted is not vouched for; SourceError, JournalError.
+        """
+        stored = self.accepted.read(anew=True)
+        if not self._rewritten(head, stored.base(name)):
+            return False
+        if self.rule:
+            self.git.vouched(head.commit, name, self.rule, stored.apps.get(name, ""))
+        self._store(replace(stored, apps=MappingProxyType({**stored.apps, name: head.commit})))
+        return True
+
+    def _store(self, accepted: Accepted) -> None:
+        try:
+            self.accepted.write(accepted)
+        except JournalError:
+            self._found = None  # who wrote meanwhile may have accepted something else
+            raise
+
+    # ------------------------------------------------------------ who asked for it
+
+    def asked_by(self, app: App, head: Revision, memory: Memory) -> dict[str, Revision]:
+        """Return for each slot of *app* the commit that last changed its wish, *head* at worst."""
+        known = {slot: self._known(app, slot, memory) for slot in app.slots}
+        if None not in known.values():
+            return {slot: revision for slot, revision in known.items() if revision}
+        base = self._found.base if self._found and self._found.base else Accepted()
+        try:
+            found = self.git.asked_by(head, app, base.apps.get(app.name, ""))
+        except SourceError:  # it is asked again
+            found = dict.fromkeys(app.slots, replace(head, exact=False))
+        else:
+            for slot, revision in found.items():
+                if known[slot] is None:
+                    self._asked_by[app.name, slot] = (app.wish(slot), revision)
+        return {slot: known[slot] or found[slot] for slot in app.slots}
+
+    def _known(self, app: App, slot: str, memory: Memory) -> Revision | None:
+        wish, kept = app.wish(slot), self._asked_by.get((app.name, slot))
+        if kept and kept[0] == wish:
+            return kept[1]
+        asked = memory.of(slot).asked
+        return asked.revision if asked and asked.text == wish else None
