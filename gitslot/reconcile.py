@@ -314,7 +314,7 @@ class Pass:
         return self._world.journal.append(self._name, stamped, now)
 
     def _with_wishes(self, event: Event) -> Payload:
-        """Return the payload of *event* with the wishes that it is the first to name a commit for."""
+        """Return the payload of *event* with each wish whose commit it is the first to name."""
         seen = self._seen
         if seen is None or not isinstance(seen.app, App):
             return event.detail

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
@@ -45,11 +45,12 @@ def show_plans(
     """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
     at = _at(session, rev) if rev else None
-    plans = [_plan(name, world, at) for name in _names(world, at, app)]
+    names = chosen(list(at.apps), app) if at else status_.names(world, app)
+    plans = [_plan(name, world, at) for name in names]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
-        out.show_data(session, [_data(each) for each in plans], output)
+        out.show_data(session, [out.data_of(each) for each in plans], output)
     else:
         for each in plans:
             _show(session, each)
@@ -76,16 +77,6 @@ def _at(session: Session, rev: str) -> Desired:
     if isinstance(found, Doubt):
         raise CommandRefused(found.message, reason=found.reason)
     return found
-
-
-def _names(world: World, at: Desired | None, app: str | None) -> list[str]:
-    if at is None:
-        return status_.names(world, app)
-    if app is not None and app not in at.apps:
-        raise CommandRefused(
-            f"no app `{app}`; there are: {', '.join(at.apps)}", reason="UnknownApp"
-        )
-    return [app] if app else list(at.apps)
 
 
 def _plan(name: str, world: World, at: Desired | None) -> Plan:
@@ -115,12 +106,8 @@ def _show(session: Session, plan_: Plan) -> None:
 
 
 def _settings(step: Step) -> list[str]:
-    lines = []
-    if step.travels:
-        lines.append(f"travels: {', '.join(step.travels)}")
-    if step.stays:
-        lines.append(f"stays (slot settings): {', '.join(step.stays)}")
-    return lines
+    listed = (("travels", step.travels), ("stays (slot settings)", step.stays))
+    return [f"{what}: {', '.join(names)}" for what, names in listed if names]
 
 
 def _end(plan_: Plan) -> str:
@@ -147,23 +134,3 @@ def _in_markdown(plans: Sequence[Plan]) -> str:
 
 def _escaped(text: str) -> str:
     return safe(text).translate(_MARKDOWN)
-
-
-def _data(plan_: Plan) -> dict[str, Any]:
-    return {
-        "app": plan_.app,
-        "steps": [
-            {
-                "action": step.action,
-                "what": step.what,
-                "why": step.why,
-                "travels": list(step.travels),
-                "stays": list(step.stays),
-            }
-            for step in plan_.steps
-        ],
-        "end": plan_.end,
-        "reason": plan_.reason or None,
-        "message": plan_.message,
-        "notes": list(plan_.notes),
-    }

@@ -353,10 +353,10 @@ def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
         revision="a" * 40,
         author="alice",
         subject="bump",
-        detail={"wish": {"production": "iris 1.5.0", "canary": "iris 1.6.0"}, "inexact": True},
+        detail=Payload(wish={"production": "iris 1.5.0", "canary": "iris 1.6.0"}, inexact=True),
     )
-    later = _event("Waiting", 2, revision="b" * 40, detail={"wish": {"canary": "iris 1.7.0"}})
-    closes = _event("SwapFinished", 3, revision="c" * 40, detail={"swap_status": ""})
+    later = _event("Waiting", 2, revision="b" * 40, detail=Payload(wish={"canary": "iris 1.7.0"}))
+    closes = _event("SwapFinished", 3, revision="c" * 40, detail=Payload(swap_status=""))
     memory = fold([asked, later, closes])
     assert {slot: memory.of(slot).asked for slot in ("production", "canary", "staging")} == {
         "production": Asked("iris 1.5.0", Revision("a" * 40, "alice", "bump", exact=False)),
@@ -380,6 +380,6 @@ def test_an_intent_keeps_the_commit_that_it_was_opened_for() -> None:
     memory = fold([opened])
     assert memory.intent is not None
     assert memory.intent.revision == Revision("a" * 40, "alice", "bump")
-    memory = fold([_event("Converged", 3, revision="a" * 40, detail={"intent": "i"})], memory)
+    memory = fold([_event("Converged", 3, revision="a" * 40, detail=Payload(intent="i"))], memory)
     assert memory.last_swap is not None
     assert memory.last_swap.commit == "a" * 40

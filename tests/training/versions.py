@@ -10,7 +10,7 @@ from typing import Any
 from gitslot.convert.version import Built
 from gitslot.registry.manifest import parse_manifest
 from training.data import load
-from training.run import build_version
+from training.train import build_version
 
 
 @functools.cache
