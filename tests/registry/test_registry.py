@@ -2,7 +2,9 @@
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
@@ -12,6 +14,12 @@ from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion,
 from gitslot.registry.registry import Registry
 from tests.platform import Platform
 from tests.training.versions import built, described
+
+
+@pytest.fixture
+def version(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return a version that no other test registers."""
+    return f"9.{abs(hash((request.node.nodeid, str(tmp_path)))) % 10**12}"
 
 
 def test_a_registered_version_is_read_back(registry: Registry, version: str) -> None:
@@ -51,11 +59,8 @@ def test_two_racing_registrations_leave_one_whole(
         except VersionExists as error:
             refused.append(error)
 
-    threads = [threading.Thread(target=race, args=(index,)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(race, range(2)))
     assert (len(won), len(refused)) == (1, 1)
     manifest = registry.manifest("iris", version)
     assert manifest.digest == won[0]

@@ -15,11 +15,8 @@ SHARED = f"{GROUP}/userAssignedIdentities/shared"
 def function(name: str, trigger: str, *, disabled: bool = False) -> dict[str, object]:
     """Return a FunctionEnvelope: an output stands before the trigger, as it may."""
     bindings = [{"type": "blob", "direction": "out"}, {"type": trigger, "direction": "in"}]
-    return {
-        "id": f"x/functions/{name}",
-        "name": f"app/{name}",
-        "properties": {"name": name, "config": {"bindings": bindings}, "isDisabled": disabled},
-    }
+    properties = {"name": name, "config": {"bindings": bindings}, "isDisabled": disabled}
+    return {"id": f"x/functions/{name}", "name": f"app/{name}", "properties": properties}
 
 
 def test_functions_are_known_by_their_triggers(arm: Arm) -> None:
@@ -34,17 +31,11 @@ def test_functions_are_known_by_their_triggers(arm: Arm) -> None:
 
 def test_a_site_tells_its_plan_and_its_identities(arm: Arm) -> None:
     """The system's own and shared ones, with the ids that roles are given to."""
-    properties = {
-        "defaultHostName": "app.example.net",
-        "state": "Running",
-        "httpsOnly": True,
-        "sku": "ElasticPremium",
-    }
-    identity = {
-        "type": "SystemAssigned, UserAssigned",
-        "principalId": "p-1",
-        "userAssignedIdentities": {SHARED: {"principalId": "p-2", "clientId": "c"}},
-    }
+    properties: dict[str, object] = {"defaultHostName": "app.example.net", "state": "Running"}
+    properties |= {"httpsOnly": True, "sku": "ElasticPremium"}
+    shared = {SHARED: {"principalId": "p-2", "clientId": "c"}}
+    both = {"type": "SystemAssigned, UserAssigned", "principalId": "p-1"}
+    identity = {**both, "userAssignedIdentities": shared}
     arm.answers["staging"] = (200, {}, {**SITE, "properties": properties, "identity": identity})
     site, host = Survey(arm.address, arm.credential).site(APP, STAGING)
     assert (site.state, site.https_only, site.tier) == ("Running", True, "ElasticPremium")
@@ -62,11 +53,8 @@ def test_a_site_without_identity_has_none(arm: Arm) -> None:
 def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None:
     """Percentages by slot."""
     rule = {"actionHostName": "app-staging.example", "reroutePercentage": 25.0, "name": "staging"}
-    properties = {
-        "autoSwapSlotName": "production",
-        "alwaysOn": True,
-        "experiments": {"rampUpRules": [rule]},
-    }
+    experiments = {"rampUpRules": [rule]}
+    properties = {"autoSwapSlotName": "production", "alwaysOn": True, "experiments": experiments}
     arm.answers["web"] = (200, {}, {"id": "x", "properties": properties})
     expected = ConfigFacts("production", True, {"staging": 25.0})
     assert Survey(arm.address, arm.credential).config(APP, PRODUCTION) == expected
