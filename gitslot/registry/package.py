@@ -128,13 +128,13 @@ def package(
     """
     Build *app* of the tree *root* below *build* and zip it into *out*, for *python* ("3.13").
 
-    The defaults are build/ for *build* and the build id for *version*. With *thin* the dependencies
-    are left out, for a platform whose own Python has them. Raises PackageError.
+    The defaults are build/ beside *out* for *build* and the build id for *version*. With *thin* the
+    dependencies are left out, for a platform whose own Python has them. Raises PackageError.
     """
     files = sources(app, root)
     identity = build_id(files)
     version = version or identity
-    build = build or root / "build"
+    build = build or out.absolute().parent / "build"
     target = out / f"{app}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
     build.mkdir(parents=True, exist_ok=True)
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("app", choices=tuple(LAYOUTS), help="which function app")
     parser.add_argument("--version", help="its version (default: the build id of its sources)")
-    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder (default: dist)")
     parser.add_argument(
         "--blobs", type=Path, metavar="DIR", help="also write it as the container `code` has it"
     )
