@@ -253,7 +253,7 @@ def git() -> Iterator[tuple[str, Attack]]:
             lambda w: _entry(
                 "40000",
                 file,
-                _listing(w, *(f"100644 blob {blob(w)}\t{APP}.yaml",), *_many(blob(w))),
+                _listing(w, *map(f"100644 blob {blob(w)}\t{{}}.yaml".format, MANY)),
             )
         ),
         "a mode that nobody knows": tree(lambda w: _entry("010644", file, blob(w))),
