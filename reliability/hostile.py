@@ -134,6 +134,10 @@ def _listing(works: Works, *lines: str) -> str:
     return works.git("mktree", "--missing", data="".join(f"{line}\n" for line in lines).encode())
 
 
+BOTH = (APP, APP.upper())
+MANY = (APP, *(f"a{number}" for number in range(5000)))
+
+
 def _entry(mode: str, name: bytes, sha: str) -> bytes:
     return mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha)
 
@@ -216,6 +220,9 @@ def git() -> Iterator[tuple[str, Attack]]:
             w, _literal(w, "tree", b"".join(entry(w) for entry in entries)), parent
         )
 
+    def folder(kind: str, of: Callable[[Works], str]) -> Callable[[Works, str], str]:
+        return tree(lambda w: _entry("40000", file, _listing(w, f"{kind} {of(w)}\t{APP}.yaml")))
+
     file = FILE.encode()
     pushed: dict[str, Callable[[Works, str], str]] = {
         "link out of the repository": tree(
@@ -228,6 +235,26 @@ def git() -> Iterator[tuple[str, Attack]]:
         "submodule": tree(lambda _: _entry("160000", file, "1" * 40)),
         "folder of that name": tree(
             lambda w: _entry("40000", file, _listing(w, f"100644 blob {blob(w)}\tx"))
+        ),
+        "a link in the folder": folder("120000 blob", lambda w: blob(w, "/etc/hostname")),
+        "a submodule in the folder": folder("160000 commit", lambda _: "1" * 40),
+        "a tree in the folder": folder("040000 tree", lambda w: _listing(w)),
+        "a huge file in the folder": folder("100644 blob", lambda w: blob(w, "#" * 70_000)),
+        "a broken file in the folder": folder("100644 blob", lambda w: blob(w, "app: [")),
+        "another app's file in the folder": folder(
+            "100644 blob", lambda w: blob(w, STATE.replace(f"app: {APP}", "app: other"))
+        ),
+        "the app twice by other letters": tree(
+            lambda w: _entry(
+                "40000", file, _listing(w, *(f"100644 blob {blob(w)}\t{n}.yaml" for n in BOTH))
+            )
+        ),
+        "thousands of files": tree(
+            lambda w: _entry(
+                "40000",
+                file,
+                _listing(w, *map(f"100644 blob {blob(w)}\t{{}}.yaml".format, MANY)),
+            )
         ),
         "a mode that nobody knows": tree(lambda w: _entry("010644", file, blob(w))),
         "a device": tree(lambda w: _entry("020644", file, blob(w))),

@@ -408,6 +408,15 @@ def test_a_refused_file_is_named_so_although_it_is_broken_too(signed: Branch) ->
     assert signed.look() == {APP: "CommitUnsigned"}
 
 
+def test_a_file_that_moves_into_a_folder_needs_no_signature(signed: Branch) -> None:
+    """Nothing of it changes; what comes with it or after it does."""
+    moved = {f"{signed.path}/{APP}.yaml": wanting("A")}
+    signed.push(moved)
+    assert signed.look() == {APP: "A"}
+    signed.push({f"{signed.path}/{APP}.yaml": wanting("B")})
+    assert signed.look() == {APP: "CommitUnsigned"}
+
+
 @pytest.mark.parametrize("apps", [False, True])
 @pytest.mark.parametrize("trusted", [False, True])
 def test_signatures_begin_with_what_somebody_has_read(
