@@ -238,7 +238,7 @@ def git() -> Iterator[tuple[str, Attack]]:
         ),
         "a link in the folder": folder("120000 blob", lambda w: blob(w, "/etc/hostname")),
         "a submodule in the folder": folder("160000 commit", lambda _: "1" * 40),
-        "a tree in the folder": folder("040000 tree", lambda w: _listing(w)),
+        "a tree in the folder": folder("040000 tree", _listing),
         "a huge file in the folder": folder("100644 blob", lambda w: blob(w, "#" * 70_000)),
         "a broken file in the folder": folder("100644 blob", lambda w: blob(w, "app: [")),
         "another app's file in the folder": folder(
