@@ -89,10 +89,7 @@ def run(rounds: int) -> Report:
     report = Report("pipeline", rounds)
     az = azure_cli(ROOT)
     for latency in ("recorded", "zero"):
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            open_scene(Path(folder), latency) as scene,
-        ):
+        with tempfile.TemporaryDirectory() as folder, open_scene(Path(folder), latency) as scene:
             pipeline = open_pipeline(scene, az, Path(folder) / APP)
             built, released, bumped = [], [], []
             for index in range(rounds):

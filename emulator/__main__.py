@@ -16,15 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m emulator", description="Azure for one laptop: slots as real processes."
     )
-    parser.add_argument(
-        "--state", type=Path, required=True, metavar="DIR", help="folder for all state"
-    )
-    parser.add_argument(
-        "--latency", choices=sorted(PROFILES), default="zero", help="how long Azure takes"
-    )
-    parser.add_argument(
-        "--azurite", metavar="CMD", help="azurite-blob, if npm ci did not install it"
-    )
+    add = parser.add_argument
+    add("--state", type=Path, required=True, metavar="DIR", help="folder for all state")
+    add("--latency", choices=sorted(PROFILES), default="zero", help="how long Azure takes")
+    add("--azurite", metavar="CMD", help="azurite-blob, if npm ci did not install it")
     given = parser.parse_args(arguments)
     options = Options(given.state, PROFILES[given.latency], given.azurite)
     try:

@@ -6,6 +6,7 @@ Plain HTTP on loopback: tokens for identities, and the switches for tests and pe
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -18,31 +19,27 @@ from emulator.seen.faults import Faults
 from emulator.slots.placement import Placement
 
 API_VERSION = "2019-08-01"
+IDS = frozenset({"client_id", "principal_id", "object_id", "mi_res_id"})  # of an identity
 LOCAL = frozenset({"127.0.0.1", "localhost"})
 
 
+@dataclass
 class Admin:
     """Answers by path. *caller_of* returns the holder of an identity header."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        placement: Placement,
-        identity: Identity,
-        rules: Faults,
-        caller_of: Callable[[str], Caller | None],
-    ) -> None:
-        self.gateway = gateway
-        self.azure = gateway.azure
-        self.placement = placement
-        self.identity = identity
-        self.rules = rules
-        self.caller_of = caller_of
-        transitions, limits = self.azure.transitions, gateway.limits
+    gateway: Gateway
+    placement: Placement
+    identity: Identity
+    rules: Faults
+    caller_of: Callable[[str], Caller | None]
+
+    def __post_init__(self) -> None:
+        self.azure = self.gateway.azure
+        transitions, limits = self.azure.transitions, self.gateway.limits
         self.shown: Mapping[str, Callable[[], Any]] = {
-            "/slots": lambda: list(placement.shown()),
-            "/faults": rules.shown,
-            "/latency": lambda: latency.shown(self.azure.latency),
+            "/slots": lambda: list(self.placement.shown()),
+            "/faults": self.rules.shown,
+            "/latency": lambda: asdict(self.azure.latency),
             "/limits": limits.shown,
             "/transitions": transitions.shown,
             "/requests": self.azure.counts.shown,
@@ -92,7 +89,7 @@ class Admin:
 
     def _set_latency(self, given: Any) -> Mapping[str, Any]:
         self.azure.latency = latency.parse(given, self.azure.latency)
-        return latency.shown(self.azure.latency)
+        return asdict(self.azure.latency)
 
     async def _token(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return a token to the holder of an identity header, as App Service does."""
@@ -108,11 +105,7 @@ class Admin:
         caller = self.caller_of(header)
         if caller is None:
             return _refused(401, "the X-IDENTITY-HEADER header is wrong")
-        asked = {
-            query[name]
-            for name in ("client_id", "principal_id", "object_id", "mi_res_id")
-            if name in query
-        }
+        asked = {query[name] for name in query.keys() & IDS}
         mine = [*([caller] if caller.system else []), *caller.others]
         meant = [one for one in mine if all(one.goes_by(word) for word in asked)]
         if not meant or not (asked or caller.system):
@@ -122,15 +115,9 @@ class Admin:
         if resource.rstrip("/") not in KNOWN | {self.azure.url}:
             return _refused(400, f"the resource '{resource}' was not found in the tenant")
         token, ends = self.identity.mint(caller, resource)
-        return web.json_response(
-            {
-                "access_token": token,
-                "expires_on": str(ends),
-                "resource": resource,
-                "token_type": "Bearer",
-                "client_id": caller.client or caller.principal,
-            }
-        )
+        bearer = {"access_token": token, "expires_on": str(ends), "token_type": "Bearer"}
+        client = caller.client or caller.principal
+        return web.json_response({**bearer, "resource": resource, "client_id": client})
 
 
 def _refused(status: int, message: str) -> web.Response:

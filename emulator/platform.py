@@ -159,13 +159,11 @@ class Platform:
             "arm": self.azure.url,
             "admin": f"http://127.0.0.1:{number(door)}",
             "identity_endpoint": identity_endpoint,
-            "identity_header": seed["identity_header"],
             "ca": str(certs.ca),
             "ca_bundle": str(certs.bundle),
             "storage": storage_url,
             "queues": account.format(number(queues)),
-            "subscription": seed["subscription"],
-            "tenant": seed["tenant"],
+            **{name: seed[name] for name in ("identity_header", "subscription", "tenant")},
             "resource_group": GROUP,
             "location": LOCATION,
             "authority": self.azure.url,
@@ -191,9 +189,7 @@ class Platform:
             return {"service_principal": principal, **kept}
         return {
             "service_principal": principal,
-            "tenant": str(uuid.uuid4()),
-            "subscription": str(uuid.uuid4()),
-            "laptop": str(uuid.uuid4()),
+            **{name: str(uuid.uuid4()) for name in ("tenant", "subscription", "laptop")},
             "instance": secrets.token_hex(32),
             "identity_header": secrets.token_urlsafe(30),
             "storage_key": base64.b64encode(secrets.token_bytes(64)).decode(),
@@ -202,7 +198,6 @@ class Platform:
         }
 
     def _entra(self) -> Entra:
-        """Return the Entra of one service principal, the deployer."""
         known = self.seed["service_principal"]
         caller = Caller(DEPLOYER, known["client_id"])
         principals = {known["client_id"]: ServicePrincipal(caller, known["client_secret"])}

@@ -80,11 +80,7 @@ def answer(model: "Model", body: bytes, *, proba: bool) -> str:
     labels, probabilities = model.answers(rows)
     try:
         return json.dumps(
-            {
-                "labels": labels,
-                "probabilities": probabilities.tolist(),
-                "classes": model.classes,
-            },
+            {"labels": labels, "probabilities": probabilities.tolist(), "classes": model.classes},
             allow_nan=False,
         )
     except ValueError:

@@ -128,9 +128,8 @@ def load(wanted: Wanted, read: Callable[[str, int], bytes]) -> Model:
     raw = read(f"{folder}/manifest.json", MANIFEST_CAP)
     digest = hashlib.sha256(raw).hexdigest()
     if wanted.digest and digest != wanted.digest:
-        raise Refused(
-            "DigestMismatch", f"the manifest is sha256:{digest}, pinned is sha256:{wanted.digest}"
-        )
+        why = f"the manifest is sha256:{digest}, pinned is sha256:{wanted.digest}"
+        raise Refused("DigestMismatch", why)
     manifest = parse_manifest(raw, wanted)
     artifact = read(f"{folder}/{manifest.artifact_name}", manifest.artifact_size)
     if len(artifact) != manifest.artifact_size:
@@ -154,10 +153,8 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted) -> Model:
         raise Refused("GoldenRowsFailed", "its labels are not those of the trained model")
     worst = float(np.abs(probabilities - expected).max())
     if not worst <= manifest.tolerance:
-        raise Refused(
-            "GoldenRowsFailed",
-            f"its probabilities differ by {worst:.1e}, tolerance is {manifest.tolerance:.1e}",
-        )
+        why = f"its probabilities differ by {worst:.1e}, tolerance is {manifest.tolerance:.1e}"
+        raise Refused("GoldenRowsFailed", why)
     return model
 
 

@@ -33,8 +33,7 @@ _DEEPEST = 16  # graphs within graphs
 def check_onnx(content: bytes) -> None:
     """Raise Refused("FormatRefused") unless *content* is self-contained ONNX."""
     view = memoryview(content)
-    graphs = 0
-    opsets = 0
+    graphs = opsets = 0
     try:
         for number, value in _fields(view):
             if number == _MODEL_GRAPH:
@@ -100,11 +99,8 @@ def _refuse(why: str) -> None:
 
 def _first(message: memoryview, wanted: int) -> bytes:
     """Return the last value of text field *wanted* (the one that counts), or nothing."""
-    found = b""
-    for number, value in _fields(message):
-        if number == wanted:
-            found = bytes(_message(value))
-    return found
+    found = [_message(value) for number, value in _fields(message) if number == wanted]
+    return bytes(found[-1]) if found else b""
 
 
 def _message(value: "memoryview | int") -> memoryview:

@@ -10,13 +10,17 @@ Rows and columns are counted from 0, as in the JSON that was sent.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+_KINDS: Mapping[type, str] = {
+    **{type(None): "null", bool: "true or false", str: "text"},
+    **{list: "an array", dict: "an object"},
+}
 FEW = 4  # up to so many rows are checked one by one
 
 _decode = json.JSONDecoder().decode
@@ -27,9 +31,7 @@ class BadRows(Exception):
 
     def __init__(self, message: str, row: int | None = None, column: int | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.row = row
-        self.column = column
+        self.message, self.row, self.column = message, row, column
 
 
 def read_rows(body: bytes, features: Sequence[str], dtype: Any = np.float64) -> NDArray[Any]:
@@ -104,12 +106,4 @@ def _wrong(cell: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, list):
-        return "an array"
-    return "an object" if isinstance(value, dict) else "a number"
+    return _KINDS.get(type(value), "a number")

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +27,8 @@ else:  # the Functions worker puts this folder itself on sys.path
 FIRST_WAIT_S = 20.0  # for the first attempt; Azure restarts a worker that takes longer to start
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one repeats
 
-_LASTING = frozenset(
-    {"NoModel", "SettingsInvalid"}
-)  # only new settings help, and those start a new process
+# Only new settings help, and those start a new process.
+_LASTING = ("NoModel", "SettingsInvalid")
 _log = logging.getLogger("serving_app")
 
 
@@ -70,14 +70,15 @@ class Serving:
         """Try to load once; return whether another try could help."""
         try:
             wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
-            with Store(self._setting("MODEL_STORE"), self._environ) as store:
+            with closing(Store(self._setting("MODEL_STORE"), self._environ)) as store:
                 model = load(wanted, store.read)
         except Refused as refusal:
             if refusal.reason != self.refusal.reason:
                 _log.warning("%s: %s", refusal.reason, refusal.message)
             self.refusal = refusal
             return refusal.reason not in _LASTING
-        self._served(model)
+        self.model = model
+        self.headers = self._headers()
         _log.info("serving %s %s", model.name, model.version)
         return False
 
@@ -94,10 +95,6 @@ class Serving:
             "code": self._code,
             "uptime_s": round(self._monotonic() - self._started, 3),
         }
-
-    def _served(self, model: Model) -> None:
-        self.model = model
-        self.headers = self._headers()
 
     def _headers(self) -> dict[str, str]:
         model = self.model

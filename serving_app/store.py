@@ -17,7 +17,6 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -35,7 +34,7 @@ class Store:
     """
     The registry in the storage account at *url*, read with the identity of *environ*.
 
-    One connection serves all reads; use it as a context manager. Raises Refused with
+    One connection serves all reads until `close`. Raises Refused with
     SettingsInvalid, IdentityUnavailable, RegistryUnavailable or UnknownVersion.
     """
 
@@ -43,17 +42,10 @@ class Store:
         self._url = url
         self._environ = environ
         self._token = ""
-        self._connection: http.client.HTTPSConnection | None = None
+        self._connection: http.client.HTTPConnection | None = None
 
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the connection."""
         if self._connection is not None:
             self._connection.close()
 
@@ -64,9 +56,7 @@ class Store:
             raise Refused("SettingsInvalid", "MODEL_STORE must be an https:// account URL")
         if self._connection is None:
             self._token = self._fetch_token()
-            self._connection = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_S, context=self._tls()
-            )
+            self._connection = self._https(parts.hostname, parts.port)
         target = f"{parts.path.rstrip('/')}/{CONTAINER}/{quote(path)}"
         headers = {"Authorization": f"Bearer {self._token}", "x-ms-version": "2021-12-02"}
         try:
@@ -74,56 +64,46 @@ class Store:
             response = self._connection.getresponse()
             body = response.read(cap + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise Refused(
-                "RegistryUnavailable", f"no answer from the registry: {_said(error)}"
-            ) from error
+            why = f"no answer from the registry: {_said(error)}"
+            raise Refused("RegistryUnavailable", why) from error
         if response.status == http.HTTPStatus.NOT_FOUND:
             raise Refused("UnknownVersion", f"{path} is not in the registry")
         if response.status != http.HTTPStatus.OK:
             code = response.headers.get("x-ms-error-code", "")
-            raise Refused(
-                "RegistryUnavailable", f"the registry answers {response.status} {ascii(code)[:60]}"
-            )
+            why = f"the registry answers {response.status} {ascii(code)[:60]}"
+            raise Refused("RegistryUnavailable", why)
         return body
 
-    def _tls(self) -> ssl.SSLContext:
+    def _https(self, host: str, port: int | None) -> http.client.HTTPConnection:
         """Trust the machine's store, or the CA bundle that its environment names."""
-        return ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE") or None)
+        trust = ssl.create_default_context(cafile=self._environ.get("REQUESTS_CA_BUNDLE") or None)
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=trust)
 
     def _fetch_token(self) -> str:
         endpoint = self._environ.get("IDENTITY_ENDPOINT", "")
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Refused(
-                "IdentityUnavailable", "this app has no managed identity: switch one on for it"
-            )
+            why = "this app has no managed identity: switch one on for it"
+            raise Refused("IdentityUnavailable", why)
         query = {"resource": RESOURCE, "api-version": "2019-08-01"}
         if client := self._environ.get("AZURE_CLIENT_ID"):
             query["client_id"] = client
-        connection = (
-            http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
-            if parts.scheme == "http"
-            else http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=TIMEOUT_S, context=self._tls()
-            )
-        )
+        if parts.scheme == "http":
+            connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        else:
+            connection = self._https(parts.hostname, parts.port)
+        headers = {"X-IDENTITY-HEADER": self._environ.get("IDENTITY_HEADER", "")}
         try:
-            connection.request(
-                "GET",
-                f"{parts.path}?{urlencode(query)}",
-                headers={"X-IDENTITY-HEADER": self._environ.get("IDENTITY_HEADER", "")},
-            )
+            connection.request("GET", f"{parts.path}?{urlencode(query)}", headers=headers)
             response = connection.getresponse()
             answer = response.read(64 * 1024)
             if response.status != http.HTTPStatus.OK:
-                raise Refused(
-                    "IdentityUnavailable", f"the identity endpoint answers {response.status}"
-                )
+                why = f"the identity endpoint answers {response.status}"
+                raise Refused("IdentityUnavailable", why)
             return str(json.loads(answer)["access_token"])
         except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-            raise Refused(
-                "IdentityUnavailable", f"no token from the identity endpoint: {_said(error)}"
-            ) from error
+            why = f"no token from the identity endpoint: {_said(error)}"
+            raise Refused("IdentityUnavailable", why) from error
         finally:
             connection.close()
 

@@ -46,6 +46,26 @@ def _rank(path: str) -> int:
     return next((i for i, part in enumerate(_FIRST) if f"/tests/{part}" in path), len(_FIRST))
 
 
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a running platform that ends with the tests; it keeps what they register."""
+    from tests.platform import start_platform  # noqa: PLC0415 - it imports Azure's clients
+
+    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def registry(platform: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the registry of the platform, as the laptop user."""
+    from gitslot.registry.registry import Registry  # noqa: PLC0415 - it imports Azure's clients
+
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
+    found = Registry(platform.storage, platform.credential)
+    found.ensure_containers()
+    return found
+
+
 @pytest.fixture
 def arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
     """Return a server in ARM's place, which this process trusts."""

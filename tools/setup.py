@@ -45,7 +45,7 @@ def python() -> None:
         _Packages(total).line,
     )
     _run(
-        (str(PYTHON), *_PIP, "install", "--quiet", "--no-deps", "--editable", "."),
+        (str(PYTHON), *_PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", "."),
         "install the gitslot command",
     )
     (VENV / ".ready").touch()

@@ -37,11 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    about = "Train a model, prove that its ONNX form answers the same, and register it."
     parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description="Train a model, prove that its ONNX form answers the same, and register it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m training", description=about, epilog=_EPILOG, formatter_class=raw
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     train = commands.add_parser(
@@ -50,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train, convert, prove and register one version. A version that exists is"
         " never overwritten.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=raw,
     )
     train.add_argument("--version", required=True, help="the version to register, e.g. 1.5.0")
     train.add_argument("--model", default="iris", help="its model (default: iris)")

@@ -15,13 +15,12 @@ from azure.identity import DefaultAzureCredential
 
 from gitslot.convert.card import render
 from gitslot.convert.errors import TrainingError, UnknownName
-from gitslot.convert.register import check_names, source_commit
 from gitslot.convert.table import Data
-from gitslot.convert.version import Built
+from gitslot.convert.version import Built, check_names, source_commit
 from gitslot.errors import RegistryError, VersionExists
 from gitslot.registry.registry import Registry
 from training.data import load
-from training.run import build_version
+from training.train import build_version
 
 
 def run(options: argparse.Namespace, storage: str) -> int:
@@ -74,6 +73,7 @@ def _register(options: argparse.Namespace, data: Data, storage: str, started: fl
 
 def _result(built: Built, options: argparse.Namespace) -> str:
     manifest, parity = built.manifest, built.parity
+    artifact = {name: getattr(manifest.artifact, name) for name in ("name", "sha256", "size")}
     if options.output == "json":
         return json.dumps(
             {
@@ -82,11 +82,7 @@ def _result(built: Built, options: argparse.Namespace) -> str:
                 "digest": manifest.digest,
                 "pin": f"{manifest.version}@sha256:{manifest.digest}",
                 "registered": not options.dry_run,
-                "artifact": {
-                    "name": manifest.artifact.name,
-                    "sha256": manifest.artifact.sha256,
-                    "size": manifest.artifact.size,
-                },
+                "artifact": artifact,
                 "metrics": dict(manifest.metrics),
                 "parity": {
                     "rows": parity.rows,

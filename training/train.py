@@ -1,14 +1,23 @@
-"""Fit the estimator: on one part of the data to evaluate it, then on all of it to ship it."""
+"""
+Train a version: fit on one part of the data to evaluate, then on all of it to ship.
 
+The library converts, proves and describes it.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sklearn.base import ClassifierMixin, clone
 from sklearn.model_selection import train_test_split
 
+from gitslot.convert import version as versions
 from gitslot.convert.errors import TrainingError
 from gitslot.convert.evaluate import Evaluation, evaluate
 from gitslot.convert.servable import check_fitted, check_kind
 from gitslot.convert.table import Data
+from gitslot.convert.version import Built, check_names
+from training.pipeline import build
 
 HELD_OUT = 0.3  # share of the rows that are kept for the evaluation
 
@@ -41,3 +50,31 @@ def train(data: Data, estimator: ClassifierMixin, seed: int) -> Trained:
         )
     except ValueError as error:
         raise TrainingError(f"cannot fit {type(estimator).__name__}: {error}") from error
+
+
+def build_version(
+    *,
+    model: str,
+    version: str,
+    data: Data,
+    estimator: str,
+    seed: int,
+    commit: str | None,
+    created: datetime,
+    progress: Callable[[str], None],
+) -> Built:
+    """Train *estimator* on *data* as *version* of *model*; raise TrainingError or ParityError."""
+    check_names(model, version)
+    progress(f"training {estimator} on {len(data.rows)} rows of {data.name}")
+    trained = train(data, build(estimator, seed), seed)
+    return versions.build_version(
+        model=model,
+        version=version,
+        data=data,
+        estimator=trained.estimator,
+        evaluation=trained.evaluation,
+        seed=seed,
+        commit=commit,
+        created=created,
+        progress=progress,
+    )

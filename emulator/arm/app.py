@@ -1,6 +1,5 @@
 """ARM over HTTP, with the waits and faults that were asked for."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +22,6 @@ class ArmApp:
         self.entra = entra
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
         body = await request.content.read(BODY_LIMIT + 1) if request.body_exists else b""
         while request.body_exists and not request.content.at_eof() and len(body) <= BODY_LIMIT:
             body += await request.content.read(BODY_LIMIT + 1 - len(body))
@@ -50,15 +48,9 @@ class ArmApp:
         url = self.gateway.azure.url
         return {
             "name": "gitslot-local",
-            "resourceManager": f"{url}/",
-            "portal": url,
-            "graph": url,
-            "graphAudience": f"{url}/",
-            "microsoftGraphResourceId": f"{url}/",
-            "gallery": url,
-            "media": url,
-            "batch": url,
-            "appServiceResourceId": f"{url}/",
+            **dict.fromkeys(("portal", "graph", "gallery", "media", "batch"), url),
+            **dict.fromkeys(("resourceManager", "graphAudience"), f"{url}/"),
+            **dict.fromkeys(("microsoftGraphResourceId", "appServiceResourceId"), f"{url}/"),
             "authentication": {
                 "loginEndpoint": f"{url}/adfs",
                 "audiences": [url, f"{url}/"],
@@ -74,10 +66,4 @@ def _response(answer: Answer) -> web.Response:
         return web.Response(status=answer.status, headers=answer.headers)
     if isinstance(answer.body, str):
         return web.Response(status=answer.status, headers=answer.headers, text=answer.body)
-    return web.Response(
-        status=answer.status,
-        headers=answer.headers,
-        body=json.dumps(answer.body).encode(),
-        content_type="application/json",
-        charset="utf-8",
-    )
+    return web.json_response(answer.body, status=answer.status, headers=answer.headers)

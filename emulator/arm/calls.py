@@ -29,17 +29,9 @@ class Call:
         try:
             value = json.loads(self.body)
         except ValueError as error:
-            raise gateway(
-                400,
-                "InvalidRequestContent",
-                f"The request content was invalid and could not be deserialized: '{error}'.",
-            ) from error
+            raise unreadable(error) from error
         if not isinstance(value, Mapping):
-            raise gateway(
-                400,
-                "InvalidRequestContent",
-                "The request content was invalid and could not be deserialized: 'not an object'.",
-            )
+            raise unreadable("not an object")
         return value
 
 
@@ -47,11 +39,7 @@ def part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """Return the object *name* of *body*, empty if missing; raise RefusalError as ARM does."""
     value = body.get(name)
     if value is not None and not isinstance(value, Mapping):
-        raise gateway(
-            400,
-            "InvalidRequestContent",
-            f"The request content was invalid and could not be deserialized: '{name}'.",
-        )
+        raise unreadable(name)
     return value or {}
 
 
@@ -59,9 +47,8 @@ def located(body: Mapping[str, Any]) -> str:
     """Return the ``location`` of *body*; raise RefusalError without one (text: bicep#2311)."""
     location = body.get("location")
     if not isinstance(location, str) or not location:
-        raise gateway(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
+        message = "The location property is required for this definition."
+        raise gateway(400, "LocationRequired", message)
     return location
 
 
@@ -87,13 +74,14 @@ def gateway(
     status: int, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> RefusalError:
     """Refuse as the ARM gateway does, before any resource provider."""
-    return RefusalError(
-        Answer(
-            status,
-            {"error": {"code": code, "message": message}},
-            {"x-ms-failure-cause": "gateway", **(headers or {})},
-        )
-    )
+    body = {"error": {"code": code, "message": message}}
+    return RefusalError(Answer(status, body, {"x-ms-failure-cause": "gateway", **(headers or {})}))
+
+
+def unreadable(what: object) -> RefusalError:
+    """Refuse a body, because of *what*."""
+    message = f"The request content was invalid and could not be deserialized: '{what}'."
+    return gateway(400, "InvalidRequestContent", message)
 
 
 def provider(status: int, code: str, message: str, extended: str | None = None) -> RefusalError:
@@ -105,18 +93,16 @@ def provider(status: int, code: str, message: str, extended: str | None = None) 
     entity: dict[str, Any] = {"Code": code, "Message": message}
     if extended:
         entity = {"ExtendedCode": extended, "MessageTemplate": message, "Parameters": [], **entity}
-    return RefusalError(
-        Answer(
-            status,
-            {
-                "Code": code,
-                "Message": message,
-                "Target": None,
-                "Details": [{"Message": message}, {"Code": code}, {"ErrorEntity": entity}],
-                "Innererror": None,
-            },
-        )
-    )
+    details = [{"Message": message}, {"Code": code}, {"ErrorEntity": entity}]
+    body = {"Code": code, "Message": message, "Target": None, "Details": details}
+    return RefusalError(Answer(status, {**body, "Innererror": None}))
+
+
+def invalid(parameter: str, value: str | None = None) -> RefusalError:
+    """Refuse the *value* of a *parameter*."""
+    ending = "." if value is None else f": {value}."
+    message = f"The parameter {parameter} has an invalid value{ending}"
+    return provider(400, "BadRequest", message)
 
 
 def silent() -> RefusalError:

@@ -15,103 +15,30 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "believe" / "emulator.md"
 BEGIN, END = "<!-- coverage: python -m emulator.arm.coverage -->", "<!-- end of coverage -->"
 SLOT = "/slots/{slot}"
 
+BOTH = """
+applyslotconfig appsettings-list appsettings-put function-get functions-list listkeys onedeploy-put
+operationresults plan-get plan-put publishingcredentials-list publishxml resetslotconfig restart
+scm-policy-get site-get site-put sites-list slot-delete slot-get slot-put slotconfignames-get
+slotconfignames-put slots-list slotsswap start stop sync-triggers
+"""
+AZ = """
+config-web-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy stacks-list
+subscriptions-list
+"""
+SDK = """
+deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list
+scm-policy-put site-delete site-patch slot-patch slotsdiffs sync-functions
+"""
 USED_BY: Mapping[str, frozenset[str]] = {
-    "az": frozenset(
-        {
-            "appsettings-list",
-            "appsettings-put",
-            "applyslotconfig",
-            "config-web-get",
-            "function-get",
-            "functions-list",
-            "identity-put",
-            "kudu-deployment",
-            "kudu-publish",
-            "kudu-settings",
-            "kudu-zipdeploy",
-            "listkeys",
-            "onedeploy-put",
-            "operationresults",
-            "plan-get",
-            "plan-put",
-            "publishingcredentials-list",
-            "publishxml",
-            "resetslotconfig",
-            "restart",
-            "scm-policy-get",
-            "site-get",
-            "site-put",
-            "sites-list",
-            "slot-delete",
-            "slot-get",
-            "slot-put",
-            "slotconfignames-get",
-            "slotconfignames-put",
-            "slots-list",
-            "slotsswap",
-            "stacks-list",
-            "start",
-            "stop",
-            "subscriptions-list",
-            "sync-triggers",
-        }
-    ),
-    "azure-mgmt-web": frozenset(
-        {
-            "appsettings-list",
-            "appsettings-put",
-            "applyslotconfig",
-            "deployment-get",
-            "deployments-list",
-            "deploymentstatus-get",
-            "deploymentstatus-list",
-            "function-get",
-            "functions-list",
-            "listkeys",
-            "onedeploy-get",
-            "onedeploy-put",
-            "operationresults",
-            "plan-get",
-            "plan-put",
-            "plans-list",
-            "publishingcredentials-list",
-            "publishxml",
-            "resetslotconfig",
-            "restart",
-            "scm-policy-get",
-            "scm-policy-put",
-            "site-delete",
-            "site-get",
-            "site-patch",
-            "site-put",
-            "sites-list",
-            "slot-delete",
-            "slot-get",
-            "slot-patch",
-            "slot-put",
-            "slotconfignames-get",
-            "slotconfignames-put",
-            "slots-list",
-            "slotsdiffs",
-            "slotsswap",
-            "start",
-            "stop",
-            "sync-functions",
-            "sync-triggers",
-        }
-    ),
+    "az": frozenset((BOTH + AZ).split()),
+    "azure-mgmt-web": frozenset((BOTH + SDK).split()),
 }
 
 
 def table() -> str:
     """Return the table, one line for each route; those of a site and its slots share one."""
-    return "\n".join(
-        [
-            f"| call | operation | {' | '.join(USED_BY)} |",
-            f"|---|---|{'---|' * len(USED_BY)}",
-            *_lines(),
-        ]
-    )
+    head = f"| call | operation | {' | '.join(USED_BY)} |\n|---|---|{'---|' * len(USED_BY)}"
+    return "\n".join([head, *_lines()])
 
 
 def _lines() -> Iterator[str]:

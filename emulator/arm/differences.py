@@ -8,7 +8,7 @@ descriptions are assumptions: no recorded answer is public.
 from collections.abc import Iterator
 from typing import Any
 
-from emulator.arm.bodies import listing, site_id, site_type
+from emulator.arm.bodies import child_body, listing
 from emulator.arm.calls import Answer, Call
 from emulator.arm.handling import Params, slot_of
 from emulator.arm.swaps import target_of
@@ -20,18 +20,10 @@ def differences(azure: Azure, call: Call, params: Params) -> Answer:
     """List the differences between the slot of the path and the ``targetSlot`` of the body."""
     site, slot = slot_of(azure, params)
     target = target_of(call, site, slot)
-    base = f"{site_id(azure, site, slot)}/slotsdiffs"
-    value = [
-        {
-            "id": f"{base}/{found['settingName']}",
-            "name": found["settingName"],
-            "type": f"{site_type(slot)}/slotsdiffs",
-            "location": site.location,
-            "properties": found,
-        }
-        for found in _all(site, slot, target)
-    ]
-    return listing(value)
+    found = {one["settingName"]: one for one in _all(site, slot, target)}
+    return listing(
+        [child_body(azure, site, slot, "slotsdiffs", *item, item[0]) for item in found.items()]
+    )
 
 
 def _all(site: Site, slot: Slot, target: Slot) -> Iterator[dict[str, Any]]:
@@ -59,27 +51,19 @@ def _rule(ours: str | None, theirs: str | None, *, sticky: bool) -> str | None:
     return None if ours == theirs else "SettingsWillBeModifiedInDestination"
 
 
+MARKED = "is marked as slot specific but"
+# Level, and what it says about a setting.
 RULES = {
-    "SlotSettingsMissing": (
-        "Warning",
-        "{kind} '{name}' is marked as slot specific but is not present in both slots.",
-    ),
-    "SlotSettingsSameValue": (
-        "Warning",
-        "{kind} '{name}' is marked as slot specific but has the same value in both slots.",
-    ),
+    "SlotSettingsMissing": ("Warning", f"{MARKED} is not present in both slots."),
+    "SlotSettingsSameValue": ("Warning", f"{MARKED} has the same value in both slots."),
     "SettingsNotInSource": (
         "Warning",
-        "{kind} '{name}' is not present in the source slot; it will be removed from the "
-        "destination slot.",
+        "is not present in the source slot; it will be removed from the destination slot.",
     ),
-    "SettingsWillBeAddedToDestination": (
-        "Information",
-        "{kind} '{name}' will be added to the destination slot.",
-    ),
+    "SettingsWillBeAddedToDestination": ("Information", "will be added to the destination slot."),
     "SettingsWillBeModifiedInDestination": (
         "Information",
-        "{kind} '{name}' will be modified in the destination slot.",
+        "will be modified in the destination slot.",
     ),
 }
 
@@ -93,5 +77,5 @@ def _one(kind: str, rule: str, name: str, ours: str | None, theirs: str | None) 
         "settingName": name,
         "valueInCurrentSlot": ours,
         "valueInTargetSlot": theirs,
-        "description": text.format(kind=kind, name=name),
+        "description": f"{kind} '{name}' {text}",
     }

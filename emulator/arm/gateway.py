@@ -16,6 +16,9 @@ from emulator.arm.routes import Route, find
 from emulator.login.identity import Caller, Identity, TokenRefusedError
 from emulator.slots.azure import Azure
 
+# Method, path as sent, query and headers (names in lower case), body.
+Request = tuple[str, str, Mapping[str, str], Mapping[str, str], bytes]
+
 
 class Gateway:
     """Answers calls, and counts them, those of unknown paths too."""
@@ -25,30 +28,17 @@ class Gateway:
         self.identity = identity
         self.limits = Limits(azure.now, azure.subscription)
 
-    def answer(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes = b"",
-    ) -> Answer:
-        """Answer one request; *path* as sent, names in *query* and *headers* in lower case."""
+    def answer(self, *request: *Request) -> Answer:
+        """Answer one request."""
         try:
-            call, route, params = self.admit(method, path, query, headers, body)
+            call, route, params = self.admit(*request)
         except RefusalError as refusal:
             return refusal.answer
         return self.carry_out(call, route, params)
 
-    def admit(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes,
-    ) -> tuple[Call, Route, dict[str, str]]:
+    def admit(self, *request: *Request) -> tuple[Call, Route, dict[str, str]]:
         """Check what ARM checks before the resource provider; raise RefusalError."""
+        method, path, query, headers, body = request
         client_id = headers.get("x-ms-client-request-id") or self.azure.new_id()
         try:
             caller = self._caller(headers.get("authorization"))
@@ -60,20 +50,16 @@ class Gateway:
 
     def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
         if not call.query.get("api-version"):
-            raise gateway(
-                400,
-                "MissingApiVersionParameter",
-                "The api-version query parameter (?api-version=) is required for all requests.",
+            message = (
+                "The api-version query parameter (?api-version=) is required for all requests."
             )
+            raise gateway(400, "MissingApiVersionParameter", message)
         found = find(call.method, call.path)
         if found is None:
             self.azure.counts.unknown[(call.method, call.path)] += 1
-            raise gateway(
-                404,
-                "InvalidResourceType",
-                "The resource type could not be found in the namespace for api version "
-                f"'{call.query['api-version']}'.",
-            )
+            version = call.query["api-version"]
+            message = "The resource type could not be found in the namespace for api version "
+            raise gateway(404, "InvalidResourceType", f"{message}'{version}'.")
         route, params = found
         self._scope(params)
         agent = call.headers.get("user-agent", "")
@@ -104,27 +90,22 @@ class Gateway:
         try:
             return self.identity.verify(authorization, self.azure.url)
         except TokenRefusedError as refused:
+            code, message = refused.code, refused.message
             challenge = (
                 f'Bearer authorization_uri="{self.identity.issuer}", error="invalid_token", '
-                f'error_description="{refused.message}"'
+                f'error_description="{message}"'
             )
-            raise gateway(
-                401, refused.code, refused.message, {"www-authenticate": challenge}
-            ) from refused
+            raise gateway(401, code, message, {"www-authenticate": challenge}) from refused
 
     def _scope(self, params: Mapping[str, str]) -> None:
         subscription = params.get("subscription")
         if subscription is not None and subscription.lower() != self.azure.subscription:
-            raise gateway(
-                404,
-                "SubscriptionNotFound",
-                f"The subscription '{subscription}' could not be found.",
-            )
+            message = f"The subscription '{subscription}' could not be found."
+            raise gateway(404, "SubscriptionNotFound", message)
         group = params.get("group")
         if group is not None and group.lower() != self.azure.group.lower():
-            raise gateway(
-                404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
-            )
+            message = f"Resource group '{group}' could not be found."
+            raise gateway(404, "ResourceGroupNotFound", message)
 
     def _complete(
         self, answer: Answer, client_id: str, budget: Mapping[str, str] | None = None

@@ -1,10 +1,10 @@
 """What the handlers share: find the site and slot of a path, refuse changes, record them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from emulator.arm.calls import Call, not_found, provider
+from emulator.arm.calls import Answer, Call, not_found, provider
 from emulator.slots.azure import Azure
 from emulator.slots.state import PRODUCTION, Site, Slot, busy
 
@@ -32,6 +32,11 @@ def slot_of(azure: Azure, params: Params) -> tuple[Site, Slot]:
     if slot is None:
         raise not_found(f"Microsoft.Web/sites/{site.name}/slots", name, azure.group)
     return site, slot
+
+
+def of_slot(body: Callable[[Azure, Site, Slot], Any]) -> Callable[[Azure, Call, Params], Answer]:
+    """Return the handler that shows *body* of the slot in the path."""
+    return lambda azure, _call, params: Answer(200, body(azure, *slot_of(azure, params)))
 
 
 def refuse_if_busy(azure: Azure, site: Site) -> None:
@@ -64,19 +69,25 @@ def refuse_if_prepared(slot: Slot) -> None:
 
 
 def record(
-    azure: Azure,
-    call: Call,
-    operation: str,
-    site: Site,
-    slot: str,
-    status: int = 200,
-    **more: Any,
+    azure: Azure, call: Call, operation: str, site: Site, slot: str, status: int = 200, **more: Any
 ) -> None:
     """Record that *call* did *operation*; *status* is the handler's, before any fault."""
     request = {"method": call.method, "path": call.path, "id": call.id, "status": status}
     azure.history.record(
         operation, site=site, slot=slot, caller=call.caller.name, request=request, **more
     )
+
+
+def changed(
+    azure: Azure, call: Call, operation: str, site: Site, slot: Slot, *, restart: bool = False
+) -> Site:
+    """Store *site* with *slot*, record that *call* did *operation*, and return the site."""
+    site = site.with_slots(slot)
+    azure.store.put(site)
+    record(azure, call, operation, site, slot.key)
+    if restart:
+        azure.placement.restart(site.key, slot.key)
+    return site
 
 
 def _dotnet(moment: float) -> str:

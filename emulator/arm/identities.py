@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
+from emulator.arm.calls import Answer, Call, gateway, invalid, located, not_found, part
 from emulator.arm.handling import Params
 from emulator.slots.azure import Azure
 from emulator.slots.state import Slot, UserIdentity
@@ -20,10 +20,7 @@ KINDS = frozenset({"systemassigned", "userassigned", "none"})
 
 
 def identity_id(azure: Azure, identity: UserIdentity) -> str:
-    return (
-        f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}"
-        f"/providers/{KIND}/{identity.name}"
-    )
+    return f"{azure.scope}/providers/{KIND}/{identity.name}"
 
 
 def identity_put(azure: Azure, call: Call, params: Params) -> Answer:
@@ -34,16 +31,18 @@ def identity_put(azure: Azure, call: Call, params: Params) -> Answer:
         return Answer(200, _body(azure, known))
     location = located(body)
     if NAME.fullmatch(params["identity"]) is None:
-        raise gateway(
-            400, "InvalidResourceName", f"The identity name '{params['identity']}' is invalid."
-        )
+        message = f"The identity name '{params['identity']}' is invalid."
+        raise gateway(400, "InvalidResourceName", message)
     identity = UserIdentity(params["identity"], location, azure.new_id(), azure.new_id())
     azure.store.put_identity(identity)
     return Answer(201, _body(azure, identity))
 
 
 def identity_get(azure: Azure, _call: Call, params: Params) -> Answer:
-    return Answer(200, _body(azure, _known(azure, params["identity"])))
+    identity = azure.store.identities.get(params["identity"].lower())
+    if identity is None:
+        raise not_found(KIND, params["identity"], azure.group)
+    return Answer(200, _body(azure, identity))
 
 
 def identities(azure: Azure, _call: Call, _params: Params) -> Answer:
@@ -66,13 +65,6 @@ def _body(azure: Azure, identity: UserIdentity) -> dict[str, Any]:
     }
 
 
-def _known(azure: Azure, name: str) -> UserIdentity:
-    identity = azure.store.identities.get(name.lower())
-    if identity is None:
-        raise not_found(KIND, name, azure.group)
-    return identity
-
-
 def given(azure: Azure, body: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     Return the fields of Slot that *body* sets: its identities, and the one that reads Key Vault.
@@ -86,7 +78,7 @@ def given(azure: Azure, body: Mapping[str, Any]) -> Mapping[str, Any]:
         return reader
     kinds = {kind.strip().lower() for kind in str(identity["type"]).split(",")}
     if not kinds <= KINDS:
-        raise provider(400, "BadRequest", "The parameter identity.type has an invalid value.")
+        raise invalid("identity.type")
     names = []
     for resource, value in part(identity, "userAssignedIdentities").items():
         path = [part.lower() for part in str(resource).strip("/").split("/")]

@@ -31,18 +31,8 @@ class Size:
 # an assumption.
 OWN = Size(12000, 12000 / 3600)
 PROFILES: Mapping[str, Mapping[str, Size]] = {
-    "documented": {
-        "reads": Size(250, 25),
-        "writes": Size(200, 10),
-        "deletes": Size(200, 10),
-        "resource-requests": OWN,
-    },
-    "recorded": {
-        "reads": Size(1100, 25),
-        "writes": Size(800, 10),
-        "deletes": Size(800, 10),
-        "resource-requests": OWN,
-    },
+    name: dict(zip(KINDS, (Size(reads, 25), Size(writes, 10), Size(writes, 10), OWN), strict=True))
+    for name, reads, writes in (("documented", 250, 200), ("recorded", 1100, 800))
 }
 GENEROUS = "generous"
 
@@ -77,7 +67,10 @@ class Limits:
         for bucket in (own, shared):
             bucket.fill(self.now())
         if min(own.left, shared.left) < 1:
-            raise self._refused(kind, principal, own if own.left < 1 else shared)
+            bucket = own if own.left < 1 else shared
+            refill = bucket.size.refill
+            wait = AGAIN_S if refill <= 0 else (1 - bucket.left) / refill
+            raise throttled(kind, self.subscription, principal, math.ceil(wait))
         own.left -= 1
         shared.left -= 1
         return _headers(kind, int(own.left), int(shared.left))
@@ -89,10 +82,6 @@ class Limits:
             size = replace(size, holds=size.holds * times, refill=size.refill * times)
             self._buckets[key] = _Bucket(size, size.holds, self.now())
         return self._buckets[key]
-
-    def _refused(self, kind: str, principal: str, bucket: _Bucket) -> RefusalError:
-        wait = AGAIN_S if bucket.size.refill <= 0 else (1 - bucket.left) / bucket.size.refill
-        return throttled(kind, self.subscription, principal, math.ceil(wait))
 
     def use(self, given: Any) -> Mapping[str, Any]:
         """
@@ -106,9 +95,8 @@ class Limits:
             raise ValueError("limits is a profile's name or an object")
         name = str(given.get("name", "documented"))
         if name not in (GENEROUS, *PROFILES):
-            raise ValueError(
-                f"no such profile: {name}; there are {GENEROUS}, {', '.join(PROFILES)}"
-            )
+            message = f"no such profile: {name}; there are {GENEROUS}, {', '.join(PROFILES)}"
+            raise ValueError(message)
         sizes = dict(PROFILES["recorded" if name == GENEROUS else name])
         for kind, size in given.items():
             if kind == "name":
@@ -124,7 +112,6 @@ class Limits:
         return self.shown()
 
     def shown(self) -> Mapping[str, Any]:
-        """Return the profile in force as JSON."""
         return {"name": self.name, **{kind: asdict(size) for kind, size in self.sizes.items()}}
 
 

@@ -43,15 +43,9 @@ def deploy(azure: Azure, call: Call, params: Params) -> Answer:
         raise provider(409, "Conflict", str(conflict)) from conflict
     query = {"api-version": VERSION, "deployer": push.deployer, "time": word(azure.now())}
     latest = f"{site_id(azure, site, slot)}/deployments/latest?{urlencode(query)}"
-    return Answer(
-        202,
-        child_body(azure, site, slot, "extensions", "onedeploy", unborn()),
-        {
-            "location": f"{azure.url}{latest}",
-            "retry-after": str(azure.latency.retry_after_s),
-            "scm-deployment-id": begun["id"],
-        },
-    )
+    again = {"location": f"{azure.url}{latest}", "retry-after": str(azure.latency.retry_after_s)}
+    body = child_body(azure, site, slot, "extensions", "onedeploy", unborn())
+    return Answer(202, body, {**again, "scm-deployment-id": begun["id"]})
 
 
 def statuses(azure: Azure, _call: Call, params: Params) -> Answer:

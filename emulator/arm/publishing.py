@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from emulator.arm.bodies import site_id, site_name, site_type
-from emulator.arm.calls import Answer, Call, part, provider
-from emulator.arm.handling import Params, record, refuse_if_busy, slot_of
+from emulator.arm.bodies import child_body, site_name
+from emulator.arm.calls import Answer, Call, invalid, part
+from emulator.arm.handling import Params, changed, refuse_if_busy, slot_of
 from emulator.scm.access import content_name, user_name
 from emulator.slots.azure import Azure
 from emulator.slots.state import Site, Slot
+
+UNUSED = ("SQLServerDBConnectionString", "mySQLDBConnectionString", "hostingProviderForumLink")
 
 
 def credentials(azure: Azure, _call: Call, params: Params) -> Answer:
@@ -25,25 +27,16 @@ def credentials(azure: Azure, _call: Call, params: Params) -> Answer:
     """
     site, slot = slot_of(azure, params)
     user = user_name(site, slot)
-    return Answer(
-        200,
-        {
-            "id": f"{site_id(azure, site, slot)}/publishingcredentials/{user}",
-            "name": site_name(site, slot),
-            "type": f"{site_type(slot)}/publishingcredentials",
-            "location": site.location,
-            "properties": {
-                "name": None,
-                "publishingUserName": user,
-                "publishingPassword": slot.publishing_password,
-                "publishingPasswordHash": None,
-                "publishingPasswordHashSalt": None,
-                "metadata": None,
-                "isDeleted": False,
-                "scmUri": f"https://{user}:{slot.publishing_password}@{slot.scm_host}",
-            },
-        },
-    )
+    properties = {
+        **dict.fromkeys(("name", "publishingPasswordHash", "publishingPasswordHashSalt")),
+        "publishingUserName": user,
+        "publishingPassword": slot.publishing_password,
+        "metadata": None,
+        "isDeleted": False,
+        "scmUri": f"https://{user}:{slot.publishing_password}@{slot.scm_host}",
+    }
+    kind, title = "publishingcredentials", site_name(site, slot)
+    return Answer(200, child_body(azure, site, slot, kind, user, properties, title))
 
 
 def profile_xml(azure: Azure, call: Call, params: Params) -> Answer:
@@ -56,7 +49,7 @@ def profile_xml(azure: Azure, call: Call, params: Params) -> Answer:
     site, slot = slot_of(azure, params)
     wanted = call.json().get("format", "WebDeploy") if call.body else "WebDeploy"
     if wanted != "WebDeploy":
-        raise provider(400, "BadRequest", "The parameter format has an invalid value.")
+        raise invalid("format")
     name, content = site_name(site, slot).replace("/", "-"), content_name(site, slot)
     user = user_name(site, slot)
     app = f"https://{slot.host}"
@@ -75,9 +68,7 @@ def profile_xml(azure: Azure, call: Call, params: Params) -> Answer:
                 "userName": who,
                 "userPWD": slot.publishing_password,
                 "destinationAppUrl": app,
-                "SQLServerDBConnectionString": "",
-                "mySQLDBConnectionString": "",
-                "hostingProviderForumLink": "",
+                **dict.fromkeys(UNUSED, ""),
                 "controlPanelLink": "https://portal.azure.com",
                 "webSystem": "WebSites",
             }
@@ -93,31 +84,20 @@ def _profile(attributes: Mapping[str, str]) -> str:
     return f"<publishProfile {words}><databases /></publishProfile>"
 
 
-def policy_get(azure: Azure, _call: Call, params: Params) -> Answer:
-    """Return whether Kudu accepts user and password; a new app does not, as the portal makes it."""
-    site, slot = slot_of(azure, params)
-    return Answer(200, _policy(azure, site, slot))
-
-
 def policy_put(azure: Azure, call: Call, params: Params) -> Answer:
     """Set whether Kudu accepts user and password."""
     site, slot = slot_of(azure, params)
     allow = part(call.json(), "properties").get("allow")
     refuse_if_busy(azure, site)
     if not isinstance(allow, bool):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+        raise invalid("properties")
     slot = replace(slot, scm_basic_auth=allow)
-    site = site.with_slots(slot)
-    azure.store.put(site)
-    record(azure, call, "scm-policy-put", site, slot.key)
-    return Answer(200, _policy(azure, site, slot))
+    site = changed(azure, call, "scm-policy-put", site, slot)
+    return Answer(200, policy(azure, site, slot))
 
 
-def _policy(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
-    return {
-        "id": f"{site_id(azure, site, slot)}/basicPublishingCredentialsPolicies/scm",
-        "name": "scm",
-        "type": f"{site_type(slot)}/basicPublishingCredentialsPolicies",
-        "location": site.location,
-        "properties": {"allow": slot.scm_basic_auth},
-    }
+def policy(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
+    """Return whether Kudu accepts user and password; a new app does not, as the portal makes it."""
+    properties = {"allow": slot.scm_basic_auth}
+    kind = "basicPublishingCredentialsPolicies"
+    return child_body(azure, site, slot, kind, "scm", properties, "scm")

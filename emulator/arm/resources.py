@@ -1,19 +1,23 @@
 """Tenants, subscriptions, groups, plans, and the list of resources by filter."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
-from emulator.arm.calls import Answer, Call, gateway, located, not_found, part, provider
+from emulator.arm.calls import Answer, Call, gateway, invalid, located, not_found, part
 from emulator.arm.handling import Params
 from emulator.slots.azure import Azure
 from emulator.slots.plans import tier_of
 from emulator.slots.state import Plan
 
 
-def tenants(azure: Azure, _call: Call, _params: Params) -> Answer:
-    """List the one tenant."""
+def shown(body: Callable[[Azure], Mapping[str, Any]]) -> Callable[[Azure, Call, Params], Answer]:
+    """Return the handler that shows *body*."""
+    return lambda azure, _call, _params: Answer(200, body(azure))
+
+
+def tenants(azure: Azure) -> Mapping[str, Any]:
     one = {
         "id": f"/tenants/{azure.tenant}",
         "tenantId": azure.tenant,
@@ -21,10 +25,10 @@ def tenants(azure: Azure, _call: Call, _params: Params) -> Answer:
         "displayName": "gitslot local platform",
         "tenantCategory": "Home",
     }
-    return Answer(200, {"value": [one]})
+    return {"value": [one]}
 
 
-def _subscription(azure: Azure) -> dict[str, Any]:
+def subscription(azure: Azure) -> Mapping[str, Any]:
     return {
         "id": f"/subscriptions/{azure.subscription}",
         "authorizationSource": "RoleBased",
@@ -41,19 +45,13 @@ def _subscription(azure: Azure) -> dict[str, Any]:
     }
 
 
-def subscriptions(azure: Azure, _call: Call, _params: Params) -> Answer:
-    """List the one subscription."""
-    count = {"type": "Total", "value": 1}
-    return Answer(200, {"value": [_subscription(azure)], "count": count})
+def subscriptions(azure: Azure) -> Mapping[str, Any]:
+    return {"value": [subscription(azure)], "count": {"type": "Total", "value": 1}}
 
 
-def subscription(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _subscription(azure))
-
-
-def _group(azure: Azure) -> dict[str, Any]:
+def group(azure: Azure) -> Mapping[str, Any]:
     return {
-        "id": f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}",
+        "id": azure.scope,
         "name": azure.group,
         "type": "Microsoft.Resources/resourceGroups",
         "location": azure.location.replace(" ", "").lower(),
@@ -61,12 +59,8 @@ def _group(azure: Azure) -> dict[str, Any]:
     }
 
 
-def groups(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, {"value": [_group(azure)]})
-
-
-def group(azure: Azure, _call: Call, _params: Params) -> Answer:
-    return Answer(200, _group(azure))
+def groups(azure: Azure) -> Mapping[str, Any]:
+    return {"value": [group(azure)]}
 
 
 CLAUSE = re.compile(r"\s*(resourceType|name|resourceGroup)\s+eq\s+'([^']*)'\s*", re.IGNORECASE)
@@ -84,11 +78,8 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)
         if match is None:
-            raise gateway(
-                400,
-                "InvalidFilterInQueryString",
-                f"Invalid $filter '{text}' specified in the query string.",
-            )
+            message = f"Invalid $filter '{text}' specified in the query string."
+            raise gateway(400, "InvalidFilterInQueryString", message)
         key, wanted = match[1].lower(), match[2].lower()
         if key == "resourcegroup":
             found = [item for item in found if wanted == azure.group.lower()]
@@ -113,7 +104,7 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     sku = part(body, "sku").get("name")
     location = located(body)
     if not isinstance(sku, str) or not tier_of(sku):
-        raise provider(400, "BadRequest", f"The parameter SKU.Name has an invalid value: {sku}.")
+        raise invalid("SKU.Name", str(sku))
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
     known = azure.store.plans.get(params["plan"].lower())
@@ -129,6 +120,6 @@ def plan_get(azure: Azure, _call: Call, params: Params) -> Answer:
     return Answer(200, plan_body(azure, plan))
 
 
-def plans(azure: Azure, _call: Call, _params: Params) -> Answer:
+def plans(azure: Azure) -> Mapping[str, Any]:
     value = [plan_body(azure, plan) for plan in azure.store.plans.values()]
-    return Answer(200, {"value": value, "nextLink": None})
+    return {"value": value, "nextLink": None}

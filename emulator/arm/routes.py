@@ -1,7 +1,9 @@
 """The routes of ARM and their handlers. Segments are compared without case, as in Azure."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from emulator.arm import (
     deployments,
@@ -17,7 +19,10 @@ from emulator.arm import (
     stacks,
     swaps,
 )
+from emulator.arm.bodies import settings_body, web_config_body
 from emulator.arm.calls import Answer, Call
+from emulator.arm.handling import of_slot
+from emulator.arm.resources import shown
 from emulator.slots.azure import Azure
 
 Handler = Callable[[Azure, Call, Mapping[str, str]], Answer]
@@ -61,38 +66,32 @@ def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Rout
     ]
 
 
-GROUP = "/subscriptions/{subscription}/resourceGroups/{group}"
+SUBSCRIPTION = "/subscriptions/{subscription}"
+ALL = f"{SUBSCRIPTION}/providers/Microsoft.Web"  # in all groups
+GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
 WEB = f"{GROUP}/providers/Microsoft.Web"
 SITE = f"{WEB}/sites/{{site}}"
+CREDENTIALS = "/config/publishingcredentials"
+POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 ROUTES: tuple[Route, ...] = (
-    _route("GET", "/tenants", "tenants-list", resources.tenants),
+    _route("GET", "/tenants", "tenants-list", shown(resources.tenants)),
     _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", stacks.stacks),
-    _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
-    _route("GET", "/subscriptions/{subscription}", "subscription-get", resources.subscription),
-    _route("GET", "/subscriptions/{subscription}/resourceGroups", "groups-list", resources.groups),
-    _route("GET", GROUP, "group-get", resources.group),
-    _route("GET", "/subscriptions/{subscription}/resources", "resources-list", resources.resources),
+    _route("GET", "/subscriptions", "subscriptions-list", shown(resources.subscriptions)),
+    _route("GET", SUBSCRIPTION, "subscription-get", shown(resources.subscription)),
+    _route("GET", f"{SUBSCRIPTION}/resourceGroups", "groups-list", shown(resources.groups)),
+    _route("GET", GROUP, "group-get", shown(resources.group)),
+    _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
-    _route(
-        "GET",
-        "/subscriptions/{subscription}/providers/Microsoft.Web/serverfarms",
-        "plans-list",
-        resources.plans,
-    ),
+    _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
     _route("GET", USERS, "identities-list", identities.identities),
     _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
     _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),
-    _route("GET", f"{WEB}/serverfarms", "plans-list", resources.plans),
+    _route("GET", f"{WEB}/serverfarms", "plans-list", shown(resources.plans)),
     _route("GET", f"{WEB}/serverfarms/{{plan}}", "plan-get", resources.plan_get),
     _route("PUT", f"{WEB}/serverfarms/{{plan}}", "plan-put", resources.plan_put),
-    _route(
-        "GET",
-        "/subscriptions/{subscription}/providers/Microsoft.Web/sites",
-        "sites-list",
-        sites.sites,
-    ),
+    _route("GET", f"{ALL}/sites", "sites-list", sites.sites),
     _route("GET", f"{WEB}/sites", "sites-list", sites.sites),
     _route("GET", SITE, "site-get", sites.site_get),
     _route("PUT", SITE, "site-put", sites.site_put),
@@ -103,35 +102,20 @@ ROUTES: tuple[Route, ...] = (
     _route("PUT", f"{SITE}/slots/{{slot}}", "slot-put", sites.slot_put),
     _route("PATCH", f"{SITE}/slots/{{slot}}", "slot-patch", sites.site_patch),
     _route("DELETE", f"{SITE}/slots/{{slot}}", "slot-delete", sites.site_delete),
-    *_both("POST", "/config/appsettings/list", "appsettings-list", settings.settings_list),
+    *_both("POST", "/config/appsettings/list", "appsettings-list", of_slot(settings_body)),
     *_both("PUT", "/config/appsettings", "appsettings-put", settings.settings_put),
     _route("GET", f"{SITE}/config/slotConfigNames", "slotconfignames-get", settings.names_get),
     _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
-    *_both("GET", "/config/web", "config-web-get", settings.web_config),
+    *_both("GET", "/config/web", "config-web-get", of_slot(web_config_body)),
     *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
     *_both("GET", "/functions", "functions-list", functions.functions),
     *_both("GET", "/functions/{function}", "function-get", functions.function),
     *_both("POST", "/syncfunctiontriggers", "sync-triggers", running.sync_triggers),
     *_both("POST", "/host/default/sync", "sync-functions", running.sync_triggers),
-    *_both(
-        "POST",
-        "/config/publishingcredentials/list",
-        "publishingcredentials-list",
-        publishing.credentials,
-    ),
+    *_both("POST", f"{CREDENTIALS}/list", "publishingcredentials-list", publishing.credentials),
     *_both("POST", "/publishxml", "publishxml", publishing.profile_xml),
-    *_both(
-        "GET",
-        "/basicPublishingCredentialsPolicies/scm",
-        "scm-policy-get",
-        publishing.policy_get,
-    ),
-    *_both(
-        "PUT",
-        "/basicPublishingCredentialsPolicies/scm",
-        "scm-policy-put",
-        publishing.policy_put,
-    ),
+    *_both("GET", POLICY, "scm-policy-get", of_slot(publishing.policy)),
+    *_both("PUT", POLICY, "scm-policy-put", publishing.policy_put),
     *_both("GET", "/deployments", "deployments-list", deployments.deployments),
     *_both("GET", "/deployments/{deployment}", "deployment-get", deployments.deployment),
     *_both("GET", "/extensions/onedeploy", "onedeploy-get", deployments.deployments),
@@ -144,20 +128,14 @@ ROUTES: tuple[Route, ...] = (
     *_both("POST", "/applySlotConfig", "applyslotconfig", swaps.preview),
     *_both("POST", "/resetSlotConfig", "resetslotconfig", swaps.reset),
     *_both("POST", "/restart", "restart", running.restart),
-    *_both("POST", "/start", "start", running.start),
-    *_both("POST", "/stop", "stop", running.stop),
+    *_both("POST", "/start", "start", partial(running.run, running=True)),
+    *_both("POST", "/stop", "stop", partial(running.run, running=False)),
 )
 
 
-def _index() -> Mapping[tuple[str, int], tuple[Route, ...]]:
-    index: dict[tuple[str, int], tuple[Route, ...]] = {}
-    for route in ROUTES:
-        key = (route.method, len(route.segments))
-        index[key] = (*index.get(key, ()), route)
-    return index
-
-
-INDEX = _index()
+INDEX: defaultdict[tuple[str, int], list[Route]] = defaultdict(list)
+for one in ROUTES:
+    INDEX[one.method, len(one.segments)].append(one)
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:

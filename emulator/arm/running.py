@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from emulator.arm.bodies import site_id
 from emulator.arm.calls import Answer, Call, silent
-from emulator.arm.handling import Params, record, refuse_if_busy, slot_of
+from emulator.arm.handling import Params, changed, record, refuse_if_busy, slot_of
 from emulator.slots.azure import Azure
 from emulator.slots.state import Site, Slot
 
@@ -19,23 +19,12 @@ def restart(azure: Azure, call: Call, params: Params) -> Answer:
     return Answer(200)
 
 
-def start(azure: Azure, call: Call, params: Params) -> Answer:
-    return _run(azure, call, params, running=True)
-
-
-def stop(azure: Azure, call: Call, params: Params) -> Answer:
-    return _run(azure, call, params, running=False)
-
-
-def _run(azure: Azure, call: Call, params: Params, *, running: bool) -> Answer:
+def run(azure: Azure, call: Call, params: Params, *, running: bool) -> Answer:
     site, slot = slot_of(azure, params)
     refuse_if_busy(azure, site)
-    site = site.with_slots(replace(slot, running=running, modified=azure.now()))
-    azure.store.put(site)
-    record(azure, call, "start" if running else "stop", site, slot.key)
-    if running:
-        azure.placement.restart(site.key, slot.key)
-    else:
+    slot = replace(slot, running=running, modified=azure.now())
+    changed(azure, call, "start" if running else "stop", site, slot, restart=running)
+    if not running:
         azure.placement.stop(site.key, slot.key)
     return Answer(200)
 
@@ -43,15 +32,9 @@ def _run(azure: Azure, call: Call, params: Params, *, running: bool) -> Answer:
 def list_keys(azure: Azure, _call: Call, params: Params) -> Answer:
     """Show the slot's host keys; ARM asks the running host, so a host that is down is an error."""
     site, slot = _serving(azure, params)
-    return Answer(
-        200,
-        {
-            "id": f"{site_id(azure, site, slot)}/host/default",
-            "masterKey": slot.keys.master,
-            "functionKeys": {"default": slot.keys.function},
-            "systemKeys": {},
-        },
-    )
+    functions = {"default": slot.keys.function}
+    keys = {"masterKey": slot.keys.master, "functionKeys": functions, "systemKeys": {}}
+    return Answer(200, {"id": f"{site_id(azure, site, slot)}/host/default", **keys})
 
 
 def sync_triggers(azure: Azure, _call: Call, params: Params) -> Answer:

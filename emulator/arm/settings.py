@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emulator.arm.bodies import etag, settings_body, slot_names_body, web_config_body
-from emulator.arm.calls import Answer, Call, gateway, part, provider
+from emulator.arm.bodies import etag, settings_body, slot_names_body
+from emulator.arm.calls import Answer, Call, invalid, part, provider, unreadable
 from emulator.arm.handling import (
     Params,
+    changed,
     record,
     refuse_if_busy,
     refuse_if_prepared,
@@ -26,14 +27,9 @@ def listed(given: Mapping[str, Any]) -> dict[str, str] | None:
     if listed is None:
         return None
     try:
-        pairs = {item["name"]: item.get("value") for item in listed}
+        return checked({item["name"]: item.get("value") for item in listed})
     except (TypeError, KeyError, AttributeError) as error:
-        raise gateway(
-            400,
-            "InvalidRequestContent",
-            "The request content was invalid and could not be deserialized: 'appSettings'.",
-        ) from error
-    return checked(pairs)
+        raise unreadable("appSettings") from error
 
 
 def checked(given: Any) -> dict[str, str]:
@@ -49,16 +45,11 @@ def checked(given: Any) -> dict[str, str]:
         isinstance(name, str) and name and isinstance(value, str | None)
         for name, value in given.items()
     ):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+        raise invalid("properties")
     for name in given:
         if SETTING_NAME.fullmatch(name) is None:
             raise provider(400, "BadRequest", f"AppSetting with name '{name}' is not allowed.")
     return {name: value or "" for name, value in given.items()}
-
-
-def settings_list(azure: Azure, _call: Call, params: Params) -> Answer:
-    """List the settings; a POST, because they may contain secrets."""
-    return Answer(200, settings_body(azure, *slot_of(azure, params)))
 
 
 def settings_put(azure: Azure, call: Call, params: Params) -> Answer:
@@ -68,11 +59,7 @@ def settings_put(azure: Azure, call: Call, params: Params) -> Answer:
     refuse_if_busy(azure, site)
     refuse_if_prepared(slot)
     slot = replace(slot, settings=settings, modified=azure.now())
-    site = site.with_slots(slot)
-    azure.store.put(site)
-    record(azure, call, "settings-put", site, slot.key)
-    if slot.running:
-        azure.placement.restart(site.key, slot.key)
+    site = changed(azure, call, "settings-put", site, slot, restart=slot.running)
     return Answer(200, settings_body(azure, site, slot), {"etag": etag(slot)})
 
 
@@ -100,9 +87,5 @@ def _names(given: Any) -> tuple[str, ...] | None:
     if given is None:
         return None
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise provider(400, "BadRequest", "The parameter properties has an invalid value.")
+        raise invalid("properties")
     return tuple(given)
-
-
-def web_config(azure: Azure, _call: Call, params: Params) -> Answer:
-    return Answer(200, web_config_body(azure, *slot_of(azure, params)))

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.arm import identities
-from emulator.arm.bodies import etag, site_body
-from emulator.arm.calls import Answer, Call, located, part, provider
+from emulator.arm.bodies import etag, plan_id, site_body
+from emulator.arm.calls import Answer, Call, invalid, located, part, provider
 from emulator.arm.handling import (
     Params,
+    changed,
     record,
     refuse_if_busy,
     refuse_if_prepared,
@@ -57,35 +58,12 @@ def site_put(azure: Azure, call: Call, params: Params) -> Answer:
         return _update(azure, call, known, known.production, body)
     location = located(body)
     if SITE_NAME.fullmatch(params["site"]) is None:
-        raise provider(
-            400, "BadRequest", f"The parameter name has an invalid value: {params['site']}."
-        )
-    plan = _plan(azure, given)
-    identity = identities.given(azure, body)
-    name = params["site"]
-    ports = azure.placement.slot_created(name.lower(), PRODUCTION)
-    production = _slot(
-        azure,
-        "Production",
-        name,
-        settings=settings or {},
-        ports=(*ports, azure.placement.scm_created(name.lower(), PRODUCTION)),
-        linux_fx=_linux_fx(given) or "Python|3.13",
-        https_only=bool(given.get("httpsOnly")),
-        tags=part(body, "tags"),
-    )
-    production = replace(production, **identity)
-    site = Site(
-        name=name,
-        location=location,
-        kind=str(body.get("kind") or "functionapp,linux"),
-        plan=_plan_id(azure, plan),
-        slots={PRODUCTION: production},
-    )
-    azure.store.put(site)
-    record(azure, call, "site-put", site, PRODUCTION)
-    azure.placement.restart(site.key, PRODUCTION)
-    return _answer(azure, site, site.production)
+        raise invalid("name", params["site"])
+    plan, name = _plan(azure, given), params["site"]
+    kind = str(body.get("kind") or "functionapp,linux")
+    site = Site(name, location, kind, plan_id(azure, plan), slots={})
+    slot = _slot(azure, site, "Production", name, settings or {}, "Python|3.13", body)
+    return _answer(azure, changed(azure, call, "site-put", site, slot, restart=True), slot)
 
 
 def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
@@ -104,66 +82,54 @@ def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
     settings = listed(given)
     located(body)
     if SLOT_NAME.fullmatch(name) is None:
-        raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {name}.")
+        raise invalid("slot", name)
     refuse_if_busy(azure, site)
-    identity = identities.given(azure, body)
+    identities.given(azure, body)  # refuses before the limit does
     plan = azure.store.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     tier = plan.tier if plan else "Free"
     if len(site.slots) >= SLOT_LIMITS.get(tier, 1):
-        raise provider(
-            409,
-            "Conflict",
-            "Cannot complete the operation because the site will exceed the number of slots "
-            f"allowed for the '{tier}' SKU.",
-        )
-    ports = azure.placement.slot_created(site.key, name.lower())
+        message = "Cannot complete the operation because the site will exceed the number of slots "
+        raise provider(409, "Conflict", f"{message}allowed for the '{tier}' SKU.")
     own = site.production.settings if settings is None else settings
     content = f"{site.name}__{azure.new_id()[:4]}"
-    slot = _slot(
-        azure,
-        name,
-        content,
-        settings=own,
-        ports=(*ports, azure.placement.scm_created(site.key, name.lower())),
-        linux_fx=_linux_fx(given) or site.production.linux_fx,
-        https_only=bool(given.get("httpsOnly")),
-        tags=part(body, "tags"),
-    )
-    slot = replace(slot, **identity)
-    site = site.with_slots(slot)
-    azure.store.put(site)
-    record(azure, call, "slot-put", site, slot.key)
-    azure.placement.restart(site.key, slot.key)
-    return _answer(azure, site, slot)
+    slot = _slot(azure, site, name, content, own, site.production.linux_fx, body)
+    return _answer(azure, changed(azure, call, "slot-put", site, slot, restart=True), slot)
 
 
 def _slot(
     azure: Azure,
+    site: Site,
     name: str,
     content: str,
-    *,
     settings: Mapping[str, str],
-    ports: tuple[int, int, int],
     linux_fx: str,
-    https_only: bool,
-    tags: Mapping[str, str],
+    body: Mapping[str, Any],
 ) -> Slot:
-    return Slot(
+    """Return a new slot as *body* asks, by default with *linux_fx*, and open its ports."""
+    identity, tags, given = (
+        identities.given(azure, body),
+        part(body, "tags"),
+        part(body, "properties"),
+    )
+    runtime = _linux_fx(given) or linux_fx
+    https, http = azure.placement.slot_created(site.key, name.lower())
+    slot = Slot(
         name=name,
         deployment_id=content,
         settings=dict(settings),
         keys=Keys(azure.new_secret(), azure.new_secret()),
         identity_header=azure.new_secret(),
         principal=azure.new_id(),
-        https_port=ports[0],
-        http_port=ports[1],
+        https_port=https,
+        http_port=http,
         modified=azure.now(),
-        linux_fx=linux_fx,
-        https_only=https_only,
+        linux_fx=runtime,
+        https_only=bool(given.get("httpsOnly")),
         tags=dict(tags),
-        scm_port=ports[2],
+        scm_port=azure.placement.scm_created(site.key, name.lower()),
         publishing_password=azure.new_secret(),
     )
+    return replace(slot, **identity)
 
 
 def site_patch(azure: Azure, call: Call, params: Params) -> Answer:
@@ -184,17 +150,13 @@ def _update(azure: Azure, call: Call, site: Site, slot: Slot, body: Mapping[str,
         slot = replace(slot, settings=settings)
     slot = replace(slot, linux_fx=runtime, modified=azure.now(), **identities.given(azure, body))
     if given.get("serverFarmId"):
-        site = replace(site, plan=_plan_id(azure, _plan(azure, given)))
+        site = replace(site, plan=plan_id(azure, _plan(azure, given)))
     if given.get("httpsOnly") is not None:
         slot = replace(slot, https_only=bool(given["httpsOnly"]))
     if body.get("tags") is not None:
         slot = replace(slot, tags=dict(part(body, "tags")))
-    site = site.with_slots(slot)
-    azure.store.put(site)
-    record(azure, call, "site-put" if slot.key == PRODUCTION else "slot-put", site, slot.key)
-    if restarts:
-        azure.placement.restart(site.key, slot.key)
-    return _answer(azure, site, slot)
+    operation = "site-put" if slot.key == PRODUCTION else "slot-put"
+    return _answer(azure, changed(azure, call, operation, site, slot, restart=restarts), slot)
 
 
 def _linux_fx(given: Mapping[str, Any]) -> str:
@@ -209,13 +171,6 @@ def _plan(azure: Azure, given: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _plan_id(azure: Azure, plan: Plan) -> str:
-    return (
-        f"/subscriptions/{azure.subscription}/resourceGroups/{azure.group}"
-        f"/providers/Microsoft.Web/serverfarms/{plan.name}"
-    )
-
-
 def site_delete(azure: Azure, call: Call, params: Params) -> Answer:
     """
     Delete a slot, or a site with all its slots; 204 if it does not exist.
@@ -228,7 +183,7 @@ def site_delete(azure: Azure, call: Call, params: Params) -> Answer:
         return Answer(204)
     whole = "slot" not in params
     if key == PRODUCTION and not whole:
-        raise provider(400, "BadRequest", f"The parameter slot has an invalid value: {key}.")
+        raise invalid("slot", key)
     refuse_if_busy(azure, site)
     gone = list(site.slots.values()) if whole else [site.slots[key]]
     if whole:

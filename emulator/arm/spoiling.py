@@ -6,9 +6,10 @@ It uses no HTTP library, so a test in this process and a client at a socket meet
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from emulator.arm.calls import Answer, Call, RefusalError
-from emulator.arm.gateway import Gateway
+from emulator.arm.gateway import Gateway, Request
 from emulator.arm.limits import throttled
 from emulator.arm.routes import Route
 from emulator.seen.faults import Fault, Faults
@@ -19,27 +20,18 @@ class DroppedError(Exception):
     """The connection must end without an answer."""
 
 
+@dataclass(frozen=True)
 class Spoiler:
     """Answers through *gateway*, subject to *faults*. *ended* waits for a long operation."""
 
-    def __init__(
-        self, gateway: Gateway, faults: Faults, ended: Callable[[str], Awaitable[None]]
-    ) -> None:
-        self.gateway = gateway
-        self.faults = faults
-        self.ended = ended
+    gateway: Gateway
+    faults: Faults
+    ended: Callable[[str], Awaitable[None]]
 
-    async def answer(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        headers: Mapping[str, str],
-        body: bytes = b"",
-    ) -> Answer:
+    async def answer(self, *request: *Request) -> Answer:
         """Answer one request as ``Gateway.answer`` does; raise DroppedError."""
         try:
-            call, route, params = self.gateway.admit(method, path, query, headers, body)
+            call, route, params = self.gateway.admit(*request)
         except RefusalError as refusal:
             return refusal.answer
         await asyncio.sleep(self.gateway.azure.latency.call_s)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from emulator.arm.bodies import etag, site_body, site_id
-from emulator.arm.calls import Answer, Call, gateway, provider
+from emulator.arm.calls import Answer, Call, gateway, invalid, provider
 from emulator.arm.handling import Params, record, refuse_if_busy, refuse_if_prepared, slot_of
 from emulator.slots import state
 from emulator.slots.azure import Azure
@@ -24,33 +24,26 @@ def swap(azure: Azure, call: Call, params: Params) -> Answer:
     for slot in (source, target):
         if not slot.running:
             # Both must run (azure-functions-host#10722); the message is an assumption.
-            raise provider(
-                409,
-                "Conflict",
+            message = (
                 f"Cannot swap site slots for site '{site.name}' because the '{slot.key}' slot "
-                "is stopped.",
             )
-    operation = Operation(
-        azure.new_id(), site.key, source.key, target.key, call.caller.name, azure.now()
-    )
+            raise provider(409, "Conflict", f"{message}is stopped.")
+    names = (site.key, source.key, target.key)
+    operation = Operation(azure.new_id(), *names, call.caller.name, azure.now())
     site = state.mark(site, (source.key, target.key), operation.id)
     azure.store.put_operation(operation)
     azure.store.put(site)
     record(azure, call, "swap-started", site, source.key, 202, target=target.key)
     azure.placement.swap(operation)
-    return Answer(
-        202,
-        None,
-        {"etag": etag(source), **_again(azure, call, site, source, operation)},
-        operation.id,
-    )
+    headers = {"etag": etag(source), **_again(azure, call, site, source, operation)}
+    return Answer(202, None, headers, operation.id)
 
 
 def target_of(call: Call, site: Site, source: Slot) -> Slot:
     """Return the slot that the body's ``targetSlot`` names; raise RefusalError if it cannot be."""
     name = call.json().get("targetSlot")
     if not isinstance(name, str) or not name:
-        raise provider(400, "BadRequest", "The parameter targetSlot has an invalid value.")
+        raise invalid("targetSlot")
     target = site.slots.get(name.lower())
     if target is None:
         raise provider(404, "NotFound", f"Cannot find slot with name {name}.")
@@ -64,20 +57,11 @@ def _again(
     azure: Azure, call: Call, site: Site, source: Slot, operation: Operation
 ) -> Mapping[str, str]:
     """Return Location and Retry-After; the query is new each time, as Azure's is."""
-    query = urlencode(
-        {
-            "api-version": call.query["api-version"],
-            "t": str(int(azure.now() * 10_000_000)),
-            "c": azure.new_secret(),
-            "s": azure.new_secret(),
-            "h": azure.new_secret(),
-        }
-    )
+    given = {"api-version": call.query["api-version"], "t": str(int(azure.now() * 10_000_000))}
+    query = urlencode({**given, **{name: azure.new_secret() for name in "csh"}})
     path = f"{site_id(azure, site, source)}/operationresults/{operation.id}"
-    return {
-        "location": f"{azure.url}{path}?{query}",
-        "retry-after": str(azure.latency.retry_after_s),
-    }
+    again = str(azure.latency.retry_after_s)
+    return {"location": f"{azure.url}{path}?{query}", "retry-after": again}
 
 
 def operation_result(azure: Azure, call: Call, params: Params) -> Answer:
@@ -104,12 +88,11 @@ def preview(azure: Azure, call: Call, params: Params) -> Answer:
             # Text: azure-powershell#3667
             known = site.slots.get(slot.prepared_with)
             other = known.name if known else slot.prepared_with
-            raise provider(
-                409,
-                "Conflict",
+            message = (
                 f"Cannot apply configuration from slot '{target.name}' because this slot has "
-                f"already been prepared for swap with slot '{other}'.",
+                f"already been prepared for swap with slot '{other}'."
             )
+            raise provider(409, "Conflict", message)
     site = azure.store.change(
         site.key, lambda s: state.prepare(s, source.key, target.key, azure.now())
     )

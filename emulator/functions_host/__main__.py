@@ -80,12 +80,13 @@ async def _serve(
     app: App, settings: Mapping[str, str], listener: socket, keys: Keys, triggers: Triggers
 ) -> None:
     instance = settings.get("WEBSITE_INSTANCE_ID", "")
+    limit = settings.get(BODY_LIMIT_SETTING, "")
     web = Web(
         app,
         Admin(app, keys, _host_id(settings), instance, triggers.fire),
         keys,
         home_page=settings.get("AzureWebJobsDisableHomepage", "").lower() != "true",
-        body_limit=_body_limit(settings),
+        body_limit=int(limit) if limit.isdigit() else BODY_LIMIT,
     )
     port = listener.getsockname()[1]
 
@@ -109,11 +110,6 @@ def _host_id(settings: Mapping[str, str]) -> str:
     slot = settings.get("WEBSITE_SLOT_NAME", "Production")
     full = name if slot.lower() == "production" else f"{name}-{slot}"
     return full.lower()[:32].strip("-")
-
-
-def _body_limit(settings: Mapping[str, str]) -> int:
-    text = settings.get(BODY_LIMIT_SETTING, "")
-    return int(text) if text.isdigit() else BODY_LIMIT
 
 
 def _watch_parent() -> None:

@@ -10,6 +10,7 @@ end sets on every request from outside.
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from emulator.functions_host.answers import Answer, empty, plain
 from emulator.functions_host.app import App
@@ -19,23 +20,16 @@ from emulator.functions_host.keys import Keys
 VERSION = "4.0.0-local"
 
 
+@dataclass(frozen=True)
 class Admin:
     """Answer the paths below /admin; *fire* calls a timer's function outside its schedule."""
 
-    def __init__(
-        self,
-        app: App,
-        keys: Keys,
-        host_id: str,
-        instance: str,
-        fire: Callable[[TimerFunction], Awaitable[None]],
-    ) -> None:
-        self._app = app
-        self._keys = keys
-        self._host_id = host_id
-        self._instance = instance
-        self._fire = fire
-        self._started = time.monotonic()
+    app: App
+    keys: Keys
+    host_id: str
+    instance: str
+    fire: Callable[[TimerFunction], Awaitable[None]]
+    started: float = field(default_factory=time.monotonic)
 
     async def answer(
         self, method: str, path: str, headers: Mapping[str, str], key: str | None
@@ -45,15 +39,15 @@ class Admin:
             case ["GET" | "POST", "host", "ping"]:
                 return empty(200)
             case ["GET", "host", "status"]:
-                if "x-arr-log-id" in headers and not self._keys.opens("admin", key):
+                if "x-arr-log-id" in headers and not self.keys.opens("admin", key):
                     return empty(401)
                 return plain(200, json.dumps(self._status()), "application/json; charset=utf-8")
             case ["GET", "functions", *names]:
-                if not self._keys.opens("admin", key):
+                if not self.keys.opens("admin", key):
                     return empty(401)
                 return self._functions(names, headers)
             case ["POST", "functions", name]:
-                if not self._keys.opens("admin", key):
+                if not self.keys.opens("admin", key):
                     return empty(401)
                 return await self._fire_by_hand(name)
             case _:
@@ -61,7 +55,7 @@ class Admin:
 
     def _functions(self, names: list[str], headers: Mapping[str, str]) -> Answer:
         base = f"{headers.get('x-forwarded-proto', 'http')}://{headers.get('host', '')}"
-        found = self._app.listing.at(base)
+        found = self.app.listing.at(base)
         if not names:
             return plain(200, json.dumps(found), "application/json; charset=utf-8")
         for function in found:
@@ -70,21 +64,21 @@ class Admin:
         return empty(404)
 
     async def _fire_by_hand(self, name: str) -> Answer:
-        for function in self._app.functions:
+        for function in self.app.functions:
             if isinstance(function, TimerFunction) and function.name.lower() == name:
-                await self._fire(function)
+                await self.fire(function)
                 return empty(202)
         return empty(404)
 
     def _status(self) -> dict[str, object]:
         status: dict[str, object] = {
-            "id": self._host_id,
-            "state": self._app.state,
+            "id": self.host_id,
+            "state": self.app.state,
             "version": VERSION,
-            "instanceId": self._instance,
-            "processUptime": int((time.monotonic() - self._started) * 1000),
-            "functions": [function.name for function in self._app.functions],
+            "instanceId": self.instance,
+            "processUptime": int((time.monotonic() - self.started) * 1000),
+            "functions": [function.name for function in self.app.functions],
         }
-        if self._app.errors:
-            status["errors"] = self._app.errors
+        if self.app.errors:
+            status["errors"] = self.app.errors
         return status

@@ -34,12 +34,12 @@ def empty(status: int) -> Answer:
 
 def plain(status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> Answer:
     """Return an answer with *text*."""
-    body = text.encode()
-    headers = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    return status, headers, body
+    return _typed(status, text.encode(), content_type.encode())
+
+
+def _typed(status: int, body: bytes, content_type: bytes) -> Answer:
+    length = str(len(body)).encode()
+    return status, [(b"content-type", content_type), (b"content-length", length)], body
 
 
 def answer_of(value: TypedData | None) -> Answer:
@@ -57,11 +57,7 @@ def answer_of(value: TypedData | None) -> Answer:
         raise ValueError(f"a function cannot answer HTTP with a value of kind '{value.kind}'")
     content = getattr(value, value.kind)
     body = content if isinstance(content, bytes) else str(content).encode()
-    headers = [
-        (b"content-type", _PLAIN_TYPES[value.kind]),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    return 200, headers, body
+    return _typed(200, body, _PLAIN_TYPES[value.kind])
 
 
 def _http_answer(http: RpcHttp) -> Answer:

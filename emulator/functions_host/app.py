@@ -17,6 +17,7 @@ from emulator.functions_host.logs import Log
 from emulator.functions_host.records import (
     NO_METADATA,
     NO_TRACE,
+    InvocationRequest,
     InvocationResponse,
     ParameterBinding,
     StatusResult,
@@ -26,10 +27,7 @@ from emulator.functions_host.records import (
 from emulator.functions_host.routes import Router
 
 type State = Literal["Running", "Error"]
-type Invoke = Callable[
-    [str, str, Sequence[ParameterBinding], TraceContext, Mapping[str, TypedData]],
-    Coroutine[Any, Any, InvocationResponse],
-]
+type Invoke = Callable[[InvocationRequest], Coroutine[Any, Any, InvocationResponse]]
 
 
 class App:
@@ -53,7 +51,6 @@ class App:
         self.state = "Running"
 
     def fail(self, error: HostError) -> None:
-        """Record and log that the app cannot run."""
         self.errors.append(str(error))
         self.log.write(40, "Host.Startup", f"A host error has occurred: {error}")
 
@@ -88,7 +85,9 @@ class App:
         started = time.perf_counter()
         self.running[invocation] = name
         try:
-            answer = await self._invoke(function.id, invocation, inputs, trace, metadata)
+            answer = await self._invoke(
+                InvocationRequest(invocation, function.id, inputs, trace, metadata)
+            )
         finally:
             del self.running[invocation]
         failed = answer.result.status != StatusResult.Success
@@ -106,8 +105,9 @@ class App:
     ) -> None:
         took = f"Id={invocation}, Duration={(time.perf_counter() - started) * 1000:.0f}ms"
         if failure is None:
-            text = f"Executed 'Functions.{name}' (Succeeded, {took})"
-            self.log.write(20, category, text, invocation)
+            self.log.write(
+                20, category, f"Executed 'Functions.{name}' (Succeeded, {took})", invocation
+            )
             return
         exception = failure.result.exception
         reason = f"{exception.message}\n{exception.stack_trace}" if exception else "no reason given"

@@ -48,16 +48,14 @@ def _identity_based(name: str, found: Mapping[str, str]) -> Connection:
     if account:
         uri = f"https://{account}.queue.core.windows.net"
     if not uri:
-        raise HostError(
-            f"the connection '{name}' lacks {name}__queueServiceUri or {name}__accountName"
-        )
+        message = f"the connection '{name}' lacks {name}__queueServiceUri or {name}__accountName"
+        raise HostError(message)
     if not uri.lower().startswith(("https://", "http://")):
         raise HostError(f"the connection '{name}' has an address that is not a URL: '{uri}'")
     credential = found.get("credential", "managedidentity")
     if credential.lower() != "managedidentity":
-        raise HostError(
-            f"this host lacks {name}__credential '{credential}', it has managedidentity"
-        )
+        message = f"this host lacks {name}__credential '{credential}', it has managedidentity"
+        raise HostError(message)
     for lacking in ("clientsecret", "managedidentityresourceid"):
         if lacking in found:
             raise HostError(f"this host lacks {name}__{lacking}, it has {name}__clientId")

@@ -25,7 +25,6 @@ class _Pickler(pickle.Pickler):
 
 
 def pack(value: Any) -> bytes:
-    """Return *value* as a frame."""
     body = io.BytesIO()
     _Pickler(body, protocol=5).dump(value)
     return _LENGTH.pack(body.tell()) + body.getvalue()

@@ -21,44 +21,40 @@ _QUEUE = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _SETTING = re.compile(r"%([^%]+)%")
 
 
-@dataclass(frozen=True, slots=True)
-class HttpFunction:
-    """A function with an HTTP trigger; empty *methods* means every method."""
-
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Function:
     name: str
     id: str
     parameter: str
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpFunction(_Function):
+    """A function with an HTTP trigger; empty *methods* means every method."""
+
     output: str
     route: str
     methods: frozenset[str]
     level: AuthLevel
-    disabled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFunction:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFunction(_Function):
     """A function with a timer; *schedule* is NCRONTAB or a time span, settings filled in."""
 
-    name: str
-    id: str
-    parameter: str
     schedule: str
     run_on_startup: bool
     use_monitor: bool
-    disabled: bool
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFunction:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueFunction(_Function):
     """A function with a queue trigger; *connection* names settings, *binary* asks for bytes."""
 
-    name: str
-    id: str
-    parameter: str
     queue: str
     connection: str
     binary: bool
-    disabled: bool
 
 
 type Function = HttpFunction | TimerFunction | QueueFunction
@@ -114,49 +110,44 @@ def _describe(metadata: RpcFunctionMetadata, settings: Mapping[str, str]) -> Fun
     lacking = [b for b in bindings if b["type"] not in SUPPORTED_BINDINGS]
     if lacking:
         names = ", ".join(f"'{b['type']}' (parameter '{b['name']}')" for b in lacking)
-        raise HostError(
-            f"this host lacks the binding {names}; it has {', '.join(SUPPORTED_BINDINGS)}"
-        )
+        message = f"this host lacks the binding {names}; it has {', '.join(SUPPORTED_BINDINGS)}"
+        raise HostError(message)
     triggers = [b for b in bindings if b["type"].endswith("Trigger")]
     if len(triggers) != 1:
         raise HostError(f"it must have one trigger, it has {len(triggers)}")
     if metadata.retry_options is not None:
         raise HostError("this host lacks retry policies")
-    disabled = is_disabled(metadata.name, settings)
     trigger = triggers[0]
+    common: dict[str, Any] = {
+        "name": metadata.name,
+        "id": metadata.function_id,
+        "parameter": trigger["name"],
+        "disabled": is_disabled(metadata.name, settings),
+    }
     if trigger["type"] == "timerTrigger":
         return TimerFunction(
-            name=metadata.name,
-            id=metadata.function_id,
-            parameter=trigger["name"],
+            **common,
             schedule=resolve_settings(trigger["schedule"], settings),
             run_on_startup=bool(trigger.get("runOnStartup")),
             use_monitor=trigger.get("useMonitor") is not False,
-            disabled=disabled,
         )
     if trigger["type"] == "queueTrigger":
         return QueueFunction(
-            name=metadata.name,
-            id=metadata.function_id,
-            parameter=trigger["name"],
+            **common,
             queue=_queue_name(resolve_settings(trigger["queueName"], settings)),
             connection=resolve_settings(trigger.get("connection") or "", settings),
             binary=str(trigger.get("dataType")).lower() == "binary",
-            disabled=disabled,
         )
     level = str(trigger.get("authLevel") or "function").lower()
     if level not in ("anonymous", "function", "admin"):
         raise HostError(f"this host lacks the authorization level '{level}'")
     route = trigger.get("route")
     return HttpFunction(
-        name=metadata.name,
-        id=metadata.function_id,
-        parameter=trigger["name"],
+        **common,
         output=next((b["name"] for b in bindings if b["type"] == "http"), "$return"),
         route=resolve_settings(metadata.name if route is None else route, settings).strip("/"),
         methods=frozenset(str(method).upper() for method in trigger.get("methods") or ()),
         level=cast("AuthLevel", level),
-        disabled=disabled,
     )
 
 

@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from emulator.functions_host.errors import HostError
+from emulator.functions_host.logs import NAMES
 from emulator.functions_host.queueoptions import QueueOptions, parse_queue_options
 
 # Names of Microsoft.Extensions.Logging.LogLevel, with the numbers of Python's logging.
-LEVELS = {
-    "trace": 5,
-    "debug": 10,
-    "information": 20,
-    "warning": 30,
-    "error": 40,
-    "critical": 50,
-    "none": 100,
-}
+LEVELS = {**{name.lower(): number for number, name in NAMES.items()}, "none": 100}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +54,8 @@ def parse_host_config(content: Any) -> HostConfig:
         return HostConfig()
     version = content.get("version")
     if not version:
-        raise HostError(
-            "host.json is missing the required 'version' property, which must be \"2.0\""
-        )
+        message = "host.json is missing the required 'version' property, which must be \"2.0\""
+        raise HostError(message)
     if version != "2.0":
         raise HostError(
             f"{version!r} is an invalid value for host.json 'version' property, it must be \"2.0\""

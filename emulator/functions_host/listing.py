@@ -33,12 +33,9 @@ class Listing:
         bindings: list[dict[str, Any]] = [json.loads(text) for text in one.raw_bindings]
         return {
             "name": one.name,
-            "function_app_id": None,
-            "script_root_path_href": None,
+            **dict.fromkeys(("function_app_id", "script_root_path_href", "config_href")),
             "script_href": f"{base}/admin/vfs{ROOT}/{one.script_file}",
-            "config_href": None,
             "test_data_href": f"{base}/admin/vfs/tmp/FunctionsData/{one.name}.dat",
-            "secrets_file_href": None,
             "href": f"{base}/admin/functions/{one.name}",
             "config": {
                 "name": one.name,
@@ -48,7 +45,7 @@ class Listing:
                 "functionDirectory": ROOT,
                 "bindings": bindings,
             },
-            "files": None,
+            **dict.fromkeys(("secrets_file_href", "files")),
             "test_data": "",
             "isDisabled": is_disabled(one.name, self.settings),
             "isDirect": False,

@@ -77,7 +77,6 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write the waiting entries."""
         with self._writing:
             with self._lock:
                 text, self._waiting = "".join(self._waiting), []
@@ -111,7 +110,6 @@ class AppHandler(logging.Handler):
         self._whose = whose
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record of Python's logging."""
         caller = self._whose()
         category = f"Function.{caller[0]}.User" if caller else "Host.Function.Console"
         if not caller and of_host.get():
@@ -140,11 +138,9 @@ class Console(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # read-only here
-        """Return the encoding of the log."""
         return "utf-8"
 
     def writable(self) -> bool:
-        """Return that this can be written to."""
         return True
 
     def fileno(self) -> int:

@@ -9,8 +9,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from traceback import format_exc
 from typing import Any, BinaryIO
@@ -18,14 +18,7 @@ from typing import Any, BinaryIO
 from emulator.functions_host import frames, worker
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.logs import Log, quieten_worker, take_output
-from emulator.functions_host.records import (
-    InvocationResponse,
-    ParameterBinding,
-    RpcException,
-    StatusResult,
-    TraceContext,
-    TypedData,
-)
+from emulator.functions_host.records import InvocationRequest, failed
 
 
 class Upwards:
@@ -96,22 +89,15 @@ class Member:
         self._tasks.add(task := asyncio.create_task(self._call(*asked)))
         task.add_done_callback(self._tasks.discard)
 
-    async def _call(
-        self,
-        name: str,
-        invocation: str,
-        inputs: Sequence[ParameterBinding],
-        trace: TraceContext,
-        metadata: Mapping[str, TypedData],
-    ) -> None:
+    async def _call(self, name: str, request: InvocationRequest) -> None:
+        invocation = request.invocation_id
         self._running[invocation] = name
         try:
-            answer = await worker.invoke(self._ids[name], invocation, inputs, trace, metadata)
+            answer = await worker.invoke(replace(request, function_id=self._ids[name]))
             self._upwards.send("answer", answer)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the host must hear of it
-            exception = RpcException(f"{type(error).__name__}: {error}", format_exc())
-            result = StatusResult(StatusResult.Failure, exception)
-            self._upwards.send("answer", InvocationResponse(invocation, result))
+            answer = failed(invocation, f"{type(error).__name__}: {error}", format_exc())
+            self._upwards.send("answer", answer)
         finally:
             del self._running[invocation]
 

@@ -11,7 +11,7 @@ here the next one follows at once.
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,13 +19,10 @@ from emulator.functions_host import frames
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.logs import Log
 from emulator.functions_host.records import (
+    InvocationRequest,
     InvocationResponse,
-    ParameterBinding,
-    RpcException,
     RpcFunctionMetadata,
-    StatusResult,
-    TraceContext,
-    TypedData,
+    failed,
 )
 
 COMMAND = (sys.executable, "-m", "emulator.functions_host.member")
@@ -67,9 +64,8 @@ class Process:
                 kind, *values = await frames.read(self._reader)
             except EOFError as error:
                 code = await self._process.wait()
-                raise HostError(
-                    f"the function app cannot be loaded: python exited with code {code}"
-                ) from error
+                message = f"the function app cannot be loaded: python exited with code {code}"
+                raise HostError(message) from error
             if kind == "ready":
                 (self.functions,) = values
                 return
@@ -93,28 +89,19 @@ class Process:
 
     def fail(self, code: int) -> None:
         """Fail every call under way, because the process ended with *code*."""
-        exception = RpcException(f"WorkerProcessExitException: python exited with code {code}")
+        message = f"WorkerProcessExitException: python exited with code {code}"
         for invocation, waiting in self._waiting.items():
             if not waiting.done():
-                result = StatusResult(StatusResult.Failure, exception)
-                waiting.set_result(InvocationResponse(invocation, result))
+                waiting.set_result(failed(invocation, message))
 
-    async def call(
-        self,
-        name: str,
-        invocation: str,
-        inputs: Sequence[ParameterBinding],
-        trace: TraceContext,
-        metadata: Mapping[str, TypedData],
-    ) -> InvocationResponse:
-        """Call the function *name*."""
+    async def call(self, name: str, request: InvocationRequest) -> InvocationResponse:
         waiting: asyncio.Future[InvocationResponse] = asyncio.get_running_loop().create_future()
-        self._waiting[invocation] = waiting
+        self._waiting[request.invocation_id] = waiting
         try:
-            self._send(name, invocation, inputs, trace, metadata)
+            self._send(name, request)
             return await waiting
         finally:
-            self._waiting.pop(invocation, None)
+            self._waiting.pop(request.invocation_id, None)
 
     async def end(self, grace_s: float) -> int:
         """
@@ -164,23 +151,15 @@ class Pool:
         self._keep(asyncio.create_task(self._fill()))
         return first.functions
 
-    async def invoke(
-        self,
-        function_id: str,
-        invocation_id: str,
-        inputs: Sequence[ParameterBinding],
-        trace: TraceContext,
-        metadata: Mapping[str, TypedData],
-    ) -> InvocationResponse:
+    async def invoke(self, request: InvocationRequest) -> InvocationResponse:
         """Call a function as `worker.invoke` does, in the next process."""
         while not self._ready:
             await self._changed.wait()
         self._turn += 1
         process = self._ready[self._turn % len(self._ready)]
-        return await process.call(self._names[function_id], invocation_id, inputs, trace, metadata)
+        return await process.call(self._names[request.function_id], request)
 
     async def close(self) -> None:
-        """End every process."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -15,6 +15,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +46,7 @@ LONGEST_NAME = 63
 LOST = ("PopReceiptMismatch", "MessageNotFound", "QueueNotFound", "QueueBeingDeleted")
 
 
+@dataclass
 class QueueTrigger:
     """
     Listen to one queue for one function.
@@ -53,53 +55,46 @@ class QueueTrigger:
     invisible to others for *invisible_s*, renewed while its function runs.
     """
 
-    def __init__(
-        self,
-        app: App,
-        function: QueueFunction,
-        client: QueueServiceClient,
-        options: QueueOptions,
-        *,
-        pause: Callable[[float], Awaitable[bool]],
-        invisible_s: float = INVISIBLE_S,
-    ) -> None:
-        self._app = app
-        self._function = function
-        self._options = options
-        self._pause = pause
-        self._invisible_s = invisible_s
-        self._queue = client.get_queue_client(function.queue)
+    app: App
+    function: QueueFunction
+    client: QueueServiceClient
+    options: QueueOptions
+    pause: Callable[[float], Awaitable[bool]]
+    invisible_s: float = INVISIBLE_S
+
+    def __post_init__(self) -> None:
+        name = self.function.queue
+        self._queue = self.client.get_queue_client(name)
         self._poison: QueueClient | None = None
-        poison = function.queue + POISON
-        if not function.queue.endswith(POISON) and len(poison) <= LONGEST_NAME:
-            self._poison = client.get_queue_client(poison)
+        if not name.endswith(POISON) and len(name + POISON) <= LONGEST_NAME:
+            self._poison = self.client.get_queue_client(name + POISON)
         self._running: set[asyncio.Task[None]] = set()
         self._complaint = ""
 
     async def run(self) -> None:
         """Process messages until the host stops; return once the last of them is done."""
         of_host.set(True)
-        self._log(20, f"listening, {self._options}")
-        backoff = Backoff(self._options.max_polling_interval.total_seconds())
+        self._log(20, f"listening, {self.options}")
+        backoff = Backoff(self.options.max_polling_interval.total_seconds())
         found, stopping = False, False
         while not stopping:
             if messages := await self._receive():
                 found = True
                 await self._give_out(messages)
-                stopping = await self._pause(0)
+                stopping = await self.pause(0)
             else:
-                stopping = await self._pause(backoff.next(found=found))
+                stopping = await self.pause(backoff.next(found=found))
                 found = False
         if self._running:
             await asyncio.wait(self._running)
 
     async def _receive(self) -> list[QueueMessage]:
         """Fetch a batch; log once why the queue cannot be read, and try again next time."""
-        size = self._options.batch_size
+        size = self.options.batch_size
         pages = self._queue.receive_messages(
             max_messages=size,
             messages_per_page=size,
-            visibility_timeout=int(self._invisible_s),
+            visibility_timeout=int(self.invisible_s),
             retry_total=0,
         ).by_page()
         try:
@@ -120,13 +115,13 @@ class QueueTrigger:
         for message in messages:
             self._running.add(task := asyncio.create_task(self._handle(message)))
             task.add_done_callback(self._running.discard)
-        while len(self._running) > self._options.new_batch_threshold:
+        while len(self._running) > self.options.new_batch_threshold:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _handle(self, message: QueueMessage) -> None:
         try:
-            body = _decoded(message.content, self._options)
-            if body is None or (message.dequeue_count or 0) > self._options.max_dequeue_count:
+            body = _decoded(message.content, self.options)
+            if body is None or (message.dequeue_count or 0) > self.options.max_dequeue_count:
                 await self._bury(message)
                 return
             done = asyncio.Event()
@@ -138,23 +133,22 @@ class QueueTrigger:
                 await renewal
             if succeeded:
                 await self._delete(message)
-            elif (message.dequeue_count or 0) >= self._options.max_dequeue_count:
+            elif (message.dequeue_count or 0) >= self.options.max_dequeue_count:
                 await self._bury(message)
             elif self._poison is not None:
-                await self._show(message, self._options.visibility_timeout.total_seconds())
+                await self._show(message, self.options.visibility_timeout.total_seconds())
         except Exception as error:  # noqa: BLE001 - the message comes back; the next ones must run
             self._log(40, f"error with message {message.id}: {error!r}")
 
     async def _call(self, message: QueueMessage, body: bytes) -> bool:
-        function = self._function
+        function = self.function
         try:
             value = TypedData(bytes=body) if function.binary else TypedData(string=body.decode())
         except UnicodeDecodeError as error:
-            self._log(
-                40, f"message {message.id} cannot be bound to '{function.parameter}': {error}"
-            )
+            text = f"message {message.id} cannot be bound to '{function.parameter}': {error}"
+            self._log(40, text)
             return False
-        answer = await self._app.call(
+        answer = await self.app.call(
             function,
             [ParameterBinding(function.parameter, value)],
             f"New queue message detected on '{function.queue}'.",
@@ -166,18 +160,18 @@ class QueueTrigger:
 
     async def _renew(self, message: QueueMessage, done: asyncio.Event) -> None:
         """Keep *message* invisible until *done*; each renewal changes its receipt."""
-        wait = self._invisible_s / 2
+        wait = self.invisible_s / 2
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), wait)
                 return
-            wait = self._invisible_s / 2
+            wait = self.invisible_s / 2
             try:
-                if not await self._show(message, self._invisible_s):
+                if not await self._show(message, self.invisible_s):
                     return
             except AzureError as error:
                 self._log(30, f"message {message.id} cannot be kept invisible: {error}")
-                wait = self._invisible_s / 10
+                wait = self.invisible_s / 10
 
     async def _show(self, message: QueueMessage, after_s: float) -> bool:
         """Make *message* visible in *after_s* seconds; return whether it was still ours."""
@@ -199,7 +193,7 @@ class QueueTrigger:
             return
         self._log(
             30,
-            f"Message has reached MaxDequeueCount of {self._options.max_dequeue_count}. "
+            f"Message has reached MaxDequeueCount of {self.options.max_dequeue_count}. "
             f"Moving message to queue '{poison.queue_name}'.",
         )
         try:
@@ -223,8 +217,8 @@ class QueueTrigger:
             self._log(level, text)
 
     def _log(self, level: int, text: str) -> None:
-        message = f"function '{self._function.name}', queue '{self._function.queue}': {text}"
-        self._app.log.write(level, CATEGORY, message)
+        message = f"function '{self.function.name}', queue '{self.function.queue}': {text}"
+        self.app.log.write(level, CATEGORY, message)
 
 
 def _decoded(text: str, options: QueueOptions) -> bytes | None:
@@ -239,13 +233,16 @@ def _decoded(text: str, options: QueueOptions) -> bytes | None:
 
 def _metadata(message: QueueMessage, body: bytes) -> dict[str, TypedData]:
     """Return *message*'s metadata for the worker: CreateBindingData in QueueTriggerBinding.cs."""
+    values = {
+        "DequeueCount": message.dequeue_count,
+        "InsertionTime": _moment(message.inserted_on),
+        "ExpirationTime": _moment(message.expires_on),
+        "NextVisibleTime": _moment(message.next_visible_on),
+    }
     metadata = {
         "Id": TypedData(string=message.id),
         "PopReceipt": TypedData(string=message.pop_receipt),
-        "DequeueCount": TypedData(json=json.dumps(message.dequeue_count)),
-        "InsertionTime": TypedData(json=json.dumps(_moment(message.inserted_on))),
-        "ExpirationTime": TypedData(json=json.dumps(_moment(message.expires_on))),
-        "NextVisibleTime": TypedData(json=json.dumps(_moment(message.next_visible_on))),
+        **{name: TypedData(json=json.dumps(value)) for name, value in values.items()},
     }
     with suppress(UnicodeDecodeError):
         metadata["QueueTrigger"] = TypedData(string=body.decode())

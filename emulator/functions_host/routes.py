@@ -97,9 +97,8 @@ class Template:
             found = [_parameter(text, route) for text in _TOKEN.findall(segment)]
             literals = _TOKEN.split(segment)[::2]
             if any(set("{}*?") & set(literal) for literal in literals):
-                raise HostError(
-                    f"the route '{route}' has a segment that cannot be read: '{segment}'"
-                )
+                message = f"the route '{route}' has a segment that cannot be read: '{segment}'"
+                raise HostError(message)
             if any(p.catch_all or p.optional for p in found) and segment != segments[-1]:
                 raise HostError(f"the route '{route}' may have an optional part only at its end")
             pattern += _segment_pattern(found, literals, len(parameters))

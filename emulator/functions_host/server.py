@@ -63,7 +63,6 @@ class Connection(HttpToolsProtocol):
     """Speak HTTP as uvicorn does, with joined writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
-        """Take the connection's transport."""
         self._joined = JoinedWrites(transport)
         super().connection_made(cast("asyncio.Transport", self._joined))
 
@@ -99,7 +98,6 @@ class Server(uvicorn.Server):
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then call *ready*."""
         await super().startup(sockets)
         await self.on_tick(0)
         self._ready()

@@ -60,10 +60,10 @@ class StatusFile:
 
     def read(self) -> Status | None:
         """Return the saved status, or None if there is none that can be read."""
+        if self._path is None:
+            return None
         try:
-            return (
-                Status.from_json(json.loads(self._path.read_text("utf-8"))) if self._path else None
-            )
+            return Status.from_json(json.loads(self._path.read_text("utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -77,6 +77,7 @@ class StatusFile:
         fresh.replace(self._path)
 
 
+@dataclass
 class Timer:
     """
     Fire one function on its schedule until the host stops.
@@ -84,36 +85,24 @@ class Timer:
     *pause* waits for some seconds and returns whether to stop; *now* returns the time in UTC.
     """
 
-    def __init__(
-        self,
-        app: App,
-        function: TimerFunction,
-        schedule: Schedule,
-        kept: StatusFile,
-        *,
-        pause: Callable[[float], Awaitable[bool]],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._app = app
-        self._function = function
-        self._schedule = schedule
-        self._kept = kept
-        self._pause = pause
-        self._now = now
-        self._monitored = function.use_monitor and not schedule.is_often(now())
-        self._status = Status(None, schedule.after(now()), now())
+    app: App
+    function: TimerFunction
+    schedule: Schedule
+    kept: StatusFile
+    pause: Callable[[float], Awaitable[bool]]
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    @property
-    def disabled(self) -> bool:
-        """Return whether a setting disables the function."""
-        return self._function.disabled
+    def __post_init__(self) -> None:
+        now = self.now()
+        self._monitored = self.function.use_monitor and not self.schedule.is_often(now)
+        self._status = Status(None, self.schedule.after(now), now)
 
     async def run(self) -> None:
         """Fire whenever it is time; return when the host stops."""
         past_due = self._take_up()
         self._log(20, f"next runs: {self._upcoming()}")
-        if past_due or self._function.run_on_startup:
-            if await self._pause(0):
+        if past_due or self.function.run_on_startup:
+            if await self.pause(0):
                 return
             await self._fire(past_due=past_due, scheduled=False)
         while not await self._wait():
@@ -124,23 +113,23 @@ class Timer:
         await self._call(past_due=False, why="called by hand")
 
     def _take_up(self) -> bool:
-        kept = self._kept.read() if self._monitored else None
-        if kept is None or self._schedule.after(kept.last or kept.updated) != kept.next:
+        kept = self.kept.read() if self._monitored else None
+        if kept is None or self.schedule.after(kept.last or kept.updated) != kept.next:
             self._keep(self._status)  # never ran here, or on another schedule: nothing was missed
             return False
         self._status = kept
-        return kept.next < self._now()
+        return kept.next < self.now()
 
     async def _wait(self) -> bool:
         while True:
-            left = (self._status.next - self._now()).total_seconds()
-            if await self._pause(max(0.0, min(left, LONGEST_WAIT_S))):
+            left = (self._status.next - self.now()).total_seconds()
+            if await self.pause(max(0.0, min(left, LONGEST_WAIT_S))):
                 return True
-            if left <= LONGEST_WAIT_S and self._now() >= self._status.next:
+            if left <= LONGEST_WAIT_S and self.now() >= self._status.next:
                 return False
 
     async def _fire(self, *, past_due: bool, scheduled: bool) -> None:
-        fired = self._now()
+        fired = self.now()
         why = f"Timer fired at {fired.isoformat()}"
         try:
             await self._call(past_due=past_due, why=why)
@@ -148,35 +137,33 @@ class Timer:
             self._log(40, f"error during a scheduled invocation: {error!r}")
         if scheduled:
             fired = max(fired, self._status.next)
-        self._status = Status(fired, self._schedule.after(fired), fired)
+        self._status = Status(fired, self.schedule.after(fired), fired)
         self._keep(self._status)
 
     async def _call(self, *, past_due: bool, why: str) -> None:
         info = {
-            "Schedule": {"AdjustForDST": self._schedule.cron is not None},
+            "Schedule": {"AdjustForDST": self.schedule.cron is not None},
             "ScheduleStatus": self._status.to_json() if self._monitored else None,
             "IsPastDue": past_due,
         }
         data = TypedData(json=json.dumps(info))
-        inputs = [ParameterBinding(self._function.parameter, data)]
-        await self._app.call(self._function, inputs, why)
+        inputs = [ParameterBinding(self.function.parameter, data)]
+        await self.app.call(self.function, inputs, why)
 
     def _keep(self, status: Status) -> None:
         if not self._monitored:
             return
         try:
-            self._kept.write(status)
+            self.kept.write(status)
         except OSError as error:
             self._log(30, f"the status cannot be kept: {error}")
 
     def _upcoming(self) -> str:
-        moment = self._status.next
-        moments = [moment]
+        moments = [self._status.next]
         for _ in range(4):
-            moment = self._schedule.after(moment)
-            moments.append(moment)
+            moments.append(self.schedule.after(moments[-1]))
         return ", ".join(m.strftime("%Y-%m-%dT%H:%M:%SZ") for m in moments)
 
     def _log(self, level: int, text: str) -> None:
-        message = f"timer '{self._function.name}' ({self._schedule.expression}): {text}"
-        self._app.log.write(level, CATEGORY, message)
+        message = f"timer '{self.function.name}' ({self.schedule.expression}): {text}"
+        self.app.log.write(level, CATEGORY, message)

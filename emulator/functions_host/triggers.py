@@ -74,14 +74,10 @@ class Triggers:
             ) from error
         if connection not in self._clients:
             self._clients[connection] = queues.open_client(connection)
-        given = settings.get(INVISIBLE_SETTING, "")
+        given, client = settings.get(INVISIBLE_SETTING, ""), self._clients[connection]
+        hidden_s = float(given) if given.isdigit() else queues.INVISIBLE_S
         trigger = queues.QueueTrigger(
-            self._app,
-            function,
-            self._clients[connection],
-            options,
-            pause=self._pause,
-            invisible_s=float(given) if given.isdigit() else queues.INVISIBLE_S,
+            self._app, function, client, options, pause=self._pause, invisible_s=hidden_s
         )
         self._queues.append(trigger)
 
@@ -90,9 +86,8 @@ class Triggers:
         self._keep(asyncio.create_task(self._timers[function.name].fire_by_hand()))
 
     def begin(self) -> None:
-        """Start all timers and queues."""
         for timer in self._timers.values():
-            if not timer.disabled:
+            if not timer.function.disabled:
                 self._keep(asyncio.create_task(timer.run()))
         for queue in self._queues:
             self._keep(asyncio.create_task(queue.run()))

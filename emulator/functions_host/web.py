@@ -8,6 +8,7 @@ out, the body always as bytes.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -49,20 +50,17 @@ class DisconnectedError(Exception):
     """The client left before its request was complete."""
 
 
+@dataclass(frozen=True)
 class Web:
     """Serve an app's HTTP functions and the host's own paths."""
 
-    def __init__(
-        self, app: App, admin: Admin, keys: Keys, *, home_page: bool, body_limit: int
-    ) -> None:
-        self._app = app
-        self._admin = admin
-        self._keys = keys
-        self._home_page = home_page
-        self._body_limit = body_limit
+    app: App
+    admin: Admin
+    keys: Keys
+    home_page: bool
+    body_limit: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         try:
             status, headers, body = await self._answer(scope, receive)
         except TooLargeError:
@@ -85,28 +83,22 @@ class Web:
             return empty(400)
         query = _query(scope["query_string"]) if scope["query_string"] else _NO_QUERY
         if path[:6].lower() == "/admin" and path[6:7] in ("", "/"):
-            return await self._admin.answer(scope["method"], path, headers, _key(headers, query))
-        if self._app.state != "Running":
+            return await self.admin.answer(scope["method"], path, headers, _key(headers, query))
+        if self.app.state != "Running":
             return plain(503, "Function host is not running.")
-        found = self._app.router.find(scope["method"], path)
+        found = self.app.router.find(scope["method"], path)
         if found is None:
             return self._without_function(path)
         function, parameters = found
         if function.level != "anonymous" or function.disabled:
             key = _key(headers, query)
-            if not self._keys.opens(function.level, key):
+            if not self.keys.opens(function.level, key):
                 return empty(401)
-            if function.disabled and not self._keys.opens("admin", key):
+            if function.disabled and not self.keys.opens("admin", key):
                 return empty(404)
         body = await self._body(headers, receive)
-        request = RpcHttp(
-            method=scope["method"],
-            url=_url(scope, headers),
-            headers=headers,
-            query=query,
-            params=parameters,
-            body=body,
-        )
+        where = {"method": scope["method"], "url": _url(scope, headers)}
+        request = RpcHttp(**where, headers=headers, query=query, params=parameters, body=body)
         return await self._call(function, request)
 
     async def _call(self, function: HttpFunction, request: RpcHttp) -> Answer:
@@ -115,7 +107,7 @@ class Web:
             state = request.headers.get("tracestate", "")
             trace = TraceContext(request.headers["traceparent"], state)
         inputs = [ParameterBinding(function.parameter, TypedData(http=request))]
-        result = await self._app.call(function, inputs, REASON, trace)
+        result = await self.app.call(function, inputs, REASON, trace)
         if result.result.status != StatusResult.Success:
             return empty(500)
         value = result.return_value
@@ -125,13 +117,13 @@ class Web:
         try:
             return answer_of(value)
         except ValueError as error:
-            self._app.log.write(40, f"Function.{function.name}", str(error), result.invocation_id)
+            self.app.log.write(40, f"Function.{function.name}", str(error), result.invocation_id)
             return empty(500)
 
     def _without_function(self, path: str) -> Answer:
         if path != "/":
             return empty(404)
-        if self._home_page:
+        if self.home_page:
             return plain(200, HOME_PAGE, "text/html; charset=utf-8")
         return 204, [], b""
 
@@ -139,7 +131,7 @@ class Web:
         length = headers.get("content-length", "")
         if "transfer-encoding" not in headers and length in ("", "0"):
             return _NO_BODY
-        if length.isdigit() and int(length) > self._body_limit:
+        if length.isdigit() and int(length) > self.body_limit:
             raise TooLargeError
         parts: list[bytes] = []
         size = 0
@@ -150,7 +142,7 @@ class Web:
                 raise DisconnectedError
             parts.append(message["body"])
             size += len(message["body"])
-            if size > self._body_limit:
+            if size > self.body_limit:
                 raise TooLargeError
             more = message["more_body"]
         return TypedData(bytes=parts[0] if len(parts) == 1 else b"".join(parts))

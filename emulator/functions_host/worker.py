@@ -6,7 +6,7 @@ process holds one app.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from traceback import format_exc
 
@@ -17,13 +17,11 @@ from emulator.functions_host.errors import HostError
 from emulator.functions_host.records import (
     InvocationRequest,
     InvocationResponse,
-    ParameterBinding,
     RpcException,
     RpcFunctionMetadata,
     StatusResult,
-    TraceContext,
-    TypedData,
     WorkerInitRequest,
+    failed,
 )
 
 
@@ -51,26 +49,17 @@ async def load(app: Path) -> list[RpcFunctionMetadata]:
     return found.function_metadata_results or []
 
 
-async def invoke(
-    function_id: str,
-    invocation_id: str,
-    inputs: Sequence[ParameterBinding],
-    trace: TraceContext = records.NO_TRACE,
-    metadata: Mapping[str, TypedData] = records.NO_METADATA,
-) -> InvocationResponse:
+async def invoke(request: InvocationRequest) -> InvocationResponse:
     """
     Call one function and return its answer; an exception of the function is in the answer.
 
     Log entries made meanwhile can ask `running_call` which call it belongs to.
     """
-    runtime.invocation_id_cv.set(invocation_id)
+    runtime.invocation_id_cv.set(request.invocation_id)
     try:
-        answer: InvocationResponse = await runtime.invocation_request(
-            InvocationRequest(invocation_id, function_id, inputs, trace, metadata)
-        )
+        answer: InvocationResponse = await runtime.invocation_request(request)
     except SystemExit as error:  # on Azure it ends the worker, which the host restarts
-        exception = RpcException(f"SystemExit: {error}", format_exc())
-        return InvocationResponse(invocation_id, StatusResult(StatusResult.Failure, exception))
+        return failed(request.invocation_id, f"SystemExit: {error}", format_exc())
     return answer
 
 

@@ -23,6 +23,45 @@ TOKEN = re.compile(r"/([^/]+)/oauth2(?:/v2\.0)?/token")
 KEYS = re.compile(r"/([^/]+)/discovery(?:/v2\.0)?/keys")
 ADFS = "adfs"
 
+# The error and the message of each code.
+REFUSALS: Mapping[int, tuple[str, str]] = {
+    70003: ("unsupported_grant_type", "The app requested an unsupported grant type '{given}'."),
+    90002: (
+        "invalid_tenant",
+        "Tenant '{given}' not found. Check to make sure you have the correct tenant ID and are "
+        "signing into the correct cloud. Check with your subscription administrator, this may "
+        "happen if there are no active subscriptions for the tenant.",
+    ),
+    500011: (
+        "invalid_resource",
+        "The resource principal named {given} was not found in the tenant named {tenant}.",
+    ),
+    700016: (
+        "unauthorized_client",
+        "Application with identifier '{given}' was not found in the directory '{tenant}'. This can "
+        "happen if the application has not been installed by the administrator of the tenant or "
+        "consented to by any user in the tenant. You may have sent your authentication request to "
+        "the wrong tenant.",
+    ),
+    900144: (
+        "invalid_request",
+        "The request body must contain the following parameter: 'client_id'.",
+    ),
+    900561: ("invalid_request", "The endpoint only accepts POST requests."),
+    7000215: (
+        "invalid_client",
+        "Invalid client secret provided. Ensure the secret being sent in the request is the client "
+        "secret value, not the client secret ID, for a secret added to app '{given}'.",
+    ),
+    7000218: (
+        "invalid_client",
+        "The request body must contain the following parameter: 'client_assertion' or "
+        "'client_secret'.",
+    ),
+}
+
+type Answer = tuple[int, Mapping[str, Any]]
+
 
 @dataclass(frozen=True, slots=True)
 class ServicePrincipal:
@@ -32,40 +71,28 @@ class ServicePrincipal:
     secret: str
 
 
+@dataclass(frozen=True)
 class Entra:
     """Answers at *url* for the one tenant of *identity*."""
 
-    def __init__(
-        self, identity: Identity, url: str, principals: Mapping[str, ServicePrincipal]
-    ) -> None:
-        self.identity = identity
-        self.url = url
-        self.principals = principals
+    identity: Identity
+    url: str
+    principals: Mapping[str, ServicePrincipal]
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Mapping[str, Any]] | None:
+    def answer(self, method: str, path: str, body: bytes) -> Answer | None:
         """Return status and JSON of the answer; None if the path is not one of Entra's."""
         if found := TOKEN.fullmatch(path):
             if method != "POST":
-                return self._refused(
-                    400, "invalid_request", 900561, "The endpoint only accepts POST requests."
-                )
+                return self._refused(900561)
             return self._token(found[1], dict(parse_qsl(body.decode("utf-8", "replace"))))
         for pattern, content in ((DISCOVERY, self._configuration), (KEYS, self._keys)):
             if (found := pattern.fullmatch(path)) and method == "GET":
                 return self._stranger(found[1]) or (200, content(found[1]))
         return None
 
-    def _stranger(self, tenant: str) -> tuple[int, Mapping[str, Any]] | None:
-        if tenant.lower() in (ADFS, self.identity.tenant):
-            return None
-        return self._refused(
-            400,
-            "invalid_tenant",
-            90002,
-            f"Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and "
-            "are signing into the correct cloud. Check with your subscription administrator, this "
-            "may happen if there are no active subscriptions for the tenant.",
-        )
+    def _stranger(self, tenant: str) -> Answer | None:
+        known = tenant.lower() in (ADFS, self.identity.tenant)
+        return None if known else self._refused(90002, tenant)
 
     def _configuration(self, tenant: str) -> Mapping[str, Any]:
         base = f"{self.url}/{tenant}"
@@ -86,71 +113,33 @@ class Entra:
     def _keys(self, _tenant: str) -> Mapping[str, Any]:
         return {"keys": [self.identity.public_key()]}
 
-    def _token(self, tenant: str, form: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
-        stranger = self._stranger(tenant)
-        if stranger is not None:
+    def _token(self, tenant: str, form: Mapping[str, str]) -> Answer:
+        if stranger := self._stranger(tenant):
             return stranger
         client = form.get("client_id", "")
         if not client:
-            return self._refused(
-                400,
-                "invalid_request",
-                900144,
-                "The request body must contain the following parameter: 'client_id'.",
-            )
+            return self._refused(900144)
         if form.get("grant_type") != "client_credentials":
-            grant = form.get("grant_type", "")
-            message = f"The app requested an unsupported grant type '{grant}'."
-            return self._refused(400, "unsupported_grant_type", 70003, message)
+            return self._refused(70003, form.get("grant_type", ""))
         known = self.principals.get(client.lower())
         if known is None:
-            return self._refused(
-                400,
-                "unauthorized_client",
-                700016,
-                f"Application with identifier '{client}' was not found in the directory "
-                f"'{self.identity.tenant}'. This can happen if the application has not been "
-                "installed by the administrator of the tenant or consented to by any user in the "
-                "tenant. You may have sent your authentication request to the wrong tenant.",
-            )
+            return self._refused(700016, client)
         if "client_secret" not in form:
-            return self._refused(
-                401,
-                "invalid_client",
-                7000218,
-                "The request body must contain the following parameter: 'client_assertion' or "
-                "'client_secret'.",
-            )
+            return self._refused(7000218)
         if not secrets.compare_digest(form["client_secret"].encode(), known.secret.encode()):
-            return self._refused(
-                401,
-                "invalid_client",
-                7000215,
-                "Invalid client secret provided. Ensure the secret being sent in the request is "
-                "the client secret value, not the client secret ID, for a secret added to app "
-                f"'{client}'.",
-            )
+            return self._refused(7000215, client)
         asked = form.get("scope", "").removesuffix("/.default") or form.get("resource", "")
         if asked.rstrip("/") not in KNOWN | {self.url}:
-            return self._refused(
-                400,
-                "invalid_resource",
-                500011,
-                f"The resource principal named {asked} was not found in the tenant named "
-                f"{self.identity.tenant}.",
-            )
+            return self._refused(500011, asked)
         token, ends = self.identity.mint(known.caller, asked)
         seconds = ends - int(self.identity.now())
-        return 200, {
-            "token_type": "Bearer",
-            "expires_in": seconds,
-            "ext_expires_in": seconds,
-            "access_token": token,
-        }
+        lifetime = {"expires_in": seconds, "ext_expires_in": seconds}
+        return 200, {"token_type": "Bearer", **lifetime, "access_token": token}
 
-    def _refused(
-        self, status: int, error: str, code: int, message: str
-    ) -> tuple[int, Mapping[str, Any]]:
+    def _refused(self, code: int, given: str = "") -> Answer:
+        error, message = REFUSALS[code]
+        message = message.format(given=given, tenant=self.identity.tenant)
+        status = 401 if error == "invalid_client" else 400
         now = datetime.fromtimestamp(self.identity.now(), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         trace, correlation = str(uuid.uuid4()), str(uuid.uuid4())
         return status, {

@@ -15,10 +15,16 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.types import Options
 
 STORAGE = "https://storage.azure.com"
 KNOWN = frozenset({STORAGE, "https://management.azure.com", "https://management.core.windows.net"})
 KEY_ID = "gitslot-local"
+CHECKS: Options = {
+    "verify_aud": False,
+    "verify_exp": False,
+    "require": ["exp", "nbf", "aud", "iss", "oid"],
+}
 LIFETIME_S = 24 * 3600  # what managed identities get
 
 
@@ -52,9 +58,7 @@ def new_signing_key() -> str:
     """Return a fresh RSA key as PEM."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
 
@@ -97,9 +101,8 @@ class Identity:
             "app_displayname": caller.name,
             **({"xms_mirid": caller.resource_id} if caller.resource_id else {}),
         }
-        return jwt.encode(
-            claims, self._key, algorithm="RS256", headers={"kid": KEY_ID}
-        ), now + LIFETIME_S
+        token = jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": KEY_ID})
+        return token, now + LIFETIME_S
 
     def verify(self, authorization: str | None, audience: str) -> Caller:
         """
@@ -108,23 +111,16 @@ class Identity:
         Raises TokenRefusedError with ARM's code and message.
         """
         if not authorization:
-            raise TokenRefusedError(
-                "AuthenticationFailed",
-                "Authentication failed. The 'Authorization' header is missing.",
-            )
+            message = "Authentication failed. The 'Authorization' header is missing."
+            raise TokenRefusedError("AuthenticationFailed", message)
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise TokenRefusedError(
-                "AuthenticationFailedInvalidHeader",
-                "Authentication failed. The 'Authorization' header is provided in an invalid "
-                "format.",
-            )
+            message = "Authentication failed. The 'Authorization' header is provided in an invalid "
+            raise TokenRefusedError("AuthenticationFailedInvalidHeader", f"{message}format.")
         claims, caller = self._verified.get(token) or self._check(token)
         if claims["exp"] <= self.now():
-            raise TokenRefusedError(
-                "ExpiredAuthenticationToken",
-                "The access token expiry UTC time is earlier than current UTC time.",
-            )
+            message = "The access token expiry UTC time is earlier than current UTC time."
+            raise TokenRefusedError("ExpiredAuthenticationToken", message)
         if claims["aud"].rstrip("/") != audience.rstrip("/"):
             raise TokenRefusedError(
                 "InvalidAuthenticationTokenAudience",
@@ -137,15 +133,7 @@ class Identity:
     def _check(self, token: str) -> tuple[Mapping[str, Any], Caller]:
         try:
             claims = jwt.decode(
-                token,
-                self._public,
-                algorithms=["RS256"],
-                issuer=self.issuer,
-                options={
-                    "verify_aud": False,
-                    "verify_exp": False,
-                    "require": ["exp", "nbf", "aud", "iss", "oid"],
-                },
+                token, self._public, algorithms=["RS256"], issuer=self.issuer, options=CHECKS
             )
         except jwt.InvalidIssuerError as error:
             raise TokenRefusedError(
@@ -154,9 +142,8 @@ class Identity:
                 f"'{self.issuer}' associated with this subscription.",
             ) from error
         except jwt.InvalidTokenError as error:
-            raise TokenRefusedError(
-                "InvalidAuthenticationToken", "The access token is invalid."
-            ) from error
+            message = "The access token is invalid."
+            raise TokenRefusedError("InvalidAuthenticationToken", message) from error
         caller = Caller(claims.get("app_displayname", claims["oid"]), claims["oid"])
         if len(self._verified) > 1000:
             self._verified.clear()

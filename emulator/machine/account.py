@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
@@ -11,25 +13,21 @@ from emulator.machine.certificates import Certificates
 from emulator.machine.children import Children
 from emulator.machine.queues import Queues
 
+START_LIMIT_S = 60.0
 PAUSE_S = 0.5  # before the blob service is restarted
 
 
+@dataclass
 class Account:
     """Runs Azurite by *command* with its data and logs below *folder*."""
 
-    def __init__(
-        self,
-        command: list[str],
-        folder: Path,
-        key: str,
-        certificates: Certificates,
-        children: Children,
-    ) -> None:
-        self.command = command
-        self.folder = folder
-        self.key = key
-        self.certificates = certificates
-        self.children = children
+    command: list[str]
+    folder: Path
+    key: str
+    certificates: Certificates
+    children: Children
+
+    def __post_init__(self) -> None:
         self._queues = Queues(lambda port: self._run("queue", port))
         self._watch: asyncio.Task[None] | None = None
 
@@ -44,10 +42,7 @@ class Account:
         self._watch = asyncio.create_task(self._restart(process, port, crashed))
 
     async def _restart(
-        self,
-        process: asyncio.subprocess.Process,
-        port: int,
-        crashed: Callable[[int | None], None],
+        self, process: asyncio.subprocess.Process, port: int, crashed: Callable[[int | None], None]
     ) -> None:
         while True:
             await process.wait()
@@ -57,17 +52,30 @@ class Account:
             process = await self._run("blob", port)
 
     async def _run(self, service: storage.Service, port: int) -> asyncio.subprocess.Process:
-        log = "azurite.log" if service == "blob" else f"azurite-{service}.log"
-        return await storage.start(
-            service,
-            storage.command_of(service, self.command),
-            folder=self.folder / "azurite",
-            log=self.folder / "logs" / log,
-            port=port,
-            key=self.key,
-            certificates=self.certificates,
-            children=self.children,
-        )
+        """Start Azurite's *service* on *port*; return once it answers."""
+        log = self.folder / "logs" / f"azurite{'' if service == 'blob' else f'-{service}'}.log"
+        certificates = self.certificates
+        words = [
+            *(sys.executable, "-S", str(Path(__file__).with_name("die_with_parent.py"))),
+            *storage.command_of(service, self.command),
+            *(f"--{service}Host=127.0.0.1", f"--{service}Port={port}", "--oauth=basic"),
+            *(f"--cert={certificates.server}", f"--key={certificates.server_key}"),
+            *(f"--location={self.folder / 'azurite'}", "--disableTelemetry"),
+            *("--skipApiVersionCheck", "--silent"),
+        ]
+        pipe, environment = asyncio.subprocess.PIPE, storage.environment(self.key)
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=pipe, stdout=output, stderr=output, env=environment
+            )
+        self.children.add(process)
+        try:
+            async with asyncio.timeout(START_LIMIT_S):
+                await storage.answers(process, port, certificates.client_context(), log)
+        except TimeoutError as error:
+            message = f"azurite did not answer in {START_LIMIT_S:.0f} s"
+            raise storage.StorageError(message) from error
+        return process
 
     async def stop_restarting(self) -> None:
         """Let the blob service end without being restarted."""

@@ -19,6 +19,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = datetime.timedelta(days=365)
 RENEW = datetime.timedelta(days=30)
+UNUSED = """
+content_commitment key_encipherment data_encipherment key_agreement encipher_only decipher_only
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ def _make(files: Certificates, now: datetime.datetime) -> None:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("gitslot local platform CA")
     authority = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
+    issued_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority)
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -71,10 +75,8 @@ def _make(files: Certificates, now: datetime.datetime) -> None:
         .add_extension(authority, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-    ]
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    names: list[x509.GeneralName] = [x509.DNSName("localhost"), address]
     server = (
         _builder(_name("localhost"), ca_name, key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -82,10 +84,7 @@ def _make(files: Certificates, now: datetime.datetime) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority),
-            critical=False,
-        )
+        .add_extension(issued_by, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     files.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
@@ -96,14 +95,9 @@ def _make(files: Certificates, now: datetime.datetime) -> None:
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    pem, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     with os.fdopen(descriptor, "wb") as file:
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        file.write(key.private_bytes(serialization.Encoding.PEM, pem, plain))
 
 
 def _name(common: str) -> x509.Name:
@@ -125,14 +119,5 @@ def _builder(
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    signs, unused = signs_certificates, dict.fromkeys(UNUSED.split(), False)
+    return x509.KeyUsage(digital_signature=not signs, key_cert_sign=signs, crl_sign=signs, **unused)

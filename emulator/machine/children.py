@@ -28,12 +28,8 @@ def portrait(pid: int) -> str | None:
         except (OSError, ValueError):
             return None
         return None if fields[0] == "Z" else f"{boot} {fields[19]}"
-    shown = subprocess.run(
-        ["ps", "-p", str(pid), "-o", "lstart=,command="],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["ps", "-p", str(pid), "-o", "lstart=,command="]
+    shown = subprocess.run(words, capture_output=True, text=True, check=False)
     return shown.stdout.strip() or None
 
 
@@ -66,7 +62,6 @@ class Children:
         return left
 
     def add(self, process: asyncio.subprocess.Process) -> None:
-        """Record *process*."""
         self._running[process.pid] = process
         self._save()
 

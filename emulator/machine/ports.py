@@ -23,7 +23,6 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def number(listener: socket.socket) -> int:
-    """Return the port of *listener*."""
     return int(listener.getsockname()[1])
 
 

@@ -16,6 +16,8 @@ from emulator.machine.storage import StorageError
 
 CHUNK = 65536
 
+type Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class Queues:
     """Answers on a port; *start* runs the service on another one and returns once it answers."""
@@ -42,7 +44,7 @@ class Queues:
             try:
                 behind = await asyncio.open_connection("127.0.0.1", await self._running())
                 try:
-                    await _join(reader, writer, *behind)
+                    await _join((reader, writer), behind)
                 finally:
                     behind[1].close()
             finally:
@@ -56,17 +58,9 @@ class Queues:
         return self._port
 
 
-async def _join(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    behind_reader: asyncio.StreamReader,
-    behind_writer: asyncio.StreamWriter,
-) -> None:
+async def _join(one: Ends, other: Ends) -> None:
     """Pass bytes in both directions until either side ends."""
-    ways = [
-        asyncio.create_task(_pass(reader, behind_writer)),
-        asyncio.create_task(_pass(behind_reader, writer)),
-    ]
+    ways = [asyncio.create_task(_pass(a[0], b[1])) for a, b in ((one, other), (other, one))]
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -1,6 +1,7 @@
 """HTTP servers of aiohttp on sockets that already listen."""
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from socket import socket
 
@@ -19,3 +20,21 @@ async def serve(
     for listener, context in sockets:
         await web.SockSite(runner, listener, ssl_context=context, backlog=512).start()
     return runner
+
+
+class Listener(ABC):
+    """Answers on sockets from ``open`` until ``close``."""
+
+    _runner: web.ServerRunner | None = None
+
+    async def open(self, *sockets: tuple[socket, ssl.SSLContext | None]) -> None:
+        """Answer on *sockets*, which listen already, each with its TLS context or None."""
+        self._runner = await serve(self._answer, *sockets)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @abstractmethod
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""

@@ -9,16 +9,11 @@ import contextlib
 import os
 import shutil
 import ssl
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from emulator.machine.certificates import Certificates
-from emulator.machine.children import Children
-
 ACCOUNT = "gitslot"
-START_LIMIT_S = 60.0
 SCRIPT = Path("azurite/dist/src/blob/main.js")
 
 type Service = Literal["blob", "queue"]
@@ -69,56 +64,16 @@ def _node() -> str:
     )
 
 
-async def start(
-    service: Service,
-    words: list[str],
-    *,
-    folder: Path,
-    log: Path,
-    port: int,
-    key: str,
-    certificates: Certificates,
-    children: Children,
-) -> asyncio.subprocess.Process:
-    """Start Azurite's *service* on *port* by the command *words*; return once it answers."""
-    with log.open("ab") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-S",
-            str(Path(__file__).with_name("die_with_parent.py")),
-            *words,
-            f"--{service}Host=127.0.0.1",
-            f"--{service}Port={port}",
-            f"--cert={certificates.server}",
-            f"--key={certificates.server_key}",
-            "--oauth=basic",
-            f"--location={folder}",
-            "--disableTelemetry",
-            "--skipApiVersionCheck",
-            "--silent",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            env=_environment(key),
-        )
-    children.add(process)
-    try:
-        await asyncio.wait_for(
-            _answers(process, port, certificates.client_context(), log), START_LIMIT_S
-        )
-    except TimeoutError as error:
-        raise StorageError(f"azurite did not answer in {START_LIMIT_S:.0f} s") from error
-    return process
-
-
-def _environment(key: str) -> Mapping[str, str]:
+def environment(key: str) -> Mapping[str, str]:
+    """Return Azurite's environment, with the account and its *key*."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {**kept, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
 
 
-async def _answers(
+async def answers(
     process: asyncio.subprocess.Process, port: int, context: ssl.SSLContext, log: Path
 ) -> None:
+    """Return once *process* answers on *port*; raise StorageError if it ends first."""
     while True:
         if process.returncode is not None:
             raise StorageError(f"azurite ended with code {process.returncode}; see logs/{log.name}")

@@ -5,14 +5,12 @@ Paths and the words of refusals: see ``emulator.scm``. A path that is not in ``R
 ``vfs``, answers 404.
 """
 
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from socket import socket
 from urllib.parse import unquote
 
 from aiohttp import hdrs, web
 
-from emulator.machine.serving import serve
+from emulator.machine.serving import Listener
 from emulator.scm import settings, shown, uploads
 from emulator.scm.access import caller
 from emulator.scm.calls import Call, Scm, drain
@@ -35,35 +33,18 @@ ROUTES: Mapping[tuple[str, str], tuple[str, Handler]] = {
 }
 
 
-class Kudu:
+class Kudu(Listener):
     """Listens for one slot's Kudu."""
 
     def __init__(self, site: str, slot: str, scm: Scm) -> None:
         self.site = site
         self.slot = slot
         self.scm = scm
-        self._runner: web.ServerRunner | None = None
-
-    async def open(self, listener: socket, context: ssl.SSLContext) -> None:
-        """Answer on *listener*, which listens already."""
-        self._runner = await serve(self._answer, (listener, context))
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         answer = await self._admit(request)
         await drain(request)
         return answer
-
-    async def _planted(self, request: web.BaseRequest) -> web.Response | None:
-        """Return the answer of the fault planted for this call; None if there is none."""
-        fault = await self.scm.faults.meet(request, "kudu", self.site, self.slot)
-        if fault is None:
-            return None
-        return web.Response(status=fault.status or 503, text=str(fault.body or ""))
 
     async def _admit(self, request: web.BaseRequest) -> web.Response:
         azure = self.scm.azure
@@ -77,10 +58,11 @@ class Kudu:
             # An empty body, as az shows it; the challenge is an assumption.
             realm = {hdrs.WWW_AUTHENTICATE: f'Basic realm="{slot.scm_host}"'}
             return web.Response(status=401, headers=realm)
+        planted, place = self.scm.faults.answer, ("kudu", self.site, self.slot)
         query = {name.lower(): value for name, value in request.query.items()}
         words = [unquote(word) for word in request.rel_url.raw_path.split("/") if word]
         if not words:
-            return await self._planted(request) or web.Response(text="Kudu")
+            return await planted(request, *place) or web.Response(text="Kudu")
         pattern, word = _pattern(words[1:])
         route = ROUTES.get((request.method, pattern)) if words[0].lower() == "api" else None
         if route is None:
@@ -88,9 +70,9 @@ class Kudu:
             return web.Response(status=404, text=f"No route registered for '{request.path}'")
         operation, handler = route
         azure.counts.count(operation, who, request.headers.get(hdrs.USER_AGENT, ""))
-        planted = await self._planted(request)
+        answer = await planted(request, *place)
         call = Call(request, site, slot, who, query, word)
-        return planted or await handler(self.scm, call)
+        return answer or await handler(self.scm, call)
 
 
 def _pattern(words: list[str]) -> tuple[str, str]:

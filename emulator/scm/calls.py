@@ -36,12 +36,10 @@ class Call:
     word: str = ""
 
     def flag(self, name: str, *, otherwise: bool = False) -> bool:
-        """Return a boolean of the query."""
         given = self.query.get(name)
         return otherwise if given is None else given.lower() in ("true", "1")
 
     def url(self, path: str) -> str:
-        """Return the address of *path* on this Kudu."""
         return f"https://{self.slot.scm_host}{path}"
 
     @property

@@ -86,7 +86,6 @@ def ended(deployment: Mapping[str, Any], now: float, failure: str | None) -> Map
 
 
 def line(id_: str, message: str, now: float, *, error: bool = False) -> Mapping[str, Any]:
-    """Return one entry of a log."""
     return {
         "log_time": stamp(now),
         "id": id_,

@@ -22,7 +22,6 @@ DEFAULTS: Mapping[str, str] = {
 
 
 async def settings(scm: Scm, call: Call) -> web.Response:
-    """Show all settings."""
     return web.json_response(_all(scm, call))
 
 
@@ -44,19 +43,20 @@ async def put(scm: Scm, call: Call) -> web.Response:
         return web.Response(status=400)
     if set(given) == {"key", "value"}:
         given = {str(given["key"]): given["value"]}
-    if scm.deployer.busy(call.site, call.slot):
-        return web.Response(status=409, text=IN_PROGRESS)
-    for name, value in given.items():
-        text = value if isinstance(value, str) else json.dumps(value)
-        scm.azure.deployments.set(*call.key, name, text)
-    return web.Response(status=204)
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in given.items()}
+    return _change(scm, call, texts)
 
 
 async def delete(scm: Scm, call: Call) -> web.Response:
     """Remove one of Kudu's own settings; 204 whether it existed or not."""
+    return _change(scm, call, {call.word: None})
+
+
+def _change(scm: Scm, call: Call, settings: Mapping[str, str | None]) -> web.Response:
     if scm.deployer.busy(call.site, call.slot):
         return web.Response(status=409, text=IN_PROGRESS)
-    scm.azure.deployments.set(*call.key, call.word, None)
+    for name, value in settings.items():
+        scm.azure.deployments.set(*call.key, name, value)
     return web.Response(status=204)
 
 

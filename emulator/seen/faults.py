@@ -14,58 +14,42 @@ from typing import Any
 
 from aiohttp import web
 
-PLATFORM = frozenset(
-    {
-        "token",
-        "front",
-        "kudu",
-        "swap-worker",
-        "swap-allocation",
-        "swap-initialization",
-        "swap-ping",
-        "swap-unexpected",
-        "swap-revert",  # the content moves back delay_s after success
-        "swap-keys",  # both slots have new host keys
-        "swap-front",  # production's port answers 503 for delay_s after success
-        "swap-restart-loop",  # production's process keeps dying, for delay_s or until a restart
-    }
-)
-
-# The keys of a rule for one of PLATFORM, besides operation, times and reported; ARM's have all.
+# The keys of a rule for an operation that is not ARM's, besides operation, times and reported;
+# ARM's have all.
 _ANSWER = frozenset({"status", "body", "delay_s", "drop"})
 _PLACE = frozenset({"site", "slot"})
-_KEYS: Mapping[str, frozenset[str]] = {
+PLATFORM: Mapping[str, frozenset[str]] = {
     "token": _ANSWER,
     "front": _ANSWER | _PLACE,
     "kudu": _ANSWER | _PLACE,
-    "swap-revert": _PLACE | {"delay_s"},
-    "swap-front": _PLACE | {"delay_s"},
+    "swap-worker": _PLACE,
+    "swap-allocation": _PLACE,
+    "swap-initialization": _PLACE,
+    "swap-ping": _PLACE,
+    "swap-unexpected": _PLACE,
+    "swap-revert": _PLACE | {"delay_s"},  # the content moves back delay_s after success
+    "swap-keys": _PLACE,  # both slots have new host keys
+    "swap-front": _PLACE | {"delay_s"},  # production's port answers 503 for delay_s after success
+    # production's process keeps dying, for delay_s or until a restart
     "swap-restart-loop": _PLACE | {"delay_s"},
 }
 
 # Each with the thread that reports it.
 REPORTED: Mapping[str, Mapping[str, Any]] = {
-    # azure-functions-host#8969, azure-cli#29342
-    "ping-417": {"operation": "swap-ping"},
-    # azure-pipelines-tasks#13003
-    "worker-400": {"operation": "swap-worker"},
-    # azure-pipelines-tasks#12835
-    "allocation-400": {"operation": "swap-allocation"},
-    # azure-functions-host#8123
-    "initialization-400": {"operation": "swap-initialization"},
+    "ping-417": {"operation": "swap-ping"},  # azure-functions-host#8969, azure-cli#29342
+    "worker-400": {"operation": "swap-worker"},  # azure-pipelines-tasks#13003
+    "allocation-400": {"operation": "swap-allocation"},  # azure-pipelines-tasks#12835
+    "initialization-400": {"operation": "swap-initialization"},  # azure-functions-host#8123
     # azure-functions-host#8235, azure-docs#36458
     "unexpected-500": {"operation": "swap-unexpected"},
-    # azure-functions-host#7336
-    "reverted": {"operation": "swap-revert", "delay_s": 180.0},
+    "reverted": {"operation": "swap-revert", "delay_s": 180.0},  # azure-functions-host#7336
     # az's users see only "Operation returned an invalid status" (azure-cli#27820); assumption: the
     # body was empty
     "poll-without-body": {"operation": "operationresults", "status": 400, "body": ""},
-    # azure-functions-host#6785, #8807
-    "keys-changed": {"operation": "swap-keys"},
+    "keys-changed": {"operation": "swap-keys"},  # azure-functions-host#6785, #8807
     # azure-functions-host#8122
     "restart-loop": {"operation": "swap-restart-loop", "delay_s": 600.0},
-    # azure-functions-host#6109
-    "front-503": {"operation": "swap-front", "delay_s": 20.0},
+    "front-503": {"operation": "swap-front", "delay_s": 20.0},  # azure-functions-host#6109
     # azure-cli#15909
     "answer-lost": {"operation": "slotsswap", "when": "after", "status": 503, "hold": True},
 }
@@ -99,14 +83,9 @@ class Fault:
 
     def fits(self, operation: str, site: str | None, slot: str | None) -> bool:
         """Return whether this rule fits that call; None in the rule means any."""
-        return (
-            self.times != 0
-            and (
-                self.operation == operation or (self.operation == "*" and operation not in PLATFORM)
-            )
-            and self.site in (None, site)
-            and self.slot in (None, slot)
-        )
+        named = self.operation == operation or (self.operation == "*" and operation not in PLATFORM)
+        placed = self.site in (None, site) and self.slot in (None, slot)
+        return self.times != 0 and named and placed
 
 
 class Faults:
@@ -127,14 +106,10 @@ class Faults:
         return None
 
     async def meet(
-        self,
-        request: web.BaseRequest,
-        operation: str,
-        site: str | None = None,
-        slot: str | None = None,
+        self, request: web.BaseRequest, operation: str, *place: str | None
     ) -> Fault | None:
         """Wait and drop *request* as its fault asks; return the fault if it replaces the answer."""
-        fault = self.take(operation, site, slot)
+        fault = self.take(operation, *place)
         if fault is None:
             return None
         await asyncio.sleep(fault.delay_s)
@@ -142,8 +117,16 @@ class Faults:
             request.transport.abort()
         return fault if fault.drop or fault.status is not None else None
 
+    async def answer(
+        self, request: web.BaseRequest, operation: str, site: str, slot: str
+    ) -> web.Response | None:
+        """Return the answer of the fault that ``meet`` finds; None if there is none."""
+        fault = await self.meet(request, operation, site, slot)
+        if fault is None:
+            return None
+        return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+
     def shown(self) -> list[Mapping[str, Any]]:
-        """Return the rules with their remaining *times*."""
         return [asdict(rule) for rule in self.rules]
 
 
@@ -191,7 +174,7 @@ def _rule(given: Any, operations: Collection[str]) -> Fault:
 def _refuse_ignored_keys(rule: Fault) -> None:
     """Raise ValueError for a key that would have no effect; default values are allowed."""
     none = Fault(rule.operation)
-    used = {"operation", "times", "reported", *_KEYS.get(rule.operation, _PLACE)}
+    used = {"operation", "times", "reported", *PLATFORM[rule.operation]}
     for item in fields(Fault):
         if item.name not in used and getattr(rule, item.name) != getattr(none, item.name):
             raise ValueError(f"{rule.operation} cannot have {item.name}")

@@ -8,29 +8,12 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emulator.slots.state import Site
 
 PLATFORM = "platform"
-
-
-class Slot(Protocol):
-    """What an entry shows of a slot."""
-
-    @property
-    def settings(self) -> Mapping[str, str]: ...
-
-    @property
-    def deployment_id(self) -> str: ...
-
-
-class Site(Protocol):
-    """What an entry shows of a site."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def slots(self) -> Mapping[str, Slot]: ...
 
 
 def iso(moment: float) -> str:
@@ -39,7 +22,7 @@ def iso(moment: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def _held(site: Site | None, key: str) -> Mapping[str, str]:
+def _held(site: "Site | None", key: str) -> Mapping[str, str]:
     """Return the MODEL_* settings and the content's id of the slot *key*."""
     slot = site.slots.get(key) if site else None
     if slot is None:
@@ -70,7 +53,7 @@ class History:
         self,
         operation: str,
         *,
-        site: Site | None = None,
+        site: "Site | None" = None,
         slot: str | None = None,
         caller: str = PLATFORM,
         request: Mapping[str, Any] | None = None,
@@ -95,5 +78,4 @@ class History:
                 file.write(json.dumps(entry) + "\n")
 
     def since(self, seq: int) -> list[Mapping[str, Any]]:
-        """Return the entries after number *seq*."""
         return self.entries[max(seq, 0) :]

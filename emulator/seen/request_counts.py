@@ -22,7 +22,6 @@ class RequestCounts:
         self.clients[(client(agent), operation)] += 1
 
     def shown(self) -> Mapping[str, Any]:
-        """Return the counts as JSON."""
         by_client: dict[str, dict[str, int]] = {}
         for (name, operation), count in self.clients.items():
             by_client.setdefault(name, {})[operation] = count
@@ -34,7 +33,6 @@ class RequestCounts:
         }
 
     def shown_unknown(self) -> list[Mapping[str, Any]]:
-        """Return the unknown paths as JSON."""
         return [
             {"method": method, "path": path, "count": count}
             for (method, path), count in self.unknown.items()

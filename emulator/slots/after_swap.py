@@ -2,24 +2,12 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Protocol
 
 from emulator.seen.faults import Fault, Faults
 from emulator.slots.azure import Azure
-from emulator.slots.hosts import Host
 from emulator.slots.state import Keys, Operation, Site
 
 LOOK_S = 0.05
-
-
-class Processes(Protocol):
-    """What these faults need of the processes."""
-
-    def host(self, site: str, slot: str) -> Host | None:
-        """Return the process that answers for the slot."""
-
-    def restarts(self, site: str, slot: str) -> int:
-        """Return how often a caller has asked for a restart of the slot."""
 
 
 def new_keys(azure: Azure, site: Site, slots: tuple[str, str]) -> Site:
@@ -30,16 +18,14 @@ def new_keys(azure: Azure, site: Site, slots: tuple[str, str]) -> Site:
     return azure.store.change(site.key, lambda s: s.with_slots(*changed))
 
 
-async def misbehave(
-    azure: Azure, processes: Processes, faults: Faults, operation: Operation
-) -> None:
+async def misbehave(azure: Azure, faults: Faults, operation: Operation) -> None:
     """Let production's port fail for a while, and its process die repeatedly, if planted."""
     fault = faults.take("swap-front", operation.site, operation.source)
     if fault is not None:
         await _unavailable(faults, operation, fault.delay_s)
     fault = faults.take("swap-restart-loop", operation.site, operation.source)
     if fault is not None:
-        await _dying(azure, processes, operation, fault.delay_s)
+        await _dying(azure, operation, fault.delay_s)
 
 
 async def _unavailable(faults: Faults, operation: Operation, seconds: float) -> None:
@@ -50,16 +36,17 @@ async def _unavailable(faults: Faults, operation: Operation, seconds: float) -> 
     rule.times = 0
 
 
-async def _dying(azure: Azure, processes: Processes, operation: Operation, seconds: float) -> None:
+async def _dying(azure: Azure, operation: Operation, seconds: float) -> None:
     """Kill the target's process whenever it runs (azure-functions-host#8122)."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
-    asked = processes.restarts(operation.site, operation.target)
-    while loop.time() < ends and processes.restarts(operation.site, operation.target) == asked:
+    processes, target = azure.placement, (operation.site, operation.target)
+    asked = processes.asked[target]
+    while loop.time() < ends and processes.asked[target] == asked:
         site = azure.store.sites.get(operation.site)
         if site is None or operation.target not in site.slots:
             return
-        host = processes.host(operation.site, operation.target)
+        host = processes.host(*target)
         if host is not None and host.process.returncode is None:
             host.process.kill()
         await asyncio.sleep(LOOK_S)

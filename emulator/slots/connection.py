@@ -34,12 +34,11 @@ class Reply:
 class Connection(asyncio.Protocol):
     """One connection, one request at a time."""
 
-    def __init__(self) -> None:
-        self.idle_since = 0.0
-        self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Reply] | None = None
-        self._head_only = False
-        self._again = False
+    idle_since = 0.0
+    _transport: asyncio.Transport | None = None
+    _waiter: asyncio.Future[Reply] | None = None
+    _head_only = False
+    _again = False
 
     @property
     def usable(self) -> bool:

@@ -17,8 +17,6 @@ KEPT = 20  # of a content; Kudu purges old ones too
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """The parameters of an upload."""
-
     deployer: str
     message: str
     author: str = "N/A"
@@ -61,7 +59,6 @@ class Deployments:
         write_json(self.path, kept)
 
     def of(self, site: str, content: str) -> Sequence[Mapping[str, Any]]:
-        """Return the deployments of *content*."""
         return tuple(self._known.get((site, content), ()))
 
     def put(self, site: str, content: str, deployment: Mapping[str, Any]) -> None:

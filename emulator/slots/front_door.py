@@ -9,14 +9,12 @@ made, so nothing can be carried out twice. Limits: 100 MB of body and 230 s, as 
 import asyncio
 import contextlib
 import itertools
-import ssl
 from collections.abc import Callable, Iterable
-from socket import socket
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
-from emulator.machine.serving import serve
+from emulator.machine.serving import Listener
 from emulator.seen.faults import Faults
 from emulator.slots.connection import LostError
 from emulator.slots.hosts import Host
@@ -27,31 +25,13 @@ BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0
 # RFC 9110, 7.6.1; headers that Connection names are added per message.
 HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
+    b"transfer-encoding upgrade".split()
 )
 # Headers that Azure's front end sets itself; a caller's are dropped.
 OURS = frozenset(
-    {
-        b"x-arr-log-id",
-        b"x-arr-ssl",
-        b"x-forwarded-proto",
-        b"x-site-deployment-id",
-        b"x-original-url",
-        b"was-default-hostname",
-        b"disguised-host",
-        b"content-length",
-        b"expect",
-    }
+    b"x-arr-log-id x-arr-ssl x-forwarded-proto x-site-deployment-id x-original-url "
+    b"was-default-hostname disguised-host content-length expect".split()
 )
 STOPPED = (
     "<html><head><title>Web App - Unavailable</title></head>"
@@ -61,7 +41,7 @@ STOPPED = (
 Holder = Callable[[], tuple[Slot, Worker] | None]
 
 
-class FrontDoor:
+class FrontDoor(Listener):
     """Listens for one slot on two ports; *holder* returns the slot and its worker as of now."""
 
     def __init__(self, site: str, slot: str, holder: Holder, faults: Faults) -> None:
@@ -69,22 +49,12 @@ class FrontDoor:
         self.slot = slot
         self.holder = holder
         self.faults = faults
-        self._runner: web.ServerRunner | None = None
         self._numbers = itertools.count(1)
 
-    async def open(self, secure: socket, plain: socket, context: ssl.SSLContext) -> None:
-        """Answer on both sockets, which listen already."""
-        self._runner = await serve(self._answer, (secure, context), (plain, None))
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        fault = await self.faults.meet(request, "front", self.site, self.slot)
-        if fault is not None:
-            return web.Response(status=fault.status or 503, text=str(fault.body or ""))
+        planted = await self.faults.answer(request, "front", self.site, self.slot)
+        if planted is not None:
+            return planted
         if not request.raw_path.startswith("/"):
             return web.Response(status=400)
         body = await _body(request)

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ class PortTakenError(Exception):
     """Another program took the port that was free a moment ago."""
 
 
+@dataclass(eq=False)
 class Host:
     """
     A process that answers on *port*; ``inflight`` counts its unanswered requests.
@@ -71,27 +72,24 @@ class Host:
     azure-functions-host).
     """
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, launch: Launch, port: int, keys: Path
-    ) -> None:
-        self.process = process
-        self.launch = launch
-        self.port = port
-        self.keys = keys
-        self.inflight = 0
-        self.leaving = False
-        self.functions: Sequence[Mapping[str, Any]] = ()
+    process: asyncio.subprocess.Process
+    launch: Launch
+    port: int
+    keys: Path
+    inflight: int = 0
+    leaving: bool = False
+    functions: Sequence[Mapping[str, Any]] = ()
+
+    def __post_init__(self) -> None:
         self._idle = asyncio.Event()
         self._idle.set()
-        self.connections = Connections(port)
+        self.connections = Connections(self.port)
 
     def enter(self) -> None:
-        """Count a request in."""
         self.inflight += 1
         self._idle.clear()
 
     def leave(self) -> None:
-        """Count a request out."""
         self.inflight -= 1
         if self.inflight == 0:
             self._idle.set()
@@ -109,23 +107,16 @@ class Host:
         await end(self.process, GRACE_S)
 
 
+@dataclass
 class Launcher:
     """Starts hosts; every slot gets the variables of *environment*."""
 
-    def __init__(
-        self,
-        folder: Path,
-        packages: Packages,
-        children: Children,
-        environment: Mapping[str, str],
-        command: tuple[str, ...] = HOST,
-    ) -> None:
-        self.folder = folder
-        self.packages = packages
-        self.children = children
-        self.environment = environment
-        self.command = command
-        self._count = 0
+    folder: Path
+    packages: Packages
+    children: Children
+    environment: Mapping[str, str]
+    command: tuple[str, ...] = HOST
+    _count: int = field(default=0, init=False)
 
     async def start(self, launch: Launch) -> Host:
         """Start a process and return it once it answers; raise CannotStartError."""
@@ -184,13 +175,9 @@ class Launcher:
     async def _spawn(
         self, launch: Launch, app: Path, port: int, keys: Path
     ) -> asyncio.subprocess.Process:
-        words = [
-            *self.command,
-            *("--app", str(app)),
-            *("--port", str(port)),
-            *("--keys", str(keys)),
-            *("--timers", str(self.folder / "timers" / launch.title)),
-        ]
+        timers = self.folder / "timers" / launch.title
+        given = {"--app": app, "--port": port, "--keys": keys, "--timers": timers}
+        words = [*self.command, *(str(word) for item in given.items() for word in item)]
         with (self.folder / "logs" / f"{launch.title}.log").open("ab") as log:
             try:
                 return await asyncio.create_subprocess_exec(

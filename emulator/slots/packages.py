@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import AsyncIterable, Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 from urllib.parse import urlsplit
@@ -29,14 +30,7 @@ LIMIT_BYTES = 1 << 30  # of a package, and of its unpacked files: what a laptop 
 STORAGE_VERSION = "2023-11-03"
 CHUNK = 1 << 20
 CACHE = "__pycache__"
-UNREADABLE = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-)
+UNREADABLE = (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class PackageError(Exception):
@@ -69,6 +63,7 @@ def reader(holder: Caller | None, named: str) -> Caller:
     raise PackageError(f"package cannot be read: {READER} names an identity that the slot lacks")
 
 
+@dataclass
 class Packages:
     """
     Fetches packages, with a *token* from *storage*, and unpacks them below *folder*.
@@ -76,17 +71,12 @@ class Packages:
     *token* takes a slot's identity header and its READER.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        session: aiohttp.ClientSession,
-        storage: str,
-        token: Callable[[str, str], str],
-    ) -> None:
-        self.folder = folder
-        self.session = session
-        self.storage = storage
-        self.token = token
+    folder: Path
+    session: aiohttp.ClientSession
+    storage: str
+    token: Callable[[str, str], str]
+
+    def __post_init__(self) -> None:
         self._known: dict[str, tuple[str, Path]] = {}  # url -> etag, unpacked
         self._lock = asyncio.Lock()
 

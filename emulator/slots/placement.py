@@ -6,10 +6,10 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
-from socket import socket
-from typing import Any, Protocol
+from typing import Any
 
 from emulator.machine.ports import listen, number
+from emulator.machine.serving import Listener
 from emulator.seen.faults import Faults
 from emulator.slots.azure import Azure
 from emulator.slots.front_door import FrontDoor
@@ -19,29 +19,21 @@ from emulator.slots.swap_phases import Swapper
 from emulator.slots.workers import Started, Worker
 
 
-class Kudu(Protocol):
-    """The SCM host of one slot."""
-
-    async def open(self, listener: socket, context: ssl.SSLContext) -> None:
-        """Answer on *listener*."""
-
-    async def close(self) -> None:
-        """Stop listening."""
-
-
 class Placement:
     """Workers by content, front doors by slot; ``azure`` is set before the first call."""
 
     azure: Azure
-    kudu: Callable[[str, str], Kudu] | None = None  # of site and slot; None in tests without ports
+    kudu: Callable[[str, str], Listener] | None = (
+        None  # of site and slot; None in tests without ports
+    )
 
     def __init__(self, launcher: Launcher, faults: Faults, context: ssl.SSLContext) -> None:
         self.launcher = launcher
         self.faults = faults
         self.context = context
         self.workers: dict[tuple[str, str], Worker] = {}
-        self.front_doors: dict[tuple[str, str], FrontDoor] = {}
-        self.kudus: dict[tuple[str, str], Kudu] = {}
+        self.front_doors: dict[tuple[str, str], Listener] = {}
+        self.kudus: dict[tuple[str, str], Listener] = {}
         self.asked: Counter[tuple[str, str]] = Counter()  # restarts that a caller asked for
         self.ends: dict[str, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -59,9 +51,9 @@ class Placement:
         if worker is not None:
             worker.stop()
         self.azure.deployments.forget(site, content)
-        for door in (self.front_doors.pop((site, slot), None), self.kudus.pop((site, slot), None)):
-            if door is not None:
-                self._spawn(door.close())
+        for doors in (self.front_doors, self.kudus):
+            if (site, slot) in doors:
+                self._spawn(doors.pop((site, slot)).close())
 
     def restart(self, site: str, slot: str) -> None:
         launch, worker = self._of(site, slot)
@@ -94,7 +86,7 @@ class Placement:
         self._spawn(self._swap(operation))
 
     async def _swap(self, operation: Operation) -> None:
-        swapper = Swapper(self.azure, self, self.faults)
+        swapper = Swapper(self.azure, self.faults)
         try:
             await swapper.run(operation)
         except Exception:  # noqa: BLE001 - Azure too ends a swap that it cannot explain
@@ -115,9 +107,6 @@ class Placement:
     def host(self, site: str, slot: str) -> Host | None:
         return self._of(site, slot)[1].serving
 
-    def restarts(self, site: str, slot: str) -> int:
-        return self.asked[site, slot]
-
     def keys_moved(self, site: str, slots: tuple[str, str]) -> None:
         for key in slots:
             host = self.host(site, key)
@@ -134,15 +123,8 @@ class Placement:
                 https, http = self._open(site.key, slot.key, slot.https_port, slot.http_port)
                 scm = self._open_scm(site.key, slot.key, slot.scm_port)
                 password = slot.publishing_password or self.azure.new_secret()
-                opened.append(
-                    replace(
-                        slot,
-                        https_port=https,
-                        http_port=http,
-                        scm_port=scm,
-                        publishing_password=password,
-                    )
-                )
+                placed = replace(slot, https_port=https, http_port=http, scm_port=scm)
+                opened.append(replace(placed, publishing_password=password))
             self.azure.store.put(site.with_slots(*opened))
 
     def start_all(self) -> None:
@@ -168,17 +150,14 @@ class Placement:
                 }
 
     async def ended(self, operation: str) -> None:
-        """Return when *operation* has ended."""
-        event = self.ends.get(operation)
-        if event is not None:
-            await event.wait()
+        if operation in self.ends:
+            await self.ends[operation].wait()
 
     async def close(self, grace_s: float) -> None:
-        """Close every port and end every process."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        doors: list[FrontDoor | Kudu] = [*self.front_doors.values(), *self.kudus.values()]
+        doors = [*self.front_doors.values(), *self.kudus.values()]
         await asyncio.gather(*(door.close() for door in doors))
         await asyncio.gather(*(worker.close(grace_s) for worker in self.workers.values()))
 
@@ -191,7 +170,7 @@ class Placement:
         secure, plain = listen(https), listen(http)
         door = FrontDoor(site, slot, holder, self.faults)
         self.front_doors[site, slot] = door
-        self._spawn(door.open(secure, plain, self.context))
+        self._spawn(door.open((secure, self.context), (plain, None)))
         return number(secure), number(plain)
 
     def _open_scm(self, site: str, slot: str, port: int) -> int:
@@ -199,7 +178,7 @@ class Placement:
             return 0
         listener = listen(port)
         self.kudus[site, slot] = kudu = self.kudu(site, slot)
-        self._spawn(kudu.open(listener, self.context))
+        self._spawn(kudu.open((listener, self.context)))
         return number(listener)
 
     def _of(self, site: str, slot: str) -> tuple[Launch, Worker]:

@@ -59,9 +59,8 @@ class Slot:
     running: bool = True
     linux_fx: str = "Python|3.13"  # moves with the content
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # stay with the slot
-    set_aside: Mapping[str, str] | None = (
-        None  # own settings while another slot's sticky ones are applied
-    )
+    # own settings while another slot's sticky ones are applied
+    set_aside: Mapping[str, str] | None = None
     prepared_with: str | None = None  # key of the other slot of a swap that was previewed or failed
     swapping_into: str | None = None  # targetSwapSlot, on the source only
     last_swap: SwapStatus | None = None
@@ -115,7 +114,6 @@ class Site:
         return replace(self, slots={**self.slots, **{slot.key: slot for slot in slots}})
 
     def without(self, key: str) -> "Site":
-        """Return the site without the slot *key*."""
         return replace(self, slots={k: slot for k, slot in self.slots.items() if k != key})
 
 
@@ -145,8 +143,6 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An App Service plan."""
-
     name: str
     location: str
     sku: str
@@ -220,29 +216,25 @@ def flip(site: Site, source: str, target: str, status: SwapStatus, now: float) -
     one, two = site.slots[source], site.slots[target]
     own = one.settings if one.set_aside is None else one.set_aside
     sticky = site.sticky or ()
-    return site.with_slots(
-        replace(
-            one,
-            deployment_id=two.deployment_id,
-            linux_fx=two.linux_fx,
-            package=two.package,
-            settings=merge(two.settings, own, sticky),
-            set_aside=None,
-            prepared_with=None,
-            swapping_into=None,
-            last_swap=status,
-            modified=now,
-        ),
-        replace(
-            two,
-            deployment_id=one.deployment_id,
-            linux_fx=one.linux_fx,
-            package=one.package,
-            settings=merge(one.settings, two.settings, sticky),
-            prepared_with=None,
-            last_swap=status,
-            modified=now,
-        ),
+    here, there = merge(two.settings, own, sticky), merge(one.settings, two.settings, sticky)
+    source_slot = _moved(one, two, here, status, now)
+    source_slot = replace(source_slot, set_aside=None, swapping_into=None)
+    return site.with_slots(source_slot, _moved(two, one, there, status, now))
+
+
+def _moved(
+    place: Slot, content: Slot, settings: Mapping[str, str], status: SwapStatus, now: float
+) -> Slot:
+    """Return the slot *place* with the content of another, and the *settings* of both."""
+    return replace(
+        place,
+        deployment_id=content.deployment_id,
+        linux_fx=content.linux_fx,
+        package=content.package,
+        settings=settings,
+        prepared_with=None,
+        last_swap=status,
+        modified=now,
     )
 
 

@@ -74,7 +74,6 @@ class Store:
         self.save()
 
     def put(self, site: Site) -> None:
-        """Add or replace *site*."""
         past = self._past.setdefault(site.key, deque(maxlen=KEPT_PAST))
         past.append((self.now(), self.sites.get(site.key)))
         self.sites[site.key] = site

@@ -6,9 +6,8 @@ Order and reasons of failure: https://learn.microsoft.com/azure/app-service/depl
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from emulator.seen.faults import Faults
 from emulator.seen.history import iso
@@ -17,23 +16,9 @@ from emulator.slots.azure import Azure
 from emulator.slots.connection import LostError
 from emulator.slots.state import Failure, Operation, Site, SwapStatus
 from emulator.slots.store import unexpected
-from emulator.slots.workers import Started
 
 RETRIES = 5
 AGENT = b"SiteWarmup"
-
-
-class Processes(after_swap.Processes, Protocol):
-    """What a swap needs of the processes."""
-
-    def restart_now(self, site: str, slot: str) -> Awaitable[Started]:
-        """Restart without the wait of a settings change; a swap's own waits cover it."""
-
-    def pending(self, site: str, slot: str) -> Awaitable[Started]:
-        """Wait for the start that is under way in the slot, if any; return how it ended."""
-
-    def keys_moved(self, site: str, slots: tuple[str, str]) -> None:
-        """Give both slots' processes the keys of the slots that they are in now."""
 
 
 class SwapFailedError(Exception):
@@ -46,30 +31,23 @@ class SwapFailedError(Exception):
 
 # Why a swap fails, in Azure's words and each with the thread that quotes them, in the order in
 # which they are tried. Only the second asks for a retry.
+_CANNOT = "Cannot swap slots for site '{site}' because the "
 FAILURES: Mapping[str, Failure] = {
-    # azure-pipelines-tasks#13003
-    "swap-worker": Failure(
+    "swap-worker": Failure(  # azure-pipelines-tasks#13003
+        400, "BadRequest", f"{_CANNOT}worker process for '{{slot}}' slot could not be started."
+    ),
+    "swap-allocation": Failure(  # azure-pipelines-tasks#12835
         400,
         "BadRequest",
-        "Cannot swap slots for site '{site}' because the worker process for '{slot}' slot could "
-        "not be started.",
+        f"{_CANNOT}allocation of VM instances for '{{slot}}' slot has changed during the swap "
+        "process. Please retry the swap operation.",
     ),
-    # azure-pipelines-tasks#12835
-    "swap-allocation": Failure(
+    "swap-initialization": Failure(  # azure-functions-host#8123
         400,
         "BadRequest",
-        "Cannot swap slots for site '{site}' because the allocation of VM instances for '{slot}' "
-        "slot has changed during the swap process. Please retry the swap operation.",
+        f"{_CANNOT}application initialization in '{{slot}}' slot either took too long or failed.",
     ),
-    # azure-functions-host#8123
-    "swap-initialization": Failure(
-        400,
-        "BadRequest",
-        "Cannot swap slots for site '{site}' because the application initialization in '{slot}' "
-        "slot either took too long or failed.",
-    ),
-    # azure-functions-host#8969
-    "swap-ping": Failure(
+    "swap-ping": Failure(  # azure-functions-host#8969
         417,
         "ExpectationFailed",
         "Cannot swap site slots for site '{site}' because the '{slot}' slot did not respond to "
@@ -79,11 +57,11 @@ FAILURES: Mapping[str, Failure] = {
 
 
 class Swapper:
-    """Carries out operations on *azure* and *processes*; *faults* may plant a failure."""
+    """Carries out operations on *azure*; *faults* may plant a failure."""
 
-    def __init__(self, azure: Azure, processes: Processes, faults: Faults) -> None:
+    def __init__(self, azure: Azure, faults: Faults) -> None:
         self.azure = azure
-        self.processes = processes
+        self.processes = azure.placement
         self.faults = faults
 
     async def run(self, operation: Operation) -> None:
@@ -101,7 +79,7 @@ class Swapper:
         await self._until(began + self.azure.latency.swap_end_s, "swap-end", operation)
         self._end(operation)
         await self._take_back(operation)
-        await after_swap.misbehave(self.azure, self.processes, self.faults, operation)
+        await after_swap.misbehave(self.azure, self.faults, operation)
 
     async def _make_ready(self, operation: Operation) -> None:
         """
@@ -114,10 +92,8 @@ class Swapper:
         if site.slots[operation.source].set_aside is not None:
             started = await self.processes.pending(site.key, operation.source)
         else:
-            site = azure.store.change(
-                site.key,
-                lambda s: state.prepare(s, operation.source, operation.target, azure.now()),
-            )
+            slots = (operation.source, operation.target)
+            site = azure.store.change(site.key, lambda s: state.prepare(s, *slots, azure.now()))
             started = await self.processes.restart_now(site.key, operation.source)
         if started.reason is not None:
             raise _failed("swap-worker", site, operation)
@@ -152,16 +128,13 @@ class Swapper:
         azure = self.azure
         site = azure.store.sites[operation.site]
         now = azure.now()
-        status = SwapStatus(
-            iso(now), site.slots[operation.source].name, site.slots[operation.target].name
-        )
+        slots = (operation.source, operation.target)
+        status = SwapStatus(iso(now), *(site.slots[key].name for key in slots))
         azure.store.operations[operation.id] = replace(operation, flipped=True)
-        site = azure.store.change(
-            site.key, lambda s: state.flip(s, operation.source, operation.target, status, now)
-        )
+        site = azure.store.change(site.key, lambda s: state.flip(s, *slots, status, now))
         if self.faults.take("swap-keys", site.key, operation.source) is not None:
-            site = after_swap.new_keys(azure, site, (operation.source, operation.target))
-        self.processes.keys_moved(site.key, (operation.source, operation.target))
+            site = after_swap.new_keys(azure, site, slots)
+        self.processes.keys_moved(site.key, slots)
         self._record("swap-flipped", operation, site)
 
     def _fail(self, operation: Operation, failure: Failure) -> None:
@@ -187,12 +160,9 @@ class Swapper:
             self._fail(operation, unexpected(site.name))
 
     def _end(self, operation: Operation) -> None:
-        azure = self.azure
-        azure.store.operations[operation.id] = replace(operation, flipped=True, ended=True)
-        site = azure.store.change(
-            operation.site,
-            lambda s: state.mark(s, (operation.source, operation.target), None),
-        )
+        store, slots = self.azure.store, (operation.source, operation.target)
+        store.operations[operation.id] = replace(operation, flipped=True, ended=True)
+        site = store.change(operation.site, lambda s: state.mark(s, slots, None))
         self._record("swap-finished", operation, site)
 
     async def _take_back(self, operation: Operation) -> None:
@@ -211,12 +181,9 @@ class Swapper:
             return
         if last is None or site.slots[operation.target].last_swap != last or state.busy(site):
             return
-        now = self.azure.now()
-        site = self.azure.store.change(
-            operation.site,
-            lambda s: state.flip(s, operation.source, operation.target, last, now),
-        )
-        self.processes.keys_moved(site.key, (operation.source, operation.target))
+        now, slots = self.azure.now(), (operation.source, operation.target)
+        site = self.azure.store.change(site.key, lambda s: state.flip(s, *slots, last, now))
+        self.processes.keys_moved(site.key, slots)
         self._record("swap-reverted", operation, site)
 
     def _record(

@@ -15,9 +15,7 @@ MODES = ("timed", "immediate", "manual")
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    what: str
-    site: str
-    slot: str
+    change: Mapping[str, str]  # what, site and slot
     go: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -39,7 +37,7 @@ class Transitions:
     async def until(self, moment: float, what: str, site: str, slot: str) -> None:
         """Return at *moment* of the loop's clock, at once, or after ``advance``: as *mode* says."""
         if self.mode == "manual":
-            waiting = _Waiting(what, site, slot)
+            waiting = _Waiting({"what": what, "site": site, "slot": slot})
             self._waiting.append(waiting)
             try:
                 await waiting.go.wait()
@@ -79,17 +77,13 @@ class Transitions:
             raise ValueError("advance takes site, slot and what")
         for waiting in self._waiting:
             if not waiting.go.is_set() and all(
-                str(value).lower() == getattr(waiting, name) for name, value in given.items()
+                str(value).lower() == waiting.change[name] for name, value in given.items()
             ):
                 waiting.go.set()
-                return {"what": waiting.what, "site": waiting.site, "slot": waiting.slot}
+                return waiting.change
         raise ValueError("nothing of that kind waits")
 
     def shown(self) -> Mapping[str, Any]:
         """Return the mode and the waiting changes."""
-        waiting = [
-            {"what": one.what, "site": one.site, "slot": one.slot}
-            for one in self._waiting
-            if not one.go.is_set()
-        ]
+        waiting = [one.change for one in self._waiting if not one.go.is_set()]
         return {"mode": self.mode, "overlap": self.overlap, "waiting": waiting}

@@ -28,7 +28,6 @@ class Started:
 
 
 async def until(moment: float) -> None:
-    """Wait until *moment* of the loop's clock."""
     await asyncio.sleep(moment - asyncio.get_running_loop().time())
 
 

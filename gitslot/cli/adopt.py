@@ -90,10 +90,8 @@ def _place(session: Session, app: str) -> str:
 
 def _refuse_existing(path: Path | None, *, overwrite: bool) -> None:
     if path is not None and not overwrite and os.path.lexists(path):
-        raise CommandRefused(
-            f"{path.name} is there already; `--overwrite` replaces it, `-` prints instead",
-            reason="FileExists",
-        )
+        why = f"{path.name} is there already; `--overwrite` replaces it, `-` prints instead"
+        raise CommandRefused(why, reason="FileExists")
 
 
 def _write(path: Path, text: str, *, overwrite: bool) -> None:
@@ -101,9 +99,8 @@ def _write(path: Path, text: str, *, overwrite: bool) -> None:
         with path.open("w" if overwrite else "x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        raise CommandRefused(
-            f"cannot write {path}: {error.strerror}", reason="FileNotWritten"
-        ) from error
+        why = f"cannot write {path}: {error.strerror}"
+        raise CommandRefused(why, reason="FileNotWritten") from error
 
 
 def _print_missing(session: Session, missing: tuple[Finding, ...]) -> None:

@@ -1,6 +1,4 @@
-"""
-The table of commands, and what happens when one of them fails.
-"""
+"""The table of commands, and what happens when one of them fails."""
 
 import os
 import traceback

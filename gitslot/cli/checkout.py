@@ -39,7 +39,7 @@ class Checkout:
                 reason="NoCheckout",
             )
         file = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
-        return cls(Path(top.stdout.rstrip("\n")), file, session.environ)
+        return cls(Path(_text(top.stdout).rstrip("\n")), file, session.environ)
 
     @property
     def path(self) -> Path:
@@ -72,12 +72,12 @@ class Checkout:
         done = _git(self.root, self.environ, *words)
         if done.returncode:
             raise CommandRefused(f"git {words[0]}: {_reason(done)}", reason="GitRefused")
-        return done.stdout
+        return _text(done.stdout)
 
     def try_git(self, *words: str) -> str | None:
         """Run git and return its output, or None if it fails."""
         done = _git(self.root, self.environ, *words)
-        return None if done.returncode else done.stdout
+        return None if done.returncode else _text(done.stdout)
 
     def resolve(self, revision: str) -> str:
         """Return the 40 hex digits of *revision*; raises CommandRefused if there is none."""
@@ -184,27 +184,30 @@ def _uninterrupted() -> Iterator[None]:
 
 def _git(
     folder: Path, environ: Mapping[str, str], *words: str
-) -> "subprocess.CompletedProcess[str]":
+) -> "subprocess.CompletedProcess[bytes]":
     try:
         return subprocess.run(
             ["git", *words],
             cwd=folder,
             capture_output=True,
             check=False,
-            text=True,
-            errors="replace",
             timeout=_TIMEOUT_S,
             env={**environ, "LC_ALL": "C"},
         )
     except FileNotFoundError as error:
         raise CommandRefused("git is not installed, or not on PATH", reason="NoGit") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandRefused(
-            f"git {words[0]} did not end in {_TIMEOUT_S:.0f} s", reason="GitRefused"
-        ) from error
+        why = f"git {words[0]} did not end in {_TIMEOUT_S:.0f} s"
+        raise CommandRefused(why, reason="GitRefused") from error
 
 
-def _reason(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+def _text(printed: bytes) -> str:
+    return printed.decode("utf-8", "replace")
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    lines = [
+        line.strip() for line in _text(done.stderr or done.stdout).splitlines() if line.strip()
+    ]
     lines = [line for line in lines if not line.startswith("hint:")]
     return "; ".join(lines[:4]) or f"exit code {done.returncode}"

@@ -1,17 +1,17 @@
 """`gitslot doctor`: check that everything is set up for a release and a rollback."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import Session, chosen, session_of
 from gitslot.report.doctor.checks import of_app, of_controller, of_ground
 from gitslot.report.doctor.facts import Finding, Grade
 from gitslot.report.doctor.gather import Examiner
-from gitslot.state.wanted import App, Desired, Doubt, is_app_name
+from gitslot.state.wanted import App, Desired, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
 
@@ -22,9 +22,7 @@ def doctor(
     controller: Annotated[
         str | None,
         typer.Option(
-            "--controller",
-            metavar="NAME",
-            help="Take the guards from that app, and check it too.",
+            "--controller", metavar="NAME", help="Take the guards from that app, and check it too."
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
@@ -57,18 +55,11 @@ def findings(examiner: Examiner, app: str | None) -> tuple[Finding, ...]:
     if examiner.controller is not None:
         found.extend(of_controller(examiner.controller))
     blocks = ground.desired.apps if isinstance(ground.desired, Desired) else {}
-    for name in _names(blocks, app):
+    named = [app] if app and not blocks else chosen(list(blocks), app)
+    for name in named if app else filter(is_app_name, named):
         block = blocks.get(name)
         found.extend(of_app(examiner.app(name, block if isinstance(block, App) else None)))
     return tuple(found)
-
-
-def _names(blocks: Mapping[str, App | Doubt], app: str | None) -> list[str]:
-    if app is None:
-        return [name for name in blocks if is_app_name(name)]
-    if blocks and app not in blocks:
-        raise CommandRefused(f"no app `{app}`; there are: {', '.join(blocks)}", reason="UnknownApp")
-    return [app]
 
 
 def code(found: Sequence[Finding]) -> int:
@@ -88,13 +79,10 @@ def show(session: Session, found: Sequence[Finding], output: Output) -> None:
         out.show_text(session, "")
         out.show_text(session, "to fix", "bold")
     for each in to_fix:
-        out.show_text(session, f"  {each.check} ({each.grade.value}{_of(each)})")
+        of = f", {each.app}" if each.app else ""
+        out.show_text(session, f"  {each.check} ({each.grade.value}{of})")
         for fix in each.fixes:
             out.show_text(session, f"      {fix}")
-
-
-def _of(finding: Finding) -> str:
-    return f", {finding.app}" if finding.app else ""
 
 
 def data(finding: Finding) -> dict[str, Any]:

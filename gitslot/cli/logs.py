@@ -1,9 +1,9 @@
 """`gitslot logs` and `gitslot history`: the journal, and what production served when."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.report.history import Change, changes, live_at, swap_under_way
+from gitslot.state.remembered import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
 _LAST = 100
@@ -46,7 +47,31 @@ def logs(
     _print(session, shown, output, stream=follow)
     if not follow:
         return 0
-    return _follow(session, journal, app, wants, output, {event.id for event in events})
+    new = NewEvents(session, journal, {event.id for event in events})
+    pause = max(session.settings().policy.poll_s, 0.5)
+    while True:
+        session.sleep(pause)
+        added = [e for name in ([app] if app else journal.apps()) for e in new.of(name) if wants(e)]
+        shown = [event for event in added if output is not Output.TABLE or not event.quiet]
+        _print(session, sorted(shown, key=lambda event: event.time), output, stream=True)
+
+
+class NewEvents:
+    """What was added to journals, each event once; a journal is read again only if it grew."""
+
+    def __init__(self, session: Session, journal: Journal, seen: Iterable[str] = ()) -> None:
+        self._session, self._journal, self._seen = session, journal, set(seen)
+        self._memories: dict[str, Memory] = {}
+
+    def of(self, app: str) -> list[Event]:
+        """Return the events of *app* that were not returned before."""
+        memory = self._journal.memory(app, self._session.now())
+        if self._memories.get(app) is memory:
+            return []
+        self._memories[app] = memory
+        added = [event for event in self._journal.events(app) if event.id not in self._seen]
+        self._seen.update(event.id for event in added)
+        return added
 
 
 def _of_commit(session: Session, revision: str | None) -> Callable[[Event], bool]:
@@ -84,31 +109,6 @@ def _print(session: Session, events: Sequence[Event], output: Output, *, stream:
         out.show_data(session, [out.event_data(event) for event in events], output)
 
 
-def _follow(
-    session: Session,
-    journal: Journal,
-    app: str | None,
-    wants: Callable[[Event], bool],
-    output: Output,
-    seen: set[str],
-) -> int:
-    """Print new events until interrupted; read a journal again only if it grew."""
-    pause = max(session.settings().policy.poll_s, 0.5)
-    memories: dict[str, Any] = {}
-    while True:
-        session.sleep(pause)
-        added: list[Event] = []
-        for name in [app] if app else journal.apps():
-            memory = journal.memory(name, session.now())
-            if memories.get(name) is memory:
-                continue
-            memories[name] = memory
-            added += [e for e in journal.events(name) if e.id not in seen and wants(e)]
-        seen.update(event.id for event in added)
-        shown = [event for event in added if output is not Output.TABLE or not event.quiet]
-        _print(session, sorted(shown, key=lambda event: event.time), output, stream=True)
-
-
 # ---------------------------------------------------------------- history
 
 
@@ -136,7 +136,7 @@ def history(
         if swap := swap_under_way(each, moment):
             session.print_err(
                 f"{swap.app}: a swap to {swap.version} was under way then, "
-                f"sent {out.iso(swap.began)}, proved {out.iso(swap.time)}"
+                f"sent {out.iso(swap.swap_sent)}, proved {out.iso(swap.time)}"
             )
     _show_changes(session, live, output)
     missing = [name for name, each in found.items() if not live_at(each, moment)]
@@ -149,15 +149,14 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandRefused(
-            f"`{text}` is not a time; write it as 2026-11-22T03:00Z", reason="TimeInvalid"
-        ) from error
+        why = f"`{text}` is not a time; write it as 2026-11-22T03:00Z"
+        raise CommandRefused(why, reason="TimeInvalid") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show_changes(session: Session, found: Sequence[Change], output: Output) -> None:
     if output is not Output.TABLE:
-        out.show_data(session, [_change_data(change) for change in found], output)
+        out.show_data(session, [out.data_of(change) for change in found], output)
         return
     rows = [
         (
@@ -174,20 +173,3 @@ def _show_changes(session: Session, found: Sequence[Change], output: Output) -> 
     ]
     if rows:
         out.show_table(session, _CHANGES, rows)
-
-
-def _change_data(change: Change) -> dict[str, Any]:
-    return {
-        "time": out.iso(change.time),
-        "app": change.app,
-        "model": change.model or None,
-        "version": change.version,
-        "digest": change.digest,
-        "before": change.before or None,
-        "commit": change.commit or None,
-        "author": change.author or None,
-        "subject": change.subject or None,
-        "how": change.how,
-        "verified": change.verified or None,
-        "swap_sent": out.iso(change.began),
-    }

@@ -39,14 +39,10 @@ def models(
     if not rows:
         session.print_err("no versions are registered" + (f" of {model}" if model else ""))
         return 0
+    times = (out.moment_text(entry.registered, session.now(), dated=True) for entry in found)
     cells = [
-        (
-            entry.model,
-            entry.version,
-            out.moment_text(entry.registered, session.now(), dated=True),
-            ", ".join(row["runs"]),
-        )
-        for entry, row in zip(found, rows, strict=True)
+        (row["model"], row["version"], time, ", ".join(row["runs"]))
+        for row, time in zip(rows, times, strict=True)
     ]
     out.show_table(session, _COLUMNS, cells)
     return 0

@@ -6,6 +6,7 @@ Text from outside is escaped before it reaches a terminal, and no markup is inte
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TextIO
@@ -72,6 +73,19 @@ def iso(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def data_of(value: Any) -> dict[str, Any]:
+    """Return the fields of the dataclass *value* for programs; empty text is null."""
+    return {name: _plain(each) for name, each in asdict(value).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return iso(value) if isinstance(value, datetime) else None if value == "" else value
 
 
 def event_data(event: Event) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -10,15 +10,15 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from gitslot.reconcile import look_for
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
-from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import App, Desired, Doubt, is_app_name
+from gitslot.state.wanted import Desired, Doubt
 from gitslot.world import World
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
@@ -45,11 +45,12 @@ def show_plans(
     """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
     at = _at(session, rev) if rev else None
-    plans = [_plan(name, world, at) for name in _names(world, at, app)]
+    names = chosen(list(at.apps), app) if at else status_.names(world, app)
+    plans = [_plan(name, world, at) for name in names]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
-        out.show_data(session, [_data(each) for each in plans], output)
+        out.show_data(session, [out.data_of(each) for each in plans], output)
     else:
         for each in plans:
             _show(session, each)
@@ -78,26 +79,11 @@ def _at(session: Session, rev: str) -> Desired:
     return found
 
 
-def _names(world: World, at: Desired | None, app: str | None) -> list[str]:
-    if at is None:
-        return status_.names(world, app)
-    if app is not None and app not in at.apps:
-        raise CommandRefused(
-            f"no app `{app}`; there are: {', '.join(at.apps)}", reason="UnknownApp"
-        )
-    return [app] if app else list(at.apps)
-
-
 def _plan(name: str, world: World, at: Desired | None) -> Plan:
-    now = world.clock.now()
     app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
-    if isinstance(app, Doubt) and not is_app_name(name):
-        return planned(name, app, app, Memory(), now, world.policy)
-    memory = world.journal.memory(name, now)
-    block = world.hands_off(app, memory) if isinstance(app, App) else None
-    live = world.looker.look(name, block, memory, fresh=True, whole=True)
-    target = block or app or Doubt("NotInFile", f"no file asks for `{name}` any more")
-    return planned(name, target, live, memory, now, world.policy)
+    seen = look_for(name, app, None, world, fresh=True, whole=True)
+    target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
+    return planned(name, target, seen.live, seen.memory, seen.now, world.policy)
 
 
 # ---------------------------------------------------------------- printing
@@ -115,12 +101,8 @@ def _show(session: Session, plan_: Plan) -> None:
 
 
 def _settings(step: Step) -> list[str]:
-    lines = []
-    if step.travels:
-        lines.append(f"travels: {', '.join(step.travels)}")
-    if step.stays:
-        lines.append(f"stays (slot settings): {', '.join(step.stays)}")
-    return lines
+    listed = (("travels", step.travels), ("stays (slot settings)", step.stays))
+    return [f"{what}: {', '.join(names)}" for what, names in listed if names]
 
 
 def _end(plan_: Plan) -> str:
@@ -147,23 +129,3 @@ def _in_markdown(plans: Sequence[Plan]) -> str:
 
 def _escaped(text: str) -> str:
     return safe(text).translate(_MARKDOWN)
-
-
-def _data(plan_: Plan) -> dict[str, Any]:
-    return {
-        "app": plan_.app,
-        "steps": [
-            {
-                "action": step.action,
-                "what": step.what,
-                "why": step.why,
-                "travels": list(step.travels),
-                "stays": list(step.stays),
-            }
-            for step in plan_.steps
-        ],
-        "end": plan_.end,
-        "reason": plan_.reason or None,
-        "message": plan_.message,
-        "notes": list(plan_.notes),
-    }

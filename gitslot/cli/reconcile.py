@@ -3,14 +3,16 @@
 import getpass
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
+from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
@@ -18,23 +20,20 @@ from gitslot.errors import JournalError, JournalMoved
 from gitslot.reconcile import observe
 from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
-from gitslot.record.journal import Journal
 from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
-from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
 from gitslot.state.wanted import Doubt, is_app_name
-from gitslot.world import Clock, World
+from gitslot.world import World
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
 
 
 def reconcile(
     ctx: typer.Context,
-    app: AppArgument = None,
+    app: status_.AppArgument = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done.")
     ] = False,
@@ -48,11 +47,11 @@ def reconcile(
     names = status_.names(world, app)
     width = max((len(name) for name in names), default=0)
     for name in names:
-        events = NewEvents(session, world.journal, name, width)
-        watched = replace(world, clock=PrintingClock(world.clock, events.print))
+        new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
+        print_new = partial(_print_new, session, new, name, width)
         with _progress(session, name):
-            suspended = _to_the_end(name, watched)
-        events.print()
+            suspended = _to_the_end(name, _printing(world, print_new))
+        print_new()
         if suspended:
             session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
     view = status_.Watcher(session, world).look(app)
@@ -60,46 +59,31 @@ def reconcile(
     return view.code
 
 
-class NewEvents:
-    """Prints the events added to one app's journal, by whichever controller."""
-
-    def __init__(self, session: Session, journal: Journal, app: str, width: int) -> None:
-        self._session, self._journal = session, journal
-        self._app, self._width = app, width
-        self._memory: Memory | None = journal.memory(app, session.now())
-        self._printed = {event.id for event in journal.events(app)}
-
-    def print(self) -> None:
-        """Print, on stderr, the events added since the last call."""
-        memory = self._journal.memory(self._app, self._session.now())
-        if memory is self._memory:
-            return
-        self._memory = memory
-        for event in self._journal.events(self._app):
-            if event.id not in self._printed and not event.quiet:
-                out.show_event(self._session.err, event, self._session.now(), self._width)
-            self._printed.add(event.id)
+def _print_new(session: Session, new: NewEvents, name: str, width: int) -> None:
+    for event in new.of(name):
+        if not event.quiet:
+            out.show_event(session.err, event, session.now(), width)
 
 
-class PrintingClock:
-    """A clock that prints new events whenever a pass waits."""
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """A clock made of functions."""
 
-    def __init__(self, clock: Clock, print_new: Callable[[], None]) -> None:
-        self._clock, self._print_new = clock, print_new
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
 
-    def now(self) -> datetime:
-        """Return the time in UTC."""
-        return self._clock.now()
 
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return self._clock.monotonic()
+def _printing(world: World, print_new: Callable[[], None]) -> World:
+    """Return *world* with a clock that prints new events whenever a pass waits."""
+    clock = world.clock
 
-    def sleep(self, seconds: float) -> None:
-        """Print new events, then wait."""
+    def sleep(seconds: float) -> None:
         with suppress(JournalError):  # the pass itself reports the error
-            self._print_new()
-        self._clock.sleep(seconds)
+            print_new()
+        clock.sleep(seconds)
+
+    return replace(world, clock=_Clock(clock.now, clock.monotonic, sleep))
 
 
 def _to_the_end(name: str, world: World) -> Suspended | None:
@@ -114,11 +98,7 @@ def _to_the_end(name: str, world: World) -> Suspended | None:
 
 def _resumes(stop: Suspended) -> str:
     """Return why an app is suspended, and how to resume it."""
-    if stop.reason == "SuspendedBySetting":
-        where = "take GITSLOT_SUSPEND out of the controller's settings to resume"
-    else:
-        where = "take `suspend` out of the file to resume"
-    return f"it is suspended: {stop.message}; {where}"
+    return f"it is suspended: {stop.message}; {stop.next.clause}"
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
@@ -132,7 +112,7 @@ def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- retry
 
 
-def retry(ctx: typer.Context, app: AppArgument = None) -> int:
+def retry(ctx: typer.Context, app: status_.AppArgument = None) -> int:
     """Clear a stall or a freeze, to try again."""
     session = session_of(ctx)
     world = session.world()

@@ -8,7 +8,7 @@ The `open_*` fields import those once a command needs them; tests put others in 
 import os
 import sys
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from gitslot.report.doctor.gather import Examiner
     from gitslot.world import World
 
-_NOT_NEEDED_TO_LOOK = (
-    "GITSLOT_VERIFY_COMMITS",
-    "GITSLOT_ALLOW_UNSIGNED_REVERT",
-    "GITSLOT_ON_REWRITE",
-)
+# settings that a command which only looks does without
+_GUARDS = ("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE")
 
 
 class CommandRefused(GitslotError):
@@ -110,10 +107,20 @@ class Session:
             settings = self.settings()
         except SettingsError as error:
             flaw = error.message
-            for name in _NOT_NEEDED_TO_LOOK:
+            for name in _GUARDS:
                 self.environ.pop(name, None)
             settings = self.settings()
         return self.open_examiner(settings, flaw)
+
+
+def chosen(known: Sequence[str], app: str | None) -> list[str]:
+    """Return *app* alone, or all that are *known*; raises CommandRefused if *app* is not known."""
+    if app is None:
+        return list(known)
+    if app not in known:
+        listed = ", ".join(known) or "none"
+        raise CommandRefused(f"no app `{app}`; there are: {listed}", reason="UnknownApp")
+    return [app]
 
 
 def session_of(ctx: typer.Context) -> Session:

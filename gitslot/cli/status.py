@@ -11,7 +11,7 @@ from rich.text import Text
 
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.decide.decide import is_further_slot
 from gitslot.reconcile import observe
 from gitslot.record.event import Event
@@ -99,12 +99,7 @@ def names(world: World, app: str | None) -> list[str]:
     desired = world.wants.desired(math.inf)
     if not known and isinstance(desired, Doubt):
         raise CommandRefused(desired.message, reason=desired.reason)
-    if app is None:
-        return known
-    if app not in known:
-        listed = ", ".join(known) or "none"
-        raise CommandRefused(f"no app `{app}`; there are: {listed}", reason="UnknownApp")
-    return [app]
+    return chosen(known, app)
 
 
 def show(session: Session, view: View, output: Output) -> None:
@@ -120,21 +115,9 @@ def show(session: Session, view: View, output: Output) -> None:
 
 def row_data(row: Row) -> dict[str, Any]:
     """Return *row* for programs; an unknown value is null."""
-    return {
-        "app": row.app,
-        "slot": row.slot,
-        "model": row.model or None,
-        "serves": None if row.serves in ("?", "nothing") else row.serves,
-        "digest": row.digest or None,
-        "wanted": None if row.wanted in ("?", "") else row.wanted,
-        "sync": row.sync or None,
-        "health": row.health or None,
-        "rollback": row.rollback or None,
-        "since": out.iso(row.since),
-        "commit": row.commit or None,
-        "reason": row.reason or None,
-        "message": row.message or None,
-    }
+    shown = {name: value for name, value in out.data_of(row).items() if name != "mend"}
+    unknown = {name: None for name in ("serves", "wanted") if shown[name] in ("?", "nothing")}
+    return {**shown, **unknown}
 
 
 def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:

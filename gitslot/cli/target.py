@@ -98,10 +98,7 @@ def _nearest(start: Path) -> tuple[Local | None, Path | None]:
         if found is None:
             continue
         if _alive(found.get("pid")):
-            environment = found.get("environment")
-            return Local(
-                folder, _usable(environment if isinstance(environment, dict) else {})
-            ), None
+            return Local(folder, _usable(found.get("environment"))), None
         stopped = stopped or folder
     return None, stopped
 
@@ -117,10 +114,11 @@ def _load(file: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _usable(environment: Mapping[str, object]) -> dict[str, str]:
+def _usable(environment: object) -> dict[str, str]:
+    listed = environment.items() if isinstance(environment, dict) else ()
     return {
         name: value
-        for name, value in environment.items()
+        for name, value in listed
         if isinstance(value, str) and (name.startswith("GITSLOT_") or name in _TAKEN)
     }
 
@@ -130,10 +128,8 @@ def _alive(pid: object) -> bool:
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 

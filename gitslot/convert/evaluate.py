@@ -32,8 +32,7 @@ def evaluate(estimator: ClassifierMixin, rows: Rows, labels: Labels) -> Evaluati
             "accuracy": round(float(accuracy_score(labels, predicted)), 6),
             "f1_macro": round(float(f1_score(labels, predicted, average="macro")), 6),
             "log_loss": round(
-                float(log_loss(labels, estimator.predict_proba(rows), labels=estimator.classes_)),
-                6,
+                float(log_loss(labels, estimator.predict_proba(rows), labels=estimator.classes_)), 6
             ),
             "rows": float(len(rows)),
         },

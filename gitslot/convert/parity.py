@@ -119,16 +119,8 @@ def prove(
         )
     tolerance = tolerance_for(worst)
     chosen = choose_golden(predicted, probabilities, least_margin=2 * tolerance)
-    return Parity(
-        rows=len(rows),
-        worst=worst,
-        tolerance=tolerance,
-        golden=Golden(
-            inputs=rows[chosen],
-            labels=predicted[chosen].tolist(),
-            probabilities=probabilities[chosen],
-        ),
-    )
+    golden = Golden(rows[chosen], predicted[chosen].tolist(), probabilities[chosen])
+    return Parity(len(rows), worst, tolerance, golden)
 
 
 def tolerance_for(worst: float) -> float:

@@ -40,24 +40,16 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A checkout and what `gitslot local` keeps for it."""
+    """
+    A checkout and what `gitslot local` keeps for it, all in *folder*.
+
+    *state* is the platform's own folder; in *file* other commands find the platform.
+    """
 
     checkout: Path
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder that holds all of it."""
-        return self.checkout / FOLDER
-
-    @property
-    def state(self) -> Path:
-        """Return the platform's own folder."""
-        return self.folder / "platform"
-
-    @property
-    def file(self) -> Path:
-        """Return the file in which other commands find the platform."""
-        return self.folder / "local.json"
+    folder: Path
+    state: Path
+    file: Path
 
 
 def down(
@@ -116,10 +108,10 @@ def place(repo: Path | None) -> Place:
     start = (repo or Path.cwd()).resolve()
     checkout = local_repository(start)
     if checkout is None:
-        raise PlatformError(
-            f"{start} is not in a Git checkout; go into one, or name it with --repo"
-        )
-    return Place(checkout)
+        why = "is not in a Git checkout; go into one, or name it with --repo"
+        raise PlatformError(f"{start} {why}")
+    folder = checkout / FOLDER
+    return Place(checkout, folder, folder / "platform", folder / "local.json")
 
 
 def read(where: Place) -> dict[str, Any] | None:
@@ -139,22 +131,29 @@ def other_identities() -> set[str]:
 
 
 @contextmanager
+def handling(handler: Any, *numbers: int) -> Iterator[None]:
+    """Handle the signals *numbers* by *handler*, and then as before."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
 def interruptible() -> Iterator[None]:
     """Handle SIGTERM and SIGHUP like Ctrl-C, so that clean-up runs."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
-        yield
+        with handling(interrupt, signal.SIGTERM, signal.SIGHUP):
+            yield
     except KeyboardInterrupt:
         print_err("interrupted; nothing is left running")
         raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_err(text: str) -> None:

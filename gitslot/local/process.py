@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gitslot.errors import GitslotError
 from gitslot.registry.package import ROOT as PROJECT
+
+T = TypeVar("T")
 
 START_S = 90.0  # a cold machine may take long to load Node.js
 STOP_S = 60.0  # requests in flight are given 30 s to end
@@ -144,14 +146,12 @@ def alone(state: Path) -> Iterator[None]:
         yield
 
 
-def wait_until(look: Callable[[], object], patience_s: float) -> bool:
-    """Call *look* until it returns something true; return False after *patience_s* seconds."""
+def wait_until(look: Callable[[], T], patience_s: float, pause_s: float = _POLL_S) -> T:
+    """Return what *look* returns once that is true, or after *patience_s* seconds anyway."""
     deadline = time.monotonic() + patience_s
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+    while not (found := look()) and time.monotonic() <= deadline:
+        time.sleep(pause_s)
+    return found
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -164,18 +164,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _first_answer(process: subprocess.Popen[bytes], state: Path) -> Facts | None:
-    found: list[Facts] = []
+    """Return the facts of *process* once it answers; None where it ended or took too long."""
 
-    def look() -> bool:
+    def look() -> Facts | bool:
         if process.poll() is not None:
             return True
         facts = _facts(state)
-        if facts is not None and facts.pid == process.pid:
-            found.append(facts)
-        return bool(found)
+        return facts if facts is not None and facts.pid == process.pid else False
 
-    wait_until(look, START_S)
-    return found[0] if found else None
+    found = wait_until(look, START_S)
+    return found if isinstance(found, Facts) else None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -22,8 +22,9 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDi
 from gitslot.edges.azure.arm import Azure
 from gitslot.edges.settings import FILE
 from gitslot.local.process import Facts, PlatformError, wait_until
+from gitslot.registry.manifest import Package
 from gitslot.registry.package import ROOT as PROJECT
-from gitslot.registry.registry import Package, Registry
+from gitslot.registry.registry import Registry
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
 
@@ -86,13 +87,9 @@ class Provisioner:
             raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
         made = json.loads(done.stdout)
         version = f"{app.replace('_', '-')}-{made['sha256'][:12]}"
-        return self.registry.register_package(
-            Path(made["path"]).read_bytes(),
-            version=version,
-            package=made["package"],
-            build=made["build"],
-            python=made["python"],
-        )
+        described = {name: made[name] for name in ("package", "build", "python")}
+        content = Path(made["path"]).read_bytes()
+        return self.registry.register_package(content, version=version, **described)
 
     # ------------------------------------------------------------ apps
 

@@ -43,9 +43,9 @@ class Proof:
 
 
 class _Ended(Exception):
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.message)
-        self.verdict = verdict
+    def __init__(self, mark: Mark, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.verdict = Verdict(mark, message, reason)
 
 
 def prove(
@@ -99,17 +99,15 @@ class _Caller:
         _usable(reply, self._proof.slot)
         served = (reply.header("x-model-digest"), reply.header("x-model-deploy"))
         if served != (self._proof.release.digest, self._proof.deploy):
-            raise _Ended(
-                _inconclusive(
-                    f"{self._proof.slot} answers with another release while it is being proved"
-                )
+            raise _inconclusive(
+                f"{self._proof.slot} answers with another release while it is being proved"
             )
         return reply
 
     def _post(self, body: bytes) -> Reply:
         if self._left_s <= 0:
             slow = f"{self._proof.slot} took more than {_PROOF_S:.0f} s for its proof"
-            raise _Ended(_inconclusive(slow))
+            raise _inconclusive(slow)
         reply = self._asks.request(
             "POST", self._proof.host, "/api/predict?proba=1", body, self._headers
         )
@@ -117,12 +115,12 @@ class _Caller:
         return reply
 
 
-def _inconclusive(message: str, reason: str = "VerifyInconclusive") -> Verdict:
-    return Verdict(Mark.INCONCLUSIVE, message, reason)
+def _inconclusive(message: str, reason: str = "VerifyInconclusive") -> _Ended:
+    return _Ended(Mark.INCONCLUSIVE, message, reason)
 
 
-def _failed(message: str, reason: str = "GoldenRowsFailed") -> Verdict:
-    return Verdict(Mark.FAIL, message, reason)
+def _failed(message: str, reason: str = "GoldenRowsFailed") -> _Ended:
+    return _Ended(Mark.FAIL, message, reason)
 
 
 def _usable(reply: Reply, slot: str) -> None:
@@ -130,40 +128,33 @@ def _usable(reply: Reply, slot: str) -> None:
     if reply.status == 200:
         return
     if reply.status in (401, 403) or 300 <= reply.status < 400:
-        raise _Ended(
-            _inconclusive(
-                f"POST /api/predict is blocked (HTTP {reply.status}); let the controller's "
-                "identity list the slot's keys, or make it anonymous",
-                "ProbeBlocked",
-            )
+        raise _inconclusive(
+            f"POST /api/predict is blocked (HTTP {reply.status}); let the controller's "
+            "identity list the slot's keys, or make it anonymous",
+            "ProbeBlocked",
         )
     if reply.status == 0 or reply.status in (408, 429) or reply.status >= 500:
         what = reply.error or f"HTTP {reply.status}"
-        raise _Ended(_inconclusive(f"{slot} gave no answer to a golden row: {what}"))
-    raise _Ended(_failed(f"{slot} refuses golden rows with HTTP {reply.status}"))
+        raise _inconclusive(f"{slot} gave no answer to a golden row: {what}")
+    raise _failed(f"{slot} refuses golden rows with HTTP {reply.status}")
 
 
 def _difference(proof: Proof, index: int, reply: Reply) -> float:
-    golden, rows = proof.manifest.golden, len(proof.manifest.golden.inputs)
+    golden = proof.manifest.golden
+    row = f"golden row {index + 1} of {len(golden.inputs)}"
     body = reply.json()
-    labels = body.get("labels") if isinstance(body, dict) else None
-    probabilities = body.get("probabilities") if isinstance(body, dict) else None
-    if labels != [golden.labels[index]]:
-        raise _Ended(
-            _failed(f"golden row {index + 1} of {rows}: the label is not the trained model's")
-        )
+    answer = body if isinstance(body, dict) else {}
+    probabilities = answer.get("probabilities")
+    if answer.get("labels") != [golden.labels[index]]:
+        raise _failed(f"{row}: the label is not the trained model's")
     expected = golden.probabilities[index]
     got = probabilities[0] if isinstance(probabilities, list) and len(probabilities) == 1 else None
     if not isinstance(got, list) or len(got) != len(expected) or not all(map(finite, got)):
-        raise _Ended(_failed(f"golden row {index + 1} of {rows}: no probabilities"))
+        raise _failed(f"{row}: no probabilities")
     worst: float = max(abs(a - b) for a, b in zip(got, expected, strict=True))
     if not worst <= golden.tolerance:
-        raise _Ended(
-            _failed(
-                f"golden row {index + 1} of {rows}: probabilities differ by {_short(worst)}, "
-                f"{_short(golden.tolerance)} is allowed"
-            )
-        )
+        allowed = _short(golden.tolerance)
+        raise _failed(f"{row}: probabilities differ by {_short(worst)}, {allowed} is allowed")
     return worst
 
 
@@ -183,16 +174,9 @@ def _within_budget(caller: _Caller, proof: Proof, policy: Policy, budget_ms: flo
     rows = proof.manifest.golden.inputs
     p99 = math.inf
     for _ in range(2):
-        times = [
-            caller.ask(rows[i % len(rows)]).seconds * 1000 for i in range(policy.latency_requests)
-        ]
-        p99 = min(p99, _p99(times))
+        asked = (caller.ask(rows[i % len(rows)]) for i in range(policy.latency_requests))
+        p99 = min(p99, _p99([reply.seconds * 1000 for reply in asked]))
         if p99 <= budget_ms:
             return p99
-    raise _Ended(
-        _failed(
-            f"p99 {p99:.0f} ms over {policy.latency_requests} requests, "
-            f"latency_p99_ms is {budget_ms:g}",
-            "TooSlow",
-        )
-    )
+    over = f"over {policy.latency_requests} requests, latency_p99_ms is {budget_ms:g}"
+    raise _failed(f"p99 {p99:.0f} ms {over}", "TooSlow")

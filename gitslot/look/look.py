@@ -12,35 +12,20 @@ from datetime import datetime
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
-from gitslot.edges.azure.arm import AppRef, PollAnswer
+from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look import slots
-from gitslot.look.golden_rows import Asks
-from gitslot.look.proofs import Keys, Prover
+from gitslot.look.proofs import Prover
 from gitslot.look.stopwatch import Since
-from gitslot.look.wanted import Catalog, Registered
+from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
+from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Arm, Health, Live, Mark, Poll, Rehearsal, Verdict
+from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
-
-
-class Reads(slots.Reads, Keys, Protocol):
-    """What a look needs of ARM."""
-
-    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
-    def look(self, app: AppRef) -> tuple[Arm, Arm]: ...
-    def hosts(self, app: AppRef) -> dict[str, str]: ...
-    def poll(self, location: str) -> PollAnswer: ...
-
-
-class Probes(Asks, Protocol):
-    """What a look needs of the slots themselves."""
-
-    def health(self, host: str) -> Health: ...
 
 
 class Ticks(Protocol):
@@ -71,12 +56,12 @@ class Looker:
     """Looks at apps. One instance lives as long as the process."""
 
     def __init__(
-        self, azure: Reads, registry: Registered, probes: Probes, clock: Ticks, policy: Policy
+        self, azure: Azure, registry: Registry, probes: slots.Probes, clock: Ticks, policy: Policy
     ) -> None:
         self._azure, self._clock, self._policy = azure, clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
-        self._slots = slots.Slots(azure, self._catalog, probes, clock, policy)
+        self._slots = slots.Slots(azure, self._catalog, probes, clock.monotonic, policy)
         self._apps: dict[str, _Kept] = {}
 
     def ref(self, name: str) -> AppRef:
@@ -253,9 +238,9 @@ class Looker:
         key = (release, health.deploy)
         due = kept.rehearsed != key or now - kept.rehearsed_at >= self._policy.rehearse_s
         if due or kept.rehearsal is None:
-            assert kept.ref is not None
-            host = self._slots.kept(kept.ref.name, STAGING).host
-            kept.rehearsal = self._prover.rehearsed(kept.ref, host, release, health)
+            ref = self.ref(name)
+            host = self._slots.kept(ref.name, STAGING).host
+            kept.rehearsal = self._prover.rehearsed(ref, host, release, health)
             kept.rehearsed, kept.rehearsed_at = key, now
         return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
 

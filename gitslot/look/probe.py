@@ -23,18 +23,12 @@ _TOTAL_S = 20.0  # a body that drips has no time-out of its own
 _MAX_BODY = 256 * 1024
 _CHUNK = 16 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_FIELDS = ("model", "version", "digest", "deploy", "code")  # of every answer
 _FIELD = 200  # characters of any text from a slot
 # Reasons of an app for which looking again will not help.
-_FINAL = frozenset(
-    {
-        "DigestMismatch",
-        "ManifestInvalid",
-        "FormatRefused",
-        "LoadFailed",
-        "GoldenRowsFailed",
-        "SettingsInvalid",
-        "UnknownVersion",
-    }
+_FINAL = (
+    *("DigestMismatch", "ManifestInvalid", "FormatRefused", "LoadFailed", "GoldenRowsFailed"),
+    *("SettingsInvalid", "UnknownVersion"),
 )
 
 
@@ -107,8 +101,6 @@ class Prober:
                 return Reply(
                     answer.status_code, content, answer.headers, time.perf_counter() - started
                 )
-        except (requests.RequestException, OSError) as error:
-            return Reply(0, error=type(error).__name__)
         except Exception as error:  # noqa: BLE001 - urllib3 raises its own while the body is read
             return Reply(0, error=type(error).__name__)
 
@@ -118,16 +110,14 @@ def read_health(reply: Reply) -> Health:
     if reply.status in (401, 403) or 300 <= reply.status < 400:
         return Health(Answer.BLOCKED, detail=f"HTTP {reply.status}")
     body = reply.json()
-    ours = isinstance(body, dict) and all(
-        isinstance(body.get(key), str) for key in ("model", "version", "digest", "deploy", "code")
-    )
+    ours = isinstance(body, dict) and all(isinstance(body.get(key), str) for key in _FIELDS)
     if reply.status not in (200, 503) or not ours:
         if reply.status in (0, 408, 429) or reply.status >= 500:
             return Health(Answer.SILENT, detail=reply.error or f"HTTP {reply.status}")
         return Health(Answer.FOREIGN, detail=f"HTTP {reply.status}")
     text: dict[str, Any] = {
         key: safe(str(body[key]), _FIELD)
-        for key in ("model", "version", "digest", "deploy", "code", "reason", "verify")
+        for key in (*_FIELDS, "reason", "verify")
         if isinstance(body.get(key), str)
     }
     reason = re.sub(r"[^A-Za-z0-9]", "", text.pop("reason", ""))[:60]

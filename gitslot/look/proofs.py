@@ -4,9 +4,9 @@ Proofs as part of a look: golden rows through a slot, with the slot's own key wh
 What is kept between looks is keys, nothing that was proved.
 """
 
-from typing import Protocol
+from functools import partial
 
-from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import (
     AzureError,
     AzureUnavailable,
@@ -21,16 +21,10 @@ from gitslot.state.seen import Health, Mark, Seen, Verdict
 from gitslot.state.wanted import STAGING, Release
 
 
-class Keys(Protocol):
-    """What a proof needs of ARM."""
-
-    def function_key(self, app: AppRef, slot: str) -> str: ...
-
-
 class Prover:
     """Replays golden rows. One instance lives as long as the process."""
 
-    def __init__(self, azure: Keys, catalog: Catalog, asks: Asks, policy: Policy) -> None:
+    def __init__(self, azure: Azure, catalog: Catalog, asks: Asks, policy: Policy) -> None:
         self._azure, self._catalog = azure, catalog
         self._asks, self._policy = asks, policy
         self._keys: dict[tuple[AppRef, str], str] = {}
@@ -56,13 +50,8 @@ class Prover:
             text = f"the registry holds {release} with another digest than {slot.name} serves"
             return Verdict(Mark.FAIL, text, "DigestMismatch")
         proof = Proof(arm.host, release, health.deploy, manifest, budget_ms, slot.name)
-        return prove(
-            self._asks,
-            proof,
-            lambda: self._fetched(ref, slot.name),
-            self._policy,
-            health_only=health.verify == "health",
-        )
+        key, health_only = partial(self._fetched, ref, slot.name), health.verify == "health"
+        return prove(self._asks, proof, key, self._policy, health_only=health_only)
 
     def rehearsed(self, ref: AppRef, host: str, release: Release, health: Health) -> Verdict:
         """Return how staging at *host* proves *release* now. ARM is not asked."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from gitslot.decide.place import holds
-from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
+from gitslot.look.golden_rows import Asks
 from gitslot.look.stopwatch import Since, is_down, is_failing
 from gitslot.look.wanted import Catalog
 from gitslot.state.policy import Policy
@@ -21,23 +22,10 @@ from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
 T = TypeVar("T")
 
 
-class Reads(Protocol):
-    """What a look at one slot needs of ARM."""
-
-    def host(self, app: AppRef, slot: str) -> str: ...
-    def look_at(self, app: AppRef, slot: str) -> Arm: ...
-
-
-class Healths(Protocol):
-    """What a look at one slot needs of the slot itself."""
+class Probes(Asks, Protocol):
+    """What a look needs of the slots themselves."""
 
     def health(self, host: str) -> Health: ...
-
-
-class Ticks(Protocol):
-    """A clock that never goes back."""
-
-    def monotonic(self) -> float: ...
 
 
 @dataclass(slots=True)
@@ -58,13 +46,22 @@ class Kept:
 
 
 class Slots:
-    """Looks at slots one by one. One instance lives as long as the process."""
+    """
+    Looks at slots one by one. One instance lives as long as the process.
+
+    *monotonic* returns seconds that never go back.
+    """
 
     def __init__(
-        self, azure: Reads, catalog: Catalog, probes: Healths, clock: Ticks, policy: Policy
+        self,
+        azure: Azure,
+        catalog: Catalog,
+        probes: Probes,
+        monotonic: Callable[[], float],
+        policy: Policy,
     ) -> None:
         self._azure, self._catalog, self._probes = azure, catalog, probes
-        self._clock, self._policy = clock, policy
+        self._monotonic, self._policy = monotonic, policy
         self._kept: dict[tuple[str, str], Kept] = {}
 
     def kept(self, app: str, slot: str) -> Kept:
@@ -95,15 +92,14 @@ class Slots:
         """Add what a slot is set to in ARM, unless its health shows that it has what is wanted."""
         if not needs_arm(seen, memory):
             return seen
-        kept, now = self.kept(ref.name, seen.name), self._clock.monotonic()
-        arm: Arm | Refusal | Doubt | None = kept.arm
-        if fresh or arm is None or not kept.is_recent(now, memory.length, self._policy):
-            arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
-            if not isinstance(arm, Arm):
-                kept.arm = None
-                return replace(seen, unread=arm)
-            kept.arm, kept.arm_at, kept.arm_length = arm, now, memory.length
-        assert isinstance(arm, Arm)
+        kept, now = self.kept(ref.name, seen.name), self._monotonic()
+        if kept.arm and not fresh and kept.is_recent(now, memory.length, self._policy):
+            return self.set_to(ref, seen, kept.arm)
+        arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
+        if not isinstance(arm, Arm):
+            kept.arm = None
+            return replace(seen, unread=arm)
+        kept.arm, kept.arm_at, kept.arm_length = arm, now, memory.length
         return self.set_to(ref, seen, arm)
 
     def set_to(self, ref: AppRef, seen: Seen, arm: Arm) -> Seen:
@@ -116,7 +112,7 @@ class Slots:
 
     def timed(self, ref: AppRef, seen: Seen) -> Seen:
         """Add for how long the slot was down, and failing."""
-        kept, now = self.kept(ref.name, seen.name), self._clock.monotonic()
+        kept, now = self.kept(ref.name, seen.name), self._monotonic()
         return replace(
             seen,
             down_s=kept.down.lasting(is_down(seen), now),
@@ -127,7 +123,7 @@ class Slots:
         self, kept: Kept, ref: AppRef, slot: str, read: Callable[[], T]
     ) -> T | Refusal | Doubt:
         """Read from ARM, honouring Retry-After; on failure return the reason in its place."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         if now < kept.blocked_until:
             return Doubt("Throttled", "ARM asked to wait")
         try:

@@ -4,25 +4,16 @@ What the file wants, looked up in the registry: releases, their manifests, packa
 Versions are immutable, so each is read once a process.
 """
 
-from typing import Protocol
-
 from gitslot.errors import ManifestInvalid, UnknownVersion
-from gitslot.registry.manifest import Manifest
-from gitslot.registry.registry import Package
+from gitslot.registry.manifest import Manifest, Package
+from gitslot.registry.registry import Registry
 from gitslot.state.wanted import Refusal, Release, Resolved, Wanted
-
-
-class Registered(Protocol):
-    """What a look needs of the registry."""
-
-    def manifest(self, model: str, version: str) -> Manifest: ...
-    def package(self, version: str) -> Package: ...
 
 
 class Catalog:
     """The registry, with what was read of it. Every method raises RegistryUnavailable."""
 
-    def __init__(self, registry: Registered) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._packages: dict[str, Package] = {}
@@ -47,11 +38,7 @@ class Catalog:
         except (UnknownVersion, ManifestInvalid) as error:
             return Refusal(error.reason, error.message)
         if wanted.pin and wanted.pin != manifest.digest:
-            return Refusal(
-                "DigestMismatch",
-                f"{model} {wanted.version} is registered with another digest than the file pins",
-            )
+            why = "is registered with another digest than the file pins"
+            return Refusal("DigestMismatch", f"{model} {wanted.version} {why}")
         release = Release(model, wanted.version, manifest.digest)
-        if package is None:
-            return Resolved(release)
-        return Resolved(release, package.url, package.build)
+        return Resolved(release, package.url, package.build) if package else Resolved(release)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import NoReturn, TypeAlias, cast
+from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from gitslot.errors import ManifestInvalid
 
@@ -35,6 +35,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 _ARTIFACT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}\.onnx\Z")
 
 Label: TypeAlias = str | int
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,12 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageManifest:
-    """A serving package: *sha256* and *size* in bytes of its zip, *build* id of its source."""
+class Package:
+    """
+    A serving package: *sha256* and *size* in bytes of its zip, *build* id of its source.
+
+    *url* is the value of WEBSITE_RUN_FROM_PACKAGE, or empty outside a registry.
+    """
 
     version: str
     sha256: str
@@ -118,6 +123,7 @@ class PackageManifest:
     package: str
     build: str
     python: str
+    url: str = ""
 
 
 def is_name(text: str) -> bool:
@@ -137,13 +143,14 @@ def digest_of(raw: bytes) -> str:
 
 def parse_manifest(raw: bytes) -> Manifest:
     """Parse *raw* strictly; raise ManifestInvalid, which names the place and the problem."""
-    top = _object(_load(raw), "manifest")
+    top = _mapping(_load(raw), "manifest")
     if (form := top.pop("format", None)) != FORMAT or isinstance(form, bool):
         _refuse("format", f"is {_shown(form)}, this gitslot reads format {FORMAT}")
-    _keys(top, "manifest", _MANIFEST_KEYS)
+    _object(top, "manifest", *_MANIFEST_KEYS)
+    columns = _object(top["input"], "input", "dtype", "features")
     features = tuple(
         _feature(item, f"input.features[{i}]")
-        for i, item in enumerate(_list(_input(top)["features"], "input.features", 1, MAX_FEATURES))
+        for i, item in enumerate(_list(columns["features"], "input.features", 1, MAX_FEATURES))
     )
     if len({feature.name for feature in features}) != len(features):
         _refuse("input.features", "two features have one name")
@@ -153,24 +160,23 @@ def parse_manifest(raw: bytes) -> Manifest:
         model=_matching(top["model"], "model", is_name, "a name"),
         version=_matching(top["version"], "version", is_name, "a version"),
         artifact=_artifact(top["artifact"]),
-        input_dtype=_one_of(_input(top)["dtype"], "input.dtype", ("float32", "float64")),
+        input_dtype=_one_of(columns["dtype"], "input.dtype", ("float32", "float64")),
         features=features,
         classes=classes,
         golden=_golden(top["golden"], width=len(features), classes=classes),
-        metrics=_metrics(top["metrics"]),
+        metrics=_named(top["metrics"], "metrics", _metric),
         estimator=_text(top["estimator"], "estimator"),
         data=_data(top["data"]),
-        libraries=_libraries(top["libraries"]),
+        libraries=_named(top["libraries"], "libraries", _text),
         commit=_commit(top["source"]),
         created=_time(top["created"], "created"),
     )
 
 
-def parse_package(raw: bytes) -> PackageManifest:
+def parse_package(raw: bytes) -> Package:
     """Parse the manifest of a serving package; raise ManifestInvalid as `parse_manifest` does."""
-    top = _object(_load(raw), "manifest")
-    _keys(top, "manifest", ("version", "sha256", "size", "package", "build", "python"))
-    return PackageManifest(
+    top = _object(_load(raw), "manifest", "version", "sha256", "size", "package", "build", "python")
+    return Package(
         version=_matching(top["version"], "version", is_name, "a version"),
         sha256=_sha256(top["sha256"], "sha256"),
         size=_integer(top["size"], "size", 1, 1 << 31),
@@ -220,17 +226,20 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _object(value: object, where: str) -> dict[str, object]:
+def _mapping(value: object, where: str) -> dict[str, object]:
     if not isinstance(value, dict):
         _refuse(where, "must be an object")
     return cast("dict[str, object]", value)
 
 
-def _keys(value: dict[str, object], where: str, keys: Sequence[str]) -> None:
-    for missing in sorted(set(keys) - set(value)):
+def _object(value: object, where: str, *keys: str) -> dict[str, object]:
+    """Return *value*, an object with exactly these *keys*."""
+    found = _mapping(value, where)
+    for missing in sorted(set(keys) - set(found)):
         _refuse(where, f"{missing} is missing")
-    for unknown in sorted(set(value) - set(keys)):
+    for unknown in sorted(set(found) - set(keys)):
         _refuse(where, f"{_shown(unknown)} is not a key")
+    return found
 
 
 def _list(value: object, where: str, least: int, most: int) -> list[object]:
@@ -291,19 +300,10 @@ def _time(value: object, where: str) -> datetime:
     return time
 
 
-def _input(top: dict[str, object]) -> dict[str, object]:
-    found = _object(top["input"], "input")
-    _keys(found, "input", ("dtype", "features"))
-    return found
-
-
 def _feature(value: object, where: str) -> Feature:
-    found = _object(value, where)
-    _keys(found, where, ("name", "type"))
-    return Feature(
-        name=_text(found["name"], f"{where}.name"),
-        type=_one_of(found["type"], f"{where}.type", ("number",)),
-    )
+    found = _object(value, where, "name", "type")
+    name = _text(found["name"], f"{where}.name")
+    return Feature(name, _one_of(found["type"], f"{where}.type", ("number",)))
 
 
 def _classes(value: object) -> tuple[Label, ...]:
@@ -323,8 +323,7 @@ def _label(value: object, where: str) -> Label:
 
 
 def _artifact(value: object) -> Artifact:
-    found = _object(value, "artifact")
-    _keys(found, "artifact", ("name", "sha256", "size", "format"))
+    found = _object(value, "artifact", "name", "sha256", "size", "format")
     return Artifact(
         name=_matching(found["name"], "artifact.name", _ARTIFACT.match, "an .onnx file name"),
         sha256=_sha256(found["sha256"], "artifact.sha256"),
@@ -334,8 +333,7 @@ def _artifact(value: object) -> Artifact:
 
 
 def _golden(value: object, *, width: int, classes: tuple[Label, ...]) -> GoldenRows:
-    found = _object(value, "golden")
-    _keys(found, "golden", ("inputs", "labels", "probabilities", "tolerance"))
+    found = _object(value, "golden", "inputs", "labels", "probabilities", "tolerance")
     few, many = GOLDEN_ROWS[0], GOLDEN_ROWS[-1]
     inputs = _matrix(found["inputs"], "golden.inputs", (few, many), width, FLOAT32_MAX)
     rows = len(inputs)
@@ -369,20 +367,20 @@ def _matrix(
     )
 
 
-def _metrics(value: object) -> Mapping[str, float]:
-    found = _object(value, "metrics")
-    _list(list(found), "metrics", 1, 64)
-    return MappingProxyType(
-        {
-            _text(name, "metrics"): _number(item, f"metrics.{_shown(name)}", -1e300, 1e300)
-            for name, item in found.items()
-        }
-    )
+def _named(value: object, where: str, read: Callable[[object, str], T]) -> Mapping[str, T]:
+    """Return an object of up to 64 names of any kind, each value as *read* returns it."""
+    found = _mapping(value, where)
+    _list(list(found), where, 1, 64)
+    pairs = {_text(name, where): read(v, f"{where}.{_shown(name)}") for name, v in found.items()}
+    return MappingProxyType(pairs)
+
+
+def _metric(value: object, where: str) -> float:
+    return _number(value, where, -1e300, 1e300)
 
 
 def _data(value: object) -> DataFingerprint:
-    found = _object(value, "data")
-    _keys(found, "data", ("name", "rows", "sha256"))
+    found = _object(value, "data", "name", "rows", "sha256")
     return DataFingerprint(
         name=_text(found["name"], "data.name"),
         rows=_integer(found["rows"], "data.rows", 1, 1 << 53),
@@ -390,20 +388,8 @@ def _data(value: object) -> DataFingerprint:
     )
 
 
-def _libraries(value: object) -> Mapping[str, str]:
-    found = _object(value, "libraries")
-    _list(list(found), "libraries", 1, 64)
-    return MappingProxyType(
-        {
-            _text(name, "libraries"): _text(item, f"libraries.{_shown(name)}")
-            for name, item in found.items()
-        }
-    )
-
-
 def _commit(value: object) -> str | None:
-    found = _object(value, "source")
-    _keys(found, "source", ("commit",))
-    if found["commit"] is None:
+    commit = _object(value, "source", "commit")["commit"]
+    if commit is None:
         return None
-    return _matching(found["commit"], "source.commit", _COMMIT.match, "a full commit id")
+    return _matching(commit, "source.commit", _COMMIT.match, "a full commit id")

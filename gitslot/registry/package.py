@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -102,12 +102,17 @@ def sources(app: str, root: Path = ROOT) -> dict[PurePosixPath, Path]:
 
 def build_id(files: Mapping[PurePosixPath, Path]) -> str:
     """Return 12 hex digits that identify these sources and their pinned requirements."""
+    return _digest(files)[:12]
+
+
+def _digest(files: Mapping[PurePosixPath, Path]) -> str:
+    """Return the sha256 of *files* by their paths in a zip."""
     digest = hashlib.sha256()
     for place in sorted(files):
         content = files[place].read_bytes()
         digest.update(f"{place}\0{len(content)}\0".encode())
         digest.update(content)
-    return digest.hexdigest()[:12]
+    return digest.hexdigest()
 
 
 def package(
@@ -123,13 +128,13 @@ def package(
     """
     Build *app* of the tree *root* below *build* and zip it into *out*, for *python* ("3.13").
 
-    The defaults are build/ for *build* and the build id for *version*. With *thin* the dependencies
-    are left out, for a platform whose own Python has them. Raises PackageError.
+    The defaults are build/ beside *out* for *build* and the build id for *version*. With *thin* the
+    dependencies are left out, for a platform whose own Python has them. Raises PackageError.
     """
     files = sources(app, root)
     identity = build_id(files)
     version = version or identity
-    build = build or root / "build"
+    build = build or out.absolute().parent / "build"
     target = out / f"{app}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
     build.mkdir(parents=True, exist_ok=True)
@@ -146,15 +151,8 @@ def package(
         _zipped(place, target, cache=None if thin else build / "cache")
         content = target.read_bytes()
         _show(place, build / app, Path(scratch))
-    return Packaged(
-        path=str(target),
-        sha256=hashlib.sha256(content).hexdigest(),
-        size=len(content),
-        package=app,
-        version=version,
-        build=identity,
-        python=python,
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Packaged(str(target), sha256, len(content), app, version, identity, python)
 
 
 def blobs(done: Packaged, folder: Path, version: str | None) -> str:
@@ -225,43 +223,30 @@ def _install(requirements: Path, lock: Path, python: str, target: Path) -> None:
 
 def _zipped(folder: Path, target: Path, cache: Path | None) -> None:
     """Zip *folder* into *target*; reuse a large zip of the same content from *cache*."""
-    paths = sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix())
+    paths = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    files = {PurePosixPath(path.relative_to(folder).as_posix()): path for path in paths}
     if cache is None:
-        _write_zip(folder, paths, target)
+        _write_zip(files, target)
         return
-    kept = cache / f"zip-{_content_key(folder, paths)}.zip"
+    kept = cache / f"zip-{_digest(files)[:32]}.zip"
     if not kept.is_file():
-        _say(f"zipping {len(paths)} files")
-        _write_zip(folder, paths, kept)
+        _say(f"zipping {len(files)} files")
+        _write_zip(files, kept)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         _link(kept, Path(scratch) / "package.zip").replace(target)
 
 
-def _write_zip(folder: Path, paths: Iterable[Path], target: Path) -> None:
+def _write_zip(files: Mapping[PurePosixPath, Path], target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         partial = Path(scratch) / "package.zip"
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-            for path in paths:
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _ZIP_TIME)
+            for inside in sorted(files, key=str):
+                entry = zipfile.ZipInfo(str(inside), _ZIP_TIME)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.create_system = 3  # "made on Unix", whatever the machine
                 entry.external_attr = _ZIP_MODE
-                archive.writestr(entry, path.read_bytes())
+                archive.writestr(entry, files[inside].read_bytes())
         partial.replace(target)
-
-
-def _content_key(folder: Path, paths: Iterable[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{content}\0".encode())
-    return digest.hexdigest()[:32]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (
-        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    )
 
 
 def _put(source: Path, target: Path) -> None:
@@ -286,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("app", choices=tuple(LAYOUTS), help="which function app")
     parser.add_argument("--version", help="its version (default: the build id of its sources)")
-    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder (default: dist)")
+    parser.add_argument("--out", type=Path, default=Path("dist"), help="folder (default: dist)")
     parser.add_argument(
         "--blobs", type=Path, metavar="DIR", help="also write it as the container `code` has it"
     )

@@ -17,9 +17,11 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -33,14 +35,21 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
-from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest, parse_package
+from gitslot.registry.manifest import (
+    MAX_BYTES,
+    Manifest,
+    Package,
+    is_name,
+    parse_manifest,
+    parse_package,
+)
 
 MODELS = "models"
 CODE = "code"
 GITSLOT = "gitslot"
 CONTAINERS = (MODELS, CODE, GITSLOT)
 
-_MANIFEST_PATH = re.compile(r"(?P<owner>[^/]+(?:/[^/]+)?)/manifest\.json\Z")
+_MANIFEST_PATH = re.compile(r"(?P<model>[^/]+)/(?P<version>[^/]+)/manifest\.json\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +59,6 @@ class Registered:
     model: str
     version: str
     registered: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A serving package; *url* is the value of WEBSITE_RUN_FROM_PACKAGE, *size* is in bytes."""
-
-    version: str
-    sha256: str
-    url: str
-    size: int
-    build: str
-    package: str
-    python: str
 
 
 class Registry:
@@ -87,7 +83,6 @@ class Registry:
         self._connect_s = connect_s
         self._read_s = read_s
         self._pause_s = pause_s
-        self._client: BlobServiceClient | None = None
 
     def manifest(self, model: str, version: str) -> Manifest:
         """
@@ -105,19 +100,11 @@ class Registry:
             )
         return manifest
 
-    def listing(self) -> tuple[Registered, ...]:
-        """Return every registered model version, oldest first; raise RegistryUnavailable."""
-        return self._listing("")
-
-    def models(self) -> tuple[str, ...]:
-        """Return the names of all models that have a version, sorted; raise RegistryUnavailable."""
-        return tuple(sorted({entry.model for entry in self._listing("")}))
-
     def versions(self, model: str) -> tuple[str, ...]:
         """Return the registered versions of *model*, oldest first; raise RegistryUnavailable."""
         if not is_name(model):
             return ()
-        return tuple(entry.version for entry in self._listing(f"{model}/"))
+        return tuple(entry.version for entry in self.listing(f"{model}/"))
 
     def register(self, manifest: bytes, artifact: bytes) -> Manifest:
         """
@@ -156,10 +143,6 @@ class Registry:
             raise UnknownVersion(unknown)
         return self._package(self._read(CODE, f"{version}/manifest.json", unknown), version)
 
-    def packages(self) -> tuple[str, ...]:
-        """Return the versions of all serving packages, oldest first; raise RegistryUnavailable."""
-        return tuple(owner for owner, _ in self._manifests(CODE, "") if is_name(owner))
-
     def register_package(
         self, archive: bytes, *, version: str, package: str, build: str, python: str
     ) -> Package:
@@ -170,14 +153,8 @@ class Registry:
         VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
         """
         sha256 = hashlib.sha256(archive).hexdigest()
-        described = {
-            "version": version,
-            "sha256": sha256,
-            "size": len(archive),
-            "package": package,
-            "build": build,
-            "python": python,
-        }
+        described = asdict(Package(version, sha256, len(archive), package, build, python))
+        del described["url"]  # the account's address is no part of a manifest
         manifest = (json.dumps(described, indent=1) + "\n").encode()
         parsed = self._package(manifest, version)
         self._create_same(CODE, f"{version}/{sha256}.zip", archive)
@@ -213,37 +190,26 @@ class Registry:
             with _translated(f"create container {name}"), suppress(ResourceExistsError):
                 self._container(name).create_container(retry_total=0)
 
-    def _listing(self, prefix: str) -> tuple[Registered, ...]:
-        pairs = ((*owner.partition("/"), time) for owner, time in self._manifests(MODELS, prefix))
-        return tuple(
-            Registered(model, version, time)
-            for model, _, version, time in pairs
-            if is_name(model) and is_name(version)
-        )
+    def listing(self, prefix: str = "") -> tuple[Registered, ...]:
+        """
+        Return every registered model version below *prefix*, oldest first.
 
-    def _manifests(self, container: str, prefix: str) -> list[tuple[str, datetime]]:
-        """Return the folders with a manifest.json and the time it was written, oldest first."""
-        with _translated(f"list {container}"):
+        Raises RegistryUnavailable.
+        """
+        with _translated(f"list {MODELS}"):
             found = [
-                (match["owner"], blob.last_modified)
-                for blob in self._container(container).list_blobs(name_starts_with=prefix or None)
+                Registered(match["model"], match["version"], blob.last_modified)
+                for blob in self._container(MODELS).list_blobs(name_starts_with=prefix or None)
                 if (match := _MANIFEST_PATH.match(blob.name))
             ]
-        return sorted(found, key=lambda item: (item[1], item[0]))
+        named = (entry for entry in found if is_name(entry.model) and is_name(entry.version))
+        return tuple(sorted(named, key=attrgetter("registered", "model", "version")))
 
     def _package(self, manifest: bytes, version: str) -> Package:
         parsed = parse_package(manifest)
         if parsed.version != version:
             raise ManifestInvalid(f"the manifest of package {version} is of {parsed.version}")
-        return Package(
-            version=version,
-            sha256=parsed.sha256,
-            url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip",
-            size=parsed.size,
-            build=parsed.build,
-            package=parsed.package,
-            python=parsed.python,
-        )
+        return replace(parsed, url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip")
 
     def _read(self, container: str, path: str, unknown: str) -> bytes:
         """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
@@ -295,25 +261,25 @@ class Registry:
             raise ManifestInvalid(f"{container}/{path} is there with other bytes")
 
     def _container(self, name: str) -> ContainerClient:
-        return self._service().get_container_client(name)
+        return self._service.get_container_client(name)
 
+    @cached_property
     def _service(self) -> BlobServiceClient:
         """Return the one client, made on first use."""
-        if self._client is None:
-            self._client = BlobServiceClient(
-                self.account_url,
-                self._credential,
-                connection_timeout=self._connect_s,
-                read_timeout=self._read_s,
-                retry_policy=ExponentialRetry(
-                    initial_backoff=self._pause_s,
-                    increment_base=2 * self._pause_s,
-                    retry_total=2,
-                    random_jitter_range=self._pause_s,
-                ),
-                max_single_put_size=64 * 1024 * 1024,
-            )
-        return self._client
+        pause_s = self._pause_s
+        return BlobServiceClient(
+            self.account_url,
+            self._credential,
+            connection_timeout=self._connect_s,
+            read_timeout=self._read_s,
+            retry_policy=ExponentialRetry(
+                initial_backoff=pause_s,
+                increment_base=2 * pause_s,
+                retry_total=2,
+                random_jitter_range=pause_s,
+            ),
+            max_single_put_size=64 * 1024 * 1024,
+        )
 
 
 def artifact_name(sha256: str) -> str:

@@ -14,14 +14,14 @@ from gitslot.state.wanted import PRODUCTION
 SWAP, SWAP_BACK, BY_HAND, FOUND = "swap", "swap back", "by hand", "found"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """
     One change of what production serves; *time* is when it was proved, in UTC.
 
     *how* is `swap` for one of ours, `swap back` after a failed soak, `by hand` for anybody else's,
     `found` for the release that was there at first. *verified* is the result of staging's golden
-    rows before; *began* is when the swap was sent.
+    rows before; *swap_sent* is when the swap was sent.
     """
 
     time: datetime
@@ -30,12 +30,12 @@ class Change:
     version: str
     digest: str
     before: str
-    how: str
     commit: str = ""
     author: str = ""
     subject: str = ""
+    how: str
     verified: str = ""
-    began: datetime | None = None
+    swap_sent: datetime | None = None
 
 
 def changes(events: Iterable[Event]) -> tuple[Change, ...]:
@@ -54,8 +54,7 @@ def changes(events: Iterable[Event]) -> tuple[Change, ...]:
         if _took_effect(event):
             found.append(_swapped(event, last, verified.get(event.to_digest, ""), began))
             began = None
-            continue
-        if seen := _seen(event, last):
+        elif seen := _seen(event, last):
             found.append(seen)
     return tuple(found)
 
@@ -79,7 +78,7 @@ def _swapped(event: Event, last: Change | None, verified: str, began: datetime |
         author=event.author,
         subject=event.subject,
         verified=verified,
-        began=began,
+        swap_sent=began,
     )
 
 
@@ -87,11 +86,8 @@ def _seen(event: Event, last: Change | None) -> Change | None:
     """Return the change of production that *event* shows and no earlier event recorded."""
     if event.slot != PRODUCTION:
         return None
-    version, digest = "", ""
-    if event.event == "Drift":
-        version, digest = event.from_, event.from_digest
-    if event.event == "Converged":
-        version, digest = event.to, event.to_digest
+    shown = {"Drift": (event.from_, event.from_digest), "Converged": (event.to, event.to_digest)}
+    version, digest = shown.get(event.event, ("", ""))
     if not digest or (last and last.digest == digest):
         return None
     return Change(
@@ -113,7 +109,4 @@ def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
 
 def swap_under_way(found: Iterable[Change], moment: datetime) -> Change | None:
     """Return the change whose swap was sent before *moment* and proved after it, or None."""
-    return next(
-        (c for c in found if c.began is not None and c.began <= moment < c.time),
-        None,
-    )
+    return next((c for c in found if c.swap_sent and c.swap_sent <= moment < c.time), None)

@@ -25,7 +25,7 @@ from gitslot.state.decision import (
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import spoken
-from gitslot.state.seen import Live
+from gitslot.state.seen import Arm, Live
 from gitslot.state.wanted import STAGING, App, Doubt, Release, Resolved
 
 _MAX_STEPS = 20
@@ -70,12 +70,7 @@ class Plan:
 
 
 def plan(
-    name: str,
-    app: App | Doubt,
-    live: Live | Doubt,
-    memory: Memory,
-    now: datetime,
-    policy: Policy,
+    name: str, app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
     steps: list[Step] = []
@@ -91,11 +86,10 @@ def plan(
         if moved is None:
             break
         live, memory = moved
-    end, reason, message = _ended(decision)
     notes: tuple[str, ...] = ()
     if isinstance(app, App) and isinstance(start, Live):
         notes = _notes(app, start, tuple(steps), memory)
-    return Plan(name, tuple(steps), end, reason, message, notes)
+    return Plan(name, tuple(steps), *_ended(decision), notes)
 
 
 def _ended(decision: Decision) -> tuple[str, str, str]:
@@ -119,8 +113,8 @@ def _step(decision: Decision, live: Live) -> Step | None:
             if slot != STAGING:
                 why = "a slot counts once it has proved what it serves"
             return Step("verify", f"golden rows of {release} through {slot}", why)
-        case Swap(release=release):
-            return _swap_step(release, live)
+        case Swap(release=release) if live.pair:
+            return _swap_step(release, live, *live.pair)
         case Reset(message=message):
             return Step("reset", "the prepared swap is taken back", message)
         case _:
@@ -134,10 +128,7 @@ def _code_changes(live: Live, deploy: Deploy) -> str:
     return ", with its code" if changes else ""
 
 
-def _swap_step(release: Release, live: Live) -> Step:
-    production, staging = live.production.arm, live.staging.arm
-    assert production is not None
-    assert staging is not None
+def _swap_step(release: Release, live: Live, production: Arm, staging: Arm) -> Step:
     names = production.settings.keys() | staging.settings.keys()
     differ = {n for n in names if production.settings.get(n) != staging.settings.get(n)}
     serving = live.production.health.release

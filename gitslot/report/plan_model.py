@@ -23,17 +23,16 @@ def promised(
 ) -> tuple[Live, Memory] | None:
     """Return the world after *decision* was carried out, or None where the plan ends."""
     match decision:
-        case Deploy():
-            return _deployed(decision, live, memory, now)
+        case Deploy(slot=name) if (source := live.production.arm) and (arm := live.slots[name].arm):
+            return _deployed(decision, source, arm, live, memory, now)
         case Verify(slot=name) if slot := live.slots.get(name):
             passed = Verdict(Mark.PASS, f"{name}: golden rows")
             return live.having(replace(slot, verdict=passed)), memory
-        case Swap(release=release, back=back):
-            moved, after = _swapped(release, live, memory)
-            production = live.production.arm
-            if not back or production is None:
-                return moved, after
-            return moved, went_back(memory, release, production.configured.release)
+        case Swap(release=release, back=back) if pair := live.pair:
+            moved, after = _swapped(release, live, *pair, memory)
+            if back:
+                after = went_back(memory, release, pair[0].configured.release)
+            return moved, after
         case Reset():
             cleared = replace(memory, swap_failed=None, conflict_prepared=False)
             return _prepared_cleared(live), cleared
@@ -52,11 +51,10 @@ def _remembering(memory: Memory, slot: str, **changes: Any) -> Memory:
     return replace(memory, slots={**memory.slots, slot: replace(memory.of(slot), **changes)})
 
 
-def _deployed(decision: Deploy, live: Live, memory: Memory, now: datetime) -> tuple[Live, Memory]:
-    production, slot = live.production.arm, live.slots[decision.slot]
-    assert production is not None
-    assert slot.arm is not None
-    before = slot.arm
+def _deployed(
+    decision: Deploy, production: Arm, before: Arm, live: Live, memory: Memory, now: datetime
+) -> tuple[Live, Memory]:
+    slot = live.slots[decision.slot]
     deploy = f"plan-{decision.attempt}-{len(before.configured.deploy)}"
     settings = slot_settings.staging_settings(
         production.settings,
@@ -97,10 +95,10 @@ def _serving(slot: Seen, arm: Arm, build: str) -> Seen:
     return replace(slot, health=health, arm=arm)
 
 
-def _swapped(release: Release, live: Live, memory: Memory) -> tuple[Live, Memory]:
-    assert live.pair is not None
+def _swapped(
+    release: Release, live: Live, production: Arm, staging: Arm, memory: Memory
+) -> tuple[Live, Memory]:
     here, there = live.production, live.staging
-    production, staging = live.pair
     moved = live.having(
         replace(here, health=there.health, arm=_exchanged(production, staging)),
         replace(there, health=here.health, arm=_exchanged(staging, production), verdict=None),

@@ -17,9 +17,7 @@ from gitslot.state.decision import (
     Decision,
     Deploy,
     Frozen,
-    Note,
     Observation,
-    Reset,
     Stalled,
     Suspended,
     Swap,
@@ -69,10 +67,7 @@ _DONE = _State("Converged")
 
 def exit_code(seen: Observation) -> int:
     """Return the exit code for *seen*: 0 in sync, 1 drift, 2 where the evidence is in doubt."""
-    kind = _state(seen).kind
-    if kind == "Converged":
-        return 0
-    return 2 if kind == "Frozen" else 1
+    return {"Converged": 0, "Frozen": 2}.get(_state(seen).kind, 1)
 
 
 def rows(
@@ -130,10 +125,6 @@ def next_step(decision: Decision) -> str:
             return f"prove {release} in {slot}"
         case Swap(release=release, back=back):
             return f"swap {release} {'back ' if back else ''}into production"
-        case Reset(message=message) | Note(message=message):
-            return message
-        case Converged(message=message):
-            return message
         case _:
             return decision.message
 
@@ -213,7 +204,6 @@ def _further(seen: Observation, name: str, own: _State | None, state: _State) ->
 def _production(
     seen: Observation, state: _State, events: Sequence[Event], rehearsal: Rehearsal | None
 ) -> Row:
-    live = seen.live if isinstance(seen.live, Live) else None
     since, commit = _since(seen, state, events)
     quiet = state.kind == "Converged"
     aside = (_unready(rehearsal) or _soaking(seen)) if quiet else ("", "")
@@ -223,7 +213,7 @@ def _production(
         seen.app.production if isinstance(seen.app, App) else None,
         sync=_sync(seen, state),
         health=_health(state, _slot(seen, PRODUCTION)),
-        rollback=_rollback(seen, live, rehearsal),
+        rollback=_rollback(seen, rehearsal),
         since=since,
         commit=commit,
         reason=aside[0] or state.reason,
@@ -254,13 +244,15 @@ def _sync(seen: Observation, state: _State) -> str:
     return SYNCED if shown and state.kind == "Suspended" else OUT_OF_SYNC
 
 
+_HEALTH = {
+    **{"Suspended": SUSPENDED, "Stalled": DEGRADED},
+    **{"Waiting": PROGRESSING, "Pending": PROGRESSING},
+}
+
+
 def _health(state: _State, slot: Seen | None) -> str:
-    if state.kind == "Suspended":
-        return SUSPENDED
-    if state.kind == "Stalled":
-        return DEGRADED
-    if state.kind in ("Waiting", "Pending"):
-        return PROGRESSING
+    if state.kind in _HEALTH:
+        return _HEALTH[state.kind]
     if slot is None:
         return UNKNOWN
     return HEALTHY if slot.health.answer is Answer.SERVING else DEGRADED
@@ -282,13 +274,12 @@ def ago(seconds: float) -> str:
     return "just now" if seconds < 60 else f"{seconds // 60:.0f} min ago"
 
 
-def _rollback(seen: Observation, live: Live | None, rehearsal: Rehearsal | None) -> str:
+def _rollback(seen: Observation, rehearsal: Rehearsal | None) -> str:
     """Say what going back costs now and, where *rehearsal* shows it, that it would work."""
-    release, replaced = _last_swap(seen)
-    if live is None or release is None or replaced is None:
+    (release, replaced), live, last = _last_swap(seen), seen.live, seen.memory.last_swap
+    if not isinstance(live, Live) or release is None or replaced is None:
         return ""
-    back = seen.memory.last_swap is not None and seen.memory.last_swap.back
-    if back or not live.production.health.serves(release):
+    if (last and last.back) or not live.production.health.serves(release):
         return ""
     if rehearsal and rehearsal.release == replaced:
         proven = f"ready, 1 swap, proven {ago(rehearsal.age_s)}"
@@ -310,9 +301,8 @@ def _since(
     """Return since when it stands so, and the commit that it stands so for."""
     newest = seen.asked_by(PRODUCTION).commit
     if state.kind == "Converged":
-        live = seen.live.production.health if isinstance(seen.live, Live) else None
-        changes = history.changes(events)
-        if live and changes and changes[-1].digest == live.digest:
+        slot, changes = _slot(seen, PRODUCTION), history.changes(events)
+        if slot and changes and changes[-1].digest == slot.health.digest:
             return changes[-1].time, changes[-1].commit or newest
         return None, newest
     stop = next((event for event in reversed(events) if event.event in STOPS), None)

@@ -7,30 +7,17 @@ from rich.console import Console
 from rich.text import Text
 
 _GAP = "  "
-_STYLES = {
-    "Synced": "green",
-    "Healthy": "green",
-    "OutOfSync": "yellow",
-    "Progressing": "yellow",
-    "Unknown": "magenta",
-    "Degraded": "red",
-    "Suspended": "cyan",
-    "Drift": "yellow",
-    "VerifyPassed": "green",
-    "Converged": "bold green",
-    "VerifyFailed": "red",
-    "SwapFailed": "red",
-    "SwapReverted": "red",
-    "SwapUnknown": "magenta",
-    "LockBroken": "magenta",
-    "Stalled": "bold red",
-    "Frozen": "bold magenta",
-    "Waiting": "cyan",
-    "ok": "green",
-    "warning": "yellow",
-    "wrong": "bold red",
-    "not known": "magenta",
+_WORDS = {
+    "green": ("Synced", "Healthy", "VerifyPassed", "ok"),
+    "bold green": ("Converged",),
+    "yellow": ("OutOfSync", "Progressing", "Drift", "warning"),
+    "magenta": ("Unknown", "SwapUnknown", "LockBroken", "not known"),
+    "bold magenta": ("Frozen",),
+    "red": ("Degraded", "VerifyFailed", "SwapFailed", "SwapReverted"),
+    "bold red": ("Stalled", "wrong"),
+    "cyan": ("Suspended", "Waiting"),
 }
+_STYLES = {word: style for style, words in _WORDS.items() for word in words}
 
 
 def styled(cells: Sequence[str], style: str | None = None) -> Text:

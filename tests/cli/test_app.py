@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from gitslot.cli.app import Commands, LocalCommands, run
 from gitslot.cli.lazy import Row
+from tests.processes import python
 
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
 MORE = ("reconcile", "retry", "models", "adopt", "doctor", "local")
@@ -20,16 +20,7 @@ def gitslot(
 ) -> "subprocess.CompletedProcess[str]":
     """Run it in a process of its own, with no target and a narrow terminal's width."""
     environ |= {"PATH": os.environ["PATH"], "HOME": str(cwd), "COLUMNS": "80"}
-    return subprocess.run(
-        [sys.executable, "-m", "gitslot", *words],
-        cwd=cwd,
-        env=environ,
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return python("-m", "gitslot", *words, cwd=cwd, env=environ, stdout=stdout)
 
 
 def test_help_shows_the_main_commands_first_and_the_rest_under_more(tmp_path: Path) -> None:
@@ -63,10 +54,8 @@ def test_a_command_imports_only_what_it_uses(
         "print(*sorted({n.partition('.')[0] for n in sys.modules} & "
         "{'azure', 'cryptography', 'dulwich', 'requests', 'ruamel', 'yaml'}), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stderr.splitlines()[-1].split() == imported
+    done = python("-c", script, cwd=tmp_path, env=os.environ)
+    assert (done.returncode, done.stderr.splitlines()[-1].split()) == (0, imported)
 
 
 @pytest.mark.parametrize("row", (*Commands.table, *LocalCommands.table), ids=lambda row: row.name)
@@ -88,41 +77,29 @@ def test_the_shell_completes_commands_options_and_slots(
     tmp_path: Path, line: str, offered: list[str]
 ) -> None:
     """Completion offers what would be accepted there."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gitslot"],
-        cwd=tmp_path,
-        env={
-            **{"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            **{"_GITSLOT_COMPLETE": "complete_bash", "COMP_WORDS": line},
-            "COMP_CWORD": str(len(line.split()) - 1),
-        },
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == offered
+    at = str(len(line.split()) - 1)
+    done = gitslot(cwd=tmp_path, _GITSLOT_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=at)
+    assert (done.returncode, done.stdout.split()) == (0, offered)
 
 
 @pytest.mark.parametrize("words", [("nope",), ("bump", "production"), ("status", "--wat")])
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     """What is wrong, and whose help to read."""
     done = gitslot(*words, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ")
     assert "--help" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [("status",), ("logs",), ("plan",), ("models",), ("retry",)])
-def test_without_a_target_every_command_says_how_to_get_one(
-    tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    """Never a default subscription; exit code 2, nothing on stdout."""
-    done = gitslot(*words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "gitslot local up" in done.stderr
-    assert "GITSLOT_STORAGE" in done.stderr
+@pytest.mark.parametrize(
+    "line", ["status", "logs", "plan", "models", "retry", "doctor", "adopt some-app"]
+)
+def test_without_a_target_every_command_says_how_to_get_one(tmp_path: Path, line: str) -> None:
+    """Never a default subscription; exit code 2, nothing on stdout, no file."""
+    done = gitslot(*line.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout, list(tmp_path.glob("*.yaml"))) == (2, "", [])
+    assert "gitslot local up" in done.stderr and "GITSLOT_STORAGE" in done.stderr
 
 
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(
@@ -155,45 +132,43 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- validate, offline
 
 
+def validated(folder: Path, text: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "f.yaml").write_text(text)
+    return gitslot("validate", "f.yaml", *words, cwd=folder)
+
+
 def test_validate_offline_accepts_a_file_that_is_well_formed(tmp_path: Path) -> None:
     """For pre-commit, without any network."""
-    (tmp_path / "f.yaml").write_text(FILE)
-    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    done = validated(tmp_path, FILE, "--offline")
     assert (done.returncode, done.stderr) == (0, "")
     assert "well formed" in done.stdout
 
 
 def test_validate_names_line_and_mend_of_a_broken_file(tmp_path: Path) -> None:
     """Exit code 1, the file, the line, the nearest known key."""
-    (tmp_path / "f.yaml").write_text(FILE.replace("model:", "modle:"))
-    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    done = validated(tmp_path, FILE.replace("model:", "modle:"), "--offline")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "f.yaml: line 2:" in done.stderr
-    assert "did you mean `model`?" in done.stderr
+    assert "f.yaml: line 2:" in done.stderr and "did you mean `model`?" in done.stderr
 
 
 def test_validate_advises_quotes_where_others_read_a_number(tmp_path: Path) -> None:
     """Advice, not an error."""
-    (tmp_path / "f.yaml").write_text(FILE.replace("1.4.0", "1.10"))
-    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
+    done = validated(tmp_path, FILE.replace("1.4.0", "1.10"), "--offline")
     assert done.returncode == 0
     assert 'line 4: advice: quote it, "1.10"' in done.stderr
 
 
 def test_validate_without_a_registry_names_the_way_without_one(tmp_path: Path) -> None:
     """It does not claim to have checked what it could not."""
-    (tmp_path / "f.yaml").write_text(FILE)
-    done = gitslot("validate", "f.yaml", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "--offline" in done.stderr
+    done = validated(tmp_path, FILE)
+    assert (done.returncode, "--offline" in done.stderr) == (2, True)
 
 
 def test_validate_of_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     """One line, exit code 2."""
     done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
     assert done.returncode == 2
-    assert "cannot read" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "cannot read" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_validate_takes_a_folder_and_names_each_file(tmp_path: Path) -> None:

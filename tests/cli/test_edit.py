@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +15,7 @@ from gitslot.cli.app import run
 from gitslot.cli.session import Session
 from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
 from gitslot.edges.file.read import read
+from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
 FILE = "desired_state.yaml"
@@ -52,9 +52,19 @@ class Clone:
     def write(self, text: str) -> None:
         (self.path / FILE).write_text(text)
 
+    def add(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text)
+        self.git("add", name)
+
+    def hook(self, name: str, script: str) -> Path:
+        found = self.path / ".git/hooks" / name
+        found.parent.mkdir(exist_ok=True)
+        found.write_text(f"#!/bin/sh\n{script}\n")
+        found.chmod(0o755)
+        return found
+
     def commit(self, text: str, subject: str) -> str:
-        self.write(text)
-        self.git("add", FILE)
+        self.add(FILE, text)
         self.git("commit", "-q", "-m", subject)
         return self.git("rev-parse", "HEAD")
 
@@ -69,11 +79,9 @@ class Clone:
     def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Run it with no target at all; return exit code, stdout and stderr."""
         environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
-        session = Session(environ, self.path, io.StringIO(), io.StringIO())
-        code = run(words, session)
-        assert isinstance(session.out, io.StringIO)
-        assert isinstance(session.err, io.StringIO)
-        return code, session.out.getvalue(), session.err.getvalue()
+        out, err = io.StringIO(), io.StringIO()
+        code = run(words, Session(environ, self.path, out, err))
+        return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -96,12 +104,9 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
 
 def test_bump_changes_one_version_and_commits_that_file_alone(clone: Clone) -> None:
     """The comment beside it stays, what else was staged stays staged, the subject says it."""
-    (clone.path / "notes.txt").write_text("mine")
-    clone.git("add", "notes.txt")
+    clone.add("notes.txt", "mine")
     code, out, _ = clone.gitslot("bump", "production", "1.5.0")
-    assert code == 0
-    assert clone.text == SIMPLE.replace("1.4.0", "1.5.0")
-    assert clone.subject == "bump iris to 1.5.0"
+    assert (code, clone.text, clone.subject) == (0, BUMPED, "bump iris to 1.5.0")
     assert out.endswith("bump iris to 1.5.0\n")
     assert clone.git("show", "--name-only", "--format=", "HEAD") == FILE
     assert clone.git("status", "--porcelain") == "A  notes.txt"
@@ -208,10 +213,7 @@ def test_bump_refuses_a_file_with_changes_that_are_not_committed(clone: Clone) -
 
 def test_bump_leaves_the_file_as_it_was_when_a_hook_refuses(clone: Clone) -> None:
     """A commit that does not happen leaves no edit behind."""
-    hook = clone.path / ".git/hooks/pre-commit"
-    hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho 'not on a Friday' >&2\nexit 1\n")
-    hook.chmod(0o755)
+    clone.hook("pre-commit", "echo 'not on a Friday' >&2\nexit 1")
     code, _, err = clone.gitslot("bump", "production", "1.5.0")
     assert (code, clone.text) == (2, SIMPLE)
     assert "not on a Friday" in err
@@ -256,20 +258,16 @@ def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
     """No repository, no traceback."""
     code, _, err = Clone(clone.path.parent).gitslot("bump", "production", "1.5.0")
     assert code == 2
-    assert "not in a Git checkout" in err
-    assert "Traceback" not in err
+    assert "not in a Git checkout" in err and "Traceback" not in err
 
 
 # ---------------------------------------------------------------- rollback
 
 
-def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(
-    clone: Clone,
-) -> None:
+def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(clone: Clone) -> None:
     """Commits to other files and to other keys in between are left alone."""
-    bumped = clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump iris to 1.5.0")
-    (clone.path / "README").write_text("later")
-    clone.git("add", "README")
+    bumped = clone.commit(BUMPED, "bump iris to 1.5.0")
+    clone.add("README", "later")
     clone.git("commit", "-q", "-m", "write the README")
     code, out, err = clone.gitslot("rollback")
     assert (code, clone.text) == (0, SIMPLE)
@@ -281,14 +279,12 @@ def test_rollback_reverts_the_commit_that_changed_production_and_no_later_one(
 
 def test_rollback_twice_is_refused(clone: Clone) -> None:
     """At 3 a.m. a second press must not bring the bad version back; the error names ways on."""
-    clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump iris to 1.5.0")
+    clone.commit(BUMPED, "bump iris to 1.5.0")
     assert clone.gitslot("rollback")[0] == 0
     head = clone.git("rev-parse", "HEAD")
     code, _, err = clone.gitslot("rollback")
     assert (code, clone.git("rev-parse", "HEAD")) == (2, head)
-    assert "went back already" in err
-    assert "git revert" in err
-    assert "gitslot bump production" in err
+    assert "went back already" in err and "git revert" in err and "gitslot bump production" in err
 
 
 def test_rollback_with_nothing_before_is_refused(clone: Clone) -> None:
@@ -300,7 +296,7 @@ def test_rollback_with_nothing_before_is_refused(clone: Clone) -> None:
 
 def test_rollback_refuses_a_dirty_file(clone: Clone) -> None:
     """What is not committed is not lost."""
-    clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump iris to 1.5.0")
+    clone.commit(BUMPED, "bump iris to 1.5.0")
     dirty = clone.text + "# thinking\n"
     clone.write(dirty)
     assert (clone.gitslot("rollback")[0], clone.text) == (2, dirty)
@@ -333,7 +329,7 @@ def test_a_rollback_that_git_cannot_make_leaves_the_tree_clean_and_says_what_to_
     clone: Clone,
 ) -> None:
     """A conflict is aborted, never left half done."""
-    clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump iris to 1.5.0")
+    clone.commit(BUMPED, "bump iris to 1.5.0")
     reworded = clone.text.replace("# users get this; revert this commit to go back", "# live")
     clone.commit(reworded, "reword the comment")
     code, _, err = clone.gitslot("rollback")
@@ -361,8 +357,7 @@ def test_rollback_refuses_to_take_back_more_of_the_file(
     bad = clone.commit(after, "bump, and more")
     code, out, err = clone.gitslot("rollback", "az-fct-python-ml")
     assert (code, out, clone.text, clone.git("rev-parse", "HEAD")) == (2, "", after, bad)
-    assert says in err
-    assert "`gitslot bump production 1.4.0" in err
+    assert says in err and "`gitslot bump production 1.4.0" in err
     assert f"`git revert {bad[:7]}`" in err
     assert untouched(clone)
     assert clone.gitslot("bump", "production", "1.4.0")[0] == 0
@@ -377,9 +372,8 @@ def untouched(clone: Clone) -> bool:
 
 def test_rollback_refuses_to_take_back_other_files(clone: Clone) -> None:
     """A commit that brought documents with the bump is not swept away with it."""
-    (clone.path / "README").write_text("how it works")
-    (clone.path / "train.py").write_text("fit()")
-    clone.git("add", "README", "train.py")
+    clone.add("README", "how it works")
+    clone.add("train.py", "fit()")
     bad = clone.commit(BUMPED, "bump iris to 1.5.0, with documents")
     code, _, err = clone.gitslot("rollback")
     assert (code, clone.text, clone.git("rev-parse", "HEAD")) == (2, BUMPED, bad)
@@ -390,13 +384,11 @@ def test_rollback_refuses_to_take_back_other_files(clone: Clone) -> None:
 
 def test_rollback_names_no_file_that_has_gone_back_already(clone: Clone) -> None:
     """It is what the revert would change that counts, not what the commit once did."""
-    (clone.path / "README").write_text("draft")
-    clone.git("add", "README")
+    clone.add("README", "draft")
     clone.commit(BUMPED, "bump iris to 1.5.0, with a draft")
     clone.git("rm", "-q", "README")
     clone.git("commit", "-q", "-m", "drop the draft")
-    assert clone.gitslot("rollback")[0] == 0
-    assert clone.text == SIMPLE
+    assert (clone.gitslot("rollback")[0], clone.text) == (0, SIMPLE)
     assert untouched(clone)
 
 
@@ -423,16 +415,14 @@ def test_no_bump_is_advised_that_would_not_bring_the_same_back(clone: Clone) -> 
     clone.commit(BUMPED.replace("iris", "rose") + "  staging: 1.6.0\n", "rose, and a candidate")
     code, _, err = clone.gitslot("rollback")
     assert code == 2
-    assert "gitslot bump" not in err
-    assert "bring iris 1.4.0 back by hand" in err
+    assert "gitslot bump" not in err and "bring iris 1.4.0 back by hand" in err
 
 
 @pytest.mark.parametrize("more", [False, True])
 def test_a_merge_goes_back_to_its_first_parent(clone: Clone, more: bool) -> None:
     """A merge that made the bump is reverted as one, where nothing else came with it."""
     clone.git("checkout", "-q", "-b", "side")
-    (clone.path / "notes.txt").write_text("side")
-    clone.git("add", "notes.txt")
+    clone.add("notes.txt", "side")
     clone.git("commit", "-q", "-m", "take notes")
     clone.git("checkout", "-q", "main")
     clone.git("merge", "-q", "--no-ff", "--no-commit", "side")
@@ -442,8 +432,7 @@ def test_a_merge_goes_back_to_its_first_parent(clone: Clone, more: bool) -> None
     code, _, err = clone.gitslot("rollback")
     if more:
         assert (code, clone.text) == (2, BUMPED)
-        assert "would also change notes.txt" in err
-        assert f"`git revert -m 1 {merge[:7]}`" in err
+        assert "would also change notes.txt" in err and f"`git revert -m 1 {merge[:7]}`" in err
     else:
         assert (code, clone.text) == (0, SIMPLE)
     assert untouched(clone)
@@ -453,8 +442,7 @@ def test_a_merge_goes_back_to_its_first_parent(clone: Clone, more: bool) -> None
 def test_rollback_leaves_edits_of_other_files_alone(clone: Clone, more: str) -> None:
     """Whether it goes back or refuses, what somebody was typing is still there."""
     for name in ("half.txt", "staged.txt"):
-        (clone.path / name).write_text("whole")
-        clone.git("add", name)
+        clone.add(name, "whole")
     clone.git("commit", "-q", "-m", "files")
     clone.commit(BUMPED + more, "bump iris to 1.5.0")
     (clone.path / "half.txt").write_text("half")
@@ -466,8 +454,7 @@ def test_rollback_leaves_edits_of_other_files_alone(clone: Clone, more: str) -> 
 def test_rollback_refuses_what_is_staged_and_keeps_it(clone: Clone) -> None:
     """It would be lost, or swept into the commit."""
     clone.commit(BUMPED, "bump iris to 1.5.0")
-    (clone.path / "notes.txt").write_text("mine")
-    clone.git("add", "notes.txt")
+    clone.add("notes.txt", "mine")
     code, _, err = clone.gitslot("rollback")
     assert (code, clone.text) == (2, BUMPED)
     assert "staged" in err
@@ -487,19 +474,10 @@ def test_a_rollback_that_is_cut_off_leaves_the_checkout_as_it_was(
 ) -> None:
     """Ctrl-C while it is tried or committed, or a hook that refuses: no commit, nothing staged."""
     bad = clone.commit(BUMPED, "bump iris to 1.5.0")
-    script = clone.path / ".git/hooks" / hook
-    script.parent.mkdir(exist_ok=True)
-    script.write_text(f"#!/bin/sh\ntrap : INT\n{does}\n")
-    script.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-m", "gitslot", "rollback"],
-        cwd=clone.path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        start_new_session=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
+    script = clone.hook(hook, f"trap : INT\n{does}")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = ("-m", "gitslot", "rollback")
+    done = python(*words, cwd=clone.path, env=env, start_new_session=True)
     assert done.returncode == (2 if does == "exit 1" else 130), done.stderr
     script.unlink()
     assert (clone.text, clone.git("rev-parse", "HEAD")) == (BUMPED, bad)

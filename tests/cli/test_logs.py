@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,8 @@ class Terminal:
     def run(self, *words: str) -> tuple[int, str, str]:
         out, err = io.StringIO(), io.StringIO()
         session = Session(
-            environ={"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
-            cwd=Path("/"),
-            out=out,
-            err=err,
+            {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
+            *(Path("/"), out, err),
             now=lambda: self.now,
             sleep=self._sleep,
             open_world=self._world,
@@ -72,16 +71,9 @@ class Terminal:
         return run(words, session), out.getvalue(), err.getvalue()
 
 
-def at(text: str) -> datetime:
-    return DAY + timedelta(
-        seconds=sum(
-            int(part) * size for part, size in zip(text.split(":"), (3600, 60, 1), strict=True)
-        )
-    )
-
-
 def event(name: str, time: str, revision: str, message: str, **fields: Any) -> Event:
-    return Event(name, APP, at(time), run="r", revision=revision, message=message, **fields)
+    at = datetime.combine(DAY, time_of_day.fromisoformat(time), UTC)
+    return Event(name, APP, at, run="r", revision=revision, message=message, **fields)
 
 
 def told(to: str, from_: str = "") -> dict[str, str]:
@@ -92,46 +84,19 @@ def told(to: str, from_: str = "") -> dict[str, str]:
 def bump() -> list[Event]:
     """Return the events of a bump from 1.4.0 to 1.5.0."""
     who = {"author": "sam", "subject": "bump iris to 1.5.0"}
+    new, both = told("1.5.0") | who, told("1.5.0", "1.4.0") | who
+    drift = "production serves 1.4.0, 9f3c2ab wants 1.5.0"
     passed = "staging: 64 of 64 golden rows, worst difference 3e-7, p99 41 ms"
+    polled = Payload(location="https://arm.example/hush", quiet=True)
+    done = "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback"
+    end = {"slot": "production", "detail": Payload(intent="swap"), **both}
     return [
-        event(
-            "Drift",
-            "14:02:11",
-            BUMP,
-            "production serves 1.4.0, 9f3c2ab wants 1.5.0",
-            slot="production",
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
-        event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **told("1.5.0"), **who),
-        event("VerifyPassed", "14:02:58", BUMP, passed, **told("1.5.0"), **who),
-        event(
-            "SwapStarted",
-            "14:02:58",
-            BUMP,
-            "staging <-> production",
-            id="swap",
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
-        event(
-            "Waiting",
-            "14:02:59",
-            BUMP,
-            "",
-            reason="SwapRunning",
-            detail=Payload(location="https://arm.example/hush", quiet=True),
-        ),
-        event(
-            "Converged",
-            "14:04:19",
-            BUMP,
-            "production 1.4.0 -> 1.5.0 in 128 s; staging keeps 1.4.0 for rollback",
-            slot="production",
-            detail=Payload(intent="swap"),
-            **told("1.5.0", "1.4.0"),
-            **who,
-        ),
+        event("Drift", "14:02:11", BUMP, drift, slot="production", **both),
+        event("DeployStarted", "14:02:11", BUMP, "staging <- iris 1.5.0", **new),
+        event("VerifyPassed", "14:02:58", BUMP, passed, **new),
+        event("SwapStarted", "14:02:58", BUMP, "staging <-> production", id="swap", **both),
+        event("Waiting", "14:02:59", BUMP, "", reason="SwapRunning", detail=polled),
+        event("Converged", "14:04:19", BUMP, done, **end),
     ]
 
 
@@ -171,8 +136,7 @@ def test_json_has_every_event_and_never_where_a_swap_is_polled(terminal: Termina
     """Programs get all fields but the one that is nobody's business."""
     code, out, _ = terminal.run("logs", "-o", "json")
     found = json.loads(out)
-    assert (code, len(found)) == (0, 6)
-    assert found[0]["to"] == "1.5.0"
+    assert (code, len(found), found[0]["to"]) == (0, 6, "1.5.0")
     assert "hush" not in out
     assert yaml.safe_load(terminal.run("logs", "-o", "yaml")[1]) == found
 
@@ -182,8 +146,7 @@ def test_following_prints_what_is_added_once(terminal: Terminal) -> None:
     drift = event("Drift", "15:40:02", REVERT, "rollback: c01d7e5 reverts 9f3c2ab")
     terminal.while_waiting = [[], [drift], []]
     code, out, err = terminal.run("logs", "-f", "-n", "1")
-    assert code == 130
-    assert [line.split()[3] for line in out.splitlines()] == ["Converged", "Drift"]
+    assert (code, [line.split()[3] for line in out.splitlines()]) == (130, ["Converged", "Drift"])
     assert "Traceback" not in err
 
 
@@ -208,8 +171,7 @@ def test_a_hostile_subject_forges_no_line_and_no_colour(terminal: Terminal) -> N
     terminal.write(event("Drift", "15:00:00", BUMP, "m", subject=nasty, author="[red]eve"))
     for output in ("table", "json", "yaml"):
         _, out, _ = terminal.run("logs", "-o", output)
-        assert "\x1b" not in out
-        assert "\u202e" not in out
+        assert "\x1b" not in out and "\u202e" not in out
         assert not any(line.startswith("14:00:00  forged") for line in out.splitlines())
     assert "[bold]b[/]" in terminal.run("logs")[1]
 
@@ -229,8 +191,7 @@ def test_history_names_version_commit_author_and_proof(terminal: Terminal) -> No
     _, out, _ = terminal.run("history", "-o", "json")
     found = json.loads(out)
     assert [(c["version"], c["how"]) for c in found] == [("1.4.0", "found"), ("1.5.0", "swap")]
-    assert found[1]["commit"] == BUMP
-    assert found[1]["author"] == "sam"
+    assert (found[1]["commit"], found[1]["author"]) == (BUMP, "sam")
     assert found[1]["verified"].startswith("staging: 64 of 64 golden rows")
 
 

@@ -32,6 +32,7 @@ from gitslot.state.seen import Answer, Health, Live
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Revision
 from tests.report.looks import COMMIT, NOW, app, beside, live, memory, release, wanting
 
+DEPLOY = Deploy(release("1.5.0"), package="", reason="OtherRelease", why="why")
 SUSPENDED = Suspended("Suspended", {"message": "sam"}, REASONS["Suspended"].next)
 NEWEST = Revision("c01d7e5" + "0" * 33, "sam", "change")
 
@@ -49,19 +50,10 @@ def seen(
 
 def converged(to: str, before: str) -> Event:
     """Return the event that ended a swap half an hour ago."""
-    return Event(
-        "Converged",
-        "az-fct-python-ml",
-        NOW - timedelta(minutes=30),
-        revision=COMMIT,
-        slot=PRODUCTION,
-        model="iris",
-        from_=before,
-        to=to,
-        from_digest=release(before).digest,
-        to_digest=release(to).digest,
-        detail=Payload(intent="i"),
-    )
+    event = Event("Converged", "az-fct-python-ml", NOW - timedelta(minutes=30), revision=COMMIT)
+    event = replace(event, slot=PRODUCTION, model="iris", detail=Payload(intent="i"))
+    event = replace(event, from_=before, from_digest=release(before).digest)
+    return replace(event, to=to, to_digest=release(to).digest)
 
 
 IN_SYNC = (app("1.5.0"), live("1.5.0", "1.4.0", "1.5.0"), memory("1.5.0", "1.4.0"))
@@ -122,12 +114,7 @@ def test_a_swap_that_this_look_proves_over_already_has_its_rollback() -> None:
         (stalled(Refusal("GoldenRowsFailed", "no")), "OutOfSync", "Degraded", 1),
         (frozen(Doubt("RefGone", "gone")), "Unknown", "Healthy", 2),
         (SUSPENDED, "OutOfSync", "Suspended", 1),
-        (
-            Deploy(release("1.5.0"), package="", reason="OtherRelease", why="why"),
-            "OutOfSync",
-            "Progressing",
-            1,
-        ),
+        (DEPLOY, "OutOfSync", "Progressing", 1),
     ],
 )
 def test_every_stop_has_its_words(decision: Decision, sync: str, health: str, code: int) -> None:
@@ -151,9 +138,8 @@ def test_git_in_doubt_still_shows_what_is_served() -> None:
     doubt = Doubt("GitUnreachable", "cannot read it")
     look = IN_SYNC[1]
     found = seen(doubt, look.having(replace(look.production, wanted=None)), IN_SYNC[2])
-    production = rows(found, [])[0]
-    assert words(production) == ("1.5.0", "?", "Unknown", "Healthy")
-    assert exit_code(found) == 2
+    expected = ("1.5.0", "?", "Unknown", "Healthy")
+    assert (words(rows(found, [])[0]), exit_code(found)) == (expected, 2)
 
 
 def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
@@ -219,11 +205,8 @@ def test_each_further_slot_says_its_own_reason() -> None:
     look = beside(IN_SYNC[1], "canary", "blue")
     canary = replace(look.slots["canary"], unread=Refusal("SlotMissing", "create it"))
     blue = replace(look.slots["blue"], wanted=Refusal("UnknownVersion", "no 1.6.0"))
-    found = seen(
-        wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0"),
-        look.having(canary, blue),
-        IN_SYNC[2],
-    )
+    wants = wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0")
+    found = seen(wants, look.having(canary, blue), IN_SYNC[2])
     production, _, *others = rows(found, [])
     assert (production.sync, production.reason) == ("Synced", "")
     assert [(*words(row), row.reason) for row in others] == [
@@ -265,8 +248,7 @@ def test_the_table_is_aligned_and_free_of_colour_off_a_terminal() -> None:
 def test_json_says_null_where_nothing_is_known() -> None:
     """No dash, no question mark for a program to trip over."""
     production, staging = json.loads(printed(seen(*IN_SYNC), Output.JSON))
-    assert production["commit"] == COMMIT
-    assert production["since"] == "2026-11-22T13:32:11.000Z"
+    assert (production["commit"], production["since"]) == (COMMIT, "2026-11-22T13:32:11.000Z")
     assert (staging["wanted"], staging["rollback"]) == (None, None)
 
 
@@ -276,6 +258,5 @@ def test_a_hostile_version_in_a_slots_answer_is_escaped() -> None:
     health = replace(look.staging.health, version="\x1b]0;pwned\x07\n9")
     found = seen(app("1.5.0"), look.having(replace(look.staging, health=health)), IN_SYNC[2])
     text = printed(found)
-    assert "\x1b" not in text
-    assert "\x07" not in text
+    assert "\x1b" not in text and "\x07" not in text
     assert len(text.splitlines()) == 3

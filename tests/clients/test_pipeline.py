@@ -46,8 +46,7 @@ def run(az: Az, folder: Path, version: str, estimators: int) -> subprocess.Compl
 def test_train_zip_deploy_swap(az: Az, tmp_path: Path) -> None:
     """Production serves what was trained, twice; the old model waits in staging for a swap back."""
     az.platform.create_app(
-        APP,
-        {"FUNCTIONS_EXTENSION_VERSION": "~4", "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health"},
+        APP, {"FUNCTIONS_EXTENSION_VERSION": "~4", "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health"}
     )
     app = App(az.platform, APP)
     for version, estimators in (("1", 5), ("2", 10)):

@@ -69,18 +69,10 @@ def test_the_body_is_never_parsed(app: ModuleType, body: bytes) -> None:
 @pytest.mark.parametrize(
     "signature",
     [
-        None,
-        "",
-        "sha256=",
-        "sha256=" + "0" * 64,
-        sign(BODY, "other"),
-        sign(BODY + b" "),
-        sign(BODY).upper(),
+        *(None, "", "sha256=", "sha256=" + "0" * 64, "sha256=" + "é" * 64, "sha256=\ud800"),
+        *(sign(BODY, "other"), sign(BODY + b" "), sign(BODY).upper(), sign(BODY) + " "),
         sign(BODY).removeprefix("sha256="),
         "sha1=" + hmac.new(SECRET.encode(), BODY, hashlib.sha1).hexdigest(),
-        sign(BODY) + " ",
-        "sha256=" + "é" * 64,
-        "sha256=\ud800",
     ],
 )
 def test_a_push_that_is_not_ours_is_refused(app: ModuleType, signature: str | None) -> None:
@@ -91,8 +83,7 @@ def test_a_push_that_is_not_ours_is_refused(app: ModuleType, signature: str | No
 def test_a_body_over_the_cap_is_refused_before_it_is_hashed(app: ModuleType) -> None:
     """Whatever its signature."""
     big = b" " * (1024 * 1024 + 1)
-    assert push(app, big, sign(big)) == 413
-    assert push(app, big[:-1], sign(big[:-1])) == 202
+    assert (push(app, big, sign(big)), push(app, big[:-1], sign(big[:-1]))) == (413, 202)
 
 
 def test_without_a_secret_there_is_no_webhook(

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from gitslot.convert.convert import Converted, convert
+from gitslot.convert.convert import convert
 from gitslot.convert.errors import ParityError, TrainingError
 from gitslot.convert.parity import (
     LEAST_TOLERANCE,
@@ -29,9 +29,11 @@ from training.data import load
 from training.pipeline import NAMES, build
 
 
-def proved(estimator: ClassifierMixin, answers: Answers, rows: Rows) -> Parity:
+def proved(
+    estimator: ClassifierMixin, answers: Answers, rows: Rows, labels: Labels | None = None
+) -> Parity:
     """Prove over the usual number of rows, without a word."""
-    return prove(estimator, answers, rows, seed=0, progress=lambda text: None)
+    return prove(estimator, answers, rows, seed=0, labels=labels, progress=lambda text: None)
 
 
 @pytest.mark.parametrize("estimator", [name for name in NAMES if name != "hist-boosting"])
@@ -96,10 +98,8 @@ def test_an_estimator_without_probabilities_is_refused(estimator: object) -> Non
 def sorted_export(counts: dict[str, int]) -> tuple[Rows, Labels]:
     """Return so many rows of each label, sorted by label, as an export of a database comes."""
     labels = np.repeat(list(counts), list(counts.values()))
-    rng = np.random.default_rng(0)
-    return np.repeat(np.arange(len(counts)), list(counts.values()))[:, None] * 10.0 + rng.uniform(
-        0, 8, (len(labels), 2)
-    ), labels
+    spread = np.random.default_rng(0).uniform(0, 8, (len(labels), 2))
+    return np.repeat(np.arange(len(counts)), list(counts.values()))[:, None] * 10.0 + spread, labels
 
 
 def test_a_sorted_export_is_compared_whole() -> None:
@@ -113,19 +113,10 @@ def test_a_sorted_export_is_compared_whole() -> None:
     sample = sample_rows(rows, 0, labels)
     data = set(map(tuple, rows.tolist()))
     kept = [row for row in map(tuple, sample.tolist()) if row in data]
-    assert (len(kept), len(sample)) == (20_000, 30_000)
-    assert len(set(kept)) == 20_000
+    assert (len(kept), len(sample), len(set(kept))) == (20_000, 30_000, 20_000)
     assert set(map(tuple, rows[-5:].tolist())) <= set(kept)
-    parity = prove(
-        tree,
-        served_answers(convert(tree, 2)),
-        rows,
-        seed=0,
-        labels=labels,
-        progress=lambda text: None,
-    )
-    assert parity.rows == 30_000
-    assert set(parity.golden.labels) == {"a", "b", "z"}
+    parity = proved(tree, served_answers(convert(tree, 2)), rows, labels)
+    assert (parity.rows, set(parity.golden.labels)) == (30_000, {"a", "b", "z"})
 
 
 def test_rows_are_drawn_from_the_whole_without_labels_too() -> None:
@@ -157,23 +148,18 @@ def test_a_model_that_is_wrong_on_the_last_label_alone_is_refused() -> None:
 
     def wrong(asked: Rows) -> tuple[list[str | int], np.ndarray]:
         found, probabilities = answers(asked)
-        known = map(tuple, asked.tolist())
-        return ["a" if row in last else one for row, one in zip(known, found, strict=True)], (
-            probabilities
-        )
+        known = zip(map(tuple, asked.tolist()), found, strict=True)
+        return ["a" if row in last else one for row, one in known], probabilities
 
     with pytest.raises(ParityError, match="5 of 30000 labels differ"):
-        prove(tree, wrong, rows, seed=0, labels=labels, progress=lambda text: None)
+        proved(tree, wrong, rows, labels)
 
 
 def test_the_same_seed_gives_the_same_artifact() -> None:
     """Training twice gives the same bytes, so the same version can be rebuilt and compared."""
     data = load("iris")
-    made: list[Converted] = [
-        convert(build("forest", 3).fit(data.rows, data.labels), 4) for _ in range(2)
-    ]
-    assert made[0] == made[1]
-    assert load("iris").fingerprint == data.fingerprint
+    one, two = (convert(build("forest", 3).fit(data.rows, data.labels), 4) for _ in range(2))
+    assert (one, load("iris").fingerprint) == (two, data.fingerprint)
 
 
 def test_golden_rows_are_firm_spread_and_near() -> None:

@@ -29,16 +29,10 @@ def test_the_local_profile_is_faster_and_follows() -> None:
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
     """Nobody mends settings one deployment at a time."""
+    wrong = {"ARM": "http://arm", "PROFILE": "test", "ON_REWRITE": "maybe", "REF": "a b"}
+    wrong["FILE"] = "../x"
     with pytest.raises(SettingsError) as caught:
-        read(
-            {
-                "GITSLOT_ARM": "http://arm",
-                "GITSLOT_PROFILE": "test",
-                "GITSLOT_ON_REWRITE": "maybe",
-                "GITSLOT_REF": "a b",
-                "GITSLOT_FILE": "../x",
-            }
-        )
+        read({f"GITSLOT_{name}": value for name, value in wrong.items()})
     for name in ("REPO", "STORAGE", "ARM", "PROFILE", "ON_REWRITE", "REF", "FILE"):
         assert f"GITSLOT_{name} " in caught.value.message
 
@@ -64,8 +58,7 @@ def test_a_repository_that_is_no_plain_address_is_refused_without_saying_it(
     """A password in it would end up in the log."""
     with pytest.raises(SettingsError) as caught:
         read(ENOUGH | {"GITSLOT_REPO": repository})
-    assert "GITSLOT_REPO" in caught.value.message
-    assert "canary" not in caught.value.message
+    assert "GITSLOT_REPO" in caught.value.message and "canary" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -80,11 +73,9 @@ def test_a_storage_address_holds_no_secret(storage: str) -> None:
 
 def test_secrets_are_in_no_text_of_the_settings() -> None:
     """They are revealed where a header is built, and nowhere else."""
-    settings = read(
-        ENOUGH | {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
-    )
-    assert settings.git_token
-    assert settings.git_token.reveal() == "canary-1"
+    secrets = {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
+    settings = read(ENOUGH | secrets)
+    assert settings.git_token and settings.git_token.reveal() == "canary-1"
     for text in (repr(settings), str(settings), f"{settings.git_token}", repr(vars)):
         assert "canary" not in text
 

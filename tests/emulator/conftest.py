@@ -1,4 +1,4 @@
-"""One platform per test module, with an app on it that can be told to misbehave."""
+"""One platform for all that a worker plays, and on it an app for each test, to misbehave."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from tests.platform import Platform, package, start_platform
 NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Run a platform without waits for the tests of one module."""
+    """Run a platform without waits; a test that changes more of it than its app puts it back."""
     with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def probe_url(platform: Platform) -> str:
     """Upload the probe app; return its URL."""
     return platform.upload(package(PROBE))

@@ -90,10 +90,7 @@ def test_killed_in_a_swap_puts_back(tmp_path: Path) -> None:
         assert app.site("production")["properties"]["inProgressOperationId"] is None
         token = second.credential.get_token(f"{second.arm}/.default").token
         answer = requests.get(
-            location,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=second.ca,
-            timeout=30,
+            location, headers={"Authorization": f"Bearer {token}"}, verify=second.ca, timeout=30
         )
         assert (answer.status_code, answer.json()["Code"]) == (500, "InternalServerError")
         app.reset()

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from azure.core.credentials import AccessToken
 from azure.core.pipeline.transport import HttpTransport
 from azure.mgmt.web import WebSiteManagementClient
 from azure.mgmt.web.models import CsmSlotEntity, StringDictionary
 
+from tests.edges.azure.arm import Credential
 from tests.infra.page import ROOT
 
 ROLE = json.loads((ROOT / "infra" / "role.json").read_text(encoding="utf-8"))
@@ -40,19 +40,10 @@ class _Catch(HttpTransport[Any, Any]):
     def send(self, request: Any, **_: Any) -> Any:
         raise _Seen(request.method, request.url)
 
-    def open(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
     def __exit__(self, *_: object) -> None:
         pass
 
-
-class _Token:
-    def get_token(self, *_: str, **__: Any) -> AccessToken:
-        return AccessToken("token", 1 << 40)
+    open = close = __exit__
 
 
 def _called() -> set[str]:
@@ -75,10 +66,9 @@ def _action(operation: str) -> str:
     Names of resources are left out of the path, the method gives the verb, and of a POST the last
     word says what is done: .../config/appsettings/list is config/list/action.
     """
-    web = WebSiteManagementClient(
-        _Token(), "sub", base_url="https://arm.example", transport=_Catch()
-    ).web_apps
-    method = getattr(web, operation)
+    where = "https://arm.example"
+    client = WebSiteManagementClient(Credential(), "sub", base_url=where, transport=_Catch())
+    method = getattr(client.web_apps, operation)
     wanted = inspect.signature(method).parameters
     with pytest.raises(_Seen) as caught:
         method(**{name: value for name, value in _VALUES.items() if name in wanted})

@@ -20,10 +20,8 @@ _MAY_WRITE = {"id-token", "contents", "pull-requests"}
 
 
 def _jobs(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.load(
-        path.read_text(encoding="utf-8"),
-        Loader=yaml.BaseLoader,  # "on" stays text
-    )["jobs"]
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)["jobs"]  # "on" stays text
     return found
 
 
@@ -35,9 +33,7 @@ def _scripts(path: Path) -> list[str]:
 def test_a_job_may_only_what_it_says(path: Path) -> None:
     """Nothing is granted to a whole workflow; each job names its permissions and its end."""
     text = path.read_text(encoding="utf-8")
-    assert "\npermissions: {}\n" in text
-    assert "\nconcurrency:\n" in text
-    assert "secrets." not in text
+    assert "\npermissions: {}\n" in text and "\nconcurrency:\n" in text and "secrets." not in text
     for job in _jobs(path).values():
         assert "timeout-minutes" in job
         writes = {name for name, level in job["permissions"].items() if level == "write"}
@@ -87,9 +83,8 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
                     known = _help(words[2], capsys)
                 assert options <= known, command
                 seen.add(" ".join(words[:3]))
-    assert {"gitslot validate", "gitslot plan", "gitslot bump"} <= {
-        " ".join(each.split()[:2]) for each in seen
-    }
+    ours = {" ".join(each.split()[:2]) for each in seen}
+    assert {"gitslot validate", "gitslot plan", "gitslot bump"} <= ours
     assert {"python -m training", "python -m gitslot.registry.package"} <= seen
 
 

@@ -34,6 +34,12 @@ def name() -> str:
     return f"journal/{uuid.uuid4().hex}/2026-11.jsonl"
 
 
+def held(blobs: Blobs, name: str) -> str:
+    lease = blobs.acquire(name)
+    assert lease
+    return lease
+
+
 def test_nothing_is_there_at_first(blobs: Blobs, name: str) -> None:
     """A missing blob has no size and no lease, and is in no list."""
     assert blobs.size(name) is None
@@ -46,8 +52,7 @@ def test_what_is_appended_is_read_from_any_offset(blobs: Blobs, name: str) -> No
     blobs.append(name, b"one\n", 0)
     blobs.append(name, b"two\n", 4)
     assert blobs.size(name) == (8, 2)
-    assert blobs.read(name) == b"one\ntwo\n"
-    assert blobs.read(name, 4) == b"two\n"
+    assert (blobs.read(name), blobs.read(name, 4)) == (b"one\ntwo\n", b"two\n")
     assert blobs.names(name[:20]) == [name]
 
 
@@ -74,8 +79,7 @@ def test_reading_what_is_not_there_is_an_error(blobs: Blobs, name: str) -> None:
 
 def test_a_lease_is_held_by_one(blobs: Blobs, name: str) -> None:
     """Until it is released."""
-    lease = blobs.acquire(name)
-    assert lease
+    lease = held(blobs, name)
     assert blobs.acquire(name) is None
     blobs.release(name, lease)
     assert blobs.acquire(name)
@@ -83,22 +87,18 @@ def test_a_lease_is_held_by_one(blobs: Blobs, name: str) -> None:
 
 def test_a_renewal_shows_in_the_services_clock(blobs: Blobs, name: str) -> None:
     """With the holder's name beside it."""
-    lease = blobs.acquire(name)
-    assert lease
+    lease = held(blobs, name)
     assert blobs.touch(name, lease, {"holder": "me"})
     seen = blobs.look(name)
-    assert seen
-    assert (seen.held, seen.metadata["holder"]) == (True, "me")
+    assert seen and (seen.held, seen.metadata["holder"]) == (True, "me")
     assert abs((seen.now - seen.changed).total_seconds()) < 30
 
 
 def test_a_broken_lease_is_over_for_its_holder(blobs: Blobs, name: str) -> None:
     """It can neither be renewed nor take the next one's away."""
-    old = blobs.acquire(name)
-    assert old
+    old = held(blobs, name)
     blobs.break_lease(name)
-    new = blobs.acquire(name)
-    assert new
+    new = held(blobs, name)
     assert not blobs.touch(name, old, {})
     blobs.release(name, old)
     assert blobs.touch(name, new, {})
@@ -106,13 +106,11 @@ def test_a_broken_lease_is_over_for_its_holder(blobs: Blobs, name: str) -> None:
 
 def test_breaking_what_is_not_held_is_no_error(blobs: Blobs, name: str) -> None:
     """Two who break the same lock do not trip over each other."""
-    lease = blobs.acquire(name)
-    assert lease
+    lease = held(blobs, name)
     blobs.release(name, lease)
     blobs.break_lease(name)
     seen = blobs.look(name)
-    assert seen
-    assert not seen.held
+    assert seen and not seen.held
 
 
 def test_what_is_stored_is_replaced_by_whoever_knows_it(blobs: Blobs, name: str) -> None:

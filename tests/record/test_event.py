@@ -1,6 +1,7 @@
 """Events as lines and as log records: readable, whole, and without what only memory needs."""
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -19,8 +20,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def test_safe_text_is_one_printable_line(text: str) -> None:
     """Whatever it was; and making it safe twice changes nothing."""
     shown = safe(text)
-    assert "\n" not in shown
-    assert "\x1b" not in shown
+    assert "\n" not in shown and "\x1b" not in shown
     shown.encode("utf-8")
     assert safe(shown) == shown
 
@@ -29,24 +29,14 @@ def test_safe_text_is_one_printable_line(text: str) -> None:
 def test_a_line_reads_back_as_the_event(message: str, author: str, subject: str) -> None:
     """Every field, and exactly one line."""
     event = clean(Event("Drift", "app", NOW, message=message, author=author, subject=subject))
-    assert event.line().count(b"\n") == 1
-    assert parse(event.line().strip()) == event
+    assert (event.line().count(b"\n"), parse(event.line().strip())) == (1, event)
 
 
-def test_the_log_holds_every_public_field_and_no_detail(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptureFixture) -> None:
     """Where a swap is polled is signed: it stays in the journal."""
-    event = Event(
-        "SwapStarted",
-        "app",
-        NOW,
-        run="r",
-        revision="9f3c2ab" + "0" * 33,
-        message="staging <-> production",
-        to_digest="a" * 64,
-        detail=Payload(location="https://arm/x?s=canary"),
-    )
+    revision, message = "9f3c2ab" + "0" * 33, "staging <-> production"
+    event = Event("SwapStarted", "app", NOW, run="r", revision=revision, message=message)
+    event = replace(event, to_digest="a" * 64, detail=Payload(location="https://arm/x?s=canary"))
     with caplog.at_level(logging.DEBUG, "gitslot"):
         log_event(event)
     record = caplog.records[0]

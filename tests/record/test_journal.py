@@ -1,6 +1,7 @@
 """The journal: appended under a condition, folded, rolled, never guessed."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,36 +25,57 @@ def event(name: str = "Drift", message: str = "", **more: object) -> Event:
     return Event(name, APP, NOW, message=message, **more)  # type: ignore[arg-type]
 
 
+def opened(
+    blobs: MemoryBlobs | None = None, tell: Callable[[Event], None] = lambda _: None
+) -> tuple[MemoryBlobs, Journal]:
+    """Return a journal that has looked once, and its blobs."""
+    blobs = blobs or MemoryBlobs()
+    journal = Journal(blobs, tell)
+    journal.memory(APP, NOW)
+    return blobs, journal
+
+
+def overtaken(journal: Journal, message: str, now: datetime = NOW) -> None:
+    """Try to append what must be refused: another writer was first."""
+    with pytest.raises(JournalMoved):
+        journal.append(APP, [event(message=message)], now)
+
+
+def messages(journal: Journal) -> list[str]:
+    return [event.message for event in journal.events(APP)]
+
+
+def unreadable(line: bytes) -> None:
+    """Prove that a journal that holds *line* alone is an error."""
+    blobs = MemoryBlobs()
+    blobs.forge(NAME, line + b"\n")
+    with pytest.raises(JournalError):
+        Journal(blobs).memory(APP, NOW)
+
+
 def test_what_is_written_is_what_is_read() -> None:
     """By this process and by the next."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     wrote = event("Converged", "production serves x", model="iris", to="1", to_digest="a" * 64)
     after = journal.append(APP, [wrote], NOW)
-    assert Journal(blobs).events(APP) == [wrote]
-    assert Journal(blobs).memory(APP, NOW) == after
+    assert (Journal(blobs).events(APP), Journal(blobs).memory(APP, NOW)) == ([wrote], after)
 
 
 def test_whoever_did_not_see_the_newest_event_cannot_write_the_next() -> None:
     """And after another look it can."""
-    blobs = MemoryBlobs()
-    one, other = Journal(blobs), Journal(blobs)
-    one.memory(APP, NOW)
-    other.memory(APP, NOW)
+    blobs, one = opened()
+    _, other = opened(blobs)
     one.append(APP, [event(message="first")], NOW)
-    with pytest.raises(JournalMoved):
-        other.append(APP, [event(message="second")], NOW)
+    overtaken(other, "second")
     other.memory(APP, NOW)
     other.append(APP, [event(message="second")], NOW)
-    assert [e.message for e in one.events(APP)] == ["first", "second"]
+    assert messages(one) == ["first", "second"]
 
 
 def test_nobody_hears_of_an_event_that_was_not_written() -> None:
     """Logging and the terminal come after the journal."""
-    blobs, told = MemoryBlobs(), list[Event]()
-    journal = Journal(blobs, told.append)
-    journal.memory(APP, NOW)
+    told = list[Event]()
+    blobs, journal = opened(tell=told.append)
     blobs.lost = ["append-before"]
     with pytest.raises(JournalError):
         journal.append(APP, [event()], NOW)
@@ -62,15 +84,13 @@ def test_nobody_hears_of_an_event_that_was_not_written() -> None:
 
 def test_an_append_whose_answer_was_lost_is_seen_by_the_next_look() -> None:
     """It is not written twice, and the one after it is written at the right place."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     blobs.lost = ["append"]
     with pytest.raises(JournalError):
         journal.append(APP, [event(message="first")], NOW)
     journal.memory(APP, NOW)
     journal.append(APP, [event(message="second")], NOW)
-    assert [e.message for e in journal.events(APP)] == ["first", "second"]
+    assert messages(journal) == ["first", "second"]
 
 
 def test_an_id_that_stands_twice_counts_once() -> None:
@@ -80,15 +100,12 @@ def test_an_id_that_stands_twice_counts_once() -> None:
     blobs.forge(NAME, failed.line() * 2)
     assert Journal(blobs).events(APP) == [failed]
     attempts = Journal(blobs).memory(APP, NOW).of(PRODUCTION).attempts
-    assert attempts
-    assert attempts.failed == 1
+    assert attempts and attempts.failed == 1
 
 
 def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
     """In this process and in the next."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     journal.append(APP, [event("Converged", model="m", to="1", to_digest="a" * 64)], NOW)
     later = NOW + timedelta(minutes=2)
     journal.memory(APP, later)
@@ -100,9 +117,7 @@ def test_a_new_month_begins_a_new_blob_and_forgets_nothing() -> None:
 
 def test_a_quiet_month_costs_no_rereading() -> None:
     """A converged app writes nothing for weeks: a look is still a size or two."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     journal.append(APP, [event()], NOW)
     later = NOW + timedelta(days=20)
     journal.memory(APP, later)
@@ -114,26 +129,23 @@ def test_a_quiet_month_costs_no_rereading() -> None:
 
 def test_two_writers_at_the_turn_of_a_month_do_not_overlook_each_other() -> None:
     """The one that comes second looks again."""
-    blobs = MemoryBlobs()
-    one, other = Journal(blobs), Journal(blobs)
-    one.memory(APP, NOW)
+    blobs, one = opened()
+    other = Journal(blobs)
     one.append(APP, [event()], NOW)
     later = NOW + timedelta(minutes=2)
     one.memory(APP, later)
     other.memory(APP, later)
     one.append(APP, [event(message="first")], later)
-    with pytest.raises(JournalMoved):
-        other.append(APP, [event(message="second")], later)
+    overtaken(other, "second", later)
     assert other.memory(APP, later) == one.memory(APP, later)
 
 
 def test_clocks_that_differ_at_the_turn_of_a_month_lead_to_one_journal() -> None:
     """Whoever's clock is behind sees the intent that stands in the next month's blob."""
-    blobs = MemoryBlobs()
-    ahead, behind = Journal(blobs), Journal(blobs)
+    blobs, ahead = opened()
+    behind = Journal(blobs)
     later = NOW + timedelta(seconds=90)
     release = {"model": "m", "to": "2", "to_digest": "b" * 64}
-    ahead.memory(APP, NOW)
     ahead.append(APP, [event("Converged", **release)], NOW)
     ahead.memory(APP, later)
     behind.memory(APP, NOW)
@@ -142,8 +154,7 @@ def test_clocks_that_differ_at_the_turn_of_a_month_lead_to_one_journal() -> None
         behind.append(APP, [event("SwapStarted", **release)], NOW)
     assert behind.memory(APP, NOW).intent == ahead.memory(APP, later).intent is not None
     behind.append(APP, [event(message="after it")], NOW)
-    assert [e.message for e in ahead.events(APP)][-1] == "after it"
-    assert blobs.names("journal/") == [NAME, NEXT]
+    assert (messages(ahead)[-1], blobs.names("journal/")) == ("after it", [NAME, NEXT])
     assert Journal(blobs).memory(APP, NOW) == ahead.memory(APP, later)
 
 
@@ -152,9 +163,8 @@ def test_a_blob_that_was_sealed_and_not_followed_is_followed_by_the_next_writer(
     lost: list[str],
 ) -> None:
     """Where the answer to the seal was lost, by any clock."""
-    blobs = MemoryBlobs()
-    ahead, behind = Journal(blobs), Journal(blobs)
-    ahead.memory(APP, NOW)
+    blobs, ahead = opened()
+    behind = Journal(blobs)
     ahead.append(APP, [event(message="first")], NOW)
     behind.memory(APP, NOW)
     blobs.lost = lost
@@ -164,7 +174,7 @@ def test_a_blob_that_was_sealed_and_not_followed_is_followed_by_the_next_writer(
     behind.append(APP, [event(message="second")], NOW)
     ahead.memory(APP, NOW + timedelta(minutes=2))
     ahead.append(APP, [event(message="third")], NOW + timedelta(minutes=2))
-    assert [e.message for e in behind.events(APP)] == ["first", "second", "third"]
+    assert messages(behind) == ["first", "second", "third"]
     assert blobs.names("journal/") == [NAME, NEXT]
 
 
@@ -179,8 +189,7 @@ def test_two_that_begin_a_journal_in_two_months_end_in_one(swapped: bool) -> Non
     one.memory(APP, times[0])
     other.memory(APP, times[1])
     one.append(APP, [event(message="one")], times[0])
-    with pytest.raises(JournalMoved):
-        other.append(APP, [event(message="other")], times[1])
+    overtaken(other, "other", times[1])
     other.memory(APP, times[1])
     other.append(APP, [event(message="again")], times[1])
     if not swapped:
@@ -199,54 +208,41 @@ def test_a_journal_of_an_older_controller_is_sealed_when_it_is_next_written() ->
     journal = Journal(blobs)
     journal.memory(APP, NOW)
     journal.append(APP, [event(message="newest")], NOW)
-    with pytest.raises(JournalMoved):
-        behind.append(APP, [event(message="unseen")], NOW)
-    assert [e.message for e in journal.events(APP)] == ["old", "new", "newest"]
+    overtaken(behind, "unseen")
+    assert messages(journal) == ["old", "new", "newest"]
 
 
 @pytest.mark.parametrize("follows", ["", NAME, "journal/other/2026-12.jsonl", "journal/app/x"])
 def test_a_seal_that_leads_nowhere_is_not_guessed(follows: str) -> None:
     """Somebody edited the journal."""
-    blobs = MemoryBlobs()
-    blobs.forge(NAME, event("Sealed", detail=Payload(follows=follows)).line())
-    with pytest.raises(JournalError):
-        Journal(blobs).memory(APP, NOW)
+    unreadable(event("Sealed", detail=Payload(follows=follows)).line().rstrip(b"\n"))
 
 
 def test_a_blob_is_left_before_it_is_full() -> None:
     """An append blob holds 50,000 blocks."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     journal.append(APP, [event(message="1")], NOW)
     blobs._blobs[NAME].blocks = 45_000
     journal.memory(APP, NOW)
     journal.append(APP, [event(message="2")], NOW)
     journal.append(APP, [event(message="3")], NOW)
     assert blobs.names("journal/") == ["journal/app/2026-11-2.jsonl", NAME]
-    assert [e.message for e in Journal(blobs).events(APP)] == ["1", "2", "3"]
+    assert messages(Journal(blobs)) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        b"{}",
-        b"[]",
-        b"null",
-        b"{",
+        *b"{} [] null { \xff".split(),
         b'{"time": "2026-11-22T00:00:00Z"}',
         b'{"event": "X", "app": "a", "time": "yesterday"}',
         b'{"event": "X", "app": "a", "time": "2026-11-22T00:00:00"}',
         b'{"event": 7, "app": "a", "time": "2026-11-22T00:00:00Z"}',
-        b"\xff",
     ],
 )
 def test_a_line_that_is_no_event_is_not_guessed(line: bytes) -> None:
     """The journal is the memory: doubt about it freezes."""
-    blobs = MemoryBlobs()
-    blobs.forge(NAME, line + b"\n")
-    with pytest.raises(JournalError):
-        Journal(blobs).memory(APP, NOW)
+    unreadable(line)
 
 
 @pytest.mark.parametrize(
@@ -261,18 +257,13 @@ def test_a_line_that_is_no_event_is_not_guessed(line: bytes) -> None:
 )
 def test_an_event_that_lacks_what_memory_needs_is_no_crash(fields: dict[str, object]) -> None:
     """Somebody edited the journal: an error with a name, not one that ends the process."""
-    blobs = MemoryBlobs()
     line = {"app": APP, "time": "2026-11-22T00:00:00Z", "id": "1", **fields}
-    blobs.forge(NAME, json.dumps(line).encode() + b"\n")
-    with pytest.raises(JournalError):
-        Journal(blobs).memory(APP, NOW)
+    unreadable(json.dumps(line).encode())
 
 
 def test_a_journal_that_became_shorter_is_an_error_once() -> None:
     """Then it is read anew, as a fresh process would."""
-    blobs = MemoryBlobs()
-    journal = Journal(blobs)
-    journal.memory(APP, NOW)
+    blobs, journal = opened()
     journal.append(APP, [event("Converged", model="m", to="1", to_digest="a" * 64)], NOW)
     blobs.drop(NAME)
     with pytest.raises(JournalError):
@@ -282,9 +273,8 @@ def test_a_journal_that_became_shorter_is_an_error_once() -> None:
 
 def test_no_text_can_forge_a_line() -> None:
     """What comes from commits and platforms is escaped before it is written."""
-    blobs, told = MemoryBlobs(), list[Event]()
-    journal = Journal(blobs, told.append)
-    journal.memory(APP, NOW)
+    told = list[Event]()
+    blobs, journal = opened(tell=told.append)
     evil = 'x\n{"event":"Converged"}\r\x1b[2J\u202e\u2028\ud800\x85' + "y" * 5000
     journal.append(APP, [event(message=evil, subject=evil, author=evil, reason=evil)], NOW)
     assert blobs.read(NAME).count(b"\n") == 1
@@ -319,8 +309,7 @@ def test_an_event_of_an_older_journal_that_names_no_slot_is_of_staging() -> None
     """Journals outlive the controllers that wrote them."""
     memory = fold([_event("DeployStarted", 1, detail=Payload(deploy="r-1"))])
     deploy = memory.of("staging").deploy
-    assert deploy is not None
-    assert deploy.deploy == "r-1"
+    assert deploy is not None and deploy.deploy == "r-1"
     refused = _event("DeployFinished", 2, detail=Payload(prepared=True))
     memory = fold([refused], memory)
     assert (memory.of("staging").deploy, memory.conflict_prepared) == (None, True)
@@ -342,19 +331,13 @@ def test_what_becomes_of_a_deploy_is_remembered_by_slot() -> None:
 def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
     """Hold, run and wish are production's; the slot's own attempts end with its own wish."""
     failed = {"verdict": "fail", "detail": Payload(counts_for="canary", deploy="r-1")}
-    before = fold(
-        [
-            _event("Drift", 1, slot=PRODUCTION, to="1.5.0", run="r"),
-            _event(
-                "Waiting", 2, detail=Payload(since=datetime(2026, 11, 22, 12, 0, 2, tzinfo=UTC))
-            ),
-            _event("VerifyFailed", 3, slot="canary", **failed),
-        ]
-    )
+    drift = _event("Drift", 1, slot=PRODUCTION, to="1.5.0", run="r")
+    since = datetime(2026, 11, 22, 12, 0, 2, tzinfo=UTC)
+    held = _event("Waiting", 2, detail=Payload(since=since))
+    before = fold([drift, held, _event("VerifyFailed", 3, slot="canary", **failed)])
     after = fold([_event("Drift", 4, slot="canary", to="1.7.0", to_digest="e" * 64)], before)
     attempts = before.of("canary").attempts
-    assert attempts
-    assert attempts.failed == 1
+    assert attempts and attempts.failed == 1
     assert after.of("canary").attempts is None
     assert after.of(PRODUCTION) == before.of(PRODUCTION)
     kept = ("hold_since", "run_started", "converged", "served", "aligned")

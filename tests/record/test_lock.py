@@ -12,36 +12,27 @@ from reliability.memory_blobs import MemoryBlobs
 POLICY = Policy()
 
 
-class Time:
-    """The service's clock and ours; both stand until they are moved."""
+class Store:
+    """Blobs, and their clock and ours; both stand until they are moved."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.blobs = MemoryBlobs(
+            lambda: datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.seconds)
+        )
 
-    def now(self) -> datetime:
-        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.seconds)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def time() -> Time:
-    return Time()
+    def lock(self) -> Lock:
+        return Lock(self.blobs, "app", POLICY, lambda: self.seconds)
 
 
 @pytest.fixture
-def blobs(time: Time) -> MemoryBlobs:
-    return MemoryBlobs(time.now)
+def store() -> Store:
+    return Store()
 
 
-def lock(blobs: MemoryBlobs, time: Time) -> Lock:
-    return Lock(blobs, "app", POLICY, time.monotonic)
-
-
-def test_one_of_two_holds_it(blobs: MemoryBlobs, time: Time) -> None:
+def test_one_of_two_holds_it(store: Store) -> None:
     """Until it is given back."""
-    one, other = lock(blobs, time), lock(blobs, time)
+    one, other = store.lock(), store.lock()
     assert one.take()
     assert not other.take()
     one.release()
@@ -49,21 +40,21 @@ def test_one_of_two_holds_it(blobs: MemoryBlobs, time: Time) -> None:
     other.release()
 
 
-def test_a_write_needs_a_young_renewal(blobs: MemoryBlobs, time: Time) -> None:
+def test_a_write_needs_a_young_renewal(store: Store) -> None:
     """No later than 30 s after it, by a clock that never goes back."""
-    mine = lock(blobs, time)
+    mine = store.lock()
     mine.take()
-    time.seconds = 30
+    store.seconds = 30
     mine.check()
-    time.seconds = 30.1
+    store.seconds = 30.1
     with pytest.raises(LockLost):
         mine.check()
     mine.release()
 
 
-def test_without_the_lock_nothing_is_written(blobs: MemoryBlobs, time: Time) -> None:
+def test_without_the_lock_nothing_is_written(store: Store) -> None:
     """Neither before it was taken nor after it was given back."""
-    mine = lock(blobs, time)
+    mine = store.lock()
     with pytest.raises(LockLost):
         mine.check()
     mine.take()
@@ -72,85 +63,79 @@ def test_without_the_lock_nothing_is_written(blobs: MemoryBlobs, time: Time) -> 
         mine.check()
 
 
-def test_a_holder_that_renews_is_never_stale(blobs: MemoryBlobs, time: Time) -> None:
+def test_a_holder_that_renews_is_never_stale(store: Store) -> None:
     """However long it holds."""
-    lock(blobs, time).take()
-    other = lock(blobs, time)
-    lease = blobs._blobs["locks/app"].lease
+    store.lock().take()
+    other = store.lock()
+    lease = store.blobs._blobs["locks/app"].lease
     assert lease
     for _ in range(40):
-        time.seconds += 15
-        blobs.touch("locks/app", lease, {})
+        store.seconds += 15
+        store.blobs.touch("locks/app", lease, {})
         assert not other.stale()
 
 
-def test_a_dead_holder_is_stale_after_two_looks_at_the_same_old_renewal(
-    blobs: MemoryBlobs, time: Time
-) -> None:
+def test_a_dead_holder_is_stale_after_two_looks_at_the_same_old_renewal(store: Store) -> None:
     """120 s by the service's clock, and a renewal's interval between the looks."""
-    blobs.acquire("locks/app")
-    other = lock(blobs, time)
-    time.seconds = 119
+    store.blobs.acquire("locks/app")
+    other = store.lock()
+    store.seconds = 119
     assert not other.stale()
-    time.seconds = 125
+    store.seconds = 125
     assert not other.stale()
-    time.seconds = 139
+    store.seconds = 139
     assert not other.stale()
-    time.seconds = 141
+    store.seconds = 141
     assert other.stale()
 
 
-def test_a_lock_taken_just_now_over_an_old_renewal_is_not_stale(
-    blobs: MemoryBlobs, time: Time
-) -> None:
+def test_a_lock_taken_just_now_over_an_old_renewal_is_not_stale(store: Store) -> None:
     """The lease comes a moment before its first renewal."""
-    first = lock(blobs, time)
+    first = store.lock()
     first.take()
     first.release()
-    time.seconds = 1000
-    lease = blobs.acquire("locks/app")
-    other = lock(blobs, time)
+    store.seconds = 1000
+    lease = store.blobs.acquire("locks/app")
+    other = store.lock()
     assert not other.stale()
-    time.seconds = 1001
-    blobs.touch("locks/app", lease or "", {})
-    time.seconds = 1017
+    store.seconds = 1001
+    store.blobs.touch("locks/app", lease or "", {})
+    store.seconds = 1017
     assert not other.stale()
 
 
-def test_a_lock_that_nobody_holds_is_not_stale(blobs: MemoryBlobs, time: Time) -> None:
+def test_a_lock_that_nobody_holds_is_not_stale(store: Store) -> None:
     """It is simply taken."""
-    other = lock(blobs, time)
+    other = store.lock()
     assert not other.stale()
-    blobs.release("locks/app", blobs.acquire("locks/app") or "")
-    time.seconds = 500
+    store.blobs.release("locks/app", store.blobs.acquire("locks/app") or "")
+    store.seconds = 500
     assert not other.stale()
 
 
-def test_a_broken_lock_is_lost_for_its_holder(blobs: MemoryBlobs, time: Time) -> None:
+def test_a_broken_lock_is_lost_for_its_holder(store: Store) -> None:
     """Its next renewal fails, and giving it back does not take it from the new one."""
-    one, other = lock(blobs, time), lock(blobs, time)
+    one, other = store.lock(), store.lock()
     one.take()
-    blobs.break_lease("locks/app")
+    store.blobs.break_lease("locks/app")
     assert other.take()
     assert not one._renew()
     assert not one.held
     one.release()
-    assert not lock(blobs, time).take()
+    assert not store.lock().take()
     other.release()
 
 
-def test_storage_that_fails_while_it_is_taken_leaves_no_lock_behind(
-    blobs: MemoryBlobs, time: Time
-) -> None:
+def test_storage_that_fails_while_it_is_taken_leaves_no_lock_behind(store: Store) -> None:
     """The lease was ours for a moment; giving back ends it."""
-    mine, touch = lock(blobs, time), blobs.touch
+    mine, touch = store.lock(), store.blobs.touch
 
     def failing(*_: object) -> bool:
         raise JournalError("storage did not answer")
 
-    blobs.touch = failing  # type: ignore[method-assign, assignment]
+    store.blobs.touch = failing  # type: ignore[method-assign, assignment]
     with pytest.raises(JournalError):
         mine.take()
     mine.release()
-    blobs.touch = touch  # type: ignore[method-assign]
-    assert lock(blobs, time).take()
+    store.blobs.touch = touch  # type: ignore[method-assign]
+    assert store.lock().take()

@@ -25,10 +25,7 @@ SERVED = ("", "1.4.0", "1.5.0", "1.6.0")
 
 def releases(events: list[Event]) -> dict[str, Release]:
     """Return the releases that *events* name, by version."""
-    found = {
-        "1.4.0": Release("iris", "1.4.0", "4" * 64),
-        "1.5.0": Release("iris", "1.5.0", "5" * 64),
-    }
+    found = {f"1.{n}.0": Release("iris", f"1.{n}.0", str(n) * 64) for n in (4, 5)}
     return found | {event.to: event.release for event in events if event.release}
 
 
@@ -51,13 +48,9 @@ def lives(events: list[Event]) -> Iterator[Live]:
     for here, there in product(SERVED, SERVED):
         production = slot(PRODUCTION, known.get(here), "before")
         staging = slot(STAGING, known.get(there), deploy)
-        yield Live(
-            {
-                PRODUCTION: replace(production, wanted=Resolved(known["1.5.0"])),
-                STAGING: replace(staging, verdict=Verdict(Mark.PASS, "golden rows")),
-            },
-            still_s=120.0,
-        )
+        production = replace(production, wanted=Resolved(known["1.5.0"]))
+        staging = replace(staging, verdict=Verdict(Mark.PASS, "golden rows"))
+        yield Live({PRODUCTION: production, STAGING: staging}, still_s=120.0)
 
 
 def decisions(events: list[Event]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,10 @@ from gitslot.errors import ManifestInvalid
 from gitslot.registry.manifest import MAX_BYTES, digest_of, is_name, parse_manifest, parse_package
 from serving_app import model as serving
 from serving_app.refused import Refused
+from tests.platform import ROOT
 from tests.training.versions import built, described
 
-SCHEMA = json.loads(
-    (Path(__file__).parents[2] / "docs" / "use" / "manifest.schema.json").read_text(
-        encoding="utf-8"
-    )
-)
+SCHEMA = json.loads((ROOT / "docs/use/manifest.schema.json").read_text(encoding="utf-8"))
 GOOD = built()
 WANTED = serving.Wanted("iris", "1.5.0", "")
 
@@ -79,8 +75,7 @@ def test_three_readers_agree(data: str) -> None:
     read = parse_manifest(version.raw)
     served = serving.parse_manifest(version.raw, serving.Wanted(data, "1.5.0", ""))
     assert read.digest == served.digest == digest_of(version.raw)
-    assert read.artifact.sha256 == served.artifact_sha256
-    assert read.classes == served.classes
+    assert (read.artifact.sha256, read.classes) == (served.artifact_sha256, served.classes)
     assert read.golden.labels == served.golden_labels
     assert [list(row) for row in read.golden.inputs] == served.golden_inputs.tolist()
     assert read.golden.tolerance == served.tolerance
@@ -98,9 +93,7 @@ def test_a_wrong_value_is_refused_by_name(
     """Whatever is wrong, the refusal says where; nothing wrong is read."""
     with pytest.raises(ManifestInvalid) as refused:
         parse_manifest(described(GOOD, *path, value=value))
-    assert refused.value.message.startswith(f"{where}:") or refused.value.message.startswith(
-        f"{where}."
-    )
+    assert refused.value.message.startswith((f"{where}:", f"{where}."))
 
 
 @pytest.mark.parametrize("key", sorted(json.loads(GOOD.raw)))
@@ -115,14 +108,8 @@ def test_a_missing_key_is_refused_by_name(key: str) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"",
-        b"null",
-        b"[]",
-        b"{",
-        b"\xff\xfe",
-        b"\xef\xbb\xbf{}",
-        b"[" * 100_000,
-        b'{"a":' * 50_000,
+        *(b"", b"null", b"[]", b"{", b"\xff\xfe", b"\xef\xbb\xbf{}"),
+        *(b"[" * 100_000, b'{"a":' * 50_000),
         b'{"format": 1, "format": 1}',
         b'{"format": NaN}',
         b'{"format": ' + b"9" * 5000 + b"}",

@@ -52,13 +52,8 @@ def names(made: Packaged) -> list[str]:
 def test_the_serving_app_lies_at_the_root(tmp_path: Path) -> None:
     """The worker finds function_app.py and its siblings at the root, and the build beside them."""
     made = packed(tree(tmp_path), "serving_app")
-    assert names(made) == [
-        "build.json",
-        "function_app.py",
-        "host.json",
-        "model.py",
-        "requirements.txt",
-    ]
+    ours = ["function_app.py", "host.json", "model.py", "requirements.txt"]
+    assert names(made) == ["build.json", *ours]
     with zipfile.ZipFile(made.path) as archive:
         build = json.loads(archive.read("build.json"))
     assert build == {"version": made.build, "build": made.build}
@@ -70,15 +65,9 @@ def test_the_controller_brings_the_library(tmp_path: Path) -> None:
 
     What is left out are paths: a folder of the same name further down stays.
     """
-    assert names(packed(tree(tmp_path), "controller")) == [
-        "build.json",
-        "function_app.py",
-        "gitslot/__init__.py",
-        "gitslot/look/local/deep.py",
-        "gitslot/reconcile.py",
-        "host.json",
-        "requirements.txt",
-    ]
+    ours = ["gitslot/__init__.py", "gitslot/look/local/deep.py", "gitslot/reconcile.py"]
+    expected = ["build.json", "function_app.py", *ours, "host.json", "requirements.txt"]
+    assert names(packed(tree(tmp_path), "controller")) == expected
 
 
 @pytest.mark.parametrize("app", LAYOUTS)
@@ -99,8 +88,7 @@ def test_every_change_is_another_build(tmp_path: Path, name: str) -> None:
     with (root / "serving_app" / name).open("a") as file:
         file.write("\n")
     second = packed(root, "serving_app")
-    assert second.build != first.build
-    assert second.sha256 != first.sha256
+    assert second.build != first.build and second.sha256 != first.sha256
 
 
 def test_a_version_can_be_given(tmp_path: Path) -> None:
@@ -138,8 +126,7 @@ def test_the_command_prints_what_it_made(
     """The command says where the zip is, its sha256 and size, for machines too."""
     assert main(["serving_app", "--thin", "--out", str(tmp_path), "-o", "json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert Path(said["path"]).stat().st_size == said["size"]
-    assert said["package"] == "serving_app"
+    assert (Path(said["path"]).stat().st_size, said["package"]) == (said["size"], "serving_app")
 
 
 def test_the_real_serving_app_imports_nothing_of_ours() -> None:
@@ -147,8 +134,7 @@ def test_the_real_serving_app_imports_nothing_of_ours() -> None:
     for path in (ROOT / "serving_app").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         for part in ("controller", "training", "emulator", "tools"):
-            assert f"import {part}" not in text
-            assert f"from {part}" not in text
+            assert f"import {part}" not in text and f"from {part}" not in text
 
 
 def test_a_package_is_laid_out_as_the_registry_wants_it(tmp_path: Path) -> None:

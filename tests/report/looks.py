@@ -21,27 +21,16 @@ def release(version: str) -> Release:
 
 def slot(name: str, version: str | None, **more: str) -> Seen:
     """Return a slot that serves *version* (None: no model) and is set to it, and to *more*."""
-    settings: dict[str, str] = {
-        **slot_settings.WARMUP_SETTINGS,
-        slot_settings.PACKAGE_SETTING: PACKAGE,
-        **more,
-    }
+    settings = {**slot_settings.WARMUP_SETTINGS, slot_settings.PACKAGE_SETTING: PACKAGE, **more}
     health = Health(Answer.UNHEALTHY, reason="NoModel")
     if version is not None:
         what = release(version)
         deploy = f"run{version}-1"
-        settings |= {
-            "MODEL_NAME": what.model,
-            "MODEL_VERSION": what.setting,
-            "MODEL_DEPLOY": deploy,
-            "MODEL_STORE": "https://account.example",
-        }
-        health = Health(
-            Answer.SERVING, what.model, what.version, what.digest, deploy=deploy, code="build-3"
-        )
-    arm = Arm(
-        f"{name}.example", f"id-{name}", "", "Running", slot_settings.configured(settings), settings
-    )
+        settings |= {"MODEL_NAME": what.model, "MODEL_VERSION": what.setting}
+        settings |= {"MODEL_DEPLOY": deploy, "MODEL_STORE": "https://account.example"}
+        health = Health(Answer.SERVING, what.model, version, what.digest, deploy, code="build-3")
+    configured = slot_settings.configured(settings)
+    arm = Arm(f"{name}.example", f"id-{name}", "", "Running", configured, settings)
     return Seen(name, health, arm=arm)
 
 

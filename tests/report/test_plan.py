@@ -67,14 +67,9 @@ def test_a_pin_of_the_version_before_gives_nothing_up() -> None:
 
 def test_a_swap_names_the_settings_that_travel_and_never_their_values() -> None:
     """Names of what changes on production; sticky settings are named as staying."""
-    seen = live(
-        "1.5.0",
-        "1.4.0",
-        "1.4.0",
-        sticky=frozenset({"SLOT_ONLY"}),
-        on_production={"SLOT_ONLY": "hush-a", "API_KEY": "hush-c"},
-        on_staging={"SLOT_ONLY": "hush-b", "API_KEY": "hush-c"},
-    )
+    here, only = {"SLOT_ONLY": "hush-a", "API_KEY": "hush-c"}, frozenset({"SLOT_ONLY"})
+    there = here | {"SLOT_ONLY": "hush-b"}
+    seen = live("1.5.0", "1.4.0", "1.4.0", sticky=only, on_production=here, on_staging=there)
     swap = planned(app("1.4.0"), seen, memory("1.5.0", "1.4.0")).steps[-1]
     assert swap.travels == ("MODEL_DEPLOY", "MODEL_VERSION")
     assert swap.stays == ("SLOT_ONLY",)
@@ -108,9 +103,8 @@ def test_doubt_plans_nothing() -> None:
 
 def test_a_swap_under_way_is_waited_for() -> None:
     """While a swap's end is not known, a plan does not guess it."""
-    intent = Intent(
-        "i", "r", NOW, release("1.5.0"), release("1.4.0"), "d-1", "a", "b", "", "", location="l"
-    )
+    swap = (release("1.5.0"), release("1.4.0"))
+    intent = Intent("i", "r", NOW, *swap, "d-1", "a", "b", "", "", location="l")
     remembered = replace(memory("1.4.0"), intent=intent)
     found = planned(app("1.5.0"), live("1.4.0", "1.5.0", "1.5.0"), remembered)
     assert (found.steps, found.end, found.reason) == ((), "Waiting", "SwapRunning")
@@ -128,10 +122,8 @@ def test_a_further_slot_comes_after_the_swap() -> None:
     seen = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary")
     found = planned(wanting(app("1.5.0"), canary="1.6.0"), seen, memory("1.4.0", "1.3.0"))
     assert actions(found) == ["deploy", "verify", "swap", "deploy", "verify"]
-    assert [step.what for step in found.steps[3:]] == [
-        "canary <- iris 1.6.0",
-        "golden rows of iris 1.6.0 through canary",
-    ]
+    ends = ["canary <- iris 1.6.0", "golden rows of iris 1.6.0 through canary"]
+    assert [step.what for step in found.steps[3:]] == ends
     assert (found.end, found.message) == ("Converged", "production serves iris 1.5.0; canary 1.6.0")
 
 
@@ -149,8 +141,5 @@ def test_a_further_slot_that_is_missing_is_how_the_plan_ends() -> None:
     wants = wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0")
     found = planned(wants, seen, memory("1.4.0", "1.3.0"))
     assert actions(found) == ["deploy", "verify", "swap", "deploy", "verify"]
-    assert (found.end, found.reason, found.message) == (
-        "Stalled",
-        "SlotMissing",
-        "canary: no such slot",
-    )
+    ends = ("Stalled", "SlotMissing", "canary: no such slot")
+    assert (found.end, found.reason, found.message) == ends

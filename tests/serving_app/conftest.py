@@ -17,7 +17,7 @@ import requests
 from gitslot.convert.version import Built
 from gitslot.registry.package import package
 from gitslot.registry.registry import Registry
-from tests.platform import ROOT, Platform, start_platform, until
+from tests.platform import ROOT, Platform, until
 from tests.training.versions import built
 
 FUNCTION_KEY = "function-key"
@@ -28,9 +28,8 @@ class Slot:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         keys = folder / "keys.json"
-        keys.write_text(
-            json.dumps({"masterKey": "master-key", "functionKeys": {"default": FUNCTION_KEY}})
-        )
+        held = {"masterKey": "master-key", "functionKeys": {"default": FUNCTION_KEY}}
+        keys.write_text(json.dumps(held))
         self.home = folder
         self._log = folder / "log"
         words = [sys.executable, "-m", "emulator.functions_host", "--app", str(folder / "app")]
@@ -52,10 +51,8 @@ class Slot:
             raise
 
     def _wait(self) -> None:
-        found = until(
-            lambda: re.search(r"listening on (http://127\.0\.0\.1:\d+)", self.log()),
-            "the host listens",
-        )
+        address = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
+        found = until(lambda: address.search(self.log()), "the host listens")
         assert found
         self.url = found[1]
 
@@ -83,22 +80,15 @@ type StartSlot = Callable[..., Slot]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Return a running platform whose registry holds iris 1.5.0."""
-    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("REQUESTS_CA_BUNDLE", str(running.facts["ca_bundle"]))
-            registry = Registry(running.storage, running.credential)
-            registry.ensure_containers()
-            version = built(estimator="forest")
-            registry.register(version.raw, version.artifact)
-        yield running
-
-
-@pytest.fixture(scope="session")
-def served() -> Built:
-    """Return the version that the registry holds."""
-    return built(estimator="forest")
+def served(platform: Platform) -> Built:
+    """Return iris 1.5.0, registered."""
+    version = built(estimator="forest")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
+        registry = Registry(platform.storage, platform.credential)
+        registry.ensure_containers()
+        registry.register(version.raw, version.artifact)
+    return version
 
 
 @pytest.fixture(scope="session")
@@ -114,17 +104,16 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start_slot(
-    platform: Platform, app: Path, tmp_path_factory: pytest.TempPathFactory
+    platform: Platform, served: Built, app: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[StartSlot]:
-    """Return a function that starts a slot with settings; it ends with the tests."""
+    """Return a function that starts a slot beside *served*; it ends with the tests."""
     with ExitStack() as stack:
 
         def start(**settings: str) -> Slot:
             folder = tmp_path_factory.mktemp("slot")
             (folder / "app").symlink_to(app)
-            slot = Slot(
-                folder, {**platform.environment, "MODEL_STORE": platform.storage, **settings}
-            )
+            store = {**platform.environment, "MODEL_STORE": platform.storage}
+            slot = Slot(folder, {**store, **settings})
             stack.callback(slot.close)
             return slot
 
@@ -134,9 +123,5 @@ def start_slot(
 @pytest.fixture(scope="session")
 def slot(start_slot: StartSlot, served: Built) -> Slot:
     """Return a slot that serves iris 1.5.0, pinned, to everybody."""
-    return start_slot(
-        MODEL_NAME="iris",
-        MODEL_VERSION=f"1.5.0@sha256:{served.manifest.digest}",
-        MODEL_DEPLOY="run-1",
-        MODEL_PREDICT_AUTH="anonymous",
-    )
+    model = {"MODEL_NAME": "iris", "MODEL_VERSION": f"1.5.0@sha256:{served.manifest.digest}"}
+    return start_slot(MODEL_DEPLOY="run-1", MODEL_PREDICT_AUTH="anonymous", **model)

@@ -16,6 +16,11 @@ ROW = [5.1, 3.5, 1.4, 0.2]
 HEALTH_KEYS = {"status", "reason", "model", "version", "digest", "deploy", "code", "uptime_s"}
 
 
+def iris(version: str = "1.5.0", **more: str) -> dict[str, str]:
+    """Return the settings of a slot of iris *version*."""
+    return {"MODEL_NAME": "iris", "MODEL_VERSION": version, **more}
+
+
 def test_rows_are_answered_by_labels(slot: Slot) -> None:
     """A JSON array of rows is answered by a JSON array of labels."""
     answer = slot.predict([ROW, [6.7, 3.0, 5.2, 2.3]])
@@ -38,18 +43,11 @@ def test_health_says_what_is_served(slot: Slot, served: Built) -> None:
     """Health is 200 with exactly the eight keys, the manifest's digest and the package's build."""
     answer = slot.health()
     body = answer.json()
-    assert answer.status_code == 200
-    assert set(body) == HEALTH_KEYS
+    assert (answer.status_code, set(body)) == (200, HEALTH_KEYS)
     assert body.pop("uptime_s") >= 0
-    assert body == {
-        "status": "ok",
-        "reason": "",
-        "model": "iris",
-        "version": "1.5.0",
-        "digest": served.manifest.digest,
-        "deploy": "run-1",
-        "code": build_id(sources("serving_app")),
-    }
+    expected = {"status": "ok", "reason": "", "model": "iris", "version": "1.5.0"}
+    expected |= {"digest": served.manifest.digest, "deploy": "run-1"}
+    assert body == {**expected, "code": build_id(sources("serving_app"))}
 
 
 def test_every_answer_carries_the_three_headers(slot: Slot, served: Built) -> None:
@@ -86,17 +84,13 @@ def test_a_body_over_the_cap_is_refused(slot: Slot) -> None:
     line = b"[5.1, 3.5, 1.4, 0.2], "
     body = b"[" + line * (BODY_CAP // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
     body += b" " * (BODY_CAP - len(body) - 1) + b"]"
-    assert slot.predict(body).status_code == 200
-    assert slot.predict(body + b" ").status_code == 413
+    assert (slot.predict(body).status_code, slot.predict(body + b" ").status_code) == (200, 413)
 
 
-def test_predict_asks_for_the_key_unless_told_otherwise(
-    start_slot: StartSlot, served: Built
-) -> None:
+def test_predict_asks_for_the_key_unless_told_otherwise(start_slot: StartSlot) -> None:
     """Without a setting predict wants the slot's key, and health never does."""
-    keyed = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.5.0")
-    assert keyed.health().status_code == 200
-    assert keyed.predict([ROW]).status_code == 401
+    keyed = start_slot(**iris())
+    assert (keyed.health().status_code, keyed.predict([ROW]).status_code) == (200, 401)
     answer = keyed.predict([ROW], headers={"x-functions-key": FUNCTION_KEY})
     assert (answer.status_code, answer.json()) == (200, ["setosa"])
 
@@ -105,29 +99,13 @@ def test_predict_asks_for_the_key_unless_told_otherwise(
     ("settings", "reason"),
     [
         ({}, "NoModel"),
-        ({"MODEL_NAME": "iris", "MODEL_VERSION": "0.0.1"}, "UnknownVersion"),
-        ({"MODEL_NAME": "iris", "MODEL_VERSION": f"1.5.0@sha256:{'0' * 64}"}, "DigestMismatch"),
-        ({"MODEL_NAME": "iris", "MODEL_VERSION": "../1.5.0"}, "SettingsInvalid"),
-        (
-            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "MODEL_STORE": "http://127.0.0.1:1/x"},
-            "SettingsInvalid",
-        ),
-        (
-            {
-                "MODEL_NAME": "iris",
-                "MODEL_VERSION": "1.5.0",
-                "MODEL_STORE": "https://127.0.0.1:9/gitslot",
-            },
-            "RegistryUnavailable",
-        ),
-        (
-            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "IDENTITY_ENDPOINT": ""},
-            "IdentityUnavailable",
-        ),
-        (
-            {"MODEL_NAME": "iris", "MODEL_VERSION": "1.5.0", "IDENTITY_HEADER": "stranger"},
-            "IdentityUnavailable",
-        ),
+        (iris("0.0.1"), "UnknownVersion"),
+        (iris(f"1.5.0@sha256:{'0' * 64}"), "DigestMismatch"),
+        (iris("../1.5.0"), "SettingsInvalid"),
+        (iris(MODEL_STORE="http://127.0.0.1:1/x"), "SettingsInvalid"),
+        (iris(MODEL_STORE="https://127.0.0.1:9/gitslot"), "RegistryUnavailable"),
+        (iris(IDENTITY_ENDPOINT=""), "IdentityUnavailable"),
+        (iris(IDENTITY_HEADER="stranger"), "IdentityUnavailable"),
     ],
 )
 def test_nothing_is_served_and_the_reason_is_named(
@@ -138,43 +116,37 @@ def test_nothing_is_served_and_the_reason_is_named(
     health, predict = slot.health(), slot.predict([ROW])
     assert (health.status_code, predict.status_code) == (503, 503)
     body = health.json()
-    assert set(body) == HEALTH_KEYS
-    assert (body["status"], body["reason"]) == ("unavailable", reason)
-    assert (body["digest"], body["deploy"]) == ("", "run-2")
-    assert predict.json()["reason"] == reason
+    assert (set(body), body["status"], body["reason"]) == (HEALTH_KEYS, "unavailable", reason)
+    assert (body["digest"], body["deploy"], predict.json()["reason"]) == ("", "run-2", reason)
     assert _headers(health.headers) == _headers(predict.headers) == ("none", "none", "run-2")
 
 
-def test_a_version_that_appears_late_is_served(
-    start_slot: StartSlot, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_that_appears_late_is_served(start_slot: StartSlot, registry: Registry) -> None:
     """An app that came up before its version keeps trying, and then serves it."""
-    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.6.0", MODEL_PREDICT_AUTH="anonymous")
+    slot = start_slot(**iris("1.6.0", MODEL_PREDICT_AUTH="anonymous"))
     assert slot.health().json()["reason"] == "UnknownVersion"
     version = built(version="1.6.0")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-    Registry(platform.storage, platform.credential).register(version.raw, version.artifact)
+    registry.register(version.raw, version.artifact)
     until(lambda: slot.health().status_code == 200, "the late version is served")
     assert slot.predict([ROW]).headers["x-model-version"] == "1.6.0"
 
 
 def test_a_corrupted_artifact_is_refused(
-    start_slot: StartSlot, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    start_slot: StartSlot, platform: Platform, registry: Registry
 ) -> None:
     """An artifact that was changed after registration serves nothing."""
     version = built(version="1.7.0")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-    Registry(platform.storage, platform.credential).register(version.raw, version.artifact)
+    registry.register(version.raw, version.artifact)
     path = f"iris/1.7.0/{version.manifest.artifact.name}"
     bad = bytes([version.artifact[0] ^ 1]) + version.artifact[1:]
     platform.blobs.get_blob_client("models", path).upload_blob(bad, overwrite=True)
-    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="1.7.0")
+    slot = start_slot(**iris("1.7.0"))
     assert slot.health().json()["reason"] == "DigestMismatch"
 
 
 def test_no_secret_is_logged(start_slot: StartSlot, platform: Platform) -> None:
     """Neither token nor identity header shows in the log, whatever goes wrong."""
-    slot = start_slot(MODEL_NAME="iris", MODEL_VERSION="0.0.2")
+    slot = start_slot(**iris("0.0.2"))
     until(lambda: "UnknownVersion" in slot.log(), "the reason is logged")
     assert platform.environment["IDENTITY_HEADER"] not in slot.log()
     assert "eyJ" not in slot.log()

@@ -34,7 +34,7 @@ from gitslot.state.wanted import Release
 from gitslot.world import open_world
 from tests.platform import ROOT, Platform, package, start_platform, until
 from training.data import load
-from training.run import build_version
+from training.train import build_version
 
 APP = "az-fct-python-ml"
 MODEL = "iris"

@@ -21,6 +21,7 @@ from gitslot.registry.registry import Registry
 from gitslot.state.decision import Converged
 from gitslot.world import open_world
 from tests.platform import PATIENCE_S, Platform, until
+from tests.processes import python
 from tests.story.stage import VERSIONS, Stage, set_stage
 
 
@@ -104,8 +105,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None
     plan = settled.gitslot("plan", "-o", "json")
     assert plan.code == 1
     assert [step["action"] for step in plan.data[0]["steps"]][-2:] == ["verify", "swap"]
-    assert settled.gitslot("reconcile", "--dry-run").code == 1
-    assert settled.stage.serves() == "1.4.0"
+    assert (settled.gitslot("reconcile", "--dry-run").code, settled.stage.serves()) == (1, "1.4.0")
 
     done = settled.gitslot("reconcile")
     assert done.code == 0, done.err + done.out
@@ -114,8 +114,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Shell) -> None
     assert "1.5.0" in done.out
     assert serves(settled) == ("1.5.0", "1.4.0")
 
-    assert settled.gitslot("rollback").code == 0
-    assert settled.gitslot("reconcile").code == 0
+    assert (settled.gitslot("rollback").code, settled.gitslot("reconcile").code) == (0, 0)
     assert serves(settled) == ("1.4.0", "1.5.0")
     row = settled.gitslot("status", "-o", "json").data[0]
     assert (row["sync"], row["rollback"]) == ("Synced", "ready, 1 swap, proven just now")
@@ -154,8 +153,7 @@ def test_an_unknown_version_stalls_until_retried_or_changed(settled: Shell) -> N
     assert retried.code == 0
     assert "cleared Stalled UnknownVersion" in retried.out
     last = settled.gitslot("logs", "-n", "1", "-o", "json").data
-    assert last[0]["event"] == "Retried"
-    assert settled.stage.serves() == "1.4.0"
+    assert (last[0]["event"], settled.stage.serves()) == ("Retried", "1.4.0")
 
 
 def test_a_deleted_branch_freezes_with_exit_code_2(settled: Shell) -> None:
@@ -217,8 +215,7 @@ def test_ctrl_c_in_a_reconcile_is_quiet_and_gives_the_lock_back(settled: Shell) 
     lock = settled.stage.platform.blobs.get_blob_client("gitslot", f"locks/{settled.stage.app}")
     assert lock.get_blob_properties().lease.state == "available"
     settled.stage.platform.faults()
-    assert settled.gitslot("reconcile").code == 0
-    assert settled.stage.serves() == "1.5.0"
+    assert (settled.gitslot("reconcile").code, settled.stage.serves()) == (0, "1.5.0")
 
 
 def test_following_the_log_shows_a_change_as_it_happens(settled: Shell) -> None:
@@ -260,14 +257,7 @@ def test_the_local_file_leads_every_command_to_the_platform(settled: Shell, tmp_
     (tmp_path / ".gitslot").mkdir()
     local = {"environment": environment, "pid": os.getpid()}
     (tmp_path / ".gitslot/local.json").write_text(json.dumps(local))
-    done = subprocess.run(
-        [sys.executable, "-m", "gitslot", "status"],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AZURE_CLIENT_ID": "me"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AZURE_CLIENT_ID": "me"}
+    done = python("-m", "gitslot", "status", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines() == ["target: local platform (.gitslot)"]

@@ -19,10 +19,7 @@ def create(stage: Stage, slot: str) -> None:
     """Create *slot* as `az functionapp deployment slot create` does."""
     web, group = stage.platform.web.web_apps, stage.platform.group
     plan = web.get(group, stage.app).as_dict()["properties"]["serverFarmId"]
-    body: Any = {
-        "location": stage.platform.facts["location"],
-        "properties": {"serverFarmId": plan},
-    }
+    body: Any = {"location": stage.platform.facts["location"], "properties": {"serverFarmId": plan}}
     web.begin_create_or_update_slot(group, stage.app, slot, body).result()
     until(lambda: stage.serves(slot) != "", f"{slot} answers")
 

@@ -17,13 +17,7 @@ def test_a_first_install_ends_with_production_serving_what_the_commit_says(
     stage.repository.want("1.4.0")
     assert isinstance(stage.reconcile(), Converged)
     assert (stage.serves(), stage.serves("staging")) == ("1.4.0", "none")
-    assert stage.told() == [
-        "Drift",
-        "DeployStarted",
-        "VerifyPassed",
-        "SwapStarted",
-        "Converged",
-    ]
+    assert stage.told() == ["Drift", "DeployStarted", "VerifyPassed", "SwapStarted", "Converged"]
     assert isinstance(stage.reconcile(stage.open()), Converged)
     assert stage.swaps() == 1
 

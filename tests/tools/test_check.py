@@ -11,12 +11,8 @@ from tools import check
 from tools.pages import PAGES
 
 FILES = (
-    "requirements.txt",
-    "package-lock.json",
-    "controller/requirements.txt",
-    "serving_app/requirements.txt",
-    "docs/use/desired_state.schema.json",
-    "docs/believe/emulator.md",
+    *("requirements.txt", "controller/requirements.txt", "serving_app/requirements.txt"),
+    *("package-lock.json", "docs/use/desired_state.schema.json", "docs/believe/emulator.md"),
     *PAGES,
 )
 
@@ -43,10 +39,8 @@ def test_an_address_in_a_lock_is_found(tree: Path) -> None:
     (tree / "package-lock.json").write_text(json.dumps(lock))
     with (tree / "requirements.txt").open("a") as file:
         file.write("--index-url https://mirror.example/simple\n")
-    found = list(check.problems(tree))
-    assert len(found) == 2
-    assert "package-lock.json" in found[0]
-    assert "requirements.txt" in found[1]
+    one, two = check.problems(tree)
+    assert "package-lock.json" in one and "requirements.txt" in two
 
 
 def test_an_app_that_pins_another_version_is_found(tree: Path) -> None:

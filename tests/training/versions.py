@@ -10,7 +10,7 @@ from typing import Any
 from gitslot.convert.version import Built
 from gitslot.registry.manifest import parse_manifest
 from training.data import load
-from training.run import build_version
+from training.train import build_version
 
 
 @functools.cache
@@ -43,14 +43,7 @@ def described(version: Built, *path: str | int, value: Any) -> bytes:
 def with_artifact(version: Built, artifact: bytes) -> Built:
     """Return *version* with *artifact* in place of its model, honestly described."""
     sha256 = hashlib.sha256(artifact).hexdigest()
-    raw = described(
-        version,
-        "artifact",
-        value={
-            "name": f"model-{sha256[:16]}.onnx",
-            "sha256": sha256,
-            "size": len(artifact),
-            "format": "onnx",
-        },
-    )
+    name = f"model-{sha256[:16]}.onnx"
+    value = {"name": name, "sha256": sha256, "size": len(artifact), "format": "onnx"}
+    raw = described(version, "artifact", value=value)
     return dataclasses.replace(version, manifest=parse_manifest(raw), raw=raw, artifact=artifact)

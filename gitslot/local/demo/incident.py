@@ -22,6 +22,12 @@ from gitslot.local.provision import CONTROLLER
 from gitslot.record.event import Event
 from gitslot.world import credential
 
+_ACCOUNTS = {
+    "swap-started": "POST slotsswap, number {number}",
+    "swap-flipped": "production answers {served}",
+    "swap-finished": "swap {number} has ended",
+    "swap-failed": "swap {number} failed",
+}
 _LOST = {"when": "after", "status": 503, "hold": True}  # done, and then the gateway answers 503
 
 
@@ -96,12 +102,8 @@ class Pipeline(threading.Thread):
         """Swap as every example of the SDK does."""
         facts = self._stage.facts
         body: Any = {"targetSlot": "production", "preserveVnet": True}
-        client = WebSiteManagementClient(
-            credential(),
-            facts.subscription,
-            base_url=facts.arm,
-            credential_scopes=[f"{facts.arm}/.default"],
-        )
+        where: Any = {"base_url": facts.arm, "credential_scopes": [f"{facts.arm}/.default"]}
+        client = WebSiteManagementClient(credential(), facts.subscription, **where)
         try:
             client.web_apps.begin_swap_slot(facts.resource_group, BLIND, "staging", body).result()
         except Exception as error:  # noqa: BLE001 - any error is what the pipeline would report
@@ -114,29 +116,15 @@ class Pipeline(threading.Thread):
             raise PlatformError(f"not within {PATIENCE_S:.0f} s: the pipeline's swap")
         lines = []
         swaps = 0
-        entries = self._stage.witness.entries(
-            self._since, BLIND, "swap-started", "swap-flipped", "swap-finished", "swap-failed"
-        )
-        for entry in entries:
+        for entry in self._stage.witness.entries(self._since, BLIND, *_ACCOUNTS):
             swaps += entry["operation"] == "swap-started"
-            lines.append(f"{_time(entry)} {_account(entry, swaps)}")
+            served = str(entry["production"].get("MODEL_VERSION", "")).partition("@")[0]
+            account = _ACCOUNTS[entry["operation"]].format(number=swaps, served=served)
+            lines.append(f"{_time(entry)} {account}")
             if entry["operation"] == "swap-finished" and swaps == 1:
                 lines.append(f"{_time(entry)} answered 503; the SDK sends it again")
         end = f"red: {type(self._error).__name__}" if self._error else "green: .result() returned"
         return [*lines, end]
-
-
-def _account(entry: Entry, swaps: int) -> str:
-    production = str(entry["production"].get("MODEL_VERSION", "")).partition("@")[0]
-    match entry["operation"]:
-        case "swap-started":
-            return f"POST slotsswap, number {swaps}"
-        case "swap-flipped":
-            return f"production answers {production}"
-        case "swap-finished":
-            return f"swap {swaps} has ended"
-        case _:
-            return f"swap {swaps} failed"
 
 
 def _gitslot(stage: Stage, since: int) -> list[Event | str]:

@@ -8,8 +8,6 @@ import http.client
 import json
 import threading
 import time
-from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -20,20 +18,13 @@ _ROW = b"[[5.1, 3.5, 1.4, 0.2]]"
 _HEADERS = {"Content-Type": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """A connection's first answer from another version; *at* is monotonic seconds."""
-
-    at: float
-    version: str
-
-
 class Load:
     """
     Load on *url* from `start` to `stop`.
 
     It counts requests sent after the first prediction arrived. Before that there was no model, and
-    a request under way at that moment may still be answered so.
+    a request under way at that moment may still be answered so. *requests* is how many were
+    counted, *faults* has when and how each failed.
     """
 
     def __init__(self, url: str) -> None:
@@ -42,9 +33,9 @@ class Load:
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._serving_since: float | None = None
-        self._counts: Counter[str] = Counter()
-        self._sightings: list[Sighting] = []
-        self._faults: list[str] = []
+        self._seen: list[tuple[float, str]] = []  # when a connection first got another version
+        self.requests = 0
+        self.faults: list[str] = []
 
     def start(self) -> None:
         """Start to send requests."""
@@ -64,29 +55,18 @@ class Load:
         return f"{CONNECTIONS / PAUSE_S:.0f} predictions a second over {CONNECTIONS} connections"
 
     @property
-    def requests(self) -> int:
-        """Return how many requests were counted."""
-        return self._counts["requests"]
-
-    @property
     def failed(self) -> int:
         """Return how many of them were not answered with a prediction."""
-        return self._counts["failed"]
-
-    @property
-    def faults(self) -> list[str]:
-        """Return when and how each failed, in order."""
-        return list(self._faults)
+        return len(self.faults)
 
     @property
     def versions(self) -> list[str]:
         """Return the versions that answered, in the order in which they were first seen."""
-        return list(dict.fromkeys(sighting.version for sighting in self._sightings))
+        return list(dict.fromkeys(version for _, version in self._seen))
 
     def seen(self, version: str, since: float) -> float | None:
         """Return when *version* was first seen after *since*, or None; monotonic seconds."""
-        times = (s.at for s in self._sightings if s.version == version and s.at >= since)
-        return next(times, None)
+        return next((at for at, each in self._seen if each == version and at >= since), None)
 
     def _ask(self) -> None:
         connection = self._connection()
@@ -103,7 +83,7 @@ class Load:
             if not answer and seen != version:
                 version = seen
                 with self._lock:
-                    self._sightings.append(Sighting(time.monotonic(), seen))
+                    self._seen.append((time.monotonic(), seen))
             self._stop.wait(max(0.0, PAUSE_S - (time.monotonic() - began)))
         connection.close()
 
@@ -129,10 +109,9 @@ class Load:
                 self._serving_since = time.monotonic()
             if self._serving_since is None or began < self._serving_since:
                 return
-            self._counts["requests"] += 1
+            self.requests += 1
             if wrong:
-                self._counts["failed"] += 1
-                self._faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {wrong}")
+                self.faults.append(f"{datetime.now(UTC):%H:%M:%S.%f} {wrong}")
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._url.hostname or "localhost", self._url.port

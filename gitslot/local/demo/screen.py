@@ -131,15 +131,10 @@ def _account(lines: Sequence[Event | str], width: int) -> Text:
             account.append(line + "\n")
             continue
         start = _TIME + 1
-        first, *rest = _folded(f"{event_name(line)} {line.message}", width - start)
+        first, *rest = _folded(f"{line.event.replace(' ', '')} {line.message}", width - start)
         name, _, message = first.partition(" ")
         account.append(f"{clock(line.time)} ").append_text(styled([name])).append(f" {message}\n")
         for more in rest:
             account.append(f"{'':{start}}{more}\n")
     account.rstrip()
     return account
-
-
-def event_name(event: Event) -> str:
-    """Return the event's name as one word."""
-    return safe(event.event, 40).replace(" ", "")

@@ -1,6 +1,4 @@
-"""
-The stage of the demo: a temporary folder, repository and platform, removed at the end.
-"""
+"""The stage of the demo: a temporary folder, repository and platform, removed at the end."""
 
 import signal
 import subprocess
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gitslot.local import first_models, process
+from gitslot.local.command import handling
 from gitslot.local.demo import repository
 from gitslot.local.demo.load import Load
 from gitslot.local.demo.repository import Repository
@@ -25,13 +24,12 @@ from gitslot.local.up import use
 from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.registry.registry import Package
+from gitslot.registry.manifest import Package
 from gitslot.world import credential
 
 APP = "az-fct-python-ml"
 BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking
 PATIENCE_S = 90.0
-_POLL_S = 0.15
 _READING_S = 1.5
 # Ends the platform when the demo has ended in any way: its standard input then closes.
 _GUARD = "import os, signal, sys; os.read(0, 1); os.kill(int(sys.argv[1]), signal.SIGTERM)"
@@ -67,24 +65,19 @@ class Stage:
         return new
 
     def watch(
-        self,
-        done: Callable[[Event], bool],
-        what: str,
-        show: Callable[[Event], None] | None = None,
+        self, done: Callable[[Event], bool], what: str, show: Callable[[Event], None] | None = None
     ) -> Event:
         """Show log lines as they come until one is *done*; PlatformError naming *what* if none."""
-        show = show or self.screen.event
-        deadline = time.monotonic() + PATIENCE_S
+
+        def look() -> Event | None:
+            new = self.events()
+            for event in new:
+                (show or self.screen.event)(event)
+            return next(filter(done, reversed(new)), None)
+
         with self.screen.waiting(what):
-            while time.monotonic() < deadline:
-                found = None
-                for event in self.events():
-                    show(event)
-                    if done(event):
-                        found = event
-                if found is not None:
-                    return found
-                time.sleep(_POLL_S)
+            if found := process.wait_until(look, PATIENCE_S, pause_s=0.15):
+                return found
         raise PlatformError(f"not within {PATIENCE_S:.0f} s: {what}")
 
     def converged(
@@ -102,9 +95,10 @@ class Stage:
 
     def answered(self, version: str, since: float) -> float:
         """Return the seconds from *since* until a user was first answered by *version*."""
-        if not process.wait_until(lambda: self.load.seen(version, since), 10.0):
+        seen = process.wait_until(lambda: self.load.seen(version, since), 10.0)
+        if not seen:
             raise PlatformError(f"production converged, and no user was answered by {version}")
-        return (self.load.seen(version, since) or since) - since
+        return seen - since
 
 
 @contextmanager
@@ -118,25 +112,14 @@ def opened(screen: Screen) -> Iterator[Stage]:
         yield stage
         keep = stage.keep
     finally:
-        with _undisturbed():
+        # Ctrl-C and polite kills are ignored, so that the clean-up ends.
+        with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             ends.close()
             if not keep:
                 with suppress(OSError):
                     process.remove(folder)
         if keep:
             screen.output(f"logs: {folder} (process.log, platform/logs)")
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore Ctrl-C and polite kills, so that the clean-up ends."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
@@ -170,10 +153,7 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
 
 
 def _guard(pid: int, ends: ExitStack) -> None:
-    guard = subprocess.Popen(
-        [sys.executable, "-S", "-c", _GUARD, str(pid)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-    )
+    words = [sys.executable, "-S", "-c", _GUARD, str(pid)]
+    guard = subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True)
     ends.callback(guard.wait)
     ends.callback(guard.kill)

@@ -125,11 +125,7 @@ def heal(stage: Stage, measured: Measured) -> None:
     before, edited = stage.load.failed, time.monotonic()
     apps, group = stage.provisioner.web.web_apps, stage.facts.resource_group
     there: dict[str, Any] = dict(apps.list_application_settings(group, APP).properties or {})
-    apps.update_application_settings(
-        group,
-        APP,
-        {"properties": {**there, "MODEL_VERSION": OLD}},
-    )
+    apps.update_application_settings(group, APP, {"properties": {**there, "MODEL_VERSION": OLD}})
     stage.watch(lambda event: event.event == "Converged", "the repair")
     stage.answered(NEW, edited)
     measured.failed_by_hand = stage.load.failed - before

@@ -14,22 +14,17 @@ from gitslot.report.doctor.facts import ConfigFacts, Function, SiteFacts, Sticky
 from gitslot.state.wanted import PRODUCTION
 
 
-class Survey:
-    """Read through *azure*. Every method raises NotFound, AzureUnavailable or AzureError."""
-
-    def __init__(self, azure: Azure) -> None:
-        self._azure = azure
-
-    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
-        """Find the app *name*."""
-        return self._azure.locate(name, resource_group, subscription)
-
-    def settings(self, app: AppRef, slot: str) -> dict[str, str]:
-        """Return the settings of *slot*, which include secrets of the app."""
-        return self._azure.settings(app, slot)
+class Survey(Azure):
+    """Ask ARM more. Every method raises NotFound, AzureUnavailable or AzureError."""
 
     def _apps(self, app: AppRef) -> Any:
-        return self._azure.client(app.subscription).web_apps
+        return self.client(app.subscription).web_apps
+
+    def _asked(self, app: AppRef, slot: str, of_production: str, of_slot: str) -> Any:
+        """Call the method of Microsoft's client that asks about *slot*."""
+        if slot == PRODUCTION:
+            return getattr(self._apps(app), of_production)(*_names(app))
+        return getattr(self._apps(app), of_slot)(*_names(app), slot)
 
     def slots(self, app: AppRef) -> tuple[str, ...]:
         """Return the names of all slots except production."""
@@ -40,58 +35,40 @@ class Survey:
     def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]:
         """Return the site of *slot* as ARM describes it, and its host."""
         with translated():
-            if slot == PRODUCTION:
-                found = self._apps(app).get(*_names(app)).as_dict()
-            else:
-                found = self._apps(app).get_slot(*_names(app), slot).as_dict()
+            found = self._asked(app, slot, "get", "get_slot").as_dict()
             return site_of(found), host_of(found)
 
     def config(self, app: AppRef, slot: str) -> ConfigFacts:
         """Return auto swap, idling and traffic from `config/web` of *slot*."""
         with translated():
-            if slot == PRODUCTION:
-                found = self._apps(app).get_configuration(*_names(app))
-            else:
-                found = self._apps(app).get_configuration_slot(*_names(app), slot)
+            found = self._asked(app, slot, "get_configuration", "get_configuration_slot")
             return config_of(found.as_dict())
 
     def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]:
         """Return the functions of *slot* that the platform has synchronised."""
         with translated():
-            if slot == PRODUCTION:
-                found = self._apps(app).list_functions(*_names(app))
-            else:
-                found = self._apps(app).list_instance_functions_slot(*_names(app), slot)
+            found = self._asked(app, slot, "list_functions", "list_instance_functions_slot")
             return functions_of([each.as_dict() for each in found])
 
-    def sticky(self, app: AppRef) -> Sticky:
+    def sticky_names(self, app: AppRef) -> Sticky:
         """Return every list of sticky names, which a swap does not move."""
         with translated():
             found = self._apps(app).list_slot_configuration_names(*_names(app)).as_dict()
         lists = found.get("properties") or {}
-        return Sticky(
-            tuple(lists.get("appSettingNames") or ()),
-            _list(lists.get("connectionStringNames")),
-            _list(lists.get("azureStorageConfigNames")),
-        )
+        names = ("connectionStringNames", "azureStorageConfigNames")
+        connections, storage = (None if lists.get(n) is None else tuple(lists[n]) for n in names)
+        return Sticky(tuple(lists.get("appSettingNames") or ()), connections, storage)
 
 
 def _names(app: AppRef) -> tuple[str, str]:
     return app.resource_group, app.name
 
 
-def _list(found: Iterable[str] | None) -> tuple[str, ...] | None:
-    return None if found is None else tuple(found)
-
-
 def site_of(site: Mapping[str, Any]) -> SiteFacts:
     """Read a Site."""
     properties, identity = site.get("properties") or {}, site.get("identity") or {}
     users = identity.get("userAssignedIdentities") or {}
-    principals = [
-        identity.get("principalId"),
-        *(each.get("principalId") for each in users.values()),
-    ]
+    principals = [each.get("principalId") for each in (identity, *users.values())]
     return SiteFacts(
         state=str(properties.get("state") or ""),
         https_only=properties.get("httpsOnly") is True,

@@ -107,6 +107,11 @@ class SlotFacts:
     functions: tuple[Function, ...] | Doubt
     health: Health
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """Return its settings, none where they could not be read."""
+        return {} if isinstance(self.settings, Doubt) else self.settings
+
 
 @dataclass(frozen=True, slots=True)
 class AppFacts:
@@ -123,15 +128,20 @@ class AppFacts:
     others: tuple[str, ...] = ()
     sticky: Sticky | Doubt = NOT_READ
     wanted: Mapping[str, Resolved | Refusal | Doubt] = field(default_factory=dict)
-    memory: Memory | Doubt | None = None  # None: not asked
+    memory: Memory | Doubt = NOT_READ
     listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform
 
     @property
+    def sites(self) -> tuple[tuple[SlotFacts, SiteFacts], ...]:
+        """Return the slots that exist, each with what ARM says of its site."""
+        return tuple((slot, slot.site) for slot in self.slots if isinstance(slot.site, SiteFacts))
+
+    @property
     def there(self) -> tuple[SlotFacts, ...]:
         """Return the slots that exist."""
-        return tuple(slot for slot in self.slots if isinstance(slot.site, SiteFacts))
+        return tuple(slot for slot, _ in self.sites)
 
     def slot(self, name: str) -> SlotFacts | None:
         """Return the slot *name* where it exists."""
@@ -157,7 +167,6 @@ class Ground:
 
 
 # ---------------------------------------------------------------- checking
-
 
 Facts = TypeVar("Facts")
 

@@ -8,12 +8,12 @@ takes one lease on an empty blob of its own in the controller's container.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from azure.core.credentials import TokenCredential
 
 from gitslot.edges import settings as settings_
-from gitslot.edges.azure.arm import AppRef, Azure
+from gitslot.edges.azure.arm import AppRef
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, NotFound, SettingsError
 from gitslot.look.probe import Prober
@@ -21,17 +21,7 @@ from gitslot.look.wanted import Catalog
 from gitslot.record.blobs import AzureBlobs, Blobs
 from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
 from gitslot.report.doctor.arm import Survey
-from gitslot.report.doctor.facts import (
-    NOT_READ,
-    AppFacts,
-    ConfigFacts,
-    Function,
-    Ground,
-    SiteFacts,
-    SlotFacts,
-    Sticky,
-)
-from gitslot.state.remembered import Memory
+from gitslot.report.doctor.facts import NOT_READ, AppFacts, Ground, SlotFacts
 from gitslot.state.seen import Answer, Health
 from gitslot.state.wanted import (
     PRODUCTION,
@@ -58,24 +48,6 @@ _SHARED = {
 }
 
 
-class Surveys(Protocol):
-    """The questions to ARM."""
-
-    def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef: ...
-    def slots(self, app: AppRef) -> tuple[str, ...]: ...
-    def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]: ...
-    def settings(self, app: AppRef, slot: str) -> dict[str, str]: ...
-    def config(self, app: AppRef, slot: str) -> ConfigFacts: ...
-    def functions(self, app: AppRef, slot: str) -> tuple[Function, ...]: ...
-    def sticky(self, app: AppRef) -> Sticky: ...
-
-
-class Healths(Protocol):
-    """The questions to a slot itself."""
-
-    def health(self, host: str) -> Health: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Examiner:
     """
@@ -87,10 +59,10 @@ class Examiner:
 
     settings: Settings
     world: World
-    survey: Surveys
+    survey: Survey
     registry: Registry
     blobs: Blobs
-    probes: Healths
+    probes: Prober
     reopen: Callable[[Settings], World]
     flaw: str = ""
     controller: AppFacts | None = None
@@ -99,15 +71,9 @@ class Examiner:
         """Return the facts that all apps share."""
         newest, desired, untrusted = self._wanted()
         containers, skew_s = self._containers()
+        lease = self._lease(containers)
         return Ground(
-            settings=self.settings,
-            flaw=self.flaw,
-            newest=newest,
-            desired=desired,
-            untrusted=untrusted,
-            containers=containers,
-            skew_s=skew_s,
-            lease=self._lease(containers),
+            self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
@@ -172,19 +138,14 @@ class Examiner:
         except SettingsError as error:
             flaw = "; ".join(filter(None, (self.flaw, error.message)))
             return replace(self, flaw=flaw, controller=app)
-        settings = replace(
-            self.settings,
-            schedule=theirs.schedule,
-            suspend=theirs.suspend,
-            vouch=theirs.vouch,
-            allowed_apps=theirs.allowed_apps,
-            on_rewrite=theirs.on_rewrite,
-        )
+        ours = {field: getattr(self.settings, field) for field in _SHARED.values()}
         differing = [
             f"{name} is not what {ref.name} has"
-            for name, attribute in _SHARED.items()
-            if getattr(settings, attribute) != getattr(theirs, attribute)
+            for name, field in _SHARED.items()
+            if ours[field] != getattr(theirs, field)
         ]
+        guards = ("schedule", "suspend", "vouch", "allowed_apps", "on_rewrite")
+        settings = replace(self.settings, **{name: getattr(theirs, name) for name in guards})
         flaw = "; ".join(filter(None, (self.flaw, *differing)))
         world = self.reopen(settings)
         return replace(self, settings=settings, world=world, flaw=flaw, controller=app)
@@ -199,14 +160,12 @@ class Examiner:
         resource_group: str | None = None,
         subscription: str | None = None,
         every_slot: bool = False,
-        remembered: bool = True,
     ) -> AppFacts:
         """
         Return the facts of the app *name*; *block* is its block of the file.
 
         Without a block, the registry is asked about the releases that are served, not about those
-        that are wanted. *every_slot* includes slots that the file does not name; *remembered* reads
-        the journal.
+        that are wanted. *every_slot* includes slots that the file does not name.
         """
         group = block.resource_group if block else resource_group
         allowed = self.world.wants.allowed
@@ -217,7 +176,7 @@ class Examiner:
                     name, group, block.subscription if block else subscription
                 )
             ),
-            memory=read(lambda: self._memory(name)) if remembered else None,
+            memory=read(lambda: self.world.journal.memory(name, self.world.clock.now())),
             listed=not allowed or name in allowed,
             store=self.settings.storage,
             local=self.settings.local,
@@ -233,14 +192,11 @@ class Examiner:
             asked += [each for each in existing if each not in asked]
         slots = tuple(self._slot(ref, each) for each in asked)
         others = tuple(each for each in existing if each not in asked)
-        sticky = read(lambda: self.survey.sticky(ref))
+        sticky = read(lambda: self.survey.sticky_names(ref))
         wanted = facts.wanted if block else self._served(slots)
         return replace(
             facts, name=ref.name, slots=slots, others=others, sticky=sticky, wanted=wanted
         )
-
-    def _memory(self, name: str) -> Memory:
-        return self.world.journal.memory(name, self.world.clock.now())
 
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))
@@ -295,7 +251,7 @@ def open_examiner(
         settings=settings,
         world=silent(settings),
         reopen=silent,
-        survey=Survey(Azure(settings.arm, token_credential)),
+        survey=Survey(settings.arm, token_credential),
         registry=Registry(settings.storage, token_credential),
         blobs=AzureBlobs(settings.storage, token_credential),
         probes=Prober(),

@@ -25,18 +25,13 @@ from gitslot.state.slot_settings import PACKAGE_SETTING, is_url
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Resolved
 
 # These run only when called; every other trigger fires by itself.
-CALLED = frozenset(
-    {
-        *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
-        *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
-    }
+CALLED = (
+    *("httpTrigger", "warmupTrigger", "eventGridTrigger"),
+    *("orchestrationTrigger", "activityTrigger", "entityTrigger"),
 )
 # https://learn.microsoft.com/azure/azure-functions/disable-function; in an environment, _ is for .
 _SWITCH = re.compile(r"AzureWebJobs([._])(.+)\1Disabled")
-_NO_IDENTITY, _NO_BLOBS = (
-    "IdentityUnavailable",
-    "RegistryUnavailable",
-)  # as the serving app reports it
+_NO_IDENTITY, _NO_BLOBS = "IdentityUnavailable", "RegistryUnavailable"  # as serving_app reports
 
 
 def auto_swap(app: AppFacts) -> Iterator[Note]:
@@ -132,8 +127,7 @@ def triggers(app: AppFacts) -> Iterator[Note]:
     for slot in app.there:
         if slot.name == PRODUCTION:
             continue
-        settings = {} if isinstance(slot.settings, Doubt) else slot.settings
-        off = _switched_off(settings)
+        off = _switched_off(slot.known)
         for name, setting in off.items():
             if not isinstance(app.sticky, Doubt) and setting not in app.sticky.settings:
                 text = f"{slot.name}: {name} is switched off, which a swap moves to production"
@@ -160,12 +154,8 @@ def fires(function: Function) -> bool:
 
 def _switched_off(settings: Mapping[str, str]) -> dict[str, str]:
     """Return the setting that switches it off, for each function that has one."""
-    found = ((_SWITCH.fullmatch(name), value) for name, value in sorted(settings.items()))
-    return {
-        match[2]: match[0]
-        for match, value in found
-        if match and value.strip().lower() in ("true", "1")
-    }
+    on = (name for name in sorted(settings) if settings[name].strip().lower() in ("true", "1"))
+    return {match[2]: match[0] for match in map(_SWITCH.fullmatch, on) if match}
 
 
 def _off(app: AppFacts, slot: str, setting: str) -> str:
@@ -201,20 +191,19 @@ def health(app: AppFacts) -> Iterator[Note]:
 
 def blobs(app: AppFacts) -> Iterator[Note]:
     """Check that the slot can read blobs: a served model was read with the slot's identity."""
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
+    for slot, site in app.sites:
         if slot.health.answer is Answer.SERVING:
             yield Note(Grade.OK, f"{slot.name} has read its model")
         elif slot.health.reason == _NO_BLOBS:
             text = f"{slot.name} cannot read the registry"
-            yield Note(Grade.WRONG, text, _reader(app, slot.site))
+            yield Note(Grade.WRONG, text, _reader(app, site))
         elif slot.health.reason == _NO_IDENTITY:
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, f"{slot.name} gets no token for its identity", (fix,))
         else:
             fix = "nothing to do: the first deployed model will show it"
             yield Note(Grade.UNKNOWN, f"{slot.name} has read no model", (fix,))
-        store = "" if isinstance(slot.settings, Doubt) else slot.settings.get("MODEL_STORE", "")
+        store = slot.known.get("MODEL_STORE", "")
         if store and app.store and store.rstrip("/") != app.store:
             text = f"{slot.name}'s MODEL_STORE is another registry than GITSLOT_STORAGE"
             yield Note(Grade.WARNING, text, ("nothing to do: the next deploy sets it",))
@@ -247,10 +236,6 @@ def versions(app: AppFacts) -> Iterator[Note]:
 
 def journal(app: AppFacts) -> Iterator[Note]:
     """Check the journal, the controller's memory: without it, it waits for a person."""
-    if app.memory is None:
-        fix = "nothing to do: `gitslot doctor` asks once the file names the app"
-        yield Note(Grade.UNKNOWN, "not asked", (fix,))
-        return
     if isinstance(app.memory, Doubt):
         fix = 'the role "Storage Blob Data Contributor" on container `gitslot`, and an open network'
         yield Note(Grade.WRONG, f"{app.memory.reason}: {app.memory.message}", (fix,))

@@ -95,11 +95,10 @@ def running(app: AppFacts) -> Iterator[Note]:
 
     https://github.com/Azure/azure-functions-host/issues/10722
     """
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
-        if slot.site.state.lower() != "running":
+    for slot, site in app.sites:
+        if site.state.lower() != "running":
             fix = az(app, "start", slot.name)
-            yield Note(Grade.WRONG, f"{slot.name} is {slot.site.state or 'in no state'}", (fix,))
+            yield Note(Grade.WRONG, f"{slot.name} is {site.state or 'in no state'}", (fix,))
 
 
 def https(app: AppFacts) -> Iterator[Note]:
@@ -107,9 +106,8 @@ def https(app: AppFacts) -> Iterator[Note]:
     if app.local:
         yield Note(Grade.OK, "plain http is meant on the local platform")
         return
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
-        if not slot.site.https_only:
+    for slot, site in app.sites:
+        if not site.https_only:
             fix = az(app, "update", slot.name, "--set httpsOnly=true")
             yield Note(Grade.WARNING, f"{slot.name} answers plain http too", (fix,))
 
@@ -118,13 +116,12 @@ def identity(app: AppFacts) -> Iterator[Note]:
     """Check identities: a swap does not move them, so each slot needs one."""
     production = app.slot(PRODUCTION)
     users = production.site.users if production and isinstance(production.site, SiteFacts) else ()
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
+    for slot, site in app.sites:
         shared = " ".join(shlex.quote(user) for user in sorted(users)) or "'[system]'"
         fix = az(app, "identity assign", slot.name, f"--identities {shared}")
-        if not slot.site.identity:
+        if not site.identity:
             yield Note(Grade.WRONG, f"{slot.name} has no managed identity", (fix,))
-        elif lacks := frozenset(users) - slot.site.users:
+        elif lacks := frozenset(users) - site.users:
             text = f"{slot.name} lacks {len(lacks)} user-assigned identity that production has"
             yield Note(Grade.WRONG, text, (fix,))
 
@@ -135,8 +132,7 @@ def package(app: AppFacts) -> Iterator[Note]:
 
     https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package
     """
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
+    for slot, site in app.sites:
         if isinstance(slot.settings, Doubt):
             yield unread(f"{slot.name}'s settings", slot.settings)
             continue
@@ -146,13 +142,13 @@ def package(app: AppFacts) -> Iterator[Note]:
             continue
         named = slot.settings.get(_READER, "")
         if named.lower() in ("", "systemassigned"):
-            if "systemassigned" in slot.site.identity.lower():
+            if "systemassigned" in site.identity.lower():
                 continue
             text = f"{slot.name} reads its package with its own identity, and has none"
-            fixes = [set_line(app, slot.name, {_READER: user}) for user in sorted(slot.site.users)]
+            fixes = [set_line(app, slot.name, {_READER: user}) for user in sorted(site.users)]
             fix = az(app, "identity assign", slot.name, "--identities '[system]'")
             yield Note(Grade.WRONG, text, (fixes[0] if fixes else fix,))
-        elif named.lower() not in slot.site.users:
+        elif named.lower() not in site.users:
             text = f"{slot.name} lacks the identity that {_READER} names"
             fix = az(app, "identity assign", slot.name, f"--identities {shlex.quote(named)}")
             yield Note(Grade.WRONG, text, (fix,))
@@ -160,12 +156,11 @@ def package(app: AppFacts) -> Iterator[Note]:
 
 def operation(app: AppFacts) -> Iterator[Note]:
     """Check for a prepared swap, which blocks every change until it is completed or reset."""
-    for slot in app.there:
-        assert isinstance(slot.site, SiteFacts)
-        if slot.site.prepared:
+    for slot, site in app.sites:
+        if site.prepared:
             fix = az(app, "deployment slot swap", slot.name, "--action reset")
             yield Note(Grade.WRONG, f"a swap of {slot.name} is prepared and not completed", (fix,))
-        elif slot.site.operation:
+        elif site.operation:
             yield Note(Grade.WARNING, f"an operation on {slot.name} is in progress", ("wait",))
 
 

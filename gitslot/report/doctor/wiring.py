@@ -27,19 +27,17 @@ _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 def rights(app: AppFacts) -> Iterator[Note]:
     """Check the rights of whoever runs this, which are seldom the controller's."""
     role = "assign the role of infra/role.json on the app, as in docs/run/azure.md"
-    refused = False
-    for slot in app.there:
-        if isinstance(slot.settings, Doubt):
-            refused = True
-            grade = Grade.WRONG if slot.settings.reason == "NotAllowed" else Grade.UNKNOWN
-            yield Note(grade, f"{slot.name}: no settings: {slot.settings.message}", (role,))
-    if isinstance(app.sticky, Doubt) and app.there:
-        refused = True
-        grade = Grade.WRONG if app.sticky.reason == "NotAllowed" else Grade.UNKNOWN
-        yield Note(grade, f"no sticky names: {app.sticky.message}", (role,))
     if not app.there:
         yield Note(Grade.UNKNOWN, "nothing of the app could be read", (role,))
-    elif not refused:
+        return
+    asked = [(f"{slot.name}: no settings", slot.settings) for slot in app.there]
+    refused = [(what, found) for what, found in asked if isinstance(found, Doubt)]
+    if isinstance(app.sticky, Doubt):
+        refused.append(("no sticky names", app.sticky))
+    for what, doubt in refused:
+        grade = Grade.WRONG if doubt.reason == "NotAllowed" else Grade.UNKNOWN
+        yield Note(grade, f"{what}: {doubt.message}", (role,))
+    if not refused:
         yield Note(
             Grade.OK,
             "you may read the slots and list their settings; not tried, because it would change or "
@@ -56,7 +54,7 @@ def names(app: AppFacts) -> Iterator[Note]:
     """
     seen: dict[str, str] = {}
     for slot in app.there:
-        own = "" if isinstance(slot.settings, Doubt) else slot.settings.get(_HOST_ID_SETTING, "")
+        own = slot.known.get(_HOST_ID_SETTING, "")
         full = app.name if slot.name == PRODUCTION else f"{app.name}-{slot.name}"
         host = own or full.lower()[:HOST_ID].rstrip("-")
         if host in seen:
@@ -101,14 +99,11 @@ def sticky(app: AppFacts) -> Iterator[Note]:
     if isinstance(app.sticky, Doubt):
         yield unread("the sticky names", app.sticky)
         return
-    ours = {*sticky_release(frozenset(app.sticky.settings)), *_sticky_warmup(app.sticky)}
+    names_ = frozenset(app.sticky.settings)
+    ours = {*sticky_release(names_), *(names_ & WARMUP_SETTINGS.keys())}
     if ours:
         fixes = (_unstick(app, app.sticky, ours),)
         yield Note(Grade.WRONG, f"{', '.join(sorted(ours))}: set as slot settings", fixes)
-
-
-def _sticky_warmup(found: Sticky) -> frozenset[str]:
-    return frozenset(found.settings) & WARMUP_SETTINGS.keys()
 
 
 def _unstick(app: AppFacts, found: Sticky, names_: set[str]) -> str:
@@ -157,8 +152,7 @@ def runtime(app: AppFacts) -> Iterator[Note]:
 def apart(app: AppFacts) -> Iterator[Note]:
     """Check for a controller in the app: one that swaps its own app swaps itself away."""
     for slot in app.there:
-        found = () if isinstance(slot.settings, Doubt) else slot.settings
-        if any(name in found for name in ("GITSLOT_REPO", "GITSLOT_STORAGE")):
+        if slot.known.keys() & {"GITSLOT_REPO", "GITSLOT_STORAGE"}:
             text = f"{slot.name} has settings of the controller (GITSLOT_*)"
             fix = "give the controller an app of its own (docs/run/azure.md), and remove them here"
             yield Note(Grade.WRONG, text, (fix,))

@@ -63,8 +63,7 @@ def test_busy_is_told_in_both_shapes_of_error_and_sent_once(
     body = shape("Conflict", "Cannot modify this site because another operation is in progress.")
     arm.answers["slotsswap"] = (409, retry, body)
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.prepared) == (Sent.BUSY, False)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.prepared, arm.posts()) == (Sent.BUSY, False, 1)
 
 
 @pytest.mark.parametrize("what", ["site", "web hosting plan"])
@@ -81,8 +80,7 @@ def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: flo
     body = gateway("TooManyRequests", "Please try again after '372' seconds.")
     arm.answers["slotsswap"] = (429, {"Retry-After": header}, body)
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.retry_after_s) == (Sent.BUSY, wait)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.retry_after_s, arm.posts()) == (Sent.BUSY, wait, 1)
 
 
 def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
@@ -90,8 +88,7 @@ def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
     words = "The scope 'x' cannot perform write operation because following scope(s) are locked"
     arm.answers["slotsswap"] = (409, {}, gateway("ScopeLocked", words))
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.message) == (Sent.CONFLICT, words)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.message, arm.posts()) == (Sent.CONFLICT, words, 1)
 
 
 def test_prepared_slots_are_a_refusal_of_their_own(arm: Arm) -> None:
@@ -116,8 +113,7 @@ def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:
     where = f"{arm.address}/operationresults/1?t=1"
     arm.answers["slotsswap"] = (202, {"Location": where, "Retry-After": "15"}, b"")
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.location) == (Sent.ACCEPTED, where)
-    assert arm.posts() == 1
+    assert (answer.sent, answer.location, arm.posts()) == (Sent.ACCEPTED, where, 1)
 
 
 def test_a_port_nobody_listens_on_means_not_sent(arm: Arm) -> None:
@@ -200,29 +196,18 @@ def test_a_look_reads_markers_settings_and_sticky_names(arm: Arm) -> None:
     """Nulls are nothing."""
     stand(arm)
     production, staging = arm.azure().look(APP)
-    assert production == staging
-    assert production.deployment_id == "app__1"
+    assert (production, production.deployment_id) == (staging, "app__1")
     assert production.swap_status == "2026-11-22T12:00:00 staging Production"
     assert (production.operation, production.prepared, production.sticky) == ("", "", frozenset())
     assert (production.configured.version, production.configured.digest) == ("1", "a" * 64)
 
 
 ODD: list[Any] = [
-    b"",
-    b"null",
-    b"[]",
-    b"{}",
-    b'"text"',
-    b"{",
-    b"<html>",
-    b'{"properties": null}',
-    b'{"properties": []}',
-    b'{"properties": "x"}',
+    *(b"", b"null", b"[]", b"{}", b'"text"', b"{", b"<html>", b"\xff\xfe", b"[" * 100_000),
+    *(b'{"properties": null}', b'{"properties": []}', b'{"properties": "x"}'),
     b'{"properties": {"defaultHostName": "a/b", "slotSwapStatus": "x"}}',
     b'{"properties": {"defaultHostName": "a", "slotSwapStatus": [1]}}',
     b'{"properties": {"appSettingNames": 7}}',
-    b"\xff\xfe",
-    b"[" * 100_000,
 ]
 
 
@@ -260,8 +245,7 @@ def test_both_shapes_of_error_become_one_tree(
     with pytest.raises(kind) as caught:
         arm.azure().look(APP)
     assert caught.value.status == status
-    assert "372" not in caught.value.message
-    assert "1234" not in caught.value.message
+    assert "372" not in caught.value.message and "1234" not in caught.value.message
 
 
 def test_a_throttled_look_says_how_long_to_wait(arm: Arm) -> None:
@@ -317,8 +301,7 @@ def test_a_list_of_another_shape_is_no_empty_list(arm: Arm, body: bytes) -> None
 
 def test_a_next_page_on_another_host_is_not_followed(arm: Arm) -> None:
     """Nor with our token."""
-    body = {"value": [], "nextLink": "https://evil.example/x"}
-    arm.answers["resources"] = (200, {}, body)
+    arm.answers["resources"] = (200, {}, {"value": [], "nextLink": "https://evil.example/x"})
     with pytest.raises(AzureUnavailable, match="another host"):
         arm.azure().locate("app", None, APP.subscription)
 
@@ -338,8 +321,7 @@ def test_one_slot_is_read_by_itself(arm: Arm) -> None:
     """A further slot: its host, its markers, its settings, and which names stay with it."""
     arm.answers["canary"] = (200, {}, SITE)
     arm.answers["list"] = (200, {}, {"properties": {"MODEL_VERSION": "1.6.0"}})
-    names = {"properties": {"appSettingNames": ["STAGE"]}}
-    arm.answers["slotConfigNames"] = (200, {}, names)
+    arm.answers["slotConfigNames"] = (200, {}, {"properties": {"appSettingNames": ["STAGE"]}})
     found = arm.azure().look_at(APP, "canary")
     assert (found.host, found.configured.version) == ("app.example.net", "1.6.0")
     assert found.sticky == {"STAGE"}
@@ -349,10 +331,8 @@ def test_one_slot_is_read_by_itself(arm: Arm) -> None:
 
 def test_a_slot_that_is_not_there_is_not_found_in_arms_own_words(arm: Arm) -> None:
     """Somebody may have to create it; a bare 404 from something on the way says less."""
-    words = gateway(
-        "ResourceNotFound", "The Resource 'Microsoft.Web/sites/app/slots/x' was not found"
-    )
-    arm.answers["x"] = (404, {}, words)
+    words = "The Resource 'Microsoft.Web/sites/app/slots/x' was not found"
+    arm.answers["x"] = (404, {}, gateway("ResourceNotFound", words))
     with pytest.raises(NotFound) as caught:
         arm.azure().look_at(APP, "x")
     assert caught.value.code == "ResourceNotFound"

@@ -180,10 +180,7 @@ def test_resource_is_found_by_type_and_name(app: App, platform: Platform) -> Non
     (found,) = call(platform, "GET", path, query=query).json()["value"]
     assert found["id"].split("/")[4] == platform.group
     wrong = call(platform, "GET", path, query=f"{VERSION}&$filter=tagName eq 'x'")
-    assert (wrong.status_code, wrong.json()["error"]["code"]) == (
-        400,
-        "InvalidFilterInQueryString",
-    )
+    assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "InvalidFilterInQueryString")
 
 
 def test_new_slot_copies_productions_settings(app: App) -> None:

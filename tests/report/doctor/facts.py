@@ -38,15 +38,9 @@ def slot(name: str, version: str | None) -> SlotFacts:
     health = Health(Answer.UNHEALTHY, reason="NoModel", code="build-3")
     if version is not None:
         what = release(version)
-        settings |= {
-            "MODEL_NAME": what.model,
-            "MODEL_VERSION": what.setting,
-            "MODEL_DEPLOY": "run-1",
-            "MODEL_STORE": STORE,
-        }
-        health = Health(
-            Answer.SERVING, what.model, what.version, what.digest, deploy="run-1", code="build-3"
-        )
+        settings |= {"MODEL_NAME": what.model, "MODEL_VERSION": what.setting}
+        settings |= {"MODEL_DEPLOY": "run-1", "MODEL_STORE": STORE}
+        health = Health(Answer.SERVING, what.model, version, what.digest, "run-1", code="build-3")
     functions = (Function("predict", "httpTrigger"), Function("warmup", "warmupTrigger"))
     return SlotFacts(name, SITE, settings, ConfigFacts(), functions, health)
 

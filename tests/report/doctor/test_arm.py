@@ -15,11 +15,8 @@ SHARED = f"{GROUP}/userAssignedIdentities/shared"
 def function(name: str, trigger: str, *, disabled: bool = False) -> dict[str, object]:
     """Return a FunctionEnvelope: an output stands before the trigger, as it may."""
     bindings = [{"type": "blob", "direction": "out"}, {"type": trigger, "direction": "in"}]
-    return {
-        "id": f"x/functions/{name}",
-        "name": f"app/{name}",
-        "properties": {"name": name, "config": {"bindings": bindings}, "isDisabled": disabled},
-    }
+    properties = {"name": name, "config": {"bindings": bindings}, "isDisabled": disabled}
+    return {"id": f"x/functions/{name}", "name": f"app/{name}", "properties": properties}
 
 
 def test_functions_are_known_by_their_triggers(arm: Arm) -> None:
@@ -27,26 +24,20 @@ def test_functions_are_known_by_their_triggers(arm: Arm) -> None:
     listed = [function("predict", "httpTrigger"), function("clean", "timerTrigger", disabled=True)]
     arm.answers["functions"] = (200, {}, {"value": listed, "nextLink": None})
     expected = (Function("predict", "httpTrigger"), Function("clean", "timerTrigger", True))
-    survey = Survey(arm.azure())
+    survey = Survey(arm.address, arm.credential)
     assert survey.functions(APP, PRODUCTION) == survey.functions(APP, STAGING) == expected
     assert [path.split("?")[0].rsplit("/", 2)[-2] for _, path in arm.asked] == ["app", "staging"]
 
 
 def test_a_site_tells_its_plan_and_its_identities(arm: Arm) -> None:
     """The system's own and shared ones, with the ids that roles are given to."""
-    properties = {
-        "defaultHostName": "app.example.net",
-        "state": "Running",
-        "httpsOnly": True,
-        "sku": "ElasticPremium",
-    }
-    identity = {
-        "type": "SystemAssigned, UserAssigned",
-        "principalId": "p-1",
-        "userAssignedIdentities": {SHARED: {"principalId": "p-2", "clientId": "c"}},
-    }
+    properties: dict[str, object] = {"defaultHostName": "app.example.net", "state": "Running"}
+    properties |= {"httpsOnly": True, "sku": "ElasticPremium"}
+    shared = {SHARED: {"principalId": "p-2", "clientId": "c"}}
+    both = {"type": "SystemAssigned, UserAssigned", "principalId": "p-1"}
+    identity = {**both, "userAssignedIdentities": shared}
     arm.answers["staging"] = (200, {}, {**SITE, "properties": properties, "identity": identity})
-    site, host = Survey(arm.azure()).site(APP, STAGING)
+    site, host = Survey(arm.address, arm.credential).site(APP, STAGING)
     assert (site.state, site.https_only, site.tier) == ("Running", True, "ElasticPremium")
     assert (site.users, site.principals) == (frozenset({SHARED.lower()}), ("p-1", "p-2"))
     assert host == "app.example.net"
@@ -56,43 +47,40 @@ def test_a_site_without_identity_has_none(arm: Arm) -> None:
     """Azure leaves it out, or says None."""
     for identity in (None, {"type": "None"}):
         arm.answers["staging"] = (200, {}, {**SITE, "identity": identity})
-        assert Survey(arm.azure()).site(APP, STAGING)[0].identity == ""
+        assert Survey(arm.address, arm.credential).site(APP, STAGING)[0].identity == ""
 
 
 def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None:
     """Percentages by slot."""
     rule = {"actionHostName": "app-staging.example", "reroutePercentage": 25.0, "name": "staging"}
-    properties = {
-        "autoSwapSlotName": "production",
-        "alwaysOn": True,
-        "experiments": {"rampUpRules": [rule]},
-    }
+    experiments = {"rampUpRules": [rule]}
+    properties = {"autoSwapSlotName": "production", "alwaysOn": True, "experiments": experiments}
     arm.answers["web"] = (200, {}, {"id": "x", "properties": properties})
     expected = ConfigFacts("production", True, {"staging": 25.0})
-    assert Survey(arm.azure()).config(APP, PRODUCTION) == expected
+    assert Survey(arm.address, arm.credential).config(APP, PRODUCTION) == expected
     arm.answers["web"] = (200, {}, {"id": "x", "properties": {"experiments": None}})
-    assert Survey(arm.azure()).config(APP, STAGING) == ConfigFacts()
+    assert Survey(arm.address, arm.credential).config(APP, STAGING) == ConfigFacts()
 
 
 def test_every_list_of_sticky_names_is_kept_apart_from_none(arm: Arm) -> None:
     """What was null is written back as null."""
     lists = {"appSettingNames": ["A"], "connectionStringNames": [], "azureStorageConfigNames": None}
     arm.answers["slotConfigNames"] = (200, {}, {"id": None, "name": "app", "properties": lists})
-    assert Survey(arm.azure()).sticky(APP) == Sticky(("A",), (), None)
+    assert Survey(arm.address, arm.credential).sticky_names(APP) == Sticky(("A",), (), None)
 
 
 def test_slots_are_named_without_their_app(arm: Arm) -> None:
     """ARM calls them app/staging."""
     value = [{"id": "x", "name": "app/staging"}, {"id": "y", "name": "app/canary"}]
     arm.answers["slots"] = (200, {}, {"value": value, "nextLink": None})
-    assert Survey(arm.azure()).slots(APP) == ("staging", "canary")
+    assert Survey(arm.address, arm.credential).slots(APP) == ("staging", "canary")
 
 
 def test_what_is_refused_or_missing_says_so(arm: Arm) -> None:
     """A role that is too small is told apart from a slot that is not there."""
     arm.answers["functions"] = (403, {}, gateway("AuthorizationFailed", "no authorization"))
     with pytest.raises(AzureError) as refused:
-        Survey(arm.azure()).functions(APP, STAGING)
+        Survey(arm.address, arm.credential).functions(APP, STAGING)
     assert refused.value.reason == "NotAllowed"
     with pytest.raises(NotFound):
-        Survey(arm.azure()).site(APP, "nowhere")
+        Survey(arm.address, arm.credential).site(APP, "nowhere")

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -36,7 +36,9 @@ BAD = Doubt("BadThing", "line 2")
 DOWN = Doubt("AzureUnavailable", "ARM did not answer")
 GONE = Doubt("NotFound", "no such slot")
 SILENT = Health(Answer.SILENT, detail="its host is not known")
+TORN = Desired(Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")})
 READER = "/subscriptions/x/reader"
+WRONG, WARNING, UNKNOWN = Grade.WRONG, Grade.WARNING, Grade.UNKNOWN
 SIGNED = replace(GROUND.settings, vouch=Rule(()))
 
 
@@ -47,17 +49,25 @@ def found(check: str, facts: AppFacts | Ground) -> Finding:
     return finding
 
 
+def ground(**changes: Any) -> Ground:
+    return replace(GROUND, **changes)
+
+
 def settings(**changes: Any) -> Ground:
-    return replace(GROUND, settings=replace(GROUND.settings, **changes))
+    return ground(settings=replace(GROUND.settings, **changes))
 
 
-def saying(name: str, **health: Any) -> AppFacts:
-    """Return a good app whose slot *name* answers so."""
-    return at(name, health=Health(**health))
+def good(**changes: Any) -> AppFacts:
+    return replace(GOOD, **changes)
 
 
-def long_names() -> AppFacts:
-    return replace(GOOD, name="a-function-app-with-a-very-long-name")
+def saying(answer: Answer, **health: Any) -> AppFacts:
+    """Return a good app whose staging answers so."""
+    return at(STAGING, health=Health(answer, **health))
+
+
+def unhealthy(**health: Any) -> AppFacts:
+    return saying(Answer.UNHEALTHY, **health)
 
 
 def reading(named: str | None, **site: Any) -> AppFacts:
@@ -67,261 +77,205 @@ def reading(named: str | None, **site: Any) -> AppFacts:
     return set_to(STAGING, at_site(STAGING, **site), **values)
 
 
-# check, facts that break it, how it ends, words of what it found, words of a fix
-BROKEN: list[tuple[str, AppFacts | Ground, Grade, str, str]] = [
-    ("settings", replace(GROUND, flaw="GITSLOT_ON_REWRITE must be"), Grade.WRONG, "must be", "set"),
-    ("schedule", settings(schedule="* * * * *"), Grade.WRONG, "six fields", "0 * * * * *"),
-    ("schedule", settings(schedule="0 99 * * * *"), Grade.WRONG, "six fields", "0 * * * * *"),
-    ("schedule", settings(schedule="0 0 * * * *"), Grade.WARNING, "longer than 5", "0 * * * * *"),
-    ("schedule", settings(schedule="* * * * * *"), Grade.WARNING, "every second", "0 * * * * *"),
-    ("schedule", settings(schedule="00:01:00"), Grade.WARNING, "time span", "0 * * * * *"),
-    ("git", replace(GROUND, newest=BAD, desired=BAD), Grade.WRONG, "BadThing: line 2", "GIT_TOKEN"),
-    ("file", replace(GROUND, newest=BAD, desired=BAD), Grade.UNKNOWN, "Git could not", ""),
-    ("suspended", settings(suspend="sam"), Grade.WARNING, "GITSLOT_SUSPEND", "remove"),
-    (
-        "git",
-        replace(GROUND, newest=Doubt("RefGone", "gone")),
-        Grade.WRONG,
-        "RefGone",
-        "GITSLOT_REF",
-    ),
-    (
-        "file",
-        replace(GROUND, desired=Doubt("UnknownKey", "line 2")),
-        Grade.WRONG,
-        "line 2",
-        "valid",
-    ),
-    (
-        "file",
-        replace(
-            GROUND,
-            desired=Desired(
-                Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")}
-            ),
-        ),
-        *(Grade.WRONG, "churn.yaml: line 2", "valid"),
-    ),
-    (
+class Case(NamedTuple):
+    """What a check finds in facts that break it: the grade, words of it, words of a fix."""
+
+    check: str
+    facts: AppFacts | Ground
+    grade: Grade
+    words: str
+    fix: str
+
+
+BROKEN = [
+    Case("settings", ground(flaw="GITSLOT_ON_REWRITE must be"), WRONG, "must be", "set"),
+    Case("schedule", settings(schedule="* * * * *"), WRONG, "six fields", "0 * * * * *"),
+    Case("schedule", settings(schedule="0 99 * * * *"), WRONG, "six fields", "0 * * * * *"),
+    Case("schedule", settings(schedule="0 0 * * * *"), WARNING, "longer than 5", "0 * * * * *"),
+    Case("schedule", settings(schedule="* * * * * *"), WARNING, "every second", "0 * * * * *"),
+    Case("schedule", settings(schedule="00:01:00"), WARNING, "time span", "0 * * * * *"),
+    Case("git", ground(newest=BAD, desired=BAD), WRONG, "BadThing: line 2", "GIT_TOKEN"),
+    Case("file", ground(newest=BAD, desired=BAD), UNKNOWN, "Git could not", ""),
+    Case("suspended", settings(suspend="sam"), WARNING, "GITSLOT_SUSPEND", "remove"),
+    Case("git", ground(newest=Doubt("RefGone", "gone")), WRONG, "RefGone", "GITSLOT_REF"),
+    Case("file", ground(desired=Doubt("UnknownKey", "line 2")), WRONG, "line 2", "valid"),
+    Case("file", ground(desired=TORN), WRONG, "churn.yaml: line 2", "valid"),
+    Case(
         "signatures",
-        replace(GROUND, settings=SIGNED, untrusted={"az": Doubt("CommitUnsigned", "9f3c2ab")}),
-        *(Grade.WRONG, "CommitUnsigned", "GITSLOT_TRUSTED_COMMIT"),
+        ground(settings=SIGNED, untrusted={"az": Doubt("CommitUnsigned", "9f3c2ab")}),
+        *(WRONG, "CommitUnsigned", "GITSLOT_TRUSTED_COMMIT"),
     ),
-    (
+    Case(
         "signatures",
-        replace(GROUND, flaw="GITSLOT_ALLOWED_SIGNERS cannot be read"),
-        *(Grade.WRONG, "cannot be read", "docs/run/signatures.md"),
+        ground(flaw="GITSLOT_ALLOWED_SIGNERS cannot be read"),
+        *(WRONG, "cannot be read", "docs/run/signatures.md"),
     ),
-    (
+    Case(
         "storage",
-        replace(GROUND, containers={"models": True, "code": False}),
-        *(Grade.WRONG, "no container `code`", "az storage container create"),
+        ground(containers={"models": True, "code": False}),
+        *(WRONG, "no container `code`", "az storage container create"),
     ),
-    ("storage", replace(GROUND, containers={"models": DOWN}), Grade.WRONG, "cannot be", "firewall"),
-    ("clock", replace(GROUND, skew_s=-90.0), Grade.WRONG, "90 s behind", "synchronisation"),
-    ("clock", replace(GROUND, skew_s=6.0), Grade.WARNING, "6 s ahead of", "synchronisation"),
-    ("clock", replace(GROUND, skew_s=None), Grade.UNKNOWN, "did not report its time", ""),
-    (
-        "lease",
-        replace(GROUND, lease=NO),
-        Grade.WRONG,
-        "you cannot",
-        "Storage Blob Data Contributor",
-    ),
-    ("lease", replace(GROUND, lease=Doubt("NotTried", "no")), Grade.UNKNOWN, "no", ""),
-    ("app", replace(GOOD, place=DOWN, slots=()), Grade.WRONG, "ARM did not answer", "az login"),
-    ("plan", at_site(PRODUCTION, tier="FlexConsumption"), Grade.WRONG, "no slots", "Elastic"),
-    ("plan", at_site(PRODUCTION, tier="PremiumV3"), Grade.WARNING, "alwaysOn", "--always-on true"),
-    ("plan", at_site(PRODUCTION, tier="Novel"), Grade.UNKNOWN, "Novel", ""),
-    (
+    Case("storage", ground(containers={"models": DOWN}), WRONG, "cannot be", "firewall"),
+    Case("clock", ground(skew_s=-90.0), WRONG, "90 s behind", "synchronisation"),
+    Case("clock", ground(skew_s=6.0), WARNING, "6 s ahead of", "synchronisation"),
+    Case("clock", ground(skew_s=None), UNKNOWN, "did not report its time", ""),
+    Case("lease", ground(lease=NO), WRONG, "you cannot", "Storage Blob Data Contributor"),
+    Case("lease", ground(lease=Doubt("NotTried", "no")), UNKNOWN, "no", ""),
+    Case("app", good(place=DOWN, slots=()), WRONG, "ARM did not answer", "az login"),
+    Case("plan", at_site(PRODUCTION, tier="FlexConsumption"), WRONG, "no slots", "Elastic"),
+    Case("plan", at_site(PRODUCTION, tier="PremiumV3"), WARNING, "alwaysOn", "--always-on true"),
+    Case("plan", at_site(PRODUCTION, tier="Novel"), UNKNOWN, "Novel", ""),
+    Case(
         "slots",
         at(STAGING, site=GONE, health=SILENT),
-        *(Grade.WRONG, "no slot `staging`", "slot create -g group"),
+        *(WRONG, "no slot `staging`", "slot create -g group"),
     ),
-    ("slots", at(STAGING, site=DOWN, health=SILENT), Grade.UNKNOWN, "staging could not be", ""),
-    ("running", at_site(STAGING, state="Stopped"), Grade.WRONG, "Stopped", "start -g group"),
-    ("https", at_site(STAGING, https_only=False), Grade.WARNING, "plain http", "httpsOnly=true"),
-    ("identity", at_site(STAGING, identity=""), Grade.WRONG, "no managed identity", "[system]"),
-    (
+    Case("slots", at(STAGING, site=DOWN, health=SILENT), UNKNOWN, "staging could not be", ""),
+    Case("running", at_site(STAGING, state="Stopped"), WRONG, "Stopped", "start -g group"),
+    Case("https", at_site(STAGING, https_only=False), WARNING, "plain http", "httpsOnly=true"),
+    Case("identity", at_site(STAGING, identity=""), WRONG, "no managed identity", "[system]"),
+    Case(
         "identity",
         at_site(PRODUCTION, users=frozenset({"/subscriptions/x/shared"})),
-        *(Grade.WRONG, "staging lacks 1", "--identities /subscriptions/x/shared"),
+        *(WRONG, "staging lacks 1", "--identities /subscriptions/x/shared"),
     ),
-    (
-        "package",
-        reading(READER),
-        *(Grade.WRONG, "lacks the identity that", f"--identities {READER}"),
-    ),
-    (
+    Case("package", reading(READER), WRONG, "lacks the identity that", f"--identities {READER}"),
+    Case(
         "package",
         reading(None, identity="UserAssigned", users=frozenset({READER})),
-        *(Grade.WRONG, "has none", f"WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID={READER}"),
+        *(WRONG, "has none", f"WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID={READER}"),
     ),
-    ("package", at(STAGING, settings=NO), Grade.UNKNOWN, "authorization", "config/list/action"),
-    (
-        "operation",
-        at_site(STAGING, prepared="Production"),
-        Grade.WRONG,
-        "prepared",
-        "--action reset",
-    ),
-    ("operation", at_site(STAGING, operation="1"), Grade.WARNING, "in progress", "wait"),
-    ("rights", at(STAGING, settings=NO), Grade.WRONG, "authorization", "infra/role.json"),
-    ("rights", replace(GOOD, sticky=DOWN), Grade.UNKNOWN, "did not answer", "infra/role.json"),
-    ("names", long_names(), Grade.WRONG, "same host id", "AzureFunctionsWebHost__hostid"),
-    (
+    Case("package", at(STAGING, settings=NO), UNKNOWN, "authorization", "config/list/action"),
+    Case("operation", at_site(STAGING, prepared="Production"), WRONG, "prepared", "--action reset"),
+    Case("operation", at_site(STAGING, operation="1"), WARNING, "in progress", "wait"),
+    Case("rights", at(STAGING, settings=NO), WRONG, "authorization", "infra/role.json"),
+    Case("rights", good(sticky=DOWN), UNKNOWN, "did not answer", "infra/role.json"),
+    Case(
         "names",
-        replace(GOOD, name="an-app-with-a-name-of-28-chr"),
-        *(Grade.WARNING, "is cut to", "within 32"),
+        good(name="a-function-app-with-a-very-long-name"),
+        *(WRONG, "same host id", "AzureFunctionsWebHost__hostid"),
     ),
-    (
+    Case("names", good(name="an-app-with-a-name-of-28-chr"), WARNING, "is cut to", "within 32"),
+    Case(
         "warm-up",
         set_to(STAGING, WEBSITE_SWAP_WARMUP_PING_PATH=None),
-        *(Grade.WRONG, "staging lacks", "--settings WEBSITE_SWAP_WARMUP_PING_PATH=/api/health"),
+        *(WRONG, "staging lacks", "--settings WEBSITE_SWAP_WARMUP_PING_PATH=/api/health"),
     ),
-    (
+    Case(
         "warm-up",
         set_to(PRODUCTION, WEBSITE_SWAP_WARMUP_PING_STATUSES="200,500"),
-        *(Grade.WRONG, "production lacks", "WEBSITE_SWAP_WARMUP_PING_STATUSES=200"),
+        *(WRONG, "production lacks", "WEBSITE_SWAP_WARMUP_PING_STATUSES=200"),
     ),
-    (
+    Case(
         "binding",
         set_to(STAGING, WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG=None),
-        *(Grade.WRONG, "staging lacks", "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG=1"),
+        *(WRONG, "staging lacks", "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG=1"),
     ),
-    ("warm-up", at(STAGING, settings=DOWN), Grade.UNKNOWN, "could not be read", ""),
-    (
+    Case("warm-up", at(STAGING, settings=DOWN), UNKNOWN, "could not be read", ""),
+    Case(
         "sticky",
-        replace(GOOD, sticky=Sticky(("MODEL_VERSION", "ONLY_HERE"))),
-        *(Grade.WRONG, "MODEL_VERSION", "config/slotConfigNames"),
+        good(sticky=Sticky(("MODEL_VERSION", "ONLY_HERE"))),
+        *(WRONG, "MODEL_VERSION", "config/slotConfigNames"),
     ),
-    (
+    Case(
         "runtime",
         set_to(STAGING, FUNCTIONS_EXTENSION_VERSION="~3"),
-        *(Grade.WRONG, "differs", "--slot staging --settings 'FUNCTIONS_EXTENSION_VERSION=~4'"),
+        *(WRONG, "differs", "--slot staging --settings 'FUNCTIONS_EXTENSION_VERSION=~4'"),
     ),
-    (
+    Case(
         "apart",
         set_to(STAGING, GITSLOT_REPO="https://git.example"),
-        *(Grade.WRONG, "GITSLOT_", "an app of its own"),
+        *(WRONG, "GITSLOT_", "an app of its own"),
     ),
-    ("release", set_to(PRODUCTION, MODEL_VERSION=None), Grade.WARNING, "lacks MODEL_V", "nothing"),
-    ("release", set_to(PRODUCTION, MODEL_VERSION="1.5.0"), Grade.WARNING, "not pinned", "nothing"),
-    ("allowed", replace(GOOD, listed=False), Grade.WRONG, "GITSLOT_APPS", "add az-fct-python-ml"),
-    (
+    Case("release", set_to(PRODUCTION, MODEL_VERSION=None), WARNING, "lacks MODEL_V", "nothing"),
+    Case("release", set_to(PRODUCTION, MODEL_VERSION="1.5.0"), WARNING, "not pinned", "nothing"),
+    Case("allowed", good(listed=False), WRONG, "GITSLOT_APPS", "add az-fct-python-ml"),
+    Case(
         "auto-swap",
         at(STAGING, config=ConfigFacts(auto_swap="production")),
-        *(Grade.WRONG, "staging swaps by itself", "auto-swap"),
+        *(WRONG, "staging swaps by itself", "auto-swap"),
     ),
-    (
+    Case(
         "traffic",
         at(PRODUCTION, config=ConfigFacts(routed={"staging": 25.0})),
-        *(Grade.WRONG, "25 % of production's users", "az webapp traffic-routing clear"),
+        *(WRONG, "25 % of production's users", "az webapp traffic-routing clear"),
     ),
-    (
-        "code",
-        set_to(STAGING, WEBSITE_RUN_FROM_PACKAGE="1"),
-        Grade.WRONG,
-        "staging from a zip",
-        "URL",
-    ),
-    (
+    Case("code", set_to(STAGING, WEBSITE_RUN_FROM_PACKAGE="1"), WRONG, "staging from a zip", "URL"),
+    Case(
         "code",
         set_to(STAGING, set_to(PRODUCTION, **{PACKAGE_SETTING: "1"}), **{PACKAGE_SETTING: None}),
-        *(Grade.WARNING, "no commit can change or restore it", "URL"),
+        *(WARNING, "no commit can change or restore it", "URL"),
     ),
-    (
+    Case(
         "code",
         set_to(STAGING, **{PACKAGE_SETTING: f"https://a.example/x.zip?sig={SECRET}"}),
-        *(Grade.WARNING, "has a signature", "query"),
+        *(WARNING, "has a signature", "query"),
     ),
-    ("journal", replace(GOOD, memory=Doubt("JournalUnavailable", "no")), Grade.WRONG, "no", "role"),
-    ("journal", replace(GOOD, memory=Memory()), Grade.WARNING, "already serves", "gitslot retry"),
-    (
+    Case("journal", good(memory=Doubt("JournalUnavailable", "no")), WRONG, "no", "role"),
+    Case("journal", good(memory=Memory()), WARNING, "already serves", "gitslot retry"),
+    Case(
         "journal",
-        replace(GOOD, memory=replace(memory("1.5.0"), stop=("Stalled", "UnknownVersion", "x"))),
-        *(Grade.WARNING, "Stalled: UnknownVersion", "gitslot retry"),
+        good(memory=replace(memory("1.5.0"), stop=("Stalled", "UnknownVersion", "x"))),
+        *(WARNING, "Stalled: UnknownVersion", "gitslot retry"),
     ),
-    (
+    Case(
         "versions",
-        replace(GOOD, wanted={PRODUCTION: Refusal("UnknownVersion", "iris 9 is not registered")}),
-        *(Grade.WRONG, "iris 9 is not registered", "gitslot models"),
+        good(wanted={PRODUCTION: Refusal("UnknownVersion", "iris 9 is not registered")}),
+        *(WRONG, "iris 9 is not registered", "gitslot models"),
     ),
-    ("versions", replace(GOOD, wanted={PRODUCTION: DOWN}), Grade.UNKNOWN, "registry", ""),
-    ("versions", replace(GOOD, wanted={}), Grade.UNKNOWN, "not known", ""),
-    (
+    Case("versions", good(wanted={PRODUCTION: DOWN}), UNKNOWN, "registry", ""),
+    Case("versions", good(wanted={}), UNKNOWN, "not known", ""),
+    Case(
         "triggers",
         at(STAGING, functions=(Function("clean", "timerTrigger"),)),
-        *(Grade.WRONG, "clean (timerTrigger) fires", "AzureWebJobs.clean.Disabled=true"),
+        *(WRONG, "clean (timerTrigger) fires", "AzureWebJobs.clean.Disabled=true"),
     ),
-    (
+    Case(
         "triggers",
         set_to(STAGING, **{"AzureWebJobs.clean.Disabled": "true"}),
-        *(Grade.WRONG, "a swap moves to production", "--slot-settings AzureWebJobs.clean"),
+        *(WRONG, "a swap moves to production", "--slot-settings AzureWebJobs.clean"),
     ),
-    (
+    Case(
         "triggers",
         set_to(STAGING, AzureWebJobs_clean_Disabled="1"),
-        *(Grade.WRONG, "a swap moves to production", "--slot-settings AzureWebJobs_clean_Disabled"),
+        *(WRONG, "a swap moves to production", "--slot-settings AzureWebJobs_clean_Disabled"),
     ),
-    (
+    Case(
         "triggers",
         at(STAGING, functions=(Function("clean-up", "queueTrigger"),)),
-        *(Grade.WRONG, "clean-up (queueTrigger) fires", "rename clean-up"),
+        *(WRONG, "clean-up (queueTrigger) fires", "rename clean-up"),
     ),
-    ("triggers", at(STAGING, functions=GONE), Grade.UNKNOWN, "0 are switched off", ""),
-    ("health", saying(STAGING, answer=Answer.SILENT), Grade.WRONG, "does not answer", "restart"),
-    ("health", saying(STAGING, answer=Answer.BLOCKED), Grade.WRONG, "closed to you", "anonymous"),
-    (
+    Case("triggers", at(STAGING, functions=GONE), UNKNOWN, "0 are switched off", ""),
+    Case("health", saying(Answer.SILENT), WRONG, "does not answer", "restart"),
+    Case("health", saying(Answer.BLOCKED), WRONG, "closed to you", "anonymous"),
+    Case(
         "health",
-        saying(STAGING, answer=Answer.BLOCKED, detail="HTTP 403"),
-        *(Grade.WARNING, "closed to you (HTTP 403)", "network"),
+        saying(Answer.BLOCKED, detail="HTTP 403"),
+        *(WARNING, "closed to you (HTTP 403)", "network"),
     ),
-    ("health", saying(STAGING, answer=Answer.FOREIGN), Grade.WRONG, "contract", "serving_app"),
-    (
-        "health",
-        saying(STAGING, answer=Answer.UNHEALTHY, reason="LoadFailed"),
-        *(Grade.WRONG, "503 LoadFailed", "gitslot logs"),
-    ),
-    (
+    Case("health", saying(Answer.FOREIGN), WRONG, "contract", "serving_app"),
+    Case("health", unhealthy(reason="LoadFailed"), WRONG, "503 LoadFailed", "gitslot logs"),
+    Case(
         "blobs",
-        saying(STAGING, answer=Answer.UNHEALTHY, reason="RegistryUnavailable"),
-        *(Grade.WRONG, "cannot read the registry", "--assignee-object-id p-1"),
+        unhealthy(reason="RegistryUnavailable"),
+        *(WRONG, "cannot read the registry", "--assignee-object-id p-1"),
     ),
-    (
-        "blobs",
-        saying(STAGING, answer=Answer.UNHEALTHY, reason="IdentityUnavailable"),
-        *(Grade.WRONG, "no token", "identity assign"),
-    ),
-    (
-        "blobs",
-        saying(STAGING, answer=Answer.UNHEALTHY, reason="NoModel"),
-        Grade.UNKNOWN,
-        "no model",
-        "",
-    ),
-    (
-        "blobs",
-        set_to(STAGING, MODEL_STORE="https://b.example"),
-        Grade.WARNING,
-        "another",
-        "nothing",
-    ),
-    (
+    Case("blobs", unhealthy(reason="IdentityUnavailable"), WRONG, "no token", "identity assign"),
+    Case("blobs", unhealthy(reason="NoModel"), UNKNOWN, "no model", ""),
+    Case("blobs", set_to(STAGING, MODEL_STORE="https://b.example"), WARNING, "another", "nothing"),
+    Case(
         "same code",
         set_to(
             PRODUCTION,
-            saying(STAGING, answer=Answer.UNHEALTHY, code="build-2"),
+            unhealthy(code="build-2"),
             **{PACKAGE_SETTING: "1"},
         ),
-        *(Grade.WRONG, "different code", "zip-deploy"),
+        WRONG,
+        "different code",
+        "zip-deploy",
     ),
-    (
-        "same code",
-        saying(STAGING, answer=Answer.UNHEALTHY, code="build-2"),
-        *(Grade.WARNING, "other code", "nothing"),
-    ),
-    ("same code", saying(STAGING, answer=Answer.SILENT), Grade.UNKNOWN, "not both slots", ""),
+    Case("same code", unhealthy(code="build-2"), WARNING, "other code", "nothing"),
+    Case("same code", saying(Answer.SILENT), UNKNOWN, "not both slots", ""),
 ]
 
 
@@ -336,13 +290,13 @@ def test_an_app_that_is_set_up_is_fine_in_every_check() -> None:
 def test_every_check_is_shown_broken() -> None:
     """A check that nothing ever fails proves nothing."""
     names = {*(each.name for each in checks.OF_GROUND), *(each.name for each in checks.OF_APP)}
-    assert names == {check for check, *_ in BROKEN}
+    assert names == {case.check for case in BROKEN}
 
 
 @pytest.mark.parametrize(
     ("check", "facts", "grade", "words", "fix"),
     BROKEN,
-    ids=[f"{check}: {words}" for check, _, _, words, _ in BROKEN],
+    ids=[f"{case.check}: {case.words}" for case in BROKEN],
 )
 def test_what_is_broken_is_named_with_its_fix(
     check: str, facts: AppFacts | Ground, grade: Grade, words: str, fix: str
