@@ -22,8 +22,8 @@ up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkou
 down: $(PYTHON_READY) ## stop the local platform
 	@$(PY) -m gitslot local down
 
-test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (10 minutes)
-	@$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not long and not clients"
+test: $(PYTHON_READY) $(AZURITE_READY) ## run the tests (5 minutes)
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long and not clients"
 
 test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
 	@$(PY) tools/setup.py azure-cli

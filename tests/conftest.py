@@ -33,11 +33,22 @@ def open_lab() -> Iterator[Callable[..., Any]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first, and let a worker play a file whole."""
+    """Put the files that take longest first; the order within a file stays."""
     items.sort(key=lambda item: _rank(item.path.as_posix()))
-    for item in items:
-        if not item.get_closest_marker("alone"):
-            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal tests out by file, as --dist loadfile does, but each part of _LAST by itself."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - only where xdist runs
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if f"tests/{_LAST}" in nodeid else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
 
 
 def _rank(path: str) -> int:

@@ -1,4 +1,4 @@
-"""One platform for all that a worker plays, and on it an app for each test, to misbehave."""
+"""An app for each test, which can be told to misbehave, on the platform of all tests."""
 
 import itertools
 from collections.abc import Iterator
@@ -7,16 +7,9 @@ import pytest
 
 from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.platform import Platform, package, start_platform
+from tests.platform import Platform, package
 
 NUMBERS = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Run a platform without waits; a test that changes more of it than its app puts it back."""
-    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

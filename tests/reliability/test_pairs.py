@@ -15,7 +15,6 @@ SHARE = 8  # which first fault of how many there is time for
 PARTS = 4  # of each scenario, so that they can be played side by side
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("scenario", pairs.EACH)
 def test_two_faults_find_no_violation(scenario: str, part: int) -> None:
