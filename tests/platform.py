@@ -123,6 +123,27 @@ class Platform:
             self.storage, credential=self.credential, connection_verify=self.ca
         )
 
+    def bearer(self, resource: str = "") -> dict[str, str]:
+        """Return the header with the laptop user's token for *resource*; for ARM by default."""
+        token = self.credential.get_token(f"{resource or self.arm}/.default").token
+        return {"Authorization": f"Bearer {token}"}
+
+    def below(self, rest: str) -> str:
+        """Return ARM's path of what is *rest* below the resource group."""
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}{rest}"
+
+    def site_path(self, site: str, rest: str = "") -> str:
+        """Return ARM's path of what is *rest* below *site*."""
+        return self.below(f"/providers/Microsoft.Web/sites/{site}{rest}")
+
+    def ask(
+        self, method: str, path: str, *, query: str = "api-version=2025-05-01", **more: Any
+    ) -> requests.Response:
+        """Ask ARM for *path*, or for a whole address, as the laptop's user."""
+        url = path if path.startswith("https://") else f"{self.arm}{path}?{query}"
+        more["headers"] = {**self.bearer(), **more.get("headers", {})}
+        return requests.request(method, url, verify=self.ca, timeout=30, **more)
+
     def admin_get(self, path: str) -> Any:
         answer = requests.get(f"{self.admin}{path}", timeout=30)
         answer.raise_for_status()

@@ -1,13 +1,18 @@
 """`az` as it comes from PyPI, with a home of its own, on a platform."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.scene import azure_cli
 from tests.platform import ROOT, Platform
+from tests.processes import run
+from tests.story.stage import git_environment
 
 CLOUD = "gitslot-local"
 PATIENCE_S = 300.0
@@ -42,14 +47,7 @@ class Az:
         }
 
     def _ask(self, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(self.program), *words],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE_S,
-        )
+        return run(str(self.program), *words, env=self.environment, timeout=PATIENCE_S)
 
     def run(self, *words: str) -> str:
         """Return what `az` prints; AssertionError with its words where it fails."""
@@ -82,3 +80,25 @@ class Az:
         arm = f"{self.platform.arm}/"
         self.run("cloud", "register", "-n", CLOUD, "--endpoint-resource-manager", arm)
         self.run("cloud", "set", "-n", CLOUD)
+
+
+def shell_environment(folder: Path, platform: Platform) -> dict[str, str]:
+    """Return a shell's environment that holds the emulator's user and nobody else, and `az`."""
+    return {
+        **git_environment(folder),
+        **platform.environment,
+        "AZURE_CONFIG_DIR": str(folder / "azure-cli"),
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        "NO_PROXY": "localhost,127.0.0.1",
+        "PATH": f"{azure_cli(ROOT).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+
+def log_in(env: Mapping[str, str], platform: Platform) -> None:
+    """Make `az` know the emulator as a cloud, as `docs/believe/emulator.md` says."""
+    for words in (
+        ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", platform.arm),
+        ("cloud", "set", "-n", "emulator"),
+        ("login", "--identity", "-o", "none"),
+    ):
+        subprocess.run(["az", *words], env=env, capture_output=True, check=True)

@@ -13,6 +13,7 @@ from tests.platform import Platform, until
 pytestmark = pytest.mark.clients
 
 SLOT = ("functionapp", "deployment", "slot")
+STAGING = ("--slot", "staging")
 SETTINGS = ("functionapp", "config", "appsettings")
 
 
@@ -56,7 +57,7 @@ def test_list_and_show(az: Az, app: App) -> None:
         assert (one["state"], one["kind"]) == ("Running", "functionapp,linux")
         assert one["defaultHostName"] == app.site("production")["properties"]["defaultHostName"]
         assert one["serverFarmId"].endswith(f"/serverfarms/{app.name}-plan")
-    staging = az.json("functionapp", "show", *of(app, "--slot", "staging"))
+    staging = az.json("functionapp", "show", *of(app, *STAGING))
     assert staging["name"] == f"{app.name}/staging"
     assert staging["siteConfig"]["linuxFxVersion"] == "Python|3.13"
     code, said = az.fails("functionapp", "show", *of(app)[:3], "nowhere")
@@ -102,11 +103,11 @@ def test_slots_come_and_go(az: Az, app: App) -> None:
 def test_swap(az: Az, app: App) -> None:
     """`slot swap` brings staging's content to production, and is refused for a stopped slot."""
     app.deploy("2")
-    az.run(*SLOT, "swap", *of(app, "--slot", "staging"))
+    az.run(*SLOT, "swap", *of(app, *STAGING))
     app.wait_serves("production", "2")
     app.wait_serves("staging", "1")
-    az.run("functionapp", "stop", *of(app, "--slot", "staging"))
-    _, said = az.fails(*SLOT, "swap", *of(app, "--slot", "staging"))
+    az.run("functionapp", "stop", *of(app, *STAGING))
+    _, said = az.fails(*SLOT, "swap", *of(app, *STAGING))
     assert "slot is stopped" in said
 
 
@@ -114,7 +115,7 @@ def test_swap_with_preview(az: Az, app: App) -> None:
     """Preview applies production's sticky settings to staging; reset undoes it, swap completes."""
     az.run(*SETTINGS, "set", *of(app, "--slot-settings", "WHERE=production"))
     app.deploy("2")
-    swap = (*SLOT, "swap", *of(app, "--slot", "staging"), "--action")
+    swap = (*SLOT, "swap", *of(app, *STAGING), "--action")
     az.run(*swap, "preview")
     assert app.settings("staging")["WHERE"] == "production"
     _, said = az.fails(*SETTINGS, "set", *of(app, "--slot", "staging", "--settings", "A=1"))
@@ -131,7 +132,7 @@ def test_swap_with_preview(az: Az, app: App) -> None:
 
 def test_settings(az: Az, app: App) -> None:
     """Settings are set (values not echoed), listed with their stickiness, and deleted."""
-    slot = of(app, "--slot", "staging")
+    slot = of(app, *STAGING)
     words = ("--settings", "A=1", "B=2", "--slot-settings", "C=3")
     echoed = {one["name"]: one for one in az.json(*SETTINGS, "set", *slot, *words)}
     assert (echoed["A"]["value"], echoed["C"]["slotSetting"]) == (None, True)
@@ -149,7 +150,7 @@ def test_settings(az: Az, app: App) -> None:
 
 def test_restart_stop_start(az: Az, app: App) -> None:
     """A slot restarts, stops (403 from its port) and starts again."""
-    slot = of(app, "--slot", "staging")
+    slot = of(app, *STAGING)
     before = app.get("staging").json()["pid"]
     az.run("functionapp", "restart", *slot)
     until(lambda: app.get("staging").json()["pid"] != before, "another process answers")
@@ -163,7 +164,7 @@ def test_restart_stop_start(az: Az, app: App) -> None:
 def test_keys(az: Az, app: App) -> None:
     """Host keys are shown per slot, and open what needs one."""
     own = az.json("functionapp", "keys", "list", *of(app))
-    staging = az.json("functionapp", "keys", "list", *of(app, "--slot", "staging"))
+    staging = az.json("functionapp", "keys", "list", *of(app, *STAGING))
     assert own["masterKey"] != staging["masterKey"]
     assert app.get("staging", "/api/keyed").status_code == 401
     headers = {"x-functions-key": staging["functionKeys"]["default"]}
@@ -189,15 +190,11 @@ def test_functions(az: Az, app: App) -> None:
 
 def test_publishing(az: Az, app: App) -> None:
     """Credentials and profiles name the slot's Kudu and its user."""
-    slot = of(app, "--slot", "staging")
+    slot = of(app, *STAGING)
     deployment = ("functionapp", "deployment")
     known = az.json(*deployment, "list-publishing-credentials", *slot)
     assert known["publishingUserName"] == f"${app.name}__staging"
-    (scm,) = (
-        state["name"]
-        for state in app.site("staging")["properties"]["hostNameSslStates"]
-        if state["hostType"] == "Repository"
-    )
+    scm = app.hosts("staging")["Repository"]
     assert known["scmUri"].endswith(f"@{scm}")
     profiles = az.json(*deployment, "list-publishing-profiles", *slot)
     assert [one["publishMethod"] for one in profiles] == ["MSDeploy", "FTP", "ZipDeploy"]
@@ -206,7 +203,7 @@ def test_publishing(az: Az, app: App) -> None:
 
 def test_one_deploy(az: Az, app: App, tmp_path: Path) -> None:
     """`functionapp deploy` puts a file there through Kudu, and a package's URL through ARM."""
-    slot = of(app, "--slot", "staging")
+    slot = of(app, *STAGING)
     az.run(*SETTINGS, "set", *slot, "--settings", "WEBSITE_RUN_FROM_PACKAGE=1")
     zipped = tmp_path / "app.zip"
     zipped.write_bytes(probe("from-path"))
@@ -225,7 +222,7 @@ def test_zip_deploy(az: Az, app: App, tmp_path: Path) -> None:
     `deployment source config-zip` puts a zip onto staging, with a token or as publishing user, and
     prints what Kudu says; the swap carries it. While the package comes by URL it is refused.
     """
-    slot = of(app, "--slot", "staging")
+    slot = of(app, *STAGING)
     zipped = tmp_path / "app.zip"
     zipped.write_bytes(probe("zipped"))
     push = ("functionapp", "deployment", "source", "config-zip", *slot, "--src", str(zipped))
@@ -236,7 +233,7 @@ def test_zip_deploy(az: Az, app: App, tmp_path: Path) -> None:
     assert (done["status"], done["complete"], done["active"]) == (4, True, True)
     assert (done["deployer"], done["site_name"]) == ("az_cli_functions", app.name)
     app.wait_serves("staging", "zipped")
-    az.run(*SLOT, "swap", *of(app, "--slot", "staging"))
+    az.run(*SLOT, "swap", *of(app, *STAGING))
     app.wait_serves("production", "zipped")
     body = CsmPublishingCredentialsPoliciesEntity({"properties": {"allow": True}})
     app.web.update_scm_allowed_slot(app.group, app.name, "staging", body)

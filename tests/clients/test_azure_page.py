@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,11 +11,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.scene import azure_cli
 from emulator.arm.coverage import USED_BY
+from tests.clients.azure_cli import log_in, shell_environment
 from tests.infra.page import FIRST_LOOK, NEWER, ROOT, Line, lines, set_up
 from tests.platform import Platform, start_platform, until
-from tests.story.stage import git_environment, make_repository
+from tests.processes import run
+from tests.story.stage import make_repository
 
 pytestmark = [pytest.mark.clients, pytest.mark.long]
 
@@ -45,7 +45,7 @@ def test_the_page_leads_to_a_production_that_answers(
         for container in ("models", "code", "gitslot"):
             platform.blobs.create_container(container)
         env = _environment(tmp_path, platform)
-        _log_in(env, platform)
+        log_in(env, platform)
         page = Page(tmp_path, platform, env)
         page.run(set_up())
         assert set(platform.slots()) == {
@@ -94,7 +94,7 @@ def test_az_understands_the_marked_lines(tmp_path: Path) -> None:
     """A line that needs Azure itself fails here for want of Azure, not for a word misspelt."""
     with start_platform(tmp_path / "platform") as platform:
         env = _environment(tmp_path, platform)
-        _log_in(env, platform)
+        log_in(env, platform)
         variables = [
             *_variables(_given(tmp_path, platform)),
             f"SERVING_OBJECT={SOMEBODY}",
@@ -104,14 +104,7 @@ def test_az_understands_the_marked_lines(tmp_path: Path) -> None:
         for text in marked:
             # Who is signed in is asked of another service, which the emulator does not play.
             line = re.sub(r'"\$\(az ad [^)]*\)"', SOMEBODY, text)
-            done = subprocess.run(
-                ["bash", "-c", "\n".join([*variables, line])],
-                cwd=ROOT,
-                env=env,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = run("bash", "-c", "\n".join([*variables, line]), cwd=ROOT, env=env)
             assert "ERROR" in done.stderr, text
             assert not re.search(UNREAD, done.stderr), f"{text}: {done.stderr[-2000:]}"
         assert len(marked) >= 9
@@ -127,8 +120,8 @@ def _azd_after(folder: Path, env: dict[str, str], platform: Platform) -> None:
     azd = folder / "bin" / "azd"
     azd.parent.mkdir()
     azd.symlink_to("/bin/echo")
-    done = subprocess.run(
-        [str(ROOT / "infra" / "after.sh")],
+    done = run(
+        str(ROOT / "infra" / "after.sh"),
         cwd=folder,
         env={
             **env,
@@ -140,9 +133,6 @@ def _azd_after(folder: Path, env: dict[str, str], platform: Platform) -> None:
             "GITSLOT_SERVING_PACKAGE": str(serving),
             "GITSLOT_CONTROLLER_PACKAGE": str(control),
         },
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.endswith("env set GITSLOT_INSTALL false\n")
@@ -156,27 +146,9 @@ def synchronised(platform: Platform) -> int:
 
 
 def _environment(folder: Path, platform: Platform) -> dict[str, str]:
-    """Return a shell's environment that holds the emulator's user and nobody else."""
-    az = azure_cli(ROOT)
-    return {
-        **git_environment(folder),
-        **platform.environment,
-        "AZURE_CONFIG_DIR": str(folder / "azure-cli"),
-        "AZURE_CORE_COLLECT_TELEMETRY": "false",
-        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
-        "NO_PROXY": "localhost,127.0.0.1",
-        "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
-    }
-
-
-def _log_in(env: dict[str, str], platform: Platform) -> None:
-    """Make `az` know the emulator as a cloud, as `docs/believe/emulator.md` says."""
-    for words in (
-        ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", platform.arm),
-        ("cloud", "set", "-n", "emulator"),
-        ("login", "--identity", "-o", "none"),
-    ):
-        subprocess.run(["az", *words], env=env, capture_output=True, check=True)
+    """Return a shell's environment in which programs of ours are the emulator's user, too."""
+    found = shell_environment(folder, platform)
+    return {**found, "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +176,8 @@ class Page:
             if not (line.only_on_azure or set(line.sets) & set(_given(self.folder, self.platform))):
                 text = line.text.replace(".venv/bin/", tools)
                 script.append(text.replace(" -m gitslot.registry.package", thin))
-        done = subprocess.run(
-            ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(script)],
-            cwd=ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        bash = ("bash", "-eu", "-o", "pipefail", "-c", "\n".join(script))
+        done = run(*bash, cwd=ROOT, env=self.env)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 

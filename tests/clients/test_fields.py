@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
-import requests
 from azure.core.serialization import is_generated_model
 from azure.mgmt.web import models
 from azure.mgmt.web.models import _models
@@ -61,18 +60,9 @@ STACKS = "functionAppStacks"
 
 def ask(app: App, method: str, rest: str, body: Any = None) -> Any:
     """Return the JSON that ARM sends for a path below Microsoft.Web, of the group or of all."""
-    platform = app.platform
-    token = platform.credential.get_token(f"{platform.arm}/.default").token
-    group = f"/subscriptions/{platform.subscription}/resourceGroups/{app.group}"
-    scope = "" if rest == STACKS else group
-    answer = requests.request(
-        method,
-        f"{platform.arm}{scope}/providers/Microsoft.Web/{rest}?api-version=2025-05-01",
-        headers={"Authorization": f"Bearer {token}"},
-        verify=platform.ca,
-        json=body,
-        timeout=30,
-    )
+    path = f"/providers/Microsoft.Web/{rest}"
+    path = path if rest == STACKS else app.platform.below(path)
+    answer = app.platform.ask(method, path, json=body)
     answer.raise_for_status()
     return answer.json()
 

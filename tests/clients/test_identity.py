@@ -1,7 +1,5 @@
 """`azure-identity`, as it comes, gets tokens that ARM and blob storage take."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
 
 import jwt
@@ -12,30 +10,10 @@ from azure.identity import ClientSecretCredential
 from azure.mgmt.web import WebSiteManagementClient
 from azure.storage.blob import BlobServiceClient
 
+from tests.emulator.login.by_environment import ask
 from tests.platform import Platform
 
 pytestmark = pytest.mark.clients
-
-ASK = """
-import os, sys
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.mgmt.web import WebSiteManagementClient
-from azure.storage.blob import BlobServiceClient
-kind, arm, storage = sys.argv[1:]
-credential = {"default": DefaultAzureCredential, "managed": ManagedIdentityCredential}[kind]()
-web = WebSiteManagementClient(
-    credential,
-    os.environ["AZURE_SUBSCRIPTION_ID"],
-    base_url=arm,
-    credential_scopes=[f"{arm}/.default"],
-)
-list(web.web_apps.list())
-container = BlobServiceClient(storage, credential=credential).get_container_client(sys.argv[1])
-if not container.exists():
-    container.create_container()
-container.upload_blob("x", kind.encode(), overwrite=True)
-print(container.download_blob("x").readall().decode())
-"""
 
 
 def principal(platform: Platform) -> Mapping[str, str]:
@@ -57,12 +35,9 @@ def credential(platform: Platform, **changed: str) -> ClientSecretCredential:
 
 
 def apps(platform: Platform, who: TokenCredential) -> list[str | None]:
+    arm, scopes = platform.arm, [f"{platform.arm}/.default"]
     web = WebSiteManagementClient(
-        who,
-        platform.subscription,
-        base_url=platform.arm,
-        credential_scopes=[f"{platform.arm}/.default"],
-        connection_verify=platform.ca,
+        who, platform.subscription, arm, credential_scopes=scopes, connection_verify=platform.ca
     )
     return [app.name for app in web.web_apps.list()]
 
@@ -104,39 +79,23 @@ def test_refusals_are_entras(
         credential(platform, **changed).get_token(scope or f"{platform.arm}/.default")
 
 
-def run(platform: Platform, kind: str, environment: Mapping[str, str]) -> str:
-    """Ask for apps and a blob in a process with nothing but *environment*."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, kind, platform.arm, platform.storage],
-        env={"PATH": "/usr/bin:/bin", "HOME": str(platform.state), **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 @pytest.mark.parametrize("kind", ["managed", "default"])
 def test_managed_identity(platform: Platform, kind: str) -> None:
     """The environment of a slot is all that the class and the default chain need."""
-    assert run(platform, kind, platform.environment) == kind
+    assert ask(platform, kind, platform.environment)
 
 
 def test_default_chain_takes_a_secret_of_the_environment(platform: Platform) -> None:
     """AZURE_CLIENT_ID and its kin come first in the chain, and name the caller."""
     known = principal(platform)
-    trust = platform.environment
+    trusted = ("AZURE_SUBSCRIPTION_ID", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
     environment = {
+        **{name: platform.environment[name] for name in trusted},
         "AZURE_AUTHORITY_HOST": platform.facts["authority"],
         "AZURE_TENANT_ID": "adfs",
         "AZURE_CLIENT_ID": known["client_id"],
         "AZURE_CLIENT_SECRET": known["client_secret"],
-        "AZURE_SUBSCRIPTION_ID": platform.subscription,
-        "REQUESTS_CA_BUNDLE": trust["REQUESTS_CA_BUNDLE"],
-        "SSL_CERT_FILE": trust["SSL_CERT_FILE"],
     }
     before = platform.admin_get("/requests")["by_caller"].get("deployer", 0)
-    assert run(platform, "default", environment) == "default"
+    assert ask(platform, "default", environment)
     assert platform.admin_get("/requests")["by_caller"]["deployer"] == before + 1

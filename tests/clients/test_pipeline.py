@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests import processes
 from tests.clients.azure_cli import Az
 from tests.emulator.app_under_test import App
 from tests.platform import until
@@ -32,15 +33,7 @@ def run(az: Az, folder: Path, version: str, estimators: int) -> subprocess.Compl
         "ESTIMATORS": str(estimators),
         "PYTHON": sys.executable,
     }
-    return subprocess.run(
-        ["sh", "pipeline.sh"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    return processes.run("sh", "pipeline.sh", cwd=folder, env=environment, timeout=300)
 
 
 def test_train_zip_deploy_swap(az: Az, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """What release.yml uploads is what the registry reads, with the real `az`."""
 
-import os
 import shlex
 import subprocess
 import sys
@@ -9,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bench.scene import azure_cli
 from gitslot.registry.registry import Registry
+from tests.clients.azure_cli import log_in, shell_environment
 from tests.infra.page import ROOT
 from tests.platform import start_platform
-from tests.story.stage import git_environment
+from tests.processes import run
 
 pytestmark = [pytest.mark.clients, pytest.mark.long]
 
@@ -32,37 +31,18 @@ def test_a_release_is_there_once_and_for_all(
     script = script.replace("dist/code", f"{tmp_path}/code").replace(" there", f" {tmp_path}/there")
     with start_platform(tmp_path / "platform") as platform:
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-        az = azure_cli(ROOT)
         env = {
-            **git_environment(tmp_path),
-            **platform.environment,
-            "AZURE_CONFIG_DIR": str(tmp_path / "azure-cli"),
-            "AZURE_CORE_COLLECT_TELEMETRY": "false",
-            "NO_PROXY": "localhost,127.0.0.1",
-            "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
+            **shell_environment(tmp_path, platform),
             "STORE": platform.storage,
             "GITHUB_REF_NAME": "v3.1.0",
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         }
-        arm = platform.arm
-        for words in (
-            ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm),
-            ("cloud", "set", "-n", "emulator"),
-            ("login", "--identity", "-o", "none"),
-        ):
-            subprocess.run(["az", *words], env=env, capture_output=True, check=True)
+        log_in(env, platform)
         platform.blobs.create_container("code")
 
         def publish() -> subprocess.CompletedProcess[str]:
             """Run the step as GitHub does, with bash -e."""
-            return subprocess.run(
-                ["bash", "-e", "-c", script],
-                cwd=ROOT,
-                env=env,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            return run("bash", "-e", "-c", script, cwd=ROOT, env=env)
 
         for _ in range(2):
             done = publish()

@@ -1,10 +1,13 @@
 """One function app on a platform, in the words of the tests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import requests
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpResponse
 from azure.mgmt.web.models import (
     CsmSlotEntity,
     SlotConfigNames,
@@ -29,6 +32,15 @@ class App:
     @property
     def web(self) -> Any:
         return self.platform.web.web_apps
+
+    def ask(self, method: str, rest: str = "", **more: Any) -> requests.Response:
+        """Ask ARM for what is *rest* below this app."""
+        return self.platform.ask(method, self.platform.site_path(self.name, rest), **more)
+
+    def hosts(self, slot: str) -> dict[str, str]:
+        """Return the slot's hosts: its front, "Standard", and its Kudu, "Repository"."""
+        states = self.site(slot)["properties"]["hostNameSslStates"]
+        return {state["hostType"]: state["name"] for state in states}
 
     def url(self, slot: str) -> str:
         """Return the slot's plain address."""
@@ -67,19 +79,8 @@ class App:
 
     def one_deploy(self, slot: str, url: str) -> requests.Response:
         """Let ARM deploy the package at *url* to *slot*, as `az functionapp deploy` does."""
-        platform = self.platform
-        path = (
-            f"/subscriptions/{platform.subscription}/resourceGroups/{self.group}/providers"
-            f"/Microsoft.Web/sites/{self.name}/slots/{slot}/extensions/onedeploy"
-        )
-        token = platform.credential.get_token(f"{platform.arm}/.default").token
-        return requests.put(
-            f"{platform.arm}{path}?api-version=2025-05-01",
-            json={"properties": {"type": "zip", "packageUri": url}},
-            headers={"Authorization": f"Bearer {token}"},
-            verify=platform.ca,
-            timeout=30,
-        )
+        body = {"properties": {"type": "zip", "packageUri": url}}
+        return self.ask("PUT", f"/slots/{slot}/extensions/onedeploy", json=body)
 
     def stick(self, *names: str) -> None:
         """Make the settings *names* stay with their slot."""
@@ -115,3 +116,11 @@ class App:
 
     def history(self, *operations: str) -> list[Mapping[str, Any]]:
         return [e for e in self.platform.history(*operations) if e["site"] == self.name]
+
+
+def refused(act: Callable[[], object]) -> HttpResponse:
+    """Return the answer that *act* is refused with, for the words that the SDK leaves unread."""
+    with pytest.raises(HttpResponseError) as caught:
+        act()
+    assert isinstance(caught.value.response, HttpResponse)
+    return caught.value.response

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import requests
 
 from emulator.machine.children import Children, portrait
 from emulator.machine.disk import read_json, write_json
@@ -67,8 +66,7 @@ def test_killed_platform_comes_back_as_it_was(tmp_path: Path) -> None:
         app.wait_serves("production", "1")
         app.wait_serves("staging", "2")
         assert facts(app) == before
-        token = second.credential.get_token(f"{second.arm}/.default").token
-        assert token
+        assert second.bearer()
         again = children(second)
     until(lambda: not [pid for pid in again if running(pid)], "every child ends", 10)
 
@@ -88,10 +86,7 @@ def test_killed_in_a_swap_puts_back(tmp_path: Path) -> None:
         assert "RING" not in app.settings("staging")
         assert app.content("production") == "app"
         assert app.site("production")["properties"]["inProgressOperationId"] is None
-        token = second.credential.get_token(f"{second.arm}/.default").token
-        answer = requests.get(
-            location, headers={"Authorization": f"Bearer {token}"}, verify=second.ca, timeout=30
-        )
+        answer = second.ask("GET", location)
         assert (answer.status_code, answer.json()["Code"]) == (500, "InternalServerError")
         app.reset()
         app.swap()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.platform import until
+from tests.processes import run
 from tests.story.stage import Repository, git_environment, make_repository
 
 COMMAND = (sys.executable, "-m", "gitslot")
@@ -39,14 +40,7 @@ class Laptop:
 
     def run(self, where: Path, *words: str) -> "subprocess.CompletedProcess[str]":
         """Type `gitslot` with *words* in *where*, and wait for its end."""
-        return subprocess.run(
-            [*COMMAND, *words],
-            cwd=where,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return run(*COMMAND, *words, cwd=where, env=self.environment)
 
     def interrupt(self, where: Path, *words: str, after: str, number: signal.Signals) -> int:
         """Type `gitslot` with *words*, send *number* once it has said *after*; its exit code."""

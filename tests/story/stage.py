@@ -32,6 +32,7 @@ from gitslot.state.decision import Converged, Stop
 from gitslot.state.slot_settings import staging_settings
 from gitslot.state.wanted import Release
 from gitslot.world import open_world
+from tests.emulator.app_under_test import App
 from tests.platform import ROOT, Platform, package, start_platform, until
 from training.data import load
 from training.train import build_version
@@ -102,6 +103,11 @@ class Stage:
             "PATH": os.environ["PATH"],
         }
 
+    @property
+    def hand(self) -> App:
+        """Return the app as somebody's hand finds it."""
+        return App(self.platform, self.app)
+
     def open(self, **changes: str) -> World:
         """Return a controller's world, as a process that has just started has it."""
         environ = {**self.environment, **changes}
@@ -130,20 +136,11 @@ class Stage:
 
     def settings(self, slot: str) -> dict[str, str]:
         """Return the settings of *slot*, as ARM has them."""
-        web, group = self.platform.web.web_apps, self.platform.group
-        if slot == "production":
-            return dict(web.list_application_settings(group, self.app).properties or {})
-        return dict(web.list_application_settings_slot(group, self.app, slot).properties or {})
+        return self.hand.settings(slot)
 
     def change(self, slot: str, **values: str | None) -> None:
         """Change settings of *slot* by hand, as the portal does; None takes one away."""
-        kept = {**self.settings(slot), **values}
-        body: Any = {"properties": {k: v for k, v in kept.items() if v is not None}}
-        web, group = self.platform.web.web_apps, self.platform.group
-        if slot == "production":
-            web.update_application_settings(group, self.app, body)
-        else:
-            web.update_application_settings_slot(group, self.app, slot, body)
+        self.hand.set(slot, values)
 
     def history(self, *operations: str) -> list[Mapping[str, Any]]:
         """Return what happened to the app, or of it the entries of *operations*."""
@@ -252,7 +249,13 @@ def set_stage(
         }
         if serves:
             production, staging = (
-                _released(empty, releases[version], f"before-{slot}", platform.storage)
+                staging_settings(
+                    *(empty, empty, frozenset()),
+                    release=releases[version],
+                    deploy=f"before-{slot}",
+                    package="",
+                    store=platform.storage,
+                )
                 for slot, version in zip(("production", "staging"), serves, strict=True)
             )
             platform.create_app(app, production, in_slots=staging)
@@ -265,15 +268,6 @@ def set_stage(
         yield stage
         platform.faults()
         platform.web.web_apps.delete(platform.group, app)
-
-
-def _released(
-    settings: Mapping[str, str], release: Release, deploy: str, store: str
-) -> dict[str, str]:
-    """Return *settings* with what a deploy of ours adds."""
-    return staging_settings(
-        settings, settings, frozenset(), release=release, deploy=deploy, package="", store=store
-    )
 
 
 def _settle(stage: Stage, release: Release) -> None:

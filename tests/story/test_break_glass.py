@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import requests
-from azure.mgmt.web.models import CsmSlotEntity
 
 from bench.scene import HandSwap, azure_cli
 from gitslot.state.decision import Converged, Frozen, Suspended
+from tests.emulator.app_under_test import App
 from tests.platform import ROOT, until
 from tests.story.stage import Stage
 
@@ -31,15 +31,11 @@ class Incident:
 
     def settings(self) -> dict[str, str]:
         """Return the settings of the controller's app."""
-        web, group = self.stage.platform.web.web_apps, self.stage.platform.group
-        return dict(web.list_application_settings(group, self.controller).properties or {})
+        return App(self.stage.platform, self.controller).settings("production")
 
     def suspend(self, why: str | None) -> None:
         """Do what `az functionapp config appsettings` does: read all, write all."""
-        kept = {k: v for k, v in self.settings().items() if k != "GITSLOT_SUSPEND"}
-        body: Any = {"properties": {**kept, **({"GITSLOT_SUSPEND": why} if why else {})}}
-        web, group = self.stage.platform.web.web_apps, self.stage.platform.group
-        web.update_application_settings(group, self.controller, body)
+        App(self.stage.platform, self.controller).set("production", {"GITSLOT_SUSPEND": why})
 
     def git_down(self) -> None:
         """Take the repository away."""
@@ -95,16 +91,9 @@ def agree(found: Incident, resume: Callable[[], None]) -> None:
     assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
 
 
-def swap_by_hand(stage: Stage) -> None:
-    """Do what `az functionapp deployment slot swap` does."""
-    entity = CsmSlotEntity(target_slot="production", preserve_vnet=True)
-    web, group = stage.platform.web.web_apps, stage.platform.group
-    web.begin_swap_slot(group, stage.app, "staging", entity).result()
-
-
 def test_production_goes_back_without_git_and_the_revert_agrees(found: Incident) -> None:
     """Suspended, swapped by hand, reverted: production serves the old version throughout."""
-    tell(found, lambda: found.suspend(WHY), lambda: swap_by_hand(found.stage))
+    tell(found, lambda: found.suspend(WHY), found.stage.hand.swap)
     agree(found, lambda: found.suspend(None))
 
 
@@ -112,7 +101,7 @@ def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(found:
     """Without the revert the swap by hand is held, and the way to make it last is named."""
     stage = found.stage
     found.git_down()
-    swap_by_hand(stage)
+    stage.hand.swap()
     until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
     found.git_up()
     stop, writes = found.reconcile(), stage.writes()

@@ -1,25 +1,17 @@
 """`gitslot doctor` and `gitslot adopt` on real slots: what they see, and that nothing changes."""
 
-import io
-import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
-from azure.mgmt.web.models import SlotConfigNamesResource
 
-from gitslot.cli.app import run
-from gitslot.cli.session import Session
 from gitslot.edges.file.read import read
-from gitslot.report.doctor.gather import open_examiner
 from gitslot.state.decision import Converged
 from tests.platform import Platform, package, until
 from tests.story.stage import SERVING_FILES, Stage, set_stage
+from tests.story.typed import gitslot
 
 PASSWORD = "canary-database-password"
 OTHER = "az-fct-older"
@@ -30,37 +22,6 @@ CLEAN = """
 def clean(timer: func.TimerRequest) -> None:
     pass
 """
-
-
-@dataclass
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def results(self) -> dict[str, str]:
-        """Return the result of each check of the app, and of the common ground."""
-        return {each["check"]: each["result"] for each in json.loads(self.out)}
-
-    def fixes(self, check: str) -> list[str]:
-        return [fix for e in json.loads(self.out) if e["check"] == check for fix in e["fixes"]]
-
-
-def gitslot(stage: Stage, *words: str, **changes: str) -> Done:
-    """Run a command on *stage*, in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    credential = stage.platform.credential
-    session = Session(
-        {**stage.environment, **changes},
-        stage.repository.path,
-        out,
-        err,
-        open_examiner=lambda settings, flaw: open_examiner(settings, credential, flaw),
-    )
-    return Done(run(words, session), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +40,12 @@ def settled(stage: Stage) -> Stage:
     return stage
 
 
-def stick(stage: Stage, *names: str) -> None:
-    """Make settings sticky, as the portal's check box does."""
-    body: Any = {"properties": {"appSettingNames": list(names)}}
-    stage.platform.web.web_apps.update_slot_configuration_names(
-        stage.platform.group, stage.app, SlotConfigNamesResource(body)
-    )
-
-
 def sent(stage: Stage, line: str) -> int:
     """Send what the line `az rest` says, as az does; return the status."""
     words = dict(pairwise(shlex.split(line)))
-    token = stage.platform.credential.get_token(f"{stage.platform.arm}/.default").token
-    return requests.request(
-        words["--method"],
-        stage.platform.arm + words["--url"],
-        data=words["--body"],
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        verify=stage.platform.ca,
-        timeout=30,
-    ).status_code
+    url, headers = stage.platform.arm + words["--url"], {"Content-Type": "application/json"}
+    method, body = words["--method"], words["--body"]
+    return stage.platform.ask(method, url, data=body, headers=headers).status_code
 
 
 def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
@@ -124,7 +71,7 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     assert stage.writes() == before
 
     stage.change("staging", WEBSITE_SWAP_WARMUP_PING_STATUSES=None)
-    stick(stage, "MODEL_VERSION", "ONLY_HERE")
+    stage.hand.stick("MODEL_VERSION", "ONLY_HERE")
     apps.stop_slot(group, stage.app, "staging")
     mine = stage.writes()
 
@@ -175,9 +122,9 @@ def test_a_timer_in_staging_is_found_until_only_staging_switches_it_off(settled:
     until(lambda: triggers() == ("wrong", [line]), "the timer is found")
     stage.change("staging", **{SWITCH: "true"})
     assert triggers() == ("wrong", [line])  # the switch would go to production
-    stick(stage, SWITCH)
+    stage.hand.stick(SWITCH)
     until(lambda: triggers() == ("ok", []), "nothing fires in staging")
-    stick(stage)
+    stage.hand.stick()
     stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=own, **{SWITCH: None})
     until(lambda: stage.serves("staging") != "", "staging is up again")
 
@@ -218,7 +165,7 @@ def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) 
     wrong = {check for check, result in done.results.items() if result == "wrong"}
     assert {"settings", "schedule", "allowed"} <= wrong
     assert "GITSLOT_REF is not what the-controller has" in done.out
-    own = {e["check"]: e["result"] for e in json.loads(done.out) if e["app"] == "the-controller"}
+    own = {e["check"]: e["result"] for e in done.data if e["app"] == "the-controller"}
     assert own == {"running": "ok", "identity": "ok", "package": "wrong"}
     assert PASSWORD not in done.out + done.err
     assert gitslot(stage, "doctor", "--controller", "nobody").code == 2

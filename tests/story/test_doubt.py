@@ -9,6 +9,8 @@ from gitslot.state.decision import Converged
 from tests.platform import Platform
 from tests.story.stage import Stage, set_stage
 
+FILE = "desired_state.yaml"
+
 
 @pytest.fixture(scope="module")
 def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -18,51 +20,35 @@ def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield found
 
 
-def break_yaml(stage: Stage) -> None:
-    stage.repository.commit("app: [")
-
-
-def unknown_key(stage: Stage) -> None:
-    stage.repository.want("1.5.0", more="sloots: 3\n")
-
-
-def unknown_version(stage: Stage) -> None:
-    stage.repository.want("9.9.9")
-
-
-def missing_app(stage: Stage) -> None:
-    stage.repository.commit("app: no-such-app\nmodel: iris\nslots: {production: 1.5.0}\n")
-
-
-def wrong_pin(stage: Stage) -> None:
-    stage.repository.want("1.5.0@sha256:" + "0" * 64)
-
-
-def deleted_file(stage: Stage) -> None:
-    stage.repository.git("rm", "-q", "desired_state.yaml")
+def no_file(stage: Stage) -> None:
+    stage.repository.git("rm", "-q", FILE)
     stage.repository.git("commit", "-q", "-m", "drop the file")
 
 
 def linked_file(stage: Stage) -> None:
-    (stage.repository.path / "desired_state.yaml").unlink()
-    (stage.repository.path / "desired_state.yaml").symlink_to("elsewhere")
-    stage.repository.git("add", "desired_state.yaml")
+    (stage.repository.path / FILE).unlink()
+    (stage.repository.path / FILE).symlink_to("elsewhere")
+    stage.repository.git("add", FILE)
     stage.repository.git("commit", "-q", "-m", "link the file")
 
 
-CASES: list[tuple[Callable[[Stage], None], str, str]] = [
-    (break_yaml, "FileInvalid", "line 1"),
-    (unknown_key, "UnknownKey", "did you mean `slots`?"),
-    (unknown_version, "UnknownVersion", "iris 9.9.9 is not registered"),
-    (wrong_pin, "DigestMismatch", "another digest"),
-    (deleted_file, "FileMissing", "desired_state.yaml"),
-    (linked_file, "NotPlainFile", "a link"),
-]
+def want(version: str, more: str = "") -> Callable[[Stage], object]:
+    return lambda stage: stage.repository.want(version, more=more)
 
 
-@pytest.mark.parametrize(("spoil", "reason", "words"), CASES, ids=[c[0].__name__ for c in CASES])
+@pytest.mark.parametrize(
+    ("spoil", "reason", "words"),
+    [
+        (lambda stage: stage.repository.commit("app: ["), "FileInvalid", "line 1"),
+        (want("1.5.0", "sloots: 3\n"), "UnknownKey", "did you mean `slots`?"),
+        (want("9.9.9"), "UnknownVersion", "iris 9.9.9 is not registered"),
+        (want("1.5.0@sha256:" + "0" * 64), "DigestMismatch", "another digest"),
+        (no_file, "FileMissing", FILE),
+        (linked_file, "NotPlainFile", "a link"),
+    ],
+)
 def test_what_cannot_be_followed_is_named_and_nothing_is_written(
-    stage: Stage, spoil: Callable[[Stage], None], reason: str, words: str
+    stage: Stage, spoil: Callable[[Stage], object], reason: str, words: str
 ) -> None:
     """Each spoiled commit gives its own reason once, no write, and production still serves."""
     start = stage.repository.git("rev-parse", "HEAD")
@@ -82,31 +68,24 @@ def test_what_cannot_be_followed_is_named_and_nothing_is_written(
 def test_an_app_that_azure_does_not_know_is_named(stage: Stage) -> None:
     """The file names an app that nobody can see: frozen by name, and the known one untouched."""
     start = stage.repository.git("rev-parse", "HEAD")
-    missing_app(stage)
-    stops = tick(stage.world)
-    assert {name: getattr(stop, "reason", "") for name, stop in stops.items()} == {
-        "no-such-app": "AppNotFound"
-    }
+    stage.repository.commit("app: no-such-app\nmodel: iris\nslots: {production: 1.5.0}\n")
+    reasons = {name: getattr(stop, "reason", "") for name, stop in tick(stage.world).items()}
+    assert reasons == {"no-such-app": "AppNotFound"}
     assert stage.serves() == "1.4.0"
     stage.repository.git("reset", "-q", "--hard", start)
 
 
-def test_an_unreachable_repository_freezes(stage: Stage) -> None:
-    """A repository that is gone gives a reason, not an empty desired state."""
-    world = stage.open(GITSLOT_REPO=str(stage.folder / "nowhere"))
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [("GITSLOT_REPO", "/nowhere", "GitUnreachable"), ("GITSLOT_REF", "gone", "RefGone")],
+)
+def test_a_repository_or_branch_that_is_gone_freezes(
+    stage: Stage, variable: str, value: str, reason: str
+) -> None:
+    """It gives a reason: a look-up with nothing in it is not "nothing is wanted"."""
+    world = stage.open(**{variable: value})
     writes = stage.writes()
-    stop = stage.reconcile(world)
-    assert getattr(stop, "reason", "") == "GitUnreachable"
-    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
-    assert isinstance(stage.reconcile(), Converged)
-
-
-def test_a_deleted_branch_freezes(stage: Stage) -> None:
-    """A ref look-up with nothing in it is not "nothing is wanted"."""
-    world = stage.open(GITSLOT_REF="gone")
-    writes = stage.writes()
-    stop = stage.reconcile(world)
-    assert getattr(stop, "reason", "") == "RefGone"
+    assert getattr(stage.reconcile(world), "reason", "") == reason
     assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
     assert isinstance(stage.reconcile(), Converged)
 

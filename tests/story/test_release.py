@@ -2,8 +2,6 @@
 
 import threading
 
-from azure.mgmt.web.models import CsmSlotEntity, SlotConfigNamesResource
-
 from gitslot.state.decision import Converged, Stop
 from tests.platform import until
 from tests.story.stage import Stage
@@ -72,11 +70,9 @@ def test_a_setting_changed_on_production_survives_the_next_bump_and_its_revert(
 
 def test_a_sticky_setting_stays_with_its_slot(stage: Stage) -> None:
     """Deploy and swap leave slot settings where they are."""
-    web, group = stage.platform.web.web_apps, stage.platform.group
     stage.change("production", STAGE_NAME="live")
     stage.change("staging", STAGE_NAME="rehearsal")
-    sticky = SlotConfigNamesResource({"properties": {"appSettingNames": ["STAGE_NAME"]}})
-    web.update_slot_configuration_names(group, stage.app, sticky)
+    stage.hand.stick("STAGE_NAME")
     stage.repository.want("1.5.0")
     assert isinstance(stage.reconcile(), Converged)
     assert stage.settings("production")["STAGE_NAME"] == "live"
@@ -134,10 +130,7 @@ def test_a_foreign_swap_is_held_and_a_revert_makes_it_last(stage: Stage) -> None
     """Somebody swapped by hand: gitslot waits, and agrees once Git does."""
     stage.repository.want("1.5.0")
     stage.reconcile()
-    web, group = stage.platform.web.web_apps, stage.platform.group
-    web.begin_swap_slot(
-        group, stage.app, "staging", CsmSlotEntity(target_slot="production", preserve_vnet=True)
-    ).result()
+    stage.hand.swap()
     until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
     before = len(stage.writes())
     stop = stage.reconcile()

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from gitslot.state.decision import Converged, Frozen
 from gitslot.world import log_event, open_world
 from tests.edges.git.test_source import Origin
 from tests.platform import Platform
+from tests.processes import python
 from tests.servers import serving
 from tests.story.stage import Stage, set_stage
 
@@ -69,29 +69,19 @@ class Story:
 
     def run(self, *commands: str) -> None:
         """Run commands, one after the other in one process, and keep all that they print."""
-        done = subprocess.run(
-            [sys.executable, "-c", TYPED, *commands],
-            cwd=self.stage.repository.path,
-            env={**self.stage.environment, **self.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        env = {**self.stage.environment, **self.environment}
+        where, merged = self.stage.repository.path, subprocess.STDOUT
+        done = python("-c", TYPED, *commands, cwd=where, env=env, timeout=120, stderr=merged)
         self.said.append(done.stdout)
         assert done.returncode == 0, done.stdout
 
     def keys(self) -> set[str]:
         """Return the function keys of both slots."""
         web, group = self.stage.platform.web.web_apps, self.stage.platform.group
-        found = [
-            web.list_host_keys(group, self.stage.app),
-            web.list_host_keys_slot(group, self.stage.app, "staging"),
-        ]
-        return {key for keys in found for key in (keys.function_keys or {}).values()} | {
-            str(keys.master_key) for keys in found
-        }
+        own = web.list_host_keys(group, self.stage.app)
+        found = (own, web.list_host_keys_slot(group, self.stage.app, "staging"))
+        functions = {key for keys in found for key in (keys.function_keys or {}).values()}
+        return functions | {str(keys.master_key) for keys in found}
 
     def journal(self) -> str:
         """Return every blob that the controller wrote."""
@@ -138,28 +128,16 @@ def test_no_secret_is_said_through_a_whole_story(
     assert isinstance(reconcile(stage.app, world), Converged)
     stage.repository.commit("app: [")
     assert isinstance(reconcile(stage.app, world), Frozen)
-    for changes in (
-        {"GITSLOT_GIT_TOKEN": TOKEN + "-wrong"},
-        {"GITSLOT_ARM": "https://localhost:1"},
-    ):
-        other = story.world(**changes)
+    for name, value in (("GIT_TOKEN", TOKEN + "-wrong"), ("ARM", "https://localhost:1")):
+        other = story.world(**{f"GITSLOT_{name}": value})
         seen = observe(stage.app, other)
         story.said.append(repr((seen, other)))
     with contextlib.suppress(Exception):
         story.world(GITSLOT_REPO=f"https://sam:{PASSWORD}@localhost/x")
     stage.repository.want("1.5.0")
     story.run(
-        "status -o json",
-        "status",
-        "plan",
-        "plan -o json",
-        "logs",
-        "logs -o json",
-        "history",
-        "reconcile",
-        "doctor",
-        "doctor -o json",
-        f"adopt {stage.app} -",
+        *("status -o json", "status", "plan", "plan -o json", "logs", "logs -o json", "history"),
+        *("reconcile", "doctor", "doctor -o json", f"adopt {stage.app} -"),
     )
     records = [f"{r.getMessage()} {vars(r)} {r.exc_text}" for r in caplog.records]
     said = "\n".join([*story.said, *records, story.journal()])

@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from typing import Any
 
 import pytest
 import requests
@@ -22,7 +21,7 @@ from azure.mgmt.web.models import (
     StringDictionary,
 )
 
-from tests.emulator.app_under_test import App
+from tests.emulator.app_under_test import App, refused
 from tests.platform import Platform, until
 
 VERSION = "api-version=2025-05-01"
@@ -36,35 +35,6 @@ def app(platform: Platform) -> App:
     return App(platform, NAME)
 
 
-def token(platform: Platform, resource: str) -> str:
-    return platform.credential.get_token(f"{resource}/.default").token
-
-
-def call(
-    platform: Platform, method: str, path: str, *, query: str = VERSION, **more: Any
-) -> requests.Response:
-    """Send a request of our own making, with the laptop's token."""
-    headers = {
-        "Authorization": f"Bearer {token(platform, platform.arm)}",
-        **more.pop("headers", {}),
-    }
-    return requests.request(
-        method,
-        f"{platform.arm}{path}?{query}",
-        headers=headers,
-        verify=platform.ca,
-        timeout=30,
-        **more,
-    )
-
-
-def site_path(platform: Platform, rest: str = "") -> str:
-    return (
-        f"/subscriptions/{platform.subscription}/resourceGroups/{platform.group}"
-        f"/providers/Microsoft.Web/sites/{NAME}{rest}"
-    )
-
-
 def test_no_token_is_refused(platform: Platform) -> None:
     """Without a bearer token: 401, the gateway's shape, and where to get one."""
     answer = requests.get(f"{platform.arm}/subscriptions?{VERSION}", verify=platform.ca, timeout=30)
@@ -75,11 +45,8 @@ def test_no_token_is_refused(platform: Platform) -> None:
 
 def test_token_for_storage_does_not_open_arm(platform: Platform) -> None:
     """A token for another audience is refused by name."""
-    answer = call(
-        platform,
-        "GET",
-        "/subscriptions",
-        headers={"Authorization": f"Bearer {token(platform, 'https://storage.azure.com')}"},
+    answer = platform.ask(
+        "GET", "/subscriptions", headers=platform.bearer("https://storage.azure.com")
     )
     assert answer.status_code == 401
     assert answer.json()["error"]["code"] == "InvalidAuthenticationTokenAudience"
@@ -87,13 +54,11 @@ def test_token_for_storage_does_not_open_arm(platform: Platform) -> None:
 
 def test_forged_token_is_refused(platform: Platform) -> None:
     """A token whose signature does not fit is refused."""
-    head, body, signature = token(platform, platform.arm).split(".")
+    head, body, signature = platform.bearer()["Authorization"].removeprefix("Bearer ").split(".")
     forged = f"{head}.{body}.{'A' * len(signature)}"
-    answer = call(platform, "GET", "/subscriptions", headers={"Authorization": f"Bearer {forged}"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (
-        401,
-        "InvalidAuthenticationToken",
-    )
+    answer = platform.ask("GET", "/subscriptions", headers={"Authorization": f"Bearer {forged}"})
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "InvalidAuthenticationToken"
 
 
 def test_sdk_raises_client_authentication_error(platform: Platform) -> None:
@@ -110,18 +75,16 @@ def test_sdk_raises_client_authentication_error(platform: Platform) -> None:
 
 def test_api_version_is_required_and_any_will_do(app: App, platform: Platform) -> None:
     """No api-version is an error; which one does not matter."""
-    missing = call(platform, "GET", site_path(platform), query="x=1")
-    assert (missing.status_code, missing.json()["error"]["code"]) == (
-        400,
-        "MissingApiVersionParameter",
-    )
-    assert call(platform, "GET", site_path(platform), query="api-version=2016-08-01").ok
+    missing = platform.ask("GET", platform.site_path(NAME), query="x=1")
+    assert missing.status_code == 400
+    assert missing.json()["error"]["code"] == "MissingApiVersionParameter"
+    assert platform.ask("GET", platform.site_path(NAME), query="api-version=2016-08-01").ok
 
 
 def test_paths_know_no_case_and_no_double_slash(app: App, platform: Platform) -> None:
     """Segments compare without case, `//` counts as one slash, names are shown as created."""
-    path = site_path(platform, "/SLOTS/Staging").replace("providers", "PROVIDERS").lower()
-    answer = call(platform, "GET", f"/{path}")
+    path = platform.site_path(NAME, "/SLOTS/Staging").replace("providers", "PROVIDERS").lower()
+    answer = platform.ask("GET", f"/{path}")
     assert answer.json()["name"] == f"{NAME}/staging"
 
 
@@ -133,7 +96,7 @@ def test_missing_things_have_the_gateways_words(app: App, platform: Platform) ->
     assert caught.value.error.code == "ResourceNotFound"
     assert f"The Resource 'Microsoft.Web/sites/{NAME}/slots/x'" in caught.value.message
     none = "00000000-0000-0000-0000-000000000000"
-    foreign = call(platform, "GET", f"/subscriptions/{none}/resources")
+    foreign = platform.ask("GET", f"/subscriptions/{none}/resources")
     assert foreign.json()["error"]["code"] == "SubscriptionNotFound"
     assert foreign.headers["x-ms-request-id"]
     with pytest.raises(ResourceNotFoundError) as caught:
@@ -143,12 +106,12 @@ def test_missing_things_have_the_gateways_words(app: App, platform: Platform) ->
 
 def test_unknown_paths_are_counted(platform: Platform) -> None:
     """A call that the emulator does not know is a 404 that GET /coverage lists."""
-    answer = call(platform, "GET", site_path(platform, "/unheard-of"))
+    answer = platform.ask("GET", platform.site_path(NAME, "/unheard-of"))
     assert answer.status_code == 404
     assert answer.headers["x-ms-client-request-id"]
     assert answer.headers["x-ms-request-id"]
     unknown = platform.admin_get("/coverage")
-    assert [u["path"] for u in unknown] == [site_path(platform, "/unheard-of")]
+    assert [u["path"] for u in unknown] == [platform.site_path(NAME, "/unheard-of")]
 
 
 def test_site_reads_as_the_sdk_declares_it(app: App) -> None:
@@ -177,9 +140,9 @@ def test_resource_is_found_by_type_and_name(app: App, platform: Platform) -> Non
     """The filter that finds an app's group: type and name, without regard to case."""
     query = f"{VERSION}&$filter=resourceType EQ 'microsoft.web/Sites' AND name eq '{NAME.lower()}'"
     path = f"/subscriptions/{platform.subscription}/resources"
-    (found,) = call(platform, "GET", path, query=query).json()["value"]
+    (found,) = platform.ask("GET", path, query=query).json()["value"]
     assert found["id"].split("/")[4] == platform.group
-    wrong = call(platform, "GET", path, query=f"{VERSION}&$filter=tagName eq 'x'")
+    wrong = platform.ask("GET", path, query=f"{VERSION}&$filter=tagName eq 'x'")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (400, "InvalidFilterInQueryString")
 
 
@@ -201,24 +164,21 @@ def test_settings_are_replaced_whole(app: App) -> None:
 
 def test_sticky_names_are_null_until_set(app: App, platform: Platform) -> None:
     """slotConfigNames answers nulls and no id before the first PUT."""
-    raw = call(platform, "GET", site_path(platform, "/config/slotConfigNames")).json()
+    raw = platform.ask("GET", platform.site_path(NAME, "/config/slotConfigNames")).json()
     assert raw["id"] is None
     assert set(raw["properties"].values()) == {None}
-    body = SlotConfigNamesResource(properties=SlotConfigNames(app_setting_names=["X"]))
-    app.web.update_slot_configuration_names(app.group, NAME, body)
-    assert app.web.list_slot_configuration_names(app.group, NAME).properties.app_setting_names == [
-        "X"
-    ]
-    app.web.update_slot_configuration_names(
-        app.group, NAME, SlotConfigNamesResource(properties=SlotConfigNames())
-    )
+    app.stick("X")
+    kept = app.web.list_slot_configuration_names(app.group, NAME).properties
+    assert kept.app_setting_names == ["X"]
+    none = SlotConfigNamesResource(properties=SlotConfigNames())
+    app.web.update_slot_configuration_names(app.group, NAME, none)
 
 
 def test_settings_must_be_text(app: App, platform: Platform) -> None:
     """A value that is no text, or a body that is no JSON, is refused."""
-    path = site_path(platform, "/config/appsettings")
-    assert call(platform, "PUT", path, json={"properties": {"A": {"b": 1}}}).status_code == 400
-    broken = call(platform, "PUT", path, data=b"{")
+    path = platform.site_path(NAME, "/config/appsettings")
+    assert platform.ask("PUT", path, json={"properties": {"A": {"b": 1}}}).status_code == 400
+    broken = platform.ask("PUT", path, data=b"{")
     assert broken.json()["error"]["code"] == "InvalidRequestContent"
     assert app.settings("production")["A"] == "1"
 
@@ -226,8 +186,8 @@ def test_settings_must_be_text(app: App, platform: Platform) -> None:
 @pytest.mark.parametrize("name", ["AzureWebJobs.a-b.Disabled", "A:B", "A=1", "a b", "é"])
 def test_names_of_settings_have_bounds(app: App, platform: Platform, name: str) -> None:
     """On Linux letters, digits, periods and underscores; refused in Azure's words, nothing set."""
-    path = site_path(platform, "/config/appsettings")
-    refused = call(platform, "PUT", path, json={"properties": {"OWN": "1", name: "1"}})
+    path = platform.site_path(NAME, "/config/appsettings")
+    refused = platform.ask("PUT", path, json={"properties": {"OWN": "1", name: "1"}})
     assert (refused.status_code, refused.json()["Code"]) == (400, "BadRequest")
     assert refused.json()["Message"] == f"AppSetting with name '{name}' is not allowed."
     assert "OWN" not in app.settings("production")
@@ -236,10 +196,9 @@ def test_names_of_settings_have_bounds(app: App, platform: Platform, name: str) 
 def test_chunked_bodies_are_read(app: App, platform: Platform) -> None:
     """A body without Content-Length arrives whole."""
     body = json.dumps({"properties": {"C": "3"}}).encode()
-    answer = call(
-        platform,
+    answer = platform.ask(
         "PUT",
-        site_path(platform, "/slots/staging/config/appsettings"),
+        platform.site_path(NAME, "/slots/staging/config/appsettings"),
         data=iter([body[:5], body[5:]]),
         headers={"Content-Type": "application/json"},
     )
@@ -268,10 +227,8 @@ def test_plan_limits_slots(app: App, platform: Platform) -> None:
 @pytest.mark.parametrize(
     ("sku", "tier"),
     [
-        ("EP2", "ElasticPremium"),
-        ("S1", "Standard"),
-        ("P1v3", "PremiumV3"),
-        ("FC1", "FlexConsumption"),
+        *(("EP2", "ElasticPremium"), ("S1", "Standard")),
+        *(("P1v3", "PremiumV3"), ("FC1", "FlexConsumption")),
     ],
 )
 def test_plan_knows_its_tier(platform: Platform, sku: str, tier: str) -> None:
@@ -295,28 +252,25 @@ def test_a_site_needs_a_plan(platform: Platform) -> None:
 def test_calls_say_what_is_left(app: App, platform: Platform) -> None:
     """Rate limits are in headers; appsettings/list counts on a budget of its own."""
     prefix = "x-ms-ratelimit-remaining-subscription"
-    assert f"{prefix}-reads" in call(platform, "GET", site_path(platform)).headers
-    listed = call(platform, "POST", site_path(platform, "/config/appsettings/list"))
+    assert f"{prefix}-reads" in platform.ask("GET", platform.site_path(NAME)).headers
+    listed = platform.ask("POST", platform.site_path(NAME, "/config/appsettings/list"))
     assert listed.headers[f"{prefix}-resource-requests"] == "11999"
     assert f"{prefix}-writes" not in listed.headers
 
 
 def test_keys_belong_to_slots(app: App) -> None:
     """Each slot has host keys of its own."""
-    keys = []
-    for slot in ("production", "staging"):
-        until(lambda s=slot: app.get(s, "/").ok, f"{slot} answers")  # type: ignore[misc]
-    keys.append(app.web.list_host_keys(app.group, NAME).master_key)
-    keys.append(app.web.list_host_keys_slot(app.group, NAME, "staging").master_key)
-    assert len(set(keys)) == 2
+    until(lambda: app.get("production", "/").ok, "production answers")
+    until(lambda: app.get("staging", "/").ok, "staging answers")
+    own = app.web.list_host_keys(app.group, NAME).master_key
+    assert own != app.web.list_host_keys_slot(app.group, NAME, "staging").master_key
 
 
 def test_keys_of_a_silent_slot_are_an_error(app: App) -> None:
     """ARM asks the slot's host for its keys, so a stopped slot has none to show."""
     app.web.stop_slot(app.group, NAME, "staging")
-    with pytest.raises(HttpResponseError) as caught:
-        app.web.list_host_keys_slot(app.group, NAME, "staging")
-    assert caught.value.status_code == 400
+    keys = refused(lambda: app.web.list_host_keys_slot(app.group, NAME, "staging"))
+    assert keys.status_code == 400
     app.web.start_slot(app.group, NAME, "staging")
 
 
@@ -328,9 +282,9 @@ def test_az_finds_its_cloud_and_subscription(platform: Platform) -> None:
     assert cloud["resourceManager"] == f"{platform.arm}/"
     assert cloud["authentication"]["loginEndpoint"].endswith("/adfs")
     assert f"{platform.arm}/" in cloud["authentication"]["audiences"]
-    (found,) = call(platform, "GET", "/subscriptions").json()["value"]
+    (found,) = platform.ask("GET", "/subscriptions").json()["value"]
     assert (found["subscriptionId"], found["state"]) == (platform.subscription, "Enabled")
-    (tenant,) = call(platform, "GET", "/tenants").json()["value"]
+    (tenant,) = platform.ask("GET", "/tenants").json()["value"]
     assert tenant["tenantId"] == found["tenantId"]
 
 
@@ -360,23 +314,23 @@ def test_az_swaps_by_hand(app: App, platform: Platform) -> None:
 
     Paths with two slashes and the older api-version are az's own.
     """
-    site = call(platform, "GET", f"/{site_path(platform)}", query="api-version=2023-12-01").json()
+    site = platform.ask(
+        "GET", f"/{platform.site_path(NAME)}", query="api-version=2023-12-01"
+    ).json()
     assert {"serverFarmId", "sku"} <= set(site["properties"])
-    plan = call(platform, "GET", site["properties"]["serverFarmId"]).json()
+    plan = platform.ask("GET", site["properties"]["serverFarmId"]).json()
     assert plan["sku"]["tier"] == "ElasticPremium"
-    (slot,) = call(platform, "GET", site_path(platform, "/slots")).json()["value"]
+    (slot,) = platform.ask("GET", platform.site_path(NAME, "/slots")).json()["value"]
     assert slot["properties"]["enabledHostNames"]
-    begun = call(
-        platform,
+    begun = platform.ask(
         "POST",
-        site_path(platform, "/slots/staging/slotsswap"),
+        platform.site_path(NAME, "/slots/staging/slotsswap"),
         json={"targetSlot": "production", "preserveVnet": True},
     )
     assert (begun.status_code, begun.content) == (202, b"")
-    location = begun.headers["Location"].removeprefix(platform.arm)
-    path, _, query = location.partition("?")
+    location = begun.headers["Location"]
     final = until(
-        lambda: [a for a in [call(platform, "GET", path, query=query)] if a.status_code == 200],
+        lambda: [a for a in [platform.ask("GET", location)] if a.status_code == 200],
         "the swap ends",
     )
     assert final[0].json()["name"] == f"{NAME}/staging"

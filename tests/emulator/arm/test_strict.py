@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import requests
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import ResourceExistsError
 from azure.mgmt.web.models import Site
 
 from emulator.login.identity import Caller, Identity
-from tests.emulator.app_under_test import App
+from tests.emulator.app_under_test import App, refused
 from tests.platform import Platform, until
 
-VERSION = "api-version=2025-05-01"
 NAME = "strict"
 
 
@@ -23,26 +22,6 @@ def site(platform: Platform) -> Iterator[App]:
     """Share one app whose slots have no code."""
     platform.create_app(NAME, {"A": "1"})
     yield App(platform, NAME)
-
-
-def call(
-    platform: Platform, method: str, rest: str, authorization: str | None = None, **more: Any
-) -> requests.Response:
-    if authorization is None:
-        token = platform.credential.get_token(f"{platform.arm}/.default").token
-        authorization = f"Bearer {token}"
-    path = (
-        f"/subscriptions/{platform.subscription}/resourceGroups/{platform.group}"
-        f"/providers/Microsoft.Web/{rest}"
-    )
-    return requests.request(
-        method,
-        f"{platform.arm}{path}?{VERSION}",
-        headers={"Authorization": authorization} if authorization else {},
-        verify=platform.ca,
-        timeout=30,
-        **more,
-    )
 
 
 def minted(
@@ -56,14 +35,14 @@ def minted(
 
 def test_own_token_is_taken(site: App) -> None:
     """What the next tests spoil is taken as it is."""
-    good = minted(site.platform)
-    assert call(site.platform, "GET", f"sites/{NAME}", good).status_code == 200
+    good = {"Authorization": minted(site.platform)}
+    assert site.ask("GET", headers=good).status_code == 200
 
 
 @pytest.mark.parametrize(
     ("authorization", "code"),
     [
-        (lambda _platform: "", "AuthenticationFailed"),
+        (lambda _platform: None, "AuthenticationFailed"),
         (lambda _platform: "Basic eDp5", "AuthenticationFailedInvalidHeader"),
         (lambda _platform: "Bearer none", "InvalidAuthenticationToken"),
         (
@@ -76,9 +55,10 @@ def test_own_token_is_taken(site: App) -> None:
         ),
     ],
 )
-def test_401(site: App, authorization: Callable[[Platform], str], code: str) -> None:
+def test_401(site: App, authorization: Callable[[Platform], str | None], code: str) -> None:
     """No token, no bearer, no token at all, an expired one, another tenant's: 401 by name."""
-    answer = call(site.platform, "GET", f"sites/{NAME}", authorization(site.platform))
+    given = {"Authorization": authorization(site.platform)}
+    answer = site.ask("GET", headers=given)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, code)
     assert answer.headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
     assert answer.headers["x-ms-request-id"] == answer.headers["x-ms-correlation-request-id"]
@@ -89,7 +69,7 @@ def test_site_names_have_bounds(site: App, name: str) -> None:
     """2 to 60 letters, digits and hyphens, none at the ends."""
     plan = site.web.get(site.group, NAME).properties.server_farm_id
     body = {"location": "France Central", "properties": {"serverFarmId": plan}}
-    answer = call(site.platform, "PUT", f"sites/{name}", json=body)
+    answer = site.platform.ask("PUT", site.platform.site_path(name), json=body)
     assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequest")
     assert name not in [one.name for one in site.web.list()]
 
@@ -98,13 +78,13 @@ def test_what_is_new_needs_a_location(site: App) -> None:
     """So does a slot: refused by name and not created without; one that is there keeps its own."""
     shown = site.web.get(site.group, NAME)
     body = {"properties": {"serverFarmId": shown.properties.server_farm_id}}
-    answer = call(site.platform, "PUT", "sites/nowhere", json=body)
+    answer = site.platform.ask("PUT", site.platform.site_path("nowhere"), json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationRequired")
     assert "nowhere" not in [one.name for one in site.web.list()]
-    answer = call(site.platform, "PUT", f"sites/{NAME}/slots/nowhere", json={"properties": {}})
+    answer = site.ask("PUT", "/slots/nowhere", json={"properties": {}})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationRequired")
-    assert call(site.platform, "GET", f"sites/{NAME}/slots/nowhere").status_code == 404
-    updated = call(site.platform, "PUT", f"sites/{NAME}", json=body)
+    assert site.ask("GET", "/slots/nowhere").status_code == 404
+    updated = site.ask("PUT", json=body)
     assert (updated.status_code, updated.json()["location"]) == (200, shown.location)
 
 
@@ -112,7 +92,7 @@ def test_what_is_new_needs_a_location(site: App) -> None:
 def test_slot_names_have_bounds(site: App, name: str) -> None:
     """Up to 59 letters, digits and hyphens."""
     body: dict[str, Any] = {"location": "France Central", "properties": {}}
-    answer = call(site.platform, "PUT", f"sites/{NAME}/slots/{name}", json=body)
+    answer = site.ask("PUT", f"/slots/{name}", json=body)
     assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequest")
 
 
@@ -131,7 +111,7 @@ def test_slot_names_have_bounds(site: App, name: str) -> None:
 def test_bodies_that_are_no_json_objects(site: App, method: str, rest: str, body: bytes) -> None:
     """400 InvalidRequestContent from the gateway, and nothing has changed."""
     before = site.settings("production")
-    answer = call(site.platform, method, f"sites/{NAME}{rest}", data=body)
+    answer = site.ask(method, rest, data=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "InvalidRequestContent"
     assert site.settings("production") == before
@@ -153,7 +133,7 @@ def test_bodies_that_are_no_json_objects(site: App, method: str, rest: str, body
 )
 def test_parts_of_a_body_that_are_no_objects(site: App, rest: str, body: Any) -> None:
     """400 InvalidRequestContent, which names the part; never an error of the platform's own."""
-    answer = call(site.platform, "PUT", f"sites/{NAME}{rest}", json=body)
+    answer = site.ask("PUT", rest, json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidRequestContent")
     words = answer.json()["error"]["message"]
     assert any(f"'{name}'" in words for name in (*body, "siteConfig", "userAssignedIdentities"))
@@ -161,11 +141,9 @@ def test_parts_of_a_body_that_are_no_objects(site: App, rest: str, body: Any) ->
 
 def test_unknown_slots(site: App) -> None:
     """A slot that is not there: the gateway's 404 in a path, the provider's as a swap's target."""
-    answer = call(site.platform, "POST", f"sites/{NAME}/slots/none/restart")
+    answer = site.ask("POST", "/slots/none/restart")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "ResourceNotFound")
-    target = call(
-        site.platform, "POST", f"sites/{NAME}/slots/staging/slotsswap", json={"targetSlot": "none"}
-    )
+    target = site.ask("POST", "/slots/staging/slotsswap", json={"targetSlot": "none"})
     assert (target.status_code, target.json()["Code"]) == (404, "NotFound")
 
 
@@ -185,12 +163,7 @@ def test_plans_have_so_many_slots(platform: Platform, sku: str, slots: int) -> N
 
 def test_https_only(app: App) -> None:
     """With httpsOnly the plain port sends callers to the other one; each slot has its own word."""
-    answer = call(
-        app.platform,
-        "PATCH",
-        f"sites/{app.name}/slots/staging",
-        json={"properties": {"httpsOnly": True}},
-    )
+    answer = app.ask("PATCH", "/slots/staging", json={"properties": {"httpsOnly": True}})
     assert answer.json()["properties"]["httpsOnly"] is True
     for method in ("GET", "POST"):
         turned = requests.request(
@@ -207,8 +180,8 @@ def test_https_only(app: App) -> None:
 def test_who_reads_key_vault_is_kept(app: App) -> None:
     """keyVaultReferenceIdentity is SystemAssigned until somebody sets it, each slot its own."""
     said = {"properties": {"keyVaultReferenceIdentity": "/subscriptions/x/reader"}}
-    call(app.platform, "PATCH", f"sites/{app.name}/slots/staging", json=said)
-    call(app.platform, "PATCH", f"sites/{app.name}/slots/staging", json={"properties": {}})
+    app.ask("PATCH", "/slots/staging", json=said)
+    app.ask("PATCH", "/slots/staging", json={"properties": {}})
     shown = [
         app.site(slot)["properties"]["keyVaultReferenceIdentity"]
         for slot in ("production", "staging")
@@ -220,16 +193,16 @@ def test_tags_and_runtime_belong_to_each_slot(site: App) -> None:
     """What a slot is given is shown of that slot alone, by create and by update; gone is gone."""
     said = {"tags": {"of": "new"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.12"}}}
     body = {"location": "France Central", **said}
-    call(site.platform, "PUT", f"sites/{NAME}/slots/new", json=body).raise_for_status()
+    site.ask("PUT", "/slots/new", json=body).raise_for_status()
     said = {"tags": {"of": "p"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.11"}}}
-    call(site.platform, "PATCH", f"sites/{NAME}", json=said).raise_for_status()
+    site.ask("PATCH", json=said).raise_for_status()
     for path, tags, runtime in (
-        (f"sites/{NAME}/slots/new", {"of": "new"}, "Python|3.12"),
-        (f"sites/{NAME}/slots/staging", None, "Python|3.13"),
-        (f"sites/{NAME}", {"of": "p"}, "Python|3.11"),
+        ("/slots/new", {"of": "new"}, "Python|3.12"),
+        ("/slots/staging", None, "Python|3.13"),
+        ("", {"of": "p"}, "Python|3.11"),
     ):
-        shown = call(site.platform, "GET", path).json()
-        web = call(site.platform, "GET", f"{path}/config/web").json()
+        shown = site.ask("GET", path).json()
+        web = site.ask("GET", f"{path}/config/web").json()
         assert shown["tags"] == tags
         assert shown["properties"]["siteConfig"]["linuxFxVersion"] == runtime
         assert web["properties"]["linuxFxVersion"] == runtime
@@ -238,9 +211,9 @@ def test_tags_and_runtime_belong_to_each_slot(site: App) -> None:
 
 def test_production_is_deleted_with_its_site_alone(site: App) -> None:
     """A path that names it among the slots takes nothing away."""
-    answer = call(site.platform, "DELETE", f"sites/{NAME}/slots/production")
+    answer = site.ask("DELETE", "/slots/production")
     assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequest")
-    assert call(site.platform, "GET", f"sites/{NAME}/slots/staging").ok
+    assert site.ask("GET", "/slots/staging").ok
 
 
 @pytest.mark.parametrize(("source", "target"), [("gone", "production"), ("production", "gone")])
@@ -248,11 +221,11 @@ def test_a_deleted_slot_leaves_nothing_prepared(site: App, source: str, target: 
     """Its partner in a preview has its own settings again and can be changed, without a reset."""
     own = {"siteConfig": {"appSettings": [{"name": "A", "value": "of gone"}]}}
     body = {"location": "France Central", "properties": own}
-    call(site.platform, "PUT", f"sites/{NAME}/slots/gone", json=body).raise_for_status()
-    path = f"sites/{NAME}" if source == "production" else f"sites/{NAME}/slots/{source}"
+    site.ask("PUT", "/slots/gone", json=body).raise_for_status()
+    path = "" if source == "production" else f"/slots/{source}"
     before = site.settings("production")
     site.stick(*before)
-    prepared = call(site.platform, "POST", f"{path}/applySlotConfig", json={"targetSlot": target})
+    prepared = site.ask("POST", f"{path}/applySlotConfig", json={"targetSlot": target})
     assert prepared.status_code == 200
     site.web.delete_slot(site.group, NAME, "gone")
     assert site.settings("production") == before
@@ -264,25 +237,14 @@ def test_a_deleted_slot_leaves_nothing_prepared(site: App, source: str, target: 
 
 def test_kudu_has_a_port_of_its_own(app: App) -> None:
     """The Repository host of a slot is another than its Standard one, and is there."""
-    hosts = {
-        state["hostType"]: state["name"]
-        for state in app.site("staging")["properties"]["hostNameSslStates"]
-    }
+    hosts = app.hosts("staging")
     assert hosts["Standard"] != hosts["Repository"]
-    until(
-        lambda: (
-            requests.get(
-                f"https://{hosts['Repository']}/api/settings", verify=app.platform.ca, timeout=30
-            ).status_code
-        ),
-        "Kudu's port answers",
-    )
+    url, ca = f"https://{hosts['Repository']}/api/settings", app.platform.ca
+    until(lambda: requests.get(url, verify=ca, timeout=30).status_code, "Kudu's port answers")
 
 
 def test_stopped_production_refuses_a_swap(app: App) -> None:
     """Both slots must run, not the source alone."""
     app.web.stop(app.group, app.name)
-    with pytest.raises(HttpResponseError) as caught:
-        app.begin_swap(retry_total=0)
-    assert caught.value.status_code == 409
+    assert refused(lambda: app.begin_swap(retry_total=0)).status_code == 409
     assert not app.history("swap-started")

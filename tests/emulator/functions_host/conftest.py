@@ -17,6 +17,7 @@ import pytest
 import requests
 
 REPOSITORY = Path(__file__).parents[3]
+NO_PREFIX = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
 DEADLINE_S = 30.0
 MASTER, FUNCTION = "master-key", "function-key"
 HEADER = """
@@ -79,6 +80,11 @@ class Host:
     def get(self, path: str, **options: Any) -> requests.Response:
         """Send a GET."""
         return self.call("GET", path, **options)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return where it listens."""
+        return "127.0.0.1", int(self.url.rpartition(":")[2])
 
     def status(self) -> dict[str, Any]:
         """Return what the host says of itself."""

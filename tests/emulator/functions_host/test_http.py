@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.emulator.functions_host.conftest import Host, StartHost
+from tests.emulator.functions_host.conftest import NO_PREFIX, Host, StartHost
 
 SOURCE = """
 import asyncio, json, os, sys, threading
@@ -185,7 +185,7 @@ def test_a_body_may_arrive_in_many_pieces(host: Host) -> None:
 
 def test_a_body_above_the_limit_is_refused(host: Host) -> None:
     """Above the limit a body is answered with 413, announced or chunked, and the host goes on."""
-    with socket.create_connection(address(host), 20) as client:
+    with socket.create_connection(host.address, 20) as client:
         client.sendall(b"POST /api/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000001\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 413 ")
     body = b"x" * 5_000_001
@@ -266,7 +266,7 @@ def test_requests_sent_ahead_are_answered_in_order(host: Host) -> None:
 
 def test_an_expectation_is_answered_before_the_body(host: Host) -> None:
     """`Expect: 100-continue` is answered at once, so a client that waits for it sends its body."""
-    with socket.create_connection(address(host), 20) as client:
+    with socket.create_connection(host.address, 20) as client:
         head = b"POST /api/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n"
         client.sendall(head + b"Expect: 100-continue\r\n\r\n")
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -302,7 +302,7 @@ def test_a_function_runs_in_its_package(host: Host) -> None:
 @pytest.mark.parametrize("path", ["slow-sync", "slow-async"])
 def test_calls_run_side_by_side(host: Host, path: str) -> None:
     """Calls that wait for each other all end: `def` in threads, `async def` on the loop."""
-    clients = [socket.create_connection(address(host), 20) for _ in range(3)]
+    clients = [socket.create_connection(host.address, 20) for _ in range(3)]
     for client in clients:
         client.sendall(f"GET /api/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
     for client in clients:
@@ -332,15 +332,9 @@ def test_a_bad_header_is_a_bad_request(host: Host) -> None:
 
 def test_an_empty_prefix_and_no_home_page(start_host: StartHost) -> None:
     """host.json takes the prefix away, a setting the home page."""
-    host = start_host(
-        """
-        @app.route("health")
-        async def health(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("well")
-        """,
-        host_json={"version": "2.0", "extensions": {"http": {"routePrefix": ""}}},
-        settings={"AzureWebJobsDisableHomepage": "true"},
-    )
+    source = '@app.route("health")\ndef health(req: func.HttpRequest) -> str: return "well"'
+    off = {"AzureWebJobsDisableHomepage": "true"}
+    host = start_host(source, host_json=NO_PREFIX, settings=off)
     assert host.get("/health").text == "well"
     assert host.get("/api/health").status_code == 404
     root = host.get("/")
@@ -349,22 +343,14 @@ def test_an_empty_prefix_and_no_home_page(start_host: StartHost) -> None:
 
 def test_a_function_may_have_the_root(start_host: StartHost) -> None:
     """With an empty prefix, a function with an empty route answers the root itself."""
-    host = start_host(
-        """
-        @app.route("")
-        async def root(req: func.HttpRequest) -> func.HttpResponse:
-            return func.HttpResponse("mine")
-        """,
-        host_json={"version": "2.0", "extensions": {"http": {"routePrefix": ""}}},
-    )
+    source = '@app.route("")\ndef root(req: func.HttpRequest) -> str: return "mine"'
+    host = start_host(source, host_json=NO_PREFIX)
     assert host.get("/").text == "mine"
 
 
 def test_an_asgi_app_runs(start_host: StartHost) -> None:
     """A function app made of an ASGI application answers below its prefix."""
-    host = start_host(
-        files={
-            "function_app.py": """
+    source = """
 import azure.functions as func
 
 async def web(scope, receive, send):
@@ -377,16 +363,10 @@ async def web(scope, receive, send):
 
 app = func.AsgiFunctionApp(web, http_auth_level=func.AuthLevel.ANONYMOUS)
 """
-        },
-        host_json={"version": "2.0", "extensions": {"http": {"routePrefix": ""}}},
-    )
+    host = start_host(files={"function_app.py": source}, host_json=NO_PREFIX)
     answer = host.call("POST", "/a/b", data="hi")
     assert (answer.status_code, answer.text) == (201, "/a/b hi")
     assert answer.headers["x-a"] == "1"
-
-
-def address(host: Host) -> tuple[str, int]:
-    return "127.0.0.1", int(host.url.rpartition(":")[2])
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -397,7 +377,7 @@ def read_all(client: socket.socket) -> bytes:
 
 
 def exchange(host: Host, request: bytes) -> bytes:
-    with socket.create_connection(address(host), 20) as client:
+    with socket.create_connection(host.address, 20) as client:
         try:
             client.sendall(request)
             return read_all(client)

@@ -29,16 +29,10 @@ def host(start_shared_host: StartHost) -> Host:
 @pytest.mark.parametrize(
     ("path", "key", "status"),
     [
-        ("open", None, 200),
-        ("open", "wrong", 200),
-        ("keyed", None, 401),
-        ("keyed", "", 401),
-        ("keyed", "wrong", 401),
-        ("keyed", FUNCTION, 200),
-        ("keyed", MASTER, 200),
-        ("inner", None, 401),
-        ("inner", FUNCTION, 401),
-        ("inner", MASTER, 200),
+        *(("open", None, 200), ("open", "wrong", 200)),
+        *(("keyed", None, 401), ("keyed", "", 401), ("keyed", "wrong", 401)),
+        *(("keyed", FUNCTION, 200), ("keyed", MASTER, 200)),
+        *(("inner", None, 401), ("inner", FUNCTION, 401), ("inner", MASTER, 200)),
     ],
 )
 def test_a_key_opens_its_level_and_those_below(

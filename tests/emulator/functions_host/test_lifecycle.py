@@ -41,9 +41,9 @@ def test_a_stop_lets_requests_end(start_host: StartHost, number: signal.Signals,
     host.wait_for("begun")
     assert host.stop(number) == 0
     client.join()
-    assert [(a.status_code, a.text, a.headers["connection"]) for a in answers] == [
-        (200, "done", "close")
-    ]
+    (answer,) = answers
+    assert (answer.status_code, answer.text) == (200, "done")
+    assert answer.headers["connection"] == "close"
     assert refuses(host)
 
 
@@ -101,13 +101,12 @@ def test_threads_of_the_app_do_not_hold_a_stop(start_host: StartHost) -> None:
 def test_nothing_listens_before_the_app_is_loaded(start_host: StartHost) -> None:
     """The port refuses callers until the functions are there."""
     host = start_host(SLOW)
-    port = int(host.url.rpartition(":")[2])
     host.stop()
     gate = host.app / "gate"
     source = "import pathlib, time\nprint('loading')\n"
     source += "while not pathlib.Path('gate').exists(): time.sleep(0.01)\n"
     (host.app / "function_app.py").write_text(source)
-    process = run(host, port=port, stdin=subprocess.PIPE)
+    process = run(host, port=host.address[1], stdin=subprocess.PIPE)
     try:
         assert process.stdout is not None
         assert "loading" in process.stdout.readline()
@@ -121,7 +120,7 @@ def test_nothing_listens_before_the_app_is_loaded(start_host: StartHost) -> None
 def test_a_taken_port_is_said(start_host: StartHost) -> None:
     """A second host on the port ends with code 1 and says why."""
     host = start_host(SLOW)
-    process = run(host, port=int(host.url.rpartition(":")[2]))
+    process = run(host, port=host.address[1])
     output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert "cannot be used" in output
@@ -149,7 +148,7 @@ def refusal(host: Host) -> str:
 
 def refuses(host: Host) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", int(host.url.rpartition(":")[2])), 5):
+        with socket.create_connection(host.address, 5):
             return False
     except ConnectionError:
         return True
@@ -168,8 +167,5 @@ def run(host: Host, port: int, stdin: int = subprocess.DEVNULL) -> subprocess.Po
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
+    with process:  # closes its pipes
+        process.kill()

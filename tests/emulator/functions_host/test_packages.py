@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.emulator.functions_host.conftest import StartHost
+from tests.emulator.functions_host.conftest import NO_PREFIX, StartHost
 
 FINE = """
 @app.route("fine")
@@ -118,14 +118,10 @@ def test_a_package_without_functions_runs(start_host: StartHost) -> None:
     (host.app / "function_app.py").unlink()
     host.stop()
     again = start_host()
-    assert again.status() | {"processUptime": 0} == {
-        "id": "local",
-        "state": "Running",
-        "version": "4.0.0-local",
-        "instanceId": "",
-        "processUptime": 0,
-        "functions": [],
-    }
+    known = {"id": "local", "state": "Running", "version": "4.0.0-local", "instanceId": ""}
+    status = again.status()
+    assert status.pop("processUptime") is not None
+    assert status == {**known, "functions": []}
     assert again.get("/").status_code == 200
 
 
@@ -179,7 +175,7 @@ def test_all_that_is_wrong_is_said_at_once(start_host: StartHost) -> None:
         @app.route("C/{e}", methods=["GET"])
         def four(req: func.HttpRequest) -> str: ...
         """,
-        host_json={"version": "2.0", "extensions": {"http": {"routePrefix": ""}}},
+        host_json=NO_PREFIX,
     )
     error = host.status()["errors"][0]
     assert "function 'one': the route 'admin/x' conflicts with one or more built in" in error

@@ -1,23 +1,20 @@
 """Route templates, by ASP.NET's rules."""
 
+from typing import Any
+
 import pytest
 
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.functions import HttpFunction
 from emulator.functions_host.routes import Router
 
+GUID = "0af76519-16cd-43dd-8448-eb211c80319c"
+
 
 def function(route: str, *methods: str, name: str = "f") -> HttpFunction:
-    return HttpFunction(
-        name=name,
-        id=name,
-        parameter="req",
-        output="$return",
-        route=route,
-        methods=frozenset(methods),
-        level="anonymous",
-        disabled=False,
-    )
+    given: dict[str, Any] = {"name": name, "id": name, "route": route, "level": "anonymous"}
+    given |= {"parameter": "req", "output": "$return", "disabled": False}
+    return HttpFunction(methods=frozenset(methods), **given)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +42,7 @@ def function(route: str, *methods: str, name: str = "f") -> HttpFunction:
         ("{n:alpha}", "/ab1", None),
         ("{n:bool}", "/True", {"n": "True"}),
         ("{n:bool}", "/1", None),
-        (
-            "{n:guid}",
-            "/0af76519-16cd-43dd-8448-eb211c80319c",
-            {"n": "0af76519-16cd-43dd-8448-eb211c80319c"},
-        ),
+        ("{n:guid}", f"/{GUID}", {"n": GUID}),
         ("{n:guid}", "/x", None),
         ("{n:double}", "/1.5e3", {"n": "1.5e3"}),
         ("{n:length(2)}", "/ab", {"n": "ab"}),
@@ -72,13 +65,7 @@ def test_the_more_exact_template_wins_whatever_came_first() -> None:
     """Literal, then mixed, constrained, plain and last catch-all."""
     routes = ["{*all}", "{plain}", "{number:int}", "v{mixed}", "literal"]
     router = Router([function(route, name=route) for route in routes], "")
-    for path, route in {
-        "/literal": "literal",
-        "/v1": "v{mixed}",
-        "/12": "{number:int}",
-        "/x": "{plain}",
-        "/x/y": "{*all}",
-    }.items():
+    for path, route in zip(("/x/y", "/x", "/12", "/v1", "/literal"), routes, strict=True):
         found = router.find("GET", path)
         assert found is not None
         assert found[0].name == route
@@ -97,20 +84,9 @@ def test_methods_share_a_route() -> None:
 @pytest.mark.parametrize(
     "routes",
     [
-        ["a", "A"],
-        ["a/{b}", "a/{c}"],
-        ["{a:int}", "{b:int}"],
-        ["admin"],
-        ["runtime/x"],
-        ["a/{b"],
-        ["a/b}"],
-        ["a/{b?}/c"],
-        ["a/{*b}/c"],
-        ["{a}/{A}"],
-        ["{a:int(}"],
-        ["{a:min(x)}"],
-        ["{a:nosuch}"],
-        ["{}"],
+        *(["a", "A"], ["a/{b}", "a/{c}"], ["{a:int}", "{b:int}"], ["admin"], ["runtime/x"]),
+        *(["a/{b"], ["a/b}"], ["a/{b?}/c"], ["a/{*b}/c"], ["{a}/{A}"], ["{a:int(}"]),
+        *(["{a:min(x)}"], ["{a:nosuch}"], ["{}"]),
     ],
 )
 def test_what_cannot_be_served_is_refused(routes: list[str]) -> None:

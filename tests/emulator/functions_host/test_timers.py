@@ -20,11 +20,13 @@ TOLD = r"Function\.tick\.User [0-9a-f-]{36} told (.*)"
 FAR = "0 0 3 1 1 *"  # once a year
 
 
+def timer(schedule: str, *, startup: bool = False) -> str:
+    return TELLING.format(schedule=schedule, startup=startup)
+
+
 def test_a_timer_fires_on_its_schedule(start_host: StartHost) -> None:
     """A six-field schedule fires at its seconds, taken from a setting, again and again."""
-    host = start_host(
-        TELLING.format(schedule="%TICK%", startup=False), settings={"TICK": "*/1 * * * * *"}
-    )
+    host = start_host(timer("%TICK%"), settings={"TICK": "*/1 * * * * *"})
     told = json.loads(host.wait_for(TOLD, count=3)[1])
     assert told == {"past_due": False, "status": {}, "schedule": {"AdjustForDST": True}}
     fired = re.findall(r"Timer fired at (\S+)\.\d+\+00:00'", host.log())
@@ -33,13 +35,13 @@ def test_a_timer_fires_on_its_schedule(start_host: StartHost) -> None:
 
 def test_a_time_span_fires_too(start_host: StartHost) -> None:
     """A schedule may be a time span, as on App Service plans."""
-    host = start_host(TELLING.format(schedule="00:00:01", startup=False))
+    host = start_host(timer("00:00:01"))
     host.wait_for(TOLD, count=2)
 
 
 def test_run_on_startup_fires_at_once(start_host: StartHost) -> None:
     """A timer marked so fires at every start, and is told when it fires next."""
-    host = start_host(TELLING.format(schedule=FAR, startup=True))
+    host = start_host(timer(FAR, startup=True))
     told = json.loads(host.wait_for(TOLD)[1])
     assert told["past_due"] is False
     assert told["status"]["Last"] == "0001-01-01T00:00:00+00:00"
@@ -85,14 +87,14 @@ def test_an_exception_does_not_stop_a_schedule(start_host: StartHost) -> None:
 
 def test_an_overdue_timer_fires_once_at_start(start_host: StartHost) -> None:
     """A time missed while the host was down is made up for by one run that is told so."""
-    host = start_host(TELLING.format(schedule="0 */5 * * * *", startup=False))
+    host = start_host(timer("0 */5 * * * *"))
     host.wait_for("next runs")
     kept = host.timers / "tick.json"
     assert host.stop() == 0
     last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
     kept.write_text(json.dumps(status(last, last + timedelta(minutes=5))))
 
-    again = start_host(TELLING.format(schedule="0 */5 * * * *", startup=False))
+    again = start_host(timer("0 */5 * * * *"))
     told = json.loads(again.wait_for(TOLD)[1])
     assert told["past_due"] is True
     assert told["status"]["Last"] == last.isoformat()
@@ -103,13 +105,13 @@ def test_an_overdue_timer_fires_once_at_start(start_host: StartHost) -> None:
 
 def test_a_changed_schedule_is_not_overdue(start_host: StartHost) -> None:
     """What was kept of another schedule counts for nothing."""
-    first = start_host(TELLING.format(schedule=FAR, startup=False))
+    first = start_host(timer(FAR))
     first.wait_for("next runs")
     first.stop()
     last = datetime.now(UTC).replace(microsecond=0) - timedelta(days=2)
     kept = first.timers / "tick.json"
     kept.write_text(json.dumps(status(last, last + timedelta(minutes=7))))
-    again = start_host(TELLING.format(schedule=FAR, startup=False))
+    again = start_host(timer(FAR))
     again.wait_for("next runs")
     again.stop()
     assert "told" not in again.log()
@@ -117,7 +119,7 @@ def test_a_changed_schedule_is_not_overdue(start_host: StartHost) -> None:
 
 def test_a_disabled_timer_never_fires(start_host: StartHost) -> None:
     """A setting keeps a timer from firing, on startup too; others go on."""
-    source = TELLING.format(schedule="*/1 * * * * *", startup=True)
+    source = timer("*/1 * * * * *", startup=True)
     other = source.replace("tick", "tock").replace("told", "heard")
     host = start_host(source + other, settings={"AzureWebJobs.tick.Disabled": "true"})
     host.wait_for("heard", count=3)
@@ -126,7 +128,7 @@ def test_a_disabled_timer_never_fires(start_host: StartHost) -> None:
 
 def test_a_timer_can_be_fired_by_hand(start_host: StartHost) -> None:
     """The holder of the master key calls a timer's function beside its schedule."""
-    host = start_host(TELLING.format(schedule=FAR, startup=False))
+    host = start_host(timer(FAR))
     assert host.call("POST", "/admin/functions/tick").status_code == 401
     keyed = {"x-functions-key": MASTER}
     assert host.call("POST", "/admin/functions/tick", headers=keyed, json={}).status_code == 202

@@ -1,36 +1,11 @@
 """Callers prove who they are as on Azure, and Azure's own credential classes do it for them."""
 
-import subprocess
-import sys
-from collections.abc import Mapping
-
 import jwt
 import pytest
 import requests
 
+from tests.emulator.login import by_environment
 from tests.platform import Platform
-
-ASK = """
-import os, sys
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.mgmt.web import WebSiteManagementClient
-from azure.storage.blob import BlobServiceClient
-arm, storage = sys.argv[1:]
-for kind in (DefaultAzureCredential, ManagedIdentityCredential):
-    credential = kind()
-    web = WebSiteManagementClient(
-        credential,
-        os.environ["AZURE_SUBSCRIPTION_ID"],
-        base_url=arm,
-        credential_scopes=[f"{arm}/.default"],
-    )
-    print(len(list(web.web_apps.list())))
-    blobs = BlobServiceClient(storage, credential=credential)
-    container = blobs.get_container_client(kind.__name__.lower())
-    container.create_container()
-    container.upload_blob("x", b"1")
-    print(container.download_blob("x").readall())
-"""
 
 
 def ask(platform: Platform, header: str | None, **query: str) -> requests.Response:
@@ -41,24 +16,10 @@ def ask(platform: Platform, header: str | None, **query: str) -> requests.Respon
     )
 
 
-def test_azures_credentials_work_as_they_come(platform: Platform) -> None:
+@pytest.mark.parametrize("kind", ["managed", "default"])
+def test_azures_credentials_work_as_they_come(platform: Platform, kind: str) -> None:
     """Azure's credential classes reach ARM and blobs by their environment alone."""
-    environment: Mapping[str, str] = {
-        **platform.environment,
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(platform.state),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, platform.arm, platform.storage],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    apps = str(len(list(platform.web.web_apps.list())))
-    assert done.stdout.split() == [apps, "b'1'", apps, "b'1'"]
+    assert by_environment.ask(platform, kind, platform.environment)
 
 
 def test_token_names_its_holder(platform: Platform) -> None:

@@ -13,26 +13,13 @@ from azure.mgmt.web.models import Site
 from tests.emulator.app_under_test import App
 from tests.platform import Platform, start_platform, until
 
-KIND = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
-
-
-def arm(platform: Platform, method: str, path: str, **more: Any) -> requests.Response:
-    """Ask ARM as the laptop's user for *path* below the resource group."""
-    token = platform.credential.get_token(f"{platform.arm}/.default").token
-    group = f"{platform.arm}/subscriptions/{platform.subscription}/resourceGroups/{platform.group}"
-    return requests.request(
-        method,
-        f"{group}/{path}?api-version=2023-01-31",
-        headers={"Authorization": f"Bearer {token}"},
-        verify=platform.ca,
-        timeout=30,
-        **more,
-    )
+KIND = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
 
 def create(platform: Platform, name: str) -> Mapping[str, Any]:
     """Create the identity *name* and return its JSON."""
-    answer = arm(platform, "PUT", f"{KIND}/{name}", json={"location": "francecentral"})
+    path = platform.below(f"{KIND}/{name}")
+    answer = platform.ask("PUT", path, json={"location": "francecentral"})
     assert answer.status_code in (200, 201)
     found: Mapping[str, Any] = answer.json()
     return found
@@ -130,13 +117,13 @@ def test_the_package_is_read_as_the_identity_that_the_setting_names(app: App) ->
 def test_an_identity_that_is_not_there_cannot_be_assigned(platform: Platform) -> None:
     """ARM refuses it, and the slot stays as it was."""
     platform.create_app("refuses", slots=())
-    missing = f"/subscriptions/{platform.subscription}/resourceGroups/{platform.group}/{KIND}/none"
+    missing = platform.below(f"{KIND}/none")
     with pytest.raises(HttpResponseError, match="FailedIdentityOperation"):
         assign(platform, "refuses", "production", "UserAssigned", missing)
     kept = platform.web.web_apps.get(platform.group, "refuses").identity
     assert kept is not None
     assert kept.type == "SystemAssigned"
-    assert arm(platform, "GET", f"{KIND}/none").status_code == 404
+    assert platform.ask("GET", missing).status_code == 404
 
 
 def test_identities_are_kept_over_a_restart(tmp_path: Any) -> None:

@@ -38,20 +38,12 @@ class Kudu:
 
     @property
     def url(self) -> str:
-        (host,) = (
-            state["name"]
-            for state in self.app.site(self.slot)["properties"]["hostNameSslStates"]
-            if state["hostType"] == "Repository"
-        )
-        return f"https://{host}"
+        return f"https://{self.app.hosts(self.slot)['Repository']}"
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
-        arm = self.app.platform.arm
-        token = self.app.platform.credential.get_token(f"{arm}/.default").token
-        more.setdefault("headers", {})
-        if "auth" not in more:
-            more["headers"] = {"Authorization": f"Bearer {token}", **more["headers"]}
         url, ca = f"{self.url}{path}", self.app.platform.ca
+        if "auth" not in more:
+            more["headers"] = {**self.app.platform.bearer(), **more.get("headers", {})}
         return requests.request(method, url, timeout=60, verify=ca, **more)
 
     def deploy(self, data: Any, query: str = "", **more: Any) -> requests.Response:

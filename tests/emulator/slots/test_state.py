@@ -29,11 +29,12 @@ def slot(name: str, content: str, values: Mapping[str, str]) -> Slot:
 
 
 def site(one: Mapping[str, str], two: Mapping[str, str], sticky: list[str]) -> Site:
-    slots = {
-        "production": slot("Production", "app", one),
-        "staging": slot("staging", "app__1", two),
-    }
+    production, staging = slot("Production", "app", one), slot("staging", "app__1", two)
+    slots = {"production": production, "staging": staging}
     return Site("app", "x", "functionapp", "plan", slots, sticky=tuple(sticky))
+
+
+SITES = st.builds(site, SETTINGS, SETTINGS, st.lists(NAMES, max_size=4))
 
 
 def swap(before: Site) -> Site:
@@ -46,12 +47,11 @@ def contents(of: Site) -> list[tuple[str, Mapping[str, str]]]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(SETTINGS, SETTINGS, st.lists(NAMES, max_size=4))
-def test_sticky_stays_and_the_rest_moves(
-    one: dict[str, str], two: dict[str, str], sticky: list[str]
-) -> None:
+@given(SITES)
+def test_sticky_stays_and_the_rest_moves(before: Site) -> None:
     """Each slot ends with the other's free settings and its own sticky ones, absent ones absent."""
-    after = swap(site(one, two, sticky))
+    after, sticky = swap(before), before.sticky
+    one, two = (of.settings for of in before.slots.values())
     for key, (own, other) in {"production": (one, two), "staging": (two, one)}.items():
         wanted = {k: v for k, v in other.items() if k not in sticky}
         wanted |= {k: v for k, v in own.items() if k in sticky}
@@ -60,22 +60,16 @@ def test_sticky_stays_and_the_rest_moves(
 
 
 @settings(max_examples=300, deadline=None)
-@given(SETTINGS, SETTINGS, st.lists(NAMES, max_size=4))
-def test_a_swap_is_its_own_inverse(
-    one: dict[str, str], two: dict[str, str], sticky: list[str]
-) -> None:
+@given(SITES)
+def test_a_swap_is_its_own_inverse(before: Site) -> None:
     """Two swaps leave content and settings as they were."""
-    before = site(one, two, sticky)
     assert contents(swap(swap(before))) == contents(before)
 
 
 @settings(max_examples=300, deadline=None)
-@given(SETTINGS, SETTINGS, st.lists(NAMES, max_size=4), st.sampled_from(["production", "staging"]))
-def test_reset_undoes_a_preview(
-    one: dict[str, str], two: dict[str, str], sticky: list[str], side: str
-) -> None:
+@given(SITES, st.sampled_from(["production", "staging"]))
+def test_reset_undoes_a_preview(before: Site, side: str) -> None:
     """A preview cancelled from either side leaves settings and marks as they were."""
-    before = site(one, two, sticky)
     ready = state.prepare(before, "staging", "production", 1.0)
     after = state.reset(ready, side, 2.0)
     assert contents(after) == contents(before)
@@ -94,10 +88,6 @@ def test_extension_version_stays_unless_overridden() -> None:
 def test_warm_up_settings_are_read() -> None:
     """Path and statuses of the ping, with Azure's defaults: `/` and any status."""
     assert state.warmup({}) == ("/", frozenset())
-    read = state.warmup(
-        {
-            "WEBSITE_SWAP_WARMUP_PING_PATH": "api/health",
-            "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200, 202",
-        }
-    )
+    ping = "WEBSITE_SWAP_WARMUP_PING"
+    read = state.warmup({f"{ping}_PATH": "api/health", f"{ping}_STATUSES": "200, 202"})
     assert read == ("/api/health", frozenset({200, 202}))
