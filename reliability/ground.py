@@ -96,9 +96,7 @@ class Ground:
     launcher: Launcher
     folder: Path
     address: str
-    wanted: dict[str, str] = field(
-        default_factory=dict
-    )  # by slot: what Git wants it to serve by now
+    wanted: dict[str, str] = field(default_factory=dict)  # by slot: what it must serve by now
     runs: int = 0
     turn: int = 0
 

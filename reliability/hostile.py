@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -142,16 +142,30 @@ def _entry(mode: str, name: bytes, sha: str) -> bytes:
     return mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha)
 
 
-def _pack(*objects: tuple[int, int, bytes]) -> bytes:
-    """Return a pack of (type, declared size, bytes before deflate), with a right checksum."""
-    data = b"PACK" + struct.pack(">II", 2, len(objects))
-    for kind, size, content in objects:
-        byte, rest = kind << 4 | size & 15, size >> 4
-        while rest:
-            data += bytes([byte | 0x80])
-            byte, rest = rest & 0x7F, rest >> 7
-        data += bytes([byte]) + zlib.compress(content, 9)
+def _number(value: int) -> bytes:
+    """Return *value* by sevens of bits, the lowest first, as Git and protobuf write it."""
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def _head(kind: int, size: int) -> bytes:
+    """Return what stands before an object of a pack: its type and declared size."""
+    if size < 16:
+        return bytes([kind << 4 | size])
+    return bytes([kind << 4 | size & 15 | 0x80]) + _number(size >> 4)
+
+
+def _packed(count: int, objects: bytes) -> bytes:
+    """Return a pack that says it holds *count* objects, with a right checksum."""
+    data = b"PACK" + struct.pack(">II", 2, count) + objects
     return data + hashlib.sha1(data).digest()
+
+
+def _object(kind: int, size: int, content: bytes) -> bytes:
+    return _head(kind, size) + zlib.compress(content, 9)
 
 
 def _fetched(pack: bytes) -> bytes:
@@ -174,39 +188,14 @@ def _zeros(size: int) -> bytes:
     return out + packer.flush()
 
 
-@cache
-def _bomb_pack() -> bytes:
-    head = b"PACK" + struct.pack(">II", 2, 1)
-    byte, rest, size = 3 << 4 | BIG & 15, BIG >> 4, b""
-    while rest:
-        size += bytes([byte | 0x80])
-        byte, rest = rest & 0x7F, rest >> 7
-    data = head + size + bytes([byte]) + _zeros(BIG)
-    return data + hashlib.sha1(data).digest()
-
-
-def _number(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
 def _delta_bomb() -> bytes:
     """Return a pack whose one delta copies 64 KB ten thousand times."""
     base = bytes(65536)
     name = hashlib.sha1(b"blob 65536\0" + base).digest()
     copies = b"\x80" * 10_000  # copy 64 KB from offset 0
     delta = _number(65536) + _number(65536 * 10_000) + copies
-    data = b"PACK" + struct.pack(">II", 2, 2)
-    data += _pack((3, 65536, base))[12:-20]
-    byte, rest, size = 7 << 4 | len(delta) & 15, len(delta) >> 4, b""
-    while rest:
-        size += bytes([byte | 0x80])
-        byte, rest = rest & 0x7F, rest >> 7
-    data += size + bytes([byte]) + name + zlib.compress(delta, 9)
-    return data + hashlib.sha1(data).digest()
+    based = _head(7, len(delta)) + name + zlib.compress(delta, 9)
+    return _packed(2, _object(3, 65536, base) + based)
 
 
 def git() -> Iterator[tuple[str, Attack]]:
@@ -286,13 +275,13 @@ def git() -> Iterator[tuple[str, Attack]]:
     answers: dict[str, Callable[[bytes], bytes]] = {
         "no pack": lambda _: _fetched(b"<html>" * 100),
         "a pack cut short": lambda content: content[: len(content) // 2],
-        "an empty pack": lambda _: _fetched(_pack()),
-        "other objects than asked for": lambda _: _fetched(_pack((3, 1, b"x"))),
-        "an object larger than it says": lambda _: _fetched(_pack((3, 1, b"x" * 1000))),
+        "an empty pack": lambda _: _fetched(_packed(0, b"")),
+        "other objects than asked for": lambda _: _fetched(_packed(1, _object(3, 1, b"x"))),
+        "an object larger than it says": lambda _: _fetched(_packed(1, _object(3, 1, b"x" * 1000))),
         "a pack that says it holds a million": lambda _: _fetched(
             b"PACK" + struct.pack(">II", 2, 1 << 30) + bytes(1000)
         ),
-        "a bomb of deflate": lambda _: _fetched(_bomb_pack()),
+        "a bomb of deflate": lambda _: _fetched(_packed(1, _head(3, BIG) + _zeros(BIG))),
         "a bomb of deltas": lambda _: _fetched(_delta_bomb()),
         "a delta on itself": lambda _: _fetched(
             b"PACK" + struct.pack(">II", 2, 1) + b"\x64\x00" + zlib.compress(b"\x01\x01\x01a")

@@ -206,10 +206,8 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     print(json.dumps({"ready": os.getpid()}), flush=True)
-    with (
-        suppress(Ended, KeyboardInterrupt),
-        open(0, "rb", buffering=0) as orders,
-    ):  # none read ahead
+    # No order is read ahead.
+    with suppress(Ended, KeyboardInterrupt), open(0, "rb", buffering=0) as orders:
         while line := orders.readline():
             print(json.dumps({"code": _carried_out(json.loads(line))}), flush=True)
 

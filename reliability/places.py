@@ -91,11 +91,8 @@ def _arm(request: Request) -> str:
         return f"other arm {request.method} {request.path}"
     route, params = found
     operation = {"slot-get": "site-get"}.get(route.operation, route.operation)
-    return (
-        f"arm.{operation}.{params.get('slot', 'production')}"
-        if "site" in params
-        else (f"arm.{operation}")
-    )
+    slot = f".{params.get('slot', 'production')}" if "site" in params else ""
+    return f"arm.{operation}{slot}"
 
 
 def _blob(request: Request) -> str:
