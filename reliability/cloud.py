@@ -41,7 +41,6 @@ TENANT = "22222222-2222-2222-2222-222222222222"
 STAGING = "staging"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATENCY = replace(RECORDED, name="virtual", call_s=0.0)
-NOBODY = "nobody"
 
 
 @cache

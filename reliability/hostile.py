@@ -64,7 +64,7 @@ def yaml() -> Iterator[tuple[str, Attack]]:
 
     for name, text in ATTACKS.items():
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-        yield name, lambda data=data: attack(data)  # type: ignore[misc]
+        yield name, partial(attack, data)
 
 
 # ---------------------------------------------------------------- Git
@@ -142,7 +142,7 @@ def _entry(mode: str, name: bytes, sha: str) -> bytes:
     return mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha)
 
 
-def _number(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """Return *value* by sevens of bits, the lowest first, as Git and protobuf write it."""
     out = b""
     while value > 0x7F:
@@ -155,7 +155,7 @@ def _head(kind: int, size: int) -> bytes:
     """Return what stands before an object of a pack: its type and declared size."""
     if size < 16:
         return bytes([kind << 4 | size])
-    return bytes([kind << 4 | size & 15 | 0x80]) + _number(size >> 4)
+    return bytes([kind << 4 | size & 15 | 0x80]) + varint(size >> 4)
 
 
 def _packed(count: int, objects: bytes) -> bytes:
@@ -193,7 +193,7 @@ def _delta_bomb() -> bytes:
     base = bytes(65536)
     name = hashlib.sha1(b"blob 65536\0" + base).digest()
     copies = b"\x80" * 10_000  # copy 64 KB from offset 0
-    delta = _number(65536) + _number(65536 * 10_000) + copies
+    delta = varint(65536) + varint(65536 * 10_000) + copies
     based = _head(7, len(delta)) + name + zlib.compress(delta, 9)
     return _packed(2, _object(3, 65536, base) + based)
 
@@ -271,7 +271,7 @@ def git() -> Iterator[tuple[str, Attack]]:
         ),
     }
     for name, push in pushed.items():
-        yield name, lambda push=push: _pushed(push)  # type: ignore[misc]
+        yield name, partial(_pushed, push)
     answers: dict[str, Callable[[bytes], bytes]] = {
         "no pack": lambda _: _fetched(b"<html>" * 100),
         "a pack cut short": lambda content: content[: len(content) // 2],
@@ -289,7 +289,7 @@ def git() -> Iterator[tuple[str, Attack]]:
         "a flipped checksum": lambda content: content.replace(b"PACK\0\0\0\2", b"PACK\0\0\0\3"),
     }
     for name, answer in answers.items():
-        yield name, lambda answer=answer: _answered(answer)  # type: ignore[misc]
+        yield name, partial(_answered, answer)
 
 
 # ---------------------------------------------------------------- the webhook
@@ -352,4 +352,4 @@ def webhook() -> Iterator[tuple[str, Attack]]:
         "the secret itself": ({name: SECRET, "Authorization": f"Bearer {SECRET}"}, body),
     }
     for title, (headers, data) in cases.items():
-        yield title, lambda headers=headers, data=data: send(headers, data)  # type: ignore[misc]
+        yield title, partial(send, headers, data)

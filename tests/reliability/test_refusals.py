@@ -47,8 +47,7 @@ def test_a_resource_lock_is_three_failed_attempts_in_its_own_words(lab: Lab, wha
     assert why(lab.passes(5)) == "Stalled PreparedByPerson"
     lab.mend()
     assert lab.person(f"/slots/{STAGING}/resetSlotConfig") == 200
-    lab.want("1.6.0")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.6.0")
     assert lab.serves() == "1.6.0"
 
 
