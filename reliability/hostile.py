@@ -31,6 +31,7 @@ from tests.edges.git.signing import FILE, Works
 from tests.servers import Answer, Handler, git_backend, serving
 
 type Attack = Callable[[], str]
+type Made = Callable[[Works], str]  # writes an object and returns its name
 GIT_TOKEN = "canary-git-token"
 
 
@@ -134,8 +135,8 @@ def _listing(works: Works, *lines: str) -> str:
     return works.git("mktree", "--missing", data="".join(f"{line}\n" for line in lines).encode())
 
 
-BOTH = (APP, APP.upper())
-MANY = (APP, *(f"a{number}" for number in range(5000)))
+BOTH = (f"{APP}.yaml", f"{APP.upper()}.yaml")
+MANY = (f"{APP}.yaml", *(f"a{number}.yaml" for number in range(5000)))
 
 
 def _entry(mode: str, name: bytes, sha: str) -> bytes:
@@ -201,71 +202,57 @@ def _delta_bomb() -> bytes:
 def git() -> Iterator[tuple[str, Attack]]:
     """Give trees, objects and answers of a server that lead elsewhere or grow without end."""
 
-    def blob(works: Works, text: str = STATE.replace("1.4.0", "9.9.9")) -> str:
-        return _literal(works, "blob", text.encode())
+    wish, file = STATE.replace("1.4.0", "9.9.9"), FILE.encode()
+
+    def blob(text: str = wish) -> Made:
+        return lambda w: _literal(w, "blob", text.encode())
+
+    def nothing(_: Works) -> str:
+        return "1" * 40
+
+    def listed(kind: str, made: Made, *names: str) -> Made:
+        def of(w: Works) -> str:
+            line = f"{kind} {made(w)}\t{{}}".format
+            return _listing(w, *map(line, names))
+
+        return of
+
+    def entry(mode: str, made: Made, name: bytes = file) -> Callable[[Works], bytes]:
+        return lambda w: _entry(mode, name, made(w))
 
     def tree(*entries: Callable[[Works], bytes]) -> Callable[[Works, str], str]:
         return lambda w, parent: _of_tree(
-            w, _literal(w, "tree", b"".join(entry(w) for entry in entries)), parent
+            w, _literal(w, "tree", b"".join(each(w) for each in entries)), parent
         )
 
-    def folder(kind: str, of: Callable[[Works], str]) -> Callable[[Works, str], str]:
-        return tree(lambda w: _entry("40000", file, _listing(w, f"{kind} {of(w)}\t{APP}.yaml")))
+    def folder(kind: str, made: Made, *names: str) -> Callable[[Works, str], str]:
+        return tree(entry("40000", listed(kind, made, *(names or (f"{APP}.yaml",)))))
 
-    file = FILE.encode()
+    another = STATE.replace(f"app: {APP}", "app: other")
     pushed: dict[str, Callable[[Works, str], str]] = {
-        "link out of the repository": tree(
-            lambda w: _entry("120000", file, blob(w, "/etc/hostname"))
-        ),
-        "link to a file beside": tree(
-            lambda w: _entry("120000", file, blob(w, "x")),
-            lambda w: _entry("100644", b"x", blob(w)),
-        ),
-        "submodule": tree(lambda _: _entry("160000", file, "1" * 40)),
-        "folder of that name": tree(
-            lambda w: _entry("40000", file, _listing(w, f"100644 blob {blob(w)}\tx"))
-        ),
-        "a link in the folder": folder("120000 blob", lambda w: blob(w, "/etc/hostname")),
-        "a submodule in the folder": folder("160000 commit", lambda _: "1" * 40),
+        "link out of the repository": tree(entry("120000", blob("/etc/hostname"))),
+        "link to a file beside": tree(entry("120000", blob("x")), entry("100644", blob(), b"x")),
+        "submodule": tree(entry("160000", nothing)),
+        "folder of that name": folder("100644 blob", blob(), "x"),
+        "a link in the folder": folder("120000 blob", blob("/etc/hostname")),
+        "a submodule in the folder": folder("160000 commit", nothing),
         "a tree in the folder": folder("040000 tree", lambda w: _listing(w)),
-        "a huge file in the folder": folder("100644 blob", lambda w: blob(w, "#" * 70_000)),
-        "a broken file in the folder": folder("100644 blob", lambda w: blob(w, "app: [")),
-        "another app's file in the folder": folder(
-            "100644 blob", lambda w: blob(w, STATE.replace(f"app: {APP}", "app: other"))
-        ),
-        "the app twice by other letters": tree(
-            lambda w: _entry(
-                "40000", file, _listing(w, *(f"100644 blob {blob(w)}\t{n}.yaml" for n in BOTH))
-            )
-        ),
-        "thousands of files": tree(
-            lambda w: _entry(
-                "40000",
-                file,
-                _listing(w, *map(f"100644 blob {blob(w)}\t{{}}.yaml".format, MANY)),
-            )
-        ),
-        "a mode that nobody knows": tree(lambda w: _entry("010644", file, blob(w))),
-        "a device": tree(lambda w: _entry("020644", file, blob(w))),
-        "the name in other letters": tree(
-            lambda w: _entry("100644", b"Desired_State.yaml", blob(w))
-        ),
-        "the name as a path": tree(lambda w: _entry("100644", b"./" + file, blob(w))),
-        "a blob that is not there": tree(lambda _: _entry("100644", file, "1" * 40)),
-        "a tree that is not one": lambda w, parent: _of_tree(w, blob(w), parent),
-        "a tree cut short": lambda w, parent: _of_tree(
-            w, _literal(w, "tree", _entry("100644", file, blob(w))[:-5]), parent
-        ),
-        "a tree in place of the blob": tree(
-            lambda w: _entry("100644", file, _listing(w, f"100644 blob {blob(w)}\tx"))
-        ),
-        "a huge file": tree(lambda w: _entry("100644", file, blob(w, "#" * 70_000))),
-        "a blob of zeros": tree(
-            lambda w: _entry("100644", file, _literal(w, "blob", bytes(64 << 20)))
-        ),
-        "a message of zeros": lambda w, parent: w.write(
-            w.payload(STATE.replace("1.4.0", "9.9.9"), parent) + bytes(48 << 20)
-        ),
+        "a huge file in the folder": folder("100644 blob", blob("#" * 70_000)),
+        "a broken file in the folder": folder("100644 blob", blob("app: [")),
+        "another app's file in the folder": folder("100644 blob", blob(another)),
+        "the app twice by other letters": folder("100644 blob", blob(), *BOTH),
+        "thousands of files": folder("100644 blob", blob(), *MANY),
+        "a mode that nobody knows": tree(entry("010644", blob())),
+        "a device": tree(entry("020644", blob())),
+        "the name in other letters": tree(entry("100644", blob(), b"Desired_State.yaml")),
+        "the name as a path": tree(entry("100644", blob(), b"./" + file)),
+        "a blob that is not there": tree(entry("100644", nothing)),
+        "a tree that is not one": lambda w, parent: _of_tree(w, blob()(w), parent),
+        "a tree cut short": tree(lambda w: _entry("100644", file, blob()(w))[:-5]),
+        "a tree in place of the blob": tree(entry("100644", listed("100644 blob", blob(), "x"))),
+        "a huge file": tree(entry("100644", blob("#" * 70_000))),
+        "a blob of zeros": tree(entry("100644", lambda w: _literal(w, "blob", bytes(64 << 20)))),
+        "a message of zeros": lambda w, parent: w.write(w.payload(wish, parent) + bytes(48 << 20)),
         "a tag in place of the commit": lambda w, parent: _literal(
             w, "tag", f"object {parent}\ntype commit\ntag x\ntagger S <s> 1 +0000\n\nx\n".encode()
         ),

@@ -160,17 +160,22 @@ def addresses() -> Iterator[tuple[str, Attack]]:
     def moved(elsewhere: str) -> Response:
         return 307, {"Location": f"{elsewhere}/slotsswap"}, b""
 
-    yield (
-        "a next page elsewhere",
-        lambda: refused(next_link, lambda a, _: a.locate("x", None, None)),
-    )
-    yield "a redirect of a list", lambda: refused(moved, lambda a, _: a.locate("x", None, None))
-    yield "a redirect of a look", lambda: refused(moved, lambda a, _: a.hosts(REF))
-    yield "a redirect of a swap", lambda: refused(moved, swap)
-    yield (
-        "a redirect of a poll",
-        lambda: refused(moved, lambda a, _: poll(a, f"{a._endpoint}/operationresults/1")),
-    )
+    def endless(_: str) -> Response:
+        return _json({"value": [], "nextLink": "{self}"})
+
+    def located(azure: Azure, _: Two) -> object:
+        return azure.locate("x", None, None)
+
+    def polled(form: str) -> Callable[[Azure, Two], str]:
+        return lambda a, w: poll(a, form.format(elsewhere=w.elsewhere, arm=a._endpoint))
+
+    asks: dict[str, tuple[Callable[[str], Response], Callable[[Azure, Two], object]]] = {
+        "a next page elsewhere": (next_link, located),
+        "a redirect of a list": (moved, located),
+        "a redirect of a look": (moved, lambda a, _: a.hosts(REF)),
+        "a redirect of a swap": (moved, swap),
+        "a redirect of a poll": (moved, polled("{arm}/operationresults/1")),
+    }
     for title, form in {
         "an operation elsewhere": "{elsewhere}/operationresults/1",
         "an operation without TLS": "http://127.0.0.1:1/operationresults/1",
@@ -178,19 +183,10 @@ def addresses() -> Iterator[tuple[str, Attack]]:
         "an operation of a user": "https://management@127.0.0.1:1/x",
         "an operation without an address": "//evil.example/x",
     }.items():
-        yield (
-            title,
-            lambda form=form: refused(  # type: ignore[misc]
-                lambda _: _json({}), lambda a, w: poll(a, form.format(elsewhere=w.elsewhere))
-            ),
-        )
-    yield (
-        "pages without end",
-        lambda: refused(
-            lambda _: _json({"value": [], "nextLink": "{self}"}),
-            lambda a, _: a.locate("x", None, None),
-        ),
-    )
+        asks[title] = (lambda _: _json({}), polled(form))
+    asks["pages without end"] = (endless, located)
+    for title, (answer, ask) in asks.items():
+        yield title, partial(refused, answer, ask)
 
     def probed(ask: Callable[[str], str]) -> str:
         world = Two()

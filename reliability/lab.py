@@ -96,16 +96,16 @@ class Lab:
         """Commit that production shall serve *version*."""
         return self.cloud.git.want(version, more=more, slots=slots, code=code).name
 
-    def release(self, *words: str, **more: str) -> str:
-        """Do as `want` does; one pass must converge on it."""
-        commit = self.want(*words, **more)
-        assert why(self.run()) == "Converged"
+    def release(self, version: str, *words: str, **more: str) -> str:
+        """Do as `want` does; one pass must converge, and production serve *version*."""
+        commit = self.want(version, *words, **more)
+        assert (why(self.run()), self.serves()) == ("Converged", version)
         return commit
 
-    def bring(self, *words: str, **more: str) -> str:
-        """Do as `want` does; passes must converge on it in the end."""
-        commit = self.want(*words, **more)
-        assert why(self.settle()) == "Converged"
+    def bring(self, version: str, *words: str, **more: str) -> str:
+        """Do as `want` does; passes must converge, and production serve *version*."""
+        commit = self.want(version, *words, **more)
+        assert (why(self.settle()), self.serves()) == ("Converged", version)
         return commit
 
     def write(self, event: str) -> None:

@@ -16,14 +16,8 @@ START = "start"
 GOLDEN = "golden.staging"
 # What changes something outside. A lock is renewed by time, so that does not count.
 _WRITES = (
-    "arm.appsettings-put",
-    "arm.slotsswap",
-    "arm.resetslotconfig",
-    "accepted.write",
-    "journal.append",
-    "lock.acquire",
-    "lock.break",
-    "lock.release",
+    *("arm.appsettings-put", "arm.slotsswap", "arm.resetslotconfig", "accepted.write"),
+    *("journal.append", "lock.acquire", "lock.break", "lock.release"),
 )
 
 
