@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -40,19 +40,6 @@ WRITES = ("appsettings-put", "slotsswap", "resetslotconfig")
 _SPOILT = {"error": 503, "throttled": 429}
 
 
-class _Done:
-    """What a task gave, or the error that it ended with."""
-
-    def __init__(self, value: Any, error: Exception | None = None) -> None:
-        self._value, self._error = value, error
-
-    def result(self, timeout: float | None = None) -> Any:
-        del timeout
-        if self._error:
-            raise self._error
-        return self._value
-
-
 class Inline(Executor):
     """An executor that runs each task when it is submitted, so that reads come in one order."""
 
@@ -63,12 +50,12 @@ class Inline(Executor):
         """Wait for nothing: every task has ended."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Any
+        done: Future[Any] = Future()
         try:
-            done = _Done(fn(*args, **kwargs))
+            done.set_result(fn(*args, **kwargs))
         except Exception as error:
-            done = _Done(None, error)
-        return done  # type: ignore[no-any-return]
+            done.set_exception(error)
+        return done
 
 
 class Credential:
@@ -324,28 +311,17 @@ class SeamAzure(Azure):
         return client
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
-        return self._kept("GET", app, slot, "", lambda: super(SeamAzure, self)._site(app, slot))
+        return self._kept("GET", app, slot, "", partial(super()._site, app, slot))
 
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
         """Return the settings of *slot*."""
-        found = self._kept(
-            "POST",
-            app,
-            slot,
-            "/config/appsettings/list",
-            lambda: super(SeamAzure, self).settings(app, slot),
-        )
-        return dict(found)
+        read = partial(super().settings, app, slot)
+        return dict(self._kept("POST", app, slot, "/config/appsettings/list", read))
 
     def sticky(self, app: AppRef) -> frozenset[str]:
         """Return the names of the settings that a swap leaves where they are."""
-        return self._kept(
-            "GET",
-            app,
-            PRODUCTION,
-            "/config/slotConfigNames",
-            lambda: super(SeamAzure, self).sticky(app),
-        )
+        read = partial(super().sticky, app)
+        return self._kept("GET", app, PRODUCTION, "/config/slotConfigNames", read)
 
     def _kept[T](self, method: str, app: AppRef, slot: str, rest: str, read: Callable[[], T]) -> T:
         """Ask now; let the SDK read the answer unless it has read the same one before."""

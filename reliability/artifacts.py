@@ -10,8 +10,7 @@ from itertools import product
 
 from gitslot.state.decision import Stalled
 from reliability import registered
-from reliability.checker import Violation
-from reliability.runs import Case, Run, play
+from reliability.runs import Case, Run, judged, play
 from reliability.scenarios import NEW, NEWER, OLD, Scene, settled
 from serving_app.model import Wanted, load
 from serving_app.refused import Refused
@@ -122,10 +121,10 @@ def serving(damage: Damage, *, pinned: bool) -> Run:
     blobs[ARTIFACT] = damage(blobs[ARTIFACT] or b"")
     asked = "UnknownVersion" if blobs[ARTIFACT] is None else "DigestMismatch"
     found = refusal()
-    wrong = []
-    if (whole, found) != ("FormatRefused", asked):
-        wrong = [Violation("D8", 0, f"{asked} is right, it says {found}; {whole} of a whole one")]
-    return Run(None, wrong, [], 0, 0, 0)
+    right = (whole, found) == ("FormatRefused", asked)
+    return judged(
+        "D8", "" if right else f"{asked} is right, it says {found}; {whole} of a whole one"
+    )
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:

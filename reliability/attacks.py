@@ -17,9 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from reliability import hostile, hostile_world
-from reliability.checker import Violation
-from reliability.judged import Judged
-from reliability.runs import Case, Run
+from reliability.runs import Case, judged
 from reliability.said import heard, listening
 
 GROUPS: dict[str, Callable[[], Iterator[tuple[str, hostile.Attack]]]] = {
@@ -79,8 +77,8 @@ def _peak() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def run_group(group: str, judged: Judged) -> None:
-    """Add the attacks of *group* to *judged*, from a process of their own."""
+def run_group(group: str) -> tuple[dict[str, str], str]:
+    """Run *group* in a process of its own; return what is wrong with each attack, and figures."""
     done = subprocess.run(
         [sys.executable, "-m", "reliability.attacks", group],
         cwd=ROOT,
@@ -90,19 +88,18 @@ def run_group(group: str, judged: Judged) -> None:
         timeout=GROUP_CPU_S * 3,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for line in lines:
-        judged.add(f"{group}: {line['name']}", line["wrong"])
+    found = {f"{group}: {line['name']}": line["wrong"] for line in lines}
     if done.returncode or not lines:
-        judged.add(f"{group}: the process", f"ended {done.returncode}: {done.stderr[-500:]}")
-        return
+        found[f"{group}: the process"] = f"ended {done.returncode}: {done.stderr[-500:]}"
+        return found, ""
     grown = max(line["grown"] for line in lines)
     if grown > GROWTH:
-        judged.add(f"{group}: memory", f"it grew by {grown >> 20} MB")
-    names = sorted({line["refused"] for line in lines})
+        found[f"{group}: memory"] = f"it grew by {grown >> 20} MB"
+    names = ", ".join(sorted({line["refused"] for line in lines}))
     slowest = max(lines, key=lambda line: line["cpu"])
-    judged.notes.append(
-        f"{group}: {len(lines)} attacks, refused as {', '.join(names)}; at most "
-        f"{slowest['cpu']:.2f} s of processor ({slowest['name']}), {grown >> 20} MB more memory"
+    return found, (
+        f"{group}: {len(lines)} attacks, refused as {names}; at most {slowest['cpu']:.2f} s of "
+        f"processor ({slowest['name']}), {grown >> 20} MB more memory"
     )
 
 
@@ -110,11 +107,8 @@ def cases(*, long: bool = False) -> Iterator[Case]:
     """Give every attack by its name, each judged where its group was run."""
     del long
     for group in GROUPS:
-        judged = Judged("D10")
-        run_group(group, judged)
-        for name, wrong in judged.told.items():
-            found = [Violation("D10", 0, wrong)] if wrong else []
-            yield f"D10,{name}", partial(Run, None, found, [], 0, 0, 0)
+        for name, wrong in run_group(group)[0].items():
+            yield f"D10,{name}", partial(judged, "D10", wrong)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,6 @@ _READS = _reads("staging")
 _CLOSING = ("SwapFinished", "SwapFailed", "SwapReverted", "SwappedBack")
 _TOOK_EFFECT = ("SwapFinished", "SwappedBack", "Converged")
 _OURS_TO_SWAP = ("", "production", "staging")
-_OTHERS_WRITES = ("settings-put", "swap-started", "swap-reset", "swap-prepared")
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,6 @@ TENANT = "22222222-2222-2222-2222-222222222222"
 STAGING = "staging"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATENCY = replace(RECORDED, name="virtual", call_s=0.0)
-NOBODY = "nobody"
 
 
 @cache
@@ -165,7 +164,6 @@ class Cloud(Surroundings):
         self.gateway = Gateway(self.world, identity())
         self.git = Repository(self.history)
         self.blobs = MemoryBlobs(self.now)
-        self.lock_holder: dict[str, str] = {}
         self.world.store.plans["plan"] = Plan(
             "plan", "France Central", "EP1", "ElasticPremium", "elastic"
         )
@@ -198,12 +196,7 @@ class Cloud(Surroundings):
 
     # ------------------------------------------------------------ the app
 
-    def build(
-        self,
-        production: Mapping[str, str],
-        staging: Mapping[str, str],
-        sticky: tuple[str, ...] = (),
-    ) -> None:
+    def build(self, production: Mapping[str, str], staging: Mapping[str, str]) -> None:
         """Make the app and its neighbour, both slots started and warm."""
         for name in (APP, NEIGHBOUR):
             slots = {
@@ -214,7 +207,7 @@ class Cloud(Surroundings):
                 slots = {k: replace(s, https_port=s.https_port + 10) for k, s in slots.items()}
             plan = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
             plan += "/providers/Microsoft.Web/serverfarms/plan"
-            site = Site(name, "France Central", "functionapp,linux", plan, slots, sticky=sticky)
+            site = Site(name, "France Central", "functionapp,linux", plan, slots)
             self.world.store.sites[site.key] = site
         with self.loop.current():
             for key in (PRODUCTION, STAGING):

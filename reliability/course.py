@@ -1,6 +1,5 @@
 """A change of what is wanted, on real processes: a controller is killed, the end is judged."""
 
-import json
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ from reliability.checker import Violation, check
 from reliability.ground import Ground
 from reliability.places import writes
 from reliability.runs import FREE_TURNS, Run
-from reliability.witness import Account, Trace, exchanged, strangers
+from reliability.witness import Account, Trace, as_lines, exchanged, strangers
 
 SCENARIOS = ("bump", "revert")
 DEPLOYS = {"bump": 1, "revert": 0}
@@ -85,15 +84,7 @@ class Course:
         serves = ground.seen()
         if serves != ground.wanted:
             self.wrong("L1", f"the slots serve {serves}, {ground.wanted} is right")
-        account = Account(
-            began=moment - 1,
-            settings=settings,
-            sticky=ground.sticky,
-            rows=ground.rows,
-            commits=ground.commits(moment),
-            traces=self.traces,
-            platform=ground.since(seq),
-        )
+        account = ground.account(moment, seq, settings, self.traces)
         self.entries = account.entries()
         self.found += check(self.entries, [trace.caller for trace in self.traces])
         self._judge(account, ground.journal()[journal:], left)
@@ -145,8 +136,6 @@ class Course:
 
     def run(self) -> Run:
         """Return what the tally counts."""
-        lines = [json.dumps(entry, default=lambda e: e.as_dict()) for entry in self.entries]
-        history = "".join(line + "\n" for line in lines).encode()
         sent = self.traces[-1]
         count = len(sent.calls("arm.appsettings-put")) + len(sent.calls("arm.slotsswap"))
-        return Run(None, self.found, [], 1, count + 1, count, history)
+        return Run(None, self.found, [], 1, count + 1, count, as_lines(self.entries))

@@ -1,7 +1,9 @@
 """All designs by name, and how a seed finds its case again."""
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from reliability import (
     artifacts,
@@ -48,39 +50,25 @@ DESIGNS: dict[str, Design] = {
 }
 
 
-def _d3() -> Outcome:
-    from reliability import kills  # noqa: PLC0415 - imports what trains models
-
-    return kills.tally()
-
-
-def _d11() -> Outcome:
-    from reliability import planted_bugs  # noqa: PLC0415 - it runs this module in other processes
-
-    return planted_bugs.run()
-
-
-def _over_http() -> Outcome:
-    from reliability import overhttp  # noqa: PLC0415 - imports what trains models
-
-    return overhttp.tally()
+def _later(module: str, name: str, *words: str) -> Any:
+    """Call what is imported only now: it trains models, or runs this module in other processes."""
+    return getattr(importlib.import_module(f"reliability.{module}"), name)(*words)
 
 
 # On real processes or in copies of the sources, and judged by themselves.
-LONG: dict[str, Callable[[], Outcome]] = {"D2-HTTP": _over_http, "D3": _d3, "D11": _d11}
+LONG: dict[str, Callable[[], Outcome]] = {
+    "D2-HTTP": partial(_later, "overhttp", "tally"),
+    "D3": partial(_later, "kills", "tally"),
+    "D11": partial(_later, "planted_bugs", "run"),
+}
+_AGAIN = {"D3": ("kills", "play"), "D2-HTTP": ("overhttp", "again")}
 
 
 def find(seed: str) -> Run:
     """Play the case that *seed* names, keeping its history; KeyError where there is none."""
     name = seed.partition(",")[0]
-    if name == "D3":
-        from reliability import kills  # noqa: PLC0415 - imports what trains models
-
-        return kills.play(seed)
-    if name == "D2-HTTP":
-        from reliability import overhttp  # noqa: PLC0415 - imports what trains models
-
-        return overhttp.again(seed)
+    if name in _AGAIN:
+        return _later(*_AGAIN[name], seed)  # type: ignore[no-any-return]  # a Run
     runs.KEEP.add(seed)
     if name in ("D1", "D2"):
         return calls.parse(seed)[1]()

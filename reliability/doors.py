@@ -19,10 +19,11 @@ from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
 from gitslot.state.wanted import App, Desired, Revision
 from reliability.arm_door import Credential
-from reliability.cloud import APP, START, Cloud
+from reliability.cloud import APP, START, Cloud, Commit
 from reliability.registered import STORE
 from reliability.seam import Door, Process
 
+_STATUS = {"silent": 503, "foreign": 404, "blocked": 403}  # of what a slot is made to answer
 _HEALTH: dict[tuple[int, bytes, str], Health] = {}
 
 
@@ -98,12 +99,9 @@ class SeamProbes:
     ) -> Reply:
         how = self._cloud.behaviour.slots.get(slot)
         host = self._cloud.host(slot)
-        if how == "silent" or host is None:
-            return Reply(503, b"", {}, 0.01)
-        if how == "foreign":
-            return Reply(404, b"", {}, 0.01)
-        if how == "blocked":
-            return Reply(403, b"", {}, 0.01)
+        status = _STATUS.get(how) if isinstance(how, str) else None
+        if status or host is None:
+            return Reply(status or 503, b"", {}, 0.01)
         reply = Reply(*host.answer(method, path, body, headers), 0.01)
         return how(method, reply) if callable(how) else reply
 
@@ -215,6 +213,15 @@ class SeamLock(Lock):
         self._cloud.at(self._policy.lock_renew_s, lambda: self._beat(taken))
 
 
+def _read_commit(commit: Commit) -> tuple[Revision, bytes]:
+    text = commit.text.encode() if isinstance(commit.text, str) else commit.text
+    return Revision(commit.name, commit.author, "change what is wanted", commit.reverts), text
+
+
+def _unread(cause: str) -> Any:
+    raise SourceError(f"cannot read the repository: {cause}")
+
+
 class SeamGit:
     """The watched branch as the controller's source sees it."""
 
@@ -229,13 +236,10 @@ class SeamGit:
                 raise repository.down
             return self._shown(-1)
 
-        def lose(cause: str) -> Newest:
-            raise SourceError(f"cannot read the repository: {cause}")
-
         def stale() -> Newest:
             return self._shown(-2 if len(repository.commits) > 1 else -1)
 
-        door = Door("git.newest", lose, stale=stale)
+        door = Door("git.newest", _unread, stale=stale)
         try:
             found = self._process.call(door, effect)
         except SourceError:
@@ -245,10 +249,7 @@ class SeamGit:
         return found
 
     def _shown(self, index: int) -> Newest:
-        commit = self._cloud.git.commits[index]
-        revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
-        data = commit.text.encode() if isinstance(commit.text, str) else commit.text
-        return Newest(revision, data)
+        return Newest(*_read_commit(self._cloud.git.commits[index]))
 
     def _ghost(self, commit: str | None) -> None:
         self._cloud.history.ghost("git-looked", caller=self._process.name, commit=commit)
@@ -257,14 +258,9 @@ class SeamGit:
         """Say whether *commit* comes after *ancestor*: they are numbered."""
         if commit == ancestor:
             return True
-
-        def lose(cause: str) -> bool:
-            raise SourceError(f"cannot read the repository: {cause}")
-
-        return self._process.call(
-            Door("git.descends", lose),
-            lambda: not self._cloud.git.rewritten and int(commit, 16) > int(ancestor, 16),
-        )
+        git = self._cloud.git
+        after = lambda: not git.rewritten and int(commit, 16) > int(ancestor, 16)  # noqa: E731 - short
+        return self._process.call(Door("git.descends", _unread), after)
 
     def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int:
         """Signatures are no part of the designs on virtual time."""
@@ -276,16 +272,12 @@ class SeamGit:
         def effect() -> dict[str, Revision]:
             return {slot: self._asked_by(head, app, slot) for slot in app.slots}
 
-        def lose(cause: str) -> dict[str, Revision]:
-            raise SourceError(f"cannot read the repository: {cause}")
-
-        return self._process.call(Door("git.asked-by", lose), effect)
+        return self._process.call(Door("git.asked-by", _unread), effect)
 
     def _asked_by(self, head: Revision, app: App, slot: str) -> Revision:
         found, count = head, int(head.commit[:7], 16)
         for commit in reversed(self._cloud.git.commits[:count]):
-            revision = Revision(commit.name, commit.author, "change what is wanted", commit.reverts)
-            data = commit.text.encode() if isinstance(commit.text, str) else commit.text
+            revision, data = _read_commit(commit)
             wanted = desired(revision, data)
             block = wanted.apps.get(app.name) if isinstance(wanted, Desired) else None
             if not isinstance(block, App):

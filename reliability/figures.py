@@ -32,10 +32,7 @@ def converged_pass(*, hour: bool = False) -> list[Call]:
     """Return the calls of one pass that changes nothing; *hour*: the one that looks at ARM."""
     scene: Scene = bumped()
     scene.controller.run()  # a new process reads the journal and ARM once
-    if hour:
-        scene.cloud.wait(scene.rig.policy.full_look_s)
-    else:
-        scene.cloud.wait(60)
+    scene.cloud.wait(scene.rig.policy.full_look_s if hour else 60)
     scene.rig.seam.on = True
     scene.controller.run()
     scene.cloud.end()

@@ -21,7 +21,7 @@ from typing import Any
 import requests
 
 from reliability.cloud import APP
-from reliability.witness import Commit, Settings, Trace
+from reliability.witness import Account, Commit, Settings, Trace
 from tests.platform import LEASH, ROOT, Platform
 from tests.story.stage import MODEL, Repository
 
@@ -96,9 +96,7 @@ class Ground:
     launcher: Launcher
     folder: Path
     address: str
-    wanted: dict[str, str] = field(
-        default_factory=dict
-    )  # by slot: what Git wants it to serve by now
+    wanted: dict[str, str] = field(default_factory=dict)  # by slot: what it must serve by now
     runs: int = 0
     turn: int = 0
 
@@ -214,6 +212,12 @@ class Ground:
         """Return how many golden rows a version has."""
         return len(json.loads(self._manifest(FIRST))["golden"]["inputs"])
 
+    def account(self, moment: float, seq: int, settings: Settings, traces: list[Trace]) -> Account:
+        """Return all that was seen since *moment* and entry *seq* of the platform's history."""
+        found: list[dict[str, Any]] = self.platform.admin_get(f"/history?since={seq}")
+        commits = self.commits(moment)
+        return Account(moment - 1, settings, self.sticky, self.rows, commits, traces, found)
+
     def seq(self) -> int:
         """Return the number of the last entry in the platform's history."""
         return int(self.platform.history()[-1]["seq"])
@@ -257,8 +261,3 @@ class Ground:
         """Say whether anybody, dead or alive, holds the lock."""
         blob = self.platform.blobs.get_blob_client("gitslot", f"locks/{APP}")
         return blob.get_blob_properties().lease.state == "leased"
-
-    def since(self, seq: int) -> list[dict[str, Any]]:
-        """Return the platform's history after entry *seq*."""
-        found: list[dict[str, Any]] = self.platform.admin_get(f"/history?since={seq}")
-        return found

@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +31,7 @@ from tests.edges.git.signing import FILE, Works
 from tests.servers import Answer, Handler, git_backend, serving
 
 type Attack = Callable[[], str]
+type Made = Callable[[Works], str]  # writes an object and returns its name
 GIT_TOKEN = "canary-git-token"
 
 
@@ -64,7 +65,7 @@ def yaml() -> Iterator[tuple[str, Attack]]:
 
     for name, text in ATTACKS.items():
         data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-        yield name, lambda data=data: attack(data)  # type: ignore[misc]
+        yield name, partial(attack, data)
 
 
 # ---------------------------------------------------------------- Git
@@ -134,24 +135,38 @@ def _listing(works: Works, *lines: str) -> str:
     return works.git("mktree", "--missing", data="".join(f"{line}\n" for line in lines).encode())
 
 
-BOTH = (APP, APP.upper())
-MANY = (APP, *(f"a{number}" for number in range(5000)))
+BOTH = (f"{APP}.yaml", f"{APP.upper()}.yaml")
+MANY = (f"{APP}.yaml", *(f"a{number}.yaml" for number in range(5000)))
 
 
 def _entry(mode: str, name: bytes, sha: str) -> bytes:
     return mode.encode() + b" " + name + b"\0" + bytes.fromhex(sha)
 
 
-def _pack(*objects: tuple[int, int, bytes]) -> bytes:
-    """Return a pack of (type, declared size, bytes before deflate), with a right checksum."""
-    data = b"PACK" + struct.pack(">II", 2, len(objects))
-    for kind, size, content in objects:
-        byte, rest = kind << 4 | size & 15, size >> 4
-        while rest:
-            data += bytes([byte | 0x80])
-            byte, rest = rest & 0x7F, rest >> 7
-        data += bytes([byte]) + zlib.compress(content, 9)
+def varint(value: int) -> bytes:
+    """Return *value* by sevens of bits, the lowest first, as Git and protobuf write it."""
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def _head(kind: int, size: int) -> bytes:
+    """Return what stands before an object of a pack: its type and declared size."""
+    if size < 16:
+        return bytes([kind << 4 | size])
+    return bytes([kind << 4 | size & 15 | 0x80]) + varint(size >> 4)
+
+
+def _packed(count: int, objects: bytes) -> bytes:
+    """Return a pack that says it holds *count* objects, with a right checksum."""
+    data = b"PACK" + struct.pack(">II", 2, count) + objects
     return data + hashlib.sha1(data).digest()
+
+
+def _object(kind: int, size: int, content: bytes) -> bytes:
+    return _head(kind, size) + zlib.compress(content, 9)
 
 
 def _fetched(pack: bytes) -> bytes:
@@ -174,125 +189,86 @@ def _zeros(size: int) -> bytes:
     return out + packer.flush()
 
 
-@cache
-def _bomb_pack() -> bytes:
-    head = b"PACK" + struct.pack(">II", 2, 1)
-    byte, rest, size = 3 << 4 | BIG & 15, BIG >> 4, b""
-    while rest:
-        size += bytes([byte | 0x80])
-        byte, rest = rest & 0x7F, rest >> 7
-    data = head + size + bytes([byte]) + _zeros(BIG)
-    return data + hashlib.sha1(data).digest()
-
-
-def _number(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
 def _delta_bomb() -> bytes:
     """Return a pack whose one delta copies 64 KB ten thousand times."""
     base = bytes(65536)
     name = hashlib.sha1(b"blob 65536\0" + base).digest()
     copies = b"\x80" * 10_000  # copy 64 KB from offset 0
-    delta = _number(65536) + _number(65536 * 10_000) + copies
-    data = b"PACK" + struct.pack(">II", 2, 2)
-    data += _pack((3, 65536, base))[12:-20]
-    byte, rest, size = 7 << 4 | len(delta) & 15, len(delta) >> 4, b""
-    while rest:
-        size += bytes([byte | 0x80])
-        byte, rest = rest & 0x7F, rest >> 7
-    data += size + bytes([byte]) + name + zlib.compress(delta, 9)
-    return data + hashlib.sha1(data).digest()
+    delta = varint(65536) + varint(65536 * 10_000) + copies
+    based = _head(7, len(delta)) + name + zlib.compress(delta, 9)
+    return _packed(2, _object(3, 65536, base) + based)
 
 
 def git() -> Iterator[tuple[str, Attack]]:
     """Give trees, objects and answers of a server that lead elsewhere or grow without end."""
 
-    def blob(works: Works, text: str = STATE.replace("1.4.0", "9.9.9")) -> str:
-        return _literal(works, "blob", text.encode())
+    wish, file = STATE.replace("1.4.0", "9.9.9"), FILE.encode()
+
+    def blob(text: str = wish) -> Made:
+        return lambda w: _literal(w, "blob", text.encode())
+
+    def nothing(_: Works) -> str:
+        return "1" * 40
+
+    def listed(kind: str, made: Made, *names: str) -> Made:
+        def of(w: Works) -> str:
+            line = f"{kind} {made(w)}\t{{}}".format
+            return _listing(w, *map(line, names))
+
+        return of
+
+    def entry(mode: str, made: Made, name: bytes = file) -> Callable[[Works], bytes]:
+        return lambda w: _entry(mode, name, made(w))
 
     def tree(*entries: Callable[[Works], bytes]) -> Callable[[Works, str], str]:
         return lambda w, parent: _of_tree(
-            w, _literal(w, "tree", b"".join(entry(w) for entry in entries)), parent
+            w, _literal(w, "tree", b"".join(each(w) for each in entries)), parent
         )
 
-    def folder(kind: str, of: Callable[[Works], str]) -> Callable[[Works, str], str]:
-        return tree(lambda w: _entry("40000", file, _listing(w, f"{kind} {of(w)}\t{APP}.yaml")))
+    def folder(kind: str, made: Made, *names: str) -> Callable[[Works, str], str]:
+        return tree(entry("40000", listed(kind, made, *(names or (f"{APP}.yaml",)))))
 
-    file = FILE.encode()
+    another = STATE.replace(f"app: {APP}", "app: other")
     pushed: dict[str, Callable[[Works, str], str]] = {
-        "link out of the repository": tree(
-            lambda w: _entry("120000", file, blob(w, "/etc/hostname"))
-        ),
-        "link to a file beside": tree(
-            lambda w: _entry("120000", file, blob(w, "x")),
-            lambda w: _entry("100644", b"x", blob(w)),
-        ),
-        "submodule": tree(lambda _: _entry("160000", file, "1" * 40)),
-        "folder of that name": tree(
-            lambda w: _entry("40000", file, _listing(w, f"100644 blob {blob(w)}\tx"))
-        ),
-        "a link in the folder": folder("120000 blob", lambda w: blob(w, "/etc/hostname")),
-        "a submodule in the folder": folder("160000 commit", lambda _: "1" * 40),
+        "link out of the repository": tree(entry("120000", blob("/etc/hostname"))),
+        "link to a file beside": tree(entry("120000", blob("x")), entry("100644", blob(), b"x")),
+        "submodule": tree(entry("160000", nothing)),
+        "folder of that name": folder("100644 blob", blob(), "x"),
+        "a link in the folder": folder("120000 blob", blob("/etc/hostname")),
+        "a submodule in the folder": folder("160000 commit", nothing),
         "a tree in the folder": folder("040000 tree", _listing),
-        "a huge file in the folder": folder("100644 blob", lambda w: blob(w, "#" * 70_000)),
-        "a broken file in the folder": folder("100644 blob", lambda w: blob(w, "app: [")),
-        "another app's file in the folder": folder(
-            "100644 blob", lambda w: blob(w, STATE.replace(f"app: {APP}", "app: other"))
-        ),
-        "the app twice by other letters": tree(
-            lambda w: _entry(
-                "40000", file, _listing(w, *(f"100644 blob {blob(w)}\t{n}.yaml" for n in BOTH))
-            )
-        ),
-        "thousands of files": tree(
-            lambda w: _entry(
-                "40000",
-                file,
-                _listing(w, *map(f"100644 blob {blob(w)}\t{{}}.yaml".format, MANY)),
-            )
-        ),
-        "a mode that nobody knows": tree(lambda w: _entry("010644", file, blob(w))),
-        "a device": tree(lambda w: _entry("020644", file, blob(w))),
-        "the name in other letters": tree(
-            lambda w: _entry("100644", b"Desired_State.yaml", blob(w))
-        ),
-        "the name as a path": tree(lambda w: _entry("100644", b"./" + file, blob(w))),
-        "a blob that is not there": tree(lambda _: _entry("100644", file, "1" * 40)),
-        "a tree that is not one": lambda w, parent: _of_tree(w, blob(w), parent),
-        "a tree cut short": lambda w, parent: _of_tree(
-            w, _literal(w, "tree", _entry("100644", file, blob(w))[:-5]), parent
-        ),
-        "a tree in place of the blob": tree(
-            lambda w: _entry("100644", file, _listing(w, f"100644 blob {blob(w)}\tx"))
-        ),
-        "a huge file": tree(lambda w: _entry("100644", file, blob(w, "#" * 70_000))),
-        "a blob of zeros": tree(
-            lambda w: _entry("100644", file, _literal(w, "blob", bytes(64 << 20)))
-        ),
-        "a message of zeros": lambda w, parent: w.write(
-            w.payload(STATE.replace("1.4.0", "9.9.9"), parent) + bytes(48 << 20)
-        ),
+        "a huge file in the folder": folder("100644 blob", blob("#" * 70_000)),
+        "a broken file in the folder": folder("100644 blob", blob("app: [")),
+        "another app's file in the folder": folder("100644 blob", blob(another)),
+        "the app twice by other letters": folder("100644 blob", blob(), *BOTH),
+        "thousands of files": folder("100644 blob", blob(), *MANY),
+        "a mode that nobody knows": tree(entry("010644", blob())),
+        "a device": tree(entry("020644", blob())),
+        "the name in other letters": tree(entry("100644", blob(), b"Desired_State.yaml")),
+        "the name as a path": tree(entry("100644", blob(), b"./" + file)),
+        "a blob that is not there": tree(entry("100644", nothing)),
+        "a tree that is not one": lambda w, parent: _of_tree(w, blob()(w), parent),
+        "a tree cut short": tree(lambda w: _entry("100644", file, blob()(w))[:-5]),
+        "a tree in place of the blob": tree(entry("100644", listed("100644 blob", blob(), "x"))),
+        "a huge file": tree(entry("100644", blob("#" * 70_000))),
+        "a blob of zeros": tree(entry("100644", lambda w: _literal(w, "blob", bytes(64 << 20)))),
+        "a message of zeros": lambda w, parent: w.write(w.payload(wish, parent) + bytes(48 << 20)),
         "a tag in place of the commit": lambda w, parent: _literal(
             w, "tag", f"object {parent}\ntype commit\ntag x\ntagger S <s> 1 +0000\n\nx\n".encode()
         ),
     }
     for name, push in pushed.items():
-        yield name, lambda push=push: _pushed(push)  # type: ignore[misc]
+        yield name, partial(_pushed, push)
     answers: dict[str, Callable[[bytes], bytes]] = {
         "no pack": lambda _: _fetched(b"<html>" * 100),
         "a pack cut short": lambda content: content[: len(content) // 2],
-        "an empty pack": lambda _: _fetched(_pack()),
-        "other objects than asked for": lambda _: _fetched(_pack((3, 1, b"x"))),
-        "an object larger than it says": lambda _: _fetched(_pack((3, 1, b"x" * 1000))),
+        "an empty pack": lambda _: _fetched(_packed(0, b"")),
+        "other objects than asked for": lambda _: _fetched(_packed(1, _object(3, 1, b"x"))),
+        "an object larger than it says": lambda _: _fetched(_packed(1, _object(3, 1, b"x" * 1000))),
         "a pack that says it holds a million": lambda _: _fetched(
             b"PACK" + struct.pack(">II", 2, 1 << 30) + bytes(1000)
         ),
-        "a bomb of deflate": lambda _: _fetched(_bomb_pack()),
+        "a bomb of deflate": lambda _: _fetched(_packed(1, _head(3, BIG) + _zeros(BIG))),
         "a bomb of deltas": lambda _: _fetched(_delta_bomb()),
         "a delta on itself": lambda _: _fetched(
             b"PACK" + struct.pack(">II", 2, 1) + b"\x64\x00" + zlib.compress(b"\x01\x01\x01a")
@@ -300,7 +276,7 @@ def git() -> Iterator[tuple[str, Attack]]:
         "a flipped checksum": lambda content: content.replace(b"PACK\0\0\0\2", b"PACK\0\0\0\3"),
     }
     for name, answer in answers.items():
-        yield name, lambda answer=answer: _answered(answer)  # type: ignore[misc]
+        yield name, partial(_answered, answer)
 
 
 # ---------------------------------------------------------------- the webhook
@@ -363,4 +339,4 @@ def webhook() -> Iterator[tuple[str, Attack]]:
         "the secret itself": ({name: SECRET, "Authorization": f"Bearer {SECRET}"}, body),
     }
     for title, (headers, data) in cases.items():
-        yield title, lambda headers=headers, data=data: send(headers, data)  # type: ignore[misc]
+        yield title, partial(send, headers, data)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,24 @@ from gitslot.registry.manifest import parse_manifest, parse_package
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
 from gitslot.world import log_event
-from reliability.hostile import Attack
+from reliability.hostile import Attack, varint
 from serving_app.refused import Refused
 from tests.servers import Answer as Response
 from tests.servers import Handler, serving
 
 TOKEN = "canary-token"
 REF = AppRef("00000000-0000-0000-0000-000000000001", "group", "app")
+
+
+def _refusal(
+    error: type[GitslotError] | type[Refused], read: Callable[[], object]
+) -> GitslotError | Refused:
+    """Return the *error* with which *read* refuses what it is given."""
+    try:
+        found = read()
+    except error as refused:
+        return refused
+    raise AssertionError(f"it was read: {found!r:.300}")
 
 
 class Credential:
@@ -115,15 +127,12 @@ def addresses() -> Iterator[tuple[str, Attack]]:
         site = {"id": "x", "properties": {"defaultHostName": name, "state": "Running"}}
         world.answer = lambda _: _json(site)
         with world.open() as arm:
-            try:
-                found = Azure(arm, Credential()).hosts(REF)
-            except GitslotError as error:
-                assert error.reason == "Unreadable", error.reason
-                return error.reason
-        raise AssertionError(f"it would probe {found}")
+            refused = _refusal(GitslotError, lambda: Azure(arm, Credential()).hosts(REF))
+        assert refused.reason == "Unreadable", refused.reason
+        return "Unreadable"
 
     for title, name in HOSTS.items():
-        yield title, lambda name=name: host(name)  # type: ignore[misc]
+        yield title, partial(host, name)
 
     def refused(answer: Callable[[str], Response], ask: Callable[[Azure, Two], object]) -> str:
         world = Two()
@@ -151,17 +160,22 @@ def addresses() -> Iterator[tuple[str, Attack]]:
     def moved(elsewhere: str) -> Response:
         return 307, {"Location": f"{elsewhere}/slotsswap"}, b""
 
-    yield (
-        "a next page elsewhere",
-        lambda: refused(next_link, lambda a, _: a.locate("x", None, None)),
-    )
-    yield "a redirect of a list", lambda: refused(moved, lambda a, _: a.locate("x", None, None))
-    yield "a redirect of a look", lambda: refused(moved, lambda a, _: a.hosts(REF))
-    yield "a redirect of a swap", lambda: refused(moved, swap)
-    yield (
-        "a redirect of a poll",
-        lambda: refused(moved, lambda a, _: poll(a, f"{a._endpoint}/operationresults/1")),
-    )
+    def endless(_: str) -> Response:
+        return _json({"value": [], "nextLink": "{self}"})
+
+    def located(azure: Azure, _: Two) -> object:
+        return azure.locate("x", None, None)
+
+    def polled(form: str) -> Callable[[Azure, Two], str]:
+        return lambda a, w: poll(a, form.format(elsewhere=w.elsewhere, arm=a._endpoint))
+
+    asks: dict[str, tuple[Callable[[str], Response], Callable[[Azure, Two], object]]] = {
+        "a next page elsewhere": (next_link, located),
+        "a redirect of a list": (moved, located),
+        "a redirect of a look": (moved, lambda a, _: a.hosts(REF)),
+        "a redirect of a swap": (moved, swap),
+        "a redirect of a poll": (moved, polled("{arm}/operationresults/1")),
+    }
     for title, form in {
         "an operation elsewhere": "{elsewhere}/operationresults/1",
         "an operation without TLS": "http://127.0.0.1:1/operationresults/1",
@@ -169,19 +183,10 @@ def addresses() -> Iterator[tuple[str, Attack]]:
         "an operation of a user": "https://management@127.0.0.1:1/x",
         "an operation without an address": "//evil.example/x",
     }.items():
-        yield (
-            title,
-            lambda form=form: refused(  # type: ignore[misc]
-                lambda _: _json({}), lambda a, w: poll(a, form.format(elsewhere=w.elsewhere))
-            ),
-        )
-    yield (
-        "pages without end",
-        lambda: refused(
-            lambda _: _json({"value": [], "nextLink": "{self}"}),
-            lambda a, _: a.locate("x", None, None),
-        ),
-    )
+        asks[title] = (lambda _: _json({}), polled(form))
+    asks["pages without end"] = (endless, located)
+    for title, (answer, ask) in asks.items():
+        yield title, partial(refused, answer, ask)
 
     def probed(ask: Callable[[str], str]) -> str:
         world = Two()
@@ -204,13 +209,10 @@ def addresses() -> Iterator[tuple[str, Attack]]:
 
     def setting(name: str, value: str) -> str:
         environ = {"GITSLOT_REPO": "/x", "GITSLOT_STORAGE": "https://x", name: value}
-        try:
-            settings_.read(environ)
-        except GitslotError as error:
-            assert name in str(error)
-            assert "hunter2" not in str(error), "the password is in the message"
-            return error.reason
-        raise AssertionError("it was read")
+        refused = _refusal(GitslotError, lambda: settings_.read(environ))
+        assert name in str(refused)
+        assert "hunter2" not in str(refused), "the password is in the message"
+        return refused.reason
 
     for value in (
         "http://git.example/x",
@@ -220,31 +222,24 @@ def addresses() -> Iterator[tuple[str, Attack]]:
         "https://sam:hunter2@git.example/x",
         "ext::sh -c id://",
     ):
-        yield f"a repository at {value}", lambda value=value: setting("GITSLOT_REPO", value)  # type: ignore[misc]
+        yield f"a repository at {value}", partial(setting, "GITSLOT_REPO", value)
     for name in ("GITSLOT_STORAGE", "GITSLOT_ARM"):
         for value in ("http://x.example", "https://x.example/?sig=hunter2", "https://u:hunter2@x"):
-            yield f"{name}={value}", lambda n=name, v=value: setting(n, v)  # type: ignore[misc]
+            yield f"{name}={value}", partial(setting, name, value)
 
     def code(value: str) -> str:
         text = f"app: a\nmodel: m\nslots:\n  production: {{version: 1, code: '{value}'}}\n"
-        try:
-            read(text.encode())
-        except DesiredError as error:
-            return error.reason
-        raise AssertionError("it was read")
+        return _refusal(DesiredError, lambda: read(text.encode())).reason
 
     for value in ("https://evil.example/x.zip", "../../x", "a/b", "x.zip?sig=1", "%2e%2e%2fx"):
-        yield f"code at {value}", lambda value=value: code(value)  # type: ignore[misc]
+        yield f"code at {value}", partial(code, value)
 
     def package(**changes: object) -> str:
         good = {"version": "1", "sha256": "0" * 64, "size": 1, "package": "serving", "build": "b"}
         good |= {"python": "3.13"}
         parse_package(json.dumps(good).encode())
-        try:
-            parse_package(json.dumps({**good, **changes}).encode())
-        except GitslotError as error:
-            return error.reason
-        raise AssertionError("it was read")
+        changed = json.dumps({**good, **changes}).encode()
+        return _refusal(GitslotError, lambda: parse_package(changed)).reason
 
     yield "a package that names its address", lambda: package(url="https://evil.example/x.zip")
     yield "a package whose digest is a path", lambda: package(sha256="../../../evil")
@@ -260,31 +255,24 @@ def models() -> Iterator[tuple[str, Attack]]:
     from tests.training.versions import with_artifact  # noqa: PLC0415 - it trains models
 
     def artifact(data: bytes) -> str:
-        try:
-            corpus.load(with_artifact(corpus.GOOD, data))
-        except Refused as refused:
-            assert refused.reason in ("FormatRefused", "LoadFailed"), refused.reason
-            return refused.reason
-        raise AssertionError("it was loaded")
+        refused = _refusal(Refused, lambda: corpus.load(with_artifact(corpus.GOOD, data)))
+        assert refused.reason in ("FormatRefused", "LoadFailed"), refused.reason
+        return refused.reason
 
     for name, data in corpus.HOSTILE.items():
-        yield name, lambda data=data: artifact(data)  # type: ignore[misc]
+        yield name, partial(artifact, data)
 
     deep = b""
     for _ in range(2000):  # graphs within graphs
-        node = b"\x2a" + _size(inner := b"\x32" + _size(deep) + deep) + inner
-        deep = b"\x0a" + _size(node) + node
-    model = b"\x3a" + _size(deep) + deep + b"\x42\x04\x0a\x00\x10\x12location"
+        node = b"\x2a" + varint(len(inner := b"\x32" + varint(len(deep)) + deep)) + inner
+        deep = b"\x0a" + varint(len(node)) + node
+    model = b"\x3a" + varint(len(deep)) + deep + b"\x42\x04\x0a\x00\x10\x12location"
     yield "graphs within graphs", lambda: artifact(model)
     yield "a size past the end", lambda: artifact(b"\x3a\xff\xff\xff\xff\x7f")
     yield "many small fields", lambda: artifact(b"\x08\x00" * 500_000)
 
     def manifest(data: bytes) -> str:
-        try:
-            parse_manifest(data)
-        except ManifestInvalid as error:
-            return error.reason
-        raise AssertionError("it was read")
+        return _refusal(ManifestInvalid, lambda: parse_manifest(data)).reason
 
     for name, data in {
         "manifest: nested lists": b"[" * 500_000,
@@ -293,15 +281,7 @@ def models() -> Iterator[tuple[str, Attack]]:
         "manifest: keys twice": b'{"format": 1, "format": 1}',
         "manifest: too large": b" " * (2 << 20),
     }.items():
-        yield name, lambda data=data: manifest(data)  # type: ignore[misc]
-
-
-def _size(data: bytes) -> bytes:
-    out, value = b"", len(data)
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
+        yield name, partial(manifest, data)
 
 
 # ---------------------------------------------------------------- the log
@@ -328,8 +308,8 @@ TEXTS = {
 def logs() -> Iterator[tuple[str, Attack]]:
     """Give texts in each place where somebody else's words reach the log."""
 
-    def told(event: Event) -> str:
-        event = clean(event)
+    def told(put: Callable[[str], Event], text: str) -> str:
+        event = clean(put(text))
         line = event.line()
         assert line.count(b"\n") == 1 and len(line) < 40_000
         assert parse(line.strip()) == event, "it does not read back"
@@ -345,9 +325,9 @@ def logs() -> Iterator[tuple[str, Attack]]:
             log_event(event)
         finally:
             logger.removeHandler(handler)
-        for text in (shown.getvalue(), heard.getvalue(), line.decode()):
-            assert text.count("\n") == 1 and text.endswith("\n"), ascii(text[:200])
-            body = text[:-1]
+        for out in (shown.getvalue(), heard.getvalue(), line.decode()):
+            assert out.count("\n") == 1 and out.endswith("\n"), ascii(out[:200])
+            body = out[:-1]
             assert not any(
                 ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u2028\u2029\u202e\u2066\ufeff"
                 for c in body
@@ -363,7 +343,7 @@ def logs() -> Iterator[tuple[str, Attack]]:
     }
     for place, put in places.items():
         for title, text in TEXTS.items():
-            yield f"{title} in {place}", lambda put=put, text=text: told(put(text))  # type: ignore[misc]
+            yield f"{title} in {place}", partial(told, put, text)
 
     def health(text: str) -> str:
         facts = dict.fromkeys(("model", "version", "deploy", "code", "reason", "verify"), text)
@@ -377,4 +357,4 @@ def logs() -> Iterator[tuple[str, Attack]]:
         return "escaped"
 
     for title, text in TEXTS.items():
-        yield f"{title} in a slot's health", lambda text=text: health(text)  # type: ignore[misc]
+        yield f"{title} in a slot's health", partial(health, text)

@@ -96,6 +96,18 @@ class Lab:
         """Commit that production shall serve *version*."""
         return self.cloud.git.want(version, more=more, slots=slots, code=code).name
 
+    def release(self, version: str, *words: str, **more: str) -> str:
+        """Do as `want` does; one pass must converge, and production serve *version*."""
+        commit = self.want(version, *words, **more)
+        assert (why(self.run()), self.serves()) == ("Converged", version)
+        return commit
+
+    def bring(self, version: str, *words: str, **more: str) -> str:
+        """Do as `want` does; passes must converge, and production serve *version*."""
+        commit = self.want(version, *words, **more)
+        assert (why(self.settle()), self.serves()) == ("Converged", version)
+        return commit
+
     def write(self, event: str) -> None:
         """Append *event* to the journal, as a person's command does."""
         self._append(Event(event, APP, self.cloud.now(), id=self.cloud.new_id()))

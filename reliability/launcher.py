@@ -38,19 +38,10 @@ from reliability.places import Course, Map, Request
 
 # What a controller imports only once it needs it.
 PRELOADED = (
-    "_sysconfigdata__linux_x86_64-linux-gnu",
-    "azure.core.rest._http_response_impl",
-    "azure.core.rest._requests_basic",
-    "azure.identity",
-    "azure.identity._credentials.app_service",
-    "azure.mgmt.web",
-    "azure.mgmt.web.models",
-    "azure.storage.blob",
-    "gitslot.cli.reconcile",
-    "rich.console",
-    "rich.status",
-    "rich.table",
-    "zoneinfo",
+    *("_sysconfigdata__linux_x86_64-linux-gnu", "zoneinfo", "gitslot.cli.reconcile"),
+    *("azure.core.rest._http_response_impl", "azure.core.rest._requests_basic"),
+    *("azure.identity", "azure.identity._credentials.app_service", "azure.storage.blob"),
+    *("azure.mgmt.web", "azure.mgmt.web.models", "rich.console", "rich.status", "rich.table"),
 )
 KEPT = 256 * 1024  # bytes of a body that are written down
 BROKEN, LATE = 70, 124  # exit codes of a controller that did not come to its end
@@ -206,10 +197,8 @@ def main() -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     print(json.dumps({"ready": os.getpid()}), flush=True)
-    with (
-        suppress(Ended, KeyboardInterrupt),
-        open(0, "rb", buffering=0) as orders,
-    ):  # none read ahead
+    # No order is read ahead.
+    with suppress(Ended, KeyboardInterrupt), open(0, "rb", buffering=0) as orders:
         while line := orders.readline():
             print(json.dumps({"code": _carried_out(json.loads(line))}), flush=True)
 

@@ -38,11 +38,10 @@ class MemoryBlobs:
         self.lost: list[str] = []
         self.calls: list[str] = []
 
-    def _loses(self, what: str) -> bool:
-        if what not in self.lost:
-            return False
-        self.lost.remove(what)
-        return True
+    def _may_lose(self, what: str) -> None:
+        if what in self.lost:
+            self.lost.remove(what)
+            raise JournalError("storage did not answer")
 
     def names(self, prefix: str) -> list[str]:
         self.calls.append("names")
@@ -62,8 +61,7 @@ class MemoryBlobs:
 
     def append(self, name: str, data: bytes, position: int) -> None:
         self.calls.append("append")
-        if self._loses("append-before"):
-            raise JournalError("storage did not answer")
+        self._may_lose("append-before")
         with self._guard:
             blob = self._blobs.setdefault(name, _Blob()) if position == 0 else self._blobs.get(name)
             if blob is None:
@@ -71,8 +69,7 @@ class MemoryBlobs:
             if len(blob.data) != position:
                 raise JournalMoved("somebody else appended to the journal")
             blob.data, blob.blocks = blob.data + data, blob.blocks + 1
-        if self._loses("append"):
-            raise JournalError("storage did not answer")
+        self._may_lose("append")
 
     def load(self, name: str) -> tuple[bytes, str] | None:
         self.calls.append("load")
@@ -81,15 +78,13 @@ class MemoryBlobs:
 
     def store(self, name: str, data: bytes, etag: str) -> str:
         self.calls.append("store")
-        if self._loses("store-before"):
-            raise JournalError("storage did not answer")
+        self._may_lose("store-before")
         with self._guard:
             there = self._blobs.get(name)
             if (there.etag if there else "") != etag:
                 raise JournalMoved(f"somebody else wrote {name}")
             self._blobs[name] = kept = _Blob(data, etag=uuid.uuid4().hex)
-        if self._loses("store"):
-            raise JournalError("storage did not answer")
+        self._may_lose("store")
         return kept.etag
 
     def acquire(self, name: str) -> str | None:

@@ -6,7 +6,6 @@ cut, before or after the request has done its work. Nothing else is left out: so
 Azurite, slots and a controller that is a process.
 """
 
-import json
 import random
 import tempfile
 import time
@@ -20,7 +19,7 @@ from reliability.checker import Violation, check
 from reliability.ground import FIRST, Ground
 from reliability.groundwork import open_ground
 from reliability.runs import Run, Tally
-from reliability.witness import Account
+from reliability.witness import as_lines
 
 type Rule = dict[str, Any]
 
@@ -88,16 +87,7 @@ def play(ground: Ground, scenario: str, pair: tuple[Rule, ...]) -> Run:
         traces.append(trace)
         if not code or time.monotonic() > deadline:
             break
-    account = Account(
-        began=moment - 1,
-        settings=settings,
-        sticky=ground.sticky,
-        rows=ground.rows,
-        commits=ground.commits(moment),
-        traces=traces,
-        platform=ground.since(seq),
-    )
-    entries = account.entries()
+    entries = ground.account(moment, seq, settings, traces).entries()
     found = check(entries, [each.caller for each in traces])
     if code or ground.seen() != ground.wanted:
         found.append(Violation("L1", 0, f"{ground.seen()}, {ground.wanted}: {ground.words()}"))
@@ -106,5 +96,4 @@ def play(ground: Ground, scenario: str, pair: tuple[Rule, ...]) -> Run:
     left = [rule for rule in ground.platform.admin_get("/faults") if rule["times"]]
     found += [Violation("case", 0, f"never came true: {rule['operation']}") for rule in left]
     ground.platform.faults()
-    lines = (json.dumps(entry, default=lambda e: e.as_dict()) for entry in entries)
-    return Run(None, found, [], len(pair), 1, 0, "".join(f"{line}\n" for line in lines).encode())
+    return Run(None, found, [], len(pair), 1, 0, as_lines(entries))

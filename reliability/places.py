@@ -16,14 +16,8 @@ START = "start"
 GOLDEN = "golden.staging"
 # What changes something outside. A lock is renewed by time, so that does not count.
 _WRITES = (
-    "arm.appsettings-put",
-    "arm.slotsswap",
-    "arm.resetslotconfig",
-    "accepted.write",
-    "journal.append",
-    "lock.acquire",
-    "lock.break",
-    "lock.release",
+    *("arm.appsettings-put", "arm.slotsswap", "arm.resetslotconfig", "accepted.write"),
+    *("journal.append", "lock.acquire", "lock.break", "lock.release"),
 )
 
 
@@ -91,11 +85,8 @@ def _arm(request: Request) -> str:
         return f"other arm {request.method} {request.path}"
     route, params = found
     operation = {"slot-get": "site-get"}.get(route.operation, route.operation)
-    return (
-        f"arm.{operation}.{params.get('slot', 'production')}"
-        if "site" in params
-        else (f"arm.{operation}")
-    )
+    slot = f".{params.get('slot', 'production')}" if "site" in params else ""
+    return f"arm.{operation}{slot}"
 
 
 def _blob(request: Request) -> str:

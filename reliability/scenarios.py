@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 from gitslot.record.accepted import NAME, Accepted
 from gitslot.record.event import Event
@@ -38,10 +38,10 @@ class Scene:
     def cloud(self) -> Cloud:
         return self.rig.cloud
 
-    def reasons(self) -> set[str]:
+    def reasons(self) -> list[str]:
         """Return the reasons of all that the journal tells."""
         entries = (e for e in self.cloud.history.entries if e["operation"] == "journal")
-        return {event.reason for entry in entries for event in entry["events"]}
+        return [event.reason for entry in entries for event in entry["events"]]
 
     def must(self, what: str, came: Callable[[], bool]) -> None:
         """Ask at the end whether *what* was planted here *came* true: else it showed nothing."""
@@ -138,11 +138,6 @@ def revert() -> Scene:
     scene = Scene(rig, rig.controller(), NEW)
     scene.controller.ids = kept.events
     return want(scene, OLD)
-
-
-def noop() -> Scene:
-    """Nothing is asked for; an hour later ARM is looked at anyway."""
-    return settled()
 
 
 def first_install() -> Scene:
@@ -263,11 +258,6 @@ def soak(serves_s: float = 60.0) -> Scene:
     return scene
 
 
-def never_healthy() -> Scene:
-    """A bump that is soaked; its release fails from the moment on at which production has it."""
-    return soak(0.0)
-
-
 def held_twice() -> Scene:
     """Somebody has swapped; while that is left alone, a bad version comes and goes again."""
     scene = held()
@@ -277,14 +267,8 @@ def held_twice() -> Scene:
     back = 60.0 + 3 * scene.rig.policy.hold_s
     cloud.at(back, lambda: cloud.git.want(OLD))
     scene.watched_s = back
-    scene.must("the first hold alone", lambda: _holds(scene) == 1)
+    scene.must("the first hold alone", lambda: scene.reasons().count("ForeignSwap") == 1)
     return scene
-
-
-def _holds(scene: Scene) -> int:
-    entries = (e for e in scene.cloud.history.entries if e["operation"] == "journal")
-    told = [event.reason for entry in entries for event in entry["events"]]
-    return told.count("ForeignSwap")
 
 
 def preview_later() -> Scene:
@@ -304,7 +288,7 @@ def preview_later() -> Scene:
 SCENARIOS: dict[str, Callable[[], Scene]] = {
     "bump": bump,
     "revert": revert,
-    "no-op": noop,
+    "no-op": settled,
     "first-install": first_install,
     "half-done": half_done,
     "bad-candidate": bad_candidate,
@@ -318,7 +302,7 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
 }
 # Played as they are: what they are about is when somebody does what.
 STORIES: dict[str, Callable[[], Scene]] = {
-    "never-healthy": never_healthy,
+    "never-healthy": partial(soak, 0.0),  # it fails as soon as production has it
     "held-twice": held_twice,
     "preview-later": preview_later,
 }

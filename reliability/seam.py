@@ -8,18 +8,12 @@ A plan says "call 41 times out after it took effect". The same plan gives the sa
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 READ_KINDS = ("error-before", "timeout-before", "throttled", "reset", "stale", "slow")
 WRITE_KINDS = (
-    "error-before",
-    "error-after",
-    "timeout-before",
-    "timeout-after",
-    "throttled",
-    "reset",
-    "duplicate",
-    "slow",
+    *("error-before", "error-after", "timeout-before", "timeout-after", "throttled", "reset"),
+    *("duplicate", "slow"),
 )
 KILL_KINDS = ("killed-before", "killed-after")
 SLOW_S = 40.0  # longer than a write may come after the last renewal of the lock
@@ -27,12 +21,6 @@ SLOW_S = 40.0  # longer than a write may come after the last renewal of the lock
 
 class Killed(BaseException):
     """The controller's process is gone."""
-
-
-class Wait(Protocol):
-    """Lets virtual seconds pass."""
-
-    def __call__(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +52,7 @@ class Door:
 class Seam:
     """Numbers the calls of a run and spoils those that *plan* names; one a run."""
 
-    wait: Wait
+    wait: Callable[[float], None]  # lets virtual seconds pass
     plan: Mapping[int, str] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     taken: list[tuple[int, str, str]] = field(default_factory=list)

@@ -108,9 +108,7 @@ def starts(production: str, staging: str, memory: str) -> list[Start]:
     axes = (OTHERS, ("same-url", "other-url"), ("free", "dead"), candidates)
     return [
         Start(
-            State(production, staging, "none", others, code, "idle", memory, "git"),
-            lock,
-            candidate,
+            State(production, staging, "none", others, code, "idle", memory, "git"), lock, candidate
         )
         for others, code, lock, candidate in product(*axes)
     ]

@@ -98,6 +98,12 @@ def busy_with_their_swap(scene: Scene) -> None:
     _refused(scene, POST, scene.cloud.swap_by_hand)
 
 
+def _prepare(cloud: Cloud, source: str, target: str) -> None:
+    path = "" if source == "production" else f"/slots/{source}"
+    cloud.post("person", f"{path}/applySlotConfig", f'{{"targetSlot": "{target}"}}'.encode())
+    cloud.at(45.0, lambda: cloud.post("person", f"{path}/resetSlotConfig"))
+
+
 def prepared_before(call: str, source: str, target: str) -> Callable[[Scene], None]:
     """
     Return what has somebody prepare a swap with preview a moment before *call*.
@@ -107,25 +113,14 @@ def prepared_before(call: str, source: str, target: str) -> Callable[[Scene], No
     """
 
     def plant(scene: Scene) -> None:
-        cloud = scene.cloud
-        path = "" if source == "production" else f"/slots/{source}"
-
-        def begin() -> None:
-            cloud.post(
-                "person", f"{path}/applySlotConfig", f'{{"targetSlot": "{target}"}}'.encode()
-            )
-            cloud.at(45.0, lambda: cloud.post("person", f"{path}/resetSlotConfig"))
-
-        _refused(scene, call, begin)
+        _refused(scene, call, lambda: _prepare(scene.cloud, source, target))
 
     return plant
 
 
 def preview(scene: Scene) -> None:
     """Somebody has prepared a swap with preview; they cancel it after a while."""
-    cloud = scene.cloud
-    cloud.post("person", f"/slots/{STAGING}/applySlotConfig", b'{"targetSlot": "production"}')
-    cloud.at(45.0, lambda: cloud.post("person", f"/slots/{STAGING}/resetSlotConfig"))
+    _prepare(scene.cloud, STAGING, "production")
     scene.must("a stop that tells", lambda: "PreparedByPerson" in scene.reasons())
 
 

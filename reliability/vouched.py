@@ -14,8 +14,7 @@ from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.git.ssh_signatures import read_signers
 from gitslot.errors import SignatureRefused, SourceError
-from reliability.checker import Violation
-from reliability.runs import Case, Run
+from reliability.runs import Case, Run, judged
 from tests.edges.git.signed_cases import CASES, OK, Bench, bench
 from tests.edges.git.signing import APP, FILE
 
@@ -39,7 +38,7 @@ def played(build: Callable[[Bench], str], expected: str) -> Run:
     """Judge one history in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="gitslot-d9-") as folder:
         wrong = judge(build, expected, Path(folder))
-    return Run(None, [Violation("D9", 0, wrong)] if wrong else [], [], 0, 0, 0)
+    return judged("D9", wrong)
 
 
 def cases() -> Iterator[Case]:

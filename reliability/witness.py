@@ -122,12 +122,8 @@ class Account:
 
     @staticmethod
     def _committed(commit: Commit) -> dict[str, Any]:
-        return {
-            "operation": "git-commit",
-            "commit": commit.name,
-            "wants": commit.wants,
-            "code": None,
-        }
+        facts = {"commit": commit.name, "wants": commit.wants, "code": None}
+        return {"operation": "git-commit", **facts}
 
     def _of_platform(
         self, leaving: Mapping[str, tuple[float, Trace, Line]]
@@ -185,16 +181,8 @@ def _controller(
         operation, _, slot = rest.partition(".")
         site = call["path"].lower().partition("/sites/")[2].partition("/")[0]
         if operation in _ARM_WRITES:
-            yield (
-                call["at"],
-                {
-                    "operation": "write-sent",
-                    "caller": caller,
-                    "what": operation,
-                    "site": site,
-                    "slot": slot,
-                },
-            )
+            where = {"what": operation, "site": site, "slot": slot}
+            yield call["at"], {"operation": "write-sent", "caller": caller, **where}
         elif operation in _READS and answer:
             yield answer["at"], _read(caller, operation, slot, answer)
     elif name == "git.look" and answer:
@@ -207,10 +195,8 @@ def _controller(
     elif name.startswith("journal.append.") and answer and answer["status"] == 201:
         events = [parse(line) for line in body(call).splitlines()]
         blob = call["path"].partition("/gitslot/gitslot/")[2]
-        yield (
-            answer["at"],
-            {"operation": "journal", "caller": caller, "blob": blob, "events": events},
-        )
+        wrote = {"caller": caller, "blob": blob, "events": events}
+        yield answer["at"], {"operation": "journal", **wrote}
     elif kind == "lock" and answer and 200 <= answer["status"] < 300:
         done = {"acquire": "taken", "release": "released", "break": "broken"}.get(rest)
         if done:
@@ -241,10 +227,14 @@ def _proofs(trace: Trace, rows: int) -> Iterator[tuple[float, dict[str, Any]]]:
         asked.add(body(call))
         if len(asked) == rows:
             asked.clear()
-            yield (
-                answer["at"],
-                {"operation": "proved", "slot": "staging", "digest": key[0], "deploy": key[1]},
-            )
+            proof = {"slot": "staging", "digest": key[0], "deploy": key[1]}
+            yield answer["at"], {"operation": "proved", **proof}
+
+
+def as_lines(entries: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return a history as JSON, one entry a line."""
+    lines = (json.dumps(entry, default=lambda e: e.as_dict()) for entry in entries)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def strangers(traces: Iterable[Trace]) -> Iterator[str]:

@@ -25,8 +25,7 @@ def lab(open_lab: Callable[..., Lab]) -> Lab:
 @pytest.fixture
 def bumped(lab: Lab) -> Lab:
     """Give a world in which 1.5.0 has replaced 1.4.0, which waits in staging."""
-    lab.want("1.5.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0")
     lab.forget()
     return lab
 
@@ -39,15 +38,13 @@ def test_first_install_fills_empty_slots_by_one_deploy_and_one_swap(
 ) -> None:
     """Slots that carry the code and no model need no acknowledgement."""
     lab = open_lab()
-    lab.want("1.4.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.4.0")
     assert (lab.serves(), lab.deploys, lab.posts) == ("1.4.0", [STAGING], 1)
 
 
 def test_a_bump_is_five_events_and_its_swap_names_both_releases(lab: Lab) -> None:
     """The log of a release reads as the product promises; history needs both digests."""
-    lab.want("1.5.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0")
     assert lab.names == ["Drift", "DeployStarted", "VerifyPassed", "SwapStarted", "Converged"]
     swap = [(event.release, event.replaced) for event in lab.events[-2:]]
     assert swap == [(release("1.5.0"), release("1.4.0"))] * 2
@@ -56,9 +53,7 @@ def test_a_bump_is_five_events_and_its_swap_names_both_releases(lab: Lab) -> Non
 def test_bump_revert_bump_leaves_nothing_stuck(lab: Lab) -> None:
     """Every one of them is one swap."""
     for version in ("1.5.0", "1.4.0", "1.5.0", "1.6.0", "1.5.0"):
-        lab.want(version)
-        assert why(lab.run()) == "Converged"
-        assert lab.serves() == version
+        lab.release(version)
     assert lab.posts == 5
 
 
@@ -66,8 +61,7 @@ def test_a_setting_changed_on_production_survives_every_swap(bumped: Lab) -> Non
     """A deploy starts from production's settings, and comes before a swap that would undo them."""
     for number, version in enumerate(("1.6.0", "1.5.0"), 1):
         bumped.change(PRODUCTION, THEIRS=version)
-        bumped.want(version)
-        assert why(bumped.run()) == "Converged"
+        bumped.release(version)
         assert bumped.settings()["THEIRS"] == version
         assert (bumped.serves(), len(bumped.deploys)) == (version, number)
 
@@ -189,8 +183,7 @@ def test_a_deploy_whose_answer_was_lost_is_sent_again_only_if_it_did_not_arrive(
 ) -> None:
     """The next look shows settings that arrived; what did not may still land for two minutes."""
     lab.fault(PUT, status=503, when=when)
-    lab.want("1.5.0")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.5.0")
     started = [event.time for event in lab.events if event.event == "DeployStarted"]
     assert len(started) == deploys
     assert (started[-1] - started[0]).total_seconds() >= least_s
@@ -282,8 +275,7 @@ def test_only_another_wish_ends_a_stall(lab: Lab, asked: str) -> None:
     lab.forget()
     lab.mend()
     if asked.startswith("again"):
-        lab.want("1.4.0")
-        assert why(lab.settle()) == "Converged"
+        lab.bring("1.4.0")
     lab.want("1.5.0", code="c9" if asked == "another code" else "")
     stalled = asked == "the same"
     assert why(lab.settle()) == ("Stalled GoldenRowsFailed" if stalled else "Converged")
@@ -302,8 +294,7 @@ def test_a_revert_wins_over_a_bump_that_is_still_deployed(lab: Lab) -> None:
     lab.cloud.behaviour.boot_s = 400
     lab.want("1.5.0")
     lab.run()
-    lab.want("1.4.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.4.0")
     assert (lab.deploys, lab.posts) == ([STAGING], 0)
 
 
@@ -393,19 +384,16 @@ def test_drift_report_writes_nothing_until_git_asks_for_something(lab: Lab) -> N
     assert lab.writes == 0
     lab.change(PRODUCTION, MODEL_VERSION=release("1.4.0").setting)
     assert why(lab.settle()) == "Converged"
-    lab.want("1.4.0", "drift: report\n", code="c9")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.4.0", "drift: report\n", code="c9")
     assert "c9" in lab.settings()[CODE]
 
 
 def test_a_revert_of_a_commit_that_named_code_brings_the_old_code_back(lab: Lab) -> None:
     """By one swap: staging still holds it."""
     lab.run()
-    lab.want("1.5.0", code="c9")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.5.0", code="c9")
     assert "c9" in lab.settings()[CODE]
-    lab.want("1.4.0")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.4.0")
     assert "c1" in lab.settings()[CODE]
     assert len(lab.deploys) == 1
 
@@ -460,8 +448,7 @@ def test_history_that_may_be_rewritten_is_followed(lab: Lab) -> None:
     """On the local platform an amended commit is normal."""
     lab.restart(on_rewrite="follow")
     lab.cloud.git.rewritten = True
-    lab.want("1.5.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0")
 
 
 def test_arm_that_is_gone_means_no_write(lab: Lab) -> None:
@@ -582,11 +569,9 @@ def test_suspension_stops_writes_and_polls_a_swap_to_its_end(lab: Lab) -> None:
 
 def test_a_candidate_is_held_and_promoted_by_one_swap(lab: Lab) -> None:
     """Deployed and verified once production has converged, never swapped until Git asks for it."""
-    lab.want("1.5.0", slots="  staging: 1.6.0\n")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.5.0", slots="  staging: 1.6.0\n")
     assert (lab.serves(STAGING), lab.serves(), lab.swaps) == ("1.6.0", "1.5.0", 1)
-    lab.want("1.6.0")
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.6.0")
     assert (lab.serves(), len(lab.deploys), lab.swaps) == ("1.6.0", 2, 2)
 
 

@@ -31,8 +31,7 @@ def lab(open_lab: Callable[..., Lab]) -> Lab:
 @pytest.fixture
 def held(lab: Lab) -> Lab:
     """Give the same world with 1.6.0 in the canary, where it is proved."""
-    lab.want("1.5.0", slots=CANARY)
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0", slots=CANARY)
     lab.forget()
     return lab
 
@@ -46,8 +45,7 @@ def words(found: Row) -> tuple[str, str, str, str, str]:
 
 def test_a_further_slot_is_deployed_and_proved_once_production_has_converged(lab: Lab) -> None:
     """Four lines tell it, with the time since its drift; production and staging are left alone."""
-    commit = lab.want("1.5.0", slots=CANARY)
-    assert why(lab.run()) == "Converged"
+    commit = lab.release("1.5.0", slots=CANARY)
     assert [(e.event, e.slot) for e in lab.events] == [
         ("Drift", "canary"),
         ("DeployStarted", "canary"),
@@ -66,8 +64,7 @@ def test_a_further_slot_is_deployed_and_proved_once_production_has_converged(lab
 
 def test_production_comes_first(lab: Lab) -> None:
     """One commit that bumps both: the release is over before the further slot is touched."""
-    lab.want("1.7.0", slots=CANARY)
-    assert why(lab.run()) == "Converged"
+    lab.release("1.7.0", slots=CANARY)
     told = [(e.event, e.slot) for e in lab.events]
     assert told.index(("Converged", PRODUCTION)) < told.index(("DeployStarted", "canary"))
     assert (lab.serves(), lab.serves("canary")) == ("1.7.0", "1.6.0")
@@ -86,16 +83,14 @@ def test_a_converged_pass_costs_one_health_request_per_slot_and_no_arm(held: Lab
 
 def test_a_copy_of_production_has_proved_nothing(lab: Lab) -> None:
     """A slot that was made with production's settings serves them, and is proved all the same."""
-    lab.want("1.5.0", slots="  canary: 1.5.0\n")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0", slots="  canary: 1.5.0\n")
     assert ("VerifyPassed", "canary") in [(e.event, e.slot) for e in lab.events]
     assert lab.deploys == []
 
 
 def test_a_slot_that_leaves_the_file_is_left_running(held: Lab) -> None:
     """And forgotten: whatever it does then, nobody minds."""
-    held.want("1.5.0")
-    assert why(held.run()) == "Converged"
+    held.release("1.5.0")
     held.silence("canary")
     assert why(held.passes(5)) == "Converged"
     assert (held.deploys, held.told[1:]) == ([], [])
@@ -106,8 +101,7 @@ def test_a_deploy_keeps_the_slots_sticky_values_and_takes_productions_others(lab
     lab.change(PRODUCTION, STAGE="live", THEIRS="new")
     lab.change("canary", STAGE="canary", THEIRS="old")
     lab.stick("STAGE")
-    lab.want("1.5.0", slots="  canary: {version: 1.6.0, code: c9}\n")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0", slots="  canary: {version: 1.6.0, code: c9}\n")
     found = lab.settings("canary")
     assert (found["STAGE"], found["THEIRS"]) == ("canary", "new")
     assert found["WEBSITE_RUN_FROM_PACKAGE"] == package_url("c9")
@@ -117,8 +111,7 @@ def test_a_deploy_keeps_the_slots_sticky_values_and_takes_productions_others(lab
 def test_settings_of_production_that_change_later_do_not_touch_it(held: Lab) -> None:
     """It is never swapped, so what it is set to beside its release is nobody's business."""
     held.change(PRODUCTION, THEIRS="new")
-    held.want("1.7.0", slots=CANARY)
-    assert why(held.run()) == "Converged"
+    held.release("1.7.0", slots=CANARY)
     assert held.deploys == [STAGING]
 
 
@@ -337,15 +330,13 @@ def test_an_edited_release_is_healed_at_once(held: Lab) -> None:
 def test_an_edited_release_is_reported_where_the_file_says_so(lab: Lab) -> None:
     """And left as it is until the file wants something else; a first deploy is no such drift."""
     lab.fault(PUT, status=503)
-    lab.want("1.5.0", "drift: report\n", CANARY)
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.5.0", "drift: report\n", CANARY)
     assert lab.serves("canary") == "1.6.0"
     lab.deploy("canary", "1.2.0")
     stop = lab.settle()
     assert (why(stop), getattr(stop, "slot", "")) == ("Stalled DriftReported", "canary")
     assert (lab.serves("canary"), "1.2.0" in str(stop)) == ("1.2.0", True)
-    lab.want("1.5.0", "drift: report\n", "  canary: 1.7.0\n")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0", "drift: report\n", "  canary: 1.7.0\n")
     assert lab.serves("canary") == "1.7.0"
 
 
@@ -482,8 +473,7 @@ def test_a_slow_candidate_is_not_deployed_over_because_production_was_found_conv
     """Its own run goes on: one deploy each, however long they take to start."""
     adopted.create("canary")
     adopted.cloud.behaviour.boot_s = 250.0
-    adopted.want("1.5.0", slots="  staging: 1.8.0\n" + CANARY)
-    assert why(adopted.settle()) == "Converged"
+    adopted.bring("1.5.0", slots="  staging: 1.8.0\n" + CANARY)
     assert sorted(adopted.deploys) == ["canary", STAGING]
     assert (adopted.serves(STAGING), adopted.serves("canary")) == ("1.8.0", "1.6.0")
     assert adopted.names.count("Drift") == 2

@@ -19,8 +19,7 @@ POST = f"arm.{SWAP}"
 def lab(open_lab: Callable[..., Lab]) -> Lab:
     """Give a world in which 1.5.0 has just replaced 1.4.0 and soaks for ten minutes."""
     lab = open_lab("1.4.0")
-    lab.want("1.5.0", SOAK)
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0", SOAK)
     lab.idle()
     lab.wait(40)
     lab.forget()
@@ -69,11 +68,9 @@ def test_what_was_taken_back_is_refused(back: Lab, restart: bool) -> None:
 
 def test_a_revert_agrees_and_then_the_same_release_may_come_again(back: Lab) -> None:
     """A refusal ends when the wanted release changes; its soak is a new one."""
-    back.want("1.4.0", SOAK)
-    assert why(back.settle()) == "Converged"
+    back.bring("1.4.0", SOAK)
     assert (back.serves(), back.posts) == ("1.4.0", 1)
-    back.want("1.5.0", SOAK)
-    assert why(back.run()) == "Converged"
+    back.release("1.5.0", SOAK)
     back.fails()
     assert why(back.run()) == "Stalled SwappedBack"
     assert (back.serves(), back.posts) == ("1.4.0", 3)
@@ -92,8 +89,7 @@ def test_retry_and_other_code_try_what_was_refused_again(back: Lab, code: str) -
 
 def test_a_revert_fails_its_own_soak_too(lab: Lab) -> None:
     """What a revert replaced is proved as anything else is."""
-    lab.want("1.4.0", SOAK)
-    assert why(lab.run()) == "Converged"
+    lab.release("1.4.0", SOAK)
     lab.fails("hang")
     assert why(lab.settle()) == "Stalled SwappedBack"
     assert lab.serves() == "1.5.0"
@@ -152,8 +148,7 @@ def test_only_a_failure_that_began_in_the_soak_counts(lab: Lab, after_s: float, 
 def test_a_commit_that_wants_something_else_ends_the_soak(lab: Lab) -> None:
     """A revert wins at once: it is the swap that the soak would have made, for Git's reason."""
     lab.fails()
-    lab.want("1.4.0", SOAK)
-    assert why(lab.run()) == "Converged"
+    lab.release("1.4.0", SOAK)
     assert (lab.serves(), lab.posts, "SwappedBack" in lab.names) == ("1.4.0", 1, False)
 
 
@@ -162,8 +157,7 @@ def test_a_soak_that_was_ended_does_not_begin_again(lab: Lab) -> None:
     lab.breaks("1.6.0")
     lab.want("1.6.0", SOAK)
     lab.run()
-    lab.want("1.5.0", SOAK)
-    assert why(lab.settle()) == "Converged"
+    lab.bring("1.5.0", SOAK)
     lab.fails()
     assert why(lab.settle()) == "Stalled ProductionDegraded"
     assert lab.posts == 0

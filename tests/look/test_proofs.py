@@ -17,8 +17,7 @@ from reliability.registered import ROWS
 def lab(open_lab: Callable[..., Lab]) -> Lab:
     """Give a world in which 1.5.0 has replaced 1.4.0, a while ago."""
     lab = open_lab("1.4.0")
-    lab.want("1.5.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.5.0")
     lab.idle()
     lab.wait(40)
     lab.forget()
@@ -70,8 +69,7 @@ def test_a_failed_rehearsal_is_no_attempt_at_what_git_wants(lab: Lab) -> None:
     lab.breaks("1.4.0")
     minutes(lab, 10)
     lab.mend()
-    lab.want("1.4.0")
-    assert why(lab.run()) == "Converged"
+    lab.release("1.4.0")
     assert (lab.serves(), lab.deploys) == ("1.4.0", [])
 
 

@@ -14,6 +14,8 @@ from reliability.checker import check
 from reliability.scenarios import NEWER, Scene, bump, pin, soak
 
 type History = list[dict[str, Any]]
+type Spoil = Callable[[History], object]
+CODE = "WEBSITE_RUN_FROM_PACKAGE"
 
 
 @cache
@@ -54,15 +56,18 @@ def change(history: History, name: str, **fields: Any) -> None:
     entry["events"][index] = replace(entry["events"][index], **fields)
 
 
-def another_commit(history: History) -> None:
-    """Git asked for another version all along."""
-    commit = [entry for entry in history if entry["operation"] == "git-commit"][-1]
-    commit["wants"] = registered.digest(NEWER)
+def without(operation: str) -> Spoil:
+    """Return what takes every entry of *operation* out of a history."""
+
+    def spoil(history: History) -> None:
+        history[:] = [entry for entry in history if entry["operation"] != operation]
+
+    return spoil
 
 
-def no_proof(history: History) -> None:
-    """Nobody asked staging for its golden rows."""
-    history[:] = [entry for entry in history if entry["operation"] != "proved"]
+def setting(name: str, value: str) -> Spoil:
+    """Return what makes the swap leave production with another value of *name*."""
+    return lambda h: h[at(h, "swap-flipped")]["settings"]["production"].update({name: value})
 
 
 def deployed_after_the_proof(history: History) -> None:
@@ -115,26 +120,6 @@ def in_flight(history: History) -> None:
             entry["busy"] = True
 
 
-def to_production(history: History) -> None:
-    """A deploy went to production."""
-    history[at(history, "write-sent")]["slot"] = "production"
-
-
-def to_a_neighbour(history: History) -> None:
-    """A deploy went to an app that is not listed."""
-    history[at(history, "write-sent")]["site"] = "neighbour"
-
-
-def journal_elsewhere(history: History) -> None:
-    """An event was written into another app's journal."""
-    history[at(history, "journal")]["blob"] = "journal/neighbour/2026-11.jsonl"
-
-
-def no_lock(history: History) -> None:
-    """Nobody had taken the lock."""
-    history[:] = [entry for entry in history if entry["operation"] != "lock-taken"]
-
-
 def looked_before_the_lock(history: History) -> None:
     """The lock was taken after the look that the write was decided from."""
     taken = history.pop(at(history, "lock-taken"))
@@ -147,21 +132,6 @@ def staging_emptied(history: History) -> None:
     put = copy.deepcopy(history[at(history, "settings-put")])
     put["staging"]["MODEL_VERSION"] = f"{NEWER}@sha256:{registered.digest(NEWER)}"
     history.append(put)
-
-
-def no_commit(history: History) -> None:
-    """The intent names no commit."""
-    change(history, "SwapStarted", revision="")
-
-
-def no_verdict(history: History) -> None:
-    """The journal holds no verdict before the intent."""
-    change(history, "VerifyPassed", event="Waiting")
-
-
-def no_intent(history: History) -> None:
-    """The swap was sent without an intent."""
-    change(history, "SwapStarted", event="Waiting")
 
 
 def no_second_read(history: History) -> None:
@@ -188,53 +158,48 @@ def told_to_have_failed(history: History) -> None:
     history.insert(at(history, "swap-flipped"), told)
 
 
-def another_setting(history: History) -> None:
-    """The swap changed a setting that is not ours."""
-    history[at(history, "swap-flipped")]["settings"]["production"]["THEIRS"] = "changed"
-
-
-def other_code(history: History) -> None:
-    """The swap changed the code, which the commit did not name."""
-    settings = history[at(history, "swap-flipped")]["settings"]["production"]
-    settings["WEBSITE_RUN_FROM_PACKAGE"] = registered.package_url("c9")
-
-
 def test_a_good_history_is_accepted() -> None:
     """Otherwise none of the others would mean anything."""
     assert check(good()) == []
 
 
-@pytest.mark.parametrize(
-    ("rule", "spoil"),
-    [
-        ("S1", another_commit),
-        ("S2", no_proof),
-        ("S2", deployed_after_the_proof),
-        ("S3", two_intents),
-        ("S3", swapped_back),
-        ("S3", written_while_open),
-        ("S4", git_was_gone),
-        ("S4", unread),
-        ("S4", in_flight),
-        ("S5", to_production),
-        ("S5", to_a_neighbour),
-        ("S5", journal_elsewhere),
-        ("S6", no_lock),
-        ("S6", looked_before_the_lock),
-        ("S7", staging_emptied),
-        ("S10", no_commit),
-        ("S10", no_verdict),
-        ("S10", no_intent),
-        ("S10", no_second_read),
-        ("S10", told_too_early),
-        ("S10", told_to_have_failed),
-        ("S11", another_setting),
-        ("S11", other_code),
-    ],
-)
-def test_a_spoilt_history_is_refused_by_rule(rule: str, spoil: Callable[[History], None]) -> None:
+NEIGHBOUR = "journal/neighbour/2026-11.jsonl"
+SPOILT: dict[str, tuple[str, Spoil]] = {
+    "Git asked for another version": (
+        "S1",
+        lambda h: [e for e in h if e["operation"] == "git-commit"][-1].update(
+            wants=registered.digest(NEWER)
+        ),
+    ),
+    "nobody asked staging for its golden rows": ("S2", without("proved")),
+    "deployed after the proof": ("S2", deployed_after_the_proof),
+    "two intents": ("S3", two_intents),
+    "swapped back": ("S3", swapped_back),
+    "written while open": ("S3", written_while_open),
+    "Git was gone": ("S4", git_was_gone),
+    "ARM was not read": ("S4", unread),
+    "in flight": ("S4", in_flight),
+    "a deploy to production": ("S5", lambda h: h[at(h, "write-sent")].update(slot="production")),
+    "an app that is not listed": ("S5", lambda h: h[at(h, "write-sent")].update(site="neighbour")),
+    "another app's journal": ("S5", lambda h: h[at(h, "journal")].update(blob=NEIGHBOUR)),
+    "nobody had taken the lock": ("S6", without("lock-taken")),
+    "looked before the lock": ("S6", looked_before_the_lock),
+    "staging emptied": ("S7", staging_emptied),
+    "the intent names no commit": ("S10", lambda h: change(h, "SwapStarted", revision="")),
+    "no verdict before the intent": ("S10", lambda h: change(h, "VerifyPassed", event="Waiting")),
+    "sent without an intent": ("S10", lambda h: change(h, "SwapStarted", event="Waiting")),
+    "no second read": ("S10", no_second_read),
+    "told too early": ("S10", told_too_early),
+    "told to have failed": ("S10", told_to_have_failed),
+    "a setting that is not ours": ("S11", setting("THEIRS", "changed")),
+    "code that no commit named": ("S11", setting(CODE, registered.package_url("c9"))),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_spoilt_history_is_refused_by_rule(name: str) -> None:
     """One thing that must never have been, and the rule that names it."""
-    history = good()
+    (rule, spoil), history = SPOILT[name], good()
     spoil(history)
     assert rule in {violation.rule for violation in check(history)}
 

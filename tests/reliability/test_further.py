@@ -43,8 +43,7 @@ def spoilt(history: list[dict[str, Any]], what: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("what", "rule"),
-    [("unlisted", "S5"), ("swapped", "S5"), ("unread", "S4"), ("unproved", "S2")],
+    ("what", "rule"), [("unlisted", "S5"), ("swapped", "S5"), ("unread", "S4"), ("unproved", "S2")]
 )
 def test_the_checker_knows_a_further_slot_from_one_that_is_not_listed(what: str, rule: str) -> None:
     """A good history, spoilt in one place, is refused by that rule."""

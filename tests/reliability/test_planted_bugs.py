@@ -8,20 +8,11 @@ import pytest
 from reliability import planted_bugs
 
 NAMED = (
-    "retry the swap",
-    "skip verify",
-    "verify before the deploy ended",
-    "trust the answer to the post",
-    "no fresh look",
-    "drop the lock early",
-    "404 means converged",
-    "head only signature",
-    "ignore duplicate keys",
-    "hash before download",
-    "log a header",
-    "act on a stale operation",
-    "look before lock",
-    "deploy from staging s own settings",
+    *("retry the swap", "skip verify", "verify before the deploy ended"),
+    *("trust the answer to the post", "no fresh look", "drop the lock early"),
+    *("404 means converged", "head only signature", "ignore duplicate keys"),
+    *("hash before download", "log a header", "act on a stale operation"),
+    *("look before lock", "deploy from staging s own settings"),
 )
 
 

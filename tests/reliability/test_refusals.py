@@ -47,9 +47,7 @@ def test_a_resource_lock_is_three_failed_attempts_in_its_own_words(lab: Lab, wha
     assert why(lab.passes(5)) == "Stalled PreparedByPerson"
     lab.mend()
     assert lab.person(f"/slots/{STAGING}/resetSlotConfig") == 200
-    lab.want("1.6.0")
-    assert why(lab.settle()) == "Converged"
-    assert lab.serves() == "1.6.0"
+    lab.bring("1.6.0")
 
 
 def test_a_lock_on_the_way_back_is_asked_again_every_two_minutes_at_most(lab: Lab) -> None:

@@ -36,10 +36,7 @@ class Story(RuleBasedStateMachine):
     def begin(self, begin: Any) -> None:
         self.scene = begin()
         self.scene.rig.seam.on = True
-        self.others: list[Controller] = [
-            self.scene.controller,
-            self.scene.rig.controller("second"),
-        ]
+        self.others: list[Controller] = [self.scene.controller, self.scene.rig.controller("second")]
 
     # ------------------------------------------------------------ Git
 
