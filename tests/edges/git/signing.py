@@ -64,11 +64,7 @@ class Key:
         return text(kind) + text(number(r) + number(s))
 
     def sign(
-        self,
-        data: bytes,
-        namespace: bytes = b"git",
-        algorithm: str = "sha512",
-        public: bytes = b"",
+        self, data: bytes, namespace: bytes = b"git", algorithm: str = "sha512", public: bytes = b""
     ) -> bytes:
         """Return the armored signature of *data*; *public* replaces the key that it names."""
         inner = hashlib.new(algorithm, data).digest()

@@ -21,16 +21,7 @@ from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
 from gitslot.errors import SettingsError, SignatureRefused, SourceError
 from reliability.cloud import APP
 from tests.edges.git.signed_cases import CASES, Bench, bench
-from tests.edges.git.signing import (
-    FILE,
-    NOON,
-    Key,
-    armor,
-    attach,
-    ed25519_key,
-    text,
-    wanting,
-)
+from tests.edges.git.signing import FILE, NOON, Key, armor, attach, ed25519_key, text, wanting
 from tests.edges.git.test_source import Origin
 from tests.servers import serving
 
