@@ -135,10 +135,7 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         return _MOVED
     lost = slot_settings.differences(target, before.settings, production.sticky)
     detail = Payload(
-        deploy=deploy,
-        counts_for=decision.counts_for,
-        overwritten=tuple(lost),
-        why=decision.why,
+        deploy=deploy, counts_for=decision.counts_for, overwritten=tuple(lost), why=decision.why
     )
     fields = _to(decision.release, before)
     scene.ready()
@@ -210,9 +207,7 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
         to=decision.release.version,
         to_digest=decision.release.digest,
         detail=Payload(
-            deploy=deploy,
-            worst=decision.verdict.worst,
-            p99_ms=round(decision.verdict.p99_ms, 1),
+            deploy=deploy, worst=decision.verdict.worst, p99_ms=round(decision.verdict.p99_ms, 1)
         ),
     )
     started = scene.event(

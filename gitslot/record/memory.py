@@ -329,12 +329,7 @@ def _retried(memory: Memory, event: Event) -> Memory:
         if entry := each.attempts:
             again = Attempts(entry.release, started=entry.started, counted=entry.counted)
             memory = _at(memory, slot, attempts=again)
-    memory = replace(
-        memory,
-        aligned=0,
-        hold_since=None,
-        conflict_prepared=False,
-    )
+    memory = replace(memory, aligned=0, hold_since=None, conflict_prepared=False)
     if memory.baseline:
         return memory
     return replace(memory, lost_since=event.time, lost_markers=event.detail.markers)

@@ -76,12 +76,7 @@ class Recorder:
         return self._observed
 
     def base(
-        self,
-        name: str,
-        *,
-        about: str = PRODUCTION,
-        intent: Intent | None = None,
-        **fields: Any,
+        self, name: str, *, about: str = PRODUCTION, intent: Intent | None = None, **fields: Any
     ) -> Event:
         """
         Return an event of this look, of what the slot *about* wants.
@@ -115,12 +110,7 @@ class Recorder:
         """Append *events*; raise JournalMoved if somebody appended since the look."""
         now = self._clock.now()
         stamped = [
-            replace(
-                event,
-                time=now,
-                id=self._new_id(),
-                detail=self._with_wishes(event),
-            )
+            replace(event, time=now, id=self._new_id(), detail=self._with_wishes(event))
             for event in events
         ]
         return self._journal.append(self._name, stamped, now)

@@ -132,10 +132,7 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
 def _is_recorded(seen: Observation, slot: str, wanted: Resolved) -> bool:
     """Return whether it is recorded that *slot* is brought to *wanted*."""
     drift = seen.memory.of(slot).drift
-    return drift is not None and (drift.release, drift.code) == (
-        wanted.release,
-        wanted.build or "",
-    )
+    return drift is not None and (drift.release, drift.code) == (wanted.release, wanted.build or "")
 
 
 def _drift_message(seen: Observation, live: Live, wanted: Release, *, put_back: bool) -> str:

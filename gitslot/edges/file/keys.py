@@ -9,7 +9,8 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from gitslot.edges.file.plain_yaml import Map, Node, Text, refuse
 from gitslot.state.safe_text import safe
@@ -20,10 +21,6 @@ VERSION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})"
 _WANTED = re.compile(rf"({VERSION})(?:@sha256:([0-9a-f]{{64}}))?")
 _NAME = re.compile(VERSION)
 _SLOT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
-_GROUP = re.compile(r"[\w.()-]{1,90}")
-_SUBSCRIPTION = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_SOAK = re.compile(r"[1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|(?:[1-9]|1[0-9]|2[0-4])h")
-_LATENCY = re.compile(r"\d{1,6}(\.\d{1,3})?")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _QUOTES = "Put quotes around a version that is only digits and dots, like '1.10' or '7'."
 _KNOWN = {"apps": "each app has a file of its own: name their folder in GITSLOT_FILE"}
@@ -36,26 +33,47 @@ class Key:
     """
     One key of a mapping in the file.
 
-    *field* names the value in `App`, *means* is its description for editors, *fix* what to write
-    where it is missing or no plain text. *read* returns the value, or refuses it by its line.
+    *means* is its description for editors, *fix* what to write where it is missing or no plain
+    text. The whole text matches *pattern*, or the refusal has the words of *wrong*; *convert* makes
+    the value of it. *field* names the value in `App`, *schema* is what JSON schema has of it; left
+    out, they are the name and the pattern.
     """
 
     name: str
-    field: str
     means: str
     fix: str
-    schema: Schema
-    read: Callable[[Text], Any]
+    pattern: re.Pattern[str]
+    wrong: str = ""
+    field: str = ""
+    convert: Callable[[str], Any] = str
+    schema: Schema = MappingProxyType({})
     required: bool = False
 
-    def value(self, block: Map) -> Any:
-        """Return the key's value in *block*. Raises DesiredError."""
+    @property
+    def described(self) -> Schema:
+        """Return what JSON schema has of the key."""
+        return {"description": self.means, **(self.schema or whole(self.pattern))}
+
+    def text(self, block: Map) -> Text:
+        """Return the key's text in *block*. Raises DesiredError."""
         node = block.items.get(self.name)
         if node is None:
             refuse(block.line, f"key `{self.name}` is missing; {self.fix}")
         if not isinstance(node, Text) or not node.value:
             refuse(node.line, f"`{self.name}` must be plain text; {self.fix}")
-        return self.read(node)
+        return node
+
+    def value(self, block: Map) -> Any:
+        """Return the key's value in *block*. Raises DesiredError."""
+        node = self.text(block)
+        if not self.pattern.fullmatch(node.value):
+            refuse(node.line, f"`{self.name}: {safe(node.value, 80)}` {self.wrong}")
+        return self.convert(node.value)
+
+
+def whole(pattern: re.Pattern[str]) -> Schema:
+    """Match *pattern* against the whole text; ours mean the same in Python and ECMA 262."""
+    return {"type": "string", "pattern": f"^(?:{pattern.pattern})$"}
 
 
 def known(block: Map, keys: Collection[str]) -> None:
@@ -68,121 +86,76 @@ def known(block: Map, keys: Collection[str]) -> None:
         refuse(line, f"unknown key `{safe(key, 60)}`; {_KNOWN.get(key, hint)}", "UnknownKey")
 
 
-# ---------------------------------------------------------------- how values are read
-
-
-def _wrong(node: Text, key: str, what: str) -> NoReturn:
-    refuse(node.line, f"`{key}: {safe(node.value, 80)}` {what}")
-
-
-def _matching(key: str, pattern: re.Pattern[str], what: str) -> Callable[[Text], str]:
-    def read(node: Text) -> str:
-        if not pattern.fullmatch(node.value):
-            _wrong(node, key, f"is not {what}")
-        return node.value
-
-    return read
-
-
-def _drift(node: Text) -> str:
-    if node.value not in ("heal", "report"):
-        _wrong(node, "drift", "must be `heal` or `report`")
-    return node.value
-
-
-def _latency(node: Text) -> float:
-    if not _LATENCY.fullmatch(node.value) or float(node.value) <= 0:
-        _wrong(node, "latency_p99_ms", "must be milliseconds above 0")
-    return float(node.value)
-
-
-def _soak(node: Text) -> float:
-    if not _SOAK.fullmatch(node.value):
-        _wrong(node, "soak", "must be a time such as 90s, 10m or 2h, at most 24h")
-    return float(node.value[:-1]) * _SECONDS[node.value[-1]]
-
-
-def _pattern(pattern: re.Pattern[str]) -> Schema:
-    """Match *pattern* against the whole text; ours mean the same in Python and ECMA 262."""
-    return {"type": "string", "pattern": f"^(?:{pattern.pattern})$"}
-
-
-def _text(
-    name: str, pattern: re.Pattern[str], what: str, means: str, fix: str, *, required: bool = False
-) -> Key:
-    """Return the key of a text that *pattern* describes."""
-    field = "name" if name == "app" else name
-    read = _matching(name, pattern, what)
-    return Key(name, field, means, fix, _pattern(pattern), read, required)
-
-
-APP = _text(
+APP = Key(
     "app",
-    APP_NAME,
-    "a function app's name",
     "Name of the function app. It is found by this name in the subscriptions that the controller "
     "may read. In a folder of files the file's name is the app's, and this may be left out.",
     "name the function app: `app: my-function-app`",
+    APP_NAME,
+    "is not a function app's name",
+    field="name",
     required=True,
 )
 KEYS: Sequence[Key] = (
     APP,
-    _text(
+    Key(
         "model",
-        _NAME,
-        "a model's name",
         "Name of the model in the registry.",
         "name the model in the registry: `model: iris`",
+        _NAME,
+        "is not a model's name",
         required=True,
     ),
-    _text(
+    Key(
         "resource_group",
-        _GROUP,
-        "a resource group's name",
         "Resource group of the app. Needed only if several apps have this name.",
         "give a resource group's name, or remove it",
-    ),
-    _text(
-        "subscription",
-        _SUBSCRIPTION,
-        "a subscription's id",
-        "Id of the app's subscription. Needed only if several apps have this name.",
-        "give a subscription's id, or remove it",
+        re.compile(r"[\w.()-]{1,90}"),
+        "is not a resource group's name",
     ),
     Key(
-        "suspend",
+        "subscription",
+        "Id of the app's subscription. Needed only if several apps have this name.",
+        "give a subscription's id, or remove it",
+        re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+        "is not a subscription's id",
+    ),
+    Key(
         "suspend",
         "Leave the app alone while this key is here. Give a reason: 'incident 7, sam'.",
         'say why and who: `suspend: "incident 7, sam"`, or remove it',
-        {"type": "string", "minLength": 1},
-        lambda node: safe(node.value, 200),
+        re.compile(r"(?s:.+)"),
+        convert=lambda text: safe(text, 200),
+        schema={"type": "string", "minLength": 1},
     ),
     Key(
-        "drift",
         "drift",
         "What to do about a release that was edited by hand: heal restores it, report only "
         "reports it.",
         "`heal` or `report`",
-        {"enum": ["heal", "report"], "default": "heal"},
-        _drift,
+        re.compile("heal|report"),
+        "must be `heal` or `report`",
+        schema={"enum": ["heal", "report"], "default": "heal"},
     ),
     Key(
-        "latency_p99_ms",
         "latency_p99_ms",
         "Refuse a new release if the 99th percentile of 200 warm requests to staging is slower "
         "than this many milliseconds. Never blocks a rollback.",
         "milliseconds, as in `latency_p99_ms: 250`",
-        {"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
-        _latency,
+        re.compile(r"(?![0.]*$)[0-9]{1,6}(\.[0-9]{1,3})?"),
+        "must be milliseconds above 0",
+        convert=float,
+        schema={"type": "number", "exclusiveMinimum": 0, "maximum": 999_999.999},
     ),
     Key(
         "soak",
-        "soak_s",
         "How long to watch production after a swap, such as 90s, 10m or 2h. If it fails in that "
         "time and staging is proved to serve the release before, it is swapped back, once.",
         "how long to watch production after a swap, as in `soak: 10m`",
-        _pattern(_SOAK),
-        _soak,
+        re.compile(r"[1-9][0-9]{0,3}s|[1-9][0-9]{0,2}m|(?:[1-9]|1[0-9]|2[0-4])h"),
+        "must be a time such as 90s, 10m or 2h, at most 24h",
+        field="soak_s",
+        convert=lambda text: float(text[:-1]) * _SECONDS[text[-1]],
     ),
 )
 SLOTS = "slots"
@@ -193,25 +166,22 @@ NAMES = ("app", "model", SLOTS, *(key.name for key in KEYS if not key.required))
 
 _VERSION = Key(
     "version",
-    "version",
     "Version of the model in the registry, such as 1.5.0; 1.5.0@sha256:<64 hex digits> pins its "
     f"bytes. {_QUOTES}",
     "name a registered version: `{version: 1.4.0}`",
-    _pattern(_WANTED),
-    lambda node: node,
+    _WANTED,
     required=True,
 )
 _CODE = Key(
     "code",
-    "code",
     "Serving package in the registry. Left out, the slot gets the code that production runs. "
     f"{_QUOTES}",
     "name a serving package, or remove it",
-    _pattern(_NAME),
-    _matching("code", _NAME, "a package's version"),
+    _NAME,
+    "is not a package's version",
 )
 SLOT_KEYS: Sequence[Key] = (_VERSION, _CODE)
-SLOT_NAME = _pattern(_SLOT)
+SLOT_NAME = whole(_SLOT)
 SLOT_MEANS: Mapping[str, str] = {
     PRODUCTION: "What users get. Revert the commit that changed it to go back.",
     STAGING: "A candidate to deploy and hold. Left out, staging keeps the previous version, so "
@@ -256,7 +226,7 @@ def _wanted(slot: str, node: Node) -> Wanted:
     if isinstance(node, Text):
         return _version(slot, node, None)
     known(node, [key.name for key in SLOT_KEYS])
-    version = _VERSION.value(node)
+    version = _VERSION.text(node)
     return _version(slot, version, _CODE.value(node) if "code" in node.items else None)
 
 

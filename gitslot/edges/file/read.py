@@ -35,7 +35,7 @@ def read(data: bytes, name: str = "") -> App:
             "AppDiffers",
         )
     values = {
-        key.field: key.value(root)
+        key.field or key.name: key.value(root)
         for key in KEYS
         if key.name in root.items or (key.required and not (name and key is APP))
     }

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from gitslot.edges.file import keys
-from gitslot.edges.file.keys import Key
 from gitslot.state.wanted import PRODUCTION
 
 FILE = Path(__file__).resolve().parents[3] / "docs" / "use" / "desired_state.schema.json"
@@ -21,7 +20,7 @@ FILE = Path(__file__).resolve().parents[3] / "docs" / "use" / "desired_state.sch
 
 def schema() -> dict[str, Any]:
     """Return the schema, JSON Schema 2020-12."""
-    named = {key.name: _property(key) for key in keys.KEYS}
+    named = {key.name: key.described for key in keys.KEYS}
     named[keys.SLOTS] = {"description": keys.SLOTS_MEAN, **_slots()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -37,10 +36,6 @@ def text() -> str:
     return json.dumps(schema(), indent=2) + "\n"
 
 
-def _property(key: Key) -> dict[str, Any]:
-    return {"description": key.means, **key.schema}
-
-
 def _slots() -> dict[str, Any]:
     slots = {name: {"description": means, **_wanted()} for name, means in keys.SLOT_MEANS.items()}
     further = "A further slot of the app: deployed and proved once production has converged, never "
@@ -53,7 +48,7 @@ def _slots() -> dict[str, Any]:
 
 
 def _wanted() -> dict[str, Any]:
-    named = {key.name: _property(key) for key in keys.SLOT_KEYS}
+    named = {key.name: key.described for key in keys.SLOT_KEYS}
     required = [key.name for key in keys.SLOT_KEYS if key.required]
     return {"anyOf": [named["version"], _object(named, required)]}
 

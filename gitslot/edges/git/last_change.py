@@ -1,31 +1,19 @@
 """
-Which commit last changed what a slot shall serve. Pure over the history of one file.
+Which commit last changed what a slot shall serve.
 
 The wish counts as it is parsed: a comment is no change. A broken file in between changes nothing.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
-from gitslot.edges.git.signed_changes import Entry
-from gitslot.state.wanted import App
+from gitslot.edges.git.file_history import FileHistory
 
 MAX_BACK = 1000  # commits that are read
 _MAX_WALK = 100_000  # first parents that are followed
 
 
-class History(Protocol):
-    """The history of one commit; a name that is not in it raises KeyError."""
-
-    def parents(self, commit: str) -> tuple[str, ...]: ...
-    def file(self, commit: str) -> Entry: ...
-    def load(self, commits: Collection[str]) -> None: ...
-    def app(self, commit: str) -> App | None: ...
-    def parse(self, commits: Collection[str]) -> None: ...
-
-
 def last_changes(
-    history: History, head: str, accepted: str, wishes: Mapping[str, str]
+    history: FileHistory, head: str, accepted: str, wishes: Mapping[str, str]
 ) -> dict[str, str]:
     """
     Return, for each slot, the commit since which its wish is what *wishes* has; "" if not found.
@@ -47,7 +35,7 @@ def last_changes(
     return {slot: _since(history, line, slot, wish) for slot, wish in wishes.items()}
 
 
-def _first_parents(history: History, commit: str) -> Iterator[str]:
+def _first_parents(history: FileHistory, commit: str) -> Iterator[str]:
     for _ in range(_MAX_WALK):
         yield commit
         parents = history.parents(commit)
@@ -56,7 +44,7 @@ def _first_parents(history: History, commit: str) -> Iterator[str]:
         commit = parents[0]
 
 
-def _since(history: History, line: list[str], slot: str, wish: str) -> str:
+def _since(history: FileHistory, line: list[str], slot: str, wish: str) -> str:
     since = ""
     for commit in line:
         app = history.app(commit)
@@ -68,7 +56,7 @@ def _since(history: History, line: list[str], slot: str, wish: str) -> str:
     return "" if history.parents(line[-1]) else since
 
 
-def _newest_change(history: History, commit: str) -> str:
+def _newest_change(history: FileHistory, commit: str) -> str:
     """Return the newest commit whose file is that of none of its parents, "" if not found."""
     for _ in range(MAX_BACK):
         parents = history.parents(commit)

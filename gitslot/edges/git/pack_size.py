@@ -9,6 +9,7 @@ Format: https://git-scm.com/docs/gitformat-pack.
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from gitslot.errors import PackTooLarge
@@ -61,19 +62,21 @@ def _too_large(what: str) -> PackTooLarge:
 
 def _delta_result(start: bytes) -> int:
     """Return the size of a delta's result: the second of the two numbers at its start."""
-    at = value = 0
-    for _ in range(2):
-        value = shift = 0
-        while True:
-            if at >= len(start) or shift > 63:
-                raise ValueError("a delta is cut short")
-            byte = start[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-    return value
+    rest = iter(start)
+    _number(rest)
+    return _number(rest)
+
+
+def _number(data: Iterator[int], value: int = 0, shift: int = 0) -> int:
+    """Read a number of seven bits a byte, the lowest first, on top of *value*."""
+    for byte in data:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 63:
+            raise ValueError("a size is too long")
+        if not byte & 0x80:
+            return value
+    raise ValueError("a delta is cut short")
 
 
 class _Pieces:
@@ -98,14 +101,8 @@ class _Pieces:
     def header(self) -> tuple[int, int]:
         """Return type and size of the next object."""
         byte = self.byte()
-        kind, size, shift = byte >> 4 & 7, byte & 15, 4
-        while byte & 0x80:
-            byte = self.byte()
-            size |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 63:
-                raise ValueError("a size is too long")
-        return kind, size
+        rest = iter(self.byte, None) if byte & 0x80 else iter((0,))
+        return byte >> 4 & 7, _number(rest, byte & 15, 4)
 
     def inflate(self, declared: int) -> bytes:
         """Skip an object of *declared* bytes; return its first bytes."""

@@ -1,15 +1,15 @@
 """
 Check that every change of an app's file is signed, or takes production one step back.
 
-Pure, over a `Trail` of commits. Checking only the newest commit would accept a signed commit on top
-of forged ones; so every commit that changes the file counts, on every path from the newest commit
-down to the trusted ones. The rule comes from the controller's settings, never from the repository.
+Checking only the newest commit would accept a signed commit on top of forged ones; so every commit
+that changes the file counts, on every path from the newest commit down to the trusted ones. The
+rule comes from the controller's settings, never from the repository.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
 
+from gitslot.edges.git.file_history import FileHistory
 from gitslot.edges.git.ssh_signatures import Signer, signed_by
 from gitslot.errors import SignatureRefused
 from gitslot.state.safe_text import safe
@@ -18,21 +18,6 @@ from gitslot.state.wanted import PRODUCTION, App
 MAX_COMMITS = 20_000  # from the newest down to a trusted one
 MAX_BACK = 5_000  # from an unsigned step back down to the change that it takes back
 MAX_FORKS = 200  # merges whose parents differ in the file
-
-Entry: TypeAlias = tuple[int, bytes] | None  # mode and blob of the file in one commit
-
-
-class Trail(Protocol):
-    """The history of one commit; an unknown name raises KeyError."""
-
-    def raw(self, commit: str) -> bytes: ...
-    def parents(self, commit: str) -> tuple[str, ...]: ...
-    def file(self, commit: str) -> Entry: ...
-    def load(self, commits: Collection[str]) -> None:
-        """Prepare `file` for all of *commits* at once."""
-
-    def app(self, commit: str) -> App | None:
-        """Return what the file asks for, or None where it is not there, or broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +29,7 @@ class Rule:
     unsigned_revert: bool = True
 
 
-def check(trail: Trail, tip: str, rule: Rule, accepted: str = "") -> int:
+def check(trail: FileHistory, tip: str, rule: Rule, accepted: str = "") -> int:
     """
     Return how many commits changed the file since the trusted ones; refuse unsigned changes.
 
@@ -63,18 +48,17 @@ def check(trail: Trail, tip: str, rule: Rule, accepted: str = "") -> int:
             signed_by(trail.raw(commit), rule.signers)
         except SignatureRefused as error:
             why = _no_step_back(trail, commit, rule, forks)
-            if why is None:
-                continue
-            raise _refused(
-                trail, commit, error, why if error.reason == "CommitUnsigned" else ""
-            ) from error
+            if why is not None:
+                raise _refused(trail, commit, error, why) from error
     return len(changing)
 
 
-def _refused(trail: Trail, commit: str, error: SignatureRefused, why: str) -> SignatureRefused:
+def _refused(
+    trail: FileHistory, commit: str, error: SignatureRefused, why: str
+) -> SignatureRefused:
     _, _, body = trail.raw(commit).partition(b"\n\n")
     subject = safe(body.decode("utf-8", "replace").strip().split("\n", 1)[0], 80)
-    also = f"; {why}" if why else ""
+    also = f"; {why}" if why and error.reason == "CommitUnsigned" else ""
     return SignatureRefused(
         f'{commit[:7]} "{subject}" changes the file: {error.message}{also}; replace it by a '
         f"commit that an allowed signer signs, or read it and set GITSLOT_TRUSTED_COMMIT={commit}",
@@ -85,7 +69,7 @@ def _refused(trail: Trail, commit: str, error: SignatureRefused, why: str) -> Si
 # ---------------------------------------------------------------- an unsigned step back
 
 
-def _no_step_back(trail: Trail, commit: str, rule: Rule, forks: "_Forks") -> str | None:
+def _no_step_back(trail: FileHistory, commit: str, rule: Rule, forks: "_Forks") -> str | None:
     """
     Return why the unsigned *commit* does not take production one step back, or None if it does.
 
@@ -120,7 +104,7 @@ def _production_alone(before: App, after: App) -> bool:
     return replace(before, model=after.model, slots=slots) == after and before != after
 
 
-def _newest_wish(trail: Trail, commit: str, forks: "_Forks") -> tuple[str, App | None]:
+def _newest_wish(trail: FileHistory, commit: str, forks: "_Forks") -> tuple[str, App | None]:
     """Return the newest change of production's wish up to *commit*, and what it replaced."""
     for _ in range(MAX_BACK):
         parents = trail.parents(commit)
@@ -137,7 +121,7 @@ def _newest_wish(trail: Trail, commit: str, forks: "_Forks") -> tuple[str, App |
     raise KeyError(commit)
 
 
-def _signed(trail: Trail, commit: str, rule: Rule) -> bool:
+def _signed(trail: FileHistory, commit: str, rule: Rule) -> bool:
     try:
         signed_by(trail.raw(commit), rule.signers)
     except SignatureRefused:
@@ -148,7 +132,7 @@ def _signed(trail: Trail, commit: str, rule: Rule) -> bool:
 # ---------------------------------------------------------------- the graph
 
 
-def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
+def _ancestors(trail: FileHistory, commits: Iterable[str]) -> set[str]:
     """Return *commits* and all their ancestors, as far as the trail goes."""
     seen: set[str] = set()
     todo = list(commits)
@@ -165,7 +149,7 @@ def _ancestors(trail: Trail, commits: Iterable[str]) -> set[str]:
     return seen
 
 
-def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -> list[str]:
+def _reachable(trail: FileHistory, tips: Iterable[str], known: set[str], limit: int) -> list[str]:
     """Return the commits reachable from *tips* that are not in *known*."""
     found: dict[str, None] = {}
     todo = [tip for tip in tips if tip not in known]
@@ -187,7 +171,7 @@ def _reachable(trail: Trail, tips: Iterable[str], known: set[str], limit: int) -
 class _Forks:
     """Find the commits that change the file; bound the merges whose parents differ in it."""
 
-    def __init__(self, trail: Trail) -> None:
+    def __init__(self, trail: FileHistory) -> None:
         self._trail = trail
         self._asked = 0
         self._told: dict[str, bool] = {}

@@ -9,7 +9,7 @@ import re
 import stat
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -111,10 +111,9 @@ class GitSource:
             try:
                 return check(history, commit, rule, accepted)
             except KeyError as error:
+                what = f"the history of {commit[:7]} has a hole"
                 raise SourceError(
-                    f"the history of {commit[:7]} has a hole: {self._origin.name} is a shallow "
-                    "copy",
-                    reason="HistoryIncomplete",
+                    f"{what}: {self._origin.name} is a shallow copy", reason="HistoryIncomplete"
                 ) from error
 
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
@@ -180,10 +179,8 @@ class GitSource:
         large = tree.raw_length() > MAX_LISTING
         entries = {} if large else {e.path: e for e in tree.iteritems() if e.path.endswith(suffix)}
         if large or len(entries) > MAX_FILES:
-            raise SourceError(
-                f"{self._path} holds too many files; {MAX_FILES:,} are allowed",
-                reason="TooManyFiles",
-            )
+            what = f"{self._path} holds too many files; {MAX_FILES:,} are allowed"
+            raise SourceError(what, reason="TooManyFiles")
         plain = {e.sha for e in entries.values() if stat.S_ISREG(e.mode)}
         self._blobs = self._origin.blobs(repo, plain, self._blobs, sha)
         return {
@@ -200,10 +197,8 @@ class GitSource:
         for name in self._path.split("/"):
             tree = repo[sha] if stat.S_ISDIR(mode) else None
             if not isinstance(tree, Tree) or name.encode() not in tree:
-                raise SourceError(
-                    f"{self._path} is not in the tree of {commit.id.decode()[:7]}",
-                    reason="FileMissing",
-                )
+                what = f"{self._path} is not in the tree of {commit.id.decode()[:7]}"
+                raise SourceError(what, reason="FileMissing")
             mode, sha = tree[name.encode()]
         return mode, sha
 
@@ -233,26 +228,20 @@ def _revision(commit: Commit) -> Revision:
 
 
 def _walks_to(repo: BaseRepo, commit: str, ancestor: str) -> bool:
-    seen: set[bytes] = set()
-    todo = deque([commit.encode()])
+    found = {commit.encode()}
+    todo = deque(found)
     while todo:
-        if len(seen) >= _MAX_WALK:
-            raise SourceError(
-                f"{ancestor[:7]} is not among the newest {_MAX_WALK:,} commits",
-                reason="HistoryTooLong",
-            )
         sha = todo.popleft()
         if sha == ancestor.encode():
             return True
-        if sha in seen:
-            continue
-        seen.add(sha)
-        try:
-            found = repo[sha]
-        except KeyError:
-            continue
-        if isinstance(found, Commit):
-            todo.extend(found.parents)
+        with suppress(KeyError):  # a shallow copy
+            each = repo[sha]
+            new = [sha for sha in getattr(each, "parents", ()) if sha not in found]
+            found.update(new)
+            todo.extend(new)
+        if len(found) > _MAX_WALK:
+            what = f"{ancestor[:7]} is not among the newest {_MAX_WALK:,} commits"
+            raise SourceError(what, reason="HistoryTooLong")
     return False
 
 

@@ -15,11 +15,13 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
 from gitslot.errors import SettingsError, SignatureRefused
 from gitslot.state.safe_text import safe
@@ -27,18 +29,16 @@ from gitslot.state.safe_text import safe
 NAMESPACE = "git"
 MAX_COMMIT = 1024 * 1024  # bytes
 _MAX_ARMOR = 16 * 1024
-_MIN_RSA = 2048
+_RSA_BITS = range(2048, 8193)
 _BEGIN, _END = b"-----BEGIN SSH SIGNATURE-----", b"-----END SSH SIGNATURE-----"
 _USER_PRESENT = 0x01
-_CURVES: dict[bytes, tuple[ec.EllipticCurve, hashes.HashAlgorithm]] = {
-    b"nistp256": (ec.SECP256R1(), hashes.SHA256()),
-    b"nistp384": (ec.SECP384R1(), hashes.SHA384()),
-    b"nistp521": (ec.SECP521R1(), hashes.SHA512()),
-}
+_RSA_HASHES = {b"rsa-sha2-256": hashes.SHA256(), b"rsa-sha2-512": hashes.SHA512()}
+_CURVE_HASHES = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
 _TYPES = frozenset(
     {"ssh-ed25519", "ssh-rsa", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"}
-    | {f"ecdsa-sha2-{curve.decode()}" for curve in _CURVES}
+    | {f"ecdsa-sha2-nistp{size}" for size in _CURVE_HASHES}
 )
+_Public: TypeAlias = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,10 @@ def _signer(line: str) -> Signer:
     at = found[0]
     try:
         key = base64.b64decode(words[at + 1], validate=True)
-        kind = _Reader(key).text()
-        _verifier(key)
-    except (ValueError, binascii.Error, SignatureRefused) as error:
+        kind, _ = _public(key)
+    except (ValueError, binascii.Error) as error:
         raise ValueError("the key cannot be read") from error
-    if kind.decode("ascii", "replace") != words[at]:
+    if kind != words[at]:
         raise ValueError(f"the key is not of the type {words[at]}")
     namespaces: tuple[str, ...] = ()
     after = before = None
@@ -135,6 +134,10 @@ def _moment(text: str) -> datetime:
 # ---------------------------------------------------------------- a commit
 
 
+def _invalid(message: str) -> SignatureRefused:
+    return SignatureRefused(message, reason="SignatureInvalid")
+
+
 def split(raw: bytes) -> tuple[bytes, bytes, datetime]:
     """
     Split the commit *raw* into the signed bytes, the signature and the committer date.
@@ -142,7 +145,7 @@ def split(raw: bytes) -> tuple[bytes, bytes, datetime]:
     Raises SignatureRefused: CommitUnsigned, or SignatureInvalid if there are several.
     """
     if len(raw) > MAX_COMMIT:
-        raise SignatureRefused("the commit is too large", reason="SignatureInvalid")
+        raise _invalid("the commit is too large")
     head, gap, body = raw.partition(b"\n\n")
     kept: list[bytes] = []
     signatures: list[list[bytes]] = []
@@ -152,9 +155,8 @@ def split(raw: bytes) -> tuple[bytes, bytes, datetime]:
             inside = True
             name, _, first = line.partition(b" ")
             if name != b"gpgsig":
-                raise SignatureRefused(
-                    f"the header {safe(name.decode('ascii', 'replace'), 30)} is not supported",
-                    reason="SignatureInvalid",
+                raise _invalid(
+                    f"the header {safe(name.decode('ascii', 'replace'), 30)} is not supported"
                 )
             signatures.append([first])
         elif inside and line.startswith(b" "):
@@ -165,7 +167,7 @@ def split(raw: bytes) -> tuple[bytes, bytes, datetime]:
     if not signatures:
         raise SignatureRefused("it carries no signature", reason="CommitUnsigned")
     if len(signatures) > 1:
-        raise SignatureRefused("it carries two signatures", reason="SignatureInvalid")
+        raise _invalid("it carries two signatures")
     return b"\n".join(kept) + gap + body, b"\n".join(signatures[0]), _committed(kept)
 
 
@@ -173,11 +175,11 @@ def _committed(head: list[bytes]) -> datetime:
     lines = [line for line in head if line.startswith(b"committer ")]
     match = re.search(rb"> (\d{1,12}) [+-]\d{4}$", lines[0]) if len(lines) == 1 else None
     if match is None:
-        raise SignatureRefused("it has no date", reason="SignatureInvalid")
+        raise _invalid("it has no date")
     try:
         return datetime.fromtimestamp(int(match[1]), UTC)
     except (OverflowError, ValueError, OSError):
-        raise SignatureRefused("it has no date", reason="SignatureInvalid") from None
+        raise _invalid("it has no date") from None
 
 
 def signed_by(raw: bytes, signers: tuple[Signer, ...]) -> Signer:
@@ -198,7 +200,7 @@ def verify(
     key, namespace, algorithm, made = _parse(signature)
     if namespace != NAMESPACE.encode():
         shown = safe(namespace.decode("utf-8", "replace"), 40)
-        raise SignatureRefused(f'it is signed for "{shown}", not "git"', reason="SignatureInvalid")
+        raise _invalid(f'it is signed for "{shown}", not "git"')
     if b"-cert-v" in key[:60]:
         raise SignatureRefused(
             "it is signed with a certificate; only plain keys are checked",
@@ -273,8 +275,12 @@ class _Reader:
             raise ValueError("an integer out of range")
         return int.from_bytes(data)
 
+    @property
+    def ended(self) -> bool:
+        return self._at == len(self._data)
+
     def end(self) -> None:
-        if self._at != len(self._data):
+        if not self.ended:
             raise ValueError("trailing bytes")
 
 
@@ -304,7 +310,7 @@ def _parse(armored: bytes) -> tuple[bytes, bytes, str, bytes]:
         if reserved or algorithm not in ("sha256", "sha512"):
             raise ValueError("unknown fields")
     except (ValueError, binascii.Error) as error:
-        raise SignatureRefused("its signature cannot be read", reason="SignatureInvalid") from error
+        raise _invalid("its signature cannot be read") from error
     return key, namespace, algorithm, made
 
 
@@ -312,75 +318,48 @@ def _check(key: bytes, made: bytes, signed: bytes) -> None:
     try:
         reader = _Reader(made)
         algorithm, blob = reader.text(), reader.text()
-        _verifier(key).verify(algorithm, blob, reader, signed)
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
-        raise SignatureRefused(
-            "its signature does not fit its content", reason="SignatureInvalid"
-        ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Verifier:
-    """A public key and the signature types that it makes."""
-
-    kind: bytes
-    key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-    hash: hashes.HashAlgorithm | None = None
-    application: bytes | None = None
-
-    def verify(self, algorithm: bytes, blob: bytes, rest: _Reader, signed: bytes) -> None:
-        """Raise ValueError or InvalidSignature unless *blob* signs *signed*."""
-        if self.application is not None:  # PROTOCOL.u2f: the bytes that a security key signs
-            flags, counter = rest.take(1), rest.take(4)
+        kind, public = _public(key)
+        if kind.startswith("sk-"):  # PROTOCOL.u2f: the bytes that a security key signs
+            flags, counter = reader.take(1), reader.take(4)
             if not flags[0] & _USER_PRESENT:
                 raise ValueError("nobody touched the key")
-            application = hashlib.sha256(self.application).digest()
+            application = hashlib.sha256(_last_text(key)).digest()
             signed = application + flags + counter + hashlib.sha256(signed).digest()
-        rest.end()
-        if isinstance(self.key, rsa.RSAPublicKey):
-            hash_ = {b"rsa-sha2-256": hashes.SHA256(), b"rsa-sha2-512": hashes.SHA512()}
-            if algorithm not in hash_:
-                raise ValueError("not a hash that may be trusted")
-            self.key.verify(blob, signed, padding.PKCS1v15(), hash_[algorithm])
-            return
-        if algorithm != self.kind:
-            raise ValueError("not the key's own kind of signature")
-        if isinstance(self.key, ed25519.Ed25519PublicKey):
-            self.key.verify(blob, signed)
-            return
-        assert self.hash is not None
-        pair = _Reader(blob)
-        r, s = pair.integer(), pair.integer()
-        pair.end()
-        self.key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(self.hash))
+        reader.end()
+        if algorithm not in (_RSA_HASHES if kind == "ssh-rsa" else {kind.encode()}):
+            raise ValueError("not the key's own kind of signature, or not a hash to be trusted")
+        if isinstance(public, rsa.RSAPublicKey):
+            public.verify(blob, signed, padding.PKCS1v15(), _RSA_HASHES[algorithm])
+        elif isinstance(public, ed25519.Ed25519PublicKey):
+            public.verify(blob, signed)
+        else:
+            pair = _Reader(blob)
+            r, s = pair.integer(), pair.integer()
+            pair.end()
+            hash_ = ec.ECDSA(_CURVE_HASHES[public.key_size])
+            public.verify(encode_dss_signature(r, s), signed, hash_)
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        raise _invalid("its signature does not fit its content") from error
 
 
-def _verifier(blob: bytes) -> _Verifier:
-    """Read a public key; raise ValueError, or SignatureRefused for an unsupported kind."""
-    reader = _Reader(blob)
-    kind = reader.text()
-    known = kind.removesuffix(b"@openssh.com").removeprefix(b"sk-")
-    result: _Verifier
-    if known == b"ssh-ed25519":
-        ed_key = ed25519.Ed25519PublicKey.from_public_bytes(reader.text())
-        result = _Verifier(kind, ed_key, None, _application(kind, reader))
-    elif known == b"ssh-rsa" and known == kind:
-        exponent, modulus = reader.integer(), reader.integer()
-        if modulus.bit_length() < _MIN_RSA:
-            raise ValueError("an RSA key that is too short")
-        result = _Verifier(kind, rsa.RSAPublicNumbers(exponent, modulus).public_key())
-    elif known.startswith(b"ecdsa-sha2-") and known[11:] in _CURVES:
-        curve, hash_ = _CURVES[known[11:]]
-        if reader.text() != known[11:]:
-            raise ValueError("another curve than it says")
-        ec_key = ec.EllipticCurvePublicKey.from_encoded_point(curve, reader.text())
-        result = _Verifier(kind, ec_key, hash_, _application(kind, reader))
-    else:
-        shown = safe(kind.decode("ascii", "replace"), 60)
-        raise SignatureRefused(f"keys of type {shown} are not supported")
-    reader.end()
-    return result
+def _public(blob: bytes) -> tuple[str, _Public]:
+    """Return type and public key of *blob*; raise ValueError where it cannot be read."""
+    kind = _Reader(blob).text().decode("ascii")
+    if kind not in _TYPES:
+        raise ValueError("a type of key that is not supported")
+    try:
+        key = load_ssh_public_key(f"{kind} ".encode() + base64.b64encode(blob))
+    except (NotImplementedError, UnsupportedAlgorithm) as error:
+        raise ValueError("a form of key that is not supported") from error
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size not in _RSA_BITS:
+        raise ValueError("an RSA key that is too short, or too long")
+    assert isinstance(key, _Public)
+    return kind, key
 
 
-def _application(kind: bytes, reader: _Reader) -> bytes | None:
-    return reader.text() if kind.startswith(b"sk-") else None
+def _last_text(blob: bytes) -> bytes:
+    """Return the last string of a security key's *blob*, its application."""
+    reader, text = _Reader(blob), b""
+    while not reader.ended:
+        text = reader.text()
+    return text

@@ -122,11 +122,7 @@ REFUSED = {
     "slot too long": (PLAIN + f"  {'a' * 60}: 1\n", 5, "at most 59"),
     "slot with a path": (PLAIN + "  ../x: 1\n", 5, "letters, digits and hyphens"),
     "slot ends in a hyphen": (PLAIN + "  canary-: 1\n", 5, "letters, digits and hyphens"),
-    "too many slots": (
-        PLAIN + "".join(f"  s{n}: 1\n" for n in range(21)),
-        4,
-        "21 are allowed",
-    ),
+    "too many slots": (PLAIN + "".join(f"  s{n}: 1\n" for n in range(21)), 4, "21 are allowed"),
     "further slot of no version": (PLAIN + "  canary: {code: 1}\n", 5, "`version` is missing"),
     "bad drift": (PLAIN + "drift: maybe\n", 5, "`heal` or `report`"),
     "bad latency": (PLAIN + "latency_p99_ms: -1\n", 5, "above 0"),

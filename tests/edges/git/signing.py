@@ -64,11 +64,7 @@ class Key:
         return text(kind) + text(number(r) + number(s))
 
     def sign(
-        self,
-        data: bytes,
-        namespace: bytes = b"git",
-        algorithm: str = "sha512",
-        public: bytes = b"",
+        self, data: bytes, namespace: bytes = b"git", algorithm: str = "sha512", public: bytes = b""
     ) -> bytes:
         """Return the armored signature of *data*; *public* replaces the key that it names."""
         inner = hashlib.new(algorithm, data).digest()
@@ -98,22 +94,11 @@ def wanting(version: str, app: str = APP, more: str = "") -> str:
 
 
 @dataclass
-class Works:
-    """A repository in which commits are made object by object."""
+class Checkout:
+    """A repository for git's own command line, which reads no settings of this machine."""
 
     path: Path
-    at: int = NOON
     env: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.path.mkdir(parents=True)
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.path.parent),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "TZ": "UTC",
-        }
-        self.git("init", "-q", "-b", "main")
 
     def git(self, *words: str, data: bytes | None = None) -> str:
         done = subprocess.run(
@@ -125,6 +110,27 @@ class Works:
             check=True,
         )
         return done.stdout.decode().strip()
+
+    def begin(self) -> None:
+        """Make the repository, which lets clients ask for single objects."""
+        self.path.mkdir(parents=True)
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(self.path.parent), "TZ": "UTC"}
+        self.env |= {"GIT_CONFIG_NOSYSTEM": "1"}
+        for who in ("AUTHOR", "COMMITTER"):
+            self.env |= {f"GIT_{who}_NAME": "Sam", f"GIT_{who}_EMAIL": "sam@example.net"}
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "uploadpack.allowFilter", "true")
+        self.git("config", "uploadpack.allowAnySHA1InWant", "true")
+
+
+@dataclass
+class Works(Checkout):
+    """A repository in which commits are made object by object."""
+
+    at: int = NOON
+
+    def __post_init__(self) -> None:
+        self.begin()
 
     def tree(self, content: str | None, other: str = "") -> str:
         """Write a tree with the file and one beside it; one word is what production serves."""

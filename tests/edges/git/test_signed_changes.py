@@ -21,17 +21,8 @@ from gitslot.edges.git.ssh_signatures import read_signers, signed_by, verify
 from gitslot.errors import SettingsError, SignatureRefused, SourceError
 from reliability.cloud import APP
 from tests.edges.git.signed_cases import CASES, Bench, bench
-from tests.edges.git.signing import (
-    FILE,
-    NOON,
-    Key,
-    armor,
-    attach,
-    ed25519_key,
-    text,
-    wanting,
-)
-from tests.edges.git.test_source import Origin
+from tests.edges.git.signing import FILE, NOON, Key, armor, attach, ed25519_key, text, wanting
+from tests.edges.git.test_source import Origin, trust
 from tests.servers import serving
 
 NOW = datetime.fromtimestamp(NOON, UTC)
@@ -183,10 +174,7 @@ def test_over_https_only_commits_and_the_needed_trees_come(
     good = made.commit("B", made.commit("B", made.base, key=made.sam, other=big), other=big)
     evil = made.commit("C", good, other=big)
     origin = Origin(made.works.path, made.works.env)
-    made.works.git("config", "uploadpack.allowFilter", "true")
-    made.works.git("config", "uploadpack.allowAnySHA1InWant", "true")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    trust(monkeypatch, tmp_path / "cert.pem")
     rule = Rule(read_signers(made.signers))
     with serving(tmp_path, origin.respond) as address:
         source = GitSource(f"{address}/{made.works.path.name}", "main", FILE)

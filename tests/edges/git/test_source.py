@@ -2,7 +2,6 @@
 
 import base64
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from gitslot.edges.file.read import read
 from gitslot.edges.git import objects
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from tests.edges.git.signing import Checkout
 from tests.servers import Answer, Handler, git_backend, serving
 
 FILE = "desired_state.yaml"
@@ -21,26 +21,13 @@ PLAIN = b"app: a\nmodel: m\nslots: {production: 1.4.0}\n"
 
 
 @dataclass
-class Origin:
+class Origin(Checkout):
     """A repository, seen through a path or through HTTPS."""
 
-    path: Path
-    env: dict[str, str]
     address: str = ""
     asked: list[tuple[str, str, str]] = field(default_factory=list)  # method, path, authorization
     sent: int = 0
     token: str | None = None
-
-    def git(self, *words: str, data: bytes | None = None) -> str:
-        done = subprocess.run(
-            ["git", *words],
-            cwd=self.path,
-            env=self.env,
-            input=data,
-            capture_output=True,
-            check=True,
-        )
-        return done.stdout.decode().strip()
 
     def commit(self, data: bytes | None = PLAIN, name: str = FILE, subject: str = "a bump") -> str:
         if data is not None:
@@ -70,34 +57,23 @@ class Origin:
         return status, headers, content
 
 
+def trust(patch: pytest.MonkeyPatch, certificate: Path) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        patch.setenv(name, str(certificate))
+
+
 @pytest.fixture(params=["path", "https"])
 def origin(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Origin]:
-    repository = tmp_path / "repo"
-    repository.mkdir()
-    home = tmp_path / "home"
-    home.mkdir()
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Sam",
-        "GIT_AUTHOR_EMAIL": "sam@example.net",
-        "GIT_COMMITTER_NAME": "Sam",
-        "GIT_COMMITTER_EMAIL": "sam@example.net",
-    }
-    monkeypatch.setenv("HOME", str(home))
-    made = Origin(repository, env)
-    made.git("init", "-q", "-b", "main")
-    made.git("config", "uploadpack.allowFilter", "true")
-    made.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    made = Origin(tmp_path / "repo")
+    made.begin()
+    monkeypatch.setenv("HOME", made.env["HOME"])
     if request.param == "path":
         yield made
         return
     with serving(tmp_path, made.respond) as address:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        trust(monkeypatch, tmp_path / "cert.pem")
         made.address = address
         yield made
 
@@ -133,20 +109,13 @@ def test_a_revert_names_what_it_reverts(origin: Origin) -> None:
 
 
 def test_a_ref_that_stands_still_costs_one_look_up(origin: Origin) -> None:
-    """No object is fetched again."""
+    """No object is fetched again, and a new commit is seen at once by the same process."""
     origin.commit()
     source = origin.source()
     first = source.newest()
     sent = origin.sent
     assert source.newest() is first
     assert origin.sent - sent < 2000
-
-
-def test_a_new_commit_is_seen_at_once(origin: Origin) -> None:
-    """By the same process."""
-    origin.commit()
-    source = origin.source()
-    source.newest()
     origin.commit(b"app: b\n")
     assert source.newest().data == b"app: b\n"
 
@@ -187,16 +156,11 @@ def test_a_branch_is_not_found_by_its_prefix(origin: Origin) -> None:
     assert reason(origin.source("main")) == "RefGone"
 
 
-def test_a_missing_file_is_named(origin: Origin) -> None:
-    """Deleted or renamed."""
-    origin.commit(b"x", "other.yaml")
-    assert reason(origin.source()) == "FileMissing"
-
-
-def test_a_file_below_a_file_is_missing(origin: Origin) -> None:
-    """A path through a blob leads nowhere."""
+@pytest.mark.parametrize("path", ["none.yaml", f"{FILE}/x"])
+def test_a_missing_file_is_named(origin: Origin, path: str) -> None:
+    """Deleted or renamed; and a path through a blob leads nowhere."""
     origin.commit()
-    assert reason(origin.source(path=f"{FILE}/x")) == "FileMissing"
+    assert reason(origin.source(path=path)) == "FileMissing"
 
 
 def test_a_folder_is_read_with_each_file_in_it(origin: Origin) -> None:
@@ -293,26 +257,22 @@ def test_huge_files_beside_each_other_freeze_themselves_alone(
     assert {doubt.reason for doubt in data.values()} == {"FileTooLarge"}
 
 
-def test_a_linked_folder_of_files_is_not_followed(origin: Origin) -> None:
-    """Nor a submodule in its place."""
+@pytest.mark.parametrize(
+    ("link", "target", "path", "reasons"),
+    [
+        (FILE, "/etc/hostname", FILE, {"NotPlainFile"}),
+        ("apps", "real", "apps", {"NotPlainFile"}),
+        ("live", "/etc", "live/hostname", {"FileMissing", "NotPlainFile"}),
+    ],
+)
+def test_a_link_is_not_followed(
+    origin: Origin, link: str, target: str, path: str, reasons: set[str]
+) -> None:
+    """Neither in place of the file or of the folder, nor on the way: it could lead anywhere."""
     origin.commit(b"x", "real/a.yaml")
-    (origin.path / "apps").symlink_to("real")
+    (origin.path / link).symlink_to(target)
     origin.commit(None)
-    assert reason(origin.source(path="apps")) == "NotPlainFile"
-
-
-def test_a_link_is_not_followed(origin: Origin) -> None:
-    """Its target could be anything."""
-    (origin.path / FILE).symlink_to("/etc/hostname")
-    origin.commit(None)
-    assert reason(origin.source()) == "NotPlainFile"
-
-
-def test_a_linked_folder_is_not_followed(origin: Origin) -> None:
-    """Nor on the way."""
-    (origin.path / "live").symlink_to("/etc")
-    origin.commit(None)
-    assert reason(origin.source(path="live/hostname")) in ("FileMissing", "NotPlainFile")
+    assert reason(origin.source(path=path)) in reasons
 
 
 def test_a_submodule_is_not_a_plain_file(origin: Origin) -> None:
@@ -423,8 +383,7 @@ def test_an_answer_that_is_not_git_is_unreachable(
 ) -> None:
     """A sign-in page is not an empty desired state."""
     with serving(tmp_path, lambda *_: (200, {"Content-Type": "text/html"}, body)) as address:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        trust(monkeypatch, tmp_path / "cert.pem")
         found = GitSource(f"{address}/repo", "main", FILE, TOKEN)
         assert reason(found) in ("GitUnreachable", "RefGone")
 
@@ -447,8 +406,7 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(
             both.write_bytes(
                 (tmp_path / "cert.pem").read_bytes() + (tmp_path / "other/cert.pem").read_bytes()
             )
-            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(both))
-            monkeypatch.setenv("SSL_CERT_FILE", str(both))
+            trust(monkeypatch, both)
             reason(GitSource(f"{address}/repo", "main", FILE, TOKEN))
     assert not any(seen)
 
