@@ -50,7 +50,7 @@ def contents(of: Site) -> list[tuple[str, Mapping[str, str]]]:
 @given(SITES)
 def test_sticky_stays_and_the_rest_moves(before: Site) -> None:
     """Each slot ends with the other's free settings and its own sticky ones, absent ones absent."""
-    after, sticky = swap(before), before.sticky
+    after, sticky = swap(before), before.sticky or ()
     one, two = (of.settings for of in before.slots.values())
     for key, (own, other) in {"production": (one, two), "staging": (two, one)}.items():
         wanted = {k: v for k, v in other.items() if k not in sticky}
