@@ -20,6 +20,10 @@ KUDU = (
     *("id", "status_text", "progress", "received_time", "last_success_end_time", "complete"),
     *("is_temp", "is_readonly", "url", "log_url", "site_name", "provisioningState"),
 )
+PROXIES = (
+    *("User", "CsmPublishingCredentialsPoliciesEntity", "SlotDifference", "FunctionEnvelope"),
+    *("Deployment", "CsmDeploymentStatus"),
+)
 # Fields that Azure sends, as recorded in Azure/azure-cli (test_functionapp_slot_swap), and that no
 # model of the SDK declares.
 RECORDED_ALONE = {
@@ -35,22 +39,17 @@ RECORDED_ALONE = {
     "StringDictionary.location": "recorded on config/appsettings",
     "SlotConfigNamesResource.location": "recorded on config/slotConfigNames",
     "SiteConfigResource.location": "recorded on config/web",
-    "User.location": "proxy resources have none in the models",
     "User.properties.name": "null",
     "User.properties.metadata": "null",
     "User.properties.isDeleted": "recorded",
-    "CsmPublishingCredentialsPoliciesEntity.location": "proxy resources have none in the models",
-    "SlotDifference.location": "proxy resources have none in the models",
     "HostKeys.id": "the host's resource id",
     "FunctionAppStack.properties.majorVersions.minorVersions.stackSettings.linuxRuntimeSettings"
     ".supportedFunctionsExtensionVersionsInfo": "recorded on functionAppStacks",
-    "FunctionEnvelope.location": "proxy resources have none in the models",
     "FunctionEnvelope.properties.name": "as the Functions host names it (FunctionMetadataResponse)",
     "FunctionEnvelope.properties.isDirect": "of the Functions host's answer",
     "FunctionEnvelope.properties.isProxy": "of the Functions host's answer",
-    "Deployment.location": "proxy resources have none in the models",
     **{f"Deployment.properties.{name}": "of Kudu's DeployResult, passed on whole" for name in KUDU},
-    "CsmDeploymentStatus.location": "proxy resources have none in the models",
+    **{f"{name}.location": "proxy resources have none in the models" for name in PROXIES},
     "List.id": "null beside nextLink, recorded on functionAppStacks",
 }
 

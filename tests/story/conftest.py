@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.state.decision import Converged
 from tests.platform import Platform, start_platform
 from tests.story.stage import Stage, set_stage
 
@@ -28,3 +29,11 @@ def empty_stage(platform: Platform, tmp_path: Path) -> Iterator[Stage]:
     """Set a stage whose two slots have no model."""
     with set_stage(platform, tmp_path) as found:
         yield found
+
+
+@pytest.fixture
+def settled(stage: Stage) -> Stage:
+    """Let production serve 1.4.0 by the file's newest commit."""
+    stage.repository.want("1.4.0")
+    assert isinstance(stage.reconcile(), Converged)
+    return stage

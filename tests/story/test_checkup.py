@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from gitslot.edges.file.read import read
-from gitslot.state.decision import Converged
 from tests.platform import Platform, package, until
 from tests.story.stage import SERVING_FILES, Stage, set_stage
 from tests.story.typed import gitslot
@@ -30,14 +29,6 @@ def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with set_stage(platform, tmp_path_factory.mktemp("checkup")) as found:
         found.change("production", DB_PASSWORD=PASSWORD)
         yield found
-
-
-@pytest.fixture
-def settled(stage: Stage) -> Stage:
-    """Production serves 1.4.0 by the file's newest commit, and staging is up."""
-    stage.repository.want("1.4.0")
-    assert isinstance(stage.reconcile(), Converged)
-    return stage
 
 
 def sent(stage: Stage, line: str) -> int:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gitslot.state.decision import Converged
 from tests.platform import PATIENCE_S, Platform, until
 from tests.processes import python
 from tests.story.stage import VERSIONS, Stage, set_stage
@@ -25,14 +24,6 @@ def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Set one stage for all of this file."""
     with set_stage(platform, tmp_path_factory.mktemp("commands")) as found:
         yield found
-
-
-@pytest.fixture
-def settled(stage: Stage) -> Stage:
-    """Production serves 1.4.0 by the file's newest commit."""
-    stage.repository.want("1.4.0")
-    assert isinstance(stage.reconcile(), Converged)
-    return stage
 
 
 def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None:
