@@ -99,10 +99,7 @@ class ArmDoor:
         operation, site, slot = _named(method, path)
         write = operation in WRITES
         asked = _Asked(method, path, query, headers, body, operation, site, slot)
-
-        def effect() -> Answer:
-            return self._write(asked) if write else self._fetch(asked)
-
+        effect = partial(self._write if write else self._fetch, asked)
         kind = self._process.begin(
             f"arm.{operation}.{slot}" if site else f"arm.{operation}", write=write
         )

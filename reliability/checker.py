@@ -66,7 +66,6 @@ class _Turn:
     """What one controller has seen since it last asked Git."""
 
     commit: str | None = None
-    git_ok: bool = False
     reads: dict[tuple[str, str], Entry] = field(default_factory=dict)
     locked_at: int = -1
     looked_at: int = -1
@@ -142,7 +141,7 @@ def _commit(replay: Replay, entry: Entry) -> None:
 
 def _looked(replay: Replay, entry: Entry) -> None:
     turn = replay.turn(entry)
-    turn.commit, turn.git_ok = entry["commit"], entry["commit"] is not None
+    turn.commit = entry["commit"]
     turn.reads.clear()
     turn.looked_at = entry["seq"]
 
@@ -241,10 +240,10 @@ def _sent(replay: Replay, entry: Entry) -> None:
         replay.wrong("S6", entry, f"{what} while {replay.holder} holds the lock")
     if turn.locked_at > turn.looked_at:
         replay.wrong("S6", entry, f"{what} was decided from a look made before the lock")
-    if not turn.git_ok:
+    if turn.commit is None:
         replay.wrong("S4", entry, f"{what} while Git could not be read")
     commit = replay.commits.get(turn.commit or "")
-    if turn.git_ok and (commit is None or commit["wants"] is None):
+    if turn.commit is not None and (commit is None or commit["wants"] is None):
         replay.wrong("S4", entry, f"{what} for a commit that is not valid")
     _where(replay, entry, commit)
     for key in _reads(slot):

@@ -201,7 +201,6 @@ def _delta_bomb() -> bytes:
 
 def git() -> Iterator[tuple[str, Attack]]:
     """Give trees, objects and answers of a server that lead elsewhere or grow without end."""
-
     wish, file = STATE.replace("1.4.0", "9.9.9"), FILE.encode()
 
     def blob(text: str = wish) -> Made:

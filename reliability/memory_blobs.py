@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.blobs import Leased
@@ -33,7 +32,7 @@ class MemoryBlobs:
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
-        self._blobs: dict[str, _Blob] = {}
+        self.kept: dict[str, _Blob] = {}  # all blobs, by their names
         self._guard = threading.Lock()
         self.lost: list[str] = []
         self.calls: list[str] = []
@@ -45,16 +44,16 @@ class MemoryBlobs:
 
     def names(self, prefix: str) -> list[str]:
         self.calls.append("names")
-        return sorted(name for name in self._blobs if name.startswith(prefix))
+        return sorted(name for name in self.kept if name.startswith(prefix))
 
     def size(self, name: str) -> tuple[int, int] | None:
         self.calls.append("size")
-        blob = self._blobs.get(name)
+        blob = self.kept.get(name)
         return (len(blob.data), blob.blocks) if blob else None
 
     def read(self, name: str, offset: int = 0) -> bytes:
         self.calls.append("read")
-        blob = self._blobs.get(name)
+        blob = self.kept.get(name)
         if blob is None:
             raise JournalError("storage refused to read the journal: BlobNotFound")
         return blob.data[offset:]
@@ -63,7 +62,7 @@ class MemoryBlobs:
         self.calls.append("append")
         self._may_lose("append-before")
         with self._guard:
-            blob = self._blobs.setdefault(name, _Blob()) if position == 0 else self._blobs.get(name)
+            blob = self.kept.setdefault(name, _Blob()) if position == 0 else self.kept.get(name)
             if blob is None:
                 raise JournalError("storage refused to append to the journal: BlobNotFound")
             if len(blob.data) != position:
@@ -73,23 +72,23 @@ class MemoryBlobs:
 
     def load(self, name: str) -> tuple[bytes, str] | None:
         self.calls.append("load")
-        blob = self._blobs.get(name)
+        blob = self.kept.get(name)
         return (blob.data, blob.etag) if blob else None
 
     def store(self, name: str, data: bytes, etag: str) -> str:
         self.calls.append("store")
         self._may_lose("store-before")
         with self._guard:
-            there = self._blobs.get(name)
+            there = self.kept.get(name)
             if (there.etag if there else "") != etag:
                 raise JournalMoved(f"somebody else wrote {name}")
-            self._blobs[name] = kept = _Blob(data, etag=uuid.uuid4().hex)
+            self.kept[name] = kept = _Blob(data, etag=uuid.uuid4().hex)
         self._may_lose("store")
         return kept.etag
 
     def acquire(self, name: str) -> str | None:
         with self._guard:
-            blob = self._blobs.setdefault(name, _Blob(changed=self._now()))
+            blob = self.kept.setdefault(name, _Blob(changed=self._now()))
             if blob.lease is not None:
                 return None
             blob.lease = uuid.uuid4().hex
@@ -97,24 +96,24 @@ class MemoryBlobs:
 
     def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
         with self._guard:
-            blob = self._blobs.get(name)
+            blob = self.kept.get(name)
             if blob is None or blob.lease != lease:
                 return False
             blob.metadata, blob.changed = dict(metadata), self._now()
             return True
 
     def look(self, name: str) -> Leased | None:
-        blob = self._blobs.get(name)
+        blob = self.kept.get(name)
         if blob is None:
             return None
         return Leased(blob.lease is not None, dict(blob.metadata), blob.changed, self._now())
 
     def break_lease(self, name: str) -> None:
-        if name in self._blobs:
-            self._blobs[name].lease = None
+        if name in self.kept:
+            self.kept[name].lease = None
 
     def release(self, name: str, lease: str) -> None:
-        blob = self._blobs.get(name)
+        blob = self.kept.get(name)
         if blob is not None and blob.lease == lease:
             blob.lease = None
 
@@ -122,16 +121,8 @@ class MemoryBlobs:
 
     def drop(self, name: str) -> None:
         """Delete *name*, as somebody with the storage explorer would."""
-        del self._blobs[name]
-
-    def kept(self) -> dict[str, Any]:
-        """Return all blobs, for `put`."""
-        return self._blobs
-
-    def put(self, blobs: dict[str, Any]) -> None:
-        """Make *blobs*, which `kept` has given, all that there is."""
-        self._blobs = blobs
+        del self.kept[name]
 
     def forge(self, name: str, data: bytes) -> None:
         """Set the bytes of *name*."""
-        self._blobs[name] = _Blob(data, 1)
+        self.kept[name] = _Blob(data, 1)

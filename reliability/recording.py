@@ -34,7 +34,7 @@ class Recording:
             {
                 "sites": dict(estate.sites),
                 "operations": dict(estate.operations),
-                "blobs": copy.deepcopy(cloud.blobs.kept()),
+                "blobs": copy.deepcopy(cloud.blobs.kept),
                 "account": dict(cloud.account.blobs),
                 "commits": tuple(cloud.git.commits),
                 "entries": tuple(cloud.history.entries),
@@ -51,7 +51,7 @@ class Recording:
         cloud.account.blobs |= kept["account"]
         estate.sites |= kept["sites"]
         estate.operations |= kept["operations"]
-        cloud.blobs.put(copy.deepcopy(kept["blobs"]))
+        cloud.blobs.kept = copy.deepcopy(kept["blobs"])
         cloud.git.commits += kept["commits"]
         cloud.loop.begin(self.seconds - cloud.behaviour.boot_s)
         with cloud.loop.current():

@@ -61,52 +61,6 @@ class Seam:
     before: Callable[[str], None] = lambda _: None  # a scheduler stops here
     spoilt: Callable[[str, str], None] = lambda *_: None
 
-    def begin(self, process: "Process", name: str, *, write: bool) -> str | None:
-        """Number the next call of *process*; return how it is to be spoilt, or None."""
-        if not process.inside:
-            self.before(name)
-        if not process.alive:
-            raise Killed
-        if not self.on:
-            return None
-        index = len(self.calls)
-        self.calls.append(Call(name, write, self.stage))
-        kind = self.plan.get(index)
-        if kind is not None:
-            self.taken.append((index, name, kind))
-        return kind
-
-    def spoil(self, process: "Process", door: Door, effect: Callable[[], Any], kind: str) -> Any:
-        """Carry out *effect* as *kind* will have it, and answer through *door*."""
-        try:
-            return self._spoil(process, door, effect, kind)
-        finally:
-            self.spoilt(door.name, kind)
-
-    def _spoil(self, process: "Process", door: Door, effect: Callable[[], Any], kind: str) -> Any:
-        cause, _, when = kind.partition("-")
-        if cause == "killed":
-            if when == "after":
-                with suppress(Exception):
-                    effect()
-            process.alive = False
-            raise Killed
-        if cause == "stale":
-            return door.stale() if door.stale else effect()
-        if cause == "duplicate":
-            with suppress(Exception):
-                effect()
-            return effect()
-        if cause == "slow":
-            process.wait(SLOW_S)
-            return effect()
-        if when == "after" or cause == "reset":
-            with suppress(Exception):
-                effect()
-        if cause == "timeout":
-            process.wait(door.patience_s)
-        return door.lose(cause)
-
 
 @dataclass(slots=True)
 class Process:
@@ -124,12 +78,46 @@ class Process:
         return answer
 
     def begin(self, name: str, *, write: bool = False) -> str | None:
-        """Begin one call to the outside; return how it is to be spoilt, or None."""
-        return self.seam.begin(self, name, write=write)
+        """Number the next call to the outside; return how it is to be spoilt, or None."""
+        seam = self.seam
+        if not self.inside:
+            seam.before(name)
+        if not self.alive:
+            raise Killed
+        if not seam.on:
+            return None
+        index = len(seam.calls)
+        seam.calls.append(Call(name, write, seam.stage))
+        kind = seam.plan.get(index)
+        if kind is not None:
+            seam.taken.append((index, name, kind))
+        return kind
 
     def spoil(self, door: Door, effect: Callable[[], Any], kind: str) -> Any:
-        """End a call that is to be spoilt."""
-        return self.seam.spoil(self, door, effect, kind)
+        """Carry out *effect* as *kind* will have it, and answer through *door*."""
+        try:
+            return self._spoil(door, effect, kind)
+        finally:
+            self.seam.spoilt(door.name, kind)
+
+    def _spoil(self, door: Door, effect: Callable[[], Any], kind: str) -> Any:
+        cause, _, when = kind.partition("-")
+        if cause == "stale":
+            return door.stale() if door.stale else effect()
+        if cause == "slow":
+            self.wait(SLOW_S)
+            return effect()
+        if when == "after" or cause in ("reset", "duplicate"):
+            with suppress(Exception):
+                effect()
+        if cause == "killed":
+            self.alive = False
+            raise Killed
+        if cause == "duplicate":
+            return effect()
+        if cause == "timeout":
+            self.wait(door.patience_s)
+        return door.lose(cause)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, unless this is a thread beside the one that waits."""

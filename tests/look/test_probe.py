@@ -103,27 +103,25 @@ def slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         yield start
 
 
-def test_health_is_asked_over_https(slot: Callable[[Respond], str]) -> None:
-    """And parsed."""
-    paths: list[str] = []
-
-    def respond(handler: Handler, _: bytes) -> Sent:
-        paths.append(handler.path)
-        return 200, {}, json.dumps(GOOD).encode()
-
-    assert Prober().health(slot(respond)).answer is Answer.SERVING
-    assert paths == ["/api/health"]
-
-
-def test_a_redirect_is_not_followed(slot: Callable[[Respond], str]) -> None:
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ((200, {}, json.dumps(GOOD).encode()), Answer.SERVING),
+        ((302, {"Location": "/elsewhere"}, b""), Answer.BLOCKED),
+    ],
+    ids=["parsed", "redirect"],
+)
+def test_health_is_asked_over_https_and_a_redirect_is_not_followed(
+    slot: Callable[[Respond], str], sent: Sent, answer: Answer
+) -> None:
     """It could lead anywhere, with a function key in the headers."""
     paths: list[str] = []
 
     def respond(handler: Handler, _: bytes) -> Sent:
         paths.append(handler.path)
-        return 302, {"Location": "/elsewhere"}, b""
+        return sent
 
-    assert Prober().health(slot(respond)).answer is Answer.BLOCKED
+    assert Prober().health(slot(respond)).answer is answer
     assert paths == ["/api/health"]
 
 

@@ -1,6 +1,7 @@
 """GITSLOT_SUSPEND stands in the controller's settings, and binds everybody beside it, too."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from reliability.rig import Controller
 from reliability.scenarios import NEW, OLD, Scene, bump, settled, want
 
 WHY = "incident 7, sam"
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """Give a scene in which a new version is asked for."""
+    scene = bump()
+    yield scene
+    scene.cloud.end()
 
 
 def asked_for(reason: str) -> Suspended:
@@ -59,20 +68,19 @@ def one_pass(controller: Controller) -> Stop | None:
 
 
 @pytest.mark.parametrize("words", [("status",), ("plan",), ("reconcile", "--dry-run")])
-def test_whoever_asks_is_told_that_the_controller_stands_aside(words: tuple[str, ...]) -> None:
+def test_whoever_asks_is_told_that_the_controller_stands_aside(
+    scene: Scene, words: tuple[str, ...]
+) -> None:
     """Asked with another environment than the controller's."""
-    scene = bump()
     suspended(scene)
     code, said = gitslot(scene, *words)
     assert code == 1
     assert f"SuspendedBySetting: {WHY}" in said
     assert "deploy" not in said
-    scene.cloud.end()
 
 
-def test_nobody_reconciles_or_retries_past_the_setting() -> None:
+def test_nobody_reconciles_or_retries_past_the_setting(scene: Scene) -> None:
     """Nothing is written, not even a word into the journal, and the mend is named."""
-    scene = bump()
     suspended(scene)
     before = told(scene)
     for words in (("reconcile",), ("retry",)):
@@ -81,12 +89,10 @@ def test_nobody_reconciles_or_retries_past_the_setting() -> None:
         assert "take GITSLOT_SUSPEND out of the controller's settings" in said
     assert (told(scene), scene.cloud.serves()) == (before, OLD)
     assert not [e for e in scene.cloud.history.entries if e["operation"] == "write-sent"]
-    scene.cloud.end()
 
 
-def test_a_freeze_in_between_does_not_hide_the_setting() -> None:
+def test_a_freeze_in_between_does_not_hide_the_setting(scene: Scene) -> None:
     """The newest stop says something else; the controller is suspended all the same."""
-    scene = bump()
     controller = suspended(scene)
     scene.cloud.git.push("slots: [", None)
     assert isinstance(one_pass(controller), Frozen)
@@ -95,13 +101,11 @@ def test_a_freeze_in_between_does_not_hide_the_setting() -> None:
     assert code == 1
     assert "SuspendedBySetting" in said
     assert scene.cloud.serves() == OLD
-    scene.cloud.end()
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_the_controller_goes_on_once_the_setting_is_gone(frozen: bool) -> None:
+def test_the_controller_goes_on_once_the_setting_is_gone(scene: Scene, frozen: bool) -> None:
     """It says so once, and then a laptop may act again."""
-    scene = bump()
     controller = suspended(scene)
     if frozen:
         scene.cloud.git.push("slots: [", None)
@@ -113,7 +117,6 @@ def test_the_controller_goes_on_once_the_setting_is_gone(frozen: bool) -> None:
     assert told(scene).count("Resumed") == 1
     code, said = gitslot(scene, "status")
     assert (code, "Suspended" in said) == (0, False)
-    scene.cloud.end()
 
 
 def test_a_suspension_of_the_file_names_its_own_mend() -> None:
@@ -129,12 +132,10 @@ def test_a_suspension_of_the_file_names_its_own_mend() -> None:
     scene.cloud.end()
 
 
-def test_a_setting_in_somebodys_own_shell_binds_nobody_else() -> None:
+def test_a_setting_in_somebodys_own_shell_binds_nobody_else(scene: Scene) -> None:
     """What a command line was told is no setting of the controller's."""
-    scene = bump()
     shell = scene.rig.controller("shell", suspend=WHY, guest=True)
     world = shell.start()
     assert reconcile(APP, world, "cli") == BY_SETTING
     code, said = gitslot(scene, "reconcile")
     assert (code, scene.cloud.serves()) == (0, NEW), said
-    scene.cloud.end()
