@@ -91,11 +91,7 @@ def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
 
 
 def _unmoved(scene: Scene, slot: str = STAGING) -> bool:
-    """
-    Read production and *slot* once more.
-
-    False where anything differs from the look, or cannot be read.
-    """
+    """Read production and *slot* once more; False where it differs, or cannot be read."""
     try:
         if slot == STAGING:
             return scene.azure.look(scene.ref) == scene.arms
@@ -106,13 +102,8 @@ def _unmoved(scene: Scene, slot: str = STAGING) -> bool:
 
 
 def _to(release: Release, arm: Arm) -> dict[str, str]:
-    return {
-        "model": release.model,
-        "to": release.version,
-        "to_digest": release.digest,
-        "from_": arm.configured.version,
-        "from_digest": arm.configured.digest,
-    }
+    before = {"from_": arm.configured.version, "from_digest": arm.configured.digest}
+    return {"model": release.model, "to": release.version, "to_digest": release.digest, **before}
 
 
 # ---------------------------------------------------------------- deploy

@@ -43,5 +43,5 @@ def played(build: Callable[[Bench], str], expected: str) -> Run:
 
 def cases() -> Iterator[Case]:
     """Give every case by its name."""
-    for build, expected in CASES:
-        yield f"D9,signed,{build.__name__}", partial(played, build, expected)
+    for name, (expected, build) in CASES.items():
+        yield f"D9,signed,{name}", partial(played, build, expected)

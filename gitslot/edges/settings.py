@@ -151,10 +151,9 @@ def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Ru
     trusted = environ.get("GITSLOT_TRUSTED_COMMIT", "").replace(",", " ").split()
     if not all(re.fullmatch(r"[0-9a-f]{40}", commit) for commit in trusted):
         wrong.append("GITSLOT_TRUSTED_COMMIT must be the 40 hex digits of a commit")
+    listed = environ.get("GITSLOT_ALLOWED_SIGNERS", "")
     try:
-        signers = read_signers(
-            _signers_text(environ.get("GITSLOT_ALLOWED_SIGNERS", ""), repository)
-        )
+        signers = read_signers(_signers_text(listed, repository))
     except SettingsError as error:
         wrong.append(error.message)
         return None
@@ -166,17 +165,14 @@ def _signers_text(value: str, repository: str) -> str:
     value = value.strip()
     if not value or len(value.split()) > 1:
         return value.replace("\\n", "\n")  # for settings that cannot hold line breaks
-    path = Path(value)
-    if not repository.startswith("https://") and path.resolve().is_relative_to(
-        Path(repository).resolve()
-    ):
+    path, within = Path(value), Path(repository).resolve()
+    if not repository.startswith("https://") and path.resolve().is_relative_to(within):
         raise SettingsError("GITSLOT_ALLOWED_SIGNERS must not be in the watched repository")
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"GITSLOT_ALLOWED_SIGNERS cannot be read: {type(error).__name__}"
-        ) from error
+        what = f"GITSLOT_ALLOWED_SIGNERS cannot be read: {type(error).__name__}"
+        raise SettingsError(what) from error
 
 
 def _secret(value: str | None) -> Secret | None:

@@ -4,7 +4,7 @@ The few blob operations that the journal and the lock stand on, over azure-stora
 Nothing is retried here: a lost answer is raised, and the caller looks again before it acts again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 from gitslot.errors import JournalError, JournalMoved
 
 CONTAINER = "gitslot"
+_GONE = (404, 409, 412)  # what is not there, or not ours, any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,58 +38,29 @@ class Leased:
 
 
 class Blobs(Protocol):
-    """What the journal and the lock need of a storage account."""
+    """What the journal and the lock need of a storage account; `AzureBlobs` says what each does."""
 
-    def names(self, prefix: str) -> list[str]:
-        """Return the names that start with *prefix*, sorted."""
-        ...
-
-    def size(self, name: str) -> tuple[int, int] | None:
-        """Return the bytes and the blocks of an append blob, or None where there is none."""
-        ...
-
-    def read(self, name: str, offset: int = 0) -> bytes:
-        """Return the bytes of *name* from *offset* on."""
-        ...
-
-    def append(self, name: str, data: bytes, position: int) -> None:
-        """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
-        ...
-
-    def load(self, name: str) -> tuple[bytes, str] | None:
-        """Return the bytes of *name* and their etag, or None where there is no such blob."""
-        ...
-
-    def store(self, name: str, data: bytes, etag: str) -> str:
-        """Replace what has *etag* ("": there is none) and return the new one, or JournalMoved."""
-        ...
-
-    def acquire(self, name: str) -> str | None:
-        """Take an infinite lease and return its id, or None while somebody holds it."""
-        ...
-
-    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
-        """Write *metadata* under *lease*; False if the lease is not ours any more."""
-        ...
-
-    def look(self, name: str) -> Leased | None:
-        """Return the lease's state, or None where the blob does not exist."""
-        ...
-
-    def break_lease(self, name: str) -> None:
-        """End whoever's lease at once."""
-        ...
-
-    def release(self, name: str, lease: str) -> None:
-        """Give *lease* back; no error where it is gone already."""
-        ...
+    def names(self, prefix: str) -> list[str]: ...
+    def size(self, name: str) -> tuple[int, int] | None: ...
+    def read(self, name: str, offset: int = 0) -> bytes: ...
+    def append(self, name: str, data: bytes, position: int) -> None: ...
+    def load(self, name: str) -> tuple[bytes, str] | None: ...
+    def store(self, name: str, data: bytes, etag: str) -> str: ...
+    def acquire(self, name: str) -> str | None: ...
+    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool: ...
+    def look(self, name: str) -> Leased | None: ...
+    def break_lease(self, name: str) -> None: ...
+    def release(self, name: str, lease: str) -> None: ...
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translated(what: str, moved: Collection[int] = ()) -> Iterator[None]:
+    """Raise a JournalError for an error of storage; JournalMoved for a status in *moved*."""
     try:
         yield
     except HttpResponseError as error:
+        if error.status_code in moved:
+            raise JournalMoved(f"somebody else was first to {what}") from error
         code = getattr(error, "error_code", None) or error.status_code
         raise JournalError(f"storage refused to {what}: {code}") from error
     except AzureError as error:
@@ -132,18 +104,13 @@ class AzureBlobs:
     def append(self, name: str, data: bytes, position: int) -> None:
         """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
         blob = self._blob(name)
-        with _translated("append to the journal"):
+        with _translated("append to the journal", moved=(412,)):
             if position == 0:
                 self._make_container()
                 # It may be there from a writer that got no further: the position still decides.
                 with suppress(ResourceExistsError):
                     blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-            try:
-                blob.append_block(data, length=len(data), appendpos_condition=position)
-            except HttpResponseError as error:
-                if error.status_code == 412:
-                    raise JournalMoved("somebody else appended to the journal") from error
-                raise
+            blob.append_block(data, length=len(data), appendpos_condition=position)
 
     def load(self, name: str) -> tuple[bytes, str] | None:
         """Return the bytes of *name* and their etag, or None where there is no such blob."""
@@ -161,53 +128,37 @@ class AzureBlobs:
             condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
         with _translated(f"write {name}"):
             self._make_container()
-            try:
-                kept = self._blob(name).upload_blob(data, overwrite=True, **condition)
-            except HttpResponseError as error:
-                if error.status_code in (404, 409, 412):
-                    raise JournalMoved(f"somebody else wrote {name}") from error
-                raise
-            return str(kept["etag"])
+        with _translated(f"write {name}", moved=_GONE):
+            return str(self._blob(name).upload_blob(data, overwrite=True, **condition)["etag"])
 
     def _make_container(self) -> None:
-        try:
+        with suppress(ResourceExistsError):
             self._container.create_container()
-        except ResourceExistsError:
-            return
 
     def acquire(self, name: str) -> str | None:
         """Take an infinite lease and return its id, or None while somebody holds it."""
-        with _translated("take the lock"):
-            for _ in range(2):
+        for _ in range(2):
+            with suppress(JournalMoved), _translated("take the lock", moved=(409,)):
                 try:
                     return str(self._blob(name).acquire_lease(lease_duration=-1).id)
                 except ResourceNotFoundError:
                     self._make_lock(name)
-                except HttpResponseError as error:
-                    if error.status_code == 409:
-                        return None
-                    raise
+                    continue
+            return None
         return None
 
     def _make_lock(self, name: str) -> None:
         self._make_container()
-        try:
-            self._blob(name).upload_blob(
-                b"", match_condition=MatchConditions.IfMissing, overwrite=True
-            )
-        except ResourceExistsError:
-            return
+        condition = MatchConditions.IfMissing
+        with suppress(ResourceExistsError):
+            self._blob(name).upload_blob(b"", match_condition=condition, overwrite=True)
 
     def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
         """Write *metadata* under *lease*; False if the lease is not ours any more."""
-        with _translated("renew the lock"):
-            try:
-                self._blob(name).set_blob_metadata(dict(metadata), lease=lease)
-            except HttpResponseError as error:
-                if error.status_code in (404, 409, 412):
-                    return False
-                raise
+        with suppress(JournalMoved), _translated("renew the lock", moved=_GONE):
+            self._blob(name).set_blob_metadata(dict(metadata), lease=lease)
             return True
+        return False
 
     def look(self, name: str) -> Leased | None:
         """Return the lease's state, or None where the blob does not exist."""
@@ -231,18 +182,10 @@ class AzureBlobs:
 
     def break_lease(self, name: str) -> None:
         """End whoever's lease at once."""
-        with _translated("break the lock"):
-            try:
-                BlobLeaseClient(self._blob(name)).break_lease(lease_break_period=0)
-            except HttpResponseError as error:
-                if error.status_code != 409:  # 409: it is not leased any more
-                    raise
+        with suppress(JournalMoved), _translated("break the lock", moved=(409,)):  # not leased
+            BlobLeaseClient(self._blob(name)).break_lease(lease_break_period=0)
 
     def release(self, name: str, lease: str) -> None:
         """Give *lease* back; no error where it is gone already."""
-        with _translated("release the lock"):
-            try:
-                BlobLeaseClient(self._blob(name), lease).release()
-            except HttpResponseError as error:
-                if error.status_code not in (404, 409, 412):
-                    raise
+        with suppress(JournalMoved), _translated("release the lock", moved=_GONE):
+            BlobLeaseClient(self._blob(name), lease).release()

@@ -18,29 +18,6 @@ from gitslot.record.payload import NONE, Payload
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Release
 
-EVENTS = (
-    "Drift",
-    "DeployStarted",
-    "DeployFinished",
-    "VerifyPassed",
-    "VerifyFailed",
-    "SwapStarted",
-    "SwapFinished",
-    "SwapFailed",
-    "SwapUnknown",
-    "SwapReverted",
-    "SwappedBack",
-    "Converged",
-    "Waiting",
-    "Stalled",
-    "Frozen",
-    "Retried",
-    "Suspended",
-    "Resumed",
-    "LockBroken",
-)
-
-
 STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 
 

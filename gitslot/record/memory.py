@@ -412,23 +412,6 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
     return _at(memory, slot, attempts=entry)
 
 
-# What only a controller that looked, decided and found its journal whole can have written.
-_BASELINE = frozenset(
-    {
-        "DeployStarted",
-        "DeployFinished",
-        "VerifyPassed",
-        "VerifyFailed",
-        "SwapStarted",
-        "SwapFinished",
-        "SwapFailed",
-        "SwapUnknown",
-        "SwapReverted",
-        "SwappedBack",
-        "Converged",
-    }
-)
-
 _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Drift": _drift,
     "DeployStarted": _deploy_started,
@@ -447,3 +430,5 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Resumed": _resumed,
     "Retried": _retried,
 }
+# What only a controller that looked, decided and found its journal whole can have written.
+_BASELINE = _RULES.keys() - {"Drift", "Waiting", "Suspended", "Resumed", "Retried"}

@@ -287,13 +287,13 @@ def test_no_text_can_forge_a_line() -> None:
 
 def test_folding_in_pieces_is_folding_at_once() -> None:
     """A cached fold may be kept."""
-    events = [
-        event("Drift", model="m", to="2", to_digest="b" * 64, slot=PRODUCTION),
-        event("DeployStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
-        event("SwapStarted", model="m", to="2", to_digest="b" * 64, detail=Payload(deploy="r-1")),
+    release, deploy = {"model": "m", "to": "2", "to_digest": "b" * 64}, Payload(deploy="r-1")
+    events = [event("Drift", slot=PRODUCTION, **release)]
+    events += [event(name, detail=deploy, **release) for name in ("DeployStarted", "SwapStarted")]
+    events += [
         event("SwapUnknown"),
-        event("SwapFinished", model="m", to="2", to_digest="b" * 64),
-        event("Converged", model="m", to="2", to_digest="b" * 64),
+        event("SwapFinished", **release),
+        event("Converged", **release),
     ]
     for cut in range(len(events)):
         assert fold(events[cut:], fold(events[:cut])) == fold(events)
@@ -346,15 +346,9 @@ def test_a_drift_beside_production_leaves_what_is_known_of_it_alone() -> None:
 
 def test_a_wish_is_kept_with_the_commit_that_asked_for_it() -> None:
     """By slot, until another comes; what ends a swap carries its own commit and changes none."""
-    asked = _event(
-        "Drift",
-        1,
-        slot=PRODUCTION,
-        revision="a" * 40,
-        author="alice",
-        subject="bump",
-        detail=Payload(wish={"production": "iris 1.5.0", "canary": "iris 1.6.0"}, inexact=True),
-    )
+    detail = Payload(wish={"production": "iris 1.5.0", "canary": "iris 1.6.0"}, inexact=True)
+    who = {"revision": "a" * 40, "author": "alice", "subject": "bump"}
+    asked = _event("Drift", 1, slot=PRODUCTION, detail=detail, **who)
     later = _event("Waiting", 2, revision="b" * 40, detail=Payload(wish={"canary": "iris 1.7.0"}))
     closes = _event("SwapFinished", 3, revision="c" * 40, detail=Payload(swap_status=""))
     memory = fold([asked, later, closes])

@@ -38,10 +38,8 @@ def with_version(data: bytes, slot: str, version: str, name: str = "") -> bytes:
     wanted = Wanted(number, pin or None, old.code if old else None)
     edited = _edited(data.decode("utf-8"), slot, version).encode()
     if read(edited, name) != replace(before, slots={**before.slots, slot: wanted}):
-        raise DesiredError(
-            f"cannot change `{slot}` without changing more; edit the file by hand",
-            reason="EditRefused",
-        )
+        what = f"cannot change `{slot}` without changing more; edit the file by hand"
+        raise DesiredError(what, reason="EditRefused")
     return edited
 
 

@@ -47,10 +47,7 @@ def refuse(line: int, message: str, reason: str = "FileInvalid") -> NoReturn:
 def parse(data: bytes) -> Node:
     """Return the one document of *data*. Raises DesiredError."""
     if len(data) > MAX_BYTES:
-        raise DesiredError(
-            f"line 1: the file has {len(data):,} bytes, {MAX_BYTES:,} are allowed",
-            reason="FileTooLarge",
-        )
+        refuse(1, f"the file has {len(data):,} bytes, {MAX_BYTES:,} are allowed", "FileTooLarge")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -99,9 +96,8 @@ class _Reader:
         if depth > MAX_DEPTH:
             refuse(line, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
-            refuse(
-                line, f"alias *{safe(event.anchor or '', 40)} is not allowed; write the value out"
-            )
+            name = safe(event.anchor or "", 40)
+            refuse(line, f"alias *{name} is not allowed; write the value out")
         anchor = getattr(event, "anchor", None)
         if anchor:
             refuse(line, f"anchor &{safe(anchor, 40)} is not allowed; write the value out")
@@ -125,11 +121,8 @@ class _Reader:
             if key.value == "<<":
                 refuse(key.line, "merge keys (<<) are not allowed; write the keys out")
             if key.value in items:
-                refuse(
-                    key.line,
-                    f"key `{safe(key.value, 60)}` stands twice, first on line {lines[key.value]}; "
-                    "keep one",
-                )
+                what = f"key `{safe(key.value, 60)}` stands twice, first on line {lines[key.value]}"
+                refuse(key.line, f"{what}; keep one")
             items[key.value] = self._node(next(self._events), depth + 1)
             lines[key.value] = key.line
         return Map(items, lines, line)

@@ -3,8 +3,8 @@ Check SSH signatures of commits against a list of allowed signers.
 
 Pure; the bytes are untrusted. Formats: OpenSSH's PROTOCOL.sshsig and PROTOCOL.key, ssh-keygen(1)
 "ALLOWED SIGNERS", and how `git verify-commit` calls ssh-keygen: namespace "git", and the signer
-must have been allowed at the committer date. Signatures that cannot be
-checked here (GPG, X.509, certificates, SHA-1) are refused by name, never ignored.
+must have been allowed at the committer date. What cannot be checked here (GPG, X.509, certificates,
+SHA-1) is refused by name, never ignored.
 """
 
 import base64

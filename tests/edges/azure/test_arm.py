@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gitslot.edges.azure.answers import is_prepared
-from gitslot.edges.azure.arm import Azure, Sent
+from gitslot.edges.azure.arm import Azure, Sent, SwapAnswer
 from gitslot.errors import AzureError, AzureUnavailable, Conflict, GitslotError, NotFound
 from gitslot.state.seen import Poll
 from gitslot.state.wanted import STAGING
@@ -54,24 +54,30 @@ def test_an_answer_that_proves_nothing_is_unknown_and_sent_once(arm: Arm, name: 
     assert arm.posts() == 1
 
 
+BUSY = "Cannot modify this {} because another operation is in progress. Details: Id: 1"
+LOCKED = "The scope 'x' cannot perform write operation because following scope(s) are locked"
+PREPARED = "its configuration settings have been prepared for swap."
+
+
 @pytest.mark.parametrize("retry", [{}, {"Retry-After": "0"}])
 @pytest.mark.parametrize("shape", [provider, gateway])
-def test_busy_is_told_in_both_shapes_of_error_and_sent_once(
-    arm: Arm, shape: Any, retry: dict[str, str]
+@pytest.mark.parametrize(
+    ("status", "code", "words", "sent"),
+    [
+        (409, "Conflict", BUSY.format("site"), Sent.BUSY),
+        (409, "Conflict", BUSY.format("web hosting plan"), Sent.BUSY),
+        (409, "ScopeLocked", LOCKED, Sent.CONFLICT),
+        (409, "Conflict", PREPARED, Sent.REFUSED),
+        *((each, "BadRequest", "no worker", Sent.REFUSED) for each in (400, 403, 404, 417)),
+    ],
+)
+def test_an_answer_of_arm_is_read_by_its_words_and_sent_once(
+    arm: Arm, status: int, code: str, words: str, sent: Sent, shape: Any, retry: dict[str, str]
 ) -> None:
-    """409 of another operation, perhaps our own, with or without Retry-After."""
-    body = shape("Conflict", "Cannot modify this site because another operation is in progress.")
-    arm.answers["slotsswap"] = (409, retry, body)
-    answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.prepared, arm.posts()) == (Sent.BUSY, False, 1)
-
-
-@pytest.mark.parametrize("what", ["site", "web hosting plan"])
-def test_an_operation_on_the_plan_is_another_operation_too(arm: Arm, what: str) -> None:
-    """Both are told in these words."""
-    words = f"Cannot modify this {what} because another operation is in progress. Details: Id: 1"
-    arm.answers["slotsswap"] = (409, {}, provider("Conflict", words))
-    assert arm.azure().swap(APP, STAGING).sent is Sent.BUSY
+    """Busy, a lock that stays, prepared slots, a refusal: in both shapes, with or without retry."""
+    arm.answers["slotsswap"] = (status, retry, shape(code, words))
+    expected = SwapAnswer(sent, message=words, prepared=words == PREPARED)
+    assert (arm.azure().swap(APP, STAGING), arm.posts()) == (expected, 1)
 
 
 @pytest.mark.parametrize(("header", "wait"), [("300", 300.0), ("0", 30.0), ("x", 30.0)])
@@ -81,31 +87,6 @@ def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: flo
     arm.answers["slotsswap"] = (429, {"Retry-After": header}, body)
     answer = arm.azure().swap(APP, STAGING)
     assert (answer.sent, answer.retry_after_s, arm.posts()) == (Sent.BUSY, wait, 1)
-
-
-def test_any_other_conflict_is_told_from_a_busy_platform(arm: Arm) -> None:
-    """A resource lock lasts until somebody takes it away."""
-    words = "The scope 'x' cannot perform write operation because following scope(s) are locked"
-    arm.answers["slotsswap"] = (409, {}, gateway("ScopeLocked", words))
-    answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.message, arm.posts()) == (Sent.CONFLICT, words, 1)
-
-
-def test_prepared_slots_are_a_refusal_of_their_own(arm: Arm) -> None:
-    """The words tell it from a busy platform."""
-    words = "its configuration settings have been prepared for swap."
-    arm.answers["slotsswap"] = (409, {}, provider("Conflict", words))
-    answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.prepared) == (Sent.REFUSED, True)
-
-
-@pytest.mark.parametrize("status", [400, 403, 404, 417])
-def test_a_refusal_is_told_in_arms_own_words(arm: Arm, status: int) -> None:
-    """A 4xx with an ARM body: not begun."""
-    arm.answers["slotsswap"] = (status, {}, provider("BadRequest", "the worker did not start"))
-    answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.message) == (Sent.REFUSED, "the worker did not start")
-    assert arm.posts() == 1
 
 
 def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:

@@ -52,30 +52,14 @@ def stamp(moment: int) -> str:
 # ---------------------------------------------------------------- the cases
 
 
-def unsigned(b: Bench) -> str:
-    return b.commit("B", b.base)
-
-
-def good(b: Bench) -> str:
+def good(b: Bench, line: str = "") -> str:
+    """Sam signs B; *line* is what the list of signers then has before the key, and nothing else."""
+    b.signers = f"{line} {b.sam.line}\n" if line else b.signers
     return b.commit("B", b.base, key=b.sam)
 
 
-def wrong_key(b: Bench) -> str:
-    return b.commit("B", b.base, key=b.eve)
-
-
-def wrong_namespace(b: Bench) -> str:
-    return b.commit("B", b.base, key=b.sam, namespace=b"file")
-
-
-def expired(b: Bench) -> str:
-    b.signers = f'sam@example.net valid-before="{stamp(NOON - DAY)}" {b.sam.line}\n'
-    return good(b)
-
-
-def not_yet_valid(b: Bench) -> str:
-    b.signers = f'sam@example.net valid-after="{stamp(NOON + DAY)}" {b.sam.line}\n'
-    return good(b)
+def reverted(b: Bench, content: str) -> str:
+    return b.works.revert(bump := good(b), content, bump)
 
 
 def revoked(b: Bench) -> str:
@@ -101,48 +85,11 @@ def signed_merge_of_unsigned(b: Bench) -> str:
     return b.commit("B", main, side, key=b.sam, other="main")
 
 
-def unsigned_revert(b: Bench) -> str:
-    bump = good(b)
-    return b.works.revert(bump, "A", bump)
-
-
-def unsigned_revert_to_something_else(b: Bench) -> str:
-    bump = good(b)
-    return b.works.revert(bump, "C", bump)
-
-
-def unsigned_step_back(b: Bench) -> str:
-    """As `gitslot bump` to the old version makes it: its message names nothing."""
-    return b.commit("A", good(b))
-
-
-def unsigned_revert_of_a_revert(b: Bench) -> str:
-    bump = good(b)
-    undo = b.works.revert(bump, "A", bump)
-    return b.works.revert(undo, "B", undo)
-
-
-def signed_on_unsigned(b: Bench) -> str:
-    return b.commit("C", unsigned(b), key=b.sam)
-
-
-def unsigned_beside_the_file(b: Bench) -> str:
-    return b.commit("B", good(b), other="changed")
-
-
-def gpg(b: Bench) -> str:
-    return b.works.write(attach(b.works.payload("B", b.base), GPG))
-
-
 def malformed(b: Bench) -> str:
     raw = b.works.payload("B", b.base)
     whole = b.sam.sign(raw)
     cut = base64.b64decode(b"".join(whole.splitlines()[1:-1]))[:-9]
     return b.works.write(attach(raw, armor(cut)))
-
-
-def two_signers(b: Bench) -> str:
-    return b.commit("C", good(b), key=b.kim)
 
 
 def certificate(b: Bench) -> str:
@@ -163,25 +110,41 @@ def certificate(b: Bench) -> str:
     return b.works.write(attach(raw, b.eve.sign(raw, public=blob)))
 
 
-CASES: list[tuple[Callable[[Bench], str], str]] = [
-    (unsigned, "CommitUnsigned"),
-    (good, OK),
-    (wrong_key, "SignerUnknown"),
-    (wrong_namespace, "SignatureInvalid"),
-    (expired, "SignerOutOfDate"),
-    (not_yet_valid, "SignerOutOfDate"),
-    (revoked, "SignerUnknown"),
-    (tampered_message, "SignatureInvalid"),
-    (tampered_tree, "SignatureInvalid"),
-    (signed_merge_of_unsigned, "CommitUnsigned"),
-    (unsigned_revert, OK),
-    (unsigned_revert_to_something_else, "CommitUnsigned"),
-    (unsigned_step_back, OK),
-    (unsigned_revert_of_a_revert, "CommitUnsigned"),
-    (signed_on_unsigned, "CommitUnsigned"),
-    (unsigned_beside_the_file, OK),
-    (gpg, "SignatureUnsupported"),
-    (malformed, "SignatureInvalid"),
-    (two_signers, OK),
-    (certificate, "SignatureUnsupported"),
-]
+# By name: the reason for which it is refused, and how its history is made.
+CASES: dict[str, tuple[str, Callable[[Bench], str]]] = {
+    "unsigned": ("CommitUnsigned", lambda b: b.commit("B", b.base)),
+    "good": (OK, good),
+    "wrong_key": ("SignerUnknown", lambda b: b.commit("B", b.base, key=b.eve)),
+    "wrong_namespace": (
+        "SignatureInvalid",
+        lambda b: b.commit("B", b.base, key=b.sam, namespace=b"file"),
+    ),
+    "expired": ("SignerOutOfDate", lambda b: good(b, f'sam valid-before="{stamp(NOON - DAY)}"')),
+    "not_yet_valid": (
+        "SignerOutOfDate",
+        lambda b: good(b, f'sam valid-after="{stamp(NOON + DAY)}"'),
+    ),
+    "revoked": ("SignerUnknown", revoked),
+    "tampered_message": ("SignatureInvalid", tampered_message),
+    "tampered_tree": ("SignatureInvalid", tampered_tree),
+    "signed_merge_of_unsigned": ("CommitUnsigned", signed_merge_of_unsigned),
+    "unsigned_revert": (OK, lambda b: reverted(b, "A")),
+    "unsigned_revert_to_something_else": ("CommitUnsigned", lambda b: reverted(b, "C")),
+    "unsigned_step_back": (OK, lambda b: b.commit("A", good(b))),
+    "unsigned_revert_of_a_revert": (
+        "CommitUnsigned",
+        lambda b: b.works.revert(undo := reverted(b, "A"), "B", undo),
+    ),
+    "signed_on_unsigned": (
+        "CommitUnsigned",
+        lambda b: b.commit("C", b.commit("B", b.base), key=b.sam),
+    ),
+    "unsigned_beside_the_file": (OK, lambda b: b.commit("B", good(b), other="changed")),
+    "gpg": (
+        "SignatureUnsupported",
+        lambda b: b.works.write(attach(b.works.payload("B", b.base), GPG)),
+    ),
+    "malformed": ("SignatureInvalid", malformed),
+    "two_signers": (OK, lambda b: b.commit("C", good(b), key=b.kim)),
+    "certificate": ("SignatureUnsupported", certificate),
+}

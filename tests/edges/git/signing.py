@@ -101,13 +101,9 @@ class Checkout:
     env: dict[str, str] = field(default_factory=dict)
 
     def git(self, *words: str, data: bytes | None = None) -> str:
+        path, env = self.path, self.env
         done = subprocess.run(
-            ["git", *words],
-            cwd=self.path,
-            env=self.env,
-            input=data,
-            capture_output=True,
-            check=True,
+            ["git", *words], cwd=path, env=env, input=data, capture_output=True, check=True
         )
         return done.stdout.decode().strip()
 
