@@ -222,7 +222,7 @@ def test_a_blob_is_left_before_it_is_full() -> None:
     """An append blob holds 50,000 blocks."""
     blobs, journal = opened()
     journal.append(APP, [event(message="1")], NOW)
-    blobs._blobs[NAME].blocks = 45_000
+    blobs.kept[NAME].blocks = 45_000
     journal.memory(APP, NOW)
     journal.append(APP, [event(message="2")], NOW)
     journal.append(APP, [event(message="3")], NOW)

@@ -67,7 +67,7 @@ def test_a_holder_that_renews_is_never_stale(store: Store) -> None:
     """However long it holds."""
     store.lock().take()
     other = store.lock()
-    lease = store.blobs._blobs["locks/app"].lease
+    lease = store.blobs.kept["locks/app"].lease
     assert lease
     for _ in range(40):
         store.seconds += 15
