@@ -14,7 +14,7 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -181,6 +181,7 @@ def _fetched(pack: bytes) -> bytes:
 BIG = 400 * 1024 * 1024
 
 
+@cache  # a second answer must not keep the client waiting
 def _zeros(size: int) -> bytes:
     """Return *size* zeros as deflate packs them, without ever holding them."""
     packer, out = zlib.compressobj(9), b""
