@@ -236,22 +236,22 @@ class Azure:
         with translated():
             return host_of(self._site(app, slot))
 
-    def _of(self, app: AppRef, slot: str, call: str) -> Any:
-        """Return the SDK's answer to *call*, which has a twin for slots."""
-        web, place = self.client(app.subscription).web_apps, (app.resource_group, app.name)
+    def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
+        web = self.client(app.subscription).web_apps
         with translated():
             if slot == PRODUCTION:
-                return getattr(web, call)(*place)
-            return getattr(web, f"{call}_slot")(*place, slot)
-
-    def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
-        with translated():
-            return dict(self._of(app, slot, "get").as_dict())
+                return web.get(app.resource_group, app.name).as_dict()
+            return web.get_slot(app.resource_group, app.name, slot).as_dict()
 
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
         """Return the settings of *slot*, which include secrets of the app."""
+        web = self.client(app.subscription).web_apps
         with translated():
-            return dict(self._of(app, slot, "list_application_settings").properties or {})
+            if slot == PRODUCTION:
+                found = web.list_application_settings(app.resource_group, app.name)
+            else:
+                found = web.list_application_settings_slot(app.resource_group, app.name, slot)
+            return dict(found.properties or {})
 
     def sticky(self, app: AppRef) -> frozenset[str]:
         """Return the names of the sticky settings, which a swap does not move."""
@@ -262,9 +262,14 @@ class Azure:
 
     def function_key(self, app: AppRef, slot: str) -> str:
         """Return a key that opens the functions of *slot*; each slot has its own."""
+        web = self.client(app.subscription).web_apps
         with translated():
-            functions = self._of(app, slot, "list_host_keys").function_keys or {}
-            return str(functions.get("default") or next(iter(functions.values()), ""))
+            if slot == PRODUCTION:
+                keys = web.list_host_keys(app.resource_group, app.name)
+            else:
+                keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
+            functions = keys.function_keys or {}
+            return functions.get("default") or next(iter(functions.values()), "")
 
     def poll(self, location: str) -> PollAnswer:
         """Poll the operation at *location* once; a poll that fails proves nothing."""
