@@ -105,7 +105,7 @@ def test_without_a_target_every_command_says_how_to_get_one(tmp_path: Path, line
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A defect of ours is told apart, without a page of traceback unless it is asked for."""
+    """A defect of ours has its own message, without a page of traceback unless it is asked for."""
     (tmp_path / "desired_state.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gitslot.cli.validate.desired", None)

@@ -1,4 +1,4 @@
-"""Rollback is rehearsed: what waits in staging is proved again, and a turn is told once."""
+"""Rollback is rehearsed: what waits in staging is proved again, and a change is recorded once."""
 
 from collections.abc import Callable
 
