@@ -68,7 +68,7 @@ class Ask:
         if self.seen is None or self.wanted is None:
             return False
         if self.name == PRODUCTION:
-            return self.seen.health.shows(self.wanted)
+            return self.seen.shows(self.wanted)
         return holds(self.look.memory, self.seen, self.wanted)
 
 

@@ -101,7 +101,7 @@ def drift_event(seen: Observation, base: Event) -> Event | None:
     if found is None or isinstance(seen.decision, Frozen | Suspended):
         return None
     live, _, wanted = found
-    if live.production.health.shows(wanted):
+    if live.production.shows(wanted):
         return _drift_elsewhere(live, seen, base)
     arm, memory = live.production.arm, seen.memory
     starting = arm is not None and arm.configured.is_set_to(wanted)
@@ -246,7 +246,7 @@ def settled_event(seen: Observation, base: Event) -> Event | None:
     if found is None or not is_not_production(seen.decision):
         return None
     live, _, wanted = found
-    if not live.production.health.shows(wanted):
+    if not live.production.shows(wanted):
         return None
     same = (memory.converged, memory.converged_code) == (wanted.release, wanted.build or "")
     if same and not (memory.hold_since or memory.swap_failed or memory.of(PRODUCTION).drift):

@@ -133,6 +133,15 @@ class Seen:
     down_s: float = 0.0
     failing_s: float = 0.0
 
+    def shows(self, wanted: Resolved) -> bool:
+        """
+        Return whether *wanted* is being served, and ARM, where it was read, shows no other release.
+
+        The process of before a swap may still answer for a moment.
+        """
+        digest = self.arm.configured.digest if self.arm else ""
+        return self.health.shows(wanted) and digest in ("", wanted.release.digest)
+
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
