@@ -240,7 +240,7 @@ def _sync(seen: Observation, state: _State) -> str:
     if state.kind == "Frozen":
         return UNKNOWN
     slot = _slot(seen, PRODUCTION)
-    shown = slot and isinstance(slot.wanted, Resolved) and slot.health.shows(slot.wanted)
+    shown = slot and isinstance(slot.wanted, Resolved) and slot.shows(slot.wanted)
     return SYNCED if shown and state.kind == "Suspended" else OUT_OF_SYNC
 
 
