@@ -242,11 +242,14 @@ def _listed(settings: Mapping[str, str]) -> Mapping[str, Any]:
     return {"appSettings": [{"name": k, "value": v} for k, v in settings.items()]}
 
 
-def start_platform(state: Path, *, latency: str = "zero", keep: bool = False) -> Platform:
+def start_platform(
+    state: Path, *, latency: str = "zero", keep: bool = False, azurite: Path | None = None
+) -> Platform:
     """
     Start a platform on *state*, return it once ready; RuntimeError with its output if not.
 
-    *keep* leaves a platform.json that is there, as for a second emulator on the same folder.
+    *keep* leaves a platform.json that is there, as for a second emulator on the same folder;
+    *azurite* is a command other than npm's.
     """
     state.mkdir(parents=True, exist_ok=True)
     file = state / "platform.json"
@@ -258,6 +261,7 @@ def start_platform(state: Path, *, latency: str = "zero", keep: bool = False) ->
             [
                 *(LEASH if sys.platform == "linux" else ()),
                 *(sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency),
+                *(("--azurite", str(azurite)) if azurite else ()),
             ],
             cwd=ROOT,
             stdout=log,

@@ -14,6 +14,7 @@ from emulator.machine.children import Children
 from emulator.machine.queues import Queues
 
 START_LIMIT_S = 60.0
+START_TRIES = 3  # another program may hold the port for a moment: it is found free, not reserved
 PAUSE_S = 0.5  # before the blob service is restarted
 
 
@@ -38,8 +39,15 @@ class Account:
         *crashed* gets the exit code whenever the blob service ends by itself. Raises StorageError.
         """
         await self._queues.serve(queues)
-        process = await self._run("blob", port)
+        process = await self._first(port)
         self._watch = asyncio.create_task(self._restart(process, port, crashed))
+
+    async def _first(self, port: int) -> asyncio.subprocess.Process:
+        for _ in range(1, START_TRIES):
+            with contextlib.suppress(storage.StorageError):
+                return await self._run("blob", port)
+            await asyncio.sleep(PAUSE_S)
+        return await self._run("blob", port)
 
     async def _restart(
         self, process: asyncio.subprocess.Process, port: int, crashed: Callable[[int | None], None]

@@ -76,7 +76,7 @@ async def answers(
     """Return once *process* answers on *port*; raise StorageError if it ends first."""
     while True:
         if process.returncode is not None:
-            raise StorageError(f"azurite ended with code {process.returncode}; see logs/{log.name}")
+            raise StorageError(f"azurite ended: {_last_line(log)}; see logs/{log.name}")
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         except OSError:
@@ -84,3 +84,7 @@ async def answers(
             continue
         writer.close()
         return
+
+
+def _last_line(log: Path) -> str:
+    return log.read_text(errors="replace").strip().rpartition("\n")[2] or "it printed nothing"

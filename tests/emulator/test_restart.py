@@ -1,6 +1,7 @@
 """The platform ends clean, and comes back as it was."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 
 from emulator.machine.children import Children, portrait
 from emulator.machine.disk import read_json, write_json
+from emulator.machine.storage import command
 from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
-from tests.platform import Platform, package, start_platform, until
+from tests.platform import ROOT, Platform, package, start_platform, until
 
 
 def children(platform: Platform) -> list[int]:
@@ -91,6 +93,28 @@ def test_killed_in_a_swap_puts_back(tmp_path: Path) -> None:
         app.reset()
         app.swap()
         app.wait_serves("production", "2")
+
+
+@pytest.mark.parametrize(("failures", "ready"), [(1, True), (3, False)])
+def test_azurite_that_ends_at_once_is_started_again(
+    tmp_path: Path, failures: int, ready: bool
+) -> None:
+    """A port that is taken for a moment costs a second; an error that stays is shown."""
+    script = tmp_path / "azurite"
+    node = shlex.join(command(None, ROOT))
+    script.write_text(
+        f'#!/bin/sh\necho >> "{tmp_path}/tries"\n'
+        f'[ "$(wc -l < "{tmp_path}/tries")" -gt {failures} ] && exec {node} "$@"\n'
+        "echo port is taken; exit 1\n"
+    )
+    script.chmod(0o755)
+    state = tmp_path / "state"
+    if ready:
+        with start_platform(state, azurite=script) as platform:
+            assert platform.upload(b"kept")
+    else:
+        with pytest.raises(RuntimeError, match="azurite ended: port is taken; see logs/azurite"):
+            start_platform(state, azurite=script)
 
 
 def test_children_end_with_a_killed_platform(tmp_path: Path) -> None:

@@ -165,14 +165,14 @@ def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) 
 
 def test_adopting_a_served_release_gives_a_file_that_asks_for_nothing_else(settled: Stage) -> None:
     """The file parses to what production serves; Azure's history has nothing new."""
-    before = settled.platform.history()
+    before = settled.requests()
     path = settled.repository.path / "adopted.yaml"
     done = gitslot(settled, "adopt", settled.app, "adopted.yaml", "-o", "json")
     app = read(path.read_bytes())
     assert (app.name, app.model, app.suspend) == (settled.app, "iris", None)
     assert {slot: str(wanted) for slot, wanted in app.slots.items()} == {"production": "1.4.0"}
     assert done.code == 0, done.out
-    assert settled.platform.history() == before
+    assert settled.requests() == before
 
     refused = gitslot(settled, "adopt", settled.app, "adopted.yaml")
     assert refused.code == 2
@@ -190,9 +190,9 @@ def test_adopting_an_app_without_our_settings_says_what_is_missing_and_writes_no
         OTHER, {"WEBSITE_RUN_FROM_PACKAGE": package, "DB_PASSWORD": PASSWORD}, slots=()
     )
     until(lambda: stage.platform.slots()[OTHER, "production"]["state"] == "Running", "it runs")
-    before = stage.platform.history()
+    before = stage.requests()
     done = gitslot(stage, "adopt", OTHER, "-")
-    assert stage.platform.history() == before
+    assert stage.requests() == before
     assert done.code == 1
     app = read(done.out.encode())
     assert (app.name, app.suspend is not None) == (OTHER, True)
