@@ -151,7 +151,7 @@ class Stage:
         kinds = ("settings-put", "swap-started", "swap-reset", "restart", "site-put", "slot-put")
         return [(entry["operation"], entry["slot"]) for entry in self.history(*kinds)]
 
-    def requests(self) -> list[dict[str, Any]]:
+    def requests(self) -> list[Mapping[str, Any]]:
         """Return the history's entries that a client's request made."""
         return [entry for entry in self.history() if entry["request"] is not None]
 
