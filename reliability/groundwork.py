@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gitslot.registry.manifest import GOLDEN_ROWS
+from gitslot.registry.golden import ROWS
 from gitslot.registry.registry import Registry
 from reliability.cloud import APP
 from reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
@@ -49,7 +49,7 @@ def _fewer_rows(raw: bytes) -> bytes:
     """Return a manifest with as few golden rows as one may hold: each takes its time."""
     manifest = json.loads(raw)
     for name in ("inputs", "labels", "probabilities"):
-        manifest["golden"][name] = manifest["golden"][name][: GOLDEN_ROWS[0]]
+        manifest["golden"][name] = manifest["golden"][name][: ROWS[0]]
     return json.dumps(manifest).encode()
 
 

@@ -85,7 +85,7 @@ _ANSWERS: dict[bytes, Mapping[bytes, bytes]] = {}
 def _answers(raw: bytes, manifest: Manifest) -> Mapping[bytes, bytes]:
     if raw not in _ANSWERS:
         golden = manifest.golden
-        rows = zip(golden.inputs, golden.labels, golden.probabilities, strict=True)
+        rows = zip(golden.inputs, golden.labels, golden.probabilities or (), strict=True)
         _ANSWERS[raw] = {
             json.dumps([row]).encode(): json.dumps(
                 {"labels": [label], "probabilities": [chances]}

@@ -18,7 +18,7 @@ def render(manifest: Manifest, evaluation: Evaluation, parity: Parity) -> str:
 
 `{manifest.estimator}`, trained on {manifest.data.rows} rows of {manifest.data.name}
 (sha256 `{manifest.data.sha256[:12]}`), {manifest.created:%Y-%m-%d %H:%M} UTC,
-from commit {manifest.commit or "unknown"}, with {libraries}.
+from commit {manifest.source.commit or "unknown"}, with {libraries}.
 
 Digest: `sha256:{manifest.digest}`
 

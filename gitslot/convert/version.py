@@ -88,7 +88,7 @@ def build_version(
         "model": model,
         "version": version,
         "artifact": {
-            "name": artifact_name(sha256),
+            "name": artifact_name(sha256, "onnx"),
             "sha256": sha256,
             "size": len(converted.content),
             "format": "onnx",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gitslot.look.probe import Reply, finite
+from gitslot.registry.golden import Cell
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark, Verdict
@@ -90,7 +91,7 @@ class _Caller:
         self._headers: dict[str, str] = {}
         self._left_s = _PROOF_S
 
-    def ask(self, row: tuple[float, ...]) -> Reply:
+    def ask(self, row: tuple[Cell, ...]) -> Reply:
         body = json.dumps([row]).encode()
         reply = self._post(body)
         if reply.status == 401 and not self._headers:
@@ -147,7 +148,7 @@ def _difference(proof: Proof, index: int, reply: Reply) -> float:
     probabilities = answer.get("probabilities")
     if answer.get("labels") != [golden.labels[index]]:
         raise _failed(f"{row}: the label is not the trained model's")
-    expected = golden.probabilities[index]
+    expected = (golden.probabilities or ())[index]
     got = probabilities[0] if isinstance(probabilities, list) and len(probabilities) == 1 else None
     if not isinstance(got, list) or len(got) != len(expected) or not all(map(finite, got)):
         raise _failed(f"{row}: no probabilities")

@@ -1,41 +1,43 @@
 """
 Parse the manifest of a registered version: bytes from Blob Storage into a frozen Manifest.
 
-The manifest pins a release: its sha256 is the release's digest, and it holds the artifact's own,
-the golden rows and their tolerance. The bytes come from outside, so everything is checked once,
-here: size, exact keys, types, lengths that must agree, finite numbers. This module also has the
-much smaller manifest of a serving package. The published form is docs/use/manifest.schema.json.
+The manifest pins a release: its sha256 is the release's digest, and it holds the sha256 of the
+artifact and of the golden rows. The bytes come from outside, so everything is checked once, here:
+size, exact keys, types, lengths that must agree, finite numbers. This module also has the much
+smaller manifest of a serving package. The published form is docs/use/manifest.schema.json.
+
+Format 1 is read as well: arrays of numbers, answered by ONNX, with the golden rows in the manifest.
 
 It must not use the network, or import anything but the standard library and errors.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from types import MappingProxyType
-from typing import NoReturn, TypeAlias, TypeVar, cast
+from typing import Any
 
-from gitslot.errors import ManifestInvalid
+from gitslot.registry import golden as golden_rows
+from gitslot.registry import strict
+from gitslot.registry.golden import Cell, Column, GoldenFile, GoldenRows, Label
 
-FORMAT = 1
-MAX_BYTES = 1024 * 1024  # of a manifest.json
+FORMAT = 2
+CONTRACT = 2  # of the serving app that reads this format
+MAX_BYTES = 4 * 1024 * 1024  # of a manifest.json
 MAX_ARTIFACT_BYTES = 256 * 1024 * 1024
-MAX_FEATURES = 4096
+MAX_COLUMNS = 16_384
 MAX_CLASSES = 1024
-GOLDEN_ROWS = range(32, 65)  # how many a manifest holds
+MAX_CATEGORIES = 10_000  # of a column
 MAX_TOLERANCE = 1e-2  # of a probability; above this a golden row proves nothing
-FLOAT32_MAX = 3.4028234663852886e38
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,63}[A-Za-z0-9_-]\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
-_ARTIFACT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}\.onnx\Z")
-
-Label: TypeAlias = str | int
-T = TypeVar("T")
+_ARTIFACT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,90}\.(onnx|skops)\Z")
+_GOLDEN = re.compile(r"golden-[0-9a-f]{16}\.json\Z")
+_MINOR = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\Z")
+_ROWS = (golden_rows.ROWS[0], golden_rows.ROWS[-1])
+_FORMATS = {"onnx": "onnx", "sklearn": "skops"}  # of the artifact, by runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +51,18 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
-    """One column of the input; the only type so far is "number"."""
+class Runtime:
+    """
+    What answers: ONNX Runtime with numbers of *dtype*, or scikit-learn.
+
+    *sklearn* is its minor version, 1.9; *frame* says that it gets a DataFrame, because it was
+    trained on one.
+    """
 
     name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class GoldenRows:
-    """
-    Inputs with the answers of the trained scikit-learn model.
-
-    *inputs* is rows x features, *labels* one per row, *probabilities* rows x classes in the order
-    of the manifest's classes. *tolerance* is the largest accepted difference of a probability.
-    """
-
-    inputs: tuple[tuple[float, ...], ...]
-    labels: tuple[Label, ...]
-    probabilities: tuple[tuple[float, ...], ...]
-    tolerance: float
-
-    def __len__(self) -> int:
-        return len(self.inputs)
+    dtype: str = "float64"
+    sklearn: str = ""
+    frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +75,53 @@ class DataFingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a version comes from: *commit*, *who* registered it, the training *run*, its *link*."""
+
+    commit: str | None = None
+    who: str = ""
+    run: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Measured at registration, in bytes: to *load* the model, and more to *answer* with it."""
+
+    load: int
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """
     All facts of one registered version.
 
     *digest* is the sha256 (64 hex digits) of the manifest's own bytes, and so of the release.
-    *input_dtype* is the type of the ONNX graph's input, "float32" or "float64"; *commit* is the
-    source commit, or None if training ran outside Git.
+    *contract* is the least serving contract that an app must keep to serve it. *classes* is empty
+    for a regressor. *golden* is empty until `with_golden` has read *golden_file*. *example* is one
+    row. *memory* is None where nobody measured it.
     """
 
     digest: str
     model: str
     version: str
+    contract: int
     artifact: Artifact
-    input_dtype: str
-    features: tuple[Feature, ...]
+    runtime: Runtime
+    kind: str
+    columns: tuple[Column, ...]
     classes: tuple[Label, ...]
+    probabilities: bool
     golden: GoldenRows
+    golden_file: GoldenFile | None
+    example: tuple[Cell, ...]
+    memory: Memory | None
     metrics: Mapping[str, float]
     estimator: str
     data: DataFingerprint
     libraries: Mapping[str, str]
-    commit: str | None
+    source: Source
     created: datetime
 
 
@@ -143,253 +159,239 @@ def digest_of(raw: bytes) -> str:
 
 def parse_manifest(raw: bytes) -> Manifest:
     """Parse *raw* strictly; raise ManifestInvalid, which names the place and the problem."""
-    top = _mapping(_load(raw), "manifest")
-    if (form := top.pop("format", None)) != FORMAT or isinstance(form, bool):
-        _refuse("format", f"is {_shown(form)}, this gitslot reads format {FORMAT}")
-    _object(top, "manifest", *_MANIFEST_KEYS)
-    columns = _object(top["input"], "input", "dtype", "features")
-    features = tuple(
-        _feature(item, f"input.features[{i}]")
-        for i, item in enumerate(_list(columns["features"], "input.features", 1, MAX_FEATURES))
-    )
-    if len({feature.name for feature in features}) != len(features):
-        _refuse("input.features", "two features have one name")
-    classes = _classes(top["classes"])
+    top = strict.mapping(strict.load(raw, "manifest", MAX_BYTES), "manifest")
+    form = top.pop("format", None)
+    if isinstance(form, bool) or form not in (1, FORMAT):
+        strict.refuse(
+            "format", f"is {strict.shown(form)}, this gitslot reads formats 1 and {FORMAT}"
+        )
+    return _format_1(top, digest_of(raw)) if form == 1 else _format_2(top, digest_of(raw))
+
+
+def with_golden(manifest: Manifest, raw: bytes) -> Manifest:
+    """Return *manifest* with the golden rows of its file *raw*; raise ManifestInvalid."""
+    file = manifest.golden_file
+    if file is None:
+        return manifest
+    if (len(raw), hashlib.sha256(raw).hexdigest()) != (file.size, file.sha256):
+        strict.refuse("golden", f"the manifest describes another file than {file.name}")
+    shape = (manifest.columns, manifest.classes, manifest.probabilities)
+    golden = golden_rows.parse_golden(raw, file.tolerance, *shape)
+    if len(golden) != file.rows:
+        strict.refuse("golden.rows", f"is {file.rows}, the file has {len(golden)}")
+    return replace(manifest, golden=golden)
+
+
+def _format_2(top: dict[str, object], digest: str) -> Manifest:
+    strict.exact(top, "manifest", *_COMMON, *_SECOND)
+    kind = strict.one_of(top["kind"], "kind", ("classifier", "regressor"))
+    runtime = _runtime(top["runtime"])
+    columns = _columns(top["columns"])
+    classes = _classes(top["classes"]) if kind == "classifier" else ()
+    if kind == "regressor":
+        strict.items(top["classes"], "classes", 0, 0)
+    probabilities = strict.boolean(top["probabilities"], "probabilities")
+    if probabilities and not classes:
+        strict.refuse("probabilities", "is true, and a regressor has none")
+    file = _golden_file(top["golden"])
     return Manifest(
-        digest=digest_of(raw),
-        model=_matching(top["model"], "model", is_name, "a name"),
-        version=_matching(top["version"], "version", is_name, "a version"),
-        artifact=_artifact(top["artifact"]),
-        input_dtype=_one_of(columns["dtype"], "input.dtype", ("float32", "float64")),
-        features=features,
+        digest=digest,
+        contract=strict.integer(top["contract"], "contract", CONTRACT, CONTRACT),
+        artifact=_artifact(top["artifact"], _FORMATS[runtime.name]),
+        runtime=runtime,
+        kind=kind,
+        columns=columns,
         classes=classes,
-        golden=_golden(top["golden"], width=len(features), classes=classes),
-        metrics=_named(top["metrics"], "metrics", _metric),
-        estimator=_text(top["estimator"], "estimator"),
-        data=_data(top["data"]),
-        libraries=_named(top["libraries"], "libraries", _text),
-        commit=_commit(top["source"]),
-        created=_time(top["created"], "created"),
+        probabilities=probabilities,
+        golden=GoldenRows((), (), () if probabilities else None, file.tolerance),
+        golden_file=file,
+        example=golden_rows.cells(top["example"], "example", columns),
+        memory=_memory(top["memory"]),
+        source=_source(top["source"], "who", "run", "link"),
+        **_common(top),
     )
+
+
+def _format_1(top: dict[str, object], digest: str) -> Manifest:
+    strict.exact(top, "manifest", *_COMMON, *_FIRST)
+    given = strict.exact(top["input"], "input", "dtype", "features")
+    found = strict.items(given["features"], "input.features", 1, MAX_COLUMNS)
+    names = [_number_column(item, f"input.features[{i}]") for i, item in enumerate(found)]
+    columns = _distinct(names, "input.features")
+    classes = _classes(top["classes"])
+    rows = strict.exact(top["golden"], "golden", *_GOLDEN_KEYS, "tolerance")
+    golden = golden_rows.read_golden(rows, _tolerance(rows), columns, classes, probabilities=True)
+    dtype = strict.one_of(given["dtype"], "input.dtype", ("float32", "float64"))
+    return Manifest(
+        digest=digest,
+        contract=1,
+        artifact=_artifact(top["artifact"], "onnx"),
+        runtime=Runtime("onnx", dtype),
+        kind="classifier",
+        columns=columns,
+        classes=classes,
+        probabilities=True,
+        golden=golden,
+        golden_file=None,
+        example=golden.inputs[0],
+        memory=None,
+        source=_source(top["source"]),
+        **_common(top),
+    )
+
+
+_COMMON = (
+    *("model", "version", "artifact", "classes", "golden", "metrics"),
+    *("estimator", "data", "libraries", "source", "created"),
+)
+_FIRST = ("input",)
+_SECOND = ("contract", "runtime", "kind", "columns", "probabilities", "example", "memory")
+_GOLDEN_KEYS = ("inputs", "labels", "probabilities")
+
+
+def _common(top: dict[str, object]) -> Any:
+    return {
+        "model": strict.matching(top["model"], "model", is_name, "a name"),
+        "version": strict.matching(top["version"], "version", is_name, "a version"),
+        "metrics": strict.named(top["metrics"], "metrics", _metric),
+        "estimator": strict.text(top["estimator"], "estimator"),
+        "data": _data(top["data"]),
+        "libraries": strict.named(top["libraries"], "libraries", strict.text),
+        "created": strict.time(top["created"], "created"),
+    }
 
 
 def parse_package(raw: bytes) -> Package:
     """Parse the manifest of a serving package; raise ManifestInvalid as `parse_manifest` does."""
-    top = _object(_load(raw), "manifest", "version", "sha256", "size", "package", "build", "python")
+    top = strict.exact(
+        strict.load(raw, "manifest", MAX_BYTES),
+        "manifest",
+        *("version", "sha256", "size", "package", "build", "python"),
+    )
     return Package(
-        version=_matching(top["version"], "version", is_name, "a version"),
-        sha256=_sha256(top["sha256"], "sha256"),
-        size=_integer(top["size"], "size", 1, 1 << 31),
-        package=_matching(top["package"], "package", is_name, "a name"),
-        build=_matching(top["build"], "build", is_name, "a build id"),
-        python=_text(top["python"], "python"),
+        version=strict.matching(top["version"], "version", is_name, "a version"),
+        sha256=strict.sha256(top["sha256"], "sha256"),
+        size=strict.integer(top["size"], "size", 1, 1 << 31),
+        package=strict.matching(top["package"], "package", is_name, "a name"),
+        build=strict.matching(top["build"], "build", is_name, "a build id"),
+        python=strict.text(top["python"], "python"),
     )
 
 
-_MANIFEST_KEYS = (
-    *("model", "version", "artifact", "input", "classes", "golden", "metrics"),
-    *("estimator", "data", "libraries", "source", "created"),
-)
+def _runtime(value: object) -> Runtime:
+    found = strict.mapping(value, "runtime")
+    name = strict.one_of(found.get("name"), "runtime.name", ("onnx", "sklearn"))
+    if name == "onnx":
+        strict.exact(found, "runtime", "name", "dtype")
+        return Runtime(name, strict.one_of(found["dtype"], "runtime.dtype", ("float32", "float64")))
+    strict.exact(found, "runtime", "name", "sklearn", "frame")
+    minor = strict.matching(found["sklearn"], "runtime.sklearn", _MINOR.match, "like 1.9")
+    frame = strict.boolean(found["frame"], "runtime.frame")
+    return Runtime(name, sklearn=minor, frame=frame)
 
 
-def _load(raw: bytes) -> object:
-    if len(raw) > MAX_BYTES:
-        _refuse("manifest", f"is {len(raw)} bytes, at most {MAX_BYTES} are read")
-    try:
-        return json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except UnicodeDecodeError as error:
-        raise ManifestInvalid("manifest: not UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise ManifestInvalid("manifest: not JSON") from error
+def _columns(value: object) -> tuple[Column, ...]:
+    found = strict.items(value, "columns", 1, MAX_COLUMNS)
+    columns = [_column(item, f"columns[{i}]") for i, item in enumerate(found)]
+    return _distinct(columns, "columns")
 
 
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        _refuse("manifest", "a key is there twice")
-    return result
+def _distinct(columns: list[Column], where: str) -> tuple[Column, ...]:
+    if len({column.name for column in columns}) != len(columns):
+        strict.refuse(where, "two columns have one name")
+    return tuple(columns)
 
 
-def _no_constant(text: str) -> NoReturn:
-    _refuse("manifest", f"holds {text}, which is not a number")
+def _column(value: object, where: str) -> Column:
+    keys = ("name", "type", "dtype", "missing")
+    found = strict.exact(value, where, *keys, optional=("categories",))
+    listed = strict.items(found.get("categories", []), f"{where}.categories", 0, MAX_CATEGORIES)
+    return Column(
+        name=strict.text(found["name"], f"{where}.name"),
+        type=strict.one_of(found["type"], f"{where}.type", ("number", "text", "bool")),
+        dtype=strict.text(found["dtype"], f"{where}.dtype", 40),
+        missing=strict.boolean(found["missing"], f"{where}.missing"),
+        categories=tuple(
+            golden_rows.label(item, f"{where}.categories[{i}]") for i, item in enumerate(listed)
+        ),
+    )
 
 
-def _refuse(where: str, why: str) -> NoReturn:
-    raise ManifestInvalid(f"{where}: {why}")
-
-
-def _shown(value: object) -> str:
-    """Quote a value from outside: escaped, and short."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _mapping(value: object, where: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        _refuse(where, "must be an object")
-    return cast("dict[str, object]", value)
-
-
-def _object(value: object, where: str, *keys: str) -> dict[str, object]:
-    """Return *value*, an object with exactly these *keys*."""
-    found = _mapping(value, where)
-    for missing in sorted(set(keys) - set(found)):
-        _refuse(where, f"{missing} is missing")
-    for unknown in sorted(set(found) - set(keys)):
-        _refuse(where, f"{_shown(unknown)} is not a key")
-    return found
-
-
-def _list(value: object, where: str, least: int, most: int) -> list[object]:
-    if not isinstance(value, list):
-        _refuse(where, "must be a list")
-    if not least <= len(value) <= most:
-        _refuse(where, f"has {len(value)} items, must have {least} to {most}")
-    return cast("list[object]", value)
-
-
-def _text(value: object, where: str, most: int = 200) -> str:
-    if not isinstance(value, str):
-        _refuse(where, f"is {_shown(value)}, must be text")
-    if not 1 <= len(value) <= most or not value.isprintable():
-        _refuse(where, f"must be 1 to {most} printable characters")
-    return value
-
-
-def _matching(value: object, where: str, fits: Callable[[str], object], what: str) -> str:
-    text = _text(value, where)
-    if not fits(text):
-        _refuse(where, f"is {_shown(text)}, which is not {what}")
-    return text
-
-
-def _sha256(value: object, where: str) -> str:
-    return _matching(value, where, _SHA256.match, "a sha256 in lower-case hex")
-
-
-def _one_of(value: object, where: str, choices: Sequence[str]) -> str:
-    return _matching(value, where, choices.__contains__, " or ".join(choices))
-
-
-def _integer(value: object, where: str, least: int, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        _refuse(where, f"is {_shown(value)}, must be a whole number")
-    if not least <= value <= most:
-        _refuse(where, f"is {_shown(value)}, must be {least} to {most}")
-    return value
-
-
-def _number(value: object, where: str, least: float, most: float) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        _refuse(where, f"is {_shown(value)}, must be a number")
-    if not least <= value <= most:  # also false for NaN and infinity
-        _refuse(where, f"is {_shown(value)}, must be {least:g} to {most:g}")
-    return float(value)
-
-
-def _time(value: object, where: str) -> datetime:
-    text = _text(value, where, 32)
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ManifestInvalid(f"{where}: is {_shown(text)}, must be an ISO 8601 time") from error
-    if time.utcoffset() is None:
-        _refuse(where, "has no time zone")
-    return time
-
-
-def _feature(value: object, where: str) -> Feature:
-    found = _object(value, where, "name", "type")
-    name = _text(found["name"], f"{where}.name")
-    return Feature(name, _one_of(found["type"], f"{where}.type", ("number",)))
+def _number_column(value: object, where: str) -> Column:
+    found = strict.exact(value, where, "name", "type")
+    strict.one_of(found["type"], f"{where}.type", ("number",))
+    return Column(strict.text(found["name"], f"{where}.name"), "number")
 
 
 def _classes(value: object) -> tuple[Label, ...]:
-    items = _list(value, "classes", 2, MAX_CLASSES)
-    labels = tuple(_label(item, f"classes[{i}]") for i, item in enumerate(items))
+    listed = strict.items(value, "classes", 2, MAX_CLASSES)
+    labels = tuple(golden_rows.label(item, f"classes[{i}]") for i, item in enumerate(listed))
     if len({type(label) for label in labels}) != 1:
-        _refuse("classes", "must be all text or all whole numbers")
+        strict.refuse(
+            "classes", "must be all text, all whole numbers, all numbers or all true or false"
+        )
     if len(set(labels)) != len(labels):
-        _refuse("classes", "a class is there twice")
+        strict.refuse("classes", "a class is there twice")
     return labels
 
 
-def _label(value: object, where: str) -> Label:
-    if isinstance(value, str):
-        return _text(value, where)
-    return _integer(value, where, -(1 << 63), (1 << 63) - 1)
-
-
-def _artifact(value: object) -> Artifact:
-    found = _object(value, "artifact", "name", "sha256", "size", "format")
-    return Artifact(
-        name=_matching(found["name"], "artifact.name", _ARTIFACT.match, "an .onnx file name"),
-        sha256=_sha256(found["sha256"], "artifact.sha256"),
-        size=_integer(found["size"], "artifact.size", 1, MAX_ARTIFACT_BYTES),
-        format=_one_of(found["format"], "artifact.format", ("onnx",)),
-    )
-
-
-def _golden(value: object, *, width: int, classes: tuple[Label, ...]) -> GoldenRows:
-    found = _object(value, "golden", "inputs", "labels", "probabilities", "tolerance")
-    few, many = GOLDEN_ROWS[0], GOLDEN_ROWS[-1]
-    inputs = _matrix(found["inputs"], "golden.inputs", (few, many), width, FLOAT32_MAX)
-    rows = len(inputs)
-    labels = tuple(
-        _label(item, f"golden.labels[{i}]")
-        for i, item in enumerate(_list(found["labels"], "golden.labels", rows, rows))
-    )
-    for i, label in enumerate(labels):
-        if label not in classes:
-            _refuse(f"golden.labels[{i}]", f"is {_shown(label)}, which is not a class")
-    return GoldenRows(
-        inputs=inputs,
-        labels=labels,
-        probabilities=_matrix(
-            found["probabilities"], "golden.probabilities", (rows, rows), len(classes), 1.0
-        ),
-        tolerance=_number(found["tolerance"], "golden.tolerance", 1e-12, MAX_TOLERANCE),
-    )
-
-
-def _matrix(
-    value: object, where: str, rows: tuple[int, int], width: int, most: float
-) -> tuple[tuple[float, ...], ...]:
-    least = 0.0 if most == 1.0 else -most
-    return tuple(
-        tuple(
-            _number(item, f"{where}[{i}][{j}]", least, most)
-            for j, item in enumerate(_list(row, f"{where}[{i}]", width, width))
+def _artifact(value: object, form: str) -> Artifact:
+    found = strict.exact(value, "artifact", "name", "sha256", "size", "format")
+    name = strict.matching(found["name"], "artifact.name", _ARTIFACT.match, f"an .{form} file name")
+    if not name.endswith(f".{form}"):
+        strict.refuse(
+            "artifact.name", f"is {strict.shown(name)}, which is not an .{form} file name"
         )
-        for i, row in enumerate(_list(value, where, *rows))
+    return Artifact(
+        name=name,
+        sha256=strict.sha256(found["sha256"], "artifact.sha256"),
+        size=strict.integer(found["size"], "artifact.size", 1, MAX_ARTIFACT_BYTES),
+        format=strict.one_of(found["format"], "artifact.format", (form,)),
     )
 
 
-def _named(value: object, where: str, read: Callable[[object, str], T]) -> Mapping[str, T]:
-    """Return an object of up to 64 names of any kind, each value as *read* returns it."""
-    found = _mapping(value, where)
-    _list(list(found), where, 1, 64)
-    pairs = {_text(name, where): read(v, f"{where}.{_shown(name)}") for name, v in found.items()}
-    return MappingProxyType(pairs)
+def _golden_file(value: object) -> GoldenFile:
+    found = strict.exact(value, "golden", "name", "sha256", "size", "rows", "tolerance")
+    return GoldenFile(
+        name=strict.matching(found["name"], "golden.name", _GOLDEN.match, "golden-<16 hex>.json"),
+        sha256=strict.sha256(found["sha256"], "golden.sha256"),
+        size=strict.integer(found["size"], "golden.size", 1, golden_rows.MAX_BYTES),
+        rows=strict.integer(found["rows"], "golden.rows", *_ROWS),
+        tolerance=_tolerance(found),
+    )
+
+
+def _tolerance(golden: dict[str, object]) -> float:
+    return strict.number(golden["tolerance"], "golden.tolerance", 1e-12, MAX_TOLERANCE)
+
+
+def _memory(value: object) -> Memory:
+    found = strict.exact(value, "memory", "load", "answer")
+    load = strict.integer(found["load"], "memory.load", 0, 1 << 40)
+    return Memory(load, strict.integer(found["answer"], "memory.answer", 0, 1 << 40))
 
 
 def _metric(value: object, where: str) -> float:
-    return _number(value, where, -1e300, 1e300)
+    return strict.number(value, where, -1e300, 1e300)
 
 
 def _data(value: object) -> DataFingerprint:
-    found = _object(value, "data", "name", "rows", "sha256")
+    found = strict.exact(value, "data", "name", "rows", "sha256")
     return DataFingerprint(
-        name=_text(found["name"], "data.name"),
-        rows=_integer(found["rows"], "data.rows", 1, 1 << 53),
-        sha256=_sha256(found["sha256"], "data.sha256"),
+        name=strict.text(found["name"], "data.name"),
+        rows=strict.integer(found["rows"], "data.rows", 1, 1 << 53),
+        sha256=strict.sha256(found["sha256"], "data.sha256"),
     )
 
 
-def _commit(value: object) -> str | None:
-    commit = _object(value, "source", "commit")["commit"]
-    if commit is None:
-        return None
-    return _matching(commit, "source.commit", _COMMIT.match, "a full commit id")
+def _source(value: object, *more: str) -> Source:
+    """Return where a version comes from: *more* are its keys that may be empty text."""
+    found = strict.exact(value, "source", "commit", *more)
+    commit = found["commit"]
+    if commit is not None:
+        commit = strict.matching(commit, "source.commit", _COMMIT.match, "a full commit id")
+    texts = {
+        key: strict.text(found[key], f"source.{key}", 1000) if found[key] != "" else ""
+        for key in more
+    }
+    return Source(commit, **texts)

@@ -2,7 +2,8 @@
 The model registry: versions, manifests and serving packages in Blob Storage.
 
     models/<model>/<version>/manifest.json      written last and create-only: the version exists now
-    models/<model>/<version>/model-<sha>.onnx   named by its content, so uploads never collide
+    models/<model>/<version>/model-<sha>.onnx   (or .skops) named by its content, never shared
+    models/<model>/<version>/golden-<sha>.json  the golden rows, by the same rule
     code/<version>/manifest.json                a serving package, by the same rule
     code/<version>/<sha256>.zip                 what WEBSITE_RUN_FROM_PACKAGE points to
 
@@ -35,6 +36,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
+from gitslot.registry.golden import MAX_BYTES as GOLDEN_BYTES
 from gitslot.registry.manifest import (
     MAX_BYTES,
     Manifest,
@@ -42,6 +44,7 @@ from gitslot.registry.manifest import (
     is_name,
     parse_manifest,
     parse_package,
+    with_golden,
 )
 
 MODELS = "models"
@@ -86,7 +89,7 @@ class Registry:
 
     def manifest(self, model: str, version: str) -> Manifest:
         """
-        Return the manifest of *version* of *model*.
+        Return the manifest of *version* of *model*, with its golden rows.
 
         Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
         """
@@ -98,7 +101,10 @@ class Registry:
             raise ManifestInvalid(
                 f"the manifest at {model}/{version} is of {manifest.model} {manifest.version}"
             )
-        return manifest
+        if manifest.golden_file is None:
+            return manifest
+        path = f"{model}/{version}/{manifest.golden_file.name}"
+        return with_golden(manifest, self._read(MODELS, path, f"{path} is missing", GOLDEN_BYTES))
 
     def versions(self, model: str) -> tuple[str, ...]:
         """Return the registered versions of *model*, oldest first; raise RegistryUnavailable."""
@@ -106,23 +112,28 @@ class Registry:
             return ()
         return tuple(entry.version for entry in self.listing(f"{model}/"))
 
-    def register(self, manifest: bytes, artifact: bytes) -> Manifest:
+    def register(self, manifest: bytes, artifact: bytes, golden: bytes = b"") -> Manifest:
         """
         Register *artifact* under the model and version that *manifest* names; never overwrite.
 
-        The artifact is uploaded first, under a name made of its content; then the manifest,
-        create-only. Of two racing calls exactly one returns. Raises VersionExists, ManifestInvalid
-        (also if the manifest describes other bytes) or RegistryUnavailable.
+        *golden* is the file of its golden rows; format 1 has none. Both are uploaded first, under
+        names made of their content; then the manifest, create-only. Of two racing calls exactly one
+        returns. Raises VersionExists, ManifestInvalid (also if the manifest describes other bytes)
+        or RegistryUnavailable.
         """
-        parsed = parse_manifest(manifest)
+        parsed = with_golden(parse_manifest(manifest), golden)
         sha256 = hashlib.sha256(artifact).hexdigest()
         if (parsed.artifact.sha256, parsed.artifact.size) != (sha256, len(artifact)):
             raise ManifestInvalid("artifact: the manifest describes other bytes")
-        if parsed.artifact.name != artifact_name(sha256):
-            raise ManifestInvalid(f"artifact.name: must be {artifact_name(sha256)}")
+        if parsed.artifact.name != (name := artifact_name(sha256, parsed.artifact.format)):
+            raise ManifestInvalid(f"artifact.name: must be {name}")
         self.refuse_existing(parsed.model, parsed.version)
         folder = f"{parsed.model}/{parsed.version}"
         self._create_same(MODELS, f"{folder}/{parsed.artifact.name}", artifact)
+        if file := parsed.golden_file:
+            if file.name != golden_name(file.sha256):
+                raise ManifestInvalid(f"golden.name: must be {golden_name(file.sha256)}")
+            self._create_same(MODELS, f"{folder}/{file.name}", golden)
         if not self._create(MODELS, f"{folder}/manifest.json", manifest):
             raise VersionExists(_taken(f"{parsed.model} {parsed.version}"))
         return parsed
@@ -211,11 +222,11 @@ class Registry:
             raise ManifestInvalid(f"the manifest of package {version} is of {parsed.version}")
         return replace(parsed, url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip")
 
-    def _read(self, container: str, path: str, unknown: str) -> bytes:
-        """Return a small blob; raise UnknownVersion with *unknown* where there is none."""
+    def _read(self, container: str, path: str, unknown: str, most: int = MAX_BYTES) -> bytes:
+        """Return a blob of *most* bytes; raise UnknownVersion with *unknown* if there is none."""
         with _translated(f"read {container}/{path}"):
             try:
-                return self._content(container, path, MAX_BYTES)
+                return self._content(container, path, most)
             except ResourceNotFoundError as error:
                 raise UnknownVersion(unknown) from error
 
@@ -282,9 +293,14 @@ class Registry:
         )
 
 
-def artifact_name(sha256: str) -> str:
+def artifact_name(sha256: str, form: str) -> str:
     """Return the blob name of an artifact with *sha256*; racing registrations never share one."""
-    return f"model-{sha256[:16]}.onnx"
+    return f"model-{sha256[:16]}.{form}"
+
+
+def golden_name(sha256: str) -> str:
+    """Return the blob name of golden rows with *sha256*."""
+    return f"golden-{sha256[:16]}.json"
 
 
 def _taken(what: str) -> str:

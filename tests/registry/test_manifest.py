@@ -22,7 +22,7 @@ WANTED = serving.Wanted("iris", "1.5.0", "")
 
 # (where, what is put there, what the refusal names)
 BROKEN: list[tuple[tuple[str | int, ...], Any, str]] = [
-    (("format",), 2, "format"),
+    (("format",), 3, "format"),
     (("format",), True, "format"),
     (("model",), "../etc", "model"),
     (("model",), "", "model"),
