@@ -1,117 +1,184 @@
 """
-Convert scikit-learn to ONNX, in the way that is exact for each family of estimators.
+Turn a fitted estimator into the artifacts that could serve it, the fastest first.
 
-Measured against scikit-learn:
+    ONNX float32           exact for trees, forests, boosting: scikit-learn itself casts to float32
+    ONNX float64           exact to about 1e-15 for linear models and most others
+    ONNX float64, last     a pipeline's last step in float32, what is before it in float64: that is
+    step float32           the order of scikit-learn for a scaler before trees
+    scikit-learn           the estimator itself, as a skops file
 
-    trees, forests, boosting    float32 input: scikit-learn itself casts rows to float32, so the
-                                splits are the same; double input is wrong for them
-    linear models and the rest  float64 input: exact to about 1e-15; float32 is off by about 1e-7
-    a scaler before trees       scaled in float64, then cast to float32, then the trees: this is the
-                                order of scikit-learn. With the converter's own order, a row on
-                                the far side of one split moves a probability by up to 4e-2
-
-Every result is measured again, row by row, in gitslot/convert/parity.py.
+Nobody knows beforehand which of them is exact for an estimator; gitslot/convert/parity.py measures.
 """
 
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import onnx
+import skops.io
 from onnx import TensorProto, compose, helper
 from skl2onnx import to_onnx
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-from sklearn.base import ClassifierMixin
-from sklearn.ensemble import (
-    BaggingClassifier,
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    RandomForestClassifier,
+from skl2onnx.common.data_types import (
+    BooleanTensorType,
+    DoubleTensorType,
+    FloatTensorType,
+    StringTensorType,
 )
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from gitslot.convert.errors import TrainingError
-from gitslot.convert.servable import check_fitted
+from gitslot.convert.table import Table
+from gitslot.registry.manifest import Runtime
+
+# ONNX Runtime reports to Microsoft unless this is set before its import; see serving_app.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 OPSETS = {"": 18, "ai.onnx.ml": 3}  # old enough for every ONNX Runtime on Python 3.11 to 3.13
-
-_TREES = (
-    DecisionTreeClassifier,
-    ExtraTreeClassifier,
-    RandomForestClassifier,
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    BaggingClassifier,
-)
+_NUMBERS = {"float32": FloatTensorType, "float64": DoubleTensorType}
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
-    """An ONNX model: its bytes and the *dtype* of its input, "float32" or "float64"."""
+class Candidate:
+    """One form of the model: its *title* for people, what answers with it, and its bytes."""
 
+    title: str
+    runtime: Runtime
     content: bytes
-    dtype: str
 
 
-def convert(estimator: ClassifierMixin, width: int) -> Converted:
-    """
-    Convert a fitted *estimator* of *width* features; raise TrainingError if that is impossible.
+@dataclass(frozen=True, slots=True)
+class NotConverted:
+    """A form that cannot be made, and *why*."""
 
-    The graph takes rows x features and gives labels and probabilities (rows x classes).
-    """
-    check_fitted(estimator)
+    title: str
+    why: str
+
+
+def candidates(estimator: Any, table: Table) -> Iterator[Candidate | NotConverted]:
+    """Return the forms of the fitted *estimator* for rows like *table*, made one by one."""
+    if not _onnx_takes(table):
+        yield NotConverted("ONNX", "it has no missing text, and no missing true or false")
+    else:
+        for dtype in ("float32", "float64"):
+            yield _attempt(f"ONNX {dtype}", Runtime("onnx", dtype), _graph(estimator, table, dtype))
+        if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
+            title = "ONNX float64, last step float32"
+            yield _attempt(title, Runtime("onnx", "float64"), _last_in_floats(estimator, table))
+    minor = ".".join(version("scikit-learn").split(".")[:2])
+    runtime = Runtime("sklearn", sklearn=minor, frame=table.frame)
+    yield _attempt("scikit-learn", runtime, lambda: skops.io.dumps(estimator))
+
+
+def _attempt(title: str, runtime: Runtime, make: Callable[[], bytes]) -> Candidate | NotConverted:
     try:
-        proto, dtype = _converted(estimator, width)
-        onnx.checker.check_model(proto)
-    except TrainingError:
-        raise
-    except Exception as error:  # skl2onnx and onnx raise classes without a common base
-        raise TrainingError(
-            f"{type(estimator).__name__} does not convert to ONNX: {type(error).__name__}: {error}"
-        ) from error
-    return Converted(proto.SerializeToString(deterministic=True), dtype)
+        return Candidate(title, runtime, make())
+    except Exception as error:  # noqa: BLE001 - skl2onnx, onnx and skops have no common base
+        return NotConverted(title, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
 
 
-def _converted(estimator: ClassifierMixin, width: int) -> tuple[Any, str]:
-    final = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    if not isinstance(final, _TREES):
-        return _classifier(estimator, DoubleTensorType([None, width])), "float64"
-    if not isinstance(estimator, Pipeline) or len(estimator.steps) == 1:
-        return _classifier(final, FloatTensorType([None, width])), "float32"
-    before = to_onnx(
-        estimator[:-1],
-        initial_types=[("rows", DoubleTensorType([None, width]))],
-        target_opset=OPSETS,
-    )
-    trees = _classifier(final, FloatTensorType([None, final.n_features_in_]))
-    return _joined(before, trees), "float64"
+def _onnx_takes(table: Table) -> bool:
+    return not any(column.missing and column.type != "number" for column in table.columns)
 
 
-def _classifier(estimator: ClassifierMixin, rows: Any) -> Any:
-    return to_onnx(
-        estimator,
-        initial_types=[("rows", rows)],
-        options={"zipmap": False},  # probabilities as a matrix, not as a list of maps
-        target_opset=OPSETS,
-    )
+def _graph(estimator: Any, table: Table, dtype: str) -> Callable[[], bytes]:
+    def make() -> bytes:
+        return _bytes(_converted(estimator, table, _NUMBERS[dtype]))
+
+    return make
 
 
-def _joined(before: Any, trees: Any) -> Any:
-    """Chain *before* (in doubles) and *trees* (in floats), with a cast between them."""
+def _last_in_floats(pipeline: Pipeline, table: Table) -> Callable[[], bytes]:
+    def make() -> bytes:
+        before = _converted(pipeline[:-1], table, DoubleTensorType)
+        last = pipeline.steps[-1][1]
+        floats = _onnx(last, [("rows", FloatTensorType([None, last.n_features_in_]))])
+        return _bytes(_joined(before, floats))
+
+    return make
+
+
+def _bytes(proto: Any) -> bytes:
+    onnx.checker.check_model(proto)
+    content: bytes = proto.SerializeToString(deterministic=True)
+    return content
+
+
+def _converted(estimator: Any, table: Table, number: Any) -> Any:
+    """Return the graph of *estimator*: one input `rows`, or c0, c1, ... if columns have types."""
+    width = len(table.columns)
+    if isinstance(table.rows, list):
+        return _renamed(_onnx(estimator, _by_name(table, number)), table)
+    try:
+        return _onnx(estimator, [("rows", number([None, width]))])
+    except Exception:
+        if not table.frame:
+            raise
+        return _split(_onnx(estimator, _by_name(table, number)), table, number)
+
+
+def _by_name(table: Table, number: Any) -> list[tuple[str, Any]]:
+    types = {"number": number, "text": StringTensorType, "bool": BooleanTensorType}
+    return [(column.name, types[column.type]([None, 1])) for column in table.columns]
+
+
+def _onnx(estimator: Any, inputs: list[tuple[str, Any]]) -> Any:
+    # probabilities as a matrix, not as a list of maps
+    named = is_classifier(estimator) and hasattr(estimator, "predict_proba")
+    options = {"zipmap": False} if named else None
+    return to_onnx(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
+
+
+def _renamed(proto: Any, table: Table) -> Any:
+    """Name the inputs c0, c1, ...: a column's name could be that of something in the graph."""
+    names = {column.name: f"c{number}" for number, column in enumerate(table.columns)}
+    taken = {output for node in proto.graph.node for output in node.output}
+    if taken & set(names.values()):
+        raise ValueError("a value of the graph is named like an input")
+    for node in proto.graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+    found = {given.name: given for given in proto.graph.input}
+    inputs = []
+    for name, short in names.items():
+        given = found[name]
+        given.name = short
+        inputs.append(onnx.ValueInfoProto.FromString(given.SerializeToString()))
+    del proto.graph.input[:]
+    proto.graph.input.extend(inputs)
+    return proto
+
+
+def _split(proto: Any, table: Table, number: Any) -> Any:
+    """Give *proto*, which has one input a column, one matrix `rows` in their place."""
+    _renamed(proto, table)
+    names = [given.name for given in proto.graph.input]
+    kind = proto.graph.input[0].type.tensor_type.elem_type
+    rows = helper.make_tensor_value_info("rows", kind, [None, len(names)])
+    node = helper.make_node("Split", ["rows"], names, axis=1, num_outputs=len(names))
+    proto.graph.node.insert(0, node)
+    del proto.graph.input[:]
+    proto.graph.input.append(rows)
+    return proto
+
+
+def _joined(before: Any, last: Any) -> Any:
+    """Chain *before* (in doubles) and *last* (in floats), with a cast between them."""
     prefixed = compose.add_prefix(before, "before_", rename_inputs=False)
-    scaled = prefixed.graph.output[0]
-    width = scaled.type.tensor_type.shape
+    given = prefixed.graph.output[0]
+    width = given.type.tensor_type.shape
     prefixed.graph.node.append(
-        helper.make_node("Cast", [scaled.name], ["before_cast"], to=TensorProto.FLOAT)
+        helper.make_node("Cast", [given.name], ["before_cast"], to=TensorProto.FLOAT)
     )
     cast = helper.make_tensor_value_info("before_cast", TensorProto.FLOAT, None)
     cast.type.tensor_type.shape.CopyFrom(width)
     del prefixed.graph.output[:]
     prefixed.graph.output.append(cast)
-    version = max(prefixed.ir_version, trees.ir_version)
-    prefixed.ir_version = trees.ir_version = version
-    _same_opsets(prefixed, trees)
-    renamed = compose.add_prefix(trees, "trees_", rename_outputs=False)
+    version = max(prefixed.ir_version, last.ir_version)
+    prefixed.ir_version = last.ir_version = version
+    _same_opsets(prefixed, last)
+    renamed = compose.add_prefix(last, "last_", rename_outputs=False)
     return compose.merge_models(
         prefixed, renamed, io_map=[("before_cast", renamed.graph.input[0].name)]
     )

@@ -1,159 +1,279 @@
 """
-Prove that the ONNX model answers as the scikit-learn model does; choose the golden rows.
+Choose the first form of a model that answers as scikit-learn does, by asking it hostile rows.
 
-The rows are what clients could send: the data itself, and variations of it: with noise, rounded to
-few digits (often exactly on a split threshold), and drawn from a box around it. If there are more
-than 20,000 rows of data, 20,000 are drawn from all of them, with every label among them.
-scikit-learn gets the rows as they are; ONNX gets them through the code that will serve the model.
+scikit-learn gets each row in the form in which it was trained; a form of the model gets it through
+the code that will serve it. Every label must be the one of `predict`. Probabilities, and numbers of
+a regressor relative to their size, may differ by 1e-5 at most. The tolerance of the golden rows is
+ten times the worst difference, at least 1e-6, because another processor may add floats in another
+order.
 
-Every label must be equal. The worst difference of the probabilities is measured. The tolerance of
-the golden rows is ten times that, at least 1e-6, because ONNX Runtime may add floats in another
-order on another processor. A worst difference above 1e-4 is not rounding: the version is refused.
+Rows that scikit-learn itself refuses (an unknown category, say), or answers with NaN, are left out.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
+from threadpoolctl import threadpool_limits
 
-from gitslot.convert.errors import ParityError
-from gitslot.convert.table import Labels, Rows
+from gitslot.convert.convert import Candidate, NotConverted
+from gitslot.convert.errors import ParityError, TrainingError
+from gitslot.convert.table import Array, Rows, Table, cells, count, joined, take
+from gitslot.registry.golden import MAX_BYTES, ROWS, Label
 
-MOST_DIFFERENCE = 1e-4  # of a probability
+if TYPE_CHECKING:
+    from serving_app import columns as served
+    from serving_app import model as serving
+    from serving_app import sklearn_runtime
+    from serving_app.refused import Refused
+else:
+    from gitslot.convert._serving_app import columns as served
+    from gitslot.convert._serving_app import model as serving
+    from gitslot.convert._serving_app import sklearn_runtime
+    from gitslot.convert._serving_app.refused import Refused
+
+MOST_DIFFERENCE = 1e-5  # of a probability, or of a number relative to it
 HEADROOM = 10
 LEAST_TOLERANCE = 1e-6
-GOLDEN_ROWS = 64
-ROWS = 20_000  # most rows taken from the data, fewest rows in all
-VARIED = 10_000  # fewest rows that vary the data
-
-Answers: TypeAlias = Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]
+GOLDEN_ROWS = 64  # or two for each class, up to 256
+SMALLEST = 100  # rows that are asked at once before they are left out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Golden:
-    """Rows with scikit-learn's own answers: rows x features, labels, rows x classes."""
+class Answered:
+    """*rows* with the answers of scikit-learn: *labels*, and rows x classes or None."""
 
-    inputs: Rows
-    labels: list[str | int]
-    probabilities: NDArray[np.float64]
+    rows: Rows
+    labels: Array
+    probabilities: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parity:
-    """How many *rows* were compared, the *worst* difference, the *tolerance* derived from it."""
+    """
+    What was proved: the *candidate* that is exact, on how many *rows*, its *worst* difference.
 
+    *golden* are rows with scikit-learn's answers; *refused* the faster forms and why not.
+    """
+
+    candidate: Candidate
     rows: int
     worst: float
     tolerance: float
-    golden: Golden
+    golden: Answered
+    refused: tuple[NotConverted, ...]
 
 
-def sample_rows(rows: Rows, seed: int, labels: Labels | None = None) -> Rows:
-    """
-    Return rows like those a client could send: the data itself, then rows that vary it.
+class Reference:
+    """scikit-learn's own answers to rows as clients send them."""
 
-    All of *rows* are used if there are at most 20,000. Otherwise 20,000 are drawn from all of them,
-    in turn from each of the *labels*, so that a rare one is not missed. At least 10,000 more vary
-    the data.
-    """
-    rng = np.random.default_rng(seed)
-    spread = rows.std(axis=0) + 1e-9
-    low, high = rows.min(axis=0) - spread, rows.max(axis=0) + spread
-    each = -(-ROWS // 3)
-    picked = rows[rng.integers(0, len(rows), 2 * each)]
-    noisy = picked[:each] + rng.normal(0, 0.1, (each, rows.shape[1])) * spread
-    rounded = picked[each:] + rng.normal(0, 0.3, (each, rows.shape[1])) * spread
-    drawn = rng.uniform(low, high, (each, rows.shape[1]))
-    steps = 10.0 ** np.clip(2 - np.floor(np.log10(spread)), 0, 6)  # a hundredth of the spread
-    mixed = np.concatenate([noisy, np.round(rounded * steps) / steps, drawn])
-    varied = rng.permutation(mixed)[: max(ROWS - len(rows), VARIED)]
-    if len(rows) > ROWS:
-        rows = rows[
-            _in_turns(np.zeros(len(rows)) if labels is None else np.asarray(labels), rng)[:ROWS]
-        ]
-    return np.concatenate([rows, varied])
+    def __init__(self, estimator: Any, table: Table, classes: tuple[Label, ...]) -> None:
+        self._estimator = estimator
+        self.shape = served.Shape(
+            kind="classifier" if classes else "regressor",
+            columns=tuple(served.Column(**_fields(column)) for column in table.columns),
+            classes=classes,
+            probabilities=bool(classes) and hasattr(estimator, "predict_proba"),
+            frame=table.frame,
+        )
 
+    def answered(self, rows: Rows) -> Answered:
+        """Return *rows* with their answers; raise what scikit-learn raises."""
+        given = sklearn_runtime.as_trained(rows, self.shape)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            labels = np.asarray(self._estimator.predict(given)).reshape(count(rows))
+            if not self.shape.probabilities:
+                return Answered(rows, labels, None)
+            return Answered(rows, labels, np.asarray(self._estimator.predict_proba(given)))
 
-def _in_turns(labels: Labels, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return all row numbers in random order, with each label once before any label repeats."""
-    order = rng.permutation(len(labels))
-    _, number, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
-    by_label = np.argsort(number, kind="stable")
-    turn = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[by_label[np.argsort(turn, kind="stable")]]
+    def spread(self, rows: Rows) -> NDArray[np.float64]:
+        """Return what the model answers as numbers, rows x any: where it changes, so do they."""
+        found = self.answered(rows)
+        if (chances := found.probabilities) is not None:
+            return chances
+        if self.shape.classes:
+            return np.equal.outer(found.labels, np.array(self.shape.classes)).astype(np.float64)
+        return found.labels.astype(np.float64)[:, None]
+
+    def usable(self, rows: Rows) -> Iterator[Answered]:
+        """Return *rows* without those that scikit-learn refuses or answers with no number."""
+        if not count(rows):
+            return
+        try:
+            found = self.answered(rows)
+        except Exception:  # noqa: BLE001 - any class, from any estimator
+            if (half := count(rows) // 2) >= SMALLEST:
+                yield from self.usable(take(rows, slice(0, half)))
+                yield from self.usable(take(rows, slice(half, None)))
+            return
+        numbers = found.labels if not self.shape.classes else found.probabilities
+        if numbers is None or np.isfinite(numbers).all():
+            yield found
+            return
+        finite = np.isfinite(numbers.reshape(count(rows), -1)).all(axis=1)
+        yield _picked(found, np.flatnonzero(finite))
 
 
 def prove(
-    estimator: ClassifierMixin,
-    answers: Answers,
-    data: Rows,
-    *,
-    seed: int,
-    labels: Labels | None = None,
+    candidates: Iterable[Candidate | NotConverted],
+    reference: Reference,
+    blocks: Callable[[], Iterable[Rows]],
     progress: Callable[[str], None],
 ) -> Parity:
     """
-    Compare *estimator* with *answers* (the model as served) on rows like *data*.
+    Return the first of *candidates* that answers all of *blocks* as *reference* does.
 
-    *labels* are those of *data*; each is compared, however rare it is.
-    Raises ParityError if one label differs, or a probability by more than 1e-4.
+    Raises ParityError, with the reason of each, if there is none.
     """
-    rows = sample_rows(data, seed, labels)
-    progress(f"comparing {len(rows)} rows with scikit-learn")
-    predicted, probabilities = estimator.predict(rows), estimator.predict_proba(rows)
-    served_labels, served = answers(rows)
-    wrong = np.flatnonzero(np.asarray(served_labels, dtype=predicted.dtype) != predicted)
-    if len(wrong):
-        at = int(wrong[0])
-        raise ParityError(
-            f"{len(wrong)} of {len(rows)} labels differ after conversion: row {rows[at].tolist()}"
-            f" is {predicted[at]} in scikit-learn and {served_labels[at]} in ONNX"
-        )
-    worst = float(np.abs(probabilities - served).max())
-    if not worst <= MOST_DIFFERENCE:
-        raise ParityError(
-            f"probabilities differ by {worst:.1e} after conversion, at most {MOST_DIFFERENCE:.0e}"
-        )
-    tolerance = tolerance_for(worst)
-    chosen = choose_golden(predicted, probabilities, least_margin=2 * tolerance)
-    golden = Golden(rows[chosen], predicted[chosen].tolist(), probabilities[chosen])
-    return Parity(len(rows), worst, tolerance, golden)
+    with threadpool_limits(1):  # many small batches: threads would only wait for each other
+        return _prove(candidates, reference, blocks, progress)
 
 
-def tolerance_for(worst: float) -> float:
-    """Return the tolerance of golden rows for a measured *worst* difference, to two digits."""
-    return max(LEAST_TOLERANCE, float(f"{worst * HEADROOM:.1e}"))
+def _prove(
+    candidates: Iterable[Candidate | NotConverted],
+    reference: Reference,
+    blocks: Callable[[], Iterable[Rows]],
+    progress: Callable[[str], None],
+) -> Parity:
+    asked = [found for block in blocks() for found in reference.usable(block)]
+    rows = sum(count(found.rows) for found in asked)
+    if not rows:
+        raise TrainingError("scikit-learn answers none of the rows: is X what it was trained on?")
+    refused: list[NotConverted] = []
+    for candidate in candidates:
+        if isinstance(candidate, NotConverted):
+            refused.append(candidate)
+            continue
+        progress(f"comparing {candidate.title} with scikit-learn on {rows} rows")
+        try:
+            worst = difference(open_candidate(candidate, reference.shape), asked, reference.shape)
+        except (Refused, ParityError) as error:
+            why = error.message if isinstance(error, Refused) else str(error)
+            refused.append(NotConverted(candidate.title, why))
+            continue
+        tolerance = max(LEAST_TOLERANCE, float(f"{worst * HEADROOM:.1e}"))
+        golden = _golden(asked, len(reference.shape.classes), 2 * tolerance)
+        return Parity(candidate, rows, worst, tolerance, golden, tuple(refused))
+    reasons = "".join(f"\n  {each.title}: {each.why}" for each in refused)
+    raise ParityError(f"no form of the model answers exactly as it does itself:{reasons}")
+
+
+def open_candidate(candidate: Candidate, shape: "served.Shape") -> "served.Runtime":
+    """Load *candidate* with the code that serves it; raise Refused."""
+    runtime = candidate.runtime
+    return serving.open_runtime(
+        runtime.name, candidate.content, replace(shape, dtype=runtime.dtype)
+    )
+
+
+def difference(
+    runtime: "served.Runtime", asked: Iterable[Answered], shape: "served.Shape"
+) -> float:
+    """Return the worst difference of *runtime* on *asked*; raise ParityError above 1e-5."""
+    worst = 0.0
+    for block in asked:
+        try:
+            labels, probabilities = runtime.answers(block.rows)
+        except Exception as error:
+            raise ParityError(f"it cannot answer: {type(error).__name__}") from error
+        if shape.classes:
+            _same_labels(labels, block)
+        found, expected = probabilities, block.probabilities
+        if not shape.classes:
+            scale = np.maximum(1, np.abs(block.labels))
+            found, expected = np.array(labels, np.float64) / scale, block.labels / scale
+        if expected is not None:
+            if found is None or found.shape != expected.shape:
+                raise ParityError("its probabilities are not those of the classes")
+            worst = max(worst, float(np.abs(expected - found).max()))
+        if not worst <= MOST_DIFFERENCE:
+            what = "probabilities" if shape.classes else "numbers"
+            raise ParityError(f"its {what} differ by {worst:.1e}, {MOST_DIFFERENCE:.0e} at most")
+    return worst
+
+
+def _same_labels(labels: list[Any], block: Answered) -> None:
+    expected = block.labels.tolist()
+    wrong = [at for at, label in enumerate(labels) if label != expected[at]]
+    if wrong or len(labels) != len(expected):
+        at = wrong[0] if wrong else 0
+        raise ParityError(
+            f"{len(wrong)} of {len(expected)} labels differ: {str(cells(block.rows, at))[:200]} is "
+            f"{expected[at]} in scikit-learn and {labels[at]} there"
+        )
+
+
+def _fields(column: Any) -> dict[str, Any]:
+    names = ("name", "type", "dtype", "missing", "categories")
+    return {name: getattr(column, name) for name in names}
+
+
+def _picked(found: Answered, at: Array) -> Answered:
+    probabilities = None if found.probabilities is None else found.probabilities[at]
+    return Answered(take(found.rows, at), found.labels[at], probabilities)
+
+
+def _golden(asked: list[Answered], classes: int, least_margin: float) -> Answered:
+    """Return the golden rows: of every class (or level of a number) some of each block."""
+    chances = [found.probabilities for found in asked if found.probabilities is not None]
+    groups = np.concatenate([found.labels for found in asked])
+    if not classes:
+        edges = np.quantile(groups, np.linspace(0, 1, 9)[1:-1])
+        groups = np.searchsorted(edges, groups)
+    widest = len(str(cells(asked[0].rows, 0))) + 40 * max(classes, 1)
+    number = min(ROWS[-1], max(GOLDEN_ROWS, 2 * classes), MAX_BYTES // 2 // widest)
+    probabilities = np.concatenate(chances) if chances else None
+    chosen = choose_golden(groups, probabilities, max(ROWS[0], number), least_margin)
+    starts = np.cumsum([0, *(count(found.rows) for found in asked)])
+    parts = [
+        _picked(found, mine - start)
+        for found, start in zip(asked, starts, strict=False)
+        if len(mine := chosen[(chosen >= start) & (chosen < start + count(found.rows))])
+    ]
+    return Answered(
+        joined([part.rows for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.probabilities for part in parts if part.probabilities is not None])
+        if chances
+        else None,
+    )
 
 
 def choose_golden(
-    labels: Labels, probabilities: NDArray[np.float64], *, least_margin: float
+    groups: Array,
+    probabilities: NDArray[np.float64] | None,
+    number: int,
+    least_margin: float,
 ) -> NDArray[np.intp]:
     """
-    Choose the golden rows: for every class the surest rows and those nearest to a boundary.
+    Choose *number* golden rows: for every group the surest rows and those nearest to a boundary.
 
     Half are the closest calls that are still wider than *least_margin* (a closer one could tip on
-    another processor), half are spread evenly over the rest. Returns up to 64 row numbers.
+    another processor), half are spread evenly over the rest. Without probabilities they are spread
+    over the rows, of which the last lie at the model's own splits.
     """
-    ordered = np.sort(probabilities, axis=1)
-    margins = ordered[:, -1] - ordered[:, -2]
+    margins = np.arange(1.0, len(groups) + 1)
+    if probabilities is not None and probabilities.shape[1] > 1:
+        ordered = np.sort(probabilities, axis=1)
+        margins = ordered[:, -1] - ordered[:, -2]
     firm = np.flatnonzero(margins > least_margin)
-    classes = np.unique(labels[firm])
+    if len(firm) < number:
+        firm = np.arange(len(groups))
+    known = np.unique(groups[firm])
     chosen: dict[int, None] = {}
-    for turn, label in enumerate(classes):
-        share = (GOLDEN_ROWS - len(chosen)) // (len(classes) - turn)
-        mine = firm[labels[firm] == label]
+    for turn, group in enumerate(known):
+        share = max(1, (number - len(chosen)) // (len(known) - turn))
+        mine = firm[groups[firm] == group]
         by_margin = mine[np.argsort(margins[mine], kind="stable")]
-        near = by_margin[: share // 2]
-        rest = by_margin[share // 2 :]
-        if len(rest):
-            steps = np.linspace(0, len(rest) - 1, min(share - len(near), len(rest)))
-            near = np.concatenate([near, rest[np.unique(steps.astype(int))]])
-        chosen.update(dict.fromkeys(near.tolist()))
-    for row in firm.tolist():  # fill up if a class had too few rows
-        if len(chosen) >= GOLDEN_ROWS:
+        near, rest = by_margin[: share // 2], by_margin[share // 2 :]
+        steps = np.linspace(0, max(len(rest) - 1, 0), min(share - len(near), len(rest)))
+        chosen.update(dict.fromkeys([*near.tolist(), *rest[steps.astype(int)].tolist()]))
+    for row in firm.tolist():  # where one group had fewer rows than its share
+        if len(chosen) >= number:
             break
-        chosen.setdefault(row)
-    return np.array(sorted(chosen), np.intp)
+        chosen[row] = None
+    return np.array(list(chosen)[: ROWS[-1]], np.intp)

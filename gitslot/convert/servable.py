@@ -1,74 +1,66 @@
-"""
-Refuse estimators that would be served with other answers than scikit-learn's.
+"""Refuse, in words and before any work, what no form of a model could answer for."""
 
-The search covers everything that the model holds: steps of a pipeline, members of a vote or a
-stack, candidates of a search, parts that exist only after fitting. Comparing rows is not enough,
-because the rows on which such a model differs may not be among those compared.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping
-from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.base import is_classifier, is_regressor
 
 from gitslot.convert.errors import TrainingError
-
-_HIST_BOOSTING = (
-    "it compares numbers in 64 bits and its converted form does so in 32, so a row close to a split"
-    " can get another label; use GradientBoosting or RandomForest instead"
-)
-_ONE_VS_REST = (
-    "it chooses the class by scores and its converted form by probabilities, which can be equal"
-    " where scores differ, so a row can get another label; use a classifier that takes several"
-    " classes by itself instead, such as LogisticRegression or RandomForestClassifier"
-)
-_REFUSED: Mapping[type, str] = {
-    HistGradientBoostingClassifier: _HIST_BOOSTING,
-    HistGradientBoostingRegressor: _HIST_BOOSTING,  # which can be a part of a classifier
-    OneVsRestClassifier: _ONE_VS_REST,
-}
+from gitslot.registry.golden import Label
+from gitslot.registry.manifest import MAX_CLASSES
 
 
-def check_kind(estimator: object) -> None:
-    """Raise TrainingError if *estimator*, fitted or not, is or contains a refused kind."""
-    for part in _parts(estimator):
-        for kind, why in _REFUSED.items():
-            if isinstance(part, kind):
-                where = "" if part is estimator else f" (in {type(estimator).__name__})"
-                raise TrainingError(f"{kind.__name__}{where} is not served yet: {why}")
-
-
-def check_fitted(estimator: object) -> None:
-    """Raise TrainingError unless the fitted *estimator* can be served and has probabilities."""
-    check_kind(estimator)
-    if not hasattr(estimator, "predict_proba"):
+def check_kind(estimator: Any) -> None:
+    """Raise TrainingError unless *estimator*, fitted or not, is a classifier or a regressor."""
+    name = type(estimator).__name__
+    if not hasattr(estimator, "predict"):
+        raise TrainingError(f"{name} has no predict: only classifiers and regressors are served")
+    module = type(estimator).__module__.partition(".")[0]
+    if module in ("xgboost", "lightgbm", "catboost"):
         raise TrainingError(
-            f"{type(estimator).__name__} has no predict_proba, and golden rows need probabilities"
+            f"{name} of {module} is not served: its converted form is not exact in every row; use "
+            "HistGradientBoostingClassifier or HistGradientBoostingRegressor of scikit-learn, which"
+            " grow the same kind of trees"
+        )
+    if not is_classifier(estimator) and not is_regressor(estimator):
+        raise TrainingError(
+            f"{name} is neither a classifier nor a regressor of scikit-learn: only those are served"
         )
 
 
-def _parts(whole: object) -> Iterator[object]:
-    """Return *whole* and every object in it, at any depth, each once."""
-    seen: dict[int, object] = {}  # keeps the objects alive, so that no id is reused
-    left = [whole]
-    while left:
-        part = left.pop()
-        if id(part) not in seen:
-            seen[id(part)] = part
-            yield part
-            left.extend(_held(part))
+def classes_of(estimator: Any) -> tuple[Label, ...]:
+    """
+    Return the classes of a fitted classifier, none for a regressor.
 
-
-def _held(part: Any) -> Iterable[object]:
-    if isinstance(part, str | bytes | type | ModuleType | FunctionType):
+    Raises TrainingError for classes that JSON does not hold, and for several outputs.
+    """
+    name = type(estimator).__name__
+    if not is_classifier(estimator):
         return ()
-    if isinstance(part, Mapping):
-        return part.values()
-    if isinstance(part, list | tuple | set | frozenset):
-        return part
-    if isinstance(part, np.ndarray):
-        return part.flat if part.dtype == object else ()
-    return getattr(part, "__dict__", {}).values()
+    found = getattr(estimator, "classes_", None)
+    if isinstance(found, list):
+        raise TrainingError(f"{name} answers several outputs: register one model for each of them")
+    if found is None:
+        raise TrainingError(f"{name} is not fitted, or has no classes_: fit it first")
+    classes: list[Any] = np.asarray(found).tolist()
+    if not 2 <= len(classes) <= MAX_CLASSES:
+        raise TrainingError(f"{name} knows {len(classes)} classes, must know 2 to {MAX_CLASSES}")
+    if len({type(label) for label in classes}) != 1 or not isinstance(
+        classes[0], str | int | float
+    ):
+        shown = ", ".join(sorted({type(label).__name__ for label in classes}))
+        raise TrainingError(f"the classes are {shown}: train with text, numbers or true and false")
+    for label in classes:
+        if isinstance(label, str) and (not 1 <= len(label) <= 200 or not label.isprintable()):
+            raise TrainingError(
+                f"the class {ascii(label)[:60]} must be 1 to 200 printable characters"
+            )
+    return tuple(classes)
+
+
+def check_answer(estimator: Any, answer: Any) -> None:
+    """Raise TrainingError if the *answer* to one row has several outputs."""
+    if np.asarray(answer).size != 1:
+        raise TrainingError(
+            f"{type(estimator).__name__} answers several outputs: register one model for each"
+        )

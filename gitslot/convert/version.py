@@ -5,37 +5,59 @@ At the end the serving code loads the same bytes. So every registered version lo
 own golden rows.
 """
 
+import getpass
 import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin
 
-from gitslot.convert.convert import Converted, convert
+from gitslot.convert import memory
+from gitslot.convert.convert import candidates
 from gitslot.convert.errors import TrainingError, UnknownName
 from gitslot.convert.evaluate import Evaluation
-from gitslot.convert.parity import Parity, prove
-from gitslot.convert.table import Data, Rows
-from gitslot.registry.manifest import MAX_BYTES, Manifest, is_name, parse_manifest
-from gitslot.registry.registry import artifact_name
+from gitslot.convert.hostile import Hostile
+from gitslot.convert.parity import Answered, Parity, Reference, prove
+from gitslot.convert.parts import thresholds
+from gitslot.convert.servable import check_answer, check_kind, classes_of
+from gitslot.convert.table import Data, Rows, Table, cells, count, read_table, take
+from gitslot.registry.golden import Column
+from gitslot.registry.manifest import (
+    CONTRACT,
+    FORMAT,
+    MAX_ARTIFACT_BYTES,
+    MAX_BYTES,
+    Manifest,
+    Memory,
+    Source,
+    is_name,
+    parse_manifest,
+    with_golden,
+)
+from gitslot.registry.registry import artifact_name, golden_name
 
 if TYPE_CHECKING:
+    from serving_app import manifest as served_manifest
     from serving_app import model as serving
+    from serving_app.columns import Shape
     from serving_app.refused import Refused
 else:
+    from gitslot.convert._serving_app import manifest as served_manifest
     from gitslot.convert._serving_app import model as serving
+    from gitslot.convert._serving_app.columns import Shape
     from gitslot.convert._serving_app.refused import Refused
 
-LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
+LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "skops")
+
+Measure = Callable[[bytes, str, Shape, Rows], Memory]
 
 
 def check_names(model: str, version: str) -> None:
@@ -55,6 +77,7 @@ class Built:
     manifest: Manifest
     raw: bytes
     artifact: bytes
+    golden: bytes
     evaluation: Evaluation
     parity: Parity
 
@@ -64,103 +87,192 @@ def build_version(
     model: str,
     version: str,
     data: Data,
-    estimator: ClassifierMixin,
+    estimator: Any,
     evaluation: Evaluation,
     seed: int,
-    commit: str | None,
+    source: Source,
     created: datetime,
     progress: Callable[[str], None],
+    measure: Measure = memory.measure,
 ) -> Built:
     """
     Convert and prove the fitted *estimator* as *version* of *model*, and describe it.
 
     The same data, estimator, seed and libraries give the same artifact. Raises TrainingError, or
-    ParityError if the converted model answers differently.
+    ParityError if no form of the model answers exactly.
     """
-    progress("converting to ONNX")
-    converted = convert(estimator, len(data.features))
-    answers, labels = served_answers(converted), data.labels
-    parity = prove(estimator, answers, data.rows, seed=seed, labels=labels, progress=progress)
-    sha256 = hashlib.sha256(converted.content).hexdigest()
-    golden = parity.golden
-    described = {
-        "format": 1,
-        "model": model,
-        "version": version,
-        "artifact": {
-            "name": artifact_name(sha256, "onnx"),
-            "sha256": sha256,
-            "size": len(converted.content),
-            "format": "onnx",
-        },
-        "input": {
-            "dtype": converted.dtype,
-            "features": [{"name": name, "type": "number"} for name in data.features],
-        },
-        "classes": list(evaluation.classes),
-        "golden": {
-            "inputs": golden.inputs.tolist(),
-            "labels": golden.labels,
-            "probabilities": golden.probabilities.tolist(),
-            "tolerance": parity.tolerance,
-        },
-        "metrics": dict(evaluation.metrics),
-        "estimator": _one_line(estimator),
-        "data": {"name": data.name, "rows": len(data.rows), "sha256": data.fingerprint},
-        "libraries": {
-            "python": platform.python_version(),
-            **{name: library_version(name) for name in LIBRARIES},
-        },
-        "source": {"commit": commit},
-        "created": created.astimezone(UTC).isoformat(timespec="seconds"),
+    check_names(model, version)
+    check_kind(estimator)
+    table = read_table(data.rows, data.features or _names(estimator))
+    classes = classes_of(estimator)
+    labels = None if data.labels is None else np.asarray(data.labels)
+    reference = Reference(estimator, table, classes)
+    _check_one(estimator, reference, table)
+    hostile = Hostile(table, labels if classes else None, seed)
+
+    def blocks() -> Iterable[Rows]:
+        yield from hostile.blocks()
+        yield hostile.on_splits(thresholds(estimator))
+        with suppress(Exception):  # scikit-learn refuses a row on the way: the others are enough
+            yield hostile.on_boundaries(reference.spread)
+
+    parity = prove(candidates(estimator, table), reference, blocks, progress)
+    candidate, golden = parity.candidate, _golden(parity.golden)
+    if len(candidate.content) > MAX_ARTIFACT_BYTES:
+        raise TrainingError(
+            f"the model is {len(candidate.content)} bytes, at most {MAX_ARTIFACT_BYTES} are served:"
+            " train fewer or smaller trees"
+        )
+    progress("measuring its memory")
+    one = take(parity.golden.rows, slice(0, 1))
+    shape = replace(reference.shape, dtype=candidate.runtime.dtype)
+    needs = measure(candidate.content, candidate.runtime.name, shape, one)
+    raw = _described(
+        {
+            "format": FORMAT,
+            "model": model,
+            "version": version,
+            "contract": CONTRACT,
+            "artifact": _artifact(candidate.content, candidate.runtime.name),
+            "runtime": _runtime(parity),
+            "kind": reference.shape.kind,
+            "columns": [_column(column) for column in table.columns],
+            "classes": list(classes),
+            "probabilities": reference.shape.probabilities,
+            "golden": {**_file(golden, len(parity.golden.labels)), "tolerance": parity.tolerance},
+            "example": cells(parity.golden.rows, 0),
+            "memory": asdict(needs),
+            "metrics": dict(evaluation.metrics),
+            "estimator": _one_line(estimator),
+            "data": {"name": data.name, "rows": len(table), "sha256": table.fingerprint(labels)},
+            "libraries": {
+                "python": platform.python_version(),
+                **{name: library_version(name) for name in LIBRARIES},
+            },
+            "source": asdict(source),
+            "created": created.astimezone(UTC).isoformat(timespec="seconds"),
+        }
+    )
+    progress("loading it with the serving app")
+    _check_serves(raw, candidate.content, golden, model, version)
+    manifest = with_golden(parse_manifest(raw), golden)
+    return Built(manifest, raw, candidate.content, golden, evaluation, parity)
+
+
+def source_of(folder: Path, environ: Mapping[str, str]) -> Source:
+    """
+    Return where a version comes from that is registered in *folder*.
+
+    In a GitHub workflow the person, the run and its address are the workflow's
+    (https://docs.github.com/actions/reference/workflows-and-actions/variables).
+    """
+    run = environ.get("GITHUB_RUN_ID", "")
+    link = ""
+    if run:
+        server, repository = environ.get("GITHUB_SERVER_URL", ""), environ.get("GITHUB_REPOSITORY")
+        link = f"{server}/{repository}/actions/runs/{run}"
+    who = environ.get("GITHUB_ACTOR") or _git(folder, "config", "user.name") or ""
+    if not who:
+        with suppress(OSError, KeyError):  # a container may have no name for its user
+            who = getpass.getuser()
+    return Source(_git(folder, "rev-parse", "--verify", "HEAD"), who[:200], run, link)
+
+
+def _check_one(estimator: Any, reference: Reference, table: Table) -> None:
+    """Raise TrainingError if *estimator* does not answer the first row of its own data."""
+    try:
+        answer = reference.answered(take(table.rows, slice(0, 1)))
+    except ValueError as error:
+        if "reshape" in str(error):
+            check_answer(estimator, ())
+        raise TrainingError(
+            f"{type(estimator).__name__} does not answer the first row of X: {error}"
+        ) from error
+    except Exception as error:
+        raise TrainingError(
+            f"{type(estimator).__name__} does not answer the first row of X:"
+            f" {type(error).__name__}: {error}"
+        ) from error
+    check_answer(estimator, answer.labels)
+
+
+def _names(estimator: Any) -> tuple[str, ...]:
+    return tuple(map(str, getattr(estimator, "feature_names_in_", ())))
+
+
+def _artifact(content: bytes, runtime: str) -> dict[str, object]:
+    form = {"onnx": "onnx", "sklearn": "skops"}[runtime]
+    sha256 = hashlib.sha256(content).hexdigest()
+    name = artifact_name(sha256, form)
+    return {"name": name, "sha256": sha256, "size": len(content), "format": form}
+
+
+def _runtime(parity: Parity) -> dict[str, object]:
+    runtime = parity.candidate.runtime
+    if runtime.name == "onnx":
+        return {"name": runtime.name, "dtype": runtime.dtype}
+    return {"name": runtime.name, "sklearn": runtime.sklearn, "frame": runtime.frame}
+
+
+def _column(column: Column) -> dict[str, object]:
+    found = asdict(column)
+    if not column.categories:
+        del found["categories"]
+    return found
+
+
+def _golden(golden: Answered) -> bytes:
+    found = {
+        "inputs": [cells(golden.rows, at) for at in range(count(golden.rows))],
+        "labels": golden.labels.tolist(),
+        "probabilities": None if golden.probabilities is None else golden.probabilities.tolist(),
     }
-    raw = (json.dumps(described, indent=1, allow_nan=False) + "\n").encode()
+    return (json.dumps(found, allow_nan=False) + "\n").encode()
+
+
+def _file(golden: bytes, rows: int) -> dict[str, object]:
+    sha256 = hashlib.sha256(golden).hexdigest()
+    return {"name": golden_name(sha256), "sha256": sha256, "size": len(golden), "rows": rows}
+
+
+def _described(manifest: Mapping[str, object]) -> bytes:
+    """Return *manifest* as JSON, one key or item of a list on a line."""
+    lines = ",\n".join(f" {json.dumps(key)}: {_lines(value)}" for key, value in manifest.items())
+    raw = f"{{\n{lines}\n}}\n".encode()
     if len(raw) > MAX_BYTES:
         raise TrainingError(f"the manifest is {len(raw)} bytes, at most {MAX_BYTES} are read")
-    progress("loading it with the serving app")
-    _check_serves(raw, converted.content, model, version)
-    return Built(parse_manifest(raw), raw, converted.content, evaluation, parity)
+    return raw
 
 
-def served_answers(
-    converted: Converted,
-) -> Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]:
-    """Return a function that asks *converted* with the serving app's session and casts."""
-    session = serving.open_session(converted.content)
-    name = session.get_inputs()[0].name
-
-    def answers(rows: Rows) -> tuple[list[str | int], NDArray[np.float64]]:
-        labels, probabilities = session.run(None, {name: rows.astype(converted.dtype)})
-        return labels.tolist(), probabilities
-
-    return answers
+def _lines(value: object) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]"
+    return json.dumps(value, allow_nan=False)
 
 
-def _check_serves(manifest: bytes, artifact: bytes, model: str, version: str) -> None:
+def _check_serves(
+    manifest: bytes, artifact: bytes, golden: bytes, model: str, version: str
+) -> None:
     """Load the version with the serving code; raise TrainingError if that refuses it."""
     wanted = serving.Wanted(model, version, hashlib.sha256(manifest).hexdigest())
     try:
-        serving.load_bytes(artifact, serving.parse_manifest(manifest, wanted), wanted)
+        parsed = served_manifest.parse_manifest(manifest, model, version)
+        serving.load_bytes(artifact, parsed, wanted, golden)
     except Refused as refused:
         raise TrainingError(
             f"the serving app would refuse it: {refused.reason}: {refused.message}"
         ) from refused
 
 
-def source_commit(folder: Path) -> str | None:
-    """Return the full id of the commit checked out in *folder*, or None outside Git."""
+def _git(folder: Path, *words: str) -> str | None:
+    """Return what git prints in *folder*, or None outside a repository."""
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "--verify", "HEAD"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() if found.returncode == 0 else None
+    return found.stdout.strip() or None if found.returncode == 0 else None
 
 
 def _one_line(estimator: object) -> str:
