@@ -30,9 +30,13 @@ from gitslot.registry.registry import artifact_name
 
 if TYPE_CHECKING:
     from serving_app import model as serving
+    from serving_app.manifest import parse_manifest as parse_served
+    from serving_app.onnx_runtime import open_session
     from serving_app.refused import Refused
 else:
     from gitslot.convert._serving_app import model as serving
+    from gitslot.convert._serving_app.manifest import parse_manifest as parse_served
+    from gitslot.convert._serving_app.onnx_runtime import open_session
     from gitslot.convert._serving_app.refused import Refused
 
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy")
@@ -126,7 +130,7 @@ def served_answers(
     converted: Converted,
 ) -> Callable[[Rows], tuple[list[str | int], NDArray[np.float64]]]:
     """Return a function that asks *converted* with the serving app's session and casts."""
-    session = serving.open_session(converted.content)
+    session = open_session(converted.content)
     name = session.get_inputs()[0].name
 
     def answers(rows: Rows) -> tuple[list[str | int], NDArray[np.float64]]:
@@ -140,7 +144,7 @@ def _check_serves(manifest: bytes, artifact: bytes, model: str, version: str) ->
     """Load the version with the serving code; raise TrainingError if that refuses it."""
     wanted = serving.Wanted(model, version, hashlib.sha256(manifest).hexdigest())
     try:
-        serving.load_bytes(artifact, serving.parse_manifest(manifest, wanted), wanted)
+        serving.load_bytes(artifact, parse_served(manifest, model, version), wanted)
     except Refused as refused:
         raise TrainingError(
             f"the serving app would refuse it: {refused.reason}: {refused.message}"
