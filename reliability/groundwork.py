@@ -1,6 +1,7 @@
 """Sets up a ground: git over https, a registry with three versions, an app of two slots."""
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitslot.registry.golden import ROWS
-from gitslot.registry.registry import Registry
+from gitslot.registry.registry import Registry, golden_name
 from reliability.cloud import APP
 from reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
 from tests.platform import Platform, start_platform, until
@@ -42,15 +43,18 @@ def _register(ground: Ground) -> None:
         registry.ensure_containers()
         for seed, version in enumerate((FIRST, *OTHERS), 1):
             built = trained(version, seed)
-            registry.register(_fewer_rows(built.raw), built.artifact)
+            raw, golden = _fewer_rows(built.raw, built.golden)
+            registry.register(raw, built.artifact, golden)
 
 
-def _fewer_rows(raw: bytes) -> bytes:
-    """Return a manifest with as few golden rows as one may hold: each takes its time."""
-    manifest = json.loads(raw)
-    for name in ("inputs", "labels", "probabilities"):
-        manifest["golden"][name] = manifest["golden"][name][: ROWS[0]]
-    return json.dumps(manifest).encode()
+def _fewer_rows(raw: bytes, golden: bytes) -> tuple[bytes, bytes]:
+    """Return manifest and file with as few golden rows as may be: each takes its time."""
+    manifest, rows = json.loads(raw), json.loads(golden)
+    fewer = json.dumps({name: found[: ROWS[0]] for name, found in rows.items()}).encode()
+    sha256 = hashlib.sha256(fewer).hexdigest()
+    described = {"name": golden_name(sha256), "sha256": sha256, "size": len(fewer)}
+    manifest["golden"] |= described | {"rows": ROWS[0]}
+    return json.dumps(manifest).encode(), fewer
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    about = "Train a model, prove that its ONNX form answers the same, and register it."
+    about = "Train a model, prove that what is served answers the same, and register it."
     parser = argparse.ArgumentParser(
         prog="python -m training", description=about, epilog=_EPILOG, formatter_class=raw
     )
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "--estimator",
         default="forest",
         help="estimator of training/pipeline.py: forest, extra-trees, tree, boosting,"
-        " logistic, scaled-forest, neural (default: forest)",
+        " hist-boosting, logistic, scaled-forest, neural (default: forest)",
     )
     train.add_argument(
         "--seed", type=int, default=0, help="the same seed gives the same model (default: 0)"

@@ -6,6 +6,7 @@ Results on stdout, progress on stderr.
 
 import argparse
 import json
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,10 +14,10 @@ from pathlib import Path
 
 from azure.identity import DefaultAzureCredential
 
-from gitslot.convert.card import render
+from gitslot.convert.card import proof, render
 from gitslot.convert.errors import TrainingError, UnknownName
 from gitslot.convert.table import Data
-from gitslot.convert.version import Built, check_names, source_commit
+from gitslot.convert.version import Built, check_names, source_of
 from gitslot.errors import RegistryError, VersionExists
 from gitslot.registry.registry import Registry
 from training.data import load
@@ -53,7 +54,7 @@ def _build(options: argparse.Namespace, data: Data, started: float) -> Built:
         data=data,
         estimator=options.estimator,
         seed=options.seed,
-        commit=source_commit(Path(__file__).parent),
+        source=source_of(Path(__file__).parent, os.environ),
         created=datetime.now(UTC),
         progress=lambda text: _progress(text, started),
     )
@@ -67,7 +68,7 @@ def _register(options: argparse.Namespace, data: Data, storage: str, started: fl
         registry.refuse_existing(options.model, options.version)
         built = _build(options, data, started)
         _progress(f"registering at {storage}", started)
-        registry.register(built.raw, built.artifact)
+        registry.register(*built.files)
     return built
 
 
@@ -85,6 +86,7 @@ def _result(built: Built, options: argparse.Namespace) -> str:
                 "artifact": artifact,
                 "metrics": dict(manifest.metrics),
                 "parity": {
+                    "form": parity.candidate.title,
                     "rows": parity.rows,
                     "labels_differ": 0,
                     "worst_difference": parity.worst,
@@ -101,8 +103,7 @@ def _result(built: Built, options: argparse.Namespace) -> str:
     return (
         f"{done} {manifest.model} {manifest.version}  sha256:{manifest.digest[:12]}\n"
         f"  {metrics} on {manifest.metrics['rows']:.0f} unseen rows\n"
-        f"  0 of {parity.rows} labels differ from scikit-learn, worst probability difference "
-        f"{parity.worst:.1e}\n"
+        f"  {proof(parity)}\n"
         f"  {len(manifest.golden)} golden rows, tolerance {parity.tolerance:.1e}"
     )
 

@@ -25,7 +25,7 @@ def load(name: str) -> Data:
     """
     Return the data set *name*; raise UnknownName if there is none of that name.
 
-    Read your own table here and return it as `Data`.
+    Read your own table here and return it as `Data`: *rows* may be a DataFrame or an array.
     """
     if name not in _SHIPPED:
         raise UnknownName(

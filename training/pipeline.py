@@ -1,9 +1,8 @@
 """
 The estimator: replace `build` with your own pipeline; the rest of training stays.
 
-Any classifier of scikit-learn that has probabilities and converts to ONNX works, except
-HistGradientBoosting and OneVsRest, which are not served yet (gitslot/convert/servable.py). Every
-version is compared with scikit-learn before it is registered (gitslot/convert/parity.py).
+Any classifier or regressor of scikit-learn with one output works, pipelines as well. Each version
+is compared with scikit-learn before it is registered (gitslot/convert/parity.py).
 """
 
 from collections.abc import Callable
@@ -28,7 +27,6 @@ _BUILDERS: dict[str, Callable[[int], ClassifierMixin]] = {
     "extra-trees": lambda seed: ExtraTreesClassifier(n_estimators=100, random_state=seed),
     "tree": lambda seed: DecisionTreeClassifier(random_state=seed),
     "boosting": lambda seed: GradientBoostingClassifier(random_state=seed),
-    # refused until its converted form is exact (gitslot/convert/servable.py)
     "hist-boosting": lambda seed: HistGradientBoostingClassifier(random_state=seed),
     "logistic": lambda seed: make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed)

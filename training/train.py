@@ -7,16 +7,20 @@ The library converts, proves and describes it.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sklearn.base import ClassifierMixin, clone
+import numpy as np
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import train_test_split
 
 from gitslot.convert import version as versions
 from gitslot.convert.errors import TrainingError
 from gitslot.convert.evaluate import Evaluation, evaluate
-from gitslot.convert.servable import check_fitted, check_kind
-from gitslot.convert.table import Data
-from gitslot.convert.version import Built, check_names
+from gitslot.convert.memory import measure as measure_memory
+from gitslot.convert.servable import check_kind
+from gitslot.convert.table import Data, read_table
+from gitslot.convert.version import Built, Measure, check_names
+from gitslot.registry.manifest import Source
 from training.pipeline import build
 
 HELD_OUT = 0.3  # share of the rows that are kept for the evaluation
@@ -26,26 +30,31 @@ HELD_OUT = 0.3  # share of the rows that are kept for the evaluation
 class Trained:
     """The fitted *estimator* to ship, and the *evaluation* of its twin on unseen rows."""
 
-    estimator: ClassifierMixin
+    estimator: Any
     evaluation: Evaluation
 
 
-def train(data: Data, estimator: ClassifierMixin, seed: int) -> Trained:
+def train(data: Data, estimator: Any, seed: int) -> Trained:
     """
     Fit *estimator* on all of *data*, and evaluate a twin that was fitted on 70 % of it.
 
-    Raises TrainingError if the estimator cannot be served (before fitting if that shows
-    then), or if the data cannot be split or fitted.
+    Raises TrainingError if the estimator or the data cannot be served (before fitting), or if the
+    data cannot be split or fitted.
     """
     check_kind(estimator)
+    read_table(data.rows, data.features)
+    labels = np.asarray(data.labels)
     try:
         fit_rows, unseen_rows, fit_labels, unseen_labels = train_test_split(
-            data.rows, data.labels, test_size=HELD_OUT, random_state=seed, stratify=data.labels
+            data.rows,
+            labels,
+            test_size=HELD_OUT,
+            random_state=seed,
+            stratify=labels if is_classifier(estimator) else None,
         )
         twin = clone(estimator).fit(fit_rows, fit_labels)
-        check_fitted(twin)
         return Trained(
-            estimator=estimator.fit(data.rows, data.labels),
+            estimator=estimator.fit(data.rows, labels),
             evaluation=evaluate(twin, unseen_rows, unseen_labels),
         )
     except ValueError as error:
@@ -59,9 +68,10 @@ def build_version(
     data: Data,
     estimator: str,
     seed: int,
-    commit: str | None,
+    source: Source,
     created: datetime,
     progress: Callable[[str], None],
+    measure: Measure = measure_memory,
 ) -> Built:
     """Train *estimator* on *data* as *version* of *model*; raise TrainingError or ParityError."""
     check_names(model, version)
@@ -74,7 +84,8 @@ def build_version(
         estimator=trained.estimator,
         evaluation=trained.evaluation,
         seed=seed,
-        commit=commit,
+        source=source,
         created=created,
         progress=progress,
+        measure=measure,
     )

@@ -8,11 +8,6 @@ from gitslot.registry.manifest import Manifest
 def render(manifest: Manifest, evaluation: Evaluation, parity: Parity) -> str:
     """Return the card of a version: its origin, its metrics, its proof."""
     metrics = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.metrics.items())
-    head = " | ".join(str(label) for label in evaluation.classes)
-    confusion = "\n".join(
-        f"| **{label}** | {' | '.join(str(count) for count in counts)} |"
-        for label, counts in zip(evaluation.classes, evaluation.confusion.tolist(), strict=True)
-    )
     libraries = ", ".join(f"{name} {text}" for name, text in manifest.libraries.items())
     return f"""# {manifest.model} {manifest.version}
 
@@ -22,14 +17,27 @@ from commit {manifest.source.commit or "unknown"}, with {libraries}.
 
 Digest: `sha256:{manifest.digest}`
 
-| metric, on unseen rows | value |
+| metric | value |
 |---|---|
 {metrics}
 
-| true \\ predicted | {head} |
-|---|{"---|" * len(evaluation.classes)}
-{confusion}
-
-As ONNX it gives the same label as scikit-learn on all of {parity.rows} rows; probabilities differ
-by {parity.worst:.1e} at most. {len(manifest.golden)} golden rows, tolerance {parity.tolerance:.1e}.
+{_confusion(evaluation)}{proof(parity)}. {len(manifest.golden)} golden rows, tolerance
+{parity.tolerance:.1e}.
 """
+
+
+def proof(parity: Parity) -> str:
+    """Return in one line what was proved."""
+    exact = "exact" if parity.worst < 1e-6 else f"within {parity.worst:.1e}"
+    return f"{parity.candidate.title} answers as scikit-learn does on {parity.rows} rows: {exact}"
+
+
+def _confusion(evaluation: Evaluation) -> str:
+    if not evaluation.classes:
+        return ""
+    head = " | ".join(str(label) for label in evaluation.classes)
+    lines = "\n".join(
+        f"| **{label}** | {' | '.join(str(count) for count in counts)} |"
+        for label, counts in zip(evaluation.classes, evaluation.confusion.tolist(), strict=True)
+    )
+    return f"| true \\ predicted | {head} |\n|---|{'---|' * len(evaluation.classes)}\n{lines}\n\n"

@@ -131,22 +131,17 @@ def _onnx(estimator: Any, inputs: list[tuple[str, Any]]) -> Any:
 
 
 def _renamed(proto: Any, table: Table) -> Any:
-    """Name the inputs c0, c1, ...: a column's name could be that of something in the graph."""
-    names = {column.name: f"c{number}" for number, column in enumerate(table.columns)}
-    taken = {output for node in proto.graph.node for output in node.output}
-    if taken & set(names.values()):
+    """Name the inputs c0, c1, ..., in the order of the columns, which the graph keeps."""
+    if len(proto.graph.input) != len(table.columns):
+        raise ValueError("the graph has not one input for each column")
+    names = {given.name: f"c{number}" for number, given in enumerate(proto.graph.input)}
+    if {output for node in proto.graph.node for output in node.output} & set(names.values()):
         raise ValueError("a value of the graph is named like an input")
     for node in proto.graph.node:
         for at, name in enumerate(node.input):
             node.input[at] = names.get(name, name)
-    found = {given.name: given for given in proto.graph.input}
-    inputs = []
-    for name, short in names.items():
-        given = found[name]
-        given.name = short
-        inputs.append(onnx.ValueInfoProto.FromString(given.SerializeToString()))
-    del proto.graph.input[:]
-    proto.graph.input.extend(inputs)
+    for given in proto.graph.input:
+        given.name = names[given.name]
     return proto
 
 

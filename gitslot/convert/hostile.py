@@ -30,7 +30,7 @@ LEAST = 40_000  # rows in all
 BLOCK = 4_000  # fewest rows of each variation
 CELLS = 10_000_000  # that are made at once
 BOUNDARIES = 500  # searched for on the way from one row to another
-STEPS = 64  # halve the way so often
+STEPS = 40  # halve the way so often
 THRESHOLDS = 4_000  # of the model's own splits
 CODES = 20  # a column of at most so many whole numbers is a code
 SENTINELS = (-999.0, -1.0, 0.0, 9999.0)
@@ -106,10 +106,12 @@ class Hostile:
 
     def on_boundaries(self, answer: Change) -> Rows:
         """
-        Return rows on both sides of places where *answer* changes most, as close as doubles are.
+        Return rows on both sides of places where *answer* changes most.
 
         Half-way between two rows that differ in one column, the search goes to the half in which
-        the answer changes more, until no double lies between. A model of steps ends at a step.
+        the answer changes more: to a step of the model, to the line between two labels. The two
+        sides are 1e-12 of the way apart at the end. Closer to such a line, the rounding of
+        scikit-learn's own sums decides on the label.
         """
         if not self._varied:
             return take(self._rows, slice(0, 0))

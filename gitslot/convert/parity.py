@@ -91,13 +91,16 @@ class Reference:
             return Answered(rows, labels, np.asarray(self._estimator.predict_proba(given)))
 
     def spread(self, rows: Rows) -> NDArray[np.float64]:
-        """Return what the model answers as numbers, rows x any: where it changes, so do they."""
+        """
+        Return what the model answers as numbers, rows x any: where it changes, so do they.
+
+        Another label is a larger change than any of the probabilities.
+        """
         found = self.answered(rows)
-        if (chances := found.probabilities) is not None:
-            return chances
-        if self.shape.classes:
-            return np.equal.outer(found.labels, np.array(self.shape.classes)).astype(np.float64)
-        return found.labels.astype(np.float64)[:, None]
+        if not self.shape.classes:
+            return found.labels.astype(np.float64)[:, None]
+        labels = 10.0 * np.equal.outer(found.labels, np.array(self.shape.classes))
+        return labels if found.probabilities is None else np.hstack([labels, found.probabilities])
 
     def usable(self, rows: Rows) -> Iterator[Answered]:
         """Return *rows* without those that scikit-learn refuses or answers with no number."""

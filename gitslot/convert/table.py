@@ -168,7 +168,7 @@ def _column(name: str, given: Any) -> tuple[Column, Array]:
         if len(categories) > MAX_CATEGORIES:
             raise TrainingError(f"column {name!r} has over {MAX_CATEGORIES} categories")
     values = given.tolist()
-    gaps = [value is None or value != value or str(value) == "<NA>" for value in values]  # noqa: PLR0124 - NaN
+    gaps = [_is_gap(value) for value in values]
     present = [value for value, gap in zip(values, gaps, strict=True) if not gap]
     missing, kinds = any(gaps), {_kind(value) for value in present}
     if not present:
@@ -192,6 +192,14 @@ def _column(name: str, given: Any) -> tuple[Column, Array]:
     return column, found
 
 
+def _is_gap(value: Any) -> bool:
+    """Say whether *value* is None, NaN, or pandas' NA, which is not even comparable."""
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124 - true only for NaN
+    except TypeError:
+        return True
+
+
 def _kind(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "bool"
@@ -210,7 +218,7 @@ def _label(name: str, value: Any) -> Label:
 
 
 def _cell(value: Any) -> Cell:
-    if value is None or value != value:  # noqa: PLR0124 - true only for NaN
+    if _is_gap(value):
         return None
     plain: Cell = value.item() if isinstance(value, np.generic) else value
     return plain

@@ -81,6 +81,11 @@ class Built:
     evaluation: Evaluation
     parity: Parity
 
+    @property
+    def files(self) -> tuple[bytes, bytes, bytes]:
+        """Return what the registry stores: manifest, artifact, golden rows."""
+        return self.raw, self.artifact, self.golden
+
 
 def build_version(
     *,

@@ -25,7 +25,7 @@ def version(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_a_registered_version_is_read_back(registry: Registry, version: str) -> None:
     """What was registered is what is read, digest and golden rows included."""
     made = built(version=version)
-    assert registry.register(made.raw, made.artifact) == made.manifest
+    assert registry.register(*made.files) == made.manifest
     assert registry.manifest("iris", version) == made.manifest
     assert version in registry.versions("iris")
 
@@ -33,11 +33,11 @@ def test_a_registered_version_is_read_back(registry: Registry, version: str) -> 
 def test_a_version_is_never_overwritten(registry: Registry, version: str) -> None:
     """A second registration is refused, and the first one's bytes stay."""
     first, second = built(version=version), built(version=version, estimator="logistic")
-    registry.register(first.raw, first.artifact)
+    registry.register(*first.files)
     with pytest.raises(VersionExists, match=version):
-        registry.register(second.raw, second.artifact)
+        registry.register(*second.files)
     with pytest.raises(VersionExists):
-        registry.register(first.raw, first.artifact)
+        registry.register(*first.files)
     assert registry.manifest("iris", version).digest == first.manifest.digest
 
 
@@ -55,7 +55,7 @@ def test_two_racing_registrations_leave_one_whole(
         mine.listing()  # connected, so that both really start together
         start.wait()
         try:
-            won.append(mine.register(racers[index].raw, racers[index].artifact).digest)
+            won.append(mine.register(*racers[index].files).digest)
         except VersionExists as error:
             refused.append(error)
 
@@ -72,7 +72,7 @@ def test_a_manifest_of_other_bytes_is_refused(registry: Registry, version: str) 
     """A manifest that describes other artifact bytes is not registered."""
     made = built(version=version)
     with pytest.raises(ManifestInvalid, match="artifact"):
-        registry.register(made.raw, made.artifact + b"x")
+        registry.register(made.raw, made.artifact + b"x", made.golden)
     with pytest.raises(UnknownVersion):
         registry.manifest("iris", version)
 
@@ -112,7 +112,7 @@ def test_a_version_without_its_manifest_does_not_exist(
     made = built(version=version)
     _put(platform, "models", f"iris/{version}/{made.manifest.artifact.name}", made.artifact)
     assert version not in registry.versions("iris")
-    registry.register(made.raw, made.artifact)
+    registry.register(*made.files)
     assert registry.manifest("iris", version) == made.manifest
 
 
@@ -123,7 +123,7 @@ def test_an_artifact_under_a_false_name_is_refused(
     made = built(version=version)
     _put(platform, "models", f"iris/{version}/{made.manifest.artifact.name}", b"other")
     with pytest.raises(ManifestInvalid, match="other bytes"):
-        registry.register(made.raw, made.artifact)
+        registry.register(*made.files)
     assert version not in registry.versions("iris")
 
 
@@ -139,7 +139,7 @@ def test_a_lost_answer_is_settled_by_what_is_there(
 
     made = built(version=version)
     monkeypatch.setattr(BlobClient, "upload_blob", lose)
-    assert registry.register(made.raw, made.artifact) == made.manifest
+    assert registry.register(*made.files) == made.manifest
     monkeypatch.undo()
 
 
@@ -167,8 +167,8 @@ def test_the_listing_is_oldest_first(registry: Registry, version: str) -> None:
     """Versions are listed in the order in which they were registered."""
     names = [f"{version}-b", f"{version}-a"]
     for name in names:
-        raw = described(built(), "version", value=name)
-        registry.register(raw, built().artifact)
+        raw = described(built().raw, "version", value=name)
+        registry.register(raw, built().artifact, built().golden)
     listed = [name for name in registry.versions("iris") if name.startswith(version)]
     assert sorted(listed) == sorted(names)
     times = [entry.registered for entry in registry.listing()]

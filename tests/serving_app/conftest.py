@@ -87,7 +87,7 @@ def served(platform: Platform) -> Built:
         patch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
         registry = Registry(platform.storage, platform.credential)
         registry.ensure_containers()
-        registry.register(version.raw, version.artifact)
+        registry.register(*version.files)
     return version
 
 

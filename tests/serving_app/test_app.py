@@ -7,7 +7,7 @@ import pytest
 from gitslot.convert.version import Built
 from gitslot.registry.package import build_id, sources
 from gitslot.registry.registry import Registry
-from serving_app.function_app import BODY_CAP
+from serving_app.limits import BODY
 from tests.platform import Platform, until
 from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
 from tests.training.versions import built
@@ -82,8 +82,8 @@ def test_bad_rows_are_answered_by_where_they_are_bad(
 def test_a_body_over_the_cap_is_refused(slot: Slot) -> None:
     """A body of 1 MiB is read, one byte more is 413."""
     line = b"[5.1, 3.5, 1.4, 0.2], "
-    body = b"[" + line * (BODY_CAP // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
-    body += b" " * (BODY_CAP - len(body) - 1) + b"]"
+    body = b"[" + line * (BODY // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
+    body += b" " * (BODY - len(body) - 1) + b"]"
     assert (slot.predict(body).status_code, slot.predict(body + b" ").status_code) == (200, 413)
 
 
@@ -126,7 +126,7 @@ def test_a_version_that_appears_late_is_served(start_slot: StartSlot, registry: 
     slot = start_slot(**iris("1.6.0", MODEL_PREDICT_AUTH="anonymous"))
     assert slot.health().json()["reason"] == "UnknownVersion"
     version = built(version="1.6.0")
-    registry.register(version.raw, version.artifact)
+    registry.register(*version.files)
     until(lambda: slot.health().status_code == 200, "the late version is served")
     assert slot.predict([ROW]).headers["x-model-version"] == "1.6.0"
 
@@ -136,7 +136,7 @@ def test_a_corrupted_artifact_is_refused(
 ) -> None:
     """An artifact that was changed after registration serves nothing."""
     version = built(version="1.7.0")
-    registry.register(version.raw, version.artifact)
+    registry.register(*version.files)
     path = f"iris/1.7.0/{version.manifest.artifact.name}"
     bad = bytes([version.artifact[0] ^ 1]) + version.artifact[1:]
     platform.blobs.get_blob_client("models", path).upload_blob(bad, overwrite=True)

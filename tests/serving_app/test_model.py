@@ -11,11 +11,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from gitslot.convert.version import Built
-from gitslot.registry.manifest import digest_of
 from serving_app import model as serving
+from serving_app.manifest import parse_manifest
 from serving_app.onnx_file import check_onnx
 from serving_app.refused import Refused
-from tests.training.versions import built, described, with_artifact
+from tests.training.versions import built, described, with_artifact, with_golden_rows
 
 GOOD = built()
 FOREST = built(estimator="forest")
@@ -27,6 +27,8 @@ def load(version: Built, *, pin: str | None = None, **blobs: bytes | None) -> se
         "iris/1.5.0/manifest.json": blobs.get("manifest", version.raw),
         f"iris/1.5.0/{version.manifest.artifact.name}": blobs.get("artifact", version.artifact),
     }
+    if file := version.manifest.golden_file:
+        stored[f"iris/1.5.0/{file.name}"] = blobs.get("golden", version.golden)
 
     def read(path: str, cap: int) -> bytes:
         content = stored.get(path)
@@ -53,8 +55,9 @@ def test_a_registered_model_answers_as_it_was_trained(estimator: str) -> None:
     version = built(estimator=estimator)
     model = load(version)
     golden = version.manifest.golden
-    labels, probabilities = model.answers(np.array(golden.inputs, model.dtype))
+    labels, probabilities = model.answers(np.array(golden.inputs))
     assert tuple(labels) == golden.labels
+    assert probabilities is not None
     assert np.abs(probabilities - golden.probabilities).max() <= golden.tolerance
     assert model.digest == version.manifest.digest
 
@@ -63,9 +66,9 @@ def test_whole_numbers_stay_whole_numbers() -> None:
     """A model trained on numbers answers numbers, not text."""
     version = built(data="digits")
     wanted = serving.Wanted("digits", "1.5.0", "")
-    manifest = serving.parse_manifest(version.raw, wanted)
-    model = serving.load_bytes(version.artifact, manifest, wanted)
-    rows = np.array(version.manifest.golden.inputs[:1], model.dtype)
+    manifest = parse_manifest(version.raw, "digits", "1.5.0")
+    model = serving.load_bytes(version.artifact, manifest, wanted, version.golden)
+    rows = np.array(version.manifest.golden.inputs[:1])
     assert model.labels_json(rows) == f"[{version.manifest.golden.labels[0]}]"
 
 
@@ -176,7 +179,7 @@ def test_no_cut_of_a_file_fails_in_another_way() -> None:
         except Refused as refused:
             assert refused.reason in ("FormatRefused", "LoadFailed", "GoldenRowsFailed")
         else:
-            assert model.classes == GOOD.manifest.classes
+            assert model.shape.classes == GOOD.manifest.classes
 
 
 def test_honest_words_are_no_external_data() -> None:
@@ -195,19 +198,19 @@ def test_a_model_that_does_not_fit_its_manifest_is_refused(artifact: bytes) -> N
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [(("golden", "labels", 0), "versicolor"), (("golden", "probabilities", 0), [0.3, 0.3, 0.4])],
+    [(("labels", 0), "versicolor"), (("probabilities", 0), [0.3, 0.3, 0.4])],
 )
 def test_a_model_that_answers_otherwise_serves_nothing(
     path: tuple[str | int, ...], value: object
 ) -> None:
     """A model whose golden rows fail is refused, however well it loads."""
-    raw = described(GOOD, *path, value=value)
-    assert refusal(GOOD, manifest=raw, pin=digest_of(raw)) == "GoldenRowsFailed"
+    version = with_golden_rows(GOOD, described(GOOD.golden, *path, value=value))
+    assert refusal(version) == "GoldenRowsFailed"
 
 
 def test_a_manifest_of_another_version_is_refused() -> None:
     """A manifest copied from another version does not serve as this one."""
-    raw = described(GOOD, "version", value="1.4.0")
+    raw = described(GOOD.raw, "version", value="1.4.0")
     assert refusal(GOOD, manifest=raw, pin="") == "ManifestInvalid"
 
 

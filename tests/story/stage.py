@@ -27,6 +27,7 @@ from gitslot.errors import VersionExists
 from gitslot.reconcile import World, reconcile
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
+from gitslot.registry.manifest import Memory, Source
 from gitslot.registry.registry import Registry
 from gitslot.state.decision import Converged, Stop
 from gitslot.state.slot_settings import staging_settings
@@ -201,9 +202,10 @@ def trained(version: str, seed: int) -> Built:
         data=load("iris"),
         estimator="logistic",
         seed=seed,
-        commit=None,
+        source=Source(),
         created=datetime(2026, 1, 1, tzinfo=UTC),
         progress=lambda _: None,
+        measure=lambda *_: Memory(60_000_000, 1_000_000),
     )
 
 
@@ -215,7 +217,7 @@ def register(platform: Platform) -> dict[str, Release]:
     for seed, version in enumerate(VERSIONS, 1):
         built = trained(version, seed)
         with contextlib.suppress(VersionExists):
-            registry.register(built.raw, built.artifact)
+            registry.register(*built.files)
         digest = registry.manifest(MODEL, version).digest
         found[version] = Release(MODEL, version, digest)
     return found

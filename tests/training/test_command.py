@@ -67,7 +67,7 @@ def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["model"], result["version"], result["registered"]) == ("iris", "1", False)
-    assert "comparing 20000 rows" in done.stderr
+    assert "comparing ONNX float32 with scikit-learn on 4" in done.stderr
     assert result["digest"] in card.read_text(encoding="utf-8")
 
 
@@ -113,15 +113,12 @@ def test_a_model_without_data_never_reaches_the_registry(
     assert "--data" in line
 
 
-def test_hist_boosting_is_refused_before_it_is_trained(typed: Typed) -> None:
-    """The command refuses by name, with the reason and another choice, and exits 1."""
-    words = ("--estimator", "hist-boosting", "--dry-run")
+def test_what_no_converted_form_answers_alike_is_served_by_scikit_learn(typed: Typed) -> None:
+    """Histogram boosting compares in 64 bits and its converted form in 32: the command says so."""
+    words = ("--estimator", "hist-boosting", "--dry-run", "-o", "json")
     done = typed("train", "--version", "1", *words)
-    assert (done.returncode, done.stdout) == (1, "")
-    error = done.stderr.splitlines()[-1]
-    assert error.startswith("error: HistGradientBoostingClassifier is not served yet: ")
-    assert "another label; use GradientBoosting" in error
-    assert "converting" not in done.stderr
+    assert (done.returncode, json.loads(done.stdout)["parity"]["form"]) == (0, "scikit-learn")
+    assert "comparing ONNX float32" in done.stderr
 
 
 def test_two_at_once_leave_one_whole_version(

@@ -1,0 +1,301 @@
+"""What is registered answers as scikit-learn does, in the first form that is exact."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from gitslot.convert.convert import Candidate, NotConverted, candidates
+from gitslot.convert.errors import ParityError, TrainingError
+from gitslot.convert.hostile import Hostile
+from gitslot.convert.memory import measure
+from gitslot.convert.parity import MOST_DIFFERENCE, Reference, prove
+from gitslot.convert.table import Table, read_table
+from gitslot.registry.golden import Column
+from gitslot.registry.manifest import Runtime
+from tests.convert.models import title, two_colours, version_of
+from tests.training.versions import built
+from training.data import NAMES as DATA
+
+FORMS = {
+    "forest": "ONNX float32",
+    "extra-trees": "ONNX float32",
+    "tree": "ONNX float32",
+    "boosting": "ONNX float32",
+    "logistic": "ONNX float64",
+    "scaled-forest": "ONNX float64, last step float32",
+    "neural": "ONNX float64",
+}
+IRIS = datasets.load_iris(return_X_y=True)
+TREE = DecisionTreeClassifier(random_state=0)
+
+
+@pytest.mark.parametrize(("estimator", "form"), FORMS.items())
+def test_the_first_exact_form_is_taken(estimator: str, form: str) -> None:
+    """Each family has its own; 40,000 hostile rows are compared at least."""
+    version = built(estimator=estimator)
+    assert title(version) == form
+    assert version.parity.rows >= 40_000
+    assert version.parity.worst <= MOST_DIFFERENCE
+    assert version.parity.worst <= version.parity.tolerance <= 1e-4
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_every_data_set_is_served(data: str) -> None:
+    """Text and number labels, 4 to 64 features: golden rows hold every class."""
+    version = built(data=data)
+    assert len(version.manifest.golden) == 64
+    assert set(version.manifest.golden.labels) == set(version.manifest.classes)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: HistGradientBoostingClassifier(max_iter=10, random_state=0),
+        lambda: OneVsRestClassifier(LogisticRegression()),
+        lambda: CalibratedClassifierCV(TREE, cv=2),
+        lambda: StackingClassifier([("tree", TREE)], LogisticRegression(), cv=2),
+        lambda: GridSearchCV(TREE, {"max_depth": [2, 3]}, cv=2),
+        LinearSVC,
+    ],
+    ids=["hist", "one-vs-rest", "calibrated", "stacking", "search", "no probabilities"],
+)
+def test_no_estimator_needs_code_of_its_own(make: Callable[[], Any]) -> None:
+    """Whatever it is, it is served in a form that is exact on all rows."""
+    rows, labels = IRIS
+    version = version_of(make().fit(rows, labels), rows, labels)
+    assert version.parity.rows >= 40_000
+    assert version.manifest.classes == (0, 1, 2)
+
+
+def test_a_tie_is_broken_as_scikit_learn_breaks_it() -> None:
+    """A forest of an even number of trees ties; only a form with the same labels is taken."""
+    rows, labels = datasets.load_breast_cancer(return_X_y=True)
+    forest = RandomForestClassifier(50, random_state=0).fit(rows, labels)
+    assert title(version_of(forest, rows, labels)) == "scikit-learn"
+
+
+@pytest.mark.parametrize("kind", [bool, float, str])
+def test_labels_stay_what_they_are(kind: type) -> None:
+    """True and false, 0.0 and 1.0, and text come back as such."""
+    rows, labels = two_colours()
+    given: Any = (labels > 0).astype(kind)
+    version = version_of(TREE.fit(rows, given), rows, given)
+    assert version.manifest.classes == tuple(sorted({kind(label > 0) for label in labels}))
+    assert {type(label) for label in version.manifest.golden.labels} == {kind}
+
+
+@pytest.mark.parametrize(
+    ("make", "form"),
+    [
+        (LinearRegression, "ONNX float64"),
+        (lambda: HistGradientBoostingRegressor(max_iter=5), "scikit-learn"),
+        (KNeighborsRegressor, None),
+    ],
+)
+def test_regressors_are_served(make: Callable[[], Any], form: str | None) -> None:
+    """Their golden rows hold numbers, spread over what the model answers."""
+    rows, labels = datasets.load_diabetes(return_X_y=True, as_frame=True)
+    version = version_of(make().fit(rows, labels), rows, labels)
+    assert form in (None, title(version))
+    assert (version.manifest.kind, version.manifest.classes) == ("regressor", ())
+    golden = version.manifest.golden
+    assert golden.probabilities is None
+    assert np.ptp(np.array(golden.labels, np.float64)) > 0.8 * np.ptp(
+        make().fit(rows, labels).predict(rows)
+    )
+
+
+def people(number: int = 300) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return a table of numbers with gaps, text, true and false, and whether somebody left."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "age": np.where(rng.random(number) < 0.1, np.nan, rng.integers(18, 80, number)),
+            "plan": rng.choice(["basic", "plus", "pro"], number),
+            "paid": rng.random(number) < 0.5,
+            "calls": rng.integers(0, 9, number),
+        }
+    )
+    return frame, np.where(frame["calls"] + 3 * frame["paid"] > 5, "left", "stayed")
+
+
+def by_name(last: Any) -> Any:
+    """Return a pipeline that names the columns it encodes."""
+    encode = ColumnTransformer(
+        [("plan", OneHotEncoder(handle_unknown="ignore"), ["plan"])], remainder="passthrough"
+    )
+    return make_pipeline(encode, last)
+
+
+def test_columns_have_names_and_types() -> None:
+    """Text, true and false, and numbers with gaps come from the DataFrame as they are."""
+    frame, left = people()
+    model = by_name(HistGradientBoostingClassifier(max_iter=5)).fit(frame, left)
+    version = version_of(model, frame, left)
+    assert [(c.name, c.type, c.missing) for c in version.manifest.columns] == [
+        ("age", "number", True),
+        ("plan", "text", False),
+        ("paid", "bool", False),
+        ("calls", "number", False),
+    ]
+    cells = [row[0] for row in version.manifest.golden.inputs]
+    assert None in cells
+
+
+def test_typed_columns_are_converted_where_that_is_exact() -> None:
+    """A ColumnTransformer by name becomes a graph with one input a column."""
+    frame, left = people()
+    frame = frame.drop(columns=["paid"]).dropna()
+    model = by_name(DecisionTreeClassifier(max_depth=4)).fit(frame, left[frame.index])
+    assert title(version_of(model, frame, left[frame.index])).startswith("ONNX")
+
+
+def test_names_of_numbers_are_enough_for_one_matrix() -> None:
+    """A ColumnTransformer by name over numbers alone still takes rows of numbers."""
+    rows, labels = datasets.load_wine(return_X_y=True, as_frame=True)
+    scale = ColumnTransformer([("scaled", StandardScaler(), list(rows.columns[:5]))])
+    model = make_pipeline(scale, LogisticRegression()).fit(rows, labels)
+    version = version_of(model, rows, labels)
+    assert title(version) == "ONNX float64"
+
+
+@pytest.mark.parametrize(
+    ("model", "rows", "why"),
+    [
+        (PCA(), IRIS[0], "has no predict: only classifiers and regressors are served"),
+        (KMeans(2), IRIS[0], "neither a classifier nor a regressor"),
+        (DecisionTreeClassifier().fit(*IRIS), IRIS[0][:, :2], "does not answer the first row of X"),
+        (TREE, IRIS[0].tolist()[0], "X has 1 dimension"),
+        (TREE, np.array([["a", 1], [2, "b"]], object), "holds int, str: clients send numbers"),
+        (TREE, [[np.inf, 1.0]], "infinite or beyond float32 in row 0"),
+        (TREE, pd.DataFrame({"day": pd.to_datetime(["2026-01-01"])}), "a date to a number of days"),
+        (TREE, pd.DataFrame({"gone": [None, None]}), "has no value: drop it"),
+        (
+            DecisionTreeClassifier().fit(IRIS[0], np.column_stack([IRIS[1], IRIS[1]])),
+            IRIS[0],
+            "answers several outputs: register one model for each",
+        ),
+        (
+            LinearRegression().fit(IRIS[0], np.column_stack([IRIS[1], IRIS[1]])),
+            IRIS[0],
+            "answers several outputs: register one model for each",
+        ),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_what_no_form_can_serve_is_refused_in_words(model: Any, rows: Any, why: str) -> None:
+    """The refusal names what is wrong and what to do, before any work."""
+    with pytest.raises(TrainingError, match=why):
+        version_of(model, rows)
+
+
+def proved(made: Any, reference: Any, table: Table, classes: tuple[Any, ...]) -> Any:
+    """Prove the forms of *made* against *reference*."""
+    forms = candidates(made, table)
+    hostile = Hostile(table, None, 0)
+    judge = Reference(reference, table, classes)
+    return prove(forms, judge, hostile.blocks, lambda _: None)
+
+
+def test_forms_of_another_model_are_refused_with_each_reason() -> None:
+    """No form answers as the reference does: the error has a line for each, and names a row."""
+    rows, labels = IRIS
+    one, other = (RandomForestClassifier(10, random_state=s).fit(rows, labels) for s in (0, 1))
+    with pytest.raises(ParityError, match=r"ONNX float32: .* labels differ: \[") as caught:
+        proved(other, one, read_table(rows), (0, 1, 2))
+    assert "scikit-learn: " in str(caught.value)
+
+
+def test_probabilities_that_differ_are_refused() -> None:
+    """Equal labels do not excuse other probabilities."""
+    rows, labels = IRIS
+    model = LogisticRegression(max_iter=500).fit(rows, labels)
+
+    class Surer:
+        """The same labels, surer of them."""
+
+        def predict(self, given: Any) -> Any:
+            return model.predict(given)
+
+        def predict_proba(self, given: Any) -> Any:
+            sharper = model.predict_proba(given) ** 1.1
+            return sharper / sharper.sum(axis=1, keepdims=True)
+
+    with pytest.raises(ParityError, match="its probabilities differ by"):
+        proved(model, Surer(), read_table(rows), (0, 1, 2))
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    """Building twice gives the same files, so the same version can be rebuilt and compared."""
+    rows, labels = IRIS
+    first, second = (
+        version_of(RandomForestClassifier(5, random_state=0).fit(rows, labels), rows, labels)
+        for _ in range(2)
+    )
+    assert (first.artifact, first.golden) == (second.artifact, second.golden)
+
+
+def test_a_form_that_cannot_be_made_says_why() -> None:
+    """What the converter raises becomes one line; scikit-learn is tried after it."""
+    rows, labels = IRIS
+    model = GridSearchCV(LinearSVC(), {"C": [1.0]}, cv=2).fit(rows, labels)
+    forms = list(candidates(model, read_table(rows)))
+    assert isinstance(forms[-1], Candidate)
+    assert forms[-1].runtime.name == "sklearn"
+    assert all(form.why for form in forms if isinstance(form, NotConverted))
+
+
+def test_memory_is_measured_in_a_process_of_its_own() -> None:
+    """A process with the model loaded holds tens of megabytes, and the model's size more."""
+    small, large = built(), built(estimator="forest")
+    row = np.array(small.manifest.golden.inputs[:1])
+    shape = Reference(TREE.fit(*IRIS), read_table(IRIS[0]), (0, 1, 2)).shape
+    runtime: Runtime = large.manifest.runtime
+    assert runtime.dtype == "float32"
+    needs = measure(small.artifact, "onnx", _floats(shape), row)
+    assert 10_000_000 < needs.load < 500_000_000
+    assert 0 <= needs.answer < 100_000_000
+
+
+def _floats(shape: Any) -> Any:
+    import dataclasses  # noqa: PLC0415
+
+    return dataclasses.replace(
+        shape, dtype="float32", classes=("setosa", "versicolor", "virginica")
+    )
+
+
+def test_columns_are_described_as_pandas_holds_them() -> None:
+    """Categories keep their order; a nullable type says that it may be missing."""
+    frame = pd.DataFrame(
+        {
+            "size": pd.Categorical(["s", "m", None], categories=["s", "m", "l"], ordered=True),
+            "count": pd.array([1, None, 3], dtype="Int64"),
+        }
+    )
+    assert read_table(frame).columns == (
+        Column("size", "text", "category", True, ("s", "m", "l")),
+        Column("count", "number", "Int64", True),
+    )
