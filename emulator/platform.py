@@ -38,7 +38,7 @@ from emulator.seen.history import History
 from emulator.seen.latency import Latency
 from emulator.slots.azure import Azure
 from emulator.slots.deployments import Deployments
-from emulator.slots.hosts import HOST, Launcher
+from emulator.slots.hosts import Launcher
 from emulator.slots.packages import Packages, reader
 from emulator.slots.placement import Placement
 from emulator.slots.state import Site, Slot
@@ -58,12 +58,11 @@ class AlreadyRunningError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The arguments of the command line. *host_command* starts a slot's process."""
+    """The arguments of the command line."""
 
     state: Path
     latency: Latency
     azurite: str | None = None
-    host_command: tuple[str, ...] = HOST
 
 
 class Platform:
@@ -122,7 +121,7 @@ class Platform:
             "SSL_CERT_FILE": str(certs.bundle),
             "WEBSITE_INSTANCE_ID": seed["instance"],
         }
-        launcher = Launcher(folder, packages, self.children, environment, self.options.host_command)
+        launcher = Launcher(folder, packages, self.children, environment)
         rules = Faults()
         self.placement = Placement(launcher, rules, certs.server_context())
         self.azure = Azure(
@@ -264,6 +263,8 @@ class Platform:
             await runner.cleanup()
         if hasattr(self, "children"):
             await self.children.end_all(GRACE_S)
+        if hasattr(self, "placement"):
+            await self.placement.launcher.warm_starts.close()
         if hasattr(self, "session"):
             await self.session.close()
         self._lock.close()

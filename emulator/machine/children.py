@@ -12,10 +12,23 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Protocol
 
 from emulator.machine.disk import read_json, write_json
 
 LEFTOVER_GRACE_S = 30.0  # Azurite closes idle connections first, then writes
+
+
+class Child(Protocol):
+    """A process that was started: asyncio's `Process`, or what works as it does."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
 
 
 def portrait(pid: int) -> str | None:
@@ -39,7 +52,7 @@ class Children:
     def __init__(self, path: Path, grace_s: float = LEFTOVER_GRACE_S) -> None:
         self.path = path
         self.grace_s = grace_s
-        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._running: dict[int, Child] = {}
 
     def end_leftovers(self) -> list[int]:
         """
@@ -61,11 +74,11 @@ class Children:
         write_json(self.path, [])
         return left
 
-    def add(self, process: asyncio.subprocess.Process) -> None:
+    def add(self, process: Child) -> None:
         self._running[process.pid] = process
         self._save()
 
-    def discard(self, process: asyncio.subprocess.Process) -> None:
+    def discard(self, process: Child) -> None:
         """Remove *process*, which has ended."""
         if self._running.pop(process.pid, None) is not None:
             self._save()
@@ -81,7 +94,7 @@ class Children:
         self._save()
 
 
-async def end(process: asyncio.subprocess.Process, grace_s: float) -> None:
+async def end(process: Child, grace_s: float) -> None:
     """Send SIGTERM, and SIGKILL if *grace_s* was not enough."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator.machine.children import Children, end
+from emulator.machine.children import Child, Children, end
 from emulator.machine.disk import write_text
 from emulator.machine.ports import free
 from emulator.slots.connection import Connections, LostError
 from emulator.slots.packages import READER, PackageError, Packages, is_url
 from emulator.slots.state import Keys
+from emulator.slots.warm_starts import WarmStarts
 
 HOST = (sys.executable, "-m", "emulator.functions_host")
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +73,7 @@ class Host:
     azure-functions-host).
     """
 
-    process: asyncio.subprocess.Process
+    process: Child
     launch: Launch
     port: int
     keys: Path
@@ -115,8 +116,10 @@ class Launcher:
     packages: Packages
     children: Children
     environment: Mapping[str, str]
-    command: tuple[str, ...] = HOST
     _count: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.warm_starts = WarmStarts(ROOT, self.folder, self._own_environment())
 
     async def start(self, launch: Launch) -> Host:
         """Start a process and return it once it answers; raise CannotStartError."""
@@ -172,31 +175,34 @@ class Launcher:
         empty.mkdir(exist_ok=True)
         return empty
 
-    async def _spawn(
-        self, launch: Launch, app: Path, port: int, keys: Path
-    ) -> asyncio.subprocess.Process:
+    async def _spawn(self, launch: Launch, app: Path, port: int, keys: Path) -> Child:
         timers = self.folder / "timers" / launch.title
         given = {"--app": app, "--port": port, "--keys": keys, "--timers": timers}
-        words = [*self.command, *(str(word) for item in given.items() for word in item)]
+        words = [str(word) for item in given.items() for word in item]
+        environment = self._environment(launch)
         with (self.folder / "logs" / f"{launch.title}.log").open("ab") as log:
             try:
+                if self.warm_starts.fits(app, environment):
+                    return await self.warm_starts.start(words, environment, log)
                 return await asyncio.create_subprocess_exec(
-                    *words,
+                    *(*HOST, *words),
                     stdin=asyncio.subprocess.PIPE,  # the host ends when its input does
                     stdout=log,
                     stderr=log,
                     cwd=ROOT,
-                    env=self._environment(launch),
+                    env=environment,
                 )
             except (OSError, ValueError) as error:
                 raise CannotStartError(f"process cannot be started: {error}") from error
 
+    def _own_environment(self) -> Mapping[str, str]:
+        return {"PATH": PATH, "HOME": str(self.folder / "home"), "LANG": "C.UTF-8"}
+
     def _environment(self, launch: Launch) -> Mapping[str, str]:
-        usable = {k: v for k, v in launch.settings.items() if "=" not in k and "\0" not in k + v}
+        given = launch.settings.items()
+        usable = {k: v for k, v in given if k and "=" not in k and "\0" not in k + v}
         return {
-            "PATH": PATH,
-            "HOME": str(self.folder / "home"),
-            "LANG": "C.UTF-8",
+            **self._own_environment(),
             **usable,
             **{f"APPSETTING_{k}": v for k, v in usable.items()},
             **self.environment,
