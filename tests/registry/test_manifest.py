@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gitslot.errors import ManifestInvalid
-from gitslot.registry.manifest import MAX_BYTES, digest_of, is_name, parse_manifest, parse_package
+from gitslot.registry.manifest import MAX_BYTES, digest_of, is_name, parse_manifest
+from gitslot.registry.package_manifest import parse_package
 from serving_app import model as serving
 from serving_app.refused import Refused
 from tests.platform import ROOT
