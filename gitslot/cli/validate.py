@@ -97,11 +97,8 @@ class _Check:
 
 
 def _registry(session: Session) -> "Registry":
-    """Open the registry; GITSLOT_REPO is not needed for it."""
-    if session.environ.get("GITSLOT_STORAGE"):
-        session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     try:
-        return session.registry()
+        return session.registry_alone()
     except SettingsError as error:
         raise CommandRefused(
             f"{error.message}; or check the file alone with --offline", reason=error.reason

@@ -20,17 +20,18 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from gitslot.registry import libraries
 from gitslot.registry.libraries import HERE, PackageError, say
+from gitslot.registry.manifest import is_minor
 from gitslot.registry.package_manifest import written
 from gitslot.state.code import ANY, Build, Package
 
@@ -44,23 +45,29 @@ _ZIP_MODE = 0o100644 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class Libraries:
+    """What a build requires: a *list*, and the *lock* of the versions where there is one."""
+
+    list: Path
+    lock: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionApp:
     """
-    An app to package: *files* by their path in the zip, and *lists*, what each build requires.
+    An app to package: *files* by their path in the zip, and the libraries of each of its *builds*.
 
-    *contract* is the serving contract that its code keeps. *lock* has the versions of libraries; an
-    app that has none is somebody else's, and gets exactly what its list says.
+    *contract* is the serving contract that its code keeps.
     """
 
     name: str
     files: Mapping[PurePosixPath, Path]
-    lists: Mapping[str, Path]
+    builds: Mapping[str, Libraries]
     contract: int
-    lock: Path | None = None
 
     def sources(self, build: str) -> dict[PurePosixPath, Path]:
         """Return the files of *build* by their path in the zip."""
-        return {**self.files, REQUIREMENTS: self.lists[build]}
+        return {**self.files, REQUIREMENTS: self.builds[build].list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +76,8 @@ class Layout:
     Where the files of an app of ours go.
 
     *root* are the files of its folder for the root of the zip; "*.py" means all of that kind.
-    If *library* is set, the Python files of gitslot/ go there too, except the paths in *without*
-    and all below them. *lists* names what each build requires.
+    If *library* is set, the Python files of gitslot/ go there too. The paths in *without* are left
+    out, and all below them. *lists* names what each build requires.
     """
 
     root: tuple[str, ...]
@@ -85,6 +92,7 @@ LAYOUTS: Mapping[str, Layout] = {
         root=("*.py", "host.json"),
         lists={"onnx": "requirements.txt", "sklearn": "requirements-sklearn.txt"},
         contract=2,
+        without=("blueprint.py",),  # for apps of other people
     ),
     "controller": Layout(
         root=("function_app.py", "host.json"),
@@ -118,15 +126,30 @@ def ours(app: str, root: Path = ROOT) -> FunctionApp:
         paths = sorted(folder.glob(pattern))
         if not paths:
             raise PackageError(f"{app}/{pattern} is missing")
-        found |= {PurePosixPath(path.name): path for path in paths}
-    lists = {build: found.pop(PurePosixPath(name)) for build, name in layout.lists.items()}
+        found |= {
+            PurePosixPath(path.name): path for path in paths if path.name not in layout.without
+        }
+    lock = root / "requirements.txt"
+    builds = {n: Libraries(found.pop(PurePosixPath(p)), lock) for n, p in layout.lists.items()}
     if layout.library:
         library = root / LIBRARY.name if root != ROOT else LIBRARY
         for path in sorted(library.rglob("*.py")):
             inside = PurePosixPath(path.relative_to(library).as_posix())
             if not any(inside.is_relative_to(place) for place in layout.without):
                 found[PurePosixPath(LIBRARY.name) / inside] = path
-    return FunctionApp(app, found, lists, layout.contract, root / "requirements.txt")
+    return FunctionApp(app, found, builds, layout.contract)
+
+
+def with_sklearn(app: FunctionApp, minor: str, folder: Path) -> FunctionApp:
+    """Return *app* with scikit-learn *minor* ("1.8") in its build; the list goes into *folder*."""
+    if not is_minor(minor):
+        raise PackageError(f"scikit-learn {minor} is not a minor version: write it like 1.8")
+    text = app.builds["sklearn"].list.read_text(encoding="utf-8")
+    free = re.sub(r"^(?!azure|#)([\w-]+)==[^ ;\n]+", r"\1", text, flags=re.MULTILINE)
+    target = folder / f"requirements-sklearn-{minor}.txt"
+    changed = re.sub(r"^scikit-learn", f"scikit-learn=={minor}.*", free, flags=re.MULTILINE)
+    target.write_text(changed, encoding="utf-8")
+    return replace(app, builds={**app.builds, "sklearn": Libraries(target)})
 
 
 def build_id(files: Mapping[PurePosixPath, Path]) -> str:
@@ -163,7 +186,7 @@ def package(
     work = work or out.absolute().parent / "build"
     for folder in (out, work):
         folder.mkdir(parents=True, exist_ok=True)
-    made = {name: _zip(app, name, version, out, work, python, thin=thin) for name in app.lists}
+    made = {name: _zip(app, name, version, out, work, python, thin=thin) for name in app.builds}
     builds = {name: build for name, (_, build) in made.items()}
     content = "".join(build.sha256 for build in builds.values()).encode()
     version = version or f"{app.name.replace('_', '-')}-{hashlib.sha256(content).hexdigest()[:12]}"
@@ -196,9 +219,8 @@ def _zip(
         else:
             _add_libraries(app, build, place / SITE_PACKAGES, python, work / "cache")
             sklearn = libraries.minor_version(place / SITE_PACKAGES, "scikit-learn")
-        _zipped(place, target, cache=None if thin else work / "cache")
+        _zipped(place, target, work / "cache" if app.builds[build].lock and not thin else None)
         content = target.read_bytes()
-        _show(place, work / (app.name if build == ANY else f"{app.name}-{build}"), Path(scratch))
     sha256 = hashlib.sha256(content).hexdigest()
     return target, Build(sha256, len(content), app.name, identity, python, sklearn)
 
@@ -212,12 +234,15 @@ def _minor_here() -> str:
 
 
 def _add_libraries(app: FunctionApp, build: str, target: Path, python: str, cache: Path) -> None:
-    if app.lock:
-        done = libraries.installed(app.lists[build], app.lock, python, cache)
+    needs = app.builds[build]
+    if needs.lock:
+        done = libraries.installed(needs.list, needs.lock, python, cache)
         shutil.copytree(done, target, copy_function=_link)
         return
     say(f"installing what {app.name} needs")
-    libraries.install(app.lists[build], python, target)
+    libraries.install(needs.list, python, target)
+    if build != ANY:
+        libraries.strip(target)
     libraries.compile_files(target, python, workers=0)
 
 
@@ -231,14 +256,6 @@ def blobs(done: Packaged, folder: Path) -> str:
             aside.replace(place / f"{build.sha256}.zip")
     (place / "manifest.json").write_bytes(written(done.package))
     return f"{done.package.version}/{done.package.first.sha256}.zip"
-
-
-def _show(place: Path, shown: Path, scratch: Path) -> None:
-    """Keep the unzipped files at *shown* for people to inspect; the last build wins."""
-    with suppress(OSError):
-        if shown.exists():
-            shown.rename(scratch / "before")
-        place.rename(shown)
 
 
 def _zipped(folder: Path, target: Path, cache: Path | None) -> None:
