@@ -89,10 +89,10 @@ class Layout:
 
 LAYOUTS: Mapping[str, Layout] = {
     "serving_app": Layout(
-        root=("*.py", "host.json"),
+        root=("*.py", "host.json", "*.txt"),
         lists={"onnx": "requirements.txt", "sklearn": "requirements-sklearn.txt"},
         contract=2,
-        without=("blueprint.py",),  # for apps of other people
+        without=("blueprint.py", "requirements.txt", "requirements-sklearn.txt"),
     ),
     "controller": Layout(
         root=("function_app.py", "host.json"),
@@ -121,16 +121,16 @@ class Packaged:
 def ours(app: str, root: Path = ROOT) -> FunctionApp:
     """Return *app* of the tree *root*; raise PackageError if a file of it is missing."""
     layout, folder = LAYOUTS[app], root / app
+    lock = root / "requirements.txt"
+    builds = {name: Libraries(folder / file, lock) for name, file in layout.lists.items()}
     found: dict[PurePosixPath, Path] = {}
     for pattern in (*layout.root, *layout.lists.values()):
         paths = sorted(folder.glob(pattern))
         if not paths:
             raise PackageError(f"{app}/{pattern} is missing")
-        found |= {
-            PurePosixPath(path.name): path for path in paths if path.name not in layout.without
-        }
-    lock = root / "requirements.txt"
-    builds = {n: Libraries(found.pop(PurePosixPath(p)), lock) for n, p in layout.lists.items()}
+        if pattern in layout.root:
+            kept = (path for path in paths if path.name not in layout.without)
+            found |= {PurePosixPath(path.name): path for path in kept}
     if layout.library:
         library = root / LIBRARY.name if root != ROOT else LIBRARY
         for path in sorted(library.rglob("*.py")):
