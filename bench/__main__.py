@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback", "pipeline", "emulator")
+CLAIMS = ("bump", "rollback", "cold", "pipeline", "emulator")
 
 
 def main() -> int:

@@ -26,7 +26,8 @@ from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError, GitslotError, ManifestInvalid
 from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
-from gitslot.registry.manifest import parse_manifest, parse_package
+from gitslot.registry.manifest import parse_manifest
+from gitslot.registry.package_manifest import parse_package
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
 from gitslot.world import log_event

@@ -15,7 +15,7 @@ from typing import Any
 from emulator.slots.connection import Reply
 from emulator.slots.hosts import CannotStartError, Launch
 from emulator.slots.state import Keys
-from gitslot.registry.manifest import Manifest, parse_manifest
+from gitslot.registry.manifest import Manifest, parse_manifest, with_golden
 
 RETRY_S = 30.0  # the serving app tries its model again at least this often
 _LASTING = ("NoModel", "SettingsInvalid")
@@ -76,6 +76,8 @@ def load(account: Account, model: str, version: str, digest: str) -> Loaded:
     artifact = account.read(f"models/{model}/{version}/{manifest.artifact.name}")
     if hashlib.sha256(artifact).hexdigest() != manifest.artifact.sha256:
         raise RefusedError("DigestMismatch")
+    if file := manifest.golden_file:
+        manifest = with_golden(manifest, account.read(f"models/{model}/{version}/{file.name}"))
     return Loaded(found, _answers(raw, manifest))
 
 

@@ -9,11 +9,49 @@ from gitslot.state.wanted import Release
 STORE = "https://store.example"
 MODEL = "iris"
 ROWS = 32
+SKLEARN = "1.9"
 
 
 @cache
 def version_blobs(version: str, model: str = MODEL) -> dict[str, bytes]:
-    """Return the blobs of one registered version: manifest and artifact."""
+    """Return the blobs of one registered version; 2.0.0 and up is of format 2, for scikit-learn."""
+    first = _first_form(version, model)
+    return _second_form(first, f"models/{model}/{version}") if version[0] > "1" else first
+
+
+def _second_form(first: dict[str, bytes], folder: str) -> dict[str, bytes]:
+    """Return a version as format 2 describes it, with its golden rows in a file of their own."""
+    top = json.loads(first[f"{folder}/manifest.json"])
+    artifact = first[f"{folder}/{top['artifact']['name']}"]
+    del top["input"]
+    tolerance = top["golden"].pop("tolerance")
+    golden = json.dumps(top["golden"]).encode()
+    sha256 = hashlib.sha256(golden).hexdigest()
+    top["artifact"] |= {
+        "name": top["artifact"]["name"].replace(".onnx", ".skops"),
+        "format": "skops",
+    }
+    file = {"name": f"golden-{sha256[:16]}.json", "sha256": sha256, "size": len(golden)}
+    top |= {
+        "format": 2,
+        "contract": 2,
+        "runtime": {"name": "sklearn", "sklearn": SKLEARN, "frame": False},
+        "kind": "classifier",
+        "columns": [{"name": "petal", "type": "number", "dtype": "float64", "missing": False}],
+        "probabilities": True,
+        "golden": {**file, "rows": ROWS, "tolerance": tolerance},
+        "example": [0.0],
+        "memory": {"load": 1, "answer": 1},
+        "source": {"commit": None, "who": "", "run": "", "link": ""},
+    }
+    return {
+        f"{folder}/{top['artifact']['name']}": artifact,
+        f"{folder}/{file['name']}": golden,
+        f"{folder}/manifest.json": json.dumps(top).encode(),
+    }
+
+
+def _first_form(version: str, model: str) -> dict[str, bytes]:
     artifact = f"onnx of {model} {version}".encode()
     sha256 = hashlib.sha256(artifact).hexdigest()
     manifest = {
@@ -61,9 +99,9 @@ def release(version: str) -> Release:
     return Release(MODEL, version, digest(version))
 
 
-def package_url(version: str) -> str:
-    """Return the URL of a serving package."""
-    return f"{STORE}/code/{version}/{hashlib.sha256(version.encode()).hexdigest()}.zip"
+def package_url(version: str, build: str = "") -> str:
+    """Return the URL of a serving package, or of one *build* of it."""
+    return f"{STORE}/code/{version}/{hashlib.sha256(f'{version}{build}'.encode()).hexdigest()}.zip"
 
 
 @cache
@@ -77,6 +115,20 @@ def package_blobs(version: str) -> dict[str, bytes]:
         "build": f"build-{version}",
         "python": "3.13",
     }
+    return {f"code/{version}/manifest.json": json.dumps(manifest).encode()}
+
+
+@cache
+def both_builds(version: str, sklearn: str = SKLEARN) -> dict[str, bytes]:
+    """Return the blobs of a serving package with both builds."""
+    old = json.loads(package_blobs(version)[f"code/{version}/manifest.json"])
+    del old["version"]
+    builds = {
+        name: {**old, "sha256": hashlib.sha256(f"{version}{name}".encode()).hexdigest()}
+        for name in ("onnx", "sklearn")
+    }
+    builds["sklearn"]["sklearn"] = sklearn
+    manifest = {"format": 2, "version": version, "contract": 2, "builds": builds}
     return {f"code/{version}/manifest.json": json.dumps(manifest).encode()}
 
 

@@ -32,6 +32,12 @@ class Commands(LazyGroup):
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
         Row("models", "cli.models", "Show registered versions and where each runs.", _MORE),
+        Row(
+            "package",
+            "cli.package",
+            "Put a function app into the registry, for `code:` to name.",
+            _MORE,
+        ),
         Row("adopt", "cli.adopt", "Write the file that says what an app serves now.", _MORE),
         Row("doctor", "cli.doctor", "Check what a release needs, and how to fix it.", _MORE),
     )

@@ -95,6 +95,12 @@ class Session:
         """Open the target's model registry."""
         return self.open_registry(self.settings())
 
+    def registry_alone(self) -> "Registry":
+        """Open the registry for a command that needs nothing else, so no repository either."""
+        if self.environ.get("GITSLOT_STORAGE"):
+            self.environ.setdefault("GITSLOT_REPO", str(self.cwd))
+        return self.registry()
+
     def examiner(self) -> "Examiner":
         """
         Open the target's examiner.

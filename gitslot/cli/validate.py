@@ -13,6 +13,7 @@ from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import unquoted
 from gitslot.edges.file.read import desired
 from gitslot.errors import ManifestInvalid, SettingsError, UnknownVersion
+from gitslot.state.code import shortfall
 from gitslot.state.wanted import SUFFIX, App, Doubt, Revision, Wanted
 
 if TYPE_CHECKING:  # it imports Azure's storage library, which --offline does without
@@ -96,11 +97,8 @@ class _Check:
 
 
 def _registry(session: Session) -> "Registry":
-    """Open the registry; GITSLOT_REPO is not needed for it."""
-    if session.environ.get("GITSLOT_STORAGE"):
-        session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
     try:
-        return session.registry()
+        return session.registry_alone()
     except SettingsError as error:
         raise CommandRefused(
             f"{error.message}; or check the file alone with --offline", reason=error.reason
@@ -119,8 +117,10 @@ def _check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> 
             return _Check(app.name, slot, app.model, str(wanted), False, result)
         if wanted.pin:
             result = "registered, digest matches"
-        if wanted.code:
-            registry.package(wanted.code)
+        lacks = shortfall(registry.package(wanted.code), manifest.needs) if wanted.code else None
+        if lacks:
+            result = f"RuntimeMissing: {lacks[0]}; {lacks[1].clause}"
+            return _Check(app.name, slot, app.model, str(wanted), False, result)
     except (UnknownVersion, ManifestInvalid) as error:
         result = f"{error.reason}: {error.message}"
         return _Check(app.name, slot, app.model, str(wanted), False, result)

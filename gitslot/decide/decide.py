@@ -82,6 +82,7 @@ UNREAD: Rules[Ask] = (asked.settings_were_not_read,)
 _MAY_WRITE: Rules[Case] = (
     deploy.release_setting_is_sticky,
     deploy.code_has_no_package,
+    deploy.code_lacks_what_the_model_needs,
     deploy.slot_is_stopped,
     deploy.operation_is_running,
 )

@@ -3,10 +3,11 @@
 from gitslot.decide.case import Case
 from gitslot.decide.place import brought_since, is_held
 from gitslot.state import slot_settings
-from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting
+from gitslot.state.code import Package, shortfall
+from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting, waiting
 from gitslot.state.reasons import REASONS, Edit
 from gitslot.state.seen import Answer, Arm, Mark
-from gitslot.state.wanted import STAGING
+from gitslot.state.wanted import STAGING, Doubt
 
 # ---------------------------------------------------------------- what forbids a write to a slot
 
@@ -34,6 +35,17 @@ def code_has_no_package(case: Case) -> Frozen | None:
         "URL"
     )
     return Frozen("CodeDiffers", {"what": what}, REASONS["CodeDiffers"].next)
+
+
+def code_lacks_what_the_model_needs(case: Case) -> Stalled | Waiting | None:
+    """Stall where the code that the slot would run has no build that can serve the model."""
+    if case.wanted.package is not None or _keeps_its_code(case):
+        return None
+    code = case.live.production.code
+    if isinstance(code, Doubt):
+        return waiting(code)
+    lacks = shortfall(code, case.wanted.needs) if code else None
+    return Stalled("RuntimeMissing", {"what": lacks[0]}, lacks[1]) if lacks else None
 
 
 def slot_is_stopped(case: Case) -> Stalled | None:
@@ -139,17 +151,25 @@ def slot_needs_a_deploy(case: Case) -> Deploy | None:
 
 
 def _package(case: Case) -> str:
-    """
-    Return the code to run: left out, it is production's, or what the last swap took out of it.
-
-    A further slot that holds the release keeps the code with which it got it.
-    """
+    """Return the code to run: left out, it is production's, in the build that the model needs."""
     if case.wanted.package is not None:
         return case.wanted.package
+    source: Arm = case.arm if _keeps_its_code(case) else case.source
+    url, code = source.configured.package, case.live.production.code
+    if source is case.source and isinstance(code, Package):
+        return code.url_for(case.wanted.needs, url)
+    return url if slot_settings.is_url(url) else ""
+
+
+def _keeps_its_code(case: Case) -> bool:
+    """
+    Return whether the slot holds the release with the code that belongs to it.
+
+    Staging does where the last swap took both out of production, a further slot always.
+    """
     last, release = case.memory.last_swap, case.wanted.release
     stays = case.slot.name != STAGING or (last is not None and last.replaced == release)
-    source: Arm = case.arm if stays and case.arm.configured.holds(release) else case.source
-    return source.configured.package if slot_settings.is_url(source.configured.package) else ""
+    return stays and case.arm.configured.holds(release)
 
 
 def _why_deploy(case: Case) -> tuple[str, str] | None:

@@ -5,7 +5,6 @@ It uses Microsoft's own clients, so the same calls would work on Azure. Every st
 there and adds what is missing, so it may be repeated, and interrupted anywhere.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -22,9 +21,10 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDi
 from gitslot.edges.azure.arm import Azure
 from gitslot.edges.settings import FILE
 from gitslot.local.process import Facts, PlatformError, wait_until
-from gitslot.registry.manifest import Package
 from gitslot.registry.package import ROOT as PROJECT
+from gitslot.registry.package_manifest import parse_package
 from gitslot.registry.registry import Registry
+from gitslot.state.code import Package
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
 
@@ -79,17 +79,17 @@ class Provisioner:
     # ------------------------------------------------------------ packages and models
 
     def package(self, app: str, *, thin: bool) -> Package:
-        """Zip the function app *app* from the sources and register the zip unless it is there."""
-        words = [sys.executable, "-m", "gitslot.registry.package", app, "-o", "json"]
-        words += ["--out", str(self._work / "packages"), *(["--thin"] if thin else [])]
+        """Zip the function app *app* from the sources and register what is not there yet."""
+        folder = self._work / "packages"
+        words = [sys.executable, "-m", "gitslot.registry.package", app, "--out", str(folder)]
+        words += ["--blobs", str(folder / "code"), *(["--thin"] if thin else [])]
         done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
-        made = json.loads(done.stdout)
-        version = f"{app.replace('_', '-')}-{made['sha256'][:12]}"
-        described = {name: made[name] for name in ("package", "build", "python")}
-        content = Path(made["path"]).read_bytes()
-        return self.registry.register_package(content, version=version, **described)
+        place = (folder / "code" / done.stdout.strip()).parent
+        made = parse_package((place / "manifest.json").read_bytes())
+        zips = {n: (place / f"{b.sha256}.zip").read_bytes() for n, b in made.builds.items()}
+        return self.registry.register_package(made, zips)
 
     # ------------------------------------------------------------ apps
 
@@ -100,7 +100,7 @@ class Provisioner:
                 name,
                 {
                     "FUNCTIONS_EXTENSION_VERSION": "~4",
-                    "WEBSITE_RUN_FROM_PACKAGE": code.url,
+                    "WEBSITE_RUN_FROM_PACKAGE": code.first.url,
                     "MODEL_PREDICT_AUTH": "anonymous",
                     **WARMUP_SETTINGS,
                     **(settings or {}),
@@ -115,7 +115,7 @@ class Provisioner:
         """Create the controller's own app, or bring its code and settings up to date."""
         wanted = {
             "FUNCTIONS_EXTENSION_VERSION": "~4",
-            "WEBSITE_RUN_FROM_PACKAGE": code.url,
+            "WEBSITE_RUN_FROM_PACKAGE": code.first.url,
             "GITSLOT_SCHEDULE": SCHEDULE,
             **follow.settings(self._facts),
         }

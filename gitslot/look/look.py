@@ -22,7 +22,7 @@ from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Verdict
+from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
@@ -197,7 +197,19 @@ class Looker:
         still = kept.still.seconds(live.markers, kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
-        return replace(live.having(*read), still_s=still)
+        live = live.having(*read, self._with_code(live.production, memory))
+        return replace(live, still_s=still)
+
+    def _with_code(self, production: Seen, memory: Memory) -> Seen:
+        """Add the package that production runs: a deploy takes the build that it needs from it."""
+        if production.arm is None or memory.intent is not None:
+            return production
+        try:
+            return replace(
+                production, code=self._catalog.code_at(production.arm.configured.package)
+            )
+        except RegistryUnavailable as error:
+            return replace(production, code=Doubt(error.reason, error.message))
 
     def _proved(
         self, app: App, live: Live, memory: Memory, ref: AppRef, slot: str, release: Release

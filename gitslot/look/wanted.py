@@ -5,8 +5,10 @@ Versions are immutable, so each is read once a process.
 """
 
 from gitslot.errors import ManifestInvalid, UnknownVersion
-from gitslot.registry.manifest import Manifest, Package
+from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
+from gitslot.state.code import Package, shortfall
+from gitslot.state.reasons import REASONS
 from gitslot.state.wanted import Refusal, Release, Resolved, Wanted
 
 
@@ -30,6 +32,14 @@ class Catalog:
             self._packages[version] = self._registry.package(version)
         return self._packages[version]
 
+    def code_at(self, url: str) -> Package | None:
+        """Return the package whose zip is at *url*, or None where the registry knows none."""
+        version = self._registry.code_version(url)
+        try:
+            return self._package(version) if version else None
+        except (UnknownVersion, ManifestInvalid):
+            return None  # somebody's own way of delivering code
+
     def resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
         """Return the release that *wanted* names, or why the registry refuses it."""
         try:
@@ -40,5 +50,13 @@ class Catalog:
         if wanted.pin and wanted.pin != manifest.digest:
             why = "is registered with another digest than the file pins"
             return Refusal("DigestMismatch", f"{model} {wanted.version} {why}")
-        release = Release(model, wanted.version, manifest.digest)
-        return Resolved(release, package.url, package.build) if package else Resolved(release)
+        release, needs = Release(model, wanted.version, manifest.digest), manifest.needs
+        if package is None:
+            return Resolved(release, needs=needs)
+        if lacks := shortfall(package, needs):
+            what, step = lacks
+            entry = REASONS["RuntimeMissing"]
+            return Refusal(entry.name, entry.message({"what": what}, step))
+        build = package.build_for(needs)
+        assert build is not None
+        return Resolved(release, build.url, build.build, needs)

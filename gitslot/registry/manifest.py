@@ -3,12 +3,12 @@ Parse the manifest of a registered version: bytes from Blob Storage into a froze
 
 The manifest pins a release: its sha256 is the release's digest, and it holds the sha256 of the
 artifact and of the golden rows. The bytes come from outside, so everything is checked once, here:
-size, exact keys, types, lengths that must agree, finite numbers. This module also has the much
-smaller manifest of a serving package. The published form is docs/use/manifest.schema.json.
+size, exact keys, types, lengths that must agree, finite numbers. The published form is
+docs/use/manifest.schema.json.
 
 Format 1 is read as well: arrays of numbers, answered by ONNX, with the golden rows in the manifest.
 
-It must not use the network, or import anything but the standard library and errors.
+It must not use the network.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from typing import Any
 from gitslot.registry import golden as golden_rows
 from gitslot.registry import strict
 from gitslot.registry.golden import Cell, Column, GoldenFile, GoldenRows, Label
+from gitslot.state.code import Needs
 
 FORMAT = 2
 CONTRACT = 2  # of the serving app that reads this format
@@ -124,22 +125,10 @@ class Manifest:
     source: Source
     created: datetime
 
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """
-    A serving package: *sha256* and *size* in bytes of its zip, *build* id of its source.
-
-    *url* is the value of WEBSITE_RUN_FROM_PACKAGE, or empty outside a registry.
-    """
-
-    version: str
-    sha256: str
-    size: int
-    package: str
-    build: str
-    python: str
-    url: str = ""
+    @property
+    def needs(self) -> Needs:
+        """Return what the code that serves this version must offer."""
+        return Needs(self.contract, self.runtime.name, self.runtime.sklearn)
 
 
 def is_name(text: str) -> bool:
@@ -150,6 +139,11 @@ def is_name(text: str) -> bool:
     (https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata).
     """
     return _NAME.match(text) is not None
+
+
+def is_minor(text: str) -> bool:
+    """Say whether *text* is a minor version, as 1.9."""
+    return _MINOR.match(text) is not None
 
 
 def digest_of(raw: bytes) -> str:
@@ -261,23 +255,6 @@ def _common(top: dict[str, object]) -> Any:
     }
 
 
-def parse_package(raw: bytes) -> Package:
-    """Parse the manifest of a serving package; raise ManifestInvalid as `parse_manifest` does."""
-    top = strict.exact(
-        strict.load(raw, "manifest", MAX_BYTES),
-        "manifest",
-        *("version", "sha256", "size", "package", "build", "python"),
-    )
-    return Package(
-        version=strict.matching(top["version"], "version", is_name, "a version"),
-        sha256=strict.sha256(top["sha256"], "sha256"),
-        size=strict.integer(top["size"], "size", 1, 1 << 31),
-        package=strict.matching(top["package"], "package", is_name, "a name"),
-        build=strict.matching(top["build"], "build", is_name, "a build id"),
-        python=strict.text(top["python"], "python"),
-    )
-
-
 def _runtime(value: object) -> Runtime:
     found = strict.mapping(value, "runtime")
     name = strict.one_of(found.get("name"), "runtime.name", ("onnx", "sklearn"))
@@ -285,7 +262,7 @@ def _runtime(value: object) -> Runtime:
         strict.exact(found, "runtime", "name", "dtype")
         return Runtime(name, strict.one_of(found["dtype"], "runtime.dtype", ("float32", "float64")))
     strict.exact(found, "runtime", "name", "sklearn", "frame")
-    minor = strict.matching(found["sklearn"], "runtime.sklearn", _MINOR.match, "like 1.9")
+    minor = strict.matching(found["sklearn"], "runtime.sklearn", is_minor, "like 1.9")
     frame = strict.boolean(found["frame"], "runtime.frame")
     return Runtime(name, sklearn=minor, frame=frame)
 

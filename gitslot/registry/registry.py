@@ -5,7 +5,7 @@ The model registry: versions, manifests and serving packages in Blob Storage.
     models/<model>/<version>/model-<sha>.onnx   (or .skops) named by its content, never shared
     models/<model>/<version>/golden-<sha>.json  the golden rows, by the same rule
     code/<version>/manifest.json                a serving package, by the same rule
-    code/<version>/<sha256>.zip                 what WEBSITE_RUN_FROM_PACKAGE points to
+    code/<version>/<sha256>.zip                 of a build: what WEBSITE_RUN_FROM_PACKAGE points to
 
 A version is never overwritten and never incomplete. Whoever creates manifest.json first has
 registered it; all others get VersionExists.
@@ -14,15 +14,15 @@ It must not hold a storage key, retry a write, or decide anything.
 """
 
 import hashlib
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from azure.core.credentials import TokenCredential
@@ -40,18 +40,19 @@ from gitslot.registry.golden import MAX_BYTES as GOLDEN_BYTES
 from gitslot.registry.manifest import (
     MAX_BYTES,
     Manifest,
-    Package,
     is_name,
     parse_manifest,
-    parse_package,
     with_golden,
 )
+from gitslot.registry.package_manifest import parse_package, written
+from gitslot.state.code import Package
 
 MODELS = "models"
 CODE = "code"
 GITSLOT = "gitslot"
 CONTAINERS = (MODELS, CODE, GITSLOT)
 
+_ZIP_PATH = re.compile(r"(?P<version>[A-Za-z0-9._-]{1,64})/[0-9a-f]{64}\.zip")
 _MANIFEST_PATH = re.compile(r"(?P<model>[^/]+)/(?P<version>[^/]+)/manifest\.json\Z")
 
 
@@ -122,7 +123,7 @@ class Registry:
         or RegistryUnavailable.
         """
         parsed = with_golden(parse_manifest(manifest), golden)
-        sha256 = hashlib.sha256(artifact).hexdigest()
+        sha256 = _sha256(artifact)
         if (parsed.artifact.sha256, parsed.artifact.size) != (sha256, len(artifact)):
             raise ManifestInvalid("artifact: the manifest describes other bytes")
         if parsed.artifact.name != (name := artifact_name(sha256, parsed.artifact.format)):
@@ -154,27 +155,35 @@ class Registry:
             raise UnknownVersion(unknown)
         return self._package(self._read(CODE, f"{version}/manifest.json", unknown), version)
 
-    def register_package(
-        self, archive: bytes, *, version: str, package: str, build: str, python: str
-    ) -> Package:
+    def register_package(self, package: Package, zips: Mapping[str, bytes]) -> Package:
         """
-        Register the zip *archive* of the app *package* as *version*, for Python *python*.
+        Register *package* with the *zips* of its builds, and return it with their URLs.
 
-        Registering the same bytes again returns the existing package; other bytes raise
-        VersionExists. Raises RegistryUnavailable, and ManifestInvalid for a malformed *version*.
+        Registering the same again returns what is there; other bytes raise VersionExists. Raises
+        RegistryUnavailable, and ManifestInvalid for what is malformed or describes other bytes.
         """
-        sha256 = hashlib.sha256(archive).hexdigest()
-        described = asdict(Package(version, sha256, len(archive), package, build, python))
-        del described["url"]  # the account's address is no part of a manifest
-        manifest = (json.dumps(described, indent=1) + "\n").encode()
+        manifest, version = written(package), package.version
         parsed = self._package(manifest, version)
-        self._create_same(CODE, f"{version}/{sha256}.zip", archive)
+        with suppress(UnknownVersion):
+            return self._same(parsed)
+        for name, build in parsed.builds.items():
+            if (build.sha256, build.size) != (_sha256(zips[name]), len(zips[name])):
+                raise ManifestInvalid(f"builds.{name}: the manifest describes other bytes")
+            self._create_same(CODE, f"{version}/{build.sha256}.zip", zips[name])
         if self._create(CODE, f"{version}/manifest.json", manifest):
             return parsed
-        there = self.package(version)
-        if there.sha256 != sha256:
-            raise VersionExists(_taken(f"serving package {version}"))
-        return there
+        return self._same(parsed)
+
+    def _same(self, package: Package) -> Package:
+        """Return *package* if it is registered; raise VersionExists if another one is."""
+        if self.package(package.version) != package:
+            raise VersionExists(_taken(f"serving package {package.version}"))
+        return package
+
+    def code_version(self, url: str) -> str:
+        """Return the version of the package whose zip is at *url*, "" where it is not of here."""
+        match = _ZIP_PATH.fullmatch(url.removeprefix(f"{self.account_url}/{CODE}/"))
+        return match["version"] if match else ""
 
     def container(self, name: str) -> tuple[bool, datetime | None]:
         """
@@ -220,7 +229,12 @@ class Registry:
         parsed = parse_package(manifest)
         if parsed.version != version:
             raise ManifestInvalid(f"the manifest of package {version} is of {parsed.version}")
-        return replace(parsed, url=f"{self.account_url}/{CODE}/{version}/{parsed.sha256}.zip")
+        folder = f"{self.account_url}/{CODE}/{version}"
+        builds = {
+            name: replace(build, url=f"{folder}/{build.sha256}.zip")
+            for name, build in parsed.builds.items()
+        }
+        return replace(parsed, builds=MappingProxyType(builds))
 
     def _read(self, container: str, path: str, unknown: str, most: int = MAX_BYTES) -> bytes:
         """Return a blob of *most* bytes; raise UnknownVersion with *unknown* if there is none."""
@@ -291,6 +305,10 @@ class Registry:
             ),
             max_single_put_size=64 * 1024 * 1024,
         )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def artifact_name(sha256: str, form: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gitslot.record.memory import went_back
 from gitslot.state import slot_settings
+from gitslot.state.code import Package
 from gitslot.state.decision import Decision, Deploy, Note, Reset, Swap, Verify, Waiting
 from gitslot.state.remembered import LastSwap, Memory, OpenDeploy
 from gitslot.state.seen import Answer, Arm, Health, Live, Mark, Seen, Verdict
@@ -78,6 +79,10 @@ def _build(live: Live, package: str) -> str:
     for wanted in (slot.wanted for slot in live.slots.values()):
         if isinstance(wanted, Resolved) and wanted.build and wanted.package == package:
             return wanted.build
+    code = live.production.code
+    for build in code.builds.values() if isinstance(code, Package) else ():
+        if build.url == package:
+            return build.build
     return live.production.health.code
 
 

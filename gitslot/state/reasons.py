@@ -232,6 +232,15 @@ _TABLE = (
         "The bytes are not the ones that were pinned or registered.",
         next=Edit("pin the digest that the registry holds, or register a new version"),
     ),
+    Reason(
+        "RuntimeMissing",
+        "The code keeps an older serving contract than the model needs, or has no build for it.",
+        "{what}",
+        Run(
+            (("gitslot", "package", "--version", "VERSION"),),
+            "registers a newer package; name it in the file as `code: VERSION`",
+        ),
+    ),
     # the platform
     Reason("Unreadable", "ARM cannot say what a slot is set to: nothing is written.", next=_MINUTE),
     Reason(

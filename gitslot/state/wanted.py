@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from gitslot.state.code import Needs
 
 PRODUCTION = "production"
 STAGING = "staging"
@@ -122,11 +124,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A wanted slot, looked up in the registry: the release and, where it is named, the code."""
+    """
+    A wanted slot, looked up in the registry: the release, what it *needs* of the code, and, where
+    the file names code, the build of it that has that.
+    """
 
     release: Release
-    package: str | None = None  # URL of the code
-    build: str | None = None  # what health calls that code
+    package: str | None = None  # URL of the build
+    build: str | None = None  # what health calls it
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(frozen=True, slots=True)

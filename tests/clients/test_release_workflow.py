@@ -50,7 +50,7 @@ def test_a_release_is_there_once_and_for_all(
         registry = Registry(platform.storage, platform.credential)
         packages = {app: registry.package(f"{app}-3.1.0") for app in ("serving-app", "controller")}
         summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
-        assert all(package.url in summary for package in packages.values())
+        assert all(package.first.url in summary for package in packages.values())
 
         client = platform.blobs.get_container_client("code")
         client.upload_blob("serving-app-3.1.0/manifest.json", b"{}", overwrite=True)

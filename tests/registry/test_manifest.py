@@ -17,9 +17,9 @@ from gitslot.registry.manifest import (
     digest_of,
     is_name,
     parse_manifest,
-    parse_package,
     with_golden,
 )
+from gitslot.registry.package_manifest import parse_package
 from reliability.registered import version_blobs
 from serving_app import manifest as serving
 from serving_app.refused import Refused

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from azure.storage.blob import BlobClient
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
 from gitslot.registry.registry import Registry
+from gitslot.state.code import Build, Package
 from tests.platform import Platform
 from tests.training.versions import built, described
 
@@ -144,14 +146,25 @@ def test_a_lost_answer_is_settled_by_what_is_there(
 
 
 def test_a_package_is_registered_once(registry: Registry, version: str) -> None:
-    """A package has a URL made of its content; the same again is the same, another is refused."""
-    words = {"version": version, "package": "serving_app", "build": "abc", "python": "3.13"}
-    made = registry.register_package(b"zip", **words)
-    sha256 = hashlib.sha256(b"zip").hexdigest()
-    assert made.url == f"{registry.account_url}/code/{version}/{sha256}.zip"
-    assert registry.register_package(b"zip", **words) == made == registry.package(version)
+    """Each build has a URL made of its content; the same again is the same, another is refused."""
+
+    def package(**zips: bytes) -> tuple[Package, dict[str, bytes]]:
+        builds = {
+            name: Build(hashlib.sha256(zip_).hexdigest(), len(zip_), "serving_app", "abc", "3.13")
+            for name, zip_ in zips.items()
+        }
+        return Package(version, 2, builds), zips
+
+    made = registry.register_package(*package(onnx=b"zip", sklearn=b"zip2"))
+    sha256 = hashlib.sha256(b"zip2").hexdigest()
+    assert made.builds["sklearn"].url == f"{registry.account_url}/code/{version}/{sha256}.zip"
+    assert registry.code_version(made.builds["sklearn"].url) == version
+    again = registry.register_package(*package(onnx=b"zip", sklearn=b"zip2"))
+    assert again == made == registry.package(version)
     with pytest.raises(VersionExists):
-        registry.register_package(b"other", **words)
+        registry.register_package(*package(onnx=b"other"))
+    with pytest.raises(ManifestInvalid, match=r"builds\.onnx"):
+        registry.register_package(replace(made, version="4"), {"onnx": b"other"})
 
 
 def test_a_silent_account_is_unavailable(platform: Platform) -> None:

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from gitslot.convert.version import Built
-from gitslot.registry.package import package
+from gitslot.registry.package import ours, package
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, until
 from tests.training.versions import built
@@ -95,9 +95,9 @@ def served(platform: Platform) -> Built:
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the packaged app, unpacked."""
     root = tmp_path_factory.mktemp("package")
-    made = package("serving_app", version="7.0.0", out=root, thin=True, python="3.13", build=root)
+    made = package(ours("serving_app"), version="7.0.0", out=root, thin=True, work=root)
     folder = root / "app"
-    with zipfile.ZipFile(made.path) as archive:
+    with zipfile.ZipFile(made.paths["onnx"]) as archive:
         archive.extractall(folder)
     return folder
 

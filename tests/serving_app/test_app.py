@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gitslot.convert.version import Built
-from gitslot.registry.package import build_id, sources
+from gitslot.registry.package import build_id, ours
 from gitslot.registry.registry import Registry
 from serving_app.limits import BODY
 from tests.platform import Platform, until
@@ -47,7 +47,7 @@ def test_health_says_what_is_served(slot: Slot, served: Built) -> None:
     assert body.pop("uptime_s") >= 0
     expected = {"status": "ok", "reason": "", "model": "iris", "version": "1.5.0"}
     expected |= {"digest": served.manifest.digest, "deploy": "run-1"}
-    assert body == {**expected, "code": build_id(sources("serving_app"))}
+    assert body == {**expected, "code": build_id(ours("serving_app").sources("onnx"))}
 
 
 def test_every_answer_carries_the_three_headers(slot: Slot, served: Built) -> None:

@@ -24,7 +24,7 @@ from gitslot.local.up import use
 from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.registry.manifest import Package
+from gitslot.state.code import Package
 from gitslot.world import credential
 
 APP = "az-fct-python-ml"

@@ -1,0 +1,218 @@
+"""
+Measure what a package costs: its size, and its cold start to the first prediction.
+
+Four packages are built alike (installed from the same lock, stripped, compiled): gitslot's serving
+app in both builds, the article's app (unpickle a forest with joblib and predict, at every call),
+and an app that answers a constant. The forest is the same. Each start is a new Python process that
+has the package's own libraries alone, as a worker has; the same is done with the local Functions
+host around it. The starts take turns, and the files are in the machine's cache.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import joblib
+import requests
+
+from bench.report import Report, Target
+from gitslot.registry.package import FunctionApp, Libraries, ours, package
+from gitslot.state.code import ANY
+from tests.platform import ROOT, Platform, start_platform, until
+from training.data import load
+from training.pipeline import build
+
+WANT_SIZE, WANT_START = 0.60, 3.0
+ROW = b"[[5.1, 3.5, 1.4, 0.2]]"
+HOST = '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}'
+ARTICLE = """
+import json
+from pathlib import Path
+import azure.functions as func
+import joblib
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="api/predict", methods=["POST"])
+def predict(req: func.HttpRequest) -> func.HttpResponse:
+    model = joblib.load(Path(__file__).with_name("model.joblib"))
+    return func.HttpResponse(json.dumps(model.predict(req.get_json()).tolist()))
+"""
+CONSTANT = """
+import azure.functions as func
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="api/predict", methods=["POST"])
+def predict(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse('["setosa"]')
+"""
+# What a worker does with an app, without the host: import it, find the function, call it.
+START = """
+import asyncio, inspect, sys
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.python_packages/lib/site-packages"]
+import azure.functions as func
+import function_app
+found = {f.get_function_name(): f.get_user_function() for f in function_app.app.get_functions()}
+answer = found["predict"](func.HttpRequest(
+    method="POST", url="/api/predict", params={}, body=sys.argv[2].encode()))
+answer = asyncio.run(answer) if inspect.iscoroutine(answer) else answer
+assert answer.status_code == 200, answer.get_body()
+"""
+NEEDS = "azure-functions\njoblib\nnumpy\nscikit-learn\nscipy\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """An unpacked package to start, with the settings of its slot."""
+
+    name: str
+    folder: Path
+    settings: Mapping[str, str]
+
+    @property
+    def megabytes(self) -> float:
+        """Return the size of its files."""
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in files) / 1e6
+
+
+def run(rounds: int) -> Report:
+    """Measure sizes once, and *rounds* starts of each."""
+    report = Report("cold", rounds)
+    with tempfile.TemporaryDirectory() as name, start_platform(Path(name) / "state") as platform:
+        starts = _starts(Path(name), platform)
+        sizes = {s.name: report.add("package", s.name, [s.megabytes], "MB") for s in starts}
+        report.ratios["size_to_article"] = share = round(sizes["onnx"] / sizes["article"], 3)
+        report.targets["size"] = Target(f"<= {WANT_SIZE}", f"{share}", share <= WANT_SIZE)
+        for what, measure in (("worker", _worker), ("local host", _host)):
+            seconds: dict[str, list[tuple[float, float]]] = {start.name: [] for start in starts}
+            for start in starts:
+                measure(start)  # once, so that all files are in the machine's cache
+            for _ in range(rounds):
+                for start in starts:
+                    seconds[start.name].append(measure(start))
+            for kind, index in (("wall", 0), ("processor", 1)):
+                found = {
+                    name: report.add(f"{what}, {kind}", name, [1e3 * t[index] for t in times], "ms")
+                    for name, times in seconds.items()
+                }
+                report.ratios[f"{what}_{kind}"] = ratio = round(found["article"] / found["onnx"], 2)
+                if what == "worker":
+                    want, met = f">= {WANT_START}x the article's", ratio >= WANT_START
+                    report.targets[f"start_{kind}"] = Target(want, f"{ratio}x", met)
+    return report
+
+
+# ---------------------------------------------------------------- what is started
+
+
+def _starts(folder: Path, platform: Platform) -> list[Start]:
+    """Return both builds of the serving app, the article's app and the constant one."""
+    env = {
+        **os.environ,
+        **platform.environment,
+        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+    }
+    words = ("train", "--model", "iris", "--version", "1.0.0", "--estimator", "forest")
+    subprocess.run(
+        [sys.executable, "-m", "training", *words],
+        cwd=ROOT,
+        env={**env, "GITSLOT_STORAGE": platform.storage},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    model = {"MODEL_NAME": "iris", "MODEL_VERSION": "1.0.0", "MODEL_STORE": platform.storage}
+    settings = {**platform.environment, **model, "MODEL_PREDICT_AUTH": "anonymous"}
+    serving = _unpacked(ours("serving_app"), folder)
+    data = load("iris")
+    joblib.dump(build("forest", 0).fit(data.rows, data.labels), folder / "model.joblib")
+    article = {"function_app.py": ARTICLE, "host.json": HOST, "requirements.txt": NEEDS}
+    constant = {**article, "function_app.py": CONSTANT, "requirements.txt": "azure-functions\n"}
+    others = {
+        "article": _app("article", article, folder, folder / "model.joblib"),
+        "constant": _app("constant", constant, folder),
+    }
+    return [
+        Start("onnx", serving["onnx"], settings),
+        *(Start(name, _unpacked(app, folder)[ANY], {}) for name, app in others.items()),
+    ]
+
+
+def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> FunctionApp:
+    """Return an app of these *texts*, with the libraries that the lock has of its list."""
+    (folder / name).mkdir()
+    for file, text in texts.items():
+        (folder / name / file).write_text(text)
+    paths = [*(folder / name / file for file in texts if file != "requirements.txt"), *more]
+    lists = {ANY: Libraries(folder / name / "requirements.txt", ROOT / "requirements.txt")}
+    return FunctionApp(name, {PurePosixPath(path.name): path for path in paths}, lists, 1)
+
+
+def _unpacked(app: FunctionApp, folder: Path) -> dict[str, Path]:
+    """Return the folder of each build of *app*, as a slot has it."""
+    made = package(app, version="1", out=folder / "dist", thin=False, work=ROOT / "build")
+    for name, path in made.paths.items():
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(folder / f"{app.name}-{name}")
+    return {name: folder / f"{app.name}-{name}" for name in made.paths}
+
+
+# ---------------------------------------------------------------- one start
+
+
+def _worked() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _worker(start: Start) -> tuple[float, float]:
+    """Return wall and processor seconds of a process from its start to its first prediction."""
+    began, worked = time.perf_counter(), _worked()
+    subprocess.run(
+        # -I -S: the package's own libraries, and none of this machine's.
+        [sys.executable, "-I", "-S", "-c", START, str(start.folder), ROW.decode()],
+        env=dict(start.settings),
+        check=True,
+    )
+    return time.perf_counter() - began, _worked() - worked
+
+
+def _host(start: Start) -> tuple[float, float]:
+    """Return the same of the local Functions host, whose own start is in it."""
+    began, worked = time.perf_counter(), _worked()
+    with _serving(start) as url:
+        answer = requests.post(f"{url}/api/predict", ROW, timeout=60)
+        seconds = time.perf_counter() - began
+        assert answer.status_code == 200, answer.text
+    return seconds, _worked() - worked
+
+
+@contextmanager
+def _serving(start: Start) -> Iterator[str]:
+    keys, log = start.folder.parent / "keys.json", start.folder.parent / "host.log"
+    keys.write_text(json.dumps({"masterKey": "m", "functionKeys": {"default": "f"}}))
+    words = ("--app", str(start.folder), "--port", "0", "--keys", str(keys))
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "emulator.functions_host", *words],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "HOME": str(start.folder.parent), **start.settings},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            line = until(
+                lambda: [e for e in log.read_text().splitlines() if "listening on" in e], "up"
+            )
+            yield line[0].rpartition(" ")[2]
+        finally:
+            process.kill()

@@ -1,0 +1,125 @@
+"""
+The libraries of a packaged function app: installed for Azure, stripped, compiled.
+
+Azure runs a package from a read-only folder, so whatever is not compiled here is compiled at every
+start, which makes it three times slower. Compiled files are checked against nothing
+(`unchecked-hash`): no time stamp stands in them, and the same sources give the same bytes.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from gitslot.errors import GitslotError
+
+PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+_MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # differ between machines
+# What no serving process loads: shown by serving golden rows from a package without it.
+_NEVER_LOADED = (
+    *("**/tests", "bin", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.h", "**/*.a"),
+    "onnxruntime/capi/libonnxruntime.so*",  # its Python module holds all of it once more
+    *("onnxruntime/transformers", "onnxruntime/tools", "onnxruntime/quantization"),
+    *("onnxruntime/datasets", "onnxruntime/backend", "numpy/f2py"),
+    *("sklearn/datasets/data", "sklearn/datasets/images"),
+)
+
+
+class PackageError(GitslotError):
+    """The app cannot be packaged; the message has the reason and the fix."""
+
+    reason = "PackageRefused"
+
+
+def installed(requirements: Path, lock: Path, python: str, cache: Path) -> Path:
+    """
+    Return a folder of *cache* with *requirements* as *lock* has them, installed once for both.
+
+    What a serving process never loads is left out. Raises PackageError.
+    """
+    content = b"\0".join([requirements.read_bytes(), lock.read_bytes()])
+    rules = "\0".join((*_NEVER_LOADED, python, sys.version)).encode()
+    done = cache / f"packages-{hashlib.sha256(content + rules).hexdigest()[:16]}"
+    if done.is_dir():
+        return done
+    cache.mkdir(parents=True, exist_ok=True)
+    say(f"installing {requirements.parent.name}/{requirements.name} (once)")
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        target = Path(scratch) / "packages"
+        install(requirements, python, target, lock)
+        strip(target)
+        compile_files(target, python, workers=0)
+        try:
+            target.rename(done)
+        except OSError:  # a parallel build installed the same
+            if not done.is_dir():
+                raise
+    return done
+
+
+def install(requirements: Path, python: str, target: Path, lock: Path | None = None) -> None:
+    """Install *requirements* into *target* for Azure's Linux; raise PackageError in pip's words."""
+    platforms = [word for name in PLATFORMS for word in ("--platform", name)]
+    command = [
+        *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+        *("--no-input", "--no-compile", "--target", str(target), "--only-binary", ":all:"),
+        *("--implementation", "cp", "--python-version", python, *platforms),
+        *(("--constraint", str(lock)) if lock else ()),
+        *("--requirement", str(requirements)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
+        raise PackageError(f"cannot install {requirements}: {lines[-1]}")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in target.glob("*.dist-info/*"):
+        if path.name in _MACHINE_MADE:
+            path.unlink()
+
+
+def strip(target: Path) -> None:
+    """Remove from *target* what no serving process loads."""
+    for pattern in _NEVER_LOADED:
+        for path in sorted(target.glob(pattern), reverse=True):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def compile_files(folder: Path, python: str, workers: int = 1) -> None:
+    """
+    Compile every Python file below *folder* for *python*; without that Python here, say so.
+
+    *workers* is the number of processes, 0 for one on each processor.
+    """
+    program = sys.executable if python == HERE else shutil.which(f"python{python}")
+    if program is None:
+        say(f"no python{python} here: the package holds no compiled files, so its start is slower")
+        return
+    # -s: no path of this machine in the files.
+    words = ("-q", "-j", str(workers), "--invalidation-mode", "unchecked-hash", "-s", str(folder))
+    subprocess.run(
+        [program, "-m", "compileall", *words, str(folder)],
+        env={**os.environ, "PYTHONHASHSEED": "0"},
+        capture_output=True,
+        check=False,  # some libraries carry files that are templates, not Python
+    )
+
+
+def minor_version(folder: Path, library: str) -> str:
+    """Return the minor version ("1.9") of *library* in *folder*, or "" where it is not there."""
+    for path in folder.glob(f"{library.replace('-', '_')}-*.dist-info"):
+        if match := re.match(r".*-(\d+\.\d+)", path.name):
+            return match[1]
+    return ""
+
+
+def say(text: str) -> None:
+    """Print progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)
