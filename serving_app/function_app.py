@@ -26,16 +26,15 @@ from typing import TYPE_CHECKING, Any
 import azure.functions as func
 
 if TYPE_CHECKING or __package__:
-    from .model import Model
-    from .rows import BadRows, read_rows
+    from .limits import BODY, INLINE
+    from .model import Model, finite_json
+    from .rows import BadRows
     from .serving import Serving, read_build
 else:  # the Functions worker puts this folder itself on sys.path
-    from model import Model
-    from rows import BadRows, read_rows
+    from limits import BODY, INLINE
+    from model import Model, finite_json
+    from rows import BadRows
     from serving import Serving, read_build
-
-BODY_CAP = 1024 * 1024  # bytes
-INLINE_CAP = 16 * 1024  # bytes; larger bodies are answered on a thread
 
 serving = Serving(os.environ, code=read_build(Path(__file__).parent))
 serving.start()
@@ -55,11 +54,11 @@ async def predict(req: func.HttpRequest) -> func.HttpResponse:
     if model is None:
         return _error(503, serving.refusal.message, reason=serving.refusal.reason)
     body = req.get_body()
-    if len(body) > BODY_CAP:
-        return _error(413, f"the body is {len(body)} bytes, at most {BODY_CAP} are read")
+    if len(body) > BODY:
+        return _error(413, f"the body is {len(body)} bytes, at most {BODY} are read")
     proba = req.params.get("proba") == "1"
     try:
-        if len(body) <= INLINE_CAP:
+        if len(body) <= INLINE:
             return _json(200, answer(model, body, proba=proba))
         return _json(200, await asyncio.to_thread(answer, model, body, proba=proba))
     except BadRows as bad:
@@ -74,17 +73,13 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
 
 def answer(model: "Model", body: bytes, *, proba: bool) -> str:
     """Return the JSON that answers the rows in *body*; raise BadRows."""
-    rows = read_rows(body, model.features, model.dtype)
     if not proba:
-        return model.labels_json(rows)
-    labels, probabilities = model.answers(rows)
-    try:
-        return json.dumps(
-            {"labels": labels, "probabilities": probabilities.tolist(), "classes": model.classes},
-            allow_nan=False,
-        )
-    except ValueError:
-        raise BadRows("the model has no finite answer for these rows") from None
+        return model.labels_json(model.reader.read(body))
+    if not model.shape.probabilities:
+        raise BadRows(f"the model has no probabilities, it is a {model.shape.kind} without them")
+    labels, probabilities = model.answers(model.reader.read(body))
+    shares = [] if probabilities is None else probabilities.tolist()
+    return finite_json({"labels": labels, "probabilities": shares, "classes": model.shape.classes})
 
 
 def _json(status: int, text: str) -> func.HttpResponse:

@@ -9,8 +9,9 @@ The reasons why nothing is served, as one exception; health returns them.
     UnknownVersion       no such version is registered, or its artifact is missing
     ManifestInvalid      the manifest cannot be trusted
     DigestMismatch       manifest or artifact are not the bytes that were pinned
-    FormatRefused        the artifact is not ONNX, or is not self-contained
-    LoadFailed           ONNX Runtime refuses it, or it does not fit its manifest
+    RuntimeMissing       this package's build lacks the library that the model needs
+    FormatRefused        the artifact is neither self-contained ONNX nor a trusted skops file
+    LoadFailed           the runtime refuses it, or it does not fit its manifest
     GoldenRowsFailed     it answers differently from the model that was trained
 """
 

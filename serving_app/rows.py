@@ -1,29 +1,45 @@
 """
-Parse the rows of a request: bytes of JSON into an array for the model.
+Parse the rows of a request: bytes of JSON into a table for the model.
+
+A row is an array with one cell for each column, in their order, or an object that names each column
+once, in any order. A cell is what its column takes: a number, text, true or false; null only where
+the model was trained with missing values.
 
 ONNX accepts NaN, infinity and numbers beyond float32, which scikit-learn refuses. So they are
-refused here, and so is everything that numpy would silently turn into a number: text, true, null.
-The fast way checks a whole batch at once. Only if it finds a problem, the slow way looks for the
-first cell at fault.
+refused here, and so is everything that numpy would silently turn into something else. Arrays of
+numbers have a fast way, which checks a whole batch at once. Only if something is wrong, a slow way
+looks for the first cell at fault.
 
 Rows and columns are counted from 0, as in the JSON that was sent.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+if TYPE_CHECKING or __package__:
+    from .columns import Column, Shape, Table, array_of
+    from .limits import NUMBER, TEXT
+else:  # the Functions worker puts this folder itself on sys.path
+    from columns import Column, Shape, Table, array_of
+    from limits import NUMBER, TEXT
+
+FEW = 4  # up to so many rows are checked one by one
+_BOM = b"\xef\xbb\xbf"  # PowerShell and .NET put it first; a parser may ignore it (RFC 8259)
 _KINDS: Mapping[type, str] = {
     **{type(None): "null", bool: "true or false", str: "text"},
-    **{list: "an array", dict: "an object"},
+    **{list: "an array", tuple: "an array", dict: "an object"},
 }
-FEW = 4  # up to so many rows are checked one by one
-
-_decode = json.JSONDecoder().decode
+_TAKES: Mapping[str, frozenset[type]] = {
+    "number": frozenset((int, float)),
+    "text": frozenset((str,)),
+    "bool": frozenset((bool,)),
+}
+_WORDS = {"number": "a number", "text": "text", "bool": "true or false"}
 
 
 class BadRows(Exception):
@@ -34,76 +50,197 @@ class BadRows(Exception):
         self.message, self.row, self.column = message, row, column
 
 
-def read_rows(body: bytes, features: Sequence[str], dtype: Any = np.float64) -> NDArray[Any]:
-    """
-    Return the rows in *body*, a JSON array of rows of one number per feature, as rows x features.
+class _Literal:
+    """NaN, Infinity or -Infinity, which Python reads though JSON has none of them."""
 
-    The array is of *dtype*, which must hold every accepted number: float32 or float64.
+    def __init__(self, text: str) -> None:
+        self.text = text
 
-    Raises BadRows naming the first row and column at fault, or what is wrong with the whole.
-    """
+
+class _Repeated(dict[str, Any]):
+    """An object that names *key* more than once."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = _Repeated(found)
+    seen: set[str] = set()
+    repeated.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None, which goes on
+    return repeated
+
+
+_decode = json.JSONDecoder(parse_constant=_Literal).decode
+_decode_objects = json.JSONDecoder(parse_constant=_Literal, object_pairs_hook=_object).decode
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON in *body*; raise BadRows."""
     try:
-        rows = _decode(body.decode())
+        text = body.removeprefix(_BOM).decode()
+        return _decode_objects(text) if b"{" in body else _decode(text)
     except (ValueError, RecursionError):
         raise BadRows("the body is not JSON: send an array of rows, [[1.0, 2.0], ...]") from None
-    # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
-    if b'"' in body or b"u" in body or b"l" in body:
-        _blame(rows, features)
-    try:
-        if len(rows) <= FEW:
-            if _few_within(rows, len(features)):
-                return np.array(rows, dtype)
-        else:
-            array = np.array(rows, np.float64)
-            if array.ndim == 2 and array.shape[1] == len(features) and _within(array):
-                return array.astype(dtype, copy=False)
-    except (ValueError, TypeError, OverflowError):
-        pass  # not numbers, or rows of different widths: the slow way finds the place
-    return _blame(rows, features)
 
 
-def _few_within(rows: Any, width: int) -> bool:
-    """Do the same for a few rows: a loop over a few floats is faster than numpy."""
-    for row in rows:
-        if len(row) != width:
-            return False
-        for cell in row:
-            if not -FLOAT32_MAX <= cell <= FLOAT32_MAX:
+class Reader:
+    """
+    Reads rows of *shape*.
+
+    Arrays of numbers are made as *dtype*, which must hold every accepted number: float32 or
+    float64.
+    """
+
+    def __init__(self, shape: Shape, dtype: Any = np.float64) -> None:
+        self._columns = shape.columns
+        self._names = tuple(column.name for column in shape.columns)
+        self._known = frozenset(self._names)
+        self._width = len(self._names)
+        self._dtype = dtype
+        self._numbers = shape.numbers
+        pick = itemgetter(*self._names)
+        self._pick = pick if self._width > 1 else lambda row: (pick(row),)
+
+    def read(self, body: bytes) -> Table:
+        """
+        Return the rows in *body*.
+
+        Raises BadRows naming the first row and column at fault, or what is wrong with the whole.
+        """
+        # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
+        if not self._numbers or b'"' in body or b"u" in body or b"l" in body:
+            return self.table(decode(body))
+        rows = decode(body)
+        try:
+            if len(rows) <= FEW:
+                if self._few_within(rows):
+                    return np.array(rows, self._dtype)
+            else:
+                array = np.array(rows, np.float64)
+                if array.ndim == 2 and array.shape[1] == self._width and _within(array):
+                    return array.astype(self._dtype, copy=False)
+        except (ValueError, TypeError, OverflowError):
+            pass  # not numbers, or rows of different widths: the slow way finds the place
+        return self._blame(rows)
+
+    def table(self, rows: Any) -> Table:
+        """Return *rows*, decoded JSON, as a table; raise BadRows as `read` does."""
+        try:
+            cells = rows
+            if isinstance(rows[0], dict):
+                if {len(row) for row in rows} != {self._width} or not self._plain(rows):
+                    self._blame(rows)
+                cells = [self._pick(row) for row in rows]
+            elif {type(row) for row in rows} != {list} or {len(row) for row in rows} != {
+                self._width
+            }:
+                self._blame(rows)
+            arrays = [
+                self._array(found, column)
+                for found, column in zip(zip(*cells, strict=True), self._columns, strict=True)
+            ]
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError):
+            self._blame(rows)
+        return np.column_stack(arrays).astype(self._dtype) if self._numbers else arrays
+
+    @staticmethod
+    def _plain(rows: Sequence[Any]) -> bool:
+        return {type(row) for row in rows} == {dict}
+
+    @staticmethod
+    def _array(cells: Sequence[Any], column: Column) -> NDArray[Any]:
+        """Return *cells* of *column*; raise ValueError or OverflowError if one is wrong."""
+        kinds = set(map(type, cells))
+        if column.missing:
+            kinds.discard(type(None))
+        if not kinds <= _TAKES[column.type]:
+            raise ValueError(column.name)
+        if column.type == "text" and any(_wrong_text(cell) for cell in cells if cell is not None):
+            raise ValueError(column.name)
+        array = array_of(cells, column)
+        if column.type == "number" and (np.abs(array) > NUMBER).any():
+            raise ValueError(column.name)
+        return array
+
+    def _few_within(self, rows: Any) -> bool:
+        """Check a few rows one by one: a loop over a few floats is faster than numpy."""
+        width = self._width
+        for row in rows:
+            if len(row) != width:
                 return False
-    return len(rows) > 0
+            for cell in row:
+                if not -NUMBER <= cell <= NUMBER:
+                    return False
+        return len(rows) > 0
+
+    def _blame(self, rows: Any) -> NoReturn:
+        """Raise BadRows for the first fault in *rows*."""
+        if not isinstance(rows, list):
+            raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
+        if not rows:
+            raise BadRows("the array of rows is empty")
+        form = dict if isinstance(rows[0], dict) else list
+        for i, row in enumerate(rows):
+            if not isinstance(row, form):
+                must = "an object as the first is" if form is dict else "an array of cells"
+                raise BadRows(f"row {i} is {_kind(row)}, must be {must}", i)
+            if isinstance(row, dict):
+                self._blame_names(row, i)
+                row = self._pick(row)  # noqa: PLW2901 - from here on it is a row like any other
+            elif len(row) != self._width:
+                raise BadRows(f"row {i} has {len(row)} columns, must have {self._width}", i)
+            for j, cell in enumerate(row):
+                if wrong := _wrong(cell, self._columns[j]):
+                    place = f"row {i}, column {j} ({self._names[j]})"
+                    raise BadRows(f"{place} is {wrong}", i, j)
+        raise BadRows("the rows cannot be read")
+
+    def _blame_names(self, row: dict[str, Any], i: int) -> None:
+        if isinstance(row, _Repeated):
+            raise BadRows(f"row {i} names {_quoted(row.key)} more than once", i)
+        for key in row:
+            if key not in self._known:
+                raise BadRows(f"row {i} names {_quoted(key)}, which is no column of the model", i)
+        for j, name in enumerate(self._names):
+            if name not in row:
+                raise BadRows(f"row {i} lacks column {j} ({name})", i, j)
 
 
 def _within(array: NDArray[np.float64]) -> bool:
     """Say whether all are finite and within float32, by one comparison, which NaN fails too."""
-    return bool(np.abs(array).max() <= FLOAT32_MAX)
+    return bool(np.abs(array).max() <= NUMBER)
 
 
-def _blame(rows: Any, features: Sequence[str]) -> NoReturn:
-    """Raise BadRows for the first fault in *rows*."""
-    if not isinstance(rows, list):
-        raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
-    if not rows:
-        raise BadRows("the array of rows is empty")
-    for i, row in enumerate(rows):
-        if not isinstance(row, list):
-            raise BadRows(f"row {i} is {_kind(row)}, must be an array of numbers", i)
-        if len(row) != len(features):
-            raise BadRows(f"row {i} has {len(row)} columns, must have {len(features)}", i)
-        for j, cell in enumerate(row):
-            if wrong := _wrong(cell):
-                raise BadRows(f"row {i}, column {j} ({features[j]}) is {wrong}", i, j)
-    raise BadRows("the rows cannot be read as numbers")
-
-
-def _wrong(cell: Any) -> str:
-    if isinstance(cell, bool) or not isinstance(cell, (int, float)):
-        return f"{_kind(cell)}, must be a number"
-    if cell != cell:  # noqa: PLR0124 - true only for NaN
-        return "NaN, must be a number"
-    if not -FLOAT32_MAX <= cell <= FLOAT32_MAX:
+def _wrong(cell: Any, column: Column) -> str:
+    if cell is None and column.missing:
+        return ""
+    if isinstance(cell, _Literal):
+        hint = ": send null where a value is missing" if column.missing else ""
+        return f"{cell.text}, which JSON does not have{hint}"
+    if type(cell) not in _TAKES[column.type]:
+        hint = ": the model was trained without missing values" if cell is None else ""
+        return f"{_kind(cell)}, must be {_WORDS[column.type]}{hint}"
+    if column.type == "text":
+        return _wrong_text(cell)
+    if column.type == "number" and not -NUMBER <= cell <= NUMBER:
         return "infinite or beyond float32"
     return ""
 
 
+def _wrong_text(cell: str) -> str:
+    if len(cell) > TEXT:
+        return f"text of {len(cell)} characters, at most {TEXT} are read"
+    if not cell.isascii() and any("\ud800" <= letter <= "\udfff" for letter in cell):
+        return "text with half a character (a lone surrogate)"
+    return "text with a null character" if "\0" in cell else ""
+
+
 def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "a number")
+    return _KINDS.get(type(value), "an object" if isinstance(value, dict) else "a number")
+
+
+def _quoted(key: str) -> str:
+    return json.dumps(key if len(key) <= 80 else key[:77] + "...")

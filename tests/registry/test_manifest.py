@@ -11,14 +11,14 @@ from jsonschema import Draft202012Validator
 
 from gitslot.errors import ManifestInvalid
 from gitslot.registry.manifest import MAX_BYTES, digest_of, is_name, parse_manifest, parse_package
-from serving_app import model as serving
+from serving_app import manifest as serving
 from serving_app.refused import Refused
 from tests.platform import ROOT
 from tests.training.versions import built, described
 
 SCHEMA = json.loads((ROOT / "docs/use/manifest.schema.json").read_text(encoding="utf-8"))
 GOOD = built()
-WANTED = serving.Wanted("iris", "1.5.0", "")
+WANTED = ("iris", "1.5.0")
 
 # (where, what is put there, what the refusal names)
 BROKEN: list[tuple[tuple[str | int, ...], Any, str]] = [
@@ -73,11 +73,12 @@ def test_three_readers_agree(data: str) -> None:
     version = built(data=data)
     Draft202012Validator(SCHEMA).validate(json.loads(version.raw))
     read = parse_manifest(version.raw)
-    served = serving.parse_manifest(version.raw, serving.Wanted(data, "1.5.0", ""))
+    served = serving.parse_manifest(version.raw, data, "1.5.0")
     assert read.digest == served.digest == digest_of(version.raw)
-    assert (read.artifact.sha256, read.classes) == (served.artifact_sha256, served.classes)
-    assert read.golden.labels == served.golden_labels
-    assert [list(row) for row in read.golden.inputs] == served.golden_inputs.tolist()
+    assert (read.artifact.sha256, read.classes) == (served.artifact.sha256, served.shape.classes)
+    assert served.golden
+    assert list(read.golden.labels) == served.golden.labels
+    assert [list(row) for row in read.golden.inputs] == served.golden.inputs
     assert read.golden.tolerance == served.tolerance
 
 
@@ -126,7 +127,7 @@ def test_hostile_bytes_are_refused(raw: bytes) -> None:
     with pytest.raises(ManifestInvalid):
         parse_package(raw)
     with pytest.raises(Refused) as refused:
-        serving.parse_manifest(raw, WANTED)
+        serving.parse_manifest(raw, *WANTED)
     assert refused.value.reason == "ManifestInvalid"
 
 
@@ -150,7 +151,7 @@ def test_both_readers_refuse_or_read_any_value(path: tuple[str | int, ...], valu
     """No value in any place makes a reader fail in another way than by its refusal."""
     raw = described(GOOD, *path, value=value)
     _only(ManifestInvalid, lambda: parse_manifest(raw))
-    _only(Refused, lambda: serving.parse_manifest(raw, WANTED))
+    _only(Refused, lambda: serving.parse_manifest(raw, *WANTED))
 
 
 def _only(refusal: type[Exception], read: Callable[[], object]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from gitslot.convert.version import Built
 from gitslot.registry.package import build_id, sources
 from gitslot.registry.registry import Registry
-from serving_app.function_app import BODY_CAP
+from serving_app.limits import BODY
 from tests.platform import Platform, until
 from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
 from tests.training.versions import built
@@ -82,8 +82,8 @@ def test_bad_rows_are_answered_by_where_they_are_bad(
 def test_a_body_over_the_cap_is_refused(slot: Slot) -> None:
     """A body of 1 MiB is read, one byte more is 413."""
     line = b"[5.1, 3.5, 1.4, 0.2], "
-    body = b"[" + line * (BODY_CAP // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
-    body += b" " * (BODY_CAP - len(body) - 1) + b"]"
+    body = b"[" + line * (BODY // len(line) - 1) + b"[5.1, 3.5, 1.4, 0.2]"
+    body += b" " * (BODY - len(body) - 1) + b"]"
     assert (slot.predict(body).status_code, slot.predict(body + b" ").status_code) == (200, 413)
 
 

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from gitslot.convert.version import Built
 from gitslot.registry.manifest import digest_of
 from serving_app import model as serving
+from serving_app.manifest import parse_manifest
 from serving_app.onnx_file import check_onnx
 from serving_app.refused import Refused
 from tests.training.versions import built, described, with_artifact
@@ -53,8 +54,9 @@ def test_a_registered_model_answers_as_it_was_trained(estimator: str) -> None:
     version = built(estimator=estimator)
     model = load(version)
     golden = version.manifest.golden
-    labels, probabilities = model.answers(np.array(golden.inputs, model.dtype))
+    labels, probabilities = model.answers(np.array(golden.inputs))
     assert tuple(labels) == golden.labels
+    assert probabilities is not None
     assert np.abs(probabilities - golden.probabilities).max() <= golden.tolerance
     assert model.digest == version.manifest.digest
 
@@ -63,9 +65,9 @@ def test_whole_numbers_stay_whole_numbers() -> None:
     """A model trained on numbers answers numbers, not text."""
     version = built(data="digits")
     wanted = serving.Wanted("digits", "1.5.0", "")
-    manifest = serving.parse_manifest(version.raw, wanted)
+    manifest = parse_manifest(version.raw, "digits", "1.5.0")
     model = serving.load_bytes(version.artifact, manifest, wanted)
-    rows = np.array(version.manifest.golden.inputs[:1], model.dtype)
+    rows = np.array(version.manifest.golden.inputs[:1])
     assert model.labels_json(rows) == f"[{version.manifest.golden.labels[0]}]"
 
 
@@ -176,7 +178,7 @@ def test_no_cut_of_a_file_fails_in_another_way() -> None:
         except Refused as refused:
             assert refused.reason in ("FormatRefused", "LoadFailed", "GoldenRowsFailed")
         else:
-            assert model.classes == GOOD.manifest.classes
+            assert model.shape.classes == GOOD.manifest.classes
 
 
 def test_honest_words_are_no_external_data() -> None:

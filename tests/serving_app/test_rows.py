@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving_app.rows import FLOAT32_MAX, BadRows, read_rows
+from serving_app.columns import Column, Shape
+from serving_app.limits import NUMBER as FLOAT32_MAX
+from serving_app.rows import BadRows, Reader
 
 NAMES = ("a", "b", "c")
-ROW = [1.0, 2.0, 3.0]
+SHAPE = Shape("classifier", tuple(Column(name) for name in NAMES), ("x", "y"), True)
 
 # (what stands in one cell, what the refusal says)
 BAD_CELLS = [
@@ -26,8 +28,8 @@ BAD_CELLS = [
     ("{}", "an object"),
     ('{"a": 1}', "an object"),
     ("NaN", "NaN"),
-    ("Infinity", "infinite or beyond float32"),
-    ("-Infinity", "infinite or beyond float32"),
+    ("Infinity", "Infinity, which JSON does not have"),
+    ("-Infinity", "-Infinity, which JSON does not have"),
     ("1e39", "infinite or beyond float32"),
     ("-3.5e38", "infinite or beyond float32"),
     ("1e999", "infinite or beyond float32"),
@@ -66,7 +68,7 @@ def test_a_bad_cell_is_named(rows: int, cell: str, says: str) -> None:
     lines = ["[1.0, 2.0, 3.0]"] * rows
     lines[bad] = f"[1.0, {cell}, 3.0]"
     with pytest.raises(BadRows) as refused:
-        read_rows(f"[{', '.join(lines)}]".encode(), NAMES)
+        Reader(SHAPE).read(f"[{', '.join(lines)}]".encode())
     assert (refused.value.row, refused.value.column) == (bad, 1)
     assert refused.value.message.startswith(f"row {bad}, column 1 (b) is {says}")
 
@@ -75,7 +77,7 @@ def test_a_bad_cell_is_named(rows: int, cell: str, says: str) -> None:
 def test_a_body_that_is_no_rows_is_refused(body: bytes, says: str) -> None:
     """What is not an array of rows of the right width is refused in words that say so."""
     with pytest.raises(BadRows) as refused:
-        read_rows(body, NAMES)
+        Reader(SHAPE).read(body)
     assert says in refused.value.message
 
 
@@ -86,9 +88,9 @@ def _cells() -> st.SearchStrategy[float]:
 @given(st.lists(st.lists(_cells(), min_size=3, max_size=3), min_size=1, max_size=8))
 def test_good_rows_are_read_as_they_are(rows: list[list[float]]) -> None:
     """Every finite number within float32 is read as the number that was sent."""
-    read = read_rows(json.dumps(rows).encode(), NAMES)
+    read = np.asarray(Reader(SHAPE).read(json.dumps(rows).encode()))
     assert read.tolist() == np.array(rows, np.float64).tolist()
-    narrow = read_rows(json.dumps(rows).encode(), NAMES, np.float32)
+    narrow = np.asarray(Reader(SHAPE, np.float32).read(json.dumps(rows).encode()))
     assert narrow.dtype == np.float32
     assert np.isfinite(narrow).all()
 
@@ -105,10 +107,10 @@ def test_anything_else_is_refused(value: Any) -> None:
     """Only rows x features of finite numbers are read; everything else is refused, never wrong."""
     body = json.dumps(value).encode()
     if _good(value):
-        assert read_rows(body, NAMES).shape == (len(value), 3)
+        assert np.asarray(Reader(SHAPE).read(body)).shape == (len(value), 3)
     else:
         with pytest.raises(BadRows):
-            read_rows(body, NAMES)
+            Reader(SHAPE).read(body)
 
 
 def _good(value: Any) -> bool:
@@ -131,6 +133,6 @@ def _good(value: Any) -> bool:
 def test_no_bytes_fail_in_another_way(body: bytes) -> None:
     """Any bytes at all end in rows or in the one refusal."""
     try:
-        read_rows(body, NAMES)
+        Reader(SHAPE).read(body)
     except BadRows as refused:
         assert refused.message

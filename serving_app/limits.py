@@ -1,0 +1,24 @@
+"""
+What one request, one file and one model may ask of this process, in one table.
+
+`GET /api/model` shows those that a client can meet. A number here is a promise to memory: every
+byte from outside is counted before it is kept.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+BODY = 1024 * 1024  # bytes of a request, and of what its gzip unpacks to
+INLINE = 16 * 1024  # bytes; larger bodies are answered on a thread
+TEXT = 1024  # characters of a cell
+MANIFEST = 4 * 1024 * 1024  # bytes
+GOLDEN = 8 * 1024 * 1024  # bytes of the file of golden rows
+ARTIFACT = 256 * 1024 * 1024  # bytes
+UNPACKED = 1024 * 1024 * 1024  # bytes that a skops file, which is a zip, unpacks to
+CONSTANTS = 64 * 1024 * 1024  # bytes that an ONNX graph may make of its constants
+COLUMNS = 16_384
+TOLERANCE = 1e-2  # of a probability; above this a golden row proves nothing
+NUMBER = float(np.finfo(np.float32).max)  # the largest number of a row, either sign
+
+SHOWN: Mapping[str, float] = {"body_bytes": BODY, "text_characters": TEXT, "largest_number": NUMBER}

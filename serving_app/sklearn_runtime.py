@@ -1,0 +1,134 @@
+"""
+Answer with scikit-learn itself: the exact runtime, for models that ONNX answers otherwise.
+
+The file is a skops file. Nothing of it is loaded before `skops_file` has found every name of it in
+the list of trusted classes and ufuncs. What it gets has the form it was trained with: a DataFrame
+of the trained dtypes, or an array.
+"""
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+
+if TYPE_CHECKING or __package__:
+    from .columns import Column, Shape, Table
+    from .refused import Refused
+    from .skops_file import check_skops, trusted
+else:  # the Functions worker puts this folder itself on sys.path
+    from columns import Column, Shape, Table
+    from refused import Refused
+    from skops_file import check_skops, trusted
+
+
+class SklearnRuntime:
+    """An estimator that answers tables."""
+
+    def __init__(self, estimator: Any, shape: Shape) -> None:
+        self._estimator = estimator
+        self._shape = shape
+
+    def labels(self, table: Table) -> list[Any]:
+        """Return for each row a label, which equals one of the classes, or a number."""
+        said: list[Any] = np.asarray(
+            self._asked("predict", as_trained(table, self._shape))
+        ).tolist()
+        return said
+
+    def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:
+        """Return what `labels` does, and probabilities as rows x classes where it has any."""
+        if not self._shape.probabilities:
+            return self.labels(table), None
+        rows = as_trained(table, self._shape)
+        return (
+            np.asarray(self._asked("predict", rows)).tolist(),
+            np.asarray(self._asked("predict_proba", rows)),
+        )
+
+    def _asked(self, method: str, rows: Any) -> Any:
+        with warnings.catch_warnings():  # they would fill a log, and the client does not see them
+            warnings.simplefilter("ignore")
+            return getattr(self._estimator, method)(rows)
+
+
+def open_runtime(artifact: bytes, shape: Shape) -> SklearnRuntime:
+    """Load *artifact* for serving; raise Refused (FormatRefused, LoadFailed, RuntimeMissing)."""
+    check_skops(artifact)
+    if shape.frame:
+        _pandas()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator = skops.io.loads(artifact, trusted=sorted(trusted()))
+    except Exception as error:  # skops and the classes it fills have no common base
+        why = f"skops refuses it: {type(error).__name__}: {ascii(str(error))[:160]}"
+        raise Refused("LoadFailed", why) from error
+    needed = ("predict", "predict_proba") if shape.probabilities else ("predict",)
+    for method in needed:
+        if not callable(getattr(estimator, method, None)):
+            raise Refused("LoadFailed", f"{type(estimator).__name__} has no {method}")
+    return SklearnRuntime(estimator, shape)
+
+
+def as_trained(table: Table, shape: Shape) -> Any:
+    """Return *table* as the estimator was trained: a DataFrame, or an array of the columns."""
+    arrays = table if isinstance(table, list) else list(table.T)
+    if shape.frame:
+        pandas = _pandas()
+        pairs = zip(shape.columns, arrays, strict=True)
+        return pandas.DataFrame(
+            {column.name: _series(pandas, array, column) for column, array in pairs}
+        )
+    kinds = {column.dtype for column in shape.columns}
+    kind = np.dtype(kinds.pop()) if len(kinds) == 1 else np.dtype(np.float64)
+    if isinstance(table, list):
+        mixed = np.empty((len(arrays[0]), len(arrays)), object)
+        for j, array in enumerate(arrays):
+            mixed[:, j] = array
+        return mixed
+    return _narrowed(table, kind)
+
+
+def _narrowed(numbers: NDArray[Any], kind: "np.dtype[Any]") -> NDArray[Any]:
+    """Return *numbers* as *kind* if it can hold them exactly or is a float, else as they are."""
+    if kind.kind == "f":
+        return numbers.astype(kind)
+    if kind.kind in "iu":
+        low, high = np.iinfo(kind).min, np.iinfo(kind).max
+        if np.all((np.floor(numbers) == numbers) & (numbers >= low) & (numbers < high)):
+            return numbers.astype(kind)
+    return numbers
+
+
+def _series(pandas: Any, array: NDArray[Any], column: Column) -> Any:
+    if column.dtype == "category":
+        return _categorical(pandas, array, column)
+    if column.type == "number":
+        try:
+            return _narrowed(array, np.dtype(column.dtype))
+        except TypeError:  # a dtype of pandas' own, such as Int64
+            return pandas.Series(array).astype(column.dtype)
+    if column.type == "text":
+        array = np.array([np.nan if cell is None else cell for cell in array], object)
+    return pandas.Series(array, dtype=column.dtype if column.dtype != "bool" else None)
+
+
+def _categorical(pandas: Any, array: NDArray[Any], column: Column) -> Any:
+    """Return a categorical that keeps the trained order, and cells that training did not see."""
+    cells = [None if cell is None or cell != cell else cell for cell in array.tolist()]  # noqa: PLR0124 - NaN
+    known = list(column.categories)
+    seen = set(known)
+    fresh = dict.fromkeys(cell for cell in cells if cell is not None and cell not in seen)
+    return pandas.Categorical(cells, categories=[*known, *fresh])
+
+
+def _pandas() -> Any:
+    try:
+        import pandas  # noqa: PLC0415 - 0.4 s, and models of arrays do without
+    except ImportError as error:
+        raise Refused(
+            "RuntimeMissing", "this package has no pandas: use its build sklearn"
+        ) from error
+    return pandas
