@@ -40,7 +40,7 @@ MIXED = (
     Column("member", "bool", "bool"),
     Column("size", "text", "category", categories=("s", "m", "l")),
 )
-ROWS = [
+ROWS: list[list[Any]] = [
     [31, "Bern", 7.5, True, "s"],
     [44, "Rom", None, False, "l"],
     [18, None, 1.25, True, "m"],
@@ -78,9 +78,10 @@ def test_columns_by_name_answer_as_in_scikit_learn() -> None:
     model = people().fit(frame(ROWS), labels)
     shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
     runtime = open_runtime(skops.io.dumps(model), shape)
-    asked = [*ROWS, [20, "Oslo", None, False, "s"], [99, None, 0.5, True, "l"]]
+    asked: list[list[Any]] = [*ROWS, [20, "Oslo", None, False, "s"], [99, None, 0.5, True, "l"]]
     said, probabilities = runtime.answers(table_of(asked, shape))
     assert said == model.predict(frame(asked)).tolist() == runtime.labels(table_of(asked, shape))
+    assert probabilities is not None
     assert np.array_equal(probabilities, model.predict_proba(frame(asked)))
 
 
@@ -88,15 +89,14 @@ def test_each_column_comes_as_it_was_trained() -> None:
     """The estimator sees the trained dtypes; a category that training did not see is kept."""
     seen: list[pd.DataFrame] = []
 
-    class Looks(LogisticRegression):
-        def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
-            seen.append(X)
-            return np.array(["no"] * len(X))
+    class Looks:
+        def predict(self, rows: pd.DataFrame) -> Any:
+            seen.append(rows)
+            return np.array(["no"] * len(rows))
 
-    model = Looks()
     shape = Shape("classifier", MIXED, ("no", "yes"), False, frame=True)
     runtime = open_runtime(skops.io.dumps(LogisticRegression()), shape)
-    runtime._estimator = model
+    runtime._estimator = Looks()
     runtime.labels(table_of([*ROWS[:2], [1, "Bern", 2.0, True, "xl"]], shape))
     assert seen[0].dtypes.astype(str).tolist() == ["int64", "object", "float64", "bool", "category"]
     assert seen[0]["size"].tolist() == ["s", "l", "xl"]
@@ -110,9 +110,10 @@ def test_missing_numbers_reach_a_model_of_arrays() -> None:
     columns = (Column("a", missing=True), Column("b", missing=True))
     shape = Shape("classifier", columns, (0, 1), True)
     runtime = open_runtime(skops.io.dumps(model), shape)
-    assert runtime.labels(table_of([[None, 1.0], [2.0, None]], shape)) == model.predict(
-        [[np.nan, 1.0], [2.0, np.nan]]
-    ).tolist()
+    assert (
+        runtime.labels(table_of([[None, 1.0], [2.0, None]], shape))
+        == model.predict([[np.nan, 1.0], [2.0, np.nan]]).tolist()
+    )
 
 
 def test_regressors_and_models_without_probabilities_answer() -> None:
