@@ -37,7 +37,6 @@ else:  # the Functions worker puts this folder itself on sys.path
 
 _VERSION = re.compile(r"(?P<version>[A-Za-z0-9._-]{1,64})(?:@sha256:(?P<digest>[0-9a-f]{64}))?\Z")
 _NAME = re.compile(r"[A-Za-z0-9._-]{0,63}[A-Za-z0-9_-]\Z")
-_LIBRARIES = {"onnx": "onnxruntime", "sklearn": "scikit-learn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ class Model:
     """
     A loaded and proved model, which runs on one thread.
 
-    *reader* makes tables of requests; *manifest* tells what they hold.
+    *reader* makes tables of requests; *manifest* tells what they hold. *quick* says that a few rows
+    are answered in less time than a hop to a thread takes.
     """
 
     def __init__(self, runtime: Runtime, manifest: Manifest, wanted: Wanted) -> None:
@@ -61,6 +61,7 @@ class Model:
         self.version = wanted.version
         self.manifest = manifest
         self.digest = manifest.digest
+        self.quick = manifest.runtime == "onnx"
         self.shape = manifest.shape
         narrow = manifest.runtime == "onnx" and self.shape.dtype == "float32"
         self.reader = Reader(self.shape, np.float32 if narrow else np.float64)
@@ -82,6 +83,14 @@ class Model:
         except Exception as error:  # a runtime's exceptions have no common base
             raise self._blamed(table, error) from error
         return labels, probabilities
+
+    def labels(self, table: Table) -> list[Any]:
+        """Return the labels alone; raise BadRows as `answers` does."""
+        try:
+            labels = self._runtime.labels(table)
+            return [self._classes[label] for label in labels] if self._classes else labels
+        except Exception as error:  # a runtime's exceptions have no common base
+            raise self._blamed(table, error) from error
 
     def labels_json(self, table: Table) -> str:
         """Return the labels as a JSON array; every class was encoded when the model was loaded."""
@@ -130,11 +139,12 @@ def parse_wanted(model: str, version: str) -> Wanted:
     return Wanted(model, match["version"], match["digest"] or "")
 
 
-def load(wanted: Wanted, read: Callable[[str, int], bytes]) -> Model:
+def load(wanted: Wanted, read: Callable[[str, int], bytes], build: str = "") -> Model:
     """
     Load the model of *wanted*; *read* takes a path and a cap in bytes and returns the blob.
 
-    Raises Refused with the reason. Nothing is loaded before its digest was checked.
+    *build* names the runtime of this package, or is "" where there is no package. Raises Refused
+    with the reason. Nothing is loaded before its digest was checked.
     """
     folder = f"{wanted.model}/{wanted.version}"
     raw = read(f"{folder}/manifest.json", MANIFEST)
@@ -143,6 +153,9 @@ def load(wanted: Wanted, read: Callable[[str, int], bytes]) -> Model:
         why = f"the manifest is sha256:{digest}, pinned is sha256:{wanted.digest}"
         raise Refused("DigestMismatch", why)
     manifest = parse_manifest(raw, wanted.model, wanted.version)
+    if build not in ("", manifest.runtime):
+        why = f"the model needs the build {manifest.runtime} of this package, which is {build}"
+        raise Refused("RuntimeMissing", why)
     golden = b""
     if manifest.golden_file:
         golden = _checked(manifest.golden_file, "golden rows", folder, read)
@@ -166,7 +179,8 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted, golden: byte
     Raises Refused (FormatRefused, LoadFailed, RuntimeMissing, ManifestInvalid, GoldenRowsFailed).
     """
     rows = manifest.golden or parse_golden(golden, manifest.shape)
-    _check_minor(manifest.sklearn)
+    if manifest.sklearn:  # files and answers of another minor version differ
+        _check_minor(manifest.sklearn)
     runtime = open_runtime(manifest.runtime, artifact, manifest.shape)
     model = Model(runtime, manifest, wanted)
     try:
@@ -180,34 +194,25 @@ def load_bytes(artifact: bytes, manifest: Manifest, wanted: Wanted, golden: byte
 def open_runtime(name: str, artifact: bytes, shape: Shape) -> Runtime:
     """Load *artifact* with the runtime *name*, whose library only one of the two builds has."""
     try:
-        module = importlib.import_module(
-            *((f".{name}_runtime", __package__) if __package__ else (f"{name}_runtime",))
-        )
+        if __package__:
+            module = importlib.import_module(f".{name}_runtime", __package__)
+        else:  # the Functions worker puts this folder itself on sys.path
+            module = importlib.import_module(f"{name}_runtime")
     except ImportError as error:
-        why = f"this package has no {error.name}: the model needs the build {name} of its version"
+        why = f"there is no {error.name}: the model needs the build {name}"
         raise Refused("RuntimeMissing", why) from error
     runtime: Runtime = module.open_runtime(artifact, shape)
     return runtime
 
 
-def offered() -> list[str]:
-    """Return the runtimes that this package holds: "onnx", "sklearn" or, on a laptop, both."""
-    return [name for name, library in _LIBRARIES.items() if _installed(library)]
-
-
 def _check_minor(minor: str) -> None:
-    """Refuse a model of another minor version of scikit-learn: its files and answers differ."""
-    found = _installed("scikit-learn")
-    if minor and found and found.split(".")[:2] != minor.split("."):
-        why = f"the model needs scikit-learn {minor}, this package has {found}"
-        raise Refused("RuntimeMissing", f"{why}: build one with {minor} (gitslot package)")
-
-
-def _installed(library: str) -> str:
     try:
-        return installed(library)
+        found = installed("scikit-learn")
     except PackageNotFoundError:
-        return ""
+        return  # opening it says which build has it
+    if found.split(".")[:2] != minor.split("."):
+        why = f"the model needs scikit-learn {minor}, this package has {found}"
+        raise Refused("RuntimeMissing", f"{why}: build one with it (gitslot package)")
 
 
 def _compare(

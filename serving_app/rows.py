@@ -43,11 +43,17 @@ _WORDS = {"number": "a number", "text": "text", "bool": "true or false"}
 
 
 class BadRows(Exception):
-    """The rows cannot be answered; *row* and *column* are set if one cell is at fault."""
+    """
+    The request cannot be answered.
 
-    def __init__(self, message: str, row: int | None = None, column: int | None = None) -> None:
+    *row* and *column* are set if one cell is at fault; *status* is that of the HTTP answer.
+    """
+
+    def __init__(
+        self, message: str, row: int | None = None, column: int | None = None, *, status: int = 400
+    ) -> None:
         super().__init__(message)
-        self.message, self.row, self.column = message, row, column
+        self.message, self.row, self.column, self.status = message, row, column, status
 
 
 class _Literal:

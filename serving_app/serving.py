@@ -12,14 +12,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
+    from .manifest import CONTRACT
     from .model import Model, load, parse_wanted
     from .refused import Refused
     from .store import Store
 else:  # the Functions worker puts this folder itself on sys.path
+    from manifest import CONTRACT
     from model import Model, load, parse_wanted
     from refused import Refused
     from store import Store
@@ -30,6 +33,14 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one re
 # Only new settings help, and those start a new process.
 _LASTING = ("NoModel", "SettingsInvalid")
 _log = logging.getLogger("serving_app")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The *build* id of a package's sources, and the *runtime* that it was built for."""
+
+    build: str
+    runtime: str
 
 
 class Serving:
@@ -43,14 +54,14 @@ class Serving:
     def __init__(
         self,
         environ: Mapping[str, str],
+        stamp: Stamp,
         *,
-        code: str = "source",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.model: Model | None = None
         self.refusal = Refused("Loading", "the model is being loaded")
         self._environ = environ
-        self._code = code
+        self._stamp = stamp
         self._monotonic = monotonic
         self._started = monotonic()
         self._stopped = threading.Event()
@@ -71,7 +82,7 @@ class Serving:
         try:
             wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
             with closing(Store(self._setting("MODEL_STORE"), self._environ)) as store:
-                model = load(wanted, store.read)
+                model = load(wanted, store.read, self._stamp.runtime)
         except Refused as refusal:
             if refusal.reason != self.refusal.reason:
                 _log.warning("%s: %s", refusal.reason, refusal.message)
@@ -92,7 +103,9 @@ class Serving:
             "version": self._setting("MODEL_VERSION").partition("@")[0],
             "digest": model.digest if model else "",
             "deploy": self._setting("MODEL_DEPLOY"),
-            "code": self._code,
+            "code": self._stamp.build,
+            "contract": CONTRACT,
+            "build": self._stamp.runtime or "source",
             "uptime_s": round(self._monotonic() - self._started, 3),
         }
 
@@ -118,12 +131,13 @@ class Serving:
             tries += 1
 
 
-def read_build(folder: Path) -> str:
-    """Return the build id that packaging wrote into *folder*, or "source" if there is none."""
+def read_stamp(folder: Path) -> Stamp:
+    """Return what packaging wrote into *folder*; a source tree has nothing."""
     try:
-        return str(json.loads((folder / "build.json").read_bytes())["build"])
+        found = json.loads((folder / "build.json").read_bytes())
+        return Stamp(str(found["build"]), str(found.get("runtime", "")))
     except (OSError, ValueError, KeyError, TypeError):
-        return "source"
+        return Stamp("source", "")
 
 
 def _header(value: str) -> str:

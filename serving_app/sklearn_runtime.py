@@ -4,23 +4,26 @@ Answer with scikit-learn itself: the exact runtime, for models that ONNX answers
 The file is a skops file. Nothing of it is loaded before `skops_file` has found every name of it in
 the list of trusted classes and ufuncs. What it gets has the form it was trained with: a DataFrame
 of the trained dtypes, or an array.
+
+It answers on one thread, as ONNX Runtime does here: for a few rows, more threads only wait for each
+other, and sums of floats would differ between runs.
 """
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING or __package__:
     from .columns import Column, Shape, Table
     from .refused import Refused
-    from .skops_file import check_skops, trusted
+    from .skops_file import check_skops
 else:  # the Functions worker puts this folder itself on sys.path
     from columns import Column, Shape, Table
     from refused import Refused
-    from skops_file import check_skops, trusted
+    from skops_file import check_skops
 
 
 class SklearnRuntime:
@@ -29,6 +32,7 @@ class SklearnRuntime:
     def __init__(self, estimator: Any, shape: Shape) -> None:
         self._estimator = estimator
         self._shape = shape
+        self._threads = ThreadpoolController()
 
     def labels(self, table: Table) -> list[Any]:
         """Return for each row a label, which equals one of the classes, or a number."""
@@ -48,20 +52,17 @@ class SklearnRuntime:
         )
 
     def _asked(self, method: str, rows: Any) -> Any:
-        with warnings.catch_warnings():  # they would fill a log, and the client does not see them
-            warnings.simplefilter("ignore")
+        with self._threads.limit(limits=1):  # of the thread that asks: OpenMP keeps it for each
             return getattr(self._estimator, method)(rows)
 
 
 def open_runtime(artifact: bytes, shape: Shape) -> SklearnRuntime:
     """Load *artifact* for serving; raise Refused (FormatRefused, LoadFailed, RuntimeMissing)."""
-    check_skops(artifact)
+    names = check_skops(artifact)
     if shape.frame:
         _pandas()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            estimator = skops.io.loads(artifact, trusted=sorted(trusted()))
+        estimator = skops.io.loads(artifact, trusted=names)
     except Exception as error:  # skops and the classes it fills have no common base
         why = f"skops refuses it: {type(error).__name__}: {ascii(str(error))[:160]}"
         raise Refused("LoadFailed", why) from error

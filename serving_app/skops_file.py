@@ -47,8 +47,12 @@ def trusted() -> frozenset[str]:
     return frozenset(line for line in lines if line and not line.startswith("#"))
 
 
-def check_skops(content: bytes) -> None:
-    """Raise Refused("FormatRefused") unless *content* is a skops file of trusted names alone."""
+def check_skops(content: bytes) -> list[str]:
+    """
+    Return the names that the skops file *content* holds, all of them trusted.
+
+    Raises Refused("FormatRefused").
+    """
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             _check_size(archive, UNPACKED)
@@ -57,7 +61,7 @@ def check_skops(content: bytes) -> None:
         _refuse("it is not a skops file")
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         _refuse(f"its protocol is not {PROTOCOL}: save it again with the newest skops")
-    _check_names(schema)
+    return sorted(_names(schema))
 
 
 def _check_size(archive: zipfile.ZipFile, budget: int) -> int:
@@ -77,29 +81,32 @@ def _check_size(archive: zipfile.ZipFile, budget: int) -> int:
     return budget
 
 
-def _check_names(schema: dict[str, Any]) -> None:
-    """Check every node of the tree, wherever it stands."""
-    names, left = trusted(), [schema]
+def _names(schema: dict[str, Any]) -> set[str]:
+    """Check every node of the tree, wherever it stands, and return their names."""
+    found: set[str] = set()
+    left: list[Any] = [schema]
     while left:
-        node: Any = left.pop()
+        node = left.pop()
         if isinstance(node, list):
             left.extend(node)
         elif isinstance(node, dict):
             if "__class__" in node or "__module__" in node or "__loader__" in node:
-                _check_node(node, names)
+                found.add(_checked(node))
             left.extend(node.values())
+    return found
 
 
-def _check_node(node: dict[str, Any], names: frozenset[str]) -> None:
+def _checked(node: dict[str, Any]) -> str:
     name = f"{node.get('__module__')}.{node.get('__class__')}"
     if node.get("__loader__") not in LOADERS:
         _refuse(f"it loads {_shown(name)} with {_shown(node.get('__loader__'))}")
-    if name not in names:
+    if name not in trusted():
         _refuse(f"it holds {_shown(name)}, which is not in the serving app's trusted.txt")
     content = node.get("content")
     given = content.get("input") if isinstance(content, dict) else None
     if isinstance(given, dict) and given.get("content") in _READS_FILES:
         _refuse("its text vectorizer reads files: use input='content'")
+    return name
 
 
 def _shown(value: object) -> str:

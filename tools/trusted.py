@@ -52,8 +52,8 @@ _OTHERS = (
     *("numpy.ma.MaskedArray", "numpy.random.mtrand.RandomState"),
     "numpy.random._generator.Generator",
 )
-# Called with a row they would make objects of it, or they look into what they are given.
-_NO_SCALARS = ("object_", "void", "record")
+# Scalar types that hold other objects, or hold nothing of their own.
+_NOT_DATA = {f"numpy.{name}" for name in ("object_", "void", "record", "generic")}
 
 
 def names() -> list[str]:
@@ -65,9 +65,10 @@ def names() -> list[str]:
             found.update(_classes(module))
         for module in (np, scipy.special, scipy.special._ufuncs, scipy.special._special_ufuncs):
             found.update(_ufuncs(module))
-    for kind in set(np.sctypeDict.values()):
-        if kind.__name__ not in _NO_SCALARS:
+    for kind in vars(np).values():
+        if inspect.isclass(kind) and issubclass(kind, np.generic):
             found.add(f"numpy.{kind.__name__}")
+    found -= _NOT_DATA
     for name in dir(scipy.sparse):
         kind = getattr(scipy.sparse, name)
         if inspect.isclass(kind) and issubclass(
@@ -95,6 +96,8 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
 def _classes(module: ModuleType) -> Iterator[str]:
     for name, kind in vars(module).items():
         if not inspect.isclass(kind) or (kind.__module__, kind.__name__) != (module.__name__, name):
+            continue
+        if name.startswith("PyFunc"):  # distances by a function
             continue
         if name in _INSIDE or any(base.__name__ in _BASES for base in kind.__mro__):
             yield f"{module.__name__}.{name}"

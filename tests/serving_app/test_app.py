@@ -13,7 +13,10 @@ from tests.serving_app.conftest import FUNCTION_KEY, Slot, StartSlot
 from tests.training.versions import built
 
 ROW = [5.1, 3.5, 1.4, 0.2]
-HEALTH_KEYS = {"status", "reason", "model", "version", "digest", "deploy", "code", "uptime_s"}
+HEALTH_KEYS = {"status", "reason", "model", "version", "digest", "deploy", "code", "uptime_s"} | {
+    "contract",
+    "build",
+}
 
 
 def iris(version: str = "1.5.0", **more: str) -> dict[str, str]:
@@ -40,14 +43,19 @@ def test_every_golden_row_passes_over_http(slot: Slot, served: Built) -> None:
 
 
 def test_health_says_what_is_served(slot: Slot, served: Built) -> None:
-    """Health is 200 with exactly the eight keys, the manifest's digest and the package's build."""
+    """Health is 200 with exactly these keys, the manifest's digest and the package's build."""
     answer = slot.health()
     body = answer.json()
     assert (answer.status_code, set(body)) == (200, HEALTH_KEYS)
     assert body.pop("uptime_s") >= 0
     expected = {"status": "ok", "reason": "", "model": "iris", "version": "1.5.0"}
     expected |= {"digest": served.manifest.digest, "deploy": "run-1"}
-    assert body == {**expected, "code": build_id(ours("serving_app").sources("onnx"))}
+    assert body.pop("build") in ("source", "onnx")
+    assert body == {
+        **expected,
+        "contract": 2,
+        "code": build_id(ours("serving_app").sources("onnx")),
+    }
 
 
 def test_every_answer_carries_the_three_headers(slot: Slot, served: Built) -> None:

@@ -113,14 +113,6 @@ def test_a_model_without_data_never_reaches_the_registry(
     assert "--data" in line
 
 
-def test_what_no_converted_form_answers_alike_is_served_by_scikit_learn(typed: Typed) -> None:
-    """Histogram boosting compares in 64 bits and its converted form in 32: the command says so."""
-    words = ("--estimator", "hist-boosting", "--dry-run", "-o", "json")
-    done = typed("train", "--version", "1", *words)
-    assert (done.returncode, json.loads(done.stdout)["parity"]["form"]) == (0, "scikit-learn")
-    assert "comparing ONNX float32" in done.stderr
-
-
 def test_two_at_once_leave_one_whole_version(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
