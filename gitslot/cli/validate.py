@@ -36,6 +36,7 @@ def validate(
     """Check the file or folder, its versions and their digests."""
     session = session_of(ctx)
     path = session.cwd / file if file else Checkout.around(session).path
+    session = session.at(path if path.is_dir() else path.parent)
     apps, refused = _read(session, path)
     registry = None if offline or not apps else _registry(session)
     found = [
@@ -80,8 +81,8 @@ def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
             )
             for file in sorted(path.glob(f"*{SUFFIX}"))
         }
-    watched = PurePath(session.environ.get("GITSLOT_FILE", "").strip() or ".").parts
-    if watched and path.resolve().parent.parts[-len(watched) :] == watched:
+    watched = PurePath(session.watched()).parts
+    if path.resolve().parent.parts[-len(watched) :] == watched:
         return {path.name.removesuffix(SUFFIX): path.read_bytes()}
     return path.read_bytes()
 

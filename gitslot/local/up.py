@@ -16,7 +16,7 @@ from dulwich.repo import Repo as GitRepo
 
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
-from gitslot.edges.settings import FILE
+from gitslot.edges.gitslot_toml import watched
 from gitslot.errors import DesiredError
 from gitslot.local import first_models, process
 from gitslot.local.command import (
@@ -74,7 +74,7 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
     clients.
     """
     steps = Steps()
-    file = os.environ.get("GITSLOT_FILE", "").strip() or FILE
+    file = watched(os.environ, where.start)
     follow = Follow(str(where.checkout), _branch(where.checkout), file)
     apps = wanted_apps(follow)
     (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
