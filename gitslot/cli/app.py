@@ -74,11 +74,26 @@ app.add_typer(
 )
 
 
+def _version(ctx: typer.Context, asked: bool) -> None:
+    """Print which gitslot this is, and end, if that was *asked*."""
+    if asked:
+        from gitslot.edges.installed import installed  # noqa: PLC0415 - slow import, seldom needed
+
+        session_of(ctx).out.write(f"gitslot {installed().described}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     ctx: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print version and commit."
+        ),
     ] = False,
 ) -> None:
     session = session_of(ctx)

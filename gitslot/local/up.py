@@ -17,6 +17,7 @@ from dulwich.repo import Repo as GitRepo
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.gitslot_toml import watched
+from gitslot.edges.installed import refuse_without_local
 from gitslot.errors import DesiredError
 from gitslot.local import first_models, process
 from gitslot.local.command import (
@@ -59,6 +60,7 @@ def up(
 
     It runs in the background until `gitslot local down`.
     """
+    refuse_without_local()
     with interruptible():
         where = place(repo)
         with process.alone(where.folder):

@@ -12,6 +12,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from gitslot.edges.installed import refuse_without_local
 from gitslot.local.command import FOLDER, interruptible
 from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
@@ -33,6 +34,7 @@ def demo(
 
     Exit codes: 0 every measured value is as expected, 1 one is not, 2 error.
     """
+    refuse_without_local()
     with interruptible():
         return run(results.absolute())
 
