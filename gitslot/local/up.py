@@ -19,7 +19,7 @@ from gitslot.edges.git.source import GitSource
 from gitslot.edges.gitslot_toml import watched
 from gitslot.edges.installed import refuse_without_local
 from gitslot.errors import DesiredError
-from gitslot.local import first_models, process
+from gitslot.local import azurite, first_models, process
 from gitslot.local.command import (
     Place,
     Repo,
@@ -87,7 +87,7 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
         if facts is None:
             where.file.unlink(missing_ok=True)
             steps("starting storage, ARM and identity")
-            facts = process.start(where.state, latency or Latency.FAST)
+            facts = process.start(where.state, latency or Latency.FAST, azurite.script(steps))
         use(facts)
         if latency is not None and not mine:
             set_latency(facts, latency)

@@ -18,7 +18,6 @@ from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
 from gitslot.local.demo.steps import NEW, OLD, Measured
 from gitslot.local.process import write_json
-from gitslot.registry.package import ROOT as PROJECT
 
 Row: TypeAlias = tuple[str, str, str, bool | None]
 
@@ -26,7 +25,7 @@ Row: TypeAlias = tuple[str, str, str, bool | None]
 def demo(
     results: Annotated[
         Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
-    ] = PROJECT / FOLDER / "demo.json",
+    ] = Path(FOLDER, "demo.json"),
 ) -> int:
     """Watch the whole story on its own platform, in two minutes.
 
