@@ -38,6 +38,7 @@ class Commands(LazyGroup):
             "Put a function app into the registry, for `code:` to name.",
             _MORE,
         ),
+        Row("init", "cli.init", "Write what a team's own repository needs.", _MORE),
         Row("adopt", "cli.adopt", "Write the file that says what an app serves now.", _MORE),
         Row("doctor", "cli.doctor", "Check what a release needs, and how to fix it.", _MORE),
     )

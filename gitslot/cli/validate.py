@@ -37,7 +37,7 @@ def validate(
     session = session_of(ctx)
     path = session.cwd / file if file else Checkout.around(session).path
     session = session.at(path if path.is_dir() else path.parent)
-    apps, refused = _read(session, path)
+    apps, refused = apps_of(session, path)
     registry = None if offline or not apps else _registry(session)
     found = [
         _check(app, slot, wanted, registry) for app in apps for slot, wanted in app.slots.items()
@@ -47,7 +47,7 @@ def validate(
     return 0 if not refused and all(check.ok for check in found) else 1
 
 
-def _read(session: Session, path: Path) -> tuple[list[App], bool]:
+def apps_of(session: Session, path: Path) -> tuple[list[App], bool]:
     """Return the apps of *path*, and whether a file was refused; print each refusal."""
     try:
         data = _data(session, path)
