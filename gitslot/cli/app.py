@@ -38,6 +38,7 @@ class Commands(LazyGroup):
             "Put a function app into the registry, for `code:` to name.",
             _MORE,
         ),
+        Row("init", "cli.init", "Write what a team's own repository needs.", _MORE),
         Row("adopt", "cli.adopt", "Write the file that says what an app serves now.", _MORE),
         Row("doctor", "cli.doctor", "Check what a release needs, and how to fix it.", _MORE),
     )
@@ -74,11 +75,26 @@ app.add_typer(
 )
 
 
+def _version(ctx: typer.Context, asked: bool) -> None:
+    """Print which gitslot this is, and end, if that was *asked*."""
+    if asked:
+        from gitslot.edges.installed import installed  # noqa: PLC0415 - slow import, seldom needed
+
+        session_of(ctx).out.write(f"gitslot {installed().described}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     ctx: typer.Context,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print version and commit."
+        ),
     ] = False,
 ) -> None:
     session = session_of(ctx)

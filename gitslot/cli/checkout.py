@@ -13,7 +13,6 @@ from pathlib import Path
 
 from gitslot.cli.session import CommandRefused, Session
 from gitslot.edges.file.read import read
-from gitslot.edges.settings import FILE
 from gitslot.errors import DesiredError
 from gitslot.state.wanted import SUFFIX, App
 
@@ -38,8 +37,7 @@ class Checkout:
                 "that holds the file",
                 reason="NoCheckout",
             )
-        file = session.environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
-        return cls(Path(_text(top.stdout).rstrip("\n")), file, session.environ)
+        return cls(Path(_text(top.stdout).rstrip("\n")), session.watched(), session.environ)
 
     @property
     def path(self) -> Path:
@@ -160,8 +158,8 @@ class AppFile:
         """Raise CommandRefused if the file has uncommitted changes."""
         if not self.path.is_file():
             raise CommandRefused(
-                f"{self.file} is not in {self.checkout.root}; write it first, or name it in "
-                "GITSLOT_FILE",
+                f"{self.file} is not in {self.checkout.root}; write it first, or name another as "
+                "`file` in .gitslot.toml or in GITSLOT_FILE",
                 reason="FileMissing",
             )
         if self.checkout.git("status", "--porcelain", "--", self.file).strip():

@@ -3,10 +3,12 @@
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gitslot.cli.bump_from import version_from
 from gitslot.cli.checkout import AppFile, Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import beyond_production, with_version
@@ -27,29 +29,50 @@ def _complete_slot(incomplete: str) -> list[str]:
 def bump(
     ctx: typer.Context,
     slot: Annotated[
-        str,
+        str | None,
         typer.Argument(
             autocompletion=_complete_slot, help="production, staging, or another of the file."
         ),
-    ],
-    version: Annotated[str, typer.Argument(help="A registered version.")],
+    ] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="A registered version; left out with --from.")
+    ] = None,
     app: AppArgument = None,
     pin: Annotated[
         bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Copy what production of that file or folder serves."
+        ),
+    ] = None,
 ) -> int:
-    """Set a slot's version in the app's file, and commit it."""
+    """Set a slot's version in the app's file, and commit it.
+
+    With --from, the version and its digest are those that another file
+    or folder wants in production: `gitslot bump --from envs/dev` in the
+    folder envs/prod. SLOT is production then, unless it is named.
+    """
     session = session_of(ctx)
+    if source:
+        slot, version, app = slot or "production", None, version or app  # no VERSION before APP
+    elif slot is None or version is None:
+        example = "`gitslot bump production 1.5.0`, or --from another file"
+        raise typer.BadParameter(f"name a slot and a version: {example}", ctx=ctx)
     checkout = Checkout.around(session)
     chosen = checkout.file_of(app)
     before, block = chosen.path.read_bytes(), chosen.read()
     if slot not in (*_SLOTS, *block.slots):
         raise CommandRefused(
             f"{chosen.file} names no slot `{slot}`; it names: {', '.join(block.slots)}. "
-            f"To add one, write `{slot}: {version}` below `slots`",
+            f"To add one, write `{slot}: VERSION` below `slots`",
             reason="UnknownSlot",
         )
-    text = _pinned(session, block, version) if pin else version
+    if source:
+        version = version_from(session, checkout.root, source, block, slot)
+    assert version is not None
+    text = _pinned(session, block, version) if pin and not source else version
     after = with_version(before, slot, text, chosen.name)
     if after == before:
         session.print_err(f"{slot} is {version} already; nothing to commit")

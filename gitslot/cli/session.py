@@ -9,14 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from gitslot.cli import target
+from gitslot.edges import gitslot_toml, target
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, SettingsError
 from gitslot.state.safe_text import safe
@@ -76,6 +76,14 @@ class Session:
         """Print one line for people, on stderr."""
         print(safe(text), file=self.err)
 
+    def at(self, folder: Path) -> "Session":
+        """Return the same session as if typed in *folder*, whose .gitslot.toml may differ."""
+        return replace(self, cwd=folder, _settings=None)
+
+    def watched(self) -> str:
+        """Return the path, from the repository's root, of the watched file or folder of files."""
+        return gitslot_toml.watched(self.environ, self.cwd)
+
     def settings(self) -> Settings:
         """Return the target's settings; the first call prints which target that is."""
         if self._settings is None:
@@ -97,9 +105,14 @@ class Session:
 
     def registry_alone(self) -> "Registry":
         """Open the registry for a command that needs nothing else, so no repository either."""
-        if self.environ.get("GITSLOT_STORAGE"):
-            self.environ.setdefault("GITSLOT_REPO", str(self.cwd))
+        self.needs_no_repository()
         return self.registry()
+
+    def needs_no_repository(self) -> None:
+        """Let any repository do where only the storage is known."""
+        known = gitslot_toml.configured(self.cwd).added_to(self.environ)
+        if known.get("GITSLOT_STORAGE") and not known.get("GITSLOT_REPO"):
+            self.environ["GITSLOT_REPO"] = str(self.cwd)
 
     def examiner(self) -> "Examiner":
         """

@@ -36,7 +36,8 @@ def validate(
     """Check the file or folder, its versions and their digests."""
     session = session_of(ctx)
     path = session.cwd / file if file else Checkout.around(session).path
-    apps, refused = _read(session, path)
+    session = session.at(path if path.is_dir() else path.parent)
+    apps, refused = apps_of(session, path)
     registry = None if offline or not apps else _registry(session)
     found = [
         _check(app, slot, wanted, registry) for app in apps for slot, wanted in app.slots.items()
@@ -46,7 +47,7 @@ def validate(
     return 0 if not refused and all(check.ok for check in found) else 1
 
 
-def _read(session: Session, path: Path) -> tuple[list[App], bool]:
+def apps_of(session: Session, path: Path) -> tuple[list[App], bool]:
     """Return the apps of *path*, and whether a file was refused; print each refusal."""
     try:
         data = _data(session, path)
@@ -80,8 +81,8 @@ def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
             )
             for file in sorted(path.glob(f"*{SUFFIX}"))
         }
-    watched = PurePath(session.environ.get("GITSLOT_FILE", "").strip() or ".").parts
-    if watched and path.resolve().parent.parts[-len(watched) :] == watched:
+    watched = PurePath(session.watched()).parts
+    if path.resolve().parent.parts[-len(watched) :] == watched:
         return {path.name.removesuffix(SUFFIX): path.read_bytes()}
     return path.read_bytes()
 

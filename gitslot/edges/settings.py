@@ -96,10 +96,10 @@ def read(environ: Mapping[str, str]) -> Settings:
     )
     if repository and not _is_repository(repository):
         wrong.append("GITSLOT_REPO must be an https URL without user or password, or a path")
-    if storage and not _is_https(storage):
+    if storage and not is_https(storage):
         wrong.append("GITSLOT_STORAGE must be an https URL without query")
     arm = environ.get("GITSLOT_ARM", "").strip() or PUBLIC_ARM
-    if not _is_https(arm):
+    if not is_https(arm):
         wrong.append("GITSLOT_ARM must be an https URL without query")
     profile = environ.get("GITSLOT_PROFILE", "azure")
     if profile not in ("azure", "local"):
@@ -108,10 +108,10 @@ def read(environ: Mapping[str, str]) -> Settings:
     if on_rewrite not in ("freeze", "follow"):
         wrong.append("GITSLOT_ON_REWRITE must be freeze or follow")
     ref = environ.get("GITSLOT_REF", "").strip() or "main"
-    if not re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", ref) or ".." in ref:
+    if not is_ref(ref):
         wrong.append("GITSLOT_REF must be a branch or a full ref name")
     file = environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
-    if file.startswith("/") or ".." in file.split("/"):
+    if not is_inside(file):
         wrong.append("GITSLOT_FILE must be a path inside the repository")
     vouch = _vouch(environ, repository, wrong)
     if wrong:
@@ -179,7 +179,8 @@ def _secret(value: str | None) -> Secret | None:
     return Secret(value.strip()) if value and value.strip() else None
 
 
-def _is_https(url: str) -> bool:
+def is_https(url: str) -> bool:
+    """Return whether *url* is an https URL without user, password or query."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -188,7 +189,17 @@ def _is_https(url: str) -> bool:
     return parts.scheme == "https" and bool(parts.hostname) and plain
 
 
+def is_ref(text: str) -> bool:
+    """Return whether *text* is a branch or a full ref name."""
+    return bool(re.fullmatch(r"[A-Za-z0-9._/-]{1,200}", text)) and ".." not in text
+
+
+def is_inside(path: str) -> bool:
+    """Return whether *path* stays inside the repository."""
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
 def _is_repository(text: str) -> bool:
     if text.startswith("https://"):
-        return _is_https(text)
+        return is_https(text)
     return "://" not in text and not re.match(r"[^/]+@[^/]+:", text)

@@ -43,9 +43,11 @@ class Place:
     """
     A checkout and what `gitslot local` keeps for it, all in *folder*.
 
-    *state* is the platform's own folder; in *file* other commands find the platform.
+    *start* is the folder whose .gitslot.toml counts; *state* is the platform's own; in *file* other
+    commands find the platform.
     """
 
+    start: Path
     checkout: Path
     folder: Path
     state: Path
@@ -111,7 +113,7 @@ def place(repo: Path | None) -> Place:
         why = "is not in a Git checkout; go into one, or name it with --repo"
         raise PlatformError(f"{start} {why}")
     folder = checkout / FOLDER
-    return Place(checkout, folder, folder / "platform", folder / "local.json")
+    return Place(start, checkout, folder, folder / "platform", folder / "local.json")
 
 
 def read(where: Place) -> dict[str, Any] | None:

@@ -75,9 +75,11 @@ def find(state: Path) -> Facts | None:
     return _facts(state)
 
 
-def start(state: Path, latency: str) -> Facts:
+def start(state: Path, latency: str, azurite: Path) -> Facts:
     """
     Start a platform on *state*, detached from this terminal, and return it once it answers.
+
+    *azurite* is the program of its storage.
 
     Raises PlatformError with the end of its log; then nothing is left running.
     """
@@ -85,6 +87,7 @@ def start(state: Path, latency: str) -> Facts:
     (state / "platform.json").unlink(missing_ok=True)
     log = state.parent / "platform.log"
     words = [sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency]
+    words += ["--azurite", str(azurite)]
     with log.open("ab") as output:
         begins = output.tell()
         process = subprocess.Popen(

@@ -16,9 +16,10 @@ from dulwich.repo import Repo as GitRepo
 
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
-from gitslot.edges.settings import FILE
+from gitslot.edges.gitslot_toml import watched
+from gitslot.edges.installed import refuse_without_local
 from gitslot.errors import DesiredError
-from gitslot.local import first_models, process
+from gitslot.local import azurite, first_models, process
 from gitslot.local.command import (
     Place,
     Repo,
@@ -30,7 +31,7 @@ from gitslot.local.command import (
 )
 from gitslot.local.process import Facts
 from gitslot.local.provision import CONTROLLER, Follow, Provisioner, set_latency, slots
-from gitslot.state.wanted import Doubt
+from gitslot.state.wanted import App, Doubt
 
 
 class Latency(StrEnum):
@@ -59,6 +60,7 @@ def up(
 
     It runs in the background until `gitslot local down`.
     """
+    refuse_without_local()
     with interruptible():
         where = place(repo)
         with process.alone(where.folder):
@@ -74,7 +76,7 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
     clients.
     """
     steps = Steps()
-    file = os.environ.get("GITSLOT_FILE", "").strip() or FILE
+    file = watched(os.environ, where.start)
     follow = Follow(str(where.checkout), _branch(where.checkout), file)
     apps = wanted_apps(follow)
     (where.folder / ".gitignore").write_text("*\n", encoding="utf-8")
@@ -85,7 +87,7 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
         if facts is None:
             where.file.unlink(missing_ok=True)
             steps("starting storage, ARM and identity")
-            facts = process.start(where.state, latency or Latency.FAST)
+            facts = process.start(where.state, latency or Latency.FAST, azurite.script(steps))
         use(facts)
         if latency is not None and not mine:
             set_latency(facts, latency)
@@ -109,19 +111,24 @@ def fill(
     facts: Facts,
     folder: Path,
     follow: Follow,
-    apps: list[str],
+    wanted: list[App],
     steps: "Steps",
     *,
     thin: bool = True,
 ) -> dict[str, Any]:
     """
-    Add what the platform lacks: packages, first models, *apps*, the controller.
+    Add what the platform lacks: packages, the *wanted* apps, the controller.
 
-    Returns the addresses of everything. Raises PlatformError, or the errors of Azure's clients.
+    The first models are trained where an app asks for that model and has none yet. Returns the
+    addresses of everything. Raises PlatformError, or the errors of Azure's clients.
     """
     fresh = Provisioner(facts, folder, steps)
     fresh.registry.ensure_containers()
-    first = [] if fresh.registry.versions(first_models.MODEL) else list(first_models.FIRST)
+    apps = [app.name for app in wanted]
+    first = list(first_models.FIRST)
+    asked = any(app.model == first_models.MODEL for app in wanted)
+    if not asked or fresh.registry.versions(first_models.MODEL):
+        first = []
     for version, estimator in first:
         steps(f"training {first_models.MODEL} {version} ({estimator})")
     under_way = first_models.begin(first, facts.storage, folder)
@@ -152,14 +159,16 @@ def fill(
     }
 
 
-def wanted_apps(follow: Follow) -> list[str]:
+def wanted_apps(follow: Follow) -> list[App]:
     """Return the apps that the newest commit asks for. Raises GitslotError."""
     newest = GitSource(follow.repository, follow.ref, follow.file).newest()
     found = desired(newest.revision, newest.data)
-    for doubt in [found] if isinstance(found, Doubt) else found.apps.values():
-        if isinstance(doubt, Doubt):
-            raise DesiredError(doubt.message, reason=doubt.reason)
-    return [] if isinstance(found, Doubt) else list(found.apps)
+    apps = []
+    for app in [found] if isinstance(found, Doubt) else found.apps.values():
+        if isinstance(app, Doubt):
+            raise DesiredError(app.message, reason=app.reason)
+        apps.append(app)
+    return apps
 
 
 def use(facts: Facts) -> None:
@@ -187,10 +196,11 @@ def _show(where: Place, follow: Follow, urls: Mapping[str, Any]) -> None:
     print(f"""
 Next:
   gitslot status --watch
-  edit {follow.file}, for instance production: 1.5.0, then git commit -am "bump iris to 1.5.0"
-  git revert --no-edit HEAD     to go back
-  gitslot logs                  what happened
-  gitslot local down            to stop""")
+  gitslot models                      what is registered
+  gitslot bump production VERSION     to release it: one commit of {follow.file}
+  git revert --no-edit HEAD           to go back
+  gitslot logs                        what happened
+  gitslot local down                  to stop""")
 
 
 class Steps:

@@ -1,9 +1,6 @@
 """`gitslot bump` and `gitslot rollback` in real repositories: one line, one commit."""
 
-import io
 import os
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,21 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitslot.cli.app import run
-from gitslot.cli.session import Session
 from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
 from gitslot.edges.file.read import read
+from tests.cli.clones import FILE, SIMPLE, Clone
 from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
-FILE = "desired_state.yaml"
-SIMPLE = """\
-# What runs where.
-app: az-fct-python-ml
-model: iris
-slots:
-  production: 1.4.0      # users get this; revert this commit to go back
-"""
 BUMPED = SIMPLE.replace("1.4.0", "1.5.0")
 CHURN = """\
 model: churn
@@ -35,68 +23,6 @@ slots:
 
 # the end
 """
-
-
-@dataclass
-class Clone:
-    """A checkout, and gitslot run in it."""
-
-    path: Path
-
-    def git(self, *words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=self.path, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    def write(self, text: str) -> None:
-        (self.path / FILE).write_text(text)
-
-    def add(self, name: str, text: str) -> None:
-        (self.path / name).write_text(text)
-        self.git("add", name)
-
-    def hook(self, name: str, script: str) -> Path:
-        found = self.path / ".git/hooks" / name
-        found.parent.mkdir(exist_ok=True)
-        found.write_text(f"#!/bin/sh\n{script}\n")
-        found.chmod(0o755)
-        return found
-
-    def commit(self, text: str, subject: str) -> str:
-        self.add(FILE, text)
-        self.git("commit", "-q", "-m", subject)
-        return self.git("rev-parse", "HEAD")
-
-    @property
-    def text(self) -> str:
-        return (self.path / FILE).read_text()
-
-    @property
-    def subject(self) -> str:
-        return self.git("log", "-1", "--format=%s")
-
-    def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
-        """Run it with no target at all; return exit code, stdout and stderr."""
-        environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
-        out, err = io.StringIO(), io.StringIO()
-        code = run(words, Session(environ, self.path, out, err))
-        return code, out.getvalue(), err.getvalue()
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    found = Clone(tmp_path / "clone")
-    found.path.mkdir()
-    found.git("init", "-q", "-b", "main")
-    found.git("config", "user.name", "sam")
-    found.git("config", "user.email", "sam@example.com")
-    found.commit(SIMPLE, "serve iris 1.4.0")
-    return found
 
 
 # ---------------------------------------------------------------- bump

@@ -15,7 +15,7 @@ UNNAMED = wanting("A").partition("\n")[2]
 def apps(folder: Path, path: str, **files: str) -> list[str]:
     works = Works(folder / "repo")
     works.point(works.files({name.replace("__", "/") + ".yaml": t for name, t in files.items()}))
-    return wanted_apps(Follow(str(works.path), "main", path))
+    return [app.name for app in wanted_apps(Follow(str(works.path), "main", path))]
 
 
 def test_a_file_is_one_app_and_a_folder_is_each_of_its_files(tmp_path: Path) -> None:

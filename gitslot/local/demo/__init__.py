@@ -12,12 +12,12 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from gitslot.edges.installed import refuse_without_local
 from gitslot.local.command import FOLDER, interruptible
 from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
 from gitslot.local.demo.steps import NEW, OLD, Measured
 from gitslot.local.process import write_json
-from gitslot.registry.package import ROOT as PROJECT
 
 Row: TypeAlias = tuple[str, str, str, bool | None]
 
@@ -25,7 +25,7 @@ Row: TypeAlias = tuple[str, str, str, bool | None]
 def demo(
     results: Annotated[
         Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
-    ] = PROJECT / FOLDER / "demo.json",
+    ] = Path(FOLDER, "demo.json"),
 ) -> int:
     """Watch the whole story on its own platform, in two minutes.
 
@@ -33,6 +33,7 @@ def demo(
 
     Exit codes: 0 every measured value is as expected, 1 one is not, 2 error.
     """
+    refuse_without_local()
     with interruptible():
         return run(results.absolute())
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gitslot.local import first_models, process
+from gitslot.local import azurite, first_models, process
 from gitslot.local.command import handling
 from gitslot.local.demo import repository
 from gitslot.local.demo.load import Load
@@ -127,8 +127,9 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
     git = repository.make(folder)
     state = folder / "platform"
     ends.callback(process.stop, state)
+    program = azurite.script(screen.output)
     with screen.waiting("starting storage, ARM and identity"):
-        facts = process.start(state, "fast")
+        facts = process.start(state, "fast", program)
     _guard(facts.pid, ends)
     use(facts)
     provisioner = Provisioner(facts, folder, lambda _: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gitslot.cli.target import find
+from gitslot.edges.target import find
 from gitslot.errors import SettingsError
 
 AZURE = {
@@ -119,3 +119,12 @@ def test_a_broken_local_file_is_no_target(tmp_path: Path, text: str) -> None:
     (tmp_path / ".gitslot/local.json").write_text(text)
     with pytest.raises(SettingsError, match="no target"):
         find({}, tmp_path)
+
+
+def test_a_local_platform_that_is_up_goes_before_the_storage_of_a_file(tmp_path: Path) -> None:
+    """What is tried on the laptop never reaches the team's account."""
+    below = local(tmp_path, os.getpid())
+    (tmp_path / ".gitslot.toml").write_text('storage = "https://account.blob.core.windows.net"')
+    target = find({}, below)
+    assert target.settings.local
+    assert target.lines[1].startswith("not used while it is up: storage of ")

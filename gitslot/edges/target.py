@@ -1,19 +1,22 @@
 """
-Find the platform that a command talks to: the environment's, else a local one above this folder.
+Find the platform that a command talks to: the environment's, a local one, or .gitslot.toml's.
 
 A local platform that is up is used alone: the user's own Azure log-in never reaches it, and no
-command falls through from it to a real subscription.
+command falls through from it to a real subscription. A secret of the environment is never sent to
+a host that .gitslot.toml alone names.
 """
 
 import json
 import os
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gitslot.edges import gitslot_toml
 from gitslot.edges import settings as settings_
+from gitslot.edges.gitslot_toml import Configured
 from gitslot.errors import SettingsError
 
 FOLDER = ".gitslot"
@@ -48,27 +51,39 @@ def find(environ: MutableMapping[str, str], cwd: Path) -> Target:
     Return the target of a command run in *cwd*.
 
     With a local platform, *environ* is changed so that Azure's own clients find it too. Raises
-    SettingsError if there is neither; its message names both ways to get one.
+    SettingsError if there is none; its message names every way to get one.
     """
     local, stopped = _nearest(cwd)
+    configured = gitslot_toml.configured(cwd)
     if environ.get("GITSLOT_STORAGE", "").strip():
-        return _explicit(environ, local)
+        return _explicit(environ, configured, local)
     if local:
-        return _local(environ, local)
-    if any(name.startswith("GITSLOT_") for name in environ):
-        return _explicit(environ, local)
+        return _local(environ, configured, local)
+    asked = any(name.startswith("GITSLOT_") for name in environ)
+    if asked or "GITSLOT_STORAGE" in configured.settings:
+        return _explicit(environ, configured, local)
     hint = f"the local platform of {stopped} is not running; " if stopped else ""
     raise SettingsError(
         f"no target: {hint}start one with `gitslot local up`, or set GITSLOT_STORAGE and "
-        "GITSLOT_REPO to the controller's own settings",
+        f"GITSLOT_REPO to the controller's own settings, there or in {gitslot_toml.NAME}",
         reason="NoTarget",
     )
 
 
-def _explicit(environ: Mapping[str, str], local: Local | None) -> Target:
-    settings = settings_.read(environ)
+def _explicit(environ: Mapping[str, str], configured: Configured, local: Local | None) -> Target:
+    given = configured.added_to(environ)
+    from_file = [name for name in configured.settings if configured.is_from_file(name, environ)]
+    lines = []
+    if "GITSLOT_REPO" in from_file and given.pop("GITSLOT_GIT_TOKEN", "").strip():
+        why = f"{configured.sources['GITSLOT_REPO']} names the repository; set GITSLOT_REPO too"
+        lines.append(f"not used: GITSLOT_GIT_TOKEN ({why} to send it there)")
+    try:
+        settings = settings_.read(given)
+    except SettingsError as error:
+        raise _with_sources(error, configured, from_file) from error
     storage, arm = _host(settings.storage), _host(settings.arm)
-    lines = [f"target: {storage}, {arm}"]
+    source = f" ({gitslot_toml.NAME})" if "GITSLOT_STORAGE" in from_file else ""
+    lines.insert(0, f"target: {storage}, {arm}{source}")
     if _is_loopback(storage) != _is_loopback(arm):
         lines.append("warning: one of the two is this machine, the other is not")
     if local and not _is_loopback(storage):
@@ -76,8 +91,22 @@ def _explicit(environ: Mapping[str, str], local: Local | None) -> Target:
     return Target(settings, tuple(lines))
 
 
-def _local(environ: MutableMapping[str, str], local: Local) -> Target:
+def _with_sources(
+    error: SettingsError, configured: Configured, from_file: Sequence[str]
+) -> SettingsError:
+    """Return *error* with the files that the other settings come from."""
+    files = sorted({str(configured.sources[name]) for name in from_file})
+    if not files:
+        return error
+    return SettingsError(
+        f"{error.message}; {', '.join(from_file)} from {', '.join(files)}", reason=error.reason
+    )
+
+
+def _local(environ: MutableMapping[str, str], configured: Configured, local: Local) -> Target:
     lines = [f"target: local platform ({FOLDER})"]
+    if "GITSLOT_STORAGE" in configured.settings:
+        lines.append(f"not used while it is up: storage of {configured.sources['GITSLOT_STORAGE']}")
     ignored = sorted(name for name in environ if name.startswith("GITSLOT_"))
     if ignored:
         lines.append(f"not used: {', '.join(ignored)} (set GITSLOT_STORAGE too to use them)")

@@ -1,0 +1,66 @@
+"""A checkout of somebody's, and gitslot typed in it."""
+
+import io
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitslot.cli.app import run
+from gitslot.cli.session import Session
+
+FILE = "desired_state.yaml"
+SIMPLE = """\
+# What runs where.
+app: az-fct-python-ml
+model: iris
+slots:
+  production: 1.4.0      # users get this; revert this commit to go back
+"""
+
+
+@dataclass
+class Clone:
+    """A checkout, and gitslot run in it."""
+
+    path: Path
+
+    def git(self, *words: str) -> str:
+        done = subprocess.run(
+            ["git", *words], cwd=self.path, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def write(self, text: str) -> None:
+        (self.path / FILE).write_text(text)
+
+    def add(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text)
+        self.git("add", name)
+
+    def hook(self, name: str, script: str) -> Path:
+        found = self.path / ".git/hooks" / name
+        found.parent.mkdir(exist_ok=True)
+        found.write_text(f"#!/bin/sh\n{script}\n")
+        found.chmod(0o755)
+        return found
+
+    def commit(self, text: str, subject: str) -> str:
+        self.add(FILE, text)
+        self.git("commit", "-q", "-m", subject)
+        return self.git("rev-parse", "HEAD")
+
+    @property
+    def text(self) -> str:
+        return (self.path / FILE).read_text()
+
+    @property
+    def subject(self) -> str:
+        return self.git("log", "-1", "--format=%s")
+
+    def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
+        """Run it with no target at all; return exit code, stdout and stderr."""
+        environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
+        out, err = io.StringIO(), io.StringIO()
+        code = run(words, Session(environ, self.path, out, err))
+        return code, out.getvalue(), err.getvalue()
