@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 __all__ = ["register"]
-_PUBLIC = {"register": "gitslot.convert.register"}  # what people import, and where it is
+_PUBLIC = {"register": "gitslot.cli.notebook"}  # what people import, and where it is
 
 
 def __getattr__(name: str) -> Any:

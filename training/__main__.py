@@ -7,7 +7,6 @@ that training does not know).
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 _EPILOG = """\
@@ -23,17 +22,12 @@ To train on your own data, edit `load` in training/data.py and `build` in traini
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
-    storage = options.storage or os.environ.get("GITSLOT_STORAGE", "")
-    if not storage and not options.dry_run:
-        print(
-            "error: no registry: set GITSLOT_STORAGE to the URL of the storage account, or give\n"
-            "       --storage URL, or use --dry-run",
-            file=sys.stderr,
-        )
-        return 2
+    if options.storage:
+        os.environ["GITSLOT_STORAGE"] = options.storage
+    from gitslot.cli.session import Session  # noqa: PLC0415 - --help needs none
     from training.command import run  # noqa: PLC0415 - scikit-learn is slow, --help needs none
 
-    return run(options, storage)
+    return run(options, Session(environ=os.environ))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--storage",
         metavar="URL",
-        help="storage account with the registry (default: GITSLOT_STORAGE)",
+        help="storage account with the registry (default: where every command of gitslot finds it)",
     )
     train.add_argument("--dry-run", action="store_true", help="do everything but register")
     train.add_argument("--card", type=Path, metavar="FILE", help="write a model card (Markdown)")

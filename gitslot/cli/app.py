@@ -31,6 +31,7 @@ class Commands(LazyGroup):
         Row("rollback", "cli.edit", "Revert the commit that last changed production."),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
+        Row("register", "cli.register", "Put a trained model into the registry.", _MORE),
         Row("models", "cli.models", "Show registered versions and where each runs.", _MORE),
         Row(
             "package",

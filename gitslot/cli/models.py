@@ -10,6 +10,7 @@ from gitslot.cli.session import Session, session_of
 from gitslot.cli.status import names
 from gitslot.errors import GitslotError
 from gitslot.reconcile import observe
+from gitslot.registry.card import lines
 from gitslot.state.seen import Live
 
 _COLUMNS = ("model", "version", "registered", "runs")
@@ -18,10 +19,15 @@ _COLUMNS = ("model", "version", "registered", "runs")
 def models(
     ctx: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="One model only.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="Show the card of this version.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show registered versions and where each runs."""
     session = session_of(ctx)
+    if model is not None and version is not None:
+        return _card(session, model, version, output)
     found = [entry for entry in session.registry().listing() if model in (None, entry.model)]
     running = _running(session)
     rows: list[dict[str, Any]] = [
@@ -45,6 +51,19 @@ def models(
         for row, time in zip(rows, times, strict=True)
     ]
     out.show_table(session, _COLUMNS, cells)
+    return 0
+
+
+def _card(session: Session, model: str, version: str, output: Output) -> int:
+    """Show the facts of one version."""
+    manifest = session.registry_alone().manifest(model, version)
+    facts = lines(manifest)
+    if output is not Output.TABLE:
+        out.show_data(session, {"model": model, "version": version, **dict(facts)}, output)
+        return 0
+    out.show_text(session, f"{model} {version}")
+    for name, text in facts:
+        out.show_text(session, f"  {name:<12} {text}")
     return 0
 
 

@@ -109,7 +109,7 @@ def _converted(estimator: Any, table: Table, number: Any) -> Any:
     """Return the graph of *estimator*: one input `rows`, or c0, c1, ... if columns have types."""
     width = len(table.columns)
     if isinstance(table.rows, list):
-        return _renamed(_onnx(estimator, _by_name(table, number)), table)
+        return renamed(_onnx(estimator, _by_name(table, number)), table)
     try:
         return _onnx(estimator, [("rows", number([None, width]))])
     except Exception:
@@ -130,7 +130,7 @@ def _onnx(estimator: Any, inputs: list[tuple[str, Any]]) -> Any:
     return to_onnx(estimator, initial_types=inputs, options=options, target_opset=OPSETS)
 
 
-def _renamed(proto: Any, table: Table) -> Any:
+def renamed(proto: Any, table: Table) -> Any:
     """Name the inputs c0, c1, ..., in the order of the columns, which the graph keeps."""
     if len(proto.graph.input) != len(table.columns):
         raise ValueError("the graph has not one input for each column")
@@ -147,7 +147,7 @@ def _renamed(proto: Any, table: Table) -> Any:
 
 def _split(proto: Any, table: Table, number: Any) -> Any:
     """Give *proto*, which has one input a column, one matrix `rows` in their place."""
-    _renamed(proto, table)
+    renamed(proto, table)
     names = [given.name for given in proto.graph.input]
     kind = proto.graph.input[0].type.tensor_type.elem_type
     rows = helper.make_tensor_value_info("rows", kind, [None, len(names)])

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from gitslot.convert.convert import Candidate, NotConverted
 from gitslot.convert.errors import ParityError, TrainingError
+from gitslot.convert.onnx_model import BoundModel
 from gitslot.convert.table import Array, Rows, Table, cells, count, joined, take
 from gitslot.registry.golden import MAX_BYTES, ROWS, Label
 
@@ -72,6 +73,11 @@ class Reference:
 
     def __init__(self, estimator: Any, table: Table, classes: tuple[Label, ...]) -> None:
         self._estimator = estimator
+        self._as_trained: Callable[[Rows, served.Shape], Any] = sklearn_runtime.as_trained
+        if isinstance(estimator, BoundModel):
+            self._as_trained = lambda rows, shape: rows
+            self.shape = estimator.served
+            return
         self.shape = served.Shape(
             kind="classifier" if classes else "regressor",
             columns=tuple(served.Column(**_fields(column)) for column in table.columns),
@@ -82,7 +88,7 @@ class Reference:
 
     def answered(self, rows: Rows) -> Answered:
         """Return *rows* with their answers; raise what scikit-learn raises."""
-        given = sklearn_runtime.as_trained(rows, self.shape)
+        given = self._as_trained(rows, self.shape)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             labels = np.asarray(self._estimator.predict(given)).reshape(count(rows))

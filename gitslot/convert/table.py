@@ -28,13 +28,15 @@ class Data:
     """
     A labelled table: *rows* is an array or a DataFrame, *labels* one answer per row, or None.
 
-    *features* names the columns of an array; a DataFrame has names of its own.
+    *features* names the columns of an array; a DataFrame has names of its own. *classes* names
+    those of a plain ONNX file.
     """
 
     name: str
     rows: Any
     labels: Any = None
     features: tuple[str, ...] = ()
+    classes: tuple[Label, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

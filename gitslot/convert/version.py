@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gitslot.convert import memory
-from gitslot.convert.convert import candidates
+from gitslot.convert.convert import Candidate, NotConverted, candidates
 from gitslot.convert.errors import TrainingError, UnknownName
 from gitslot.convert.evaluate import Evaluation
 from gitslot.convert.hostile import Hostile
+from gitslot.convert.onnx_model import BoundModel, OnnxModel
 from gitslot.convert.parity import Answered, Parity, Reference, prove
 from gitslot.convert.parts import thresholds
 from gitslot.convert.servable import check_answer, check_kind, classes_of
@@ -37,6 +38,7 @@ from gitslot.registry.manifest import (
     MAX_BYTES,
     Manifest,
     Memory,
+    Runtime,
     Source,
     is_name,
     parse_manifest,
@@ -107,9 +109,13 @@ def build_version(
     ParityError if no form of the model answers exactly.
     """
     check_names(model, version)
-    check_kind(estimator)
     table = read_table(data.rows, data.features or _names(estimator))
-    classes = classes_of(estimator)
+    if isinstance(estimator, OnnxModel):
+        estimator = estimator.bound(table, data.classes)
+        classes = estimator.served.classes
+    else:
+        check_kind(estimator)
+        classes = classes_of(estimator)
     labels = None if data.labels is None else np.asarray(data.labels)
     reference = Reference(estimator, table, classes)
     _check_one(estimator, reference, table)
@@ -121,7 +127,7 @@ def build_version(
         with suppress(Exception):  # scikit-learn refuses a row on the way: the others are enough
             yield hostile.on_boundaries(reference.spread)
 
-    parity = prove(candidates(estimator, table), reference, blocks, progress)
+    parity = prove(_forms(estimator, table), reference, blocks, progress)
     candidate, golden = parity.candidate, _golden(parity.golden)
     if len(candidate.content) > MAX_ARTIFACT_BYTES:
         raise TrainingError(
@@ -147,6 +153,7 @@ def build_version(
             "golden": {**_file(golden, len(parity.golden.labels)), "tolerance": parity.tolerance},
             "example": cells(parity.golden.rows, 0),
             "memory": asdict(needs),
+            "proof": {"form": candidate.title, "rows": parity.rows, "worst": parity.worst},
             "metrics": dict(evaluation.metrics),
             "estimator": _one_line(estimator),
             "data": {"name": data.name, "rows": len(table), "sha256": table.fingerprint(labels)},
@@ -199,6 +206,13 @@ def _check_one(estimator: Any, reference: Reference, table: Table) -> None:
             f" {type(error).__name__}: {error}"
         ) from error
     check_answer(estimator, answer.labels)
+
+
+def _forms(estimator: Any, table: Table) -> Iterable[Candidate | NotConverted]:
+    if isinstance(estimator, BoundModel):
+        runtime = Runtime("onnx", estimator.served.dtype)
+        return [Candidate("the ONNX file", runtime, estimator.content)]
+    return candidates(estimator, table)
 
 
 def _names(estimator: Any) -> tuple[str, ...]:

@@ -94,6 +94,15 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """How it was proved at registration: which *form*, on *rows* rows, the *worst* difference."""
+
+    form: str
+    rows: int
+    worst: float
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """
     All facts of one registered version.
@@ -101,7 +110,7 @@ class Manifest:
     *digest* is the sha256 (64 hex digits) of the manifest's own bytes, and so of the release.
     *contract* is the least serving contract that an app must keep to serve it. *classes* is empty
     for a regressor. *golden* is empty until `with_golden` has read *golden_file*. *example* is one
-    row. *memory* is None where nobody measured it.
+    row. *memory* and *proof* are None in format 1.
     """
 
     digest: str
@@ -118,6 +127,7 @@ class Manifest:
     golden_file: GoldenFile | None
     example: tuple[Cell, ...]
     memory: Memory | None
+    proof: Proof | None
     metrics: Mapping[str, float]
     estimator: str
     data: DataFingerprint
@@ -201,6 +211,7 @@ def _format_2(top: dict[str, object], digest: str) -> Manifest:
         golden_file=file,
         example=golden_rows.cells(top["example"], "example", columns),
         memory=_memory(top["memory"]),
+        proof=_proof(top["proof"]),
         source=_source(top["source"], "who", "run", "link"),
         **_common(top),
     )
@@ -229,6 +240,7 @@ def _format_1(top: dict[str, object], digest: str) -> Manifest:
         golden_file=None,
         example=golden.inputs[0],
         memory=None,
+        proof=None,
         source=_source(top["source"]),
         **_common(top),
     )
@@ -239,7 +251,7 @@ _COMMON = (
     *("estimator", "data", "libraries", "source", "created"),
 )
 _FIRST = ("input",)
-_SECOND = ("contract", "runtime", "kind", "columns", "probabilities", "example", "memory")
+_SECOND = ("contract", "runtime", "kind", "columns", "probabilities", "example", "memory", "proof")
 _GOLDEN_KEYS = ("inputs", "labels", "probabilities")
 
 
@@ -346,6 +358,15 @@ def _memory(value: object) -> Memory:
     found = strict.exact(value, "memory", "load", "answer")
     load = strict.integer(found["load"], "memory.load", 0, 1 << 40)
     return Memory(load, strict.integer(found["answer"], "memory.answer", 0, 1 << 40))
+
+
+def _proof(value: object) -> Proof:
+    found = strict.exact(value, "proof", "form", "rows", "worst")
+    return Proof(
+        strict.text(found["form"], "proof.form"),
+        strict.integer(found["rows"], "proof.rows", 1, 1 << 53),
+        strict.number(found["worst"], "proof.worst", 0, 1),
+    )
 
 
 def _metric(value: object, where: str) -> float:

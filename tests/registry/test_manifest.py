@@ -87,6 +87,7 @@ SECOND: list[Broken] = [
     (("example", 1), None, "example[1]"),
     (("example", 1), "5.1", "example[1]"),
     (("memory", "load"), -1, "memory.load"),
+    (("proof", "worst"), -1, "proof.worst"),
     (("source", "who"), None, "source.who"),
 ]
 FIRST: list[Broken] = [
