@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from hypothesis import settings
 
 from tests.edges.azure.arm import Arm
 from tests.servers import serving
+
+# Several tests run at once: threads of one would only wait for those of the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A run in the background of a shell ignores Ctrl-C, and so would everything that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
