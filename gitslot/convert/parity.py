@@ -168,7 +168,10 @@ def _prove(
         golden = _golden(asked, len(reference.shape.classes), 2 * tolerance)
         return Parity(candidate, rows, worst, tolerance, golden, tuple(refused))
     reasons = "".join(f"\n  {each.title}: {each.why}" for each in refused)
-    raise ParityError(f"no form of the model answers exactly as it does itself:{reasons}")
+    raise ParityError(
+        f"no form of the model answers exactly as it does itself:{reasons}\n  put an estimator or a"
+        " transformer of scikit-learn in place of what the last line names, and train again"
+    )
 
 
 def open_candidate(candidate: Candidate, shape: "served.Shape") -> "served.Runtime":

@@ -135,7 +135,7 @@ def test_a_plain_onnx_file_is_its_own_reference(
     model = LogisticRegression().fit(FRAME.to_numpy(), LABELS)
     proto = to_onnx(model, FRAME.to_numpy(np.float32)[:1], options={"zipmap": False})
     (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
-    code, out, err = typed(*of("m.onnx", "onnx"))
+    code, _, err = typed(*of("m.onnx", "onnx"))
     assert code == 0, err
     manifest = registry.manifest("onnx", "1")
     assert (manifest.classes, manifest.runtime.dtype) == (("low", "mid", "top"), "float32")
