@@ -9,12 +9,12 @@ MINORS = (11, 12, 13)
 
 
 def _programs(minor: int) -> Iterator[str]:
-    if found := shutil.which(f"python3.{minor}"):
-        yield found
     if shutil.which("pyenv"):
         done = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=False)
         versions = sorted(Path(done.stdout.strip(), "versions").glob(f"3.{minor}.*/bin/python"))
         yield from map(str, versions)
+    if found := shutil.which(f"python3.{minor}"):
+        yield found
 
 
 def _real(program: str) -> str:
