@@ -1,15 +1,17 @@
 """
 Measure what a package costs: its size, and its cold start to the first prediction.
 
-Four packages are built alike (installed from the same lock, stripped, compiled): gitslot's serving
-app in both builds, the article's app (unpickle a forest with joblib and predict, at every call),
-and an app that answers a constant. The forest is the same. Each start is a new Python process that
+Packages are built alike (installed from the same lock, stripped, compiled): both builds of
+gitslot's serving app, the article's app (unpickle a forest with joblib and predict, at every call),
+and an app that answers a constant. The forest is the same; the build with scikit-learn serves a
+model that only scikit-learn answers exactly. Each start is a new Python process that
 has the package's own libraries alone, as a worker has; the same is done with the local Functions
 host around it. The starts take turns, and the files are in the machine's cache.
 """
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -64,6 +66,7 @@ answer = found["predict"](func.HttpRequest(
 answer = asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 assert answer.status_code == 200, answer.get_body()
 """
+_LISTENS = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 NEEDS = "azure-functions\njoblib\nnumpy\nscikit-learn\nscipy\n"
 
 
@@ -114,22 +117,11 @@ def run(rounds: int) -> Report:
 
 def _starts(folder: Path, platform: Platform) -> list[Start]:
     """Return both builds of the serving app, the article's app and the constant one."""
-    env = {
-        **os.environ,
-        **platform.environment,
-        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
-    }
-    words = ("train", "--model", "iris", "--version", "1.0.0", "--estimator", "forest")
-    subprocess.run(
-        [sys.executable, "-m", "training", *words],
-        cwd=ROOT,
-        env={**env, "GITSLOT_STORAGE": platform.storage},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    model = {"MODEL_NAME": "iris", "MODEL_VERSION": "1.0.0", "MODEL_STORE": platform.storage}
-    settings = {**platform.environment, **model, "MODEL_PREDICT_AUTH": "anonymous"}
     serving = _unpacked(ours("serving_app"), folder)
+    ours_ = [
+        Start(build, serving[build], _model(platform, build, estimator))
+        for build, estimator in (("onnx", "forest"), ("sklearn", "hist-boosting"))
+    ]
     data = load("iris")
     joblib.dump(build("forest", 0).fit(data.rows, data.labels), folder / "model.joblib")
     article = {"function_app.py": ARTICLE, "host.json": HOST, "requirements.txt": NEEDS}
@@ -139,9 +131,26 @@ def _starts(folder: Path, platform: Platform) -> list[Start]:
         "constant": _app("constant", constant, folder),
     }
     return [
-        Start("onnx", serving["onnx"], settings),
+        *ours_,
         *(Start(name, _unpacked(app, folder)[ANY], {}) for name, app in others.items()),
     ]
+
+
+def _model(platform: Platform, version: str, estimator: str) -> dict[str, str]:
+    """Register *estimator* as *version* of iris; return the settings of a slot that serves it."""
+    env = {**os.environ, **platform.environment, "GITSLOT_STORAGE": platform.storage}
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "training", "train", "--model", "iris"),
+            *("--version", version, "--estimator", estimator),
+        ],
+        cwd=ROOT,
+        env={**env, "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    model = {"MODEL_NAME": "iris", "MODEL_VERSION": version, "MODEL_STORE": platform.storage}
+    return {**platform.environment, **model, "MODEL_PREDICT_AUTH": "anonymous"}
 
 
 def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> FunctionApp:
@@ -210,9 +219,8 @@ def _serving(start: Start) -> Iterator[str]:
         ) as process,
     ):
         try:
-            line = until(
-                lambda: [e for e in log.read_text().splitlines() if "listening on" in e], "up"
-            )
-            yield line[0].rpartition(" ")[2]
+            found = until(lambda: _LISTENS.search(log.read_text()), "the host listens")
+            assert found
+            yield found[1]
         finally:
             process.kill()

@@ -16,10 +16,10 @@ insist() {
 }
 
 for zip in "$GITSLOT_SERVING_PACKAGE" "$GITSLOT_CONTROLLER_PACKAGE"; do
-  insist az storage blob upload --blob-endpoint "$GITSLOT_STORAGE" --auth-mode login -o none \
-    -c code -n "$zip" -f "dist/code/$zip" --overwrite
-  az storage blob upload --blob-endpoint "$GITSLOT_STORAGE" --auth-mode login -o none --overwrite \
-    -c code -n "${zip%%/*}/manifest.json" -f "dist/code/${zip%%/*}/manifest.json"
+  for file in "dist/code/${zip%%/*}"/*.zip "dist/code/${zip%%/*}/manifest.json"; do
+    insist az storage blob upload --blob-endpoint "$GITSLOT_STORAGE" --auth-mode login -o none \
+      --overwrite -c code -n "${file#dist/code/}" -f "$file"
+  done
 done
 az functionapp restart -g "$GITSLOT_GROUP" -n "$GITSLOT_APP"
 az functionapp restart -g "$GITSLOT_GROUP" -n "$GITSLOT_APP" --slot staging

@@ -53,17 +53,21 @@ def _addresses(root: Path) -> Iterator[str]:
     lock = json.loads((root / "package-lock.json").read_text(encoding="utf-8"))
     if any("resolved" in package for package in lock["packages"].values()):
         yield "package-lock.json holds download addresses: make lock (see .npmrc)"
-    for path in (root / "requirements.txt", *(root / app / "requirements.txt" for app in APPS)):
+    for path in (root / "requirements.txt", *_lists(root)):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             if "://" in line or line.startswith("-"):
                 yield f"{path.relative_to(root)}:{number} holds an address or an option: make lock"
 
 
+def _lists(root: Path) -> list[Path]:
+    """Return what the builds of both apps require."""
+    return [path for app in APPS for path in sorted((root / app).glob("requirements*.txt"))]
+
+
 def _requirements(root: Path) -> Iterator[str]:
     """Compare what the apps pin for the lock's Python with the lock."""
     locked = {name: version for name, version, _ in pins(root / "requirements.txt")}
-    for app in APPS:
-        path = root / app / "requirements.txt"
+    for path in _lists(root):
         for name, version, marker in pins(path):
             if "<" in marker and ">" not in marker:  # for Pythons older than the lock's
                 continue

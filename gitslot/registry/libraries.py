@@ -25,7 +25,7 @@ _NEVER_LOADED = (
     *("**/tests", "bin", "**/*.pyi", "**/*.pyx", "**/*.pxd", "**/*.h", "**/*.a"),
     "onnxruntime/capi/libonnxruntime.so*",  # its Python module holds all of it once more
     *("onnxruntime/transformers", "onnxruntime/tools", "onnxruntime/quantization"),
-    *("onnxruntime/datasets", "onnxruntime/backend", "numpy/f2py"),
+    *("onnxruntime/datasets", "onnxruntime/backend"),
     *("sklearn/datasets/data", "sklearn/datasets/images"),
 )
 

@@ -347,7 +347,7 @@ _TABLE = (
         "NotServingApp",
         "A slot answers, but not as an app that speaks the serving contract.",
         "{slot} answers, but not as an app that speaks the serving contract (GET /api/health)",
-        Edit("deploy an app that speaks it"),
+        Edit("deploy an app that speaks it (docs/use/serving-contract.md)"),
     ),
     Reason(
         "ProbeBlocked",

@@ -177,7 +177,7 @@ def health(app: AppFacts) -> Iterator[Note]:
             yield Note(grade, text, (fix,))
         elif said.answer is Answer.FOREIGN:
             text = f"{slot.name}: /api/health is not of the serving contract ({said.detail})"
-            fix = "serve with serving_app, or answer /api/health by the serving contract"
+            fix = "serve with serving_app, or as docs/use/serving-contract.md asks"
             yield Note(Grade.WRONG, text, (fix,))
         elif said.answer is Answer.SILENT:
             fix = f"{az(app, 'restart', slot.name)}; then look at its log stream"
