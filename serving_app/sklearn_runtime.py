@@ -121,7 +121,8 @@ def _series(pandas: Any, array: NDArray[Any], column: Column) -> Any:
 def _objects(array: NDArray[Any], column: Column) -> NDArray[Any]:
     """Return objects with the trained mark where one is missing: scikit-learn tells them apart."""
     found = array.astype(object)
-    found[np.equal(found, None)] = None if column.dtype == NONE else np.nan
+    gaps = np.array([cell is None for cell in array.tolist()], np.bool_)
+    found[gaps] = None if column.dtype == NONE else np.nan
     return found
 
 
