@@ -26,7 +26,6 @@ else:  # the Functions worker puts this folder itself on sys.path
     from onnx_file import check_onnx
     from refused import Refused
 
-_DTYPES: dict[str, Any] = {"float32": np.float32, "float64": np.float64}
 _NUMBERS = {"float32": "tensor(float)", "float64": "tensor(double)"}
 _TYPES = {"text": "tensor(string)", "bool": "tensor(bool)"}
 _LABELS = ("tensor(int64)", "tensor(string)", "tensor(bool)", *_NUMBERS.values())
@@ -41,13 +40,13 @@ class OnnxRuntime:
         outputs = [each.name for each in session.get_outputs()]
         self._label = outputs[:1]
         self._outputs = outputs[: 2 if shape.probabilities else 1]
-        self._dtype = _DTYPES[shape.dtype]
+        self._dtype = np.dtype(shape.dtype)
         self._columns = shape.columns
 
     def labels(self, table: Table) -> list[Any]:
         """Return for each row a label, which equals one of the classes, or a number."""
-        said: list[Any] = self._run(self._label, self._feed(table))[0].reshape(-1).tolist()
-        return said
+        said: list[Any] = self._run(self._label, self._feed(table))[0].tolist()
+        return [one for (one,) in said] if said and isinstance(said[0], list) else said
 
     def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:
         """Return what `labels` does, and probabilities as rows x classes where it has any."""
@@ -58,7 +57,8 @@ class OnnxRuntime:
 
     def _feed(self, table: Table) -> dict[str, NDArray[Any]]:
         if not isinstance(table, list):
-            return {self._inputs[0]: table.astype(self._dtype, copy=False)}
+            narrow = table if table.dtype is self._dtype else table.astype(self._dtype)
+            return {self._inputs[0]: narrow}
         return {
             name: (array.astype(self._dtype) if column.type == "number" else array)[:, None]
             for name, array, column in zip(self._inputs, table, self._columns, strict=True)
