@@ -34,7 +34,7 @@ import azure.functions as func
 
 if TYPE_CHECKING or __package__:
     from . import open_inference
-    from .body import asked_proba, check_query, plain
+    from .body import asked_proba, check_query, encoding_of, plain
     from .describe import about, openapi
     from .limits import INLINE
     from .model import Model, finite_json
@@ -42,7 +42,7 @@ if TYPE_CHECKING or __package__:
     from .serving import Serving, read_stamp
 else:  # the Functions worker puts this folder itself on sys.path
     import open_inference
-    from body import asked_proba, check_query, plain
+    from body import asked_proba, check_query, encoding_of, plain
     from describe import about, openapi
     from limits import INLINE
     from model import Model, finite_json
@@ -137,11 +137,13 @@ async def _answered(
     if model is None:
         return _error(503, serving.refusal.message, reason=serving.refusal.reason)
     try:
-        body = plain(req.get_body(), req.headers.get("content-encoding"))
+        body = plain(req.get_body())
         if len(body) <= INLINE and model.quick:
             return _json(200, answer(model, body))
         return _json(200, await asyncio.to_thread(partial(answer, model, body)))
     except BadRows as bad:
+        if encoding := encoding_of(req.headers):
+            return _error(415, f"Content-Encoding is {ascii(encoding)[:40]}, only gzip is read")
         return _bad(bad)
 
 

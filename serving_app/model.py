@@ -105,20 +105,24 @@ class Model:
 
     def _blamed(self, table: Table, error: Exception) -> BadRows:
         """Return what is wrong with *table*, and the first row with which it is."""
-        if isinstance(error, MemoryError):
-            return BadRows("there is not enough memory for so many rows: send fewer")
         first, after = 0, count(table)
         while after - first > 1:  # the first half that fails holds the first row that fails
             middle = (first + after) // 2
-            try:
-                self._runtime.labels(slice_of(table, first, middle))
-                first = middle
-            except Exception as found:  # noqa: BLE001 - see above
+            if found := self._fault(slice_of(table, first, middle)):
                 after, error = middle, found
-        why = " ".join(str(error).split())[:300]
-        return BadRows(
-            f"row {first}: the model has no answer: {type(error).__name__}: {why}", first
-        )
+            else:
+                first = middle
+        if count(table) > 1 and not self._fault(slice_of(table, first, after)):
+            return BadRows("the model cannot answer so many rows at once: send fewer")
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        return BadRows(f"row {first}: the model has no answer: {why}", first)
+
+    def _fault(self, table: Table) -> Exception | None:
+        try:
+            self._runtime.labels(table)
+        except Exception as error:  # noqa: BLE001 - see above
+            return error
+        return None
 
 
 def finite_json(value: object) -> str:

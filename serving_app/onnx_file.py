@@ -7,14 +7,22 @@ that is not ONNX, such as a pickle. This module reads just enough of the protobu
 (https://protobuf.dev/programming-guides/encoding/) to find the model's operator sets, functions and
 nodes (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), which is much faster than importing
 the onnx package.
+
+Some operators make a tensor of a size that they are told: 200 bytes can ask for gigabytes. Where a
+constant tells it, the size is checked here; what is computed on the way is bounded by the arena in
+onnx_runtime.py.
 """
 
+import math
+import struct
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
+    from .limits import CONSTANT
     from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
+    from limits import CONSTANT
     from refused import Refused
 
 STANDARD = (b"", b"ai.onnx", b"ai.onnx.ml")
@@ -24,10 +32,20 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # Field numbers of onnx.proto: the messages that can hold a tensor or a node, and how to reach them.
 _MODEL_GRAPH, _MODEL_OPSETS, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
-_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_TYPE, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
+_TENSOR_TYPE, _TENSOR_INTS, _TENSOR_NAME, _TENSOR_RAW = 2, (5, 7), 8, 9
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_INTS = 5, (3, 8)
+_RAW = {6: "i", 7: "q"}  # struct's letters of int32 and int64
 _DEEPEST = 16  # graphs within graphs
+_RANKS = 64  # values of a constant that can be a size
+
+# Operators that make a tensor of a size that one of their inputs tells.
+_GROWING = {
+    *(b"ConstantOfShape", b"Expand", b"Tile", b"Range", b"EyeLike", b"Pad", b"Resize"),
+    *(b"Upsample", b"OneHot"),
+}
 
 
 def check_onnx(content: bytes) -> None:
@@ -55,13 +73,77 @@ def check_onnx(content: bytes) -> None:
 def _check_graph(graph: memoryview, *, deep: bool, depth: int) -> None:
     if depth > _DEEPEST:
         _refuse("its graphs are nested too deep")
+    sizes: dict[bytes, int] = {}  # of constants, by name: what they ask for if they are a size
+    growing: list[memoryview] = []
     for number, value in _fields(graph):
         if number == _GRAPH_NODE:
-            _check_node(_message(value), deep=deep, depth=depth)
+            node = _message(value)
+            _check_node(node, deep=deep, depth=depth)
+            kind = _first(node, _NODE_TYPE)
+            if kind == b"Constant":
+                sizes[_first(node, _NODE_OUTPUT)] = _asked_by_attributes(node)
+            elif kind in _GROWING:
+                growing.append(node)
         elif number == _GRAPH_INITIALIZER:
-            _check_tensor(_message(value))
+            tensor = _message(value)
+            _check_tensor(tensor)
+            sizes[_first(tensor, _TENSOR_NAME)] = _asked_by(tensor)
         elif number == _GRAPH_SPARSE:
             _refuse("it holds sparse tensors")
+    for node in growing:
+        for number, value in _fields(node):
+            if number == _NODE_INPUT and sizes.get(bytes(_message(value)), 1) > CONSTANT:
+                kind = _first(node, _NODE_TYPE)
+                _refuse(f"its {kind.decode()} makes more than {CONSTANT} values of a constant")
+
+
+def _asked_by_attributes(node: memoryview) -> int:
+    """Return how many values a Constant asks for if it is a size."""
+    asked = 1
+    for number, value in _fields(node):
+        if number != _NODE_ATTRIBUTE:
+            continue
+        ints: list[int] = []
+        for inner, found in _fields(_message(value)):
+            if inner == _ATTRIBUTE_TENSOR:
+                asked *= _asked_by(_message(found))
+            elif inner in _ATTRIBUTE_INTS:
+                ints.extend(_ints(found))
+        asked *= _product(ints)
+    return asked
+
+
+def _asked_by(tensor: memoryview) -> int:
+    """Return how many values a tensor asks for if it is a size: the product of its integers."""
+    kind, raw = 0, b""
+    numbers: list[int] = []
+    for number, value in _fields(tensor):
+        if number == _TENSOR_TYPE and isinstance(value, int):
+            kind = value
+        elif number == _TENSOR_RAW:
+            raw = bytes(_message(value)[: _RANKS * 8])
+        elif number in _TENSOR_INTS and len(numbers) < _RANKS:
+            numbers.extend(_ints(value))
+    if raw and kind in _RAW:
+        count = len(raw) // struct.calcsize(_RAW[kind])
+        numbers.extend(struct.unpack_from(f"<{count}{_RAW[kind]}", raw))
+    return _product(numbers)
+
+
+def _ints(value: "memoryview | int") -> list[int]:
+    """Return the numbers of a field of int64, packed or not."""
+    found, at = [], 0
+    if isinstance(value, int):
+        found.append(value)
+    else:
+        while at < len(value) and len(found) < _RANKS:
+            number, at = _varint(value, at)
+            found.append(number)
+    return [number - (1 << 64) if number >= 1 << 63 else number for number in found]
+
+
+def _product(numbers: list[int]) -> int:
+    return math.prod(max(1, abs(number)) for number in numbers) if len(numbers) < _RANKS else 1
 
 
 def _check_node(node: memoryview, *, deep: bool, depth: int) -> None:

@@ -3,6 +3,10 @@ Answer with ONNX Runtime: the fast runtime, for models that it answers exactly.
 
 A graph has one input `rows` (rows x columns) if all columns are numbers, else one input c0, c1, ...
 of shape rows x 1 for each column, in their order. It is loaded only if its file is self-contained.
+
+A small file can ask for any amount of memory. So loading computes nothing (constants are not folded
+beforehand), and all tensors come out of one arena with a limit: what asks for more is refused by
+the golden rows, or is a request with too many rows.
 """
 
 import os
@@ -19,17 +23,23 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING or __package__:
     from .columns import Shape, Table
+    from .limits import TENSORS
     from .onnx_file import check_onnx
     from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
     from columns import Shape, Table
+    from limits import TENSORS
     from onnx_file import check_onnx
     from refused import Refused
 
-_DTYPES: dict[str, Any] = {"float32": np.float32, "float64": np.float64}
 _NUMBERS = {"float32": "tensor(float)", "float64": "tensor(double)"}
 _TYPES = {"text": "tensor(string)", "bool": "tensor(bool)"}
 _LABELS = ("tensor(int64)", "tensor(string)", "tensor(bool)", *_NUMBERS.values())
+_CPU = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+# -1 is ONNX Runtime's own choice.
+_ARENA = dict.fromkeys(
+    ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk"), -1
+)
 
 
 class OnnxRuntime:
@@ -41,13 +51,13 @@ class OnnxRuntime:
         outputs = [each.name for each in session.get_outputs()]
         self._label = outputs[:1]
         self._outputs = outputs[: 2 if shape.probabilities else 1]
-        self._dtype = _DTYPES[shape.dtype]
+        self._dtype = np.dtype(shape.dtype)
         self._columns = shape.columns
 
     def labels(self, table: Table) -> list[Any]:
         """Return for each row a label, which equals one of the classes, or a number."""
-        said: list[Any] = self._run(self._label, self._feed(table))[0].reshape(-1).tolist()
-        return said
+        said: list[Any] = self._run(self._label, self._feed(table))[0].tolist()
+        return [one for (one,) in said] if said and isinstance(said[0], list) else said
 
     def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:
         """Return what `labels` does, and probabilities as rows x classes where it has any."""
@@ -58,7 +68,8 @@ class OnnxRuntime:
 
     def _feed(self, table: Table) -> dict[str, NDArray[Any]]:
         if not isinstance(table, list):
-            return {self._inputs[0]: table.astype(self._dtype, copy=False)}
+            narrow = table if table.dtype is self._dtype else table.astype(self._dtype)
+            return {self._inputs[0]: narrow}
         return {
             name: (array.astype(self._dtype) if column.type == "number" else array)[:, None]
             for name, array, column in zip(self._inputs, table, self._columns, strict=True)
@@ -85,8 +96,16 @@ def open_session(artifact: bytes) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    arena = ort.OrtArenaCfg({"max_mem": TENSORS + 4 * len(artifact), **_ARENA})
     try:
-        return ort.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+        ort.create_and_register_allocator(_CPU, arena)  # for sessions that are made from here on
+        return ort.InferenceSession(
+            artifact,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"],
+        )
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         why = f"ONNX Runtime refuses it: {type(error).__name__}: {ascii(str(error))[:160]}"
         raise Refused("LoadFailed", why) from error

@@ -119,7 +119,10 @@ class Reader:
         # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
         if not self._numbers or b'"' in body or b"u" in body or b"l" in body:
             return self.table(decode(body))
-        rows = decode(body)
+        try:
+            rows = _decode(body.decode())
+        except (ValueError, RecursionError):
+            rows = decode(body)  # with a byte order mark, or not JSON at all
         try:
             if len(rows) <= FEW:
                 if self._few_within(rows):

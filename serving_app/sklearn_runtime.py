@@ -25,6 +25,8 @@ else:  # the Functions worker puts this folder itself on sys.path
     from refused import Refused
     from skops_file import check_skops
 
+NONE = "object, None"  # dtype of objects with None where one is missing; else it is NaN
+
 
 class SklearnRuntime:
     """An estimator that answers tables."""
@@ -82,20 +84,19 @@ def as_trained(table: Table, shape: Shape) -> Any:
         return pandas.DataFrame(
             {column.name: _series(pandas, array, column) for column, array in pairs}
         )
-    kinds = {column.dtype for column in shape.columns}
-    kind = np.dtype(kinds.pop()) if len(kinds) == 1 else np.dtype(np.float64)
     if isinstance(table, list):
         mixed = np.empty((len(arrays[0]), len(arrays)), object)
-        for j, array in enumerate(arrays):
-            mixed[:, j] = array
+        for j, (array, column) in enumerate(zip(arrays, shape.columns, strict=True)):
+            mixed[:, j] = array if column.type == "number" else _objects(array, column)
         return mixed
-    return _narrowed(table, kind)
+    kinds = {column.dtype for column in shape.columns}
+    return _narrowed(table, np.dtype(kinds.pop() if len(kinds) == 1 else np.float64))
 
 
 def _narrowed(numbers: NDArray[Any], kind: "np.dtype[Any]") -> NDArray[Any]:
     """Return *numbers* as *kind* if it can hold them exactly or is a float, else as they are."""
     if kind.kind == "f":
-        return numbers.astype(kind)
+        return numbers.astype(kind, copy=False)
     if kind.kind in "iu":
         low, high = np.iinfo(kind).min, np.iinfo(kind).max
         if np.all((np.floor(numbers) == numbers) & (numbers >= low) & (numbers < high)):
@@ -111,9 +112,18 @@ def _series(pandas: Any, array: NDArray[Any], column: Column) -> Any:
             return _narrowed(array, np.dtype(column.dtype))
         except TypeError:  # a dtype of pandas' own, such as Int64
             return pandas.Series(array).astype(column.dtype)
-    if column.type == "text":
-        array = np.array([np.nan if cell is None else cell for cell in array], object)
-    return pandas.Series(array, dtype=column.dtype if column.dtype != "bool" else None)
+    if array.dtype == np.bool_ and column.dtype in ("bool", "object", NONE):
+        return array.astype("bool" if column.dtype == "bool" else object)
+    dtype = "object" if column.dtype in ("bool", NONE) else column.dtype
+    return pandas.Series(_objects(array, column), dtype=dtype)
+
+
+def _objects(array: NDArray[Any], column: Column) -> NDArray[Any]:
+    """Return objects with the trained mark where one is missing: scikit-learn tells them apart."""
+    found = array.astype(object)
+    gaps = np.array([cell is None for cell in array.tolist()], np.bool_)
+    found[gaps] = None if column.dtype == NONE else np.nan
+    return found
 
 
 def _categorical(pandas: Any, array: NDArray[Any], column: Column) -> Any:

@@ -62,6 +62,8 @@ def prove(
         return Verdict(Mark.PASS, f"{proof.slot}: health alone, the app has no predict path")
     caller = _Caller(asks, proof, key)
     golden = proof.manifest.golden
+    if not golden.inputs:
+        return Verdict(Mark.FAIL, f"{proof.slot}: there are no golden rows", "GoldenRowsFailed")
     worst, times = 0.0, []
     try:
         for index in range(len(golden.inputs)):
@@ -109,9 +111,8 @@ class _Caller:
         if self._left_s <= 0:
             slow = f"{self._proof.slot} took more than {_PROOF_S:.0f} s for its proof"
             raise _inconclusive(slow)
-        reply = self._asks.request(
-            "POST", self._proof.host, "/api/predict?proba=1", body, self._headers
-        )
+        path = "/api/predict?proba=1" if self._proof.manifest.probabilities else "/api/predict"
+        reply = self._asks.request("POST", self._proof.host, path, body, self._headers)
         self._left_s -= reply.seconds
         return reply
 
@@ -141,21 +142,43 @@ def _usable(reply: Reply, slot: str) -> None:
 
 
 def _difference(proof: Proof, index: int, reply: Reply) -> float:
-    golden = proof.manifest.golden
+    """Return how far the answer to row *index* is from the trained model's; raise if too far."""
+    manifest, golden = proof.manifest, proof.manifest.golden
     row = f"golden row {index + 1} of {len(golden.inputs)}"
     body = reply.json()
     answer = body if isinstance(body, dict) else {}
-    probabilities = answer.get("probabilities")
-    if answer.get("labels") != [golden.labels[index]]:
+    labels = answer.get("labels") if manifest.probabilities else body
+    expected = golden.labels[index]
+    if manifest.kind == "regressor":
+        assert not isinstance(expected, str)  # as the manifest's parser has seen
+        got = _numbers(labels, 1)
+        if got is None:
+            raise _failed(f"{row}: no number")
+        return _within(proof, abs(got[0] - expected) / max(1.0, abs(expected)), f"{row}: it")
+    if labels != [expected]:
         raise _failed(f"{row}: the label is not the trained model's")
-    expected = (golden.probabilities or ())[index]
-    got = probabilities[0] if isinstance(probabilities, list) and len(probabilities) == 1 else None
-    if not isinstance(got, list) or len(got) != len(expected) or not all(map(finite, got)):
+    if golden.probabilities is None:
+        return 0.0
+    shares = golden.probabilities[index]
+    found = answer.get("probabilities")
+    one = found[0] if isinstance(found, list) and len(found) == 1 else None
+    if (got := _numbers(one, len(shares))) is None:
         raise _failed(f"{row}: no probabilities")
-    worst: float = max(abs(a - b) for a, b in zip(got, expected, strict=True))
-    if not worst <= golden.tolerance:
-        allowed = _short(golden.tolerance)
-        raise _failed(f"{row}: probabilities differ by {_short(worst)}, {allowed} is allowed")
+    worst = max(abs(a - b) for a, b in zip(got, shares, strict=True))
+    return _within(proof, worst, f"{row}: a probability")
+
+
+def _numbers(value: Any, count: int) -> list[float] | None:
+    """Return *value* if it is a list of *count* finite numbers."""
+    fits = isinstance(value, list) and len(value) == count and all(map(finite, value))
+    return value if fits else None
+
+
+def _within(proof: Proof, worst: float, what: str) -> float:
+    tolerance = proof.manifest.golden.tolerance
+    if not worst <= tolerance:
+        allowed = _short(tolerance)
+        raise _failed(f"{what} differs by {_short(worst)}, {allowed} is allowed")
     return worst
 
 

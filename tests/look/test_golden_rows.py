@@ -9,6 +9,7 @@ import pytest
 
 from gitslot.look.golden_rows import Proof, prove
 from gitslot.look.probe import Reply
+from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark
 from reliability.processes import parsed
@@ -40,11 +41,13 @@ class Slot:
     seconds: float = 0.01
     asked: int = 0
     keys: list[str] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
 
     def request(
         self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
     ) -> Reply:
-        assert (method, host, path) == ("POST", "staging", "/api/predict?proba=1")
+        assert (method, host) == ("POST", "staging")
+        self.paths.add(path)
         nth, self.asked = self.asked, self.asked + 1
         if self.key and (headers or {}).get("x-functions-key") != self.key:
             return Reply(401)
@@ -61,8 +64,9 @@ def judge(slot: Slot, proof: Proof = PROOF, key: str = "") -> Any:
 
 def test_all_rows_equal_pass_with_their_evidence() -> None:
     """The message says how many, how close and how fast."""
-    verdict = judge(Slot())
-    assert verdict.mark is Mark.PASS
+    slot = Slot()
+    verdict = judge(slot)
+    assert (verdict.mark, slot.paths) == (Mark.PASS, {"/api/predict?proba=1"})
     assert verdict.message == ("staging: 40 of 40 golden rows, worst difference 0, p99 10 ms")
 
 
@@ -99,6 +103,55 @@ def test_one_wrong_row_fails(name: str) -> None:
     """The last of all as much as the first."""
     last = Slot(lambda nth, answer: WRONG[name](answer) if nth == LAST else answer)
     assert judge(last).mark is Mark.FAIL
+
+
+REGRESSOR = replace(
+    MANIFEST,
+    kind="regressor",
+    classes=(),
+    probabilities=False,
+    golden=replace(GOLDEN, labels=tuple(1e6 + i for i in range(40)), probabilities=None),
+)
+PLAIN = replace(MANIFEST, probabilities=False, golden=replace(GOLDEN, probabilities=None))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "answer", "mark"),
+    [
+        (REGRESSOR, lambda i: [1e6 + i], Mark.PASS),
+        (REGRESSOR, lambda i: [1e6 + i + 0.9], Mark.PASS),  # 9e-7 of its size
+        (REGRESSOR, lambda i: [1e6 + i + 1.1], Mark.FAIL),
+        (REGRESSOR, lambda i: [str(1e6 + i)], Mark.FAIL),
+        (REGRESSOR, lambda i: [True], Mark.FAIL),
+        (REGRESSOR, lambda i: 1e6 + i, Mark.FAIL),
+        (REGRESSOR, lambda i: [], Mark.FAIL),
+        (PLAIN, lambda i: ["ab"[i % 2]], Mark.PASS),
+        (PLAIN, lambda i: ["ab"[(i + 1) % 2]], Mark.FAIL),
+        (PLAIN, lambda i: {"labels": ["ab"[i % 2]]}, Mark.FAIL),
+    ],
+)
+def test_numbers_and_labels_alone_are_compared(
+    manifest: Manifest, answer: Callable[[int], Any], mark: Mark
+) -> None:
+    """A regressor's numbers by their size, a model without probabilities by its labels."""
+    slot = Slot(lambda nth, _: answer(nth))
+    assert judge(slot, replace(PROOF, manifest=manifest)).mark is mark
+    assert slot.paths == {"/api/predict"}
+
+
+def test_rows_of_any_type_are_sent_as_they_are() -> None:
+    """Text, true, false and null reach the slot as JSON."""
+    row = (7.0, "Bern", True, None)
+    bodies: list[bytes | None] = []
+
+    class Keeps(Slot):
+        def request(self, *words: Any, **more: Any) -> Reply:
+            bodies.append(words[3])
+            return super().request(*words, **more)
+
+    golden = replace(GOLDEN, inputs=(row,), labels=("b",), probabilities=((0.25, 0.75),))
+    judge(Keeps(), replace(PROOF, manifest=replace(MANIFEST, golden=golden)))
+    assert bodies[0] == b'[[7.0, "Bern", true, null]]'
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
