@@ -207,7 +207,7 @@ def test_no_loader_binds_a_method_or_arguments(loader: str) -> None:
         np.testing.rundocs,
         np.load,
     ],
-    ids=str,
+    ids=lambda function: type(function).__name__,
 )
 def test_a_function_of_a_row_is_refused(function: Any) -> None:
     """A transformer that calls anything but a ufunc is refused before skops reads it."""
