@@ -138,7 +138,8 @@ class Manifest:
     @property
     def needs(self) -> Needs:
         """Return what the code that serves this version must offer."""
-        return Needs(self.contract, self.runtime.name, self.runtime.sklearn)
+        held = self.memory.load + self.memory.answer if self.memory else 0
+        return Needs(self.contract, self.runtime.name, self.runtime.sklearn, held)
 
 
 def is_name(text: str) -> bool:

@@ -21,11 +21,13 @@ class Needs:
     What a model asks of the code that serves it: a serving *contract* and a *runtime*.
 
     *sklearn* is the minor version of scikit-learn ("1.9") that the runtime `sklearn` must have.
+    *memory* is what a process that serves it holds, in bytes; 0 where nobody measured it.
     """
 
     contract: int = 1
     runtime: str = "onnx"
     sklearn: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)

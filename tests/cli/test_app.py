@@ -11,7 +11,7 @@ from gitslot.cli.lazy import Row
 from tests.processes import python
 
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
-MORE = ("reconcile", "retry", "models", "adopt", "doctor", "local")
+MORE = ("reconcile", "retry", "register", "models", "adopt", "doctor", "local")
 FILE = "app: az-fct-python-ml\nmodel: iris\nslots:\n  production: 1.4.0\n"
 
 
@@ -67,7 +67,7 @@ def test_the_help_of_a_group_and_of_its_command_begin_alike(row: Row) -> None:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("gitslot re", ["reconcile", "retry"]),
+        ("gitslot re", ["reconcile", "retry", "register"]),
         ("gitslot bump pro", ["production"]),
         ("gitslot local d", ["down", "demo"]),
         ("gitslot status --wat", ["--watch"]),

@@ -38,6 +38,13 @@ class Survey(Azure):
             found = self._asked(app, slot, "get", "get_slot").as_dict()
             return site_of(found), host_of(found)
 
+    def sku(self, app: AppRef, plan: str) -> str:
+        """Return the size of the *plan* with that resource id, as P1v3."""
+        group, name = plan_of(plan)
+        with translated():
+            found = self.client(app.subscription).app_service_plans.get(group, name).as_dict()
+        return str((found.get("sku") or {}).get("name") or "")
+
     def config(self, app: AppRef, slot: str) -> ConfigFacts:
         """Return auto swap, idling and traffic from `config/web` of *slot*."""
         with translated():
@@ -60,6 +67,15 @@ class Survey(Azure):
         return Sticky(tuple(lists.get("appSettingNames") or ()), connections, storage)
 
 
+def plan_of(resource_id: str) -> tuple[str, str]:
+    """Return the resource group and the name in the *resource_id* of a plan, or empty text."""
+    words = resource_id.split("/")
+    lower = [word.lower() for word in words]
+    if "resourcegroups" not in lower[:-1]:
+        return "", words[-1]
+    return words[lower.index("resourcegroups") + 1], words[-1]
+
+
 def _names(app: AppRef) -> tuple[str, str]:
     return app.resource_group, app.name
 
@@ -78,6 +94,7 @@ def site_of(site: Mapping[str, Any]) -> SiteFacts:
         principals=tuple(str(each) for each in principals if each),
         operation=str(properties.get("inProgressOperationId") or ""),
         prepared=str(properties.get("targetSwapSlot") or ""),
+        plan=str(properties.get("serverFarmId") or ""),
     )
 
 

@@ -67,6 +67,7 @@ class SiteFacts:
     principals: tuple[str, ...] = ()
     operation: str = ""
     prepared: str = ""
+    plan: str = ""  # resource id of the plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class AppFacts:
     sticky: Sticky | Doubt = NOT_READ
     wanted: Mapping[str, Resolved | Refusal | Doubt] = field(default_factory=dict)
     memory: Memory | Doubt = NOT_READ
+    sku: str | Doubt = NOT_READ  # of the plan, as P1v3
     listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform

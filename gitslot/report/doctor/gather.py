@@ -194,9 +194,11 @@ class Examiner:
         others = tuple(each for each in existing if each not in asked)
         sticky = read(lambda: self.survey.sticky_names(ref))
         wanted = facts.wanted if block else self._served(slots)
-        return replace(
+        found = replace(
             facts, name=ref.name, slots=slots, others=others, sticky=sticky, wanted=wanted
         )
+        plan = next((site.plan for _, site in found.sites if site.plan), "")
+        return replace(found, sku=read(lambda: self.survey.sku(ref, plan))) if plan else found
 
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))

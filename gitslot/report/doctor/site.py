@@ -19,10 +19,17 @@ from gitslot.report.doctor.facts import (
     unread,
 )
 from gitslot.state.slot_settings import PACKAGE_SETTING
-from gitslot.state.wanted import PRODUCTION, Doubt
+from gitslot.state.wanted import PRODUCTION, Doubt, Resolved
 
 # Slots, production included. https://learn.microsoft.com/azure/azure-functions/functions-deployment-slots
 SLOTS = {"dynamic": 2, "elasticpremium": 3, "standard": 5, "premium": 20, "isolated": 20}
+# Of an instance. https://learn.microsoft.com/azure/azure-functions/functions-premium-plan
+# and https://azure.microsoft.com/pricing/details/app-service/linux/
+MEMORY_GB = {
+    **{"ep1": 3.5, "ep2": 7, "ep3": 14, "s1": 1.75, "s2": 3.5, "s3": 7},
+    **{"p1v2": 3.5, "p2v2": 7, "p3v2": 14, "p0v3": 4, "p1v3": 8, "p2v3": 16, "p3v3": 32},
+    **{"p1mv3": 16, "p2mv3": 32, "p3mv3": 64, "p4mv3": 128, "p5mv3": 256},
+}
 NO_SLOTS = ("flexconsumption", "basic", "free", "shared")
 DEDICATED = ("standard", "premium", "isolated")
 _READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
@@ -75,6 +82,29 @@ def plan(app: AppFacts) -> Iterator[Note]:
     if dedicated and not isinstance(config, Doubt) and not config.always_on:
         fix = az(app, "config set", more="--always-on true")
         yield Note(Grade.WARNING, "alwaysOn is off: an idle production is unloaded", (fix,))
+
+
+def memory(app: AppFacts) -> Iterator[Note]:
+    """Check memory: every slot of the plan holds a model, production's and staging's at once."""
+    needs = [found.needs.memory for found in app.wanted.values() if isinstance(found, Resolved)]
+    most = max(needs, default=0)
+    if isinstance(app.sku, Doubt) or not most:
+        why = f"the plan: {app.sku.message}" if isinstance(app.sku, Doubt) else "not measured"
+        fix = "ask for role Reader on the plan" if most else "register the version again"
+        yield Note(Grade.UNKNOWN, why, (fix,))
+        return
+    holds = MEMORY_GB.get(app.sku.lower())
+    if holds is None:
+        yield Note(Grade.UNKNOWN, f"the memory of a plan {app.sku} is not known", ("look it up",))
+        return
+    number = len(app.there) + len(app.others)
+    share = most * number / (holds * 2**30)
+    text = f"{most / 2**20:.0f} MiB in each of {number} slots, {share:.0%} of a plan {app.sku}"
+    fix = "give the plan a larger size: `az functionapp plan update --sku SIZE`"
+    if share <= 0.75:  # the host and the system need the rest
+        yield Note(Grade.OK, text)
+    else:
+        yield Note(Grade.WARNING if share <= 1 else Grade.WRONG, text, (fix,))
 
 
 def slots(app: AppFacts) -> Iterator[Note]:
@@ -173,6 +203,7 @@ def of_release(slot: SlotFacts) -> str:
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("app", "", place),
     Check("plan", "", plan),
+    Check("memory", "", memory),
     Check("slots", "every slot that is needed is there", slots),
     Check("running", "every slot runs", running),
     Check("https", "every slot answers https only", https),

@@ -16,6 +16,7 @@ from gitslot.report.doctor.facts import (
     Sticky,
 )
 from gitslot.state import slot_settings
+from gitslot.state.code import Needs
 from gitslot.state.seen import Answer, Health
 from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Resolved, Revision
 from tests.report.looks import COMMIT, PACKAGE, app, memory, release
@@ -50,9 +51,10 @@ GOOD = AppFacts(
     place=REF,
     slots=(slot(PRODUCTION, "1.5.0"), slot(STAGING, "1.4.0")),
     sticky=Sticky(("ONLY_HERE",)),
-    wanted={PRODUCTION: Resolved(release("1.5.0"))},
+    wanted={PRODUCTION: Resolved(release("1.5.0"), needs=Needs(memory=200 * 2**20))},
     memory=memory("1.5.0", "1.4.0"),
     store=STORE,
+    sku="EP1",
 )
 GROUND = Ground(
     settings=Settings("https://git.example/team/repo", STORE),

@@ -24,10 +24,19 @@ from gitslot.report.doctor.facts import (
     examine,
 )
 from gitslot.report.doctor.gather import read
+from gitslot.state.code import Needs
 from gitslot.state.remembered import LastSwap, Memory
 from gitslot.state.seen import Answer, Health
 from gitslot.state.slot_settings import PACKAGE_SETTING
-from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Doubt, Refusal, Revision
+from gitslot.state.wanted import (
+    PRODUCTION,
+    STAGING,
+    Desired,
+    Doubt,
+    Refusal,
+    Resolved,
+    Revision,
+)
 from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
 from tests.report.looks import COMMIT, memory, release
 
@@ -59,6 +68,12 @@ def settings(**changes: Any) -> Ground:
 
 def good(**changes: Any) -> AppFacts:
     return replace(GOOD, **changes)
+
+
+def needing(mebibytes: int) -> AppFacts:
+    """Return a good app that wants a model whose process holds so much."""
+    needs = Needs(memory=mebibytes * 2**20)
+    return good(wanted={PRODUCTION: Resolved(release("1.5.0"), needs=needs)})
 
 
 def saying(answer: Answer, **health: Any) -> AppFacts:
@@ -125,6 +140,11 @@ BROKEN = [
     Case("plan", at_site(PRODUCTION, tier="FlexConsumption"), WRONG, "no slots", "Elastic"),
     Case("plan", at_site(PRODUCTION, tier="PremiumV3"), WARNING, "alwaysOn", "--always-on true"),
     Case("plan", at_site(PRODUCTION, tier="Novel"), UNKNOWN, "Novel", ""),
+    Case("memory", good(sku=DOWN), UNKNOWN, "the plan: ", "Reader"),
+    Case("memory", good(wanted={}), UNKNOWN, "not measured", "register"),
+    Case("memory", good(sku="P9v9"), UNKNOWN, "P9v9", ""),
+    Case("memory", needing(1500), WARNING, "1500 MiB in each of 2 slots, 84%", "plan update"),
+    Case("memory", needing(2000), WRONG, "2000 MiB in each of 2 slots, 112%", "plan update"),
     Case(
         "slots",
         at(STAGING, site=GONE, health=SILENT),
