@@ -178,16 +178,17 @@ def _fetched(pack: bytes) -> bytes:
     return lines + b"0000"
 
 
+HUGE = 33 * 1024 * 1024  # more than an object may have
 BIG = 400 * 1024 * 1024
 
 
 @cache  # a second answer must not keep the client waiting
 def _zeros(size: int) -> bytes:
-    """Return *size* zeros as deflate packs them, without ever holding them."""
-    packer, out = zlib.compressobj(9), b""
-    for _ in range(size // (1 << 20)):
-        out += packer.compress(bytes(1 << 20))
-    return out + packer.flush()
+    """Return *size* zeros, whole megabytes, as deflate packs them, without ever holding them."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)  # without a head and a checksum
+    megabyte = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = struct.pack(">I", size % 65521 << 16 | 1)
+    return b"\x78\xda" + megabyte * (size >> 20) + packer.flush() + checksum
 
 
 def _delta_bomb() -> bytes:
@@ -251,8 +252,8 @@ def git() -> Iterator[tuple[str, Attack]]:
         "a tree cut short": tree(lambda w: _entry("100644", file, blob()(w))[:-5]),
         "a tree in place of the blob": tree(entry("100644", listed("100644 blob", blob(), "x"))),
         "a huge file": tree(entry("100644", blob("#" * 70_000))),
-        "a blob of zeros": tree(entry("100644", lambda w: _literal(w, "blob", bytes(64 << 20)))),
-        "a message of zeros": lambda w, parent: w.write(w.payload(wish, parent) + bytes(48 << 20)),
+        "a blob of zeros": tree(entry("100644", lambda w: _literal(w, "blob", bytes(HUGE)))),
+        "a message of zeros": lambda w, parent: w.write(w.payload(wish, parent) + bytes(HUGE)),
         "a tag in place of the commit": lambda w, parent: _literal(
             w, "tag", f"object {parent}\ntype commit\ntag x\ntagger S <s> 1 +0000\n\nx\n".encode()
         ),

@@ -23,8 +23,12 @@ settings.register_profile("gitslot", deadline=None)
 settings.load_profile("gitslot")
 
 # What takes longest, the longest first: begun last, it would leave one worker alone at the end.
-_FIRST = ("story/", "emulator/", "training/", "reliability/test_designs.py")
+_FIRST = (
+    *("story/test_demo.py", "story/test_local.py", "story/", "emulator/", "training/"),
+    *("reliability/test_designs.py", "reliability/test_attacks.py"),
+)
 _LAST = "reliability/test_pairs.py"  # many short parts, which fill up whoever has time left
+_ALONE = (*_FIRST[-2:], _LAST)  # files whose tests share nothing, so that any worker takes the next
 
 
 @pytest.fixture
@@ -43,14 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deal tests out by file, as --dist loadfile does, but each part of _LAST by itself."""
+    """Deal tests out by file, as --dist loadfile does, but those of _ALONE one by one."""
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - only where xdist runs
 
     class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid if f"tests/{_LAST}" in nodeid else super()._split_scope(nodeid)
+            alone = nodeid.startswith(tuple(f"tests/{file}" for file in _ALONE))
+            return nodeid if alone else super()._split_scope(nodeid)
 
     return ByFile(config, log)
 

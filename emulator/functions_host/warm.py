@@ -17,11 +17,12 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from emulator.functions_host.__main__ import main as be_a_host
 
-# Every Python app imports it first.
-APPS = "azure.functions"
+# What every app imports, and what every one that serves a model does.
+FOR_APPS = ("azure.functions", "numpy")
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 FILES = 3
 
@@ -29,7 +30,9 @@ FILES = 3
 def main() -> int:
     """Serve until nobody gives orders any more and every host has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the emulator, which ends this
-    importlib.import_module(APPS)
+    for name in FOR_APPS:
+        with suppress(ImportError):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()  # else a collection in a host would copy every page
     orders = socket.socket(fileno=os.dup(0))

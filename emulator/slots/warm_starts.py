@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-m", "emulator.functions_host.warm")
 # What Python and libc read when a process is executed, by the beginnings of their names.
 READ_AT_START = ("PYTHON", "LD_", "GLIBC_", "MALLOC_", "OPENSSL_", "LC_", "LANG", "TZ", "HOME")
 # What an app may bring instead of what the warm process has imported.
-OWN = (".python_packages", "azure")
+OWN = (".python_packages", "azure", "numpy", "numpy.py")
 
 
 class Fork:

@@ -3,14 +3,14 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from gitslot.registry.registry import Registry
-from tests.platform import ROOT, Platform, start_platform
+from tests.platform import ROOT, Platform
 from tests.processes import python
 from training.__main__ import main
 
@@ -42,13 +42,6 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """Return the command, with no registry in its environment."""
     monkeypatch.delenv("GITSLOT_STORAGE", raising=False)
     return Typed(capsys)
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Return a running platform with an empty storage account."""
-    with start_platform(tmp_path_factory.mktemp("platform") / "state") as running:
-        yield running
 
 
 def test_help_names_the_seams(tmp_path: Path) -> None:
@@ -117,9 +110,10 @@ def test_two_at_once_leave_one_whole_version(
     platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two people who register one version at once: one succeeds, one is told, one whole version."""
+    version = f"2.0.{uuid4().hex[:8]}"
 
     def register(seed: int) -> subprocess.CompletedProcess[str]:
-        words = ("--version", "2.0.0", "--seed", str(seed), "-o", "json")
+        words = ("--version", version, "--estimator", "tree", "--seed", str(seed), "-o", "json")
         storage = {"GITSLOT_STORAGE": platform.storage}
         return run("train", *words, home=tmp_path, **platform.environment, **storage)
 
@@ -129,13 +123,17 @@ def test_two_at_once_leave_one_whole_version(
     won, lost = sorted(done, key=lambda each: each.returncode)
     assert "registered already" in lost.stderr
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-    manifest = Registry(platform.storage, platform.credential).manifest("iris", "2.0.0")
+    manifest = Registry(platform.storage, platform.credential).manifest("iris", version)
     assert manifest.digest == json.loads(won.stdout)["digest"]
 
 
-def test_a_silent_registry_is_an_error(platform: Platform, tmp_path: Path) -> None:
+def test_a_silent_registry_is_an_error(
+    typed: Typed, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A registry that does not answer is one sentence, and exit code 2."""
-    storage = {"GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
-    done = run("train", "--version", "3", home=tmp_path, **platform.environment, **storage)
+    environment = {**platform.environment, "GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    done = typed("train", "--version", "3")
     assert done.returncode == 2
     assert "error: cannot create container models" in done.stderr and "Traceback" not in done.stderr
