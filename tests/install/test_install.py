@@ -47,7 +47,7 @@ def test_it_works_beside_somebodys_own_packages(tmp_path: Path, tools: Tools, mi
     """`import gitslot` loads nothing heavy and takes no name of theirs, nor does registering."""
     venv, env = tmp_path / "venv", tools.environment(tmp_path)
     _done(PYTHONS[minor], "-m", "venv", str(venv), env=env)
-    _done(str(venv / "bin/pip"), "install", "--quiet", f"gitslot @ {tools.repository}", env=env)
+    _done(str(venv / "bin/pip"), "install", "--quiet", tools.repository, env=env)
     for name in THEIRS:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True")
