@@ -30,10 +30,12 @@ class Tools:
         path = [str(home / ".local/bin"), *pythons, os.environ["PATH"], str(self.folder / "bin")]
         kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return {
             **kept,
             "PATH": os.pathsep.join(path),
             "HOME": str(home),
+            "XDG_CONFIG_HOME": config,  # how this machine reaches the package index
             "PIP_CACHE_DIR": f"{cache}/pip",
             "UV_CACHE_DIR": f"{cache}/uv",
             "UV_PYTHON_DOWNLOADS": "never",
