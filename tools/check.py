@@ -33,7 +33,7 @@ def problems(root: Path = ROOT) -> Iterator[str]:
     yield from _addresses(root)
     yield from _requirements(root)
     yield from _bicep(root)
-    yield from _workflows(root)
+    yield from workflow_problems(root)
 
 
 def _generated(root: Path) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _bicep(root: Path) -> Iterator[str]:
             yield f"{path.relative_to(root)}: {str(error).splitlines()[0]}"
 
 
-def _workflows(root: Path) -> Iterator[str]:
+def workflow_problems(root: Path) -> Iterator[str]:
     """Run zizmor, which looks for security problems in workflows."""
     folder = root / ".github" / "workflows"
     if not folder.exists():

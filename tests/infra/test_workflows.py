@@ -1,8 +1,11 @@
-"""The workflows do what they say with the least that they need; zizmor runs in `make check`."""
+"""
+The workflows, ours and those that `gitslot init` writes, do what they say with the least that they
+need. zizmor runs on ours in `make check`, on the others here.
+"""
 
 import re
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -10,59 +13,78 @@ import typer.main
 import yaml
 
 from gitslot.cli.app import app
+from gitslot.cli.starter import Wish, files
 from gitslot.registry.package import main as package_main
 from tests.infra.page import ROOT
+from tools.check import workflow_problems
 from training.__main__ import main as training_main
 
-FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+def _wish(folder: str = "", *environments: str) -> Wish:
+    settings = {"storage": "", "repository": "", "branch": "main"}
+    place = PurePosixPath("serving" if folder else "")
+    words = ("churn", "risk", "1.10", folder, environments, settings, "", "gitslot==0.1.0")
+    return Wish(place, *words)
+
+
+FOLDER = PurePosixPath(".github/workflows")
+OURS = {path.name: path.read_text() for path in sorted((ROOT / FOLDER).glob("*.yml"))}
+MADE = {
+    f"{kind}-{path.name}": text
+    for kind, wish in (("one", _wish()), ("more", _wish("apps", "dev", "prod")))
+    for path, text in files(wish).items()
+    if path.parent == FOLDER
+}
+EVERY = pytest.mark.parametrize("text", (OURS | MADE).values(), ids=OURS | MADE)
 _PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+_COMMAND = re.compile(r"(?:\.venv/bin/|^ *)((?:gitslot|python -m) .*)", re.MULTILINE)
 _MAY_WRITE = {"id-token", "contents", "pull-requests"}
 
 
-def _jobs(path: Path) -> dict[str, Any]:
-    text = path.read_text(encoding="utf-8")
+def _jobs(text: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)["jobs"]  # "on" stays text
     return found
 
 
-def _scripts(path: Path) -> list[str]:
-    return [step["run"] for job in _jobs(path).values() for step in job["steps"] if "run" in step]
+def _scripts(text: str) -> list[str]:
+    return [step["run"] for job in _jobs(text).values() for step in job["steps"] if "run" in step]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_job_may_only_what_it_says(path: Path) -> None:
+@EVERY
+def test_a_job_may_only_what_it_says(text: str) -> None:
     """Nothing is granted to a whole workflow; each job names its permissions and its end."""
-    text = path.read_text(encoding="utf-8")
     assert "\npermissions: {}\n" in text and "\nconcurrency:\n" in text and "secrets." not in text
-    for job in _jobs(path).values():
+    for job in _jobs(text).values():
         assert "timeout-minutes" in job
         writes = {name for name, level in job["permissions"].items() if level == "write"}
         assert writes <= _MAY_WRITE
         assert job["permissions"]["contents"] == ("write" if "pull-requests" in writes else "read")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_fork_without_azure_skips_what_needs_it(path: Path) -> None:
+@EVERY
+def test_a_fork_without_azure_skips_what_needs_it(text: str) -> None:
     """Every job that logs in to Azure waits for a variable that a fork does not have."""
-    azure = [job for job in _jobs(path).values() if "id-token" in job["permissions"]]
+    azure = [job for job in _jobs(text).values() if "id-token" in job["permissions"]]
     assert azure
     for job in azure:
         assert job["if"].startswith("vars.AZURE_CLIENT_ID != ''")
-        assert job["environment"].startswith("gitslot")
+        matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
+        names = {row.get("environment", job["environment"]) for row in matrix}
+        assert all(name.startswith("gitslot") for name in names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_action_is_pinned(path: Path) -> None:
+@EVERY
+def test_every_action_is_pinned(text: str) -> None:
     """An action is named by commit, with the release that it is."""
-    used = [line for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    used = [line for line in text.splitlines() if "uses:" in line]
     assert used
     assert [line for line in used if not _PINNED.search(line)] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_scripts_hold_no_expression(path: Path) -> None:
+@EVERY
+def test_scripts_hold_no_expression(text: str) -> None:
     """Values come in as variables of the environment, never as text of a script."""
-    for script in _scripts(path):
+    for script in _scripts(text):
         assert "${{" not in script
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
@@ -71,9 +93,9 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     """Every command of ours that a workflow runs exists, with those options."""
     group: Any = typer.main.get_command(app)
     seen = set()
-    for path in FILES:
-        for script in _scripts(path):
-            for command in re.findall(r"\.venv/bin/(.*)", script.replace("\\\n", " ")):
+    for text in (OURS | MADE).values():
+        for script in _scripts(text):
+            for command in _COMMAND.findall(script.replace("\\\n", " ")):
                 words = command.split()
                 options = {word for word in words if word.startswith("--")}
                 if words[0] == "gitslot":
@@ -95,3 +117,18 @@ def _help(module: str, capsys: pytest.CaptureFixture[str]) -> set[str]:
     with pytest.raises(SystemExit):
         main([*words, "--help"])
     return set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+
+
+def test_a_made_workflow_needs_nothing_of_ours(tmp_path: Path) -> None:
+    """It installs gitslot by the pinned reference, and zizmor finds nothing in it."""
+    (tmp_path / FOLDER).mkdir(parents=True)
+    for name, text in MADE.items():
+        (tmp_path / FOLDER / name).write_text(text)
+        for script in _scripts(text):
+            assert not re.search(r"\.venv|tools/|\bmake\b|python -m", script)
+        for job in _jobs(text).values():
+            installs = [step.get("run", "") for step in job["steps"]]
+            assert any(
+                "pip install -r .github/gitslot-requirements.txt" in each for each in installs
+            )
+    assert list(workflow_problems(tmp_path)) == []

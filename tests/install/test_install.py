@@ -36,6 +36,15 @@ except gitslot.errors.GitslotError as error:
 assert all(sys.modules[name].MINE for name in {THEIRS})
 """
 
+# A module that a Python cannot run is found when it is imported.
+EVERY_MODULE = """
+import importlib, pkgutil, gitslot
+for found in pkgutil.walk_packages(gitslot.__path__, "gitslot."):
+    if found.name != "gitslot.__main__":
+        importlib.import_module(found.name)
+        print(found.name)
+"""
+
 
 def test_the_machine_has_the_oldest_and_the_newest_python() -> None:
     """Without them the tests below would prove less than they say."""
@@ -47,14 +56,15 @@ def test_it_works_beside_somebodys_own_packages(tmp_path: Path, tools: Tools, mi
     """`import gitslot` loads nothing heavy and takes no name of theirs, nor does registering."""
     venv, env = tmp_path / "venv", tools.environment(tmp_path)
     _done(PYTHONS[minor], "-m", "venv", str(venv), env=env)
-    _done(str(venv / "bin/pip"), "install", "--quiet", f"gitslot @ {tools.repository}", env=env)
+    _done(str(venv / "bin/pip"), "install", "--quiet", tools.repository, env=env)
     for name in THEIRS:
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("MINE = True")
     (tmp_path / "train.py").write_text(IMPORTS)
     out = _done(str(venv / "bin/python"), "train.py", env=env, cwd=tmp_path)
     assert out.split()[-1] == "NoTarget"
-    assert _done(str(venv / "bin/gitslot"), "--help", env=env)
+    every = _done(str(venv / "bin/python"), "-c", EVERY_MODULE, env=env, cwd=tmp_path)
+    assert {"gitslot.decide.decide", "gitslot.local.up"} <= set(every.split())
 
 
 @pytest.mark.parametrize(

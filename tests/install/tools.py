@@ -10,6 +10,8 @@ from tests.processes import run
 from tests.pythons import PYTHONS
 
 INSTALL_S = 600.0
+# how this machine reaches the package indexes
+_REACH = ("PIP_", "UV_", "SSL_CERT_", "NODE_EXTRA_CA_CERTS", "npm_config_")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Tools:
         """Return what finds them and what they install below *home*; downloads are shared."""
         pythons = [str(Path(program).parent) for program in reversed(PYTHONS.values())]
         path = [str(home / ".local/bin"), *pythons, os.environ["PATH"], str(self.folder / "bin")]
-        kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+        kept = {name: value for name, value in os.environ.items() if name.startswith(_REACH)}
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        config = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return {
             **kept,
             "PATH": os.pathsep.join(path),
             "HOME": str(home),
+            "XDG_CONFIG_HOME": config,
             "PIP_CACHE_DIR": f"{cache}/pip",
             "UV_CACHE_DIR": f"{cache}/uv",
             "UV_PYTHON_DOWNLOADS": "never",

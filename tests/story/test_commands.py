@@ -15,7 +15,7 @@ import pytest
 
 from tests.platform import PATIENCE_S, Platform, until
 from tests.processes import python
-from tests.story.stage import VERSIONS, Stage, set_stage
+from tests.story.stage import MODEL, VERSIONS, Stage, set_stage
 from tests.story.typed import gitslot
 
 
@@ -111,6 +111,18 @@ def test_validate_checks_pins_against_the_registry(settled: Stage) -> None:
     wrong = gitslot(settled, "validate", "-o", "json")
     assert wrong.code == 1
     assert wrong.data[0]["result"].startswith("DigestMismatch")
+
+
+def test_a_version_of_another_file_comes_with_the_registrys_digest(settled: Stage) -> None:
+    """bump --from pins what the other file does not."""
+    folder = settled.repository.path / "envs/dev"
+    folder.mkdir(parents=True)
+    text = f"app: dev\nmodel: {MODEL}\nslots: {{production: 1.5.0}}\n"
+    (folder / "desired_state.yaml").write_text(text)
+    settled.repository.git("add", "envs")
+    settled.repository.git("commit", "-q", "-m", "what dev serves")
+    assert gitslot(settled, "bump", "--from", "envs/dev").code == 0
+    assert "digest matches" in gitslot(settled, "validate").out
 
 
 def test_models_says_where_each_version_runs(settled: Stage) -> None:

@@ -9,7 +9,6 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gitslot.edges.file.plain_yaml import Map, Node, Text, refuse
@@ -46,7 +45,7 @@ class Key:
     wrong: str = ""
     field: str = ""
     convert: Callable[[str], Any] = str
-    schema: Schema = MappingProxyType({})
+    schema: Schema | None = None
     required: bool = False
 
     @property
