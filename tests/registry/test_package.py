@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.registry.function_apps import LAYOUTS, ours
 from gitslot.registry.libraries import PackageError, strip
-from gitslot.registry.package import LAYOUTS, Packaged, blobs, main, ours, package
+from gitslot.registry.package import Packaged, blobs, main, package
 from gitslot.registry.package_manifest import parse_package
 from gitslot.state.code import Build
 from tests.platform import ROOT
