@@ -27,7 +27,8 @@ import joblib
 import requests
 
 from bench.report import Report, Target
-from gitslot.registry.package import FunctionApp, Libraries, ours, package
+from gitslot.registry.function_apps import FunctionApp, Libraries, ours
+from gitslot.registry.package import package
 from gitslot.state.code import ANY
 from tests.platform import ROOT, Platform, start_platform, until
 from training.data import load

@@ -8,10 +8,10 @@ import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.registry.function_apps import ROOT, ours, with_sklearn
 from gitslot.registry.libraries import HERE
 from gitslot.registry.manifest import is_name
 from gitslot.registry.own_app import own
-from gitslot.registry.package import ROOT, ours, with_sklearn
 from gitslot.registry.package import package as zipped
 from gitslot.state.code import CONTRACTS
 

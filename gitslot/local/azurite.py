@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitslot.local.process import PlatformError
-from gitslot.registry.package import ROOT as PROJECT
+from gitslot.registry.function_apps import ROOT as PROJECT
 
 MIN_NODE = 18
 _LOCK = ("package.json", "package-lock.json")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitslot.local.process import PlatformError
-from gitslot.registry.package import ROOT as PROJECT
+from gitslot.registry.function_apps import ROOT as PROJECT
 
 MODEL = "iris"
 # (version, estimator): models that answer differently, so that people see which of them is live

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gitslot.errors import GitslotError
-from gitslot.registry.package import ROOT as PROJECT
+from gitslot.registry.function_apps import ROOT as PROJECT
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDi
 from gitslot.edges.azure.arm import Azure
 from gitslot.edges.settings import FILE
 from gitslot.local.process import Facts, PlatformError, wait_until
-from gitslot.registry.package import ROOT as PROJECT
+from gitslot.registry.function_apps import ROOT as PROJECT
 from gitslot.registry.package_manifest import parse_package
 from gitslot.registry.registry import Registry
 from gitslot.state.code import Package

@@ -2,8 +2,7 @@
 The libraries of a packaged function app: installed for Azure, stripped, compiled.
 
 Azure runs a package from a read-only folder, so whatever is not compiled here is compiled at every
-start, which makes it three times slower. Compiled files are checked against nothing
-(`unchecked-hash`): no time stamp stands in them, and the same sources give the same bytes.
+start, which makes it three times slower.
 """
 
 import hashlib
@@ -53,7 +52,7 @@ def installed(requirements: Path, lock: Path, python: str, cache: Path) -> Path:
         target = Path(scratch) / "packages"
         install(requirements, python, target, lock)
         strip(target)
-        compile_files(target, python, workers=0)
+        compile_files(target, python)
         try:
             target.rename(done)
         except OSError:  # a parallel build installed the same
@@ -92,24 +91,22 @@ def strip(target: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def compile_files(folder: Path, python: str, workers: int = 1) -> None:
-    """
-    Compile every Python file below *folder* for *python*; without that Python here, say so.
-
-    *workers* is the number of processes, 0 for one on each processor.
-    """
+def compile_files(folder: Path, python: str) -> None:
+    """Compile every Python file below *folder* for *python*; without that Python here, say so."""
     program = sys.executable if python == HERE else shutil.which(f"python{python}")
     if program is None:
         say(f"no python{python} here: the package holds no compiled files, so its start is slower")
         return
-    # -s: no path of this machine in the files.
-    words = ("-q", "-j", str(workers), "--invalidation-mode", "unchecked-hash", "-s", str(folder))
-    subprocess.run(
-        [program, "-m", "compileall", *words, str(folder)],
+    words = (program, "-P", str(Path(__file__).with_name("compiled.py")), str(folder))
+    done = subprocess.run(
+        words,
         env={**os.environ, "PYTHONHASHSEED": "0"},
         capture_output=True,
-        check=False,  # some libraries carry files that are templates, not Python
+        text=True,
+        check=False,
     )
+    if done.returncode != 0:
+        raise PackageError(f"cannot compile for Python {python}: {done.stderr.strip()[-300:]}")
 
 
 def minor_version(folder: Path, library: str) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
+from gitslot.registry.function_apps import REQUIREMENTS, FunctionApp, Libraries
 from gitslot.registry.libraries import PackageError
 from gitslot.registry.manifest import is_name
-from gitslot.registry.package import REQUIREMENTS, FunctionApp, Libraries
 from gitslot.state.code import ANY
 
 SECRET = (

@@ -20,90 +20,23 @@ import argparse
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from gitslot.registry import libraries
+from gitslot.registry.function_apps import LAYOUTS, FunctionApp, ours
 from gitslot.registry.libraries import HERE, PackageError, say
-from gitslot.registry.manifest import is_minor
 from gitslot.registry.package_manifest import written
 from gitslot.state.code import ANY, Build, Package
 
-LIBRARY = Path(__file__).resolve().parents[1]
-# An installed wheel has the function apps and the emulator as data; a checkout uses its folders.
-ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
-REQUIREMENTS = PurePosixPath("requirements.txt")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _ZIP_MODE = 0o100644 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Libraries:
-    """What a build requires: a *list*, and the *lock* of the versions where there is one."""
-
-    list: Path
-    lock: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionApp:
-    """
-    An app to package: *files* by their path in the zip, and the libraries of each of its *builds*.
-
-    *contract* is the serving contract that its code keeps.
-    """
-
-    name: str
-    files: Mapping[PurePosixPath, Path]
-    builds: Mapping[str, Libraries]
-    contract: int
-
-    def sources(self, build: str) -> dict[PurePosixPath, Path]:
-        """Return the files of *build* by their path in the zip."""
-        return {**self.files, REQUIREMENTS: self.builds[build].list}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """
-    Where the files of an app of ours go.
-
-    *root* are the files of its folder for the root of the zip; "*.py" means all of that kind.
-    If *library* is set, the Python files of gitslot/ go there too. The paths in *without* are left
-    out, and all below them. *lists* names what each build requires.
-    """
-
-    root: tuple[str, ...]
-    lists: Mapping[str, str]
-    contract: int = 1
-    library: bool = False
-    without: tuple[str, ...] = ()
-
-
-LAYOUTS: Mapping[str, Layout] = {
-    "serving_app": Layout(
-        root=("*.py", "host.json", "*.txt"),
-        lists={"onnx": "requirements.txt", "sklearn": "requirements-sklearn.txt"},
-        contract=2,
-        without=("blueprint.py", "requirements.txt", "requirements-sklearn.txt"),
-    ),
-    "controller": Layout(
-        root=("function_app.py", "host.json"),
-        lists={ANY: "requirements.txt"},
-        library=True,
-        without=(
-            *("cli", "local", "convert", "_apps", "report/text.py"),
-            *(f"registry/{name}.py" for name in ("package", "libraries", "own_app")),
-        ),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,40 +49,6 @@ class Packaged:
     def zips(self) -> dict[str, bytes]:
         """Return the zips by build."""
         return {name: path.read_bytes() for name, path in self.paths.items()}
-
-
-def ours(app: str, root: Path = ROOT) -> FunctionApp:
-    """Return *app* of the tree *root*; raise PackageError if a file of it is missing."""
-    layout, folder = LAYOUTS[app], root / app
-    lock = root / "requirements.txt"
-    builds = {name: Libraries(folder / file, lock) for name, file in layout.lists.items()}
-    found: dict[PurePosixPath, Path] = {}
-    for pattern in (*layout.root, *layout.lists.values()):
-        paths = sorted(folder.glob(pattern))
-        if not paths:
-            raise PackageError(f"{app}/{pattern} is missing")
-        if pattern in layout.root:
-            kept = (path for path in paths if path.name not in layout.without)
-            found |= {PurePosixPath(path.name): path for path in kept}
-    if layout.library:
-        library = root / LIBRARY.name if root != ROOT else LIBRARY
-        for path in sorted(library.rglob("*.py")):
-            inside = PurePosixPath(path.relative_to(library).as_posix())
-            if not any(inside.is_relative_to(place) for place in layout.without):
-                found[PurePosixPath(LIBRARY.name) / inside] = path
-    return FunctionApp(app, found, builds, layout.contract)
-
-
-def with_sklearn(app: FunctionApp, minor: str, folder: Path) -> FunctionApp:
-    """Return *app* with scikit-learn *minor* ("1.8") in its build; the list goes into *folder*."""
-    if not is_minor(minor):
-        raise PackageError(f"scikit-learn {minor} is not a minor version: write it like 1.8")
-    text = app.builds["sklearn"].list.read_text(encoding="utf-8")
-    free = re.sub(r"^(?!azure|#)([\w-]+)==[^ ;\n]+", r"\1", text, flags=re.MULTILINE)
-    target = folder / f"requirements-sklearn-{minor}.txt"
-    changed = re.sub(r"^scikit-learn", f"scikit-learn=={minor}.*", free, flags=re.MULTILINE)
-    target.write_text(changed, encoding="utf-8")
-    return replace(app, builds={**app.builds, "sklearn": Libraries(target)})
 
 
 def build_id(files: Mapping[PurePosixPath, Path]) -> str:
@@ -243,7 +142,7 @@ def _add_libraries(app: FunctionApp, build: str, target: Path, python: str, cach
     libraries.install(needs.list, python, target)
     if build != ANY:
         libraries.strip(target)
-    libraries.compile_files(target, python, workers=0)
+    libraries.compile_files(target, python)
 
 
 def blobs(done: Packaged, folder: Path) -> str:

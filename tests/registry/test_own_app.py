@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.registry.function_apps import ROOT
 from gitslot.registry.libraries import PackageError
 from gitslot.registry.own_app import own
-from gitslot.registry.package import ROOT, package
+from gitslot.registry.package import package
 from gitslot.state.code import ANY
 
 HOST = '{"version": "2.0"}'

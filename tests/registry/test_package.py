@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gitslot.registry.function_apps import LAYOUTS, ours, with_sklearn
 from gitslot.registry.libraries import PackageError, strip
-from gitslot.registry.package import LAYOUTS, Packaged, blobs, main, ours, package
+from gitslot.registry.package import Packaged, blobs, main, package
 from gitslot.registry.package_manifest import parse_package
 from gitslot.state.code import Build
 from tests.platform import ROOT
@@ -120,6 +121,23 @@ def test_a_version_can_be_given(tmp_path: Path) -> None:
     made = packed(tree(tmp_path), "serving_app", version="3.1.0")
     assert made.paths["onnx"].name == "serving_app-3.1.0-onnx.zip"
     assert made.package.version == "3.1.0"
+
+
+def test_another_scikit_learn_frees_what_depends_on_it(tmp_path: Path) -> None:
+    """Its own minor version, and whatever fits it; the build without it stays as it was."""
+    root = tree(tmp_path)
+    (root / "serving_app" / "requirements-sklearn.txt").write_text(
+        "# why\nazure-functions==2\nnumpy==2.5.5 ; python_version >= '3.12'\nscikit-learn==1.9.1\n"
+    )
+    app = ours("serving_app", root)
+    changed = with_sklearn(app, "1.8", tmp_path)
+    assert changed.builds["sklearn"].list.read_text().splitlines() == [
+        *("# why", "azure-functions==2", "numpy ; python_version >= '3.12'"),
+        "scikit-learn==1.8.*",
+    ]
+    assert changed.builds["onnx"] == app.builds["onnx"]
+    with pytest.raises(PackageError, match=r"write it like 1\.8"):
+        with_sklearn(app, "1.8.2", tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

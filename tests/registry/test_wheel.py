@@ -52,7 +52,7 @@ def test_apps_and_emulator_are_data(installed: Path, tmp_path: Path) -> None:
     """The installed library finds them there; the emulator starts with that folder first."""
     found = run(
         *(installed, tmp_path, "-c"),
-        "import gitslot.registry.package as p; print(p.ROOT); import gitslot; print(gitslot)",
+        "import gitslot.registry.function_apps as p; print(p.ROOT); import gitslot; print(gitslot)",
     )
     apps = installed / "gitslot" / "_apps"
     assert found.splitlines()[0] == str(apps)

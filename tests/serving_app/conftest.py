@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from gitslot.convert.version import Built
-from gitslot.registry.package import ours, package
+from gitslot.registry.function_apps import ours
+from gitslot.registry.package import package
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform, until
 from tests.training.versions import built

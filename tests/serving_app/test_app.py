@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gitslot.convert.version import Built
-from gitslot.registry.package import build_id, ours
+from gitslot.registry.function_apps import ours
+from gitslot.registry.package import build_id
 from gitslot.registry.registry import Registry
 from serving_app.limits import BODY
 from tests.platform import Platform, until

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gitslot.registry.package import ours, package
+from gitslot.registry.function_apps import ours
+from gitslot.registry.package import package
 from gitslot.registry.registry import Registry
 from tests.platform import ROOT, Platform
 from tests.training.versions import built

@@ -53,3 +53,20 @@ def test_code_and_model_come_by_one_commit_and_go_by_its_revert(stage: Stage) ->
     assert isinstance(stage.reconcile(), Converged)
     assert ask(stage) == before
     assert (stage.swaps(), len(stage.writes())) == (swaps + 1, writes + 1)
+
+
+def test_code_of_an_older_contract_stops_before_any_deploy(stage: Stage) -> None:
+    """`validate` says so before the push, the controller after it; nothing is written."""
+    folder = shutil.copytree(APP, stage.folder / "old-app")
+    name = f"1.0.0-{stage.app}"
+    assert gitslot(stage, "package", str(folder), "--version", name).code == 0
+    before = stage.writes()
+    stage.repository.want(f"{{version: 1.5.0, code: {name}}}")
+    checked = gitslot(stage, "validate")
+    assert checked.code == 1
+    stop = stage.reconcile()
+    for text in (checked.out, str(stop)):
+        assert "RuntimeMissing" in text
+        assert f"code {name} keeps serving contract 1" in " ".join(text.split())
+    assert "gitslot package FOLDER --version VERSION --contract 2" in str(stop)
+    assert (stage.serves(), stage.writes()) == ("1.4.0", before)
