@@ -63,7 +63,7 @@ class _Literal:
         self.text = text
 
 
-class _Repeated(dict[str, Any]):
+class Repeated(dict[str, Any]):
     """An object that names *key* more than once."""
 
     key = ""
@@ -73,7 +73,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    repeated = _Repeated(found)
+    repeated = Repeated(found)
     seen: set[str] = set()
     repeated.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None, which goes on
     return repeated
@@ -208,7 +208,7 @@ class Reader:
         raise BadRows("the rows cannot be read")
 
     def _blame_names(self, row: dict[str, Any], i: int) -> None:
-        if isinstance(row, _Repeated):
+        if isinstance(row, Repeated):
             raise BadRows(f"row {i} names {_quoted(row.key)} more than once", i)
         for key in row:
             if key not in self._known:

@@ -296,6 +296,7 @@ def test_open_inference_takes_typed_columns() -> None:
         ([{"name": "rows", "datatype": "FP64", "shape": [1, 2]}], "no data"),
         ([{"name": "rows", "datatype": "FP64", "data": [1, 2]}], "no shape"),
         ([{"name": "rows", "datatype": "FP64", "shape": [-1, 2], "data": []}], "no shape"),
+        ([tensor("w", "FP64", [1, 2], [1, 2]), tensor("x", "FP64", [1])], "'w' is no column"),
         ([7], "inputs must be an array"),
         ([], "'length' is missing"),
     ],
