@@ -75,6 +75,7 @@ def test_columns_in_another_order_answer_alike_by_name() -> None:
         (b'[[31, "Bern", -Infinity, true, "s"]]', "(fare) is -Infinity", 0, 2),
         (b'[[31, "Bern", 1e39, true, "s"]]', "(fare) is infinite or beyond float32", 0, 2),
         (b"[[1" + b"0" * 400 + b', "Bern", 1, true, "s"]]', "(age) is infinite or beyond", 0, 0),
+        ([[2**53 + 1, *ROW[1:]]], "(age) is beyond 2^53", 0, 0),
         (b'[[31, "\\ud800", 1, true, "s"]]', "(city) is text with half a character", 0, 1),
         (b'[[31, "a\\u0000b", 1, true, "s"]]', "(city) is text with a null character", 0, 1),
         ([[31, "x" * (TEXT + 1), 1, True, "s"]], f"at most {TEXT} are read", 0, 1),

@@ -7,6 +7,7 @@ import io
 import json
 import operator
 import pkgutil
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -17,8 +18,13 @@ import pandas as pd
 import pytest
 import scipy
 import skops.io
+from joblib.externals.loky import reusable_executor
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestRegressor,
+)
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -127,6 +133,22 @@ def test_regressors_and_models_without_probabilities_answer() -> None:
         model.fit(rows, [0, 1] * 5)
         runtime = open_runtime(skops.io.dumps(model), shape)
         assert runtime.answers(rows) == (model.predict(rows).tolist(), None)
+
+
+def test_many_rows_are_answered_in_blocks_on_one_thread() -> None:
+    """Blocks give the answers of the whole, and n_jobs starts neither threads nor processes."""
+    rows = np.random.default_rng(0).normal(size=(3000, 2))
+    model = BaggingClassifier(n_estimators=4, random_state=0)
+    model.fit(rows[:50], np.arange(50) % 2)
+    shape = Shape("classifier", (Column("a"), Column("b")), (0, 1), True)
+    expected, shares = model.predict(rows).tolist(), model.predict_proba(rows)
+    model.n_jobs = 2  # which would start processes
+    runtime = open_runtime(skops.io.dumps(model), shape)
+    before = threading.active_count()
+    found, probabilities = runtime.answers(rows)
+    assert (found, runtime.labels(rows)) == (expected, expected)
+    assert np.array_equal(np.asarray(probabilities), shares)
+    assert (threading.active_count(), reusable_executor._executor) == (before, None)
 
 
 def test_the_list_is_what_its_command_writes() -> None:
