@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING or __package__:
     from .columns import Column
     from .model import Model, finite_json
-    from .rows import BadRows, decode
+    from .rows import BadRows, Repeated, decode
 else:  # the Functions worker puts this folder itself on sys.path
     from columns import Column
     from model import Model, finite_json
-    from rows import BadRows, decode
+    from rows import BadRows, Repeated, decode
 
 MATRIX = "rows"  # the name of the one tensor of a model of numbers
 _NUMBERS = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8")
@@ -58,8 +58,8 @@ def metadata(model: Model) -> dict[str, Any]:
 def infer(model: Model, body: bytes) -> str:
     """Return the JSON that answers the tensors in *body*; raise BadRows."""
     asked = decode(body)
-    if not isinstance(asked, dict):
-        raise BadRows("the body must be an object with inputs")
+    if not isinstance(asked, dict) or isinstance(asked, Repeated):
+        raise BadRows("the body must be an object that names inputs, once")
     table = model.reader.table(rows_of(asked.get("inputs"), model.shape.columns))
     outputs = _wanted(asked.get("outputs"), model)
     probabilities = None
@@ -81,20 +81,19 @@ def rows_of(inputs: Any, columns: Sequence[Column]) -> list[Any]:
     """Return the rows, by position, that the tensors *inputs* hold; raise BadRows."""
     if not isinstance(inputs, list) or not all(isinstance(each, dict) for each in inputs):
         raise BadRows("inputs must be an array of tensors")
+    if any(isinstance(each, Repeated) for each in inputs):
+        raise BadRows("a tensor has a key twice")
+    known = {column.name: column for column in columns}
     names = [each.get("name") for each in inputs]
-    matrix = len(inputs) == 1 and (len(columns) > 1 or names[0] == MATRIX)
-    if matrix and names[0] not in {column.name for column in columns}:
-        if any(column.type != "number" for column in columns):
-            raise BadRows("the model takes one tensor for each column, not a matrix")
+    strange = [name for name in names if not isinstance(name, str) or name not in known]
+    if len(inputs) == len(strange) == 1 and all(column.type == "number" for column in columns):
         cells, rows = _cells(inputs[0], Column(MATRIX), len(columns))
         width = len(columns)
         return [cells[i * width : (i + 1) * width] for i in range(rows)]
-    found: dict[Any, list[Any]] = {}
-    known = {column.name: column for column in columns}
-    for each in inputs:
-        name = each.get("name")
-        if not isinstance(name, str) or name not in known:
-            raise BadRows(f"tensor {ascii(name)[:80]} is no column of the model")
+    if strange:
+        raise BadRows(f"tensor {ascii(strange[0])[:80]} is no column of the model")
+    found: dict[str, list[Any]] = {}
+    for name, each in zip(names, inputs, strict=True):
         if name in found:
             raise BadRows(f"tensor {ascii(name)[:80]} is there twice")
         found[name] = _cells(each, known[name], 1)[0]

@@ -29,6 +29,7 @@ else:  # the Functions worker puts this folder itself on sys.path
     from limits import NUMBER, TEXT
 
 FEW = 4  # up to so many rows are checked one by one
+WHOLE = float(2**53 - 1)  # beyond it a float64 does not hold each whole number
 _BOM = b"\xef\xbb\xbf"  # PowerShell and .NET put it first; a parser may ignore it (RFC 8259)
 _KINDS: Mapping[type, str] = {
     **{type(None): "null", bool: "true or false", str: "text"},
@@ -63,7 +64,7 @@ class _Literal:
         self.text = text
 
 
-class _Repeated(dict[str, Any]):
+class Repeated(dict[str, Any]):
     """An object that names *key* more than once."""
 
     key = ""
@@ -73,7 +74,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
-    repeated = _Repeated(found)
+    repeated = Repeated(found)
     seen: set[str] = set()
     repeated.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add returns None, which goes on
     return repeated
@@ -107,6 +108,7 @@ class Reader:
         self._width = len(self._names)
         self._dtype = dtype
         self._numbers = shape.numbers
+        self._most = min(map(_most, shape.columns))
         pick = itemgetter(*self._names)
         self._pick = pick if self._width > 1 else lambda row: (pick(row),)
 
@@ -129,11 +131,11 @@ class Reader:
                     return np.array(rows, self._dtype)
             else:
                 array = np.array(rows, np.float64)
-                if array.ndim == 2 and array.shape[1] == self._width and _within(array):
+                if array.ndim == 2 and array.shape[1] == self._width and self._within(array):
                     return array.astype(self._dtype, copy=False)
         except (ValueError, TypeError, OverflowError):
             pass  # not numbers, or rows of different widths: the slow way finds the place
-        return self._blame(rows)
+        return self.table(rows)
 
     def table(self, rows: Any) -> Table:
         """Return *rows*, decoded JSON, as a table; raise BadRows as `read` does."""
@@ -170,20 +172,24 @@ class Reader:
         if column.type == "text" and any(_wrong_text(cell) for cell in cells if cell is not None):
             raise ValueError(column.name)
         array = array_of(cells, column)
-        if column.type == "number" and (np.abs(array) > NUMBER).any():
+        if column.type == "number" and (np.abs(array) > _most(column)).any():
             raise ValueError(column.name)
         return array
 
     def _few_within(self, rows: Any) -> bool:
         """Check a few rows one by one: a loop over a few floats is faster than numpy."""
-        width = self._width
+        width, most = self._width, self._most
         for row in rows:
             if len(row) != width:
                 return False
             for cell in row:
-                if not -NUMBER <= cell <= NUMBER:
+                if not -most <= cell <= most:
                     return False
         return len(rows) > 0
+
+    def _within(self, array: NDArray[np.float64]) -> bool:
+        """Say whether all are small enough, by one comparison, which NaN fails too."""
+        return bool(np.abs(array).max() <= self._most)
 
     def _blame(self, rows: Any) -> NoReturn:
         """Raise BadRows for the first fault in *rows*."""
@@ -208,7 +214,7 @@ class Reader:
         raise BadRows("the rows cannot be read")
 
     def _blame_names(self, row: dict[str, Any], i: int) -> None:
-        if isinstance(row, _Repeated):
+        if isinstance(row, Repeated):
             raise BadRows(f"row {i} names {_quoted(row.key)} more than once", i)
         for key in row:
             if key not in self._known:
@@ -218,9 +224,9 @@ class Reader:
                 raise BadRows(f"row {i} lacks column {j} ({name})", i, j)
 
 
-def _within(array: NDArray[np.float64]) -> bool:
-    """Say whether all are finite and within float32, by one comparison, which NaN fails too."""
-    return bool(np.abs(array).max() <= NUMBER)
+def _most(column: Column) -> float:
+    """Return the largest number that *column* takes, either sign."""
+    return WHOLE if column.dtype.lower() in ("int64", "uint64") else NUMBER
 
 
 def _wrong(cell: Any, column: Column) -> str:
@@ -236,6 +242,8 @@ def _wrong(cell: Any, column: Column) -> str:
         return _wrong_text(cell)
     if column.type == "number" and not -NUMBER <= cell <= NUMBER:
         return "infinite or beyond float32"
+    if column.type == "number" and abs(cell) > _most(column):
+        return "beyond 2^53, where whole numbers are not exact: train on it as text"
     return ""
 
 

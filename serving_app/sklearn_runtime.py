@@ -9,22 +9,26 @@ It answers on one thread, as ONNX Runtime does here: for a few rows, more thread
 other, and sums of floats would differ between runs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import skops.io
+from joblib import parallel_config
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING or __package__:
-    from .columns import Column, Shape, Table
+    from .columns import Column, Shape, Table, count, slice_of
     from .refused import Refused
     from .skops_file import check_skops
 else:  # the Functions worker puts this folder itself on sys.path
-    from columns import Column, Shape, Table
+    from columns import Column, Shape, Table, count, slice_of
     from refused import Refused
     from skops_file import check_skops
 
+BLOCK = 1024  # rows
 NONE = "object, None"  # dtype of objects with None where one is missing; else it is NaN
 
 
@@ -38,24 +42,35 @@ class SklearnRuntime:
 
     def labels(self, table: Table) -> list[Any]:
         """Return for each row a label, which equals one of the classes, or a number."""
-        said: list[Any] = np.asarray(
-            self._asked("predict", as_trained(table, self._shape))
-        ).tolist()
-        return said
+        with self._alone():
+            return [label for rows in self._blocks(table) for label in self._predicted(rows)]
 
     def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:
         """Return what `labels` does, and probabilities as rows x classes where it has any."""
         if not self._shape.probabilities:
             return self.labels(table), None
-        rows = as_trained(table, self._shape)
-        return (
-            np.asarray(self._asked("predict", rows)).tolist(),
-            np.asarray(self._asked("predict_proba", rows)),
-        )
+        labels: list[Any] = []
+        shares: list[NDArray[Any]] = []
+        with self._alone():
+            for rows in self._blocks(table):
+                labels.extend(self._predicted(rows))
+                shares.append(np.asarray(self._estimator.predict_proba(rows)))
+        return labels, np.concatenate(shares)
 
-    def _asked(self, method: str, rows: Any) -> Any:
-        with self._threads.limit(limits=1):  # of the thread that asks: OpenMP keeps it for each
-            return getattr(self._estimator, method)(rows)
+    def _blocks(self, table: Table) -> Iterator[Any]:
+        """Yield *table* as it was trained, some rows at a time: kernels take memory for each."""
+        for first in range(0, count(table), BLOCK):
+            yield as_trained(slice_of(table, first, first + BLOCK), self._shape)
+
+    def _predicted(self, rows: Any) -> list[Any]:
+        said: list[Any] = np.asarray(self._estimator.predict(rows)).reshape(len(rows)).tolist()
+        return said
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep to the thread that asks, whatever n_jobs says: OpenMP, BLAS, and joblib."""
+        with self._threads.limit(limits=1), parallel_config(backend="sequential"):
+            yield
 
 
 def open_runtime(artifact: bytes, shape: Shape) -> SklearnRuntime:

@@ -61,7 +61,7 @@ def check_skops(content: bytes) -> list[str]:
         _refuse("it is not a skops file")
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         _refuse(f"its protocol is not {PROTOCOL}: save it again with the newest skops")
-    return sorted(_names(schema))
+    return sorted(names_of(schema))
 
 
 def _check_size(archive: zipfile.ZipFile, budget: int) -> int:
@@ -81,8 +81,8 @@ def _check_size(archive: zipfile.ZipFile, budget: int) -> int:
     return budget
 
 
-def _names(schema: dict[str, Any]) -> set[str]:
-    """Check every node of the tree, wherever it stands, and return their names."""
+def names_of(schema: dict[str, Any]) -> set[str]:
+    """Return the names of all nodes of the tree, wherever they stand; refuse one not trusted."""
     found: set[str] = set()
     left: list[Any] = [schema]
     while left:

@@ -28,7 +28,7 @@ _FIELD = 200  # characters of any text from a slot
 # Reasons of an app for which looking again will not help.
 _FINAL = (
     *("DigestMismatch", "ManifestInvalid", "FormatRefused", "LoadFailed", "GoldenRowsFailed"),
-    *("SettingsInvalid", "UnknownVersion"),
+    *("RuntimeMissing", "SettingsInvalid", "UnknownVersion"),
 )
 
 

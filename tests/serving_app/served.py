@@ -201,7 +201,12 @@ def matrix() -> Model:
 MODELS = (people, strict_people, gaps, margins, prices, typed, matrix)
 
 
-def ask(
+def ask(model: Model | None, path: str, body: Any = None, **more: Any) -> tuple[int, Any]:
+    """Return status and JSON of the app's answer at *path*: a POST if there is a *body*."""
+    return asyncio.run(asked(model, path, body, **more))
+
+
+async def asked(
     model: Model | None,
     path: str,
     body: Any = None,
@@ -209,7 +214,7 @@ def ask(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, Any]:
-    """Return status and JSON of the app's answer at *path*: a POST if there is a *body*."""
+    """Do what `ask` does, in a loop that runs already."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     handlers = {
         "api/predict": function_app.predict,
@@ -229,7 +234,7 @@ def ask(
     function_app.serving.model = model
     handler: Any = handlers.get(path, function_app.v2)
     try:
-        answer = asyncio.run(handler._function.get_user_function()(request))
+        answer = await handler._function.get_user_function()(request)
     finally:
         function_app.serving.model = None
     return answer.status_code, json.loads(answer.get_body())

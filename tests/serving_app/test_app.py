@@ -1,5 +1,7 @@
 """The packaged app over HTTP: what clients, the controller and the platform's ping see."""
 
+import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,39 @@ def test_bad_rows_are_answered_by_where_they_are_bad(
     found = answer.json()
     assert (answer.status_code, found["row"], found["column"]) == (400, row, column)
     assert found["error"]
+
+
+def test_bodies_that_people_send_are_answered(slot: Slot, served: Built) -> None:
+    """Rows by name in another order, a byte order mark, gzip, and V2 tensors give one answer."""
+    names = [column.name for column in served.manifest.columns]
+    rows = [ROW, [6.7, 3.0, 5.2, 2.3]]
+    turned = [dict(reversed(list(zip(names, row, strict=True)))) for row in rows]
+    body = json.dumps(rows).encode()
+    packed = {"content-encoding": "gzip"}
+    for answer in (
+        slot.predict(turned),
+        slot.predict(b"\xef\xbb\xbf" + body),
+        slot.predict(gzip.compress(body), headers=packed),
+    ):
+        assert (answer.status_code, answer.json()) == (200, ["setosa", "virginica"])
+    tensor = {"name": "rows", "datatype": "FP64", "shape": [2, 4], "data": rows}
+    url = f"{slot.url}/v2/models/iris"
+    answer = slot.session.post(f"{url}/infer", json={"inputs": [tensor]}, timeout=30)
+    assert answer.json()["outputs"][0]["data"] == ["setosa", "virginica"]
+    assert _headers(answer.headers)[0] == "1.5.0"
+    assert slot.session.get(f"{url}/versions/1.5.0/ready", timeout=30).status_code == 200
+    assert slot.session.get(f"{slot.url}/v2/health/ready", timeout=30).json() == {"ready": True}
+
+
+def test_the_model_describes_itself(slot: Slot, served: Built) -> None:
+    """One GET says columns, classes and an example; another is OpenAPI; both name the version."""
+    about = slot.session.get(f"{slot.url}/api/model", timeout=30).json()
+    assert (about["version"], about["digest"]) == ("1.5.0", served.manifest.digest)
+    assert about["classes"] == list(served.manifest.classes)
+    assert slot.predict([about["example"]]).status_code == 200
+    document = slot.session.get(f"{slot.url}/api/openapi.json", timeout=30).json()
+    assert document["info"] == {"title": "iris", "version": "1.5.0"}
+    assert slot.predict([ROW], "?probs=1").status_code == 400
 
 
 def test_a_body_over_the_cap_is_refused(slot: Slot) -> None:
