@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from gitslot.cli.session import Session
 from gitslot.errors import GitslotError
 from gitslot.registry.card import proof
+from gitslot.state.code import shortfall
 
 if TYPE_CHECKING:
     from gitslot.convert.table import Data
     from gitslot.convert.version import Built
     from gitslot.registry.manifest import Source
+    from gitslot.registry.registry import Registry
 
     Build = Callable[["Progress"], Built]
 
@@ -131,11 +133,28 @@ def registered(session: Session, model: str, version: str, build: "Build") -> "B
         registry.ensure_containers()
         registry.refuse_existing(model, version)
         built = build(progress)
+        check_code(registry, built)
     except TrainingError as error:
         raise NotRegistered(str(error)) from error
     progress(f"registering at {registry.account_url}")
     registry.register(*built.files)
     return built
+
+
+def check_code(registry: "Registry", built: "Built") -> None:
+    """
+    Raise NotRegistered if there are serving packages, and none could serve *built*.
+
+    Without any, the slots run code that the registry does not know, which the controller checks.
+    """
+    packages, needs = registry.packages(), built.manifest.needs
+    lacks = [shortfall(package, needs) for package in packages]
+    if not packages or None in lacks:
+        return
+    newest = lacks[0]
+    assert newest is not None
+    what, step = newest
+    raise NotRegistered(f"no serving package could serve it: {what}; {step.clause}")
 
 
 def progress_of(session: Session) -> Progress:

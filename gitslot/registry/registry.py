@@ -53,6 +53,7 @@ GITSLOT = "gitslot"
 CONTAINERS = (MODELS, CODE, GITSLOT)
 
 _ZIP_PATH = re.compile(r"(?P<version>[A-Za-z0-9._-]{1,64})/[0-9a-f]{64}\.zip")
+_PACKAGE_PATH = re.compile(r"(?P<version>[^/]+)/manifest\.json\Z")
 _MANIFEST_PATH = re.compile(r"(?P<model>[^/]+)/(?P<version>[^/]+)/manifest\.json\Z")
 
 
@@ -179,6 +180,24 @@ class Registry:
         if self.package(package.version) != package:
             raise VersionExists(_taken(f"serving package {package.version}"))
         return package
+
+    def packages(self) -> tuple[Package, ...]:
+        """
+        Return the newest 50 serving packages, the newest first, without those that are not read.
+
+        Raises RegistryUnavailable.
+        """
+        with _translated(f"list {CODE}"):
+            found = [
+                (blob.last_modified, match["version"])
+                for blob in self._container(CODE).list_blobs()
+                if (match := _PACKAGE_PATH.match(blob.name))
+            ]
+        packages = []
+        for _, version in sorted(found, reverse=True)[:50]:
+            with suppress(UnknownVersion, ManifestInvalid):
+                packages.append(self.package(version))
+        return tuple(packages)
 
     def code_version(self, url: str) -> str:
         """Return the version of the package whose zip is at *url*, "" where it is not of here."""

@@ -6,7 +6,9 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import joblib
@@ -20,8 +22,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 import gitslot
 from gitslot.cli.app import run
+from gitslot.cli.notebook import NotRegistered, check_code
 from gitslot.cli.session import Session
 from gitslot.registry.registry import Registry
+from gitslot.state.code import Build, Needs, Package
 from tests.convert.models import two_colours
 from tests.platform import Platform
 
@@ -198,6 +202,23 @@ def test_what_is_no_model_is_refused_in_words(
     assert (code, out) == (2, "")
     assert why in err
     assert "Traceback" not in err
+
+
+def test_a_model_that_no_registered_code_could_serve_is_refused() -> None:
+    """Of another minor version of scikit-learn than the packages: the fix is a line to type."""
+    needs = Needs(2, "sklearn", "1.9")
+    zipped = Build("a" * 64, 1, "serving_app", "b", "3.13")
+    other = replace(zipped, sklearn="1.8")
+    built: Any = SimpleNamespace(manifest=SimpleNamespace(needs=needs))
+
+    def packages(*builds: Build) -> Any:
+        found = [Package(str(n), 2, {"sklearn": build}) for n, build in enumerate(builds)]
+        return SimpleNamespace(packages=lambda: found)
+
+    check_code(packages(), built)
+    check_code(packages(other, replace(zipped, sklearn="1.9")), built)
+    with pytest.raises(NotRegistered, match=r"has scikit-learn 1.8.* --sklearn 1.9"):
+        check_code(packages(other), built)
 
 
 def test_a_sample_that_lacks_columns_is_refused(typed: Typed, tmp_path: Path) -> None:
