@@ -77,7 +77,12 @@ def _line(python: str, *, other: bool) -> str:
     """Return the line that installs the local platform, with the tool that installed gitslot."""
     wanted = shlex.quote(installed().with_local())
     if (Path(sys.prefix) / "pipx_metadata.json").is_file():
-        return f"pipx install --force {f'--python {python} ' if other else ''}{wanted}"
+        # --force alone keeps the environment, and its Python with it
+        return (
+            f"pipx uninstall {_NAME} && pipx install --python {python} {wanted}"
+            if other
+            else f"pipx install --force {wanted}"
+        )
     if (Path(sys.prefix) / "uv-receipt.toml").is_file():
         return f"uv tool install --force {f'--python {python} ' if other else ''}{wanted}"
     program = f"python{python}" if other else shlex.quote(sys.executable)

@@ -1,9 +1,12 @@
 """`gitslot init`: a team's own repository, which needs nothing of ours."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gitslot.edges.gitslot_toml import configured
 from tests.cli.clones import Clone
@@ -37,6 +40,23 @@ def test_what_it_prints_next_commits_all_of_it(clone: Clone) -> None:
     subprocess.run(line.removeprefix("next: "), shell=True, cwd=clone.path, check=True)
     assert (clone.subject, clone.git("status", "--porcelain")) == ("serve churn 1.0.0", "")
     assert said(clone.path)["GITSLOT_REPO"] == "https://git.example/team/models.git"
+
+
+def test_the_made_workflow_bumps_to_the_bytes_that_were_proved(clone: Clone) -> None:
+    """Its step, run as GitHub runs it, makes one commit on a branch of its own."""
+    assert clone.gitslot("init", "--app", "churn", "--overwrite")[0] == 0
+    clone.git("add", "-A")
+    clone.git("commit", "-q", "-m", "serve churn 1.0.0")
+    text = (clone.path / ".github/workflows/gitslot-register.yml").read_text()
+    steps = yaml.safe_load(text)["jobs"]["bump"]["steps"]
+    (script,) = [step["run"] for step in steps if step.get("name", "").startswith("Commit")]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "VERSION": "1.1.0", "DIGEST": "sha256:" + "ab" * 32}
+    subprocess.run(["bash", "-e", "-c", script], cwd=clone.path, env=env, check=True)
+    assert (clone.subject, clone.git("branch", "--show-current")) == (
+        *("bump churn to 1.1.0", "bump/churn-1.1.0"),
+    )
+    assert f"production: 1.1.0@sha256:{'ab' * 32}" in clone.text
 
 
 def test_what_is_there_is_kept_until_somebody_says_otherwise(clone: Clone) -> None:
