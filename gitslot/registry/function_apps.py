@@ -79,11 +79,8 @@ LAYOUTS: Mapping[str, Layout] = {
         lists={ANY: "requirements.txt"},
         library=True,
         without=(
-            *("cli", "local", "convert", "_apps", "report/text.py"),
-            *(
-                f"registry/{name}.py"
-                for name in ("package", "libraries", "compiled", "function_apps", "own_app")
-            ),
+            *("cli", "local", "convert", "_apps", "__main__.py", "report/text.py"),
+            *(f"registry/{name}.py" for name in _PACKAGING),
         ),
     ),
 }
