@@ -55,12 +55,11 @@ class Served:
         return func.HttpResponse(body, status_code=status, headers=self.headers)
 
     def _run(self) -> None:
-        while self.model is None:
-            try:
-                self._attempt()
-            except Exception:
-                logging.exception("the model is not served: %s", self.reason)
-                threading.Event().wait(PAUSE_S)
+        try:
+            self._attempt()
+        except Exception:
+            logging.exception("the model is not served: %s", self.reason)
+            threading.Timer(PAUSE_S, self._run).start()  # a daemon, as the thread that starts it
 
     def _attempt(self) -> None:
         self.reason, header = "RegistryUnavailable", os.environ["IDENTITY_HEADER"]

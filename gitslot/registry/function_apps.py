@@ -15,13 +15,14 @@ LIBRARY = Path(__file__).resolve().parents[1]
 # An installed wheel has the function apps and the emulator as data; a checkout uses its folders.
 ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 REQUIREMENTS = PurePosixPath("requirements.txt")
+# Modules of registry/ that the controller does without.
 _PACKAGING = (
     "compiled",
     "function_apps",
     "libraries",
     "own_app",
     "package",
-)  # modules of registry/
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,8 @@ LAYOUTS: Mapping[str, Layout] = {
         lists={ANY: "requirements.txt"},
         library=True,
         without=(
-            *("cli", "local", "convert", "_apps", "report/text.py"),
-            *(
-                f"registry/{name}.py"
-                for name in ("package", "libraries", "compiled", "function_apps", "own_app")
-            ),
+            *("cli", "local", "convert", "_apps", "__main__.py", "report/text.py"),
+            *(f"registry/{name}.py" for name in _PACKAGING),
         ),
     ),
 }

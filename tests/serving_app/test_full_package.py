@@ -56,3 +56,27 @@ def test_golden_rows_pass_with_the_packages_own_libraries_alone(
     assert tuple(answer["labels"]) == golden.labels
     for got, expected in zip(answer["probabilities"], golden.probabilities or (), strict=True):
         assert got == pytest.approx(expected, rel=0, abs=golden.tolerance)
+
+
+CONTROLLER = """
+import sys
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.python_packages/lib/site-packages"]
+import azure.mgmt.web, function_app
+print([f.get_function_name() for f in function_app.app.get_functions()])
+"""
+
+
+def test_the_controllers_package_holds_all_that_it_imports(tmp_path: Path) -> None:
+    """Its triggers and Azure's management client come from it alone."""
+    made = package(ours("controller"), version="1", out=tmp_path, thin=False, work=ROOT / "build")
+    with zipfile.ZipFile(made.paths["any"]) as archive:
+        archive.extractall(tmp_path / "app")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", CONTROLLER, str(tmp_path / "app")],
+        env={"GITSLOT_REPO": "/none", "GITSLOT_STORAGE": "https://store.example"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "['timer', 'push']", done.stderr
