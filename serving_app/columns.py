@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 Label: TypeAlias = str | int | float
 Table: TypeAlias = NDArray[Any] | list[NDArray[Any]]
 TYPES = ("number", "text", "bool")
+NONE = "object, None"  # dtype of objects with None where one is missing; in "object" it is NaN
 
 
 @dataclass(frozen=True, slots=True)

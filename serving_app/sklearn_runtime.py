@@ -20,16 +20,15 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING or __package__:
-    from .columns import Column, Shape, Table, count, slice_of
+    from .columns import NONE, Column, Shape, Table, count, slice_of
     from .refused import Refused
     from .skops_file import check_skops
 else:  # the Functions worker puts this folder itself on sys.path
-    from columns import Column, Shape, Table, count, slice_of
+    from columns import NONE, Column, Shape, Table, count, slice_of
     from refused import Refused
     from skops_file import check_skops
 
 BLOCK = 1024  # rows
-NONE = "object, None"  # dtype of objects with None where one is missing; else it is NaN
 
 
 class SklearnRuntime:
@@ -102,7 +101,7 @@ def as_trained(table: Table, shape: Shape) -> Any:
     if isinstance(table, list):
         mixed = np.empty((len(arrays[0]), len(arrays)), object)
         for j, (array, column) in enumerate(zip(arrays, shape.columns, strict=True)):
-            mixed[:, j] = array if column.type == "number" else _objects(array, column)
+            mixed[:, j] = _objects(array, column)
         return mixed
     kinds = {column.dtype for column in shape.columns}
     return _narrowed(table, np.dtype(kinds.pop() if len(kinds) == 1 else np.float64))
@@ -122,13 +121,13 @@ def _narrowed(numbers: NDArray[Any], kind: "np.dtype[Any]") -> NDArray[Any]:
 def _series(pandas: Any, array: NDArray[Any], column: Column) -> Any:
     if column.dtype == "category":
         return _categorical(pandas, array, column)
-    if column.type == "number":
+    if column.type == "number" and column.dtype not in ("object", NONE):
         try:
             return _narrowed(array, np.dtype(column.dtype))
         except TypeError:  # a dtype of pandas' own, such as Int64
             return pandas.Series(array).astype(column.dtype)
-    if array.dtype == np.bool_ and column.dtype in ("bool", "object", NONE):
-        return array.astype("bool" if column.dtype == "bool" else object)
+    if column.dtype == "bool" and array.dtype == np.bool_:
+        return array
     dtype = "object" if column.dtype in ("bool", NONE) else column.dtype
     return pandas.Series(_objects(array, column), dtype=dtype)
 
@@ -136,7 +135,7 @@ def _series(pandas: Any, array: NDArray[Any], column: Column) -> Any:
 def _objects(array: NDArray[Any], column: Column) -> NDArray[Any]:
     """Return objects with the trained mark where one is missing: scikit-learn tells them apart."""
     found = array.astype(object)
-    gaps = np.array([cell is None for cell in array.tolist()], np.bool_)
+    gaps = np.array([cell is None or cell != cell for cell in found.tolist()], np.bool_)  # noqa: PLR0124 - NaN
     found[gaps] = None if column.dtype == NONE else np.nan
     return found
 

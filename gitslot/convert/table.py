@@ -9,7 +9,7 @@ value is missing), bool, or objects with None, for true and false. The serving a
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from gitslot.convert.errors import TrainingError
 from gitslot.registry.golden import FLOAT32_MAX, MAX_TEXT, Cell, Column, Label
 from gitslot.registry.manifest import MAX_CATEGORIES, MAX_COLUMNS
+
+if TYPE_CHECKING:
+    from serving_app.columns import NONE
+else:
+    from gitslot.convert._serving_app.columns import NONE
 
 Array: TypeAlias = NDArray[Any]
 Rows: TypeAlias = Array | list[Array]
@@ -173,6 +178,8 @@ def _column(name: str, given: Any) -> tuple[Column, Array]:
     gaps = [_is_gap(value) for value in values]
     present = [value for value, gap in zip(values, gaps, strict=True) if not gap]
     missing, kinds = any(gaps), {_kind(value) for value in present}
+    if dtype == "object":
+        dtype = _marked(name, {str(value) for value, gap in zip(values, gaps, strict=True) if gap})
     if not present:
         raise TrainingError(f"column {name!r} has no value: drop it before training")
     if len(kinds) != 1 or (kind := kinds.pop()) == "":
@@ -192,6 +199,18 @@ def _column(name: str, given: Any) -> tuple[Column, Array]:
     found = np.empty(len(values), object)
     found[:] = [None if gap else value for value, gap in zip(values, gaps, strict=True)]
     return column, found
+
+
+def _marked(name: str, marks: set[str]) -> str:
+    """Return the dtype of a column of objects with gaps of *marks*, which a model tells apart."""
+    if marks <= {"nan"}:
+        return "object"
+    if marks == {"None"}:
+        return NONE
+    raise TrainingError(
+        f"column {name!r} marks missing values by {' and '.join(sorted(marks))}: clients send null"
+        " for all of them; use one of None and NaN, and train again"
+    )
 
 
 def _is_gap(value: Any) -> bool:

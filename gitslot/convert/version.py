@@ -119,6 +119,8 @@ def build_version(
     labels = None if data.labels is None else np.asarray(data.labels)
     reference = Reference(estimator, table, classes)
     _check_one(estimator, reference, table)
+    if not isinstance(estimator, BoundModel):
+        _check_own(estimator, reference, data.rows, table)
     hostile = Hostile(table, labels if classes else None, seed)
 
     def blocks() -> Iterable[Rows]:
@@ -206,6 +208,25 @@ def _check_one(estimator: Any, reference: Reference, table: Table) -> None:
             f" {type(error).__name__}: {error}"
         ) from error
     check_answer(estimator, answer.labels)
+
+
+def _check_own(estimator: Any, reference: Reference, given: Any, table: Table) -> None:
+    """Raise TrainingError unless X, *given*, gets the same answers as JSON as it does by itself."""
+    try:
+        own = np.asarray(estimator.predict(given)).reshape(len(table))
+        sent = reference.answered(table.rows).labels
+    except Exception as error:
+        name = type(estimator).__name__
+        raise TrainingError(f"{name} does not answer X: {type(error).__name__}: {error}") from error
+    same = own == sent
+    if sent.dtype.kind == "f":
+        same |= np.isclose(own, sent, rtol=1e-6, atol=1e-6, equal_nan=True)
+    if not same.all():
+        at = int(np.argmin(same))
+        raise TrainingError(
+            f"row {at} of X is {own[at]} for the model, and {sent[at]} if a client sends it as"
+            " JSON: convert X to plain numbers, text, or true and false, and train again"
+        )
 
 
 def _forms(estimator: Any, table: Table) -> Iterable[Candidate | NotConverted]:

@@ -299,3 +299,37 @@ def test_columns_are_described_as_pandas_holds_them() -> None:
         Column("size", "text", "category", True, ("s", "m", "l")),
         Column("count", "number", "Int64", True),
     )
+
+
+@pytest.mark.parametrize("mark", [None, np.nan], ids=["None", "NaN"])
+def test_a_gap_reaches_the_model_by_the_mark_that_it_was_trained_with(mark: Any) -> None:
+    """An encoder tells None from NaN, and a client's null is the one that training saw."""
+    frame = pd.DataFrame({"plan": pd.Series(["a", mark, "b", mark] * 25, dtype=object)})
+    labels = np.array(["x", "gap", "x", "gap"] * 25)
+    known = ColumnTransformer([("c", OneHotEncoder(handle_unknown="ignore"), ["plan"])])
+    model = make_pipeline(known, LogisticRegression()).fit(frame, labels)
+    version = version_of(model, frame, labels)
+    golden = version.manifest.golden
+    answers = dict(zip((row[0] for row in golden.inputs), golden.labels, strict=True))
+    assert (answers[None], answers["a"]) == ("gap", "x")
+
+
+def test_two_marks_of_a_gap_in_one_column_are_refused() -> None:
+    """JSON has one null: a model that tells two kinds of gaps apart cannot be served."""
+    frame = pd.DataFrame({"plan": pd.Series(["a", None, "b", np.nan], dtype=object)})
+    with pytest.raises(TrainingError, match="marks missing values by None and nan"):
+        read_table(frame)
+
+
+def test_rows_that_clients_cannot_send_alike_are_refused() -> None:
+    """A model that answers X otherwise than the same rows as JSON is refused, with the row."""
+
+    class Sees(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
+        def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
+            whole = [type(value) is int for value in X["age"]]
+            return np.where(whole, "whole", "not")
+
+    frame = pd.DataFrame({"age": pd.Series([1, 2, 3, 4] * 10, dtype=object)})
+    model = Sees().fit(frame, ["whole", "not"] * 20)
+    with pytest.raises(TrainingError, match="row 0 of X is whole for the model, and not if a"):
+        version_of(model, frame, np.array(["whole", "not"] * 20))
