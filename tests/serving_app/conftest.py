@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -18,8 +16,9 @@ from gitslot.convert.version import Built
 from gitslot.registry.function_apps import ours
 from gitslot.registry.package import package
 from gitslot.registry.registry import Registry
-from tests.platform import ROOT, Platform, until
+from tests.platform import Platform, until
 from tests.training.versions import built
+from tests.warm_hosts import begin_host
 
 FUNCTION_KEY = "function-key"
 
@@ -33,16 +32,10 @@ class Slot:
         keys.write_text(json.dumps(held))
         self.home = folder
         self._log = folder / "log"
-        words = [sys.executable, "-m", "emulator.functions_host", "--app", str(folder / "app")]
+        env = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [*words, "--port", "0", "--keys", str(keys)],
-                cwd=ROOT,
-                env={"PATH": os.environ["PATH"], "HOME": str(folder), **settings},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            words = ("--port", "0", "--keys", str(keys))
+            self.process = begin_host(folder / "app", words, env, log)
         self.session = requests.Session()
         self.session.trust_env = False
         try:
@@ -74,7 +67,9 @@ class Slot:
         """Leave nothing running."""
         self.session.close()
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        if self.process.stdin:
+            self.process.stdin.close()
 
 
 type StartSlot = Callable[..., Slot]

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +13,8 @@ from typing import Any
 
 import pytest
 import requests
+
+from tests.warm_hosts import Process, begin_host
 
 REPOSITORY = Path(__file__).parents[3]
 NO_PREFIX = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
@@ -40,19 +40,11 @@ class Host:
         self.session.trust_env = False
         self.url = ""
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "emulator.functions_host", "--app", self.app, "--port", "0"]
-        words += ["--keys", self.keys, "--timers", self.timers]
+    def _start(self) -> Process:
+        words = ["--port", "0", "--keys", str(self.keys), "--timers", str(self.timers)]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.app.parent), **self._settings}
         with self.log_path.open("ab") as log:
-            return subprocess.Popen(
-                list(map(str, words)),
-                cwd=REPOSITORY,
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            return begin_host(self.app, words, environment, log)
 
     def ready(self) -> None:
         """Wait until it listens."""
