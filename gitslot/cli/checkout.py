@@ -158,8 +158,8 @@ class AppFile:
         """Raise CommandRefused if the file has uncommitted changes."""
         if not self.path.is_file():
             raise CommandRefused(
-                f"{self.file} is not in {self.checkout.root}; write it first, or name another as "
-                "`file` in .gitslot.toml or in GITSLOT_FILE",
+                f"{self.file} is not in {self.checkout.root}; write it first, go into the folder "
+                "whose .gitslot.toml names another, or set GITSLOT_FILE",
                 reason="FileMissing",
             )
         if self.checkout.git("status", "--porcelain", "--", self.file).strip():

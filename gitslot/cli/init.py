@@ -76,7 +76,9 @@ def init(
     checkout = _checkout(session, place)
     base = PurePosixPath(place.resolve().relative_to(checkout.root.resolve()))
     if not all(map(_FOLDER.fullmatch, base.parts)):
-        raise CommandRefused(f"the path {base} needs quotes; rename it", reason="NotAName")
+        raise CommandRefused(
+            f"{base}: name its folders with letters, digits, `.`, `_` and `-`", reason="NotAName"
+        )
     origin = _https((checkout.try_git("remote", "get-url", "origin") or "").strip())
     wish = Wish(
         base=base,

@@ -118,6 +118,7 @@ def _readme(wish: Wish, watched: str) -> dict[str, str]:
     return {
         "shown": "envs/" if wish.environments else watched + ("/" if wish.folder else ""),
         "promote": promote,
+        "enter": f"cd envs/{first} && " if first else "",
         "plan_environments": " and ".join(f"`{plan}`" for plan in _plans(wish)),
         "local": wish.requirement.replace("gitslot", "gitslot[local]", 1),
     }

@@ -10,6 +10,7 @@ from gitslot.cli.app import Commands, LocalCommands, run
 from gitslot.cli.lazy import Row
 from tests.processes import python
 
+HERE = Path(__file__).parent
 MAIN = ("command", "status", "plan", "logs", "history", "validate", "bump", "rollback")
 MORE = ("reconcile", "retry", "register", "models", "adopt", "doctor", "local")
 FILE = "app: az-fct-python-ml\nmodel: iris\nslots:\n  production: 1.4.0\n"
@@ -196,3 +197,11 @@ def test_validate_refuses_two_files_of_one_app(tmp_path: Path) -> None:
     done = gitslot("validate", ".", "--offline", cwd=tmp_path)
     assert done.returncode == 1
     assert "Churn.yaml, churn.yaml; keep one" in done.stderr
+
+
+def test_version_names_the_commit_that_is_checked_out(tmp_path: Path) -> None:
+    """Whoever reports a problem can say which gitslot it was, from anywhere."""
+    words = ["git", "rev-parse", "--short=12", "HEAD"]
+    head = subprocess.run(words, cwd=HERE, capture_output=True, text=True, check=True).stdout
+    done = gitslot("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"gitslot 0.1.0 ({head.strip()})\n")
