@@ -16,13 +16,7 @@ LIBRARY = Path(__file__).resolve().parents[1]
 ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 REQUIREMENTS = PurePosixPath("requirements.txt")
 # Modules of registry/ that the controller does without.
-_PACKAGING = (
-    "compiled",
-    "function_apps",
-    "libraries",
-    "own_app",
-    "package",
-)
+_PACKAGING = ("compiled", "function_apps", "libraries", "own_app", "package")
 
 
 @dataclass(frozen=True, slots=True)

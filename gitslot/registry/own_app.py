@@ -17,8 +17,9 @@ from gitslot.registry.manifest import is_name
 from gitslot.state.code import ANY
 
 SECRET = (
-    *("local.settings.json", ".env*", "*.pem", "*.key", "*.pfx", "*.p12", "id_rsa*", "id_ed25519*"),
-    *("secrets.*", "credentials.json", "*.kdbx", ".netrc", ".pypirc", ".npmrc"),
+    *("local.settings.json", ".env*", "*.key", "*.pfx", "*.p12", "id_rsa*", "id_ed25519*"),
+    *("secrets.json", "secrets.toml", "secrets.y*ml", "credentials.json", "*.kdbx"),
+    *(".netrc", ".pypirc", ".npmrc"),
 )
 _MAIN, _HOST = "function_app.py", "host.json"
 _APPS = ("FunctionApp", "AsgiFunctionApp", "WsgiFunctionApp")  # of azure.functions
@@ -33,8 +34,8 @@ def own(folder: Path, contract: int) -> tuple[FunctionApp, tuple[str, ...]]:
     if not folder.is_dir():
         raise PackageError(f"{folder} is not a folder")
     found = {PurePosixPath(path.relative_to(folder).as_posix()): path for path in _files(folder)}
-    secrets = tuple(sorted(str(inside) for inside in found if _is_secret(inside)))
-    files = {inside: path for inside, path in found.items() if not _is_secret(inside)}
+    secrets = tuple(sorted(str(inside) for inside, path in found.items() if _is_secret(path)))
+    files = {inside: path for inside, path in found.items() if not _is_secret(path)}
     elsewhere = sorted(
         str(p.parent) for p in files if p.name == _HOST and p != PurePosixPath(_HOST)
     )
@@ -65,12 +66,14 @@ def _files(folder: Path) -> Iterator[Path]:
             left_out = hidden or path.name in ("__pycache__", "node_modules")
             if not left_out and not (path / "pyvenv.cfg").exists():
                 yield from _files(path)
-        elif path.suffix != ".pyc" and (not hidden or _is_secret(PurePosixPath(path.name))):
+        elif path.suffix != ".pyc" and (not hidden or _is_secret(path)):
             yield path
 
 
-def _is_secret(inside: PurePosixPath) -> bool:
-    return any(fnmatch(inside.name.lower(), pattern) for pattern in SECRET)
+def _is_secret(path: Path) -> bool:
+    if path.suffix == ".pem":
+        return b"PRIVATE KEY" in path.read_bytes()  # others are certificates, which an app may need
+    return any(fnmatch(path.name.lower(), pattern) for pattern in SECRET)
 
 
 def _check_host(path: Path) -> None:

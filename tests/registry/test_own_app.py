@@ -32,7 +32,8 @@ def test_a_package_holds_the_app_and_no_secret(folder: Path, tmp_path: Path) -> 
     secrets = ("local.settings.json", ".env", "keys/server.pem")
     for name in (*secrets, ".git/config", "venv/pyvenv.cfg", "venv/x.py", "__pycache__/a.pyc"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("secret")
+        (folder / name).write_text("-----BEGIN PRIVATE KEY-----")
+    (folder / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
     app, left_out = own(folder, 2)
     assert left_out == tuple(sorted(secrets))
     made = package(app, version="3.1.0", out=tmp_path / "dist", thin=False)
@@ -41,7 +42,7 @@ def test_a_package_holds_the_app_and_no_secret(folder: Path, tmp_path: Path) -> 
         names = [name for name in archive.namelist() if not name.endswith(".pyc")]
         assert "lib/__pycache__/rows.cpython-313.pyc" in archive.namelist()
     files = ["function_app.py", "host.json", "lib/rows.py", "requirements.txt"]
-    assert names == ["build.json", *files]
+    assert names == ["build.json", "ca.pem", *files]
 
 
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
