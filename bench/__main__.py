@@ -4,21 +4,23 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback", "cold", "pipeline", "emulator")
+CLAIMS = ("bump", "rollback", "serve", "cold", "pipeline", "emulator")
 
 
 def main() -> int:
     """Run the chosen claims; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(CLAIMS))
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
+    parser.add_argument("--rounds", type=int, help="how often each is measured")
     given = parser.parse_args()
     if unknown := sorted(set(given.claims) - set(CLAIMS)):
         parser.error(f"no claim {', '.join(unknown)}; there are {', '.join(CLAIMS)}")
     met = True
     for claim in given.claims or CLAIMS:
-        print(f"bench: {claim}, {given.rounds} rounds", file=sys.stderr)
-        report = importlib.import_module(f"bench.{claim}").run(given.rounds)
+        module = importlib.import_module(f"bench.{claim}")
+        rounds = given.rounds or getattr(module, "ROUNDS", 3)
+        print(f"bench: {claim}, {rounds} rounds", file=sys.stderr)
+        report = module.run(rounds)
         report.show()
         print(f"  written to {report.write().relative_to(report.write().parents[2])}")
         met = met and all(target.met for target in report.targets.values())

@@ -9,45 +9,28 @@ has the package's own libraries alone, as a worker has; the same is done with th
 host around it. The starts take turns, and the files are in the machine's cache.
 """
 
-import json
-import os
-import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import joblib
 import requests
 
+from bench.apps import ARTICLE, Start, on_host, registered, unpacked
 from bench.report import Report, Target
 from gitslot.registry.function_apps import FunctionApp, Libraries, ours
-from gitslot.registry.package import package
 from gitslot.state.code import ANY
-from tests.platform import ROOT, Platform, start_platform, until
+from tests.platform import ROOT, Platform, start_platform
 from training.data import load
 from training.pipeline import build
 
 WANT_SIZE, WANT_START = 0.60, 3.0
 ROW = b"[[5.1, 3.5, 1.4, 0.2]]"
 HOST = '{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}'
-ARTICLE = """
-import json
-from pathlib import Path
-import azure.functions as func
-import joblib
-app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-@app.route(route="api/predict", methods=["POST"])
-def predict(req: func.HttpRequest) -> func.HttpResponse:
-    model = joblib.load(Path(__file__).with_name("model.joblib"))
-    return func.HttpResponse(json.dumps(model.predict(req.get_json()).tolist()))
-"""
 CONSTANT = """
 import azure.functions as func
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -67,23 +50,7 @@ answer = found["predict"](func.HttpRequest(
 answer = asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 assert answer.status_code == 200, answer.get_body()
 """
-_LISTENS = re.compile(r"listening on (http://127\.0\.0\.1:\d+)")
 NEEDS = "azure-functions\njoblib\nnumpy\nscikit-learn\nscipy\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """An unpacked package to start, with the settings of its slot."""
-
-    name: str
-    folder: Path
-    settings: Mapping[str, str]
-
-    @property
-    def megabytes(self) -> float:
-        """Return the size of its files."""
-        files = (path for path in self.folder.rglob("*") if path.is_file())
-        return sum(path.stat().st_size for path in files) / 1e6
 
 
 def run(rounds: int) -> Report:
@@ -118,9 +85,9 @@ def run(rounds: int) -> Report:
 
 def _starts(folder: Path, platform: Platform) -> list[Start]:
     """Return both builds of the serving app, the article's app and the constant one."""
-    serving = _unpacked(ours("serving_app"), folder)
+    serving = unpacked(ours("serving_app"), folder, thin=False)
     ours_ = [
-        Start(build, serving[build], _model(platform, build, estimator))
+        Start(build, serving[build], registered(platform, build, estimator))
         for build, estimator in (("onnx", "forest"), ("sklearn", "hist-boosting"))
     ]
     data = load("iris")
@@ -133,25 +100,8 @@ def _starts(folder: Path, platform: Platform) -> list[Start]:
     }
     return [
         *ours_,
-        *(Start(name, _unpacked(app, folder)[ANY], {}) for name, app in others.items()),
+        *(Start(name, unpacked(app, folder, thin=False)[ANY], {}) for name, app in others.items()),
     ]
-
-
-def _model(platform: Platform, version: str, estimator: str) -> dict[str, str]:
-    """Register *estimator* as *version* of iris; return the settings of a slot that serves it."""
-    env = {**os.environ, **platform.environment, "GITSLOT_STORAGE": platform.storage}
-    subprocess.run(
-        [
-            *(sys.executable, "-m", "training", "train", "--model", "iris"),
-            *("--version", version, "--estimator", estimator),
-        ],
-        cwd=ROOT,
-        env={**env, "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    model = {"MODEL_NAME": "iris", "MODEL_VERSION": version, "MODEL_STORE": platform.storage}
-    return {**platform.environment, **model, "MODEL_PREDICT_AUTH": "anonymous"}
 
 
 def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> FunctionApp:
@@ -162,15 +112,6 @@ def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> Func
     paths = [*(folder / name / file for file in texts if file != "requirements.txt"), *more]
     lists = {ANY: Libraries(folder / name / "requirements.txt", ROOT / "requirements.txt")}
     return FunctionApp(name, {PurePosixPath(path.name): path for path in paths}, lists, 1)
-
-
-def _unpacked(app: FunctionApp, folder: Path) -> dict[str, Path]:
-    """Return the folder of each build of *app*, as a slot has it."""
-    made = package(app, version="1", out=folder / "dist", thin=False, work=ROOT / "build")
-    for name, path in made.paths.items():
-        with zipfile.ZipFile(path) as archive:
-            archive.extractall(folder / f"{app.name}-{name}")
-    return {name: folder / f"{app.name}-{name}" for name in made.paths}
 
 
 # ---------------------------------------------------------------- one start
@@ -196,32 +137,8 @@ def _worker(start: Start) -> tuple[float, float]:
 def _host(start: Start) -> tuple[float, float]:
     """Return the same of the local Functions host, whose own start is in it."""
     began, worked = time.perf_counter(), _worked()
-    with _serving(start) as url:
+    with on_host(start) as (url, _):
         answer = requests.post(f"{url}/api/predict", ROW, timeout=60)
         seconds = time.perf_counter() - began
         assert answer.status_code == 200, answer.text
     return seconds, _worked() - worked
-
-
-@contextmanager
-def _serving(start: Start) -> Iterator[str]:
-    keys, log = start.folder.parent / "keys.json", start.folder.parent / "host.log"
-    keys.write_text(json.dumps({"masterKey": "m", "functionKeys": {"default": "f"}}))
-    words = ("--app", str(start.folder), "--port", "0", "--keys", str(keys))
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [sys.executable, "-m", "emulator.functions_host", *words],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "HOME": str(start.folder.parent), **start.settings},
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        ) as process,
-    ):
-        try:
-            found = until(lambda: _LISTENS.search(log.read_text()), "the host listens")
-            assert found
-            yield found[1]
-        finally:
-            process.kill()
