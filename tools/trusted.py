@@ -24,8 +24,8 @@ import sklearn
 FILE = Path(__file__).resolve().parent.parent / "serving_app" / "trusted.txt"
 # Parts of scikit-learn that are not models, or not its own, or that read files and networks.
 _LEFT_OUT = (
-    *("tests", "externals", "datasets", "conftest", "_build_utils", "experimental", "_min_deps"),
-    *("inspection", "callback", "_plot"),
+    *("tests", "externals", "datasets", "conftest", "_mocking", "_build_utils", "experimental"),
+    *("_min_deps", "inspection", "callback", "_plot"),
 )
 # What estimators keep inside, by the name of its class or of a class above it.
 _BASES = (
@@ -39,12 +39,13 @@ _BASES = (
         "LossFunction",
     ),
     *("DistanceMetric", "DistanceMetric64", "DistanceMetric32", "BinaryTree64", "BinaryTree32"),
-    *("BaseCrossValidator", "BaseShuffleSplit", "_RepeatedSplits"),
+    *("BaseCrossValidator", "BaseShuffleSplit", "_RepeatedSplits", "_BaseScorer"),
 )
 _INSIDE = (
     *("Tree", "TreePredictor", "_BinMapper", "Interval", "CyHalfMultinomialLoss", "Bunch"),
-    *("_CalibratedClassifier", "_SigmoidCalibration", "_PassthroughScorer", "_BisectingTree"),
-    *("_RemainderColsList", "make_column_selector"),
+    *("_CalibratedClassifier", "_SigmoidCalibration", "_PassthroughScorer", "_MultimetricScorer"),
+    *("_BisectingTree", "_RemainderColsList", "make_column_selector"),
+    *("MetadataRequest", "MethodMetadataRequest"),
 )
 _PLAIN = (*("bool", "bytes", "dict", "float", "int", "list", "set", "slice", "str", "tuple"),)
 _OTHERS = (

@@ -17,7 +17,6 @@ from importlib.metadata import version
 from typing import Any
 
 import onnx
-import skops.io
 from onnx import TensorProto, compose, helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import (
@@ -29,6 +28,7 @@ from skl2onnx.common.data_types import (
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
+from gitslot.convert.skops_bytes import saved
 from gitslot.convert.table import Table
 from gitslot.registry.manifest import Runtime
 
@@ -68,7 +68,7 @@ def candidates(estimator: Any, table: Table) -> Iterator[Candidate | NotConverte
             yield _attempt(title, Runtime("onnx", "float64"), _last_in_floats(estimator, table))
     minor = ".".join(version("scikit-learn").split(".")[:2])
     runtime = Runtime("sklearn", sklearn=minor, frame=table.frame)
-    yield _attempt("scikit-learn", runtime, lambda: skops.io.dumps(estimator))
+    yield _attempt("scikit-learn", runtime, lambda: saved(estimator))
 
 
 def _attempt(title: str, runtime: Runtime, make: Callable[[], bytes]) -> Candidate | NotConverted:
