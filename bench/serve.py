@@ -111,7 +111,9 @@ def run(rounds: int) -> Report:
         for title, (connections, size) in LOADS.items():
             questions = _questions(forest, data.rows, size)
             loads = {
-                name: Load(url, pid, questions, connections) for name, (url, pid) in servers.items()
+                name: Load(url, pid, questions, connections)
+                for name, (url, pid) in servers.items()
+                if size == 1 or name not in ARTICLES
             }
             _report(report, title, _measure(loads, rounds))
             for each in loads.values():
@@ -156,8 +158,13 @@ def _report(report: Report, title: str, rounds: Sequence[Mapping[str, Spent]]) -
         for name in rounds[0]:
             values = [round(1e6 * seconds(each[name]), 1) for each in rounds]
             report.add(name, f"{title}, {kind}", values, "us")
+<<<<<<< HEAD
         for (peer, at), want in WANTS.items():
             if at == title:
+=======
+        for (peer, under), want in WANTS.items():
+            if under == title:
+>>>>>>> bench
                 ratios = [seconds(each[peer]) / seconds(each["onnx"]) for each in rounds]
                 got, key = median(ratios), f"{peer}, {title}, {kind}"
                 report.ratios[key] = round(got, 3)
@@ -184,19 +191,19 @@ def _servers(folder: Path, forest: Any) -> Iterator[dict[str, tuple[str, int]]]:
         }
         # All that follows gets what the serving app has: its session's file, headers and log.
         headers = dict(requests.get(f"{servers['onnx'][0]}/api/health", timeout=30).headers)
-        ours_ = {name: text for name, text in headers.items() if name.startswith("x-model-")}
+        sent = {name: text for name, text in headers.items() if name.startswith("x-model-")}
         model = {"model.onnx": files, "host.json": host}
-        others = {
+        apps = {
             "floor-ort": {
                 "function_app.py": FLOOR_APP.encode(),
-                "headers.json": json.dumps(ours_).encode(),
+                "headers.json": json.dumps(sent).encode(),
                 **model,
             },
             "article": {"function_app.py": ARTICLE.encode(), "host.json": host},
             "by-pickle": {"function_app.py": BY_PICKLE.encode(), "host.json": host},
             "fastapi": {"api.py": FASTAPI_APP.encode(), **model},
         }
-        for name, contents in others.items():
+        for name, contents in apps.items():
             (folder / name).mkdir()
             for file, content in contents.items():
                 (folder / name / file).write_bytes(content)
@@ -208,9 +215,7 @@ def _servers(folder: Path, forest: Any) -> Iterator[dict[str, tuple[str, int]]]:
         words = [sys.executable, "-m", "uvicorn", "api:app", "--port", "0", "--no-access-log"]
         words += ["--timeout-keep-alive", "130"]  # as the Functions host
         servers["fastapi"] = exits.enter_context(listening(start, words, start.folder))
-        yield {
-            name: servers[name] for name in ("onnx", "floor-ort", "fastapi", "sklearn", "article")
-        }
+        yield servers
 
 
 def _registered_by_skops(platform: Platform, forest: Any) -> bytes:

@@ -37,7 +37,7 @@ if TYPE_CHECKING or __package__:
     from .body import asked_proba, check_query, encoding_of, plain
     from .describe import about, openapi
     from .limits import INLINE
-    from .model import Model, finite_json
+    from .model import Model, numbers_json
     from .rows import BadRows
     from .serving import Serving, read_stamp
 else:  # the Functions worker puts this folder itself on sys.path
@@ -45,7 +45,7 @@ else:  # the Functions worker puts this folder itself on sys.path
     from body import asked_proba, check_query, encoding_of, plain
     from describe import about, openapi
     from limits import INLINE
-    from model import Model, finite_json
+    from model import Model, numbers_json
     from rows import BadRows
     from serving import Serving, read_stamp
 
@@ -125,8 +125,11 @@ def shares(model: Model, body: bytes) -> str:
     if not model.shape.probabilities:
         raise BadRows(f"the model is a {model.shape.kind} without probabilities: ask without proba")
     said, probabilities = model.answers(model.reader.read(body))
-    found = [] if probabilities is None else probabilities.tolist()
-    return finite_json({"labels": said, "probabilities": found, "classes": model.shape.classes})
+    assert probabilities is not None  # as the shape says
+    return (
+        f'{{"labels": {json.dumps(said)}, "probabilities": {numbers_json(probabilities)},'
+        f' "classes": {json.dumps(model.shape.classes)}}}'
+    )
 
 
 async def _answered(

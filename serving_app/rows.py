@@ -7,8 +7,8 @@ the model was trained with missing values.
 
 ONNX accepts NaN, infinity and numbers beyond float32, which scikit-learn refuses. So they are
 refused here, and so is everything that numpy would silently turn into something else. Arrays of
-numbers have a fast way, which checks a whole batch at once. Only if something is wrong, a slow way
-looks for the first cell at fault.
+numbers have a fast way: orjson, and checks of a whole batch at once. Only if something is wrong, a
+slow way looks for the first cell at fault.
 
 Rows and columns are counted from 0, as in the JSON that was sent.
 """
@@ -19,6 +19,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 if TYPE_CHECKING or __package__:
@@ -122,9 +123,9 @@ class Reader:
         if not self._numbers or b'"' in body or b"u" in body or b"l" in body:
             return self.table(decode(body))
         try:
-            rows = _decode(body.decode())
-        except (ValueError, RecursionError):
-            rows = decode(body)  # with a byte order mark, or not JSON at all
+            rows = orjson.loads(body)
+        except ValueError:
+            rows = decode(body)  # with a byte order mark or an infinite number, or not JSON at all
         try:
             if len(rows) <= FEW:
                 if self._few_within(rows):

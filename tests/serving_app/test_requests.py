@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator
+from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
+from serving_app.columns import Shape
 from serving_app.limits import BODY, TEXT
 from serving_app.model import Model
 from serving_app.onnx_runtime import open_runtime
@@ -47,6 +49,13 @@ def test_what_pandas_writes_is_answered() -> None:
     frame = pd.DataFrame(served.PEOPLE_ROWS, columns=NAMES)
     body = frame.to_json(orient="records").encode()
     assert ask(served.people(), PREDICT, body) == (200, ["no", "yes", "no", "yes"])
+
+
+def test_an_answer_that_is_not_finite_is_refused() -> None:
+    """A number that JSON cannot hold is a 400, never null or Infinity in a 200."""
+    shape = Shape("regressor", served.PLANTS, (), False)
+    model = served.by_sklearn(LinearRegression(), shape, served.PLANT_ROWS, [1e299, 1, 2, 3])
+    assert refused(model, [[3e38, 1], [1, 2]])["error"].endswith("no finite answer for these rows")
 
 
 def test_columns_in_another_order_answer_alike_by_name() -> None:
