@@ -158,13 +158,8 @@ def _report(report: Report, title: str, rounds: Sequence[Mapping[str, Spent]]) -
         for name in rounds[0]:
             values = [round(1e6 * seconds(each[name]), 1) for each in rounds]
             report.add(name, f"{title}, {kind}", values, "us")
-<<<<<<< HEAD
-        for (peer, at), want in WANTS.items():
-            if at == title:
-=======
         for (peer, under), want in WANTS.items():
             if under == title:
->>>>>>> bench
                 ratios = [seconds(each[peer]) / seconds(each["onnx"]) for each in rounds]
                 got, key = median(ratios), f"{peer}, {title}, {kind}"
                 report.ratios[key] = round(got, 3)
