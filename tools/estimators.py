@@ -95,7 +95,7 @@ def outcome(case: Case) -> Outcome:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator = case.make().fit(rows, labels)
-            built = _built(estimator, rows, labels)
+            built = version_of(estimator, rows, labels)
             fault = _asked(estimator, rows, built)
     except TrainingError as error:
         return Outcome(case.name, why=" ".join(str(error).split()))
@@ -138,7 +138,8 @@ def _cell(text: str) -> str:
     return short if len(short) <= 160 else short[:157] + "..."
 
 
-def _built(estimator: Any, rows: Any, labels: Any) -> Built:
+def version_of(estimator: Any, rows: Any, labels: Any = None) -> Built:
+    """Return a version of the fitted *estimator*, proved on hostile rows like *rows*."""
     return build_version(
         model="case",
         version="1",

@@ -1,33 +1,8 @@
-"""Build versions of any estimator and data, in a second or so."""
-
-import warnings
-from datetime import UTC, datetime
-from typing import Any
+"""Rows and labels to train on, and what became of a model."""
 
 import numpy as np
 
-from gitslot.convert.evaluate import Evaluation
-from gitslot.convert.table import Data
-from gitslot.convert.version import Built, build_version
-from gitslot.registry.manifest import Memory, Source
-
-
-def version_of(estimator: Any, rows: Any, labels: Any = None) -> Built:
-    """Return a version of the fitted *estimator*, proved on hostile rows like *rows*."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return build_version(
-            model="case",
-            version="1",
-            data=Data("case", rows, labels),
-            estimator=estimator,
-            evaluation=Evaluation({"rows": float(len(rows))}),
-            seed=0,
-            source=Source(),
-            created=datetime(2026, 11, 22, tzinfo=UTC),
-            progress=lambda _: None,
-            measure=lambda *_: Memory(60_000_000, 1_000_000),
-        )
+from gitslot.convert.version import Built
 
 
 def title(built: Built) -> str:

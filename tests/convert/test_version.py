@@ -34,8 +34,9 @@ from gitslot.convert.parity import MOST_DIFFERENCE, Reference, prove
 from gitslot.convert.table import Table, read_table
 from gitslot.registry.golden import Column
 from gitslot.registry.manifest import Runtime
-from tests.convert.models import title, two_colours, version_of
+from tests.convert.models import title, two_colours
 from tests.training.versions import built
+from tools.estimators import version_of
 from training.data import NAMES as DATA
 
 FORMS = {
