@@ -19,7 +19,8 @@ from gitslot.convert.skops_bytes import saved
 from serving_app.columns import Column, Shape
 from serving_app.refused import Refused
 from serving_app.sklearn_runtime import open_runtime
-from tests.convert.models import title, version_of
+from tests.convert.models import title
+from tools.estimators import version_of
 
 ROWS, LABELS = load_iris(return_X_y=True)
 SHAPE = Shape("classifier", tuple(Column(f"x{i}") for i in range(4)), (0, 1, 2), True)
