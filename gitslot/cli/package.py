@@ -51,7 +51,6 @@ def package(
         raise CommandRefused("--contract must be 1 or 2 (docs/use/serving-contract.md)")
     if sklearn and (folder or thin):
         raise CommandRefused("--sklearn is for gitslot's own serving app, with its libraries")
-    registry = session.registry_alone()
     with tempfile.TemporaryDirectory() as scratch:
         place = work = Path(scratch)
         if folder:
@@ -61,6 +60,7 @@ def package(
         else:
             app, work = ours("serving_app"), _cache(session.environ.get("XDG_CACHE_HOME", ""))
             app = with_sklearn(app, sklearn, place) if sklearn else app
+        registry = session.registry_alone()
         made = zipped(app, version=version, out=place, thin=thin, python=python, work=work)
         done = registry.register_package(made.package, made.zips())
     rows = [

@@ -13,6 +13,7 @@ WRONG = {
     "--version 1 --contract 3": "--contract must be 1 or 2 (docs/use/serving-contract.md)",
     "app --version 1 --sklearn 1.8": "--sklearn is for gitslot's own serving app",
     "--version 1 --sklearn 1.8 --thin": "--sklearn is for gitslot's own serving app",
+    "no-such-folder --version 1": "no-such-folder is not a folder",
     "--blueprint": "--blueprint needs FOLDER",
 }
 
