@@ -18,7 +18,15 @@ STOPS = ("Doubt", "Refusal", "Waiting", "Stalled", "Frozen", "Suspended", "Verdi
 PARTS = ("decide", "look", "edges", "registry")
 ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type)}
 # Refusals of a command that a person typed, and of the settings at the start: no app stops there.
-TYPED = {"EditRefused", "SettingsInvalid", "TimeInvalid", "UnknownApp", "VersionExists", "WhichApp"}
+TYPED = {
+    "EditRefused",
+    "NoTarget",
+    "SettingsInvalid",
+    "TimeInvalid",
+    "UnknownApp",
+    "VersionExists",
+    "WhichApp",
+}
 
 
 def named(tree: ast.AST) -> Iterator[str]:
