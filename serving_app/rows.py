@@ -15,6 +15,7 @@ Rows and columns are counted from 0, as in the JSON that was sent.
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -130,10 +131,10 @@ class Reader:
             if len(rows) <= FEW:
                 if self._few_within(rows):
                     return np.array(rows, self._dtype)
-            else:
-                array = np.array(rows, np.float64)
-                if array.ndim == 2 and array.shape[1] == self._width and self._within(array):
-                    return array.astype(self._dtype, copy=False)
+            elif set(map(len, rows)) == {self._width}:
+                cells = np.fromiter(chain.from_iterable(rows), np.float64)
+                if self._within(cells):
+                    return cells.astype(self._dtype, copy=False).reshape(len(rows), -1)
         except (ValueError, TypeError, OverflowError):
             pass  # not numbers, or rows of different widths: the slow way finds the place
         return self.table(rows)

@@ -54,7 +54,7 @@ def test_what_pandas_writes_is_answered() -> None:
 def test_an_answer_that_is_not_finite_is_refused() -> None:
     """A number that JSON cannot hold is a 400, never null or Infinity in a 200."""
     shape = Shape("regressor", served.PLANTS, (), False)
-    model = served.by_sklearn(LinearRegression(), shape, served.PLANT_ROWS, [1e299, 1, 2, 3])
+    model = served.by_sklearn(LinearRegression(), shape, served.PLANT_ROWS, [1e290, 1, 2, 3])
     assert refused(model, [[3e38, 1], [1, 2]])["error"].endswith("no finite answer for these rows")
 
 
