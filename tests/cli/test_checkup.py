@@ -36,7 +36,7 @@ def test_the_table_has_a_line_for_each_check_and_the_fixes_below(tmp_path: Path)
     """Whoever is in a hurry reads the end."""
     lines = shown(STOPPED, Output.TABLE, tmp_path).splitlines()
     assert lines[0].split() == ["APP", "CHECK", "RESULT", "FOUND"]
-    assert [line.split()[1] for line in lines[1:4]] == ["app", "plan", "slots"]
+    assert [line.split()[1] for line in lines[1:4]] == ["app", "plan", "memory"]
     assert lines[-3:] == [
         "to fix",
         "  running (wrong, az-fct-python-ml)",
