@@ -196,7 +196,8 @@ class Reader:
     def _blame(self, rows: Any) -> NoReturn:
         """Raise BadRows for the first fault in *rows*."""
         if not isinstance(rows, list):
-            raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
+            hint = ", without a name around it" if isinstance(rows, dict) else ""
+            raise BadRows(f"the body is {_kind(rows)}, must be an array of rows{hint}")
         if not rows:
             raise BadRows("the array of rows is empty")
         form = dict if isinstance(rows[0], dict) else list
