@@ -15,6 +15,7 @@ Rows and columns are counted from 0, as in the JSON that was sent.
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,6 +43,7 @@ _TAKES: Mapping[str, frozenset[type]] = {
     "text": frozenset((str,)),
     "bool": frozenset((bool,)),
 }
+_NUMBERS = frozenset((int, float, type(None)))
 _WORDS = {"number": "a number", "text": "text", "bool": "true or false"}
 
 
@@ -110,7 +112,9 @@ class Reader:
         self._width = len(self._names)
         self._dtype = dtype
         self._numbers = shape.numbers
-        self._most = min(map(_most, shape.columns))
+        mosts = [_most(column) for column in shape.columns]
+        self._most, self._mosts = min(mosts), np.array(mosts)
+        self._full = [j for j, column in enumerate(shape.columns) if not column.missing]
         pick = itemgetter(*self._names)
         self._pick = pick if self._width > 1 else lambda row: (pick(row),)
 
@@ -122,6 +126,9 @@ class Reader:
         """
         # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
         if not self._numbers or b'"' in body or b"u" in body or b"l" in body:
+            if rows := self._named(body):
+                with suppress(BadRows):  # the slow way, which sees each name, says what is wrong
+                    return self.table(rows)
             return self.table(decode(body))
         try:
             rows = orjson.loads(body)
@@ -139,6 +146,21 @@ class Reader:
             pass  # not numbers, or rows of different widths: the slow way finds the place
         return self.table(rows)
 
+    def _named(self, body: bytes) -> Any:
+        """
+        Return the rows of *body* if it has no more names than rows of numbers need, else None.
+
+        A repeated name, which decoding hides, would be one more.
+        """
+        if not self._numbers or b"{" not in body or b"\\" in body:
+            return None
+        try:
+            rows = orjson.loads(body)
+        except ValueError:
+            return None
+        fits = isinstance(rows, list) and body.count(b'"') == 2 * self._width * len(rows)
+        return rows if fits else None
+
     def table(self, rows: Any) -> Table:
         """Return *rows*, decoded JSON, as a table; raise BadRows as `read` does."""
         try:
@@ -151,13 +173,25 @@ class Reader:
                 self._width
             }:
                 self._blame(rows)
-            arrays = [
+            if self._numbers:
+                return self._matrix(cells)
+            return [
                 self._array(found, column)
                 for found, column in zip(zip(*cells, strict=True), self._columns, strict=True)
             ]
         except (ValueError, TypeError, KeyError, IndexError, OverflowError):
-            self._blame(rows)
-        return np.column_stack(arrays).astype(self._dtype) if self._numbers else arrays
+            return self._blame(rows)
+
+    def _matrix(self, cells: Sequence[Sequence[Any]]) -> NDArray[Any]:
+        """Return *cells* of numbers; raise ValueError or OverflowError if one is wrong."""
+        kinds = set(map(type, chain.from_iterable(cells)))
+        if not kinds <= _NUMBERS:
+            raise ValueError("not all are numbers")
+        array = np.array(cells, np.float64)  # None becomes NaN
+        gaps = type(None) in kinds and np.isnan(array[:, self._full]).any()
+        if gaps or (np.abs(array) > self._mosts).any():
+            raise ValueError("a number is missing or too large")
+        return array.astype(self._dtype, copy=False)
 
     @staticmethod
     def _plain(rows: Sequence[Any]) -> bool:
