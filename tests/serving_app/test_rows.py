@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving_app.blame import BadRows
 from serving_app.columns import Column, Shape
 from serving_app.limits import NUMBER as FLOAT32_MAX
-from serving_app.rows import BadRows, Reader
+from serving_app.rows import Reader
 
 NAMES = ("a", "b", "c")
 SHAPE = Shape("classifier", tuple(Column(name) for name in NAMES), ("x", "y"), True)
