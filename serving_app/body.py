@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING or __package__:
+    from .blame import BadRows
     from .limits import BODY
-    from .rows import BadRows
 else:  # the Functions worker puts this folder itself on sys.path
+    from blame import BadRows
     from limits import BODY
-    from rows import BadRows
 
 _AZURE = ("code", "clientid")  # the function key; the platform reads it
 _GZIP = b"\x1f\x8b"

@@ -34,19 +34,19 @@ import azure.functions as func
 
 if TYPE_CHECKING or __package__:
     from . import open_inference
+    from .blame import BadRows
     from .body import asked_proba, check_query, encoding_of, plain
     from .describe import about, openapi
     from .limits import INLINE
     from .model import Model, numbers_json
-    from .rows import BadRows
     from .serving import Serving, read_stamp
 else:  # the Functions worker puts this folder itself on sys.path
     import open_inference
+    from blame import BadRows
     from body import asked_proba, check_query, encoding_of, plain
     from describe import about, openapi
     from limits import INLINE
     from model import Model, numbers_json
-    from rows import BadRows
     from serving import Serving, read_stamp
 
 serving = Serving(os.environ, read_stamp(Path(__file__).parent))

@@ -15,6 +15,7 @@ TEXT = 1024  # characters of a cell
 MANIFEST = 4 * 1024 * 1024  # bytes
 GOLDEN = 8 * 1024 * 1024  # bytes of the file of golden rows
 ARTIFACT = 256 * 1024 * 1024  # bytes
+SCHEMA = 128 * 1024 * 1024  # bytes of a skops file's tree of names, unpacked
 UNPACKED = 1024 * 1024 * 1024  # bytes that a skops file, which is a zip, unpacks to
 TENSORS = 256 * 1024 * 1024  # bytes of ONNX Runtime's tensors, beside four times the artifact
 CONSTANT = 16 * 1024 * 1024  # values that one node of an ONNX graph may make of its constants

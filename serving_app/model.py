@@ -24,17 +24,19 @@ import orjson
 from numpy.typing import NDArray
 
 if TYPE_CHECKING or __package__:
+    from .blame import BadRows
     from .columns import Runtime, Shape, Table, count, slice_of
     from .limits import MANIFEST
     from .manifest import Blob, Golden, Manifest, parse_golden, parse_manifest
     from .refused import Refused
-    from .rows import BadRows, Reader
+    from .rows import Reader
 else:  # the Functions worker puts this folder itself on sys.path
+    from blame import BadRows
     from columns import Runtime, Shape, Table, count, slice_of
     from limits import MANIFEST
     from manifest import Blob, Golden, Manifest, parse_golden, parse_manifest
     from refused import Refused
-    from rows import BadRows, Reader
+    from rows import Reader
 
 NOT_FINITE = "the model has no finite answer for these rows"
 _VERSION = re.compile(r"(?P<version>[A-Za-z0-9._-]{1,64})(?:@sha256:(?P<digest>[0-9a-f]{64}))?\Z")

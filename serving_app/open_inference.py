@@ -15,13 +15,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from .blame import BadRows, Repeated
     from .columns import Column
     from .model import Model, finite_json
-    from .rows import BadRows, Repeated, decode
+    from .rows import decode
 else:  # the Functions worker puts this folder itself on sys.path
+    from blame import BadRows, Repeated
     from columns import Column
     from model import Model, finite_json
-    from rows import BadRows, Repeated, decode
+    from rows import decode
 
 MATRIX = "rows"  # the name of the one tensor of a model of numbers
 _NUMBERS = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8")

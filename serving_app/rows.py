@@ -14,62 +14,26 @@ Rows and columns are counted from 0, as in the JSON that was sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 if TYPE_CHECKING or __package__:
+    from .blame import TAKES, BadRows, Literal, Repeated, blame, most, wrong_text
     from .columns import Column, Shape, Table, array_of
-    from .limits import NUMBER, TEXT
 else:  # the Functions worker puts this folder itself on sys.path
+    from blame import TAKES, BadRows, Literal, Repeated, blame, most, wrong_text
     from columns import Column, Shape, Table, array_of
-    from limits import NUMBER, TEXT
 
 FEW = 4  # up to so many rows are checked one by one
-WHOLE = float(2**53 - 1)  # beyond it a float64 does not hold each whole number
 _BOM = b"\xef\xbb\xbf"  # PowerShell and .NET put it first; a parser may ignore it (RFC 8259)
-_KINDS: Mapping[type, str] = {
-    **{type(None): "null", bool: "true or false", str: "text"},
-    **{list: "an array", tuple: "an array", dict: "an object"},
-}
-_TAKES: Mapping[str, frozenset[type]] = {
-    "number": frozenset((int, float)),
-    "text": frozenset((str,)),
-    "bool": frozenset((bool,)),
-}
-_WORDS = {"number": "a number", "text": "text", "bool": "true or false"}
-
-
-class BadRows(Exception):
-    """
-    The request cannot be answered.
-
-    *row* and *column* are set if one cell is at fault; *status* is that of the HTTP answer.
-    """
-
-    def __init__(
-        self, message: str, row: int | None = None, column: int | None = None, *, status: int = 400
-    ) -> None:
-        super().__init__(message)
-        self.message, self.row, self.column, self.status = message, row, column, status
-
-
-class _Literal:
-    """NaN, Infinity or -Infinity, which Python reads though JSON has none of them."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-class Repeated(dict[str, Any]):
-    """An object that names *key* more than once."""
-
-    key = ""
+_NUMBERS = frozenset((int, float, type(None)))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,8 +46,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return repeated
 
 
-_decode = json.JSONDecoder(parse_constant=_Literal).decode
-_decode_objects = json.JSONDecoder(parse_constant=_Literal, object_pairs_hook=_object).decode
+_decode = json.JSONDecoder(parse_constant=Literal).decode
+_decode_objects = json.JSONDecoder(parse_constant=Literal, object_pairs_hook=_object).decode
 
 
 def decode(body: bytes) -> Any:
@@ -106,11 +70,12 @@ class Reader:
     def __init__(self, shape: Shape, dtype: Any = np.float64) -> None:
         self._columns = shape.columns
         self._names = tuple(column.name for column in shape.columns)
-        self._known = frozenset(self._names)
         self._width = len(self._names)
         self._dtype = dtype
         self._numbers = shape.numbers
-        self._most = min(map(_most, shape.columns))
+        mosts = [most(column) for column in shape.columns]
+        self._most, self._mosts = min(mosts), np.array(mosts)
+        self._full = [j for j, column in enumerate(shape.columns) if not column.missing]
         pick = itemgetter(*self._names)
         self._pick = pick if self._width > 1 else lambda row: (pick(row),)
 
@@ -122,6 +87,9 @@ class Reader:
         """
         # In JSON only text, true, false, null and objects have these letters; numbers have e and E.
         if not self._numbers or b'"' in body or b"u" in body or b"l" in body:
+            if rows := self._named(body):
+                with suppress(BadRows):  # the slow way, which sees each name, says what is wrong
+                    return self.table(rows)
             return self.table(decode(body))
         try:
             rows = orjson.loads(body)
@@ -139,25 +107,52 @@ class Reader:
             pass  # not numbers, or rows of different widths: the slow way finds the place
         return self.table(rows)
 
+    def _named(self, body: bytes) -> Any:
+        """
+        Return the rows of *body* if it has no more names than rows of numbers need, else None.
+
+        A repeated name, which decoding hides, would be one more.
+        """
+        if not self._numbers or b"{" not in body or b"\\" in body:
+            return None
+        try:
+            rows = orjson.loads(body)
+        except ValueError:
+            return None
+        fits = isinstance(rows, list) and body.count(b'"') == 2 * self._width * len(rows)
+        return rows if fits else None
+
     def table(self, rows: Any) -> Table:
         """Return *rows*, decoded JSON, as a table; raise BadRows as `read` does."""
         try:
             cells = rows
             if isinstance(rows[0], dict):
                 if {len(row) for row in rows} != {self._width} or not self._plain(rows):
-                    self._blame(rows)
+                    blame(rows, self._columns)
                 cells = [self._pick(row) for row in rows]
             elif {type(row) for row in rows} != {list} or {len(row) for row in rows} != {
                 self._width
             }:
-                self._blame(rows)
-            arrays = [
+                blame(rows, self._columns)
+            if self._numbers:
+                return self._matrix(cells)
+            return [
                 self._array(found, column)
                 for found, column in zip(zip(*cells, strict=True), self._columns, strict=True)
             ]
         except (ValueError, TypeError, KeyError, IndexError, OverflowError):
-            self._blame(rows)
-        return np.column_stack(arrays).astype(self._dtype) if self._numbers else arrays
+            return blame(rows, self._columns)
+
+    def _matrix(self, cells: Sequence[Sequence[Any]]) -> NDArray[Any]:
+        """Return *cells* of numbers; raise ValueError or OverflowError if one is wrong."""
+        kinds = set(map(type, chain.from_iterable(cells)))
+        if not kinds <= _NUMBERS:
+            raise ValueError("not all are numbers")
+        array = np.array(cells, np.float64)  # None becomes NaN
+        gaps = type(None) in kinds and np.isnan(array[:, self._full]).any()
+        if gaps or (np.abs(array) > self._mosts).any():
+            raise ValueError("a number is missing or too large")
+        return array.astype(self._dtype, copy=False)
 
     @staticmethod
     def _plain(rows: Sequence[Any]) -> bool:
@@ -169,12 +164,12 @@ class Reader:
         kinds = set(map(type, cells))
         if column.missing:
             kinds.discard(type(None))
-        if not kinds <= _TAKES[column.type]:
+        if not kinds <= TAKES[column.type]:
             raise ValueError(column.name)
-        if column.type == "text" and any(_wrong_text(cell) for cell in cells if cell is not None):
+        if column.type == "text" and any(wrong_text(cell) for cell in cells if cell is not None):
             raise ValueError(column.name)
         array = array_of(cells, column)
-        if column.type == "number" and (np.abs(array) > _most(column)).any():
+        if column.type == "number" and (np.abs(array) > most(column)).any():
             raise ValueError(column.name)
         return array
 
@@ -192,74 +187,3 @@ class Reader:
     def _within(self, array: NDArray[np.float64]) -> bool:
         """Say whether all are small enough, by one comparison, which NaN fails too."""
         return bool(np.abs(array).max() <= self._most)
-
-    def _blame(self, rows: Any) -> NoReturn:
-        """Raise BadRows for the first fault in *rows*."""
-        if not isinstance(rows, list):
-            raise BadRows(f"the body is {_kind(rows)}, must be an array of rows")
-        if not rows:
-            raise BadRows("the array of rows is empty")
-        form = dict if isinstance(rows[0], dict) else list
-        for i, row in enumerate(rows):
-            if not isinstance(row, form):
-                must = "an object as the first is" if form is dict else "an array of cells"
-                raise BadRows(f"row {i} is {_kind(row)}, must be {must}", i)
-            if isinstance(row, dict):
-                self._blame_names(row, i)
-                row = self._pick(row)  # noqa: PLW2901 - from here on it is a row like any other
-            elif len(row) != self._width:
-                raise BadRows(f"row {i} has {len(row)} columns, must have {self._width}", i)
-            for j, cell in enumerate(row):
-                if wrong := _wrong(cell, self._columns[j]):
-                    place = f"row {i}, column {j} ({self._names[j]})"
-                    raise BadRows(f"{place} is {wrong}", i, j)
-        raise BadRows("the rows cannot be read")
-
-    def _blame_names(self, row: dict[str, Any], i: int) -> None:
-        if isinstance(row, Repeated):
-            raise BadRows(f"row {i} names {_quoted(row.key)} more than once", i)
-        for key in row:
-            if key not in self._known:
-                raise BadRows(f"row {i} names {_quoted(key)}, which is no column of the model", i)
-        for j, name in enumerate(self._names):
-            if name not in row:
-                raise BadRows(f"row {i} lacks column {j} ({name})", i, j)
-
-
-def _most(column: Column) -> float:
-    """Return the largest number that *column* takes, either sign."""
-    return WHOLE if column.dtype.lower() in ("int64", "uint64") else NUMBER
-
-
-def _wrong(cell: Any, column: Column) -> str:
-    if cell is None and column.missing:
-        return ""
-    if isinstance(cell, _Literal):
-        hint = ": send null where a value is missing" if column.missing else ""
-        return f"{cell.text}, which JSON does not have{hint}"
-    if type(cell) not in _TAKES[column.type]:
-        hint = ": the model was trained without missing values" if cell is None else ""
-        return f"{_kind(cell)}, must be {_WORDS[column.type]}{hint}"
-    if column.type == "text":
-        return _wrong_text(cell)
-    if column.type == "number" and not -NUMBER <= cell <= NUMBER:
-        return "infinite or beyond float32"
-    if column.type == "number" and abs(cell) > _most(column):
-        return "beyond 2^53, where whole numbers are not exact: train on it as text"
-    return ""
-
-
-def _wrong_text(cell: str) -> str:
-    if len(cell) > TEXT:
-        return f"text of {len(cell)} characters, at most {TEXT} are read"
-    if not cell.isascii() and any("\ud800" <= letter <= "\udfff" for letter in cell):
-        return "text with half a character (a lone surrogate)"
-    return "text with a null character" if "\0" in cell else ""
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "an object" if isinstance(value, dict) else "a number")
-
-
-def _quoted(key: str) -> str:
-    return json.dumps(key if len(key) <= 80 else key[:77] + "...")

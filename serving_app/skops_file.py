@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING or __package__:
-    from .limits import UNPACKED
+    from .limits import SCHEMA, UNPACKED
     from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
-    from limits import UNPACKED
+    from limits import SCHEMA, UNPACKED
     from refused import Refused
 
-SCHEMA = "schema.json"
+TREE = "schema.json"  # in the zip
 PROTOCOL = 2  # the newest of skops; loaders of older ones check less
 FILES = 100_000  # in the zip
 # They make data, and instances of trusted classes. None binds a method or its arguments.
@@ -33,11 +33,11 @@ LOADERS = frozenset(
         *("DictNode", "DefaultDictNode", "ListNode", "SetNode", "TupleNode", "JsonNode"),
         *("BytesNode", "SliceNode", "ObjectNode", "TypeNode", "FunctionNode", "LossNode"),
         *("TreeNode", "NdArrayNode", "MaskedArrayNode", "DTypeNode", "SparseMatrixNode"),
-        *("RandomStateNode", "RandomGeneratorNode", "ConstructorFromReduceNode"),
+        *("RandomStateNode", "RandomGeneratorNode"),
     )
 )
-# A text vectorizer that is told so reads the file that a client's row names.
-_READS_FILES = ('"filename"', '"file"')
+# Told anything else, a text vectorizer reads the file that a client's row names.
+_INPUT = '"content"'
 
 
 @cache
@@ -56,9 +56,13 @@ def check_skops(content: bytes) -> list[str]:
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             _check_size(archive, UNPACKED)
-            schema = json.loads(archive.read(SCHEMA))
-    except (OSError, ValueError, KeyError, RecursionError, NotImplementedError, zipfile.BadZipFile):
-        _refuse("it is not a skops file")
+            if archive.getinfo(TREE).file_size > SCHEMA:
+                _refuse(f"its tree of names is larger than {SCHEMA} bytes")
+            schema = json.loads(archive.read(TREE))
+    except Refused:
+        raise
+    except Exception as error:  # zipfile lets its decompressors' own errors through
+        raise Refused("FormatRefused", "the artifact is refused: it is not a skops file") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         _refuse(f"its protocol is not {PROTOCOL}: save it again with the newest skops")
     return sorted(names_of(schema))
@@ -97,14 +101,14 @@ def names_of(schema: dict[str, Any]) -> set[str]:
 
 
 def _checked(node: dict[str, Any]) -> str:
-    name = f"{node.get('__module__')}.{node.get('__class__')}"
-    if node.get("__loader__") not in LOADERS:
-        _refuse(f"it loads {_shown(name)} with {_shown(node.get('__loader__'))}")
+    name, loader = f"{node.get('__module__')}.{node.get('__class__')}", node.get("__loader__")
+    if not isinstance(loader, str) or loader not in LOADERS:
+        _refuse(f"it loads {_shown(name)} with {_shown(loader)}")
     if name not in trusted():
         _refuse(f"it holds {_shown(name)}, which is not in the serving app's trusted.txt")
     content = node.get("content")
     given = content.get("input") if isinstance(content, dict) else None
-    if isinstance(given, dict) and given.get("content") in _READS_FILES:
+    if isinstance(given, dict) and given.get("content") != _INPUT:
         _refuse("its text vectorizer reads files: use input='content'")
     return name
 

@@ -44,13 +44,16 @@ _BASES = (
 _INSIDE = (
     *("Tree", "TreePredictor", "_BinMapper", "Interval", "CyHalfMultinomialLoss", "Bunch"),
     *("_CalibratedClassifier", "_SigmoidCalibration", "_PassthroughScorer", "_MultimetricScorer"),
-    *("_BisectingTree", "_RemainderColsList", "make_column_selector"),
-    *("MetadataRequest", "MethodMetadataRequest"),
+    *("_BisectingTree", "_RemainderColsList", "_ImputerTriplet"),
+    *("make_column_selector", "MetadataRequest", "MethodMetadataRequest"),
 )
-_PLAIN = (*("bool", "bytes", "dict", "float", "int", "list", "set", "slice", "str", "tuple"),)
+_PLAIN = (
+    *("bool", "bytes", "dict", "float", "int", "list", "object", "set", "slice", "str", "tuple"),
+)
 _OTHERS = (
     *("collections.OrderedDict", "collections.defaultdict", "numpy.ndarray", "numpy.dtype"),
     *("numpy.ma.MaskedArray", "numpy.random.mtrand.RandomState"),
+    *("scipy.interpolate._bsplines.BSpline", "scipy.interpolate._bsplines._BSpline"),
     "numpy.random._generator.Generator",
 )
 # Scalar types that hold other objects, or hold nothing of their own.

@@ -2,10 +2,10 @@
 Write a fitted estimator as a skops file that the serving app loads, with the same bytes each time.
 
 The serving app calls no function but a ufunc. Fitted estimators hold others that only fitting
-calls: what SelectKBest scores with, what a search measures with. In the file their names stand in
-their places, which cannot be called: a model that does need one fails its proof. Histogram boosting
-calls check_array on numbers that the serving app has checked: numpy.float64, a type, makes the same
-array of them.
+calls: what SelectKBest scores with, what a search measures with or draws from. In the file their
+names stand in their places, which cannot be called: a model that does need one fails its proof.
+Histogram boosting calls check_array on numbers that the serving app has checked: numpy.float64, a
+type, makes the same array of them.
 """
 
 import json
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import skops.io
 
 if TYPE_CHECKING:
-    from serving_app.skops_file import SCHEMA, trusted
+    from serving_app.skops_file import TREE, trusted
 else:
-    from gitslot.convert._serving_app.skops_file import SCHEMA, trusted
+    from gitslot.convert._serving_app.skops_file import TREE, trusted
 
 _LIBRARIES = ("sklearn.", "numpy.", "scipy.")  # a function of the user's own stays, and is refused
+_DRAWN = "scipy.stats."  # distributions of a search
 _CHECK = "sklearn.utils.validation.check_array"
 _TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -28,14 +29,14 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 def saved(estimator: Any) -> bytes:
     """Return the skops file of *estimator*; raise what skops raises."""
     with zipfile.ZipFile(BytesIO(skops.io.dumps(estimator))) as archive:
-        schema = json.loads(archive.read(SCHEMA))
+        schema = json.loads(archive.read(TREE))
         files: dict[str, str] = {}  # skops names them by address: new names by their order
         tree = _written(schema, {}, files)
         made = BytesIO()
         with zipfile.ZipFile(made, "w") as target:
             for name, content in (
                 *((new, archive.read(old)) for old, new in files.items()),
-                (SCHEMA, json.dumps(tree).encode()),
+                (TREE, json.dumps(tree).encode()),
             ):
                 entry = zipfile.ZipInfo(name, _TIME)
                 entry.compress_type = zipfile.ZIP_DEFLATED
@@ -63,8 +64,8 @@ def _written(node: Any, numbers: dict[int, int], files: dict[str, str]) -> Any:
 def _without_function(node: dict[str, Any]) -> dict[str, Any]:
     named = node["content"]["func"] if node["__loader__"] == "PartialNode" else node
     name = f"{named['__module__']}.{named['__class__']}"
-    function = named["__loader__"] in ("FunctionNode", "TypeNode")
-    if not function or name in trusted() or not name.startswith(_LIBRARIES):
+    for_fitting = named["__loader__"] in ("FunctionNode", "TypeNode") or name.startswith(_DRAWN)
+    if not for_fitting or name in trusted() or not name.startswith(_LIBRARIES):
         return node
     made: dict[str, Any] = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode"}
     made |= {"content": json.dumps(name), "is_json": True}

@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import uniform
 from sklearn.datasets import load_iris
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.experimental import enable_iterative_imputer
 from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.impute import IterativeImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, SplineTransformer
 
 from gitslot.convert.errors import ParityError
 from gitslot.convert.skops_bytes import saved
@@ -33,13 +36,17 @@ HIST = HistGradientBoostingClassifier(max_iter=3)
         make_pipeline(SelectKBest(f_classif, k=2), HIST),
         GridSearchCV(HIST, {"max_depth": [2, 3]}, scoring="accuracy", cv=2),
         GridSearchCV(HIST, {"max_depth": [2]}, scoring=make_scorer(accuracy_score), cv=2),
+        RandomizedSearchCV(HIST, {"l2_regularization": uniform(0, 1)}, n_iter=2, cv=2),
+        make_pipeline(SplineTransformer(), HIST),
+        make_pipeline(IterativeImputer(), HIST),
         GridSearchCV(HIST, {"max_depth": [2]}, scoring=["accuracy", "f1_macro"], refit="accuracy"),
     ],
-    ids=["select", "search", "own scorer", "two scorers"],
+    ids=["select", "search", "own scorer", "draws", "splines", "imputer", "two scorers"],
 )
 def test_what_only_fitting_calls_stands_in_the_file_by_name(model: Any) -> None:
     """Selections and searches answer as before, though their functions are not loaded."""
     model.fit(ROWS, LABELS)
+    assert enable_iterative_imputer
     runtime = open_runtime(saved(model), SHAPE)
     assert runtime.labels(ROWS) == model.predict(ROWS).tolist()
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving_app.blame import BadRows
 from serving_app.columns import Column, Shape
 from serving_app.limits import NUMBER as FLOAT32_MAX
-from serving_app.rows import BadRows, Reader
+from serving_app.rows import Reader
 
 NAMES = ("a", "b", "c")
 SHAPE = Shape("classifier", tuple(Column(name) for name in NAMES), ("x", "y"), True)
@@ -136,3 +137,33 @@ def test_no_bytes_fail_in_another_way(body: bytes) -> None:
         Reader(SHAPE).read(body)
     except BadRows as refused:
         assert refused.message
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ('[{"a": 1, "b": 2, "c": 3, "a": 1}]', 'row 0 names "a" more than once'),
+        ('[{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "b": 2}]', 'row 1 names "b" more than once'),
+        ('[{"a": 1, "b": 2, "c": 3, "\\u0061": 1}]', 'row 0 names "a" more than once'),
+        ('[{"a": 1, "b": 2, "c": 3, "c": 3}, {"a": 1, "b": 2}]', 'row 0 names "c" more than once'),
+        ('[{"a": 1, "b": 2, "c": "3"}]', "row 0, column 2 (c) is text"),
+        ('[{"a": 1, "b": 2, "c": null}]', "row 0, column 2 (c) is null"),
+        ('[{"a": 1, "b": 2, "c": NaN}]', "row 0, column 2 (c) is NaN"),
+        ('[{"a": 1, "b": 2, "c": 1e39}]', "row 0, column 2 (c) is infinite"),
+        ('[{"a": 1, "b": 2}]', "row 0 lacks column 2 (c)"),
+        ('[{"a": 1, "b": 2, "d": 3}]', 'row 0 names "d"'),
+        ('{"a": 1, "b": 2, "c": 3}', "the body is an object"),
+    ],
+)
+def test_numbers_by_name_are_checked_as_well(body: str, says: str) -> None:
+    """The fast way of named numbers refuses what the slow one does, repeated names too."""
+    with pytest.raises(BadRows) as refused:
+        Reader(SHAPE).read(body.encode())
+    assert refused.value.message.startswith(says)
+
+
+@given(st.lists(st.permutations(list(zip(NAMES, (1.0, -2.5, 3e8), strict=True))), min_size=1))
+def test_numbers_by_name_are_read_in_any_order(rows: list[list[tuple[str, float]]]) -> None:
+    """Every order of names gives the columns in the model's order."""
+    body = json.dumps([dict(row) for row in rows]).encode()
+    assert np.asarray(Reader(SHAPE).read(body)).tolist() == [[1.0, -2.5, 3e8]] * len(rows)

@@ -1,5 +1,6 @@
 """The scikit-learn runtime: exact, and it loads no code that its list does not name."""
 
+import contextlib
 import copy
 import functools
 import importlib
@@ -7,6 +8,7 @@ import io
 import json
 import operator
 import pkgutil
+import random
 import threading
 import warnings
 import zipfile
@@ -33,6 +35,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
 
+from gitslot.convert.skops_bytes import saved
 from serving_app import skops_file
 from serving_app.columns import Column, Shape, table_of
 from serving_app.refused import Refused
@@ -276,6 +279,58 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
         archive.writestr("schema.json", "{}")
     assert "unpacks to more than" in refusal(inner.getvalue())
     assert "unpacks to more than" in refusal(outer.getvalue())
+
+
+def test_a_tree_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON takes ten times its size in memory, so its limit is a lower one."""
+    monkeypatch.setattr(skops_file, "SCHEMA", 100)
+    assert "larger than 100 bytes" in refusal(skops.io.dumps(LogisticRegression()))
+
+
+def test_no_change_of_a_file_fails_in_another_way() -> None:
+    """Bytes that are replaced, dropped or doubled anywhere are refused, or still a model."""
+    good = bytearray(saved(people().fit(frame(ROWS), ["no", "yes", "no", "yes"])))
+    dice = random.Random(0)
+    shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
+    for _ in range(100):
+        first = dice.randrange(len(good))
+        after = first + dice.choice((0, 1, 8))
+        middle = dice.choice((b"", bytes(good[first:after]) * 2, dice.randbytes(3)))
+        with contextlib.suppress(Refused):
+            open_runtime(bytes(good[:first] + middle + good[after:]), shape)
+
+
+def test_no_change_of_a_tree_fails_in_another_way() -> None:
+    """Nodes that are dropped, moved or replaced are refused, or still a model."""
+    good = zipfile.ZipFile(io.BytesIO(saved(people().fit(frame(ROWS), ["no", "yes", "no", "yes"]))))
+    tree, dice = json.loads(good.read("schema.json")), random.Random(1)
+    shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
+    for _ in range(100):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            for name in good.namelist():
+                archive.writestr(name, good.read(name))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the name is there twice, and the last one counts
+                archive.writestr("schema.json", json.dumps(mutated(tree, dice)))
+        with contextlib.suppress(Refused):
+            open_runtime(made.getvalue(), shape)
+
+
+def mutated(node: Any, dice: random.Random) -> Any:
+    """Return *node* with one part changed, at any depth."""
+    if isinstance(node, dict) and node and dice.random() < 0.95:
+        key = dice.choice(list(node))
+        how = dice.random()
+        if how < 0.85:
+            return {**node, key: mutated(node[key], dice)}
+        return {k: v for k, v in node.items() if k != key}
+    if isinstance(node, list) and node and dice.random() < 0.95:
+        at = dice.randrange(len(node))
+        return [*node[:at], mutated(node[at], dice), *node[at + 1 :]]
+    strange: tuple[Any, ...]
+    strange = (None, 0, -1, "", "numpy", "ListNode", "ObjectNode", [], {}, 10**30, "dict", True)
+    return dice.choice(strange)
 
 
 @pytest.mark.parametrize("raw", [b"", b"PK\x03\x04", b"\x80\x04\x95pickle", b"{}" * 50])
