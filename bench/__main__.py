@@ -11,7 +11,7 @@ def main() -> int:
     """Run the chosen claims; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(CLAIMS))
-    parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument("--rounds", type=int, help="how often each is measured (3; serve 5)")
     given = parser.parse_args()
     if unknown := sorted(set(given.claims) - set(CLAIMS)):
         parser.error(f"no claim {', '.join(unknown)}; there are {', '.join(CLAIMS)}")
