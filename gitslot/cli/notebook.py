@@ -7,25 +7,27 @@ that releases it is printed.
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
+
+import pandas as pd
 
 from gitslot.cli.session import Session
+from gitslot.convert.bring import bring
+from gitslot.convert.errors import TrainingError
+from gitslot.convert.evaluate import Evaluation, evaluate
+from gitslot.convert.onnx_model import OnnxModel
+from gitslot.convert.table import Data
+from gitslot.convert.version import Built, build_version, check_names, source_of
 from gitslot.errors import GitslotError
 from gitslot.registry.card import proof
+from gitslot.registry.registry import Registry
 from gitslot.state.code import shortfall
 
-if TYPE_CHECKING:
-    from gitslot.convert.table import Data
-    from gitslot.convert.version import Built
-    from gitslot.registry.manifest import Source
-    from gitslot.registry.registry import Registry
-
-    Build = Callable[["Progress"], Built]
-
-Progress = Callable[[str], None]
+Progress: TypeAlias = Callable[[str], None]
+Build: TypeAlias = Callable[[Progress], Built]
 
 
 class NotRegistered(GitslotError):
@@ -70,8 +72,6 @@ def register(
     *metrics* are given (name to number, of rows that training did not see). Raises GitslotError,
     whose message has the problem and the fix; a version that exists is never overwritten.
     """
-    from gitslot.convert.table import Data  # noqa: PLC0415 - scikit-learn is slow
-
     before = dict(os.environ)  # a local platform's addresses are set for the time of this call
     try:
         session = Session(environ=os.environ, cwd=Path.cwd())
@@ -89,19 +89,17 @@ def register(
 def building(
     session: Session,
     estimator: Any,
-    data: "Data",
+    data: Data,
     model: str,
     version: str,
     metrics: Mapping[str, float] | None = None,
     *,
     run: str = "",
-) -> "Build":
+) -> Build:
     """Return what builds the fitted *estimator*, which the training *run* made."""
 
-    def build(progress: Progress) -> "Built":
-        from gitslot.convert.version import build_version, source_of  # noqa: PLC0415 - slow import
-
-        source: Source = source_of(session.cwd, session.environ)
+    def build(progress: Progress) -> Built:
+        source = source_of(session.cwd, session.environ)
         return build_version(
             model=model,
             version=version,
@@ -117,15 +115,12 @@ def building(
     return build
 
 
-def registered(session: Session, model: str, version: str, build: "Build") -> "Built":
+def registered(session: Session, model: str, version: str, build: Build) -> Built:
     """
     Build a version and register it; ask first whether it exists, because proving is long.
 
     Raises VersionExists, RegistryError, SettingsError, or NotRegistered.
     """
-    from gitslot.convert.errors import TrainingError  # noqa: PLC0415 - scikit-learn is slow
-    from gitslot.convert.version import check_names  # noqa: PLC0415 - scikit-learn is slow
-
     progress = progress_of(session)
     try:
         check_names(model, version)
@@ -141,7 +136,52 @@ def registered(session: Session, model: str, version: str, build: "Build") -> "B
     return built
 
 
-def check_code(registry: "Registry", built: "Built") -> None:
+def brought(
+    place: str, trust: str, sample: Path, target: str, name: str, classes: Sequence[str]
+) -> tuple[Any, Data, str]:
+    """
+    Return the model at *place*, the rows of *sample*, and the run that trained it, or "".
+
+    *trust* is the sha256 of a file that may run code, *target* the column of *sample* that has the
+    answers, *name* that of the data, *classes* those of a plain ONNX file. Raises NotRegistered.
+    """
+    try:
+        found = bring(place, trust)
+        data = _sample(sample, target, name, found.model)
+    except TrainingError as error:
+        raise NotRegistered(str(error)) from error
+    return found.model, replace(data, classes=tuple(map(_class, classes))), found.run
+
+
+def _sample(file: Path, target: str, name: str, model: Any) -> Data:
+    """Read the rows of *file*; without names of columns in the model they become an array."""
+    readers: dict[str, Callable[[Path], Any]] = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if file.suffix not in readers:
+        raise TrainingError(f"{file.name} is neither .csv nor .parquet")
+    try:
+        frame = readers[file.suffix](file)
+    except (OSError, ValueError, ImportError) as error:
+        raise TrainingError(f"cannot read {file.name}: {error}") from error
+    labels = None
+    if target:
+        if target not in frame.columns:
+            raise TrainingError(
+                f"{file.name} has no column {target!r}: it has {list(frame.columns)}"
+            )
+        labels = frame.pop(target).to_numpy()
+    if hasattr(model, "feature_names_in_"):
+        missing = [column for column in model.feature_names_in_ if column not in frame.columns]
+        if missing:
+            raise TrainingError(f"{file.name} lacks columns of the model: {', '.join(missing)}")
+        return Data(name, frame[list(model.feature_names_in_)], labels)
+    return Data(name, frame.to_numpy(), labels, tuple(map(str, frame.columns)))
+
+
+def _class(text: str) -> str | int:
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def check_code(registry: Registry, built: Built) -> None:
     """
     Raise NotRegistered if there are serving packages, and none could serve *built*.
 
@@ -167,11 +207,7 @@ def progress_of(session: Session) -> Progress:
     return progress
 
 
-def _evaluation(estimator: Any, data: "Data", metrics: Mapping[str, float] | None) -> Any:
-    from gitslot.convert.errors import TrainingError  # noqa: PLC0415 - scikit-learn is slow
-    from gitslot.convert.evaluate import Evaluation, evaluate  # noqa: PLC0415
-    from gitslot.convert.onnx_model import OnnxModel  # noqa: PLC0415
-
+def _evaluation(estimator: Any, data: Data, metrics: Mapping[str, float] | None) -> Any:
     if metrics is not None:
         return Evaluation({str(name): float(value) for name, value in metrics.items()})
     if data.labels is None or isinstance(estimator, OnnxModel):
@@ -184,7 +220,7 @@ def _evaluation(estimator: Any, data: "Data", metrics: Mapping[str, float] | Non
         ) from error
 
 
-def result_of(built: "Built") -> Registered:
+def result_of(built: Built) -> Registered:
     """Return what callers of `register` get."""
     manifest, parity = built.manifest, built.parity
     return Registered(
@@ -195,11 +231,11 @@ def result_of(built: "Built") -> Registered:
         parity.candidate.title,
         parity.rows,
         parity.worst,
-        manifest.metrics,
+        dict(manifest.metrics),
     )
 
 
-def print_done(session: Session, built: "Built") -> None:
+def print_done(session: Session, built: Built) -> None:
     """Print what was registered, how it was proved, and the next command."""
     manifest = built.manifest
     print(
@@ -212,6 +248,6 @@ def print_done(session: Session, built: "Built") -> None:
     )
 
 
-def _mebibytes(built: "Built") -> int:
+def _mebibytes(built: Built) -> int:
     memory = built.manifest.memory
     return round((memory.load + memory.answer) / 2**20) if memory else 0

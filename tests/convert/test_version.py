@@ -1,6 +1,7 @@
 """What is registered answers as scikit-learn does, in the first form that is exact."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -281,11 +282,7 @@ def test_memory_is_measured_in_a_process_of_its_own() -> None:
 
 
 def _floats(shape: Any) -> Any:
-    import dataclasses  # noqa: PLC0415
-
-    return dataclasses.replace(
-        shape, dtype="float32", classes=("setosa", "versicolor", "virginica")
-    )
+    return replace(shape, dtype="float32", classes=("setosa", "versicolor", "virginica"))
 
 
 def test_columns_are_described_as_pandas_holds_them() -> None:
