@@ -171,4 +171,11 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
     to_staging = steps and steps[0].action == "deploy" and steps[0].what.startswith(f"{STAGING} ")
     if to_staging and kept and kept != serving:
         notes.append(f"the deploy replaces what staging holds now: {kept}")
+    wanted = live.production.wanted
+    if swaps and isinstance(wanted, Resolved) and wanted.needs.memory:
+        held = round(wanted.needs.memory / 2**20)
+        notes.append(
+            f"a process that serves {wanted.release} holds {held} MiB, in production and in "
+            f"staging; `gitslot doctor {app.name}` compares that with the plan's memory"
+        )
     return tuple(notes)

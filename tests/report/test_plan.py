@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from gitslot.report.plan import Plan, plan
+from gitslot.state.code import Needs
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import App, Doubt, Refusal
+from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Resolved
 from tests.report.looks import NOW, app, beside, live, memory, release, wanting
 
 
@@ -27,6 +28,15 @@ def test_a_bump_is_deploy_verify_swap() -> None:
     assert found.steps[0].why == "staging is set to 1.3.0"
     assert "the deploy replaces what staging holds now: iris 1.3.0" in found.notes
     assert any("gitslot rollback" in note and "iris 1.4.0" in note for note in found.notes)
+
+
+def test_a_bump_says_what_the_model_holds_in_memory() -> None:
+    """Measured at registration; both slots of the pair hold it at once."""
+    seen = live("1.4.0", "1.3.0", "1.5.0")
+    wanted = Resolved(release("1.5.0"), needs=Needs(memory=300 * 2**20))
+    seen = Live({**seen.slots, PRODUCTION: replace(seen.production, wanted=wanted)})
+    found = planned(app("1.5.0"), seen, memory("1.4.0", "1.3.0"))
+    assert any("iris 1.5.0 holds 300 MiB, in production and in staging" in n for n in found.notes)
 
 
 def test_a_revert_deploys_nothing() -> None:
