@@ -210,7 +210,7 @@ class Ground:
     @cached_property
     def rows(self) -> int:
         """Return how many golden rows a version has."""
-        return len(json.loads(self._manifest(FIRST))["golden"]["inputs"])
+        return int(json.loads(self._manifest(FIRST))["golden"]["rows"])
 
     def account(self, moment: float, seq: int, settings: Settings, traces: list[Trace]) -> Account:
         """Return all that was seen since *moment* and entry *seq* of the platform's history."""
