@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -57,18 +58,22 @@ def _fewer_rows(raw: bytes, golden: bytes) -> tuple[bytes, bytes]:
     return json.dumps(manifest).encode(), fewer
 
 
+_ENVIRONMENT = threading.Lock()  # grounds are opened side by side, and share one environment
+
+
 @contextlib.contextmanager
 def _trusting(platform: Platform) -> Iterator[None]:
     """Let clients of this process that take no certificate trust *platform* for a moment."""
-    before = os.environ.get("REQUESTS_CA_BUNDLE")
-    os.environ["REQUESTS_CA_BUNDLE"] = str(platform.facts["ca_bundle"])
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["REQUESTS_CA_BUNDLE"]
-        else:
-            os.environ["REQUESTS_CA_BUNDLE"] = before
+    with _ENVIRONMENT:
+        before = os.environ.get("REQUESTS_CA_BUNDLE")
+        os.environ["REQUESTS_CA_BUNDLE"] = str(platform.facts["ca_bundle"])
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["REQUESTS_CA_BUNDLE"]
+            else:
+                os.environ["REQUESTS_CA_BUNDLE"] = before
 
 
 def _make_app(ground: Ground) -> None:

@@ -93,7 +93,7 @@ def _blob(request: Request) -> str:
     """Name a call to the storage account, whose first segment is the account."""
     method, asked = request.method, request.query("comp")
     _, _, inside = request.path.strip("/").partition("/")
-    if inside.startswith("models/") and method == "GET":
+    if inside.startswith(("models/", "code/")) and method == "GET":
         return "registry.read"
     if inside == "gitslot" and method == "GET" and asked == "list":
         return "journal.names"

@@ -19,6 +19,7 @@ class Catalog:
         self._registry = registry
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._packages: dict[str, Package] = {}
+        self._unknown: set[str] = set()
 
     def manifest(self, model: str, version: str) -> Manifest:
         """Return a manifest; raises UnknownVersion or ManifestInvalid where there is none."""
@@ -35,10 +36,13 @@ class Catalog:
     def code_at(self, url: str) -> Package | None:
         """Return the package whose zip is at *url*, or None where the registry knows none."""
         version = self._registry.code_version(url)
+        if not version or version in self._unknown:
+            return None
         try:
-            return self._package(version) if version else None
+            return self._package(version)
         except (UnknownVersion, ManifestInvalid):
-            return None  # somebody's own way of delivering code
+            self._unknown.add(version)  # somebody's own way of delivering code: not asked again
+            return None
 
     def resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
         """Return the release that *wanted* names, or why the registry refuses it."""
