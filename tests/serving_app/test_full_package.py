@@ -22,7 +22,7 @@ import sys
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/.python_packages/lib/site-packages"]
 import function_app
 assert function_app.serving.model, function_app.serving.refusal
-print(function_app.answer(function_app.serving.model, sys.stdin.buffer.read(), proba=True))
+print(function_app.shares(function_app.serving.model, sys.stdin.buffer.read()))
 """
 
 
