@@ -18,9 +18,9 @@ def check_kind(estimator: Any) -> None:
     module = type(estimator).__module__.partition(".")[0]
     if module in ("xgboost", "lightgbm", "catboost"):
         raise TrainingError(
-            f"{name} of {module} is not served: its converted form is not exact in every row; use "
-            "HistGradientBoostingClassifier or HistGradientBoostingRegressor of scikit-learn, which"
-            " grow the same kind of trees"
+            f"{name} of {module} is not served: only estimators of scikit-learn are; use its "
+            "HistGradientBoostingClassifier or HistGradientBoostingRegressor, which grow the same "
+            "kind of trees"
         )
     if not is_classifier(estimator) and not is_regressor(estimator):
         raise TrainingError(

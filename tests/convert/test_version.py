@@ -213,6 +213,14 @@ def test_what_no_form_can_serve_is_refused_in_words(model: Any, rows: Any, why: 
         version_of(model, rows)
 
 
+@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost"])
+def test_boosting_of_others_is_refused_with_what_to_use(module: str) -> None:
+    """The refusal names the library and scikit-learn's own boosting."""
+    booster = type("Booster", (DecisionTreeClassifier,), {"__module__": f"{module}.sklearn"})
+    with pytest.raises(TrainingError, match=f"{module} is not served.* HistGradientBoosting"):
+        version_of(booster().fit(*IRIS), IRIS[0])
+
+
 def proved(made: Any, reference: Any, table: Table, classes: tuple[Any, ...]) -> Any:
     """Prove the forms of *made* against *reference*."""
     forms = candidates(made, table)
