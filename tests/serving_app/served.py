@@ -121,7 +121,7 @@ def people() -> Model:
 
 @functools.cache
 def strict_people() -> Model:
-    """Return one that refuses unknown categories, as scikit-learn does unless it is told not to."""
+    """Return one that refuses unknown categories, which is the default of scikit-learn."""
     steps = [("c", OneHotEncoder(), ["city", "size"])]
     model = make_pipeline(ColumnTransformer(steps), LogisticRegression())
     shape = Shape("classifier", PEOPLE, (False, True), True, frame=True)

@@ -181,7 +181,7 @@ def test_typed_columns_are_answered_by_onnx() -> None:
     ],
 )
 def test_a_parameter_that_nobody_reads_is_refused(query: dict[str, str], status: int) -> None:
-    """A misspelled parameter is told, and Azure's own are left alone."""
+    """A misspelled parameter is refused by name; those of Azure are accepted."""
     found, answer = ask(served.matrix(), PREDICT, served.PLANT_ROWS, query=query)
     assert found == status, answer
     if "probs" in query:

@@ -41,26 +41,13 @@ from serving_app.columns import Column, Shape, table_of
 from serving_app.refused import Refused
 from serving_app.sklearn_runtime import open_runtime
 from serving_app.skops_file import LOADERS, check_skops, trusted
+from tests.serving_app.served import PEOPLE, PEOPLE_ROWS
 from tools.trusted import FILE, text
-
-MIXED = (
-    Column("age", "number", "int64"),
-    Column("city", "text", "object", missing=True),
-    Column("fare", "number", "float64", missing=True),
-    Column("member", "bool", "bool"),
-    Column("size", "text", "category", categories=("s", "m", "l")),
-)
-ROWS: list[list[Any]] = [
-    [31, "Bern", 7.5, True, "s"],
-    [44, "Rom", None, False, "l"],
-    [18, None, 1.25, True, "m"],
-    [60, "Wien", 9.0, False, "l"],
-]
 
 
 def frame(rows: list[list[Any]]) -> pd.DataFrame:
     """Return *rows* as people train on them."""
-    made = pd.DataFrame(rows, columns=[column.name for column in MIXED])
+    made = pd.DataFrame(rows, columns=[column.name for column in PEOPLE])
     made["city"] = made["city"].astype(object).where(made["city"].notna(), np.nan)
     made["fare"] = made["fare"].astype("float64")
     made["size"] = pd.Categorical(made["size"], categories=["s", "m", "l"])
@@ -85,10 +72,14 @@ def refusal(artifact: bytes) -> str:
 def test_columns_by_name_answer_as_in_scikit_learn() -> None:
     """Text, numbers, true and false, nulls and unknown categories give predict's own answers."""
     labels = np.array(["no", "yes", "no", "yes"])
-    model = people().fit(frame(ROWS), labels)
-    shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
+    model = people().fit(frame(PEOPLE_ROWS), labels)
+    shape = Shape("classifier", PEOPLE, ("no", "yes"), True, frame=True)
     runtime = open_runtime(skops.io.dumps(model), shape)
-    asked: list[list[Any]] = [*ROWS, [20, "Oslo", None, False, "s"], [99, None, 0.5, True, "l"]]
+    asked: list[list[Any]] = [
+        *PEOPLE_ROWS,
+        [20, "Oslo", None, False, "s"],
+        [99, None, 0.5, True, "l"],
+    ]
     said, probabilities = runtime.answers(table_of(asked, shape))
     assert said == model.predict(frame(asked)).tolist() == runtime.labels(table_of(asked, shape))
     assert probabilities is not None
@@ -104,10 +95,10 @@ def test_each_column_comes_as_it_was_trained() -> None:
             seen.append(rows)
             return np.array(["no"] * len(rows))
 
-    shape = Shape("classifier", MIXED, ("no", "yes"), False, frame=True)
+    shape = Shape("classifier", PEOPLE, ("no", "yes"), False, frame=True)
     runtime = open_runtime(skops.io.dumps(LogisticRegression()), shape)
     runtime._estimator = Looks()
-    runtime.labels(table_of([*ROWS[:2], [1, "Bern", 2.0, True, "xl"]], shape))
+    runtime.labels(table_of([*PEOPLE_ROWS[:2], [1, "Bern", 2.0, True, "xl"]], shape))
     assert seen[0].dtypes.astype(str).tolist() == ["int64", "object", "float64", "bool", "category"]
     assert seen[0]["size"].tolist() == ["s", "l", "xl"]
     assert list(seen[0]["size"].cat.categories) == ["s", "m", "l", "xl"]
@@ -289,9 +280,9 @@ def test_a_tree_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_change_of_a_file_fails_in_another_way() -> None:
     """Bytes that are replaced, dropped or doubled anywhere are refused, or still a model."""
-    good = bytearray(saved(people().fit(frame(ROWS), ["no", "yes", "no", "yes"])))
+    good = bytearray(saved(people().fit(frame(PEOPLE_ROWS), ["no", "yes", "no", "yes"])))
     dice = random.Random(0)
-    shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
+    shape = Shape("classifier", PEOPLE, ("no", "yes"), True, frame=True)
     for _ in range(100):
         first = dice.randrange(len(good))
         after = first + dice.choice((0, 1, 8))
@@ -302,9 +293,11 @@ def test_no_change_of_a_file_fails_in_another_way() -> None:
 
 def test_no_change_of_a_tree_fails_in_another_way() -> None:
     """Nodes that are dropped, moved or replaced are refused, or still a model."""
-    good = zipfile.ZipFile(io.BytesIO(saved(people().fit(frame(ROWS), ["no", "yes", "no", "yes"]))))
+    good = zipfile.ZipFile(
+        io.BytesIO(saved(people().fit(frame(PEOPLE_ROWS), ["no", "yes", "no", "yes"])))
+    )
     tree, dice = json.loads(good.read("schema.json")), random.Random(1)
-    shape = Shape("classifier", MIXED, ("no", "yes"), True, frame=True)
+    shape = Shape("classifier", PEOPLE, ("no", "yes"), True, frame=True)
     for _ in range(100):
         made = io.BytesIO()
         with zipfile.ZipFile(made, "w") as archive:
