@@ -5,6 +5,7 @@ The registry is found as every command finds it, the model is proved on hostile 
 that releases it is printed.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -208,8 +209,8 @@ def progress_of(session: Session) -> Progress:
 
 
 def _evaluation(estimator: Any, data: Data, metrics: Mapping[str, float] | None) -> Any:
-    if metrics is not None:
-        return Evaluation({str(name): float(value) for name, value in metrics.items()})
+    if metrics:
+        return Evaluation({name: _metric(name, value) for name, value in metrics.items()})
     if data.labels is None or isinstance(estimator, OnnxModel):
         return Evaluation({"rows": float(len(data.rows))})
     try:
@@ -218,6 +219,15 @@ def _evaluation(estimator: Any, data: Data, metrics: Mapping[str, float] | None)
         raise TrainingError(
             f"{type(estimator).__name__} cannot be evaluated on X and y: {error}"
         ) from error
+
+
+def _metric(name: str, value: Any) -> float:
+    try:
+        if not math.isfinite(number := float(value)):
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"metric {name!r} is {value!r}, must be a finite number") from error
+    return number
 
 
 def result_of(built: Built) -> Registered:

@@ -22,8 +22,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 import gitslot
 from gitslot.cli.app import run
-from gitslot.cli.notebook import NotRegistered, check_code
+from gitslot.cli.notebook import NotRegistered, building, check_code
 from gitslot.cli.session import Session
+from gitslot.convert.errors import TrainingError
+from gitslot.convert.table import Data
 from gitslot.registry.registry import Registry
 from gitslot.state.code import Build, Needs, Package
 from tests.convert.models import two_colours
@@ -219,6 +221,15 @@ def test_a_model_that_no_registered_code_could_serve_is_refused() -> None:
     check_code(packages(other, replace(zipped, sklearn="1.9")), built)
     with pytest.raises(NotRegistered, match=r"has scikit-learn 1.8.* --sklearn 1.9"):
         check_code(packages(other), built)
+
+
+@pytest.mark.parametrize("value", ["high", None, float("nan")])
+def test_a_metric_that_is_no_number_is_refused(value: Any) -> None:
+    """The refusal names the metric; it comes before any proof."""
+    data = Data("colours", FRAME, LABELS)
+    build = building(Session(), TREE, data, "colours", "1", {"accuracy": value})
+    with pytest.raises(TrainingError, match=r"metric 'accuracy' is .* must be a finite number"):
+        build(lambda _: None)
 
 
 def test_a_sample_that_lacks_columns_is_refused(typed: Typed, tmp_path: Path) -> None:
