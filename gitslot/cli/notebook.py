@@ -212,7 +212,7 @@ def _evaluation(estimator: Any, data: Data, metrics: Mapping[str, float] | None)
     if metrics:
         return Evaluation({name: _metric(name, value) for name, value in metrics.items()})
     if data.labels is None or isinstance(estimator, OnnxModel):
-        return Evaluation({"rows": float(len(data.rows))})
+        return Evaluation({"rows": float(len(data.rows)) if hasattr(data.rows, "__len__") else 0.0})
     try:
         return evaluate(estimator, data.rows, data.labels)
     except Exception as error:

@@ -12,6 +12,9 @@ from gitslot.registry.manifest import MAX_CLASSES
 
 def check_kind(estimator: Any) -> None:
     """Raise TrainingError unless *estimator*, fitted or not, is a classifier or a regressor."""
+    if isinstance(estimator, type):
+        name = estimator.__name__
+        raise TrainingError(f"{name} is a class, not an estimator: pass {name}().fit(X, y)")
     name = type(estimator).__name__
     if not hasattr(estimator, "predict"):
         raise TrainingError(f"{name} has no predict: only classifiers and regressors are served")

@@ -232,6 +232,13 @@ def test_a_metric_that_is_no_number_is_refused(value: Any) -> None:
         build(lambda _: None)
 
 
+def test_no_rows_at_all_are_refused_in_words() -> None:
+    """What is no table is named as such, not met with a traceback."""
+    build = building(Session(), TREE, Data("colours", None), "colours", "1")
+    with pytest.raises(TrainingError, match="X has 0 dimension"):
+        build(lambda _: None)
+
+
 def test_a_sample_that_lacks_columns_is_refused(typed: Typed, tmp_path: Path) -> None:
     """The columns of the model are named where the sample does not have them."""
     skops.io.dump(TREE, tmp_path / "m.skops")

@@ -187,6 +187,7 @@ def test_names_of_numbers_are_enough_for_one_matrix() -> None:
     ("model", "rows", "why"),
     [
         (PCA(), IRIS[0], "has no predict: only classifiers and regressors are served"),
+        (DecisionTreeClassifier, IRIS[0], r"is a class, .* pass DecisionTreeClassifier\(\).fit"),
         (KMeans(2), IRIS[0], "neither a classifier nor a regressor"),
         (DecisionTreeClassifier().fit(*IRIS), IRIS[0][:, :2], "does not answer the first row of X"),
         (TREE, IRIS[0].tolist()[0], "X has 1 dimension"),
