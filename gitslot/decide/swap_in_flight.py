@@ -41,6 +41,19 @@ class Flight:
         """Return whether ARM shows that a marker moved since the intent was recorded."""
         return self.pair is not None and markers_moved(*self.pair, self.intent)
 
+    @property
+    def is_by_an_older_swap(self) -> bool:
+        """
+        Return whether ARM names no new swap, and the platform does not report that ours is done.
+
+        What moved then is the platform taking an older swap back: a swap names itself on both
+        slots, and only content that comes back leaves the name as it was.
+        """
+        if self.pair is None or self.live is None or self.live.poll is Poll.DONE:
+            return False
+        named = self.pair[0].swap_status
+        return bool(named) and named == self.intent.production_swap
+
 
 def served_as_intended(live: Live, intent: Intent) -> bool:
     """Return whether production's own health names the release and deploy that *intent* sent."""
@@ -74,8 +87,8 @@ def production_serves_it(flight: Flight) -> Converged | Note | None:
     if live is None or not served_as_intended(live, intent):
         return None
     # A way back brings the very deploy that production served a moment ago, and one that still
-    # drains may answer. ARM, read in the same look, shows then that nothing has moved.
-    if flight.pair and not flight.is_moved:
+    # drains may answer. ARM, read in the same look, shows then that no swap has happened.
+    if flight.is_by_an_older_swap or (flight.pair and not flight.is_moved):
         return None
     wanted = live.production.wanted
     if isinstance(wanted, Resolved) and wanted.release == intent.release:
@@ -133,6 +146,9 @@ def platform_switched(flight: Flight) -> Note | None:
     intent = flight.intent
     if not flight.pair or flight.pair[0].deployment_id == intent.production_deployment:
         return None
+    if flight.is_by_an_older_swap:
+        message = "the platform took an older swap back; this one never took effect"
+        return _note(flight, "SwapReverted", "SwapReverted", message, Mark.INCONCLUSIVE)
     message = f"the platform switched to {intent.release}, though production does not serve it"
     return _note(flight, _took_effect(intent), "Switched", message)
 

@@ -180,6 +180,21 @@ def _machine(examples: int, steps: int) -> type[Any]:
     return case
 
 
+def test_an_older_swap_that_comes_back_is_not_ours() -> None:
+    """Our swap back fails while the platform takes the first one back: the journal says so."""
+    scene = settled()
+    cloud = scene.cloud
+    cloud.plant("swap-revert", 120.0)
+    cloud.git.want(NEW, more="")
+    scene.controller.run()
+    cloud.git.want(OLD, more="")
+    cloud.plant("swap-unexpected", 0.0)
+    assert isinstance(scene.controller.settle(), Converged)
+    assert cloud.serves() == OLD
+    assert "SwapReverted" in scene.reasons()
+    assert not check(cloud.history.entries, NAMES)
+
+
 def test_no_short_story_breaks_a_promise() -> None:
     """Fifteen things happen in an order that nobody planned."""
     _machine(30, 15)("runTest").runTest()
