@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from gitslot.convert.boosters import INSTEAD, is_booster, library_of, teach
 from gitslot.convert.errors import TrainingError
+from gitslot.convert.parts import parts
 from gitslot.registry.golden import Label
 from gitslot.registry.manifest import MAX_CLASSES
 
@@ -18,13 +20,11 @@ def check_kind(estimator: Any) -> None:
     name = type(estimator).__name__
     if not hasattr(estimator, "predict"):
         raise TrainingError(f"{name} has no predict: only classifiers and regressors are served")
-    module = type(estimator).__module__.partition(".")[0]
-    if module in ("xgboost", "lightgbm", "catboost"):
-        raise TrainingError(
-            f"{name} of {module} is not served: only estimators of scikit-learn are; use its "
-            "HistGradientBoostingClassifier or HistGradientBoostingRegressor, which grow the same "
-            "kind of trees"
-        )
+    for part in parts(estimator):
+        if library_of(part) == "catboost":
+            raise TrainingError(f"{type(part).__name__} of catboost is not served: {INSTEAD}")
+        if is_booster(part):
+            teach(part)
     if not is_classifier(estimator) and not is_regressor(estimator):
         raise TrainingError(
             f"{name} is neither a classifier nor a regressor of scikit-learn: only those are served"

@@ -8,6 +8,7 @@ CASES = {case.name: case for case in cases()}
 SAMPLE = (
     *("BaggingClassifier", "CategoricalNB", "FixedThresholdClassifier", "LinearSVC", "SVC"),
     *("ClassifierChain", "GammaRegressor", "IsotonicRegression", "PLSRegression"),
+    *("xgboost, gaps", "scaler, xgboost", "lightgbm, numbers"),
     *("scaler, forest", "target in logarithms", "columns by name, gaps imputed", "select, tree"),
 )
 

@@ -1,5 +1,6 @@
 """What is registered answers as scikit-learn does, in the first form that is exact."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
 from gitslot.convert.convert import Candidate, NotConverted, candidates
 from gitslot.convert.errors import ParityError, TrainingError
@@ -214,12 +216,22 @@ def test_what_no_form_can_serve_is_refused_in_words(model: Any, rows: Any, why: 
         version_of(model, rows)
 
 
-@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost"])
-def test_boosting_of_others_is_refused_with_what_to_use(module: str) -> None:
+def test_boosting_of_catboost_is_refused_with_what_to_use() -> None:
     """The refusal names the library and scikit-learn's own boosting."""
-    booster = type("Booster", (DecisionTreeClassifier,), {"__module__": f"{module}.sklearn"})
-    with pytest.raises(TrainingError, match=f"{module} is not served.* HistGradientBoosting"):
+    booster = type("Booster", (DecisionTreeClassifier,), {"__module__": "catboost.core"})
+    with pytest.raises(TrainingError, match=r"catboost is not served.* HistGradientBoosting"):
         version_of(booster().fit(*IRIS), IRIS[0])
+
+
+def test_a_booster_without_its_converter_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """onnxmltools is asked for only by who brings such a model."""
+    monkeypatch.setitem(sys.modules, "onnxmltools", None)
+    for name in [name for name in sys.modules if name.startswith("onnxmltools.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(TrainingError, match="pip install onnxmltools, or use HistGradientBoosting"):
+        version_of(XGBClassifier(n_estimators=2).fit(*IRIS), IRIS[0])
 
 
 def proved(made: Any, reference: Any, table: Table, classes: tuple[Any, ...]) -> Any:
