@@ -111,7 +111,6 @@ def page(outcomes: list[Outcome]) -> str:
     served_ones = [found for found in outcomes if found.form]
     faults = [found for found in outcomes if found.fault]
     share = len(served_ones) / len(outcomes)
-    several = sum("several outputs" in found.why for found in outcomes)
     lines = [
         "# Which models are served",
         "",
@@ -123,8 +122,8 @@ def page(outcomes: list[Outcome]) -> str:
         "relative to its size.",
         "",
         f"{len(served_ones)} of {len(outcomes)} are served ({share:.0%}),"
-        f" {len(outcomes) - len(served_ones) - len(faults)} refused in words"
-        f" ({several} of them because they have several outputs), {len(faults)} at fault.",
+        f" {len(outcomes) - len(served_ones) - len(faults)} refused in words, {len(faults)} at"
+        " fault.",
         "",
         "| model | served by | worst | or refused, because |",
         "|---|---|---|---|",
@@ -163,7 +162,8 @@ def _asked(estimator: Any, rows: Any, built: Built) -> str:
     manifest = served.parse_manifest(built.raw, "case", "1")
     model = serving.load_bytes(built.artifact, manifest, wanted, built.golden)
     table = read_table(rows)
-    reference = Reference(estimator, table, built.manifest.classes)
+    outputs = built.manifest.outputs
+    reference = Reference(estimator, table, built.manifest.classes, outputs)
     for block in Hostile(table, None, seed=1).blocks():
         for found in reference.usable(block):
             labels, _ = model.answers(found.rows)

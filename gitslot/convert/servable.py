@@ -8,7 +8,7 @@ from sklearn.base import is_classifier, is_regressor
 from gitslot.convert.boosters import INSTEAD, is_booster, library_of, teach
 from gitslot.convert.errors import TrainingError
 from gitslot.convert.parts import parts
-from gitslot.registry.golden import Label
+from gitslot.registry.golden import MAX_OUTPUTS, Label
 from gitslot.registry.manifest import MAX_CLASSES
 
 
@@ -61,9 +61,14 @@ def classes_of(estimator: Any) -> tuple[Label, ...]:
     return tuple(classes)
 
 
-def check_answer(estimator: Any, answer: Any) -> None:
-    """Raise TrainingError if the *answer* to one row has several outputs."""
-    if np.asarray(answer).size != 1:
+def outputs_of(estimator: Any, answer: Any) -> int:
+    """Return how many numbers the *answer* to one row has; raise TrainingError if too many."""
+    found = int(np.asarray(answer).size)
+    name = type(estimator).__name__
+    if found != 1 and is_classifier(estimator):
+        raise TrainingError(f"{name} answers several outputs: register one model for each")
+    if not 1 <= found <= MAX_OUTPUTS:
         raise TrainingError(
-            f"{type(estimator).__name__} answers several outputs: register one model for each"
+            f"{name} answers {found} numbers for a row, at most {MAX_OUTPUTS} are served"
         )
+    return found

@@ -22,6 +22,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import RegressorChain
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -131,6 +132,17 @@ def test_regressors_are_served(make: Callable[[], Any], form: str | None) -> Non
     )
 
 
+@pytest.mark.parametrize("kind", [LinearRegression, lambda: RegressorChain(LinearRegression())])
+def test_a_regressor_may_answer_several_numbers(kind: Callable[[], Any]) -> None:
+    """Its golden rows hold as many for each row, in the order of the model."""
+    rows, labels = datasets.load_diabetes(return_X_y=True)
+    model = kind().fit(rows, np.column_stack([labels, -labels]))
+    version = version_of(model, rows)
+    assert version.manifest.outputs == 2
+    golden = version.manifest.golden
+    assert np.allclose(golden.labels, model.predict(np.array(golden.inputs, np.float64)))
+
+
 def people(number: int = 300) -> tuple[pd.DataFrame, np.ndarray]:
     """Return a table of numbers with gaps, text, true and false, and whether somebody left."""
     rng = np.random.default_rng(0)
@@ -203,9 +215,9 @@ def test_names_of_numbers_are_enough_for_one_matrix() -> None:
             "answers several outputs: register one model for each",
         ),
         (
-            LinearRegression().fit(IRIS[0], np.column_stack([IRIS[1], IRIS[1]])),
+            LinearRegression().fit(IRIS[0], np.column_stack([IRIS[1]] * 65)),
             IRIS[0],
-            "answers several outputs: register one model for each",
+            "answers 65 numbers for a row, at most 64",
         ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
