@@ -200,6 +200,16 @@ class Examiner:
         plan = next((site.plan for _, site in found.sites if site.plan), "")
         return replace(found, sku=read(lambda: self.survey.sku(ref, plan))) if plan else found
 
+    def size(self, name: str, ref: AppRef, wanted: Resolved) -> AppFacts:
+        """Return what the check of memory needs, where production shall serve *wanted*."""
+        existing = read(lambda: self.survey.slots(ref))
+        site = read(lambda: self.survey.site(ref, PRODUCTION))
+        others = (PRODUCTION, *(() if isinstance(existing, Doubt) else existing))
+        facts = AppFacts(name, ref, others=others, wanted={PRODUCTION: wanted})
+        if isinstance(site, Doubt):
+            return replace(facts, sku=site)
+        return replace(facts, sku=read(lambda: self.survey.sku(ref, site[0].plan)))
+
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))
         if isinstance(site, Doubt):
