@@ -51,6 +51,7 @@ class Rig:
 
     def controller(self, name: str = CONTROLLER, **changes: Any) -> "Controller":
         """Return a controller whose process is about to start."""
+        self.cloud.entitle(name)
         return Controller(self, name, changes)
 
     def history(self) -> bytes:

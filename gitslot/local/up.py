@@ -146,6 +146,7 @@ def fill(
             training_.stop()
     steps(f"{CONTROLLER}: follows {follow.ref} of {follow.repository}")
     fresh.controller(code, follow)
+    fresh.entitle(*apps)
     fresh.running(CONTROLLER, *apps)
     ports: dict[str, dict[str, str]] = {}
     for slot in slots(facts):

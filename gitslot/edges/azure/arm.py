@@ -261,13 +261,10 @@ class Azure:
             return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
 
     def function_key(self, app: AppRef, slot: str) -> str:
-        """Return a key that opens the functions of *slot*; each slot has its own."""
+        """Return a key that opens the functions of *slot*, which is not production."""
         web = self.client(app.subscription).web_apps
         with translated():
-            if slot == PRODUCTION:
-                keys = web.list_host_keys(app.resource_group, app.name)
-            else:
-                keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
+            keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
             functions = keys.function_keys or {}
             return functions.get("default") or next(iter(functions.values()), "")
 
