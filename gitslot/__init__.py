@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gitslot.cli.notebook import Registered
 
 __all__ = ["register"]
+__version__ = "0.1.0"
 
 
 def register(
