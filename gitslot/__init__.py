@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from gitslot.cli.notebook import Registered
 
 __all__ = ["register"]
-__version__ = "0.1.0"
 
 
 def register(

@@ -26,9 +26,9 @@ from requests import utils
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from gitslot import __version__
 from gitslot.errors import NoAnswer, PutOff, SettingsError
 from gitslot.http.sockets import POOLS, Tls, within
+from gitslot.version import __version__
 
 USER_AGENT = f"gitslot/{__version__}"
 CONNECT_S = 5.0
