@@ -87,7 +87,7 @@ class PutOff(NoAnswer):
     reason = "PutOff"
 
     def __init__(self, host: str, status: int, until: datetime, left_s: float) -> None:
-        super().__init__(host, f"HTTP {status}; it is not asked before {until:%H:%M:%S} UTC")
+        super().__init__(host, f"it answered {status} and asked to wait until {until:%H:%M:%S} UTC")
         self.status = status
         self.until = until
         self.left_s = left_s

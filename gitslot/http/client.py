@@ -47,7 +47,12 @@ class Answer:
     reason: str
     headers: Mapping[str, str]
     body: bytes
-    seconds: float
+    seconds: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """Return the body as UTF-8, whatever it is."""
+        return self.body.decode("utf-8", "replace")
 
 
 class Http:
@@ -124,11 +129,13 @@ class Http:
             redirect=False,
             preload_content=False,
         )
-        if found.status in (429, 503):
-            wait = _seconds(found.headers.get("Retry-After", ""))
-            if wait > 0:
-                self._until[host_of(url)] = (self._clock() + wait, found.status)
+        self.note(url, found.status, found.headers.get("Retry-After", ""))
         return found
+
+    def note(self, url: str, status: int, retry_after: str) -> None:
+        """Remember that the host of *url* asked us to wait, if its answer did."""
+        if status in (429, 503) and (wait_s := _seconds(retry_after)) > 0:
+            self._until[host_of(url)] = (self._clock() + wait_s, status)
 
     def refuse_put_off(self, url: str) -> None:
         """Raise PutOff if the host of *url* asked us to wait and the time is not over."""
@@ -176,8 +183,11 @@ class GitPool:
 
 
 def host_of(url: str) -> str:
-    """Return the host of *url*, with its port where it names one."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    """Return the host of *url*, with its port where it names one; "" where it is no URL."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].lower()
+    except ValueError:
+        return ""
 
 
 def _read(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
