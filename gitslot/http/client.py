@@ -98,6 +98,8 @@ class Http:
                 late = isinstance(error, (TimeoutError, ConnectTimeoutError, ReadTimeoutError))
                 late = late and not isinstance(error, NewConnectionError)  # it is one of them
                 cause = f"not within {total_s:g} s" if late else type(error).__name__
+                if isinstance(error, SettingsError):
+                    cause = error.message
                 raise NoAnswer(host_of(url), cause, sent=call.sent) from error
         if len(content) > most:
             raise NoAnswer(host_of(url), f"more than {most:,} bytes", sent=True)
