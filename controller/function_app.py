@@ -13,6 +13,7 @@ import threading
 import azure.functions as func
 
 from gitslot.edges import settings as settings_
+from gitslot.http.client import Http
 from gitslot.reconcile import tick
 from gitslot.world import SystemClock, credential, open_world
 
@@ -22,7 +23,8 @@ _log = logging.getLogger("gitslot")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 _settings = settings_.read(os.environ)
 _clock = SystemClock()
-_world = open_world(_settings, credential(), clock=_clock)
+_http = Http()
+_world = open_world(_settings, credential(_http), clock=_clock, http=_http)
 _busy = threading.Lock()
 _again = threading.Event()
 

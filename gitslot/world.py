@@ -20,6 +20,8 @@ from gitslot.edges.azure.arm import Azure
 from gitslot.edges.git.source import GitSource
 from gitslot.edges.settings import Settings
 from gitslot.errors import JournalError
+from gitslot.http.azure import AzureTransport
+from gitslot.http.client import Http
 from gitslot.look.look import Looker, Ticks
 from gitslot.look.probe import Prober
 from gitslot.record.accepted import AcceptedBlob
@@ -36,6 +38,7 @@ from gitslot.wants import Wants
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
+_LOGIN_S = 10.0  # for each request of a login
 _WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
@@ -136,11 +139,19 @@ class SystemClock:
         self._news.set()
 
 
-def credential() -> TokenCredential:
-    """Return what works here as on Azure: a managed identity, else the user's own login."""
+def credential(http: Http | None = None, total_s: float = _LOGIN_S) -> TokenCredential:
+    """
+    Return what works here as on Azure: a managed identity, else the user's own login.
+
+    Each of its requests takes *total_s* seconds at most.
+    """
     logging.getLogger("azure").setLevel(logging.ERROR)
     return DefaultAzureCredential(
-        exclude_interactive_browser_credential=True, exclude_broker_credential=True
+        exclude_interactive_browser_credential=True,
+        exclude_broker_credential=True,
+        transport=AzureTransport(http or Http(), total_s),
+        retry_total=0,
+        process_timeout=int(_LOGIN_S),
     )
 
 
@@ -169,13 +180,15 @@ def open_world(
     *,
     tell: Callable[[Event], None] = log_event,
     clock: SystemClock | None = None,
+    http: Http | None = None,
 ) -> World:
     """Make everything that a pass needs, talking to nobody yet."""
     clock = clock or SystemClock()
-    azure = Azure(settings.arm, token_credential)
-    blobs = AzureBlobs(settings.storage, token_credential)
+    http = http or Http()
+    azure = Azure(settings.arm, token_credential, http)
+    blobs = AzureBlobs(settings.storage, token_credential, http)
     token = settings.git_token.reveal() if settings.git_token else None
-    registry = Registry(settings.storage, token_credential)
+    registry = Registry(settings.storage, token_credential, http)
     wants = Wants(
         GitSource(settings.repository, settings.ref, settings.file, token),
         AcceptedBlob(blobs),
@@ -186,7 +199,7 @@ def open_world(
     )
     return World(
         wants=wants,
-        looker=Looker(azure, registry, Prober(), clock, settings.policy),
+        looker=Looker(azure, registry, Prober(http), clock, settings.policy),
         azure=azure,
         journal=Journal(blobs, tell),
         lock=lambda app: Lock(blobs, app, settings.policy, clock.monotonic),

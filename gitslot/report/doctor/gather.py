@@ -16,6 +16,7 @@ from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, NotFound, SettingsError
+from gitslot.http.client import Http
 from gitslot.look.probe import Prober
 from gitslot.look.wanted import Catalog
 from gitslot.record.blobs import AzureBlobs, Blobs
@@ -255,17 +256,18 @@ def open_examiner(
     settings: Settings, token_credential: TokenCredential, flaw: str = ""
 ) -> Examiner:
     """Create everything that a check-up needs, without a call to the outside."""
+    http = Http()
 
     def silent(settings: Settings) -> World:
-        return open_world(settings, token_credential, tell=lambda _: None)
+        return open_world(settings, token_credential, tell=lambda _: None, http=http)
 
     return Examiner(
         settings=settings,
         world=silent(settings),
         reopen=silent,
-        survey=Survey(settings.arm, token_credential),
-        registry=Registry(settings.storage, token_credential),
-        blobs=AzureBlobs(settings.storage, token_credential),
-        probes=Prober(),
+        survey=Survey(settings.arm, token_credential, http),
+        registry=Registry(settings.storage, token_credential, http),
+        blobs=AzureBlobs(settings.storage, token_credential, http),
+        probes=Prober(http),
         flaw=flaw,
     )
