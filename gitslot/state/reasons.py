@@ -97,7 +97,7 @@ def go_back_to(app: str, model: str, version: str, effect: str) -> GoBack:
 
 
 def still_goes_back(line: str, head: str, app: str) -> str:
-    """Return the recorded *line*, or a rollback where it reverts what is not the *head* any more."""
+    """Return the recorded *line*, or a rollback where it reverts a commit that is not *head*."""
     stale = line.startswith("git revert ") and head not in line.split()
     return go_back(app).line if stale else line
 
