@@ -206,6 +206,9 @@ class AppFile:
                 "whose .gitslot.toml names another, or set GITSLOT_FILE",
                 reason="FileMissing",
             )
+        if self.path.is_symlink():
+            what = f"{self.file} is a link; `git rm` it and commit a plain file in its place"
+            raise CommandRefused(what, reason="NotPlainFile")
         if self.checkout.git("status", "--porcelain", "--", self.file).strip():
             raise CommandRefused(
                 f"{self.file} has changes that are not committed; commit them, or drop them with "

@@ -137,10 +137,7 @@ class Reason:
 _SIGN = Edit("sign the commits of this file with a key of an allowed signer, and push")
 _SECONDS = Wait(usually="some seconds")
 _MINUTE = Wait(usually="up to a minute")
-_FIX_FILE = Edit(
-    "commit a file that is valid: `gitslot rollback` brings the last one back, and "
-    "`gitslot validate` checks one before you push"
-)
+_FIX_FILE = Edit("commit a file that is valid; `gitslot validate` checks it before you push")
 
 _TABLE = (
     # Git and the file

@@ -12,7 +12,9 @@ from gitslot.cli.checkout import AppFile, Checkout
 from gitslot.cli.past import past
 from gitslot.cli.rollback import _before
 from gitslot.edges.file.read import read
+from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import GitSource
+from gitslot.errors import SignatureRefused
 from gitslot.record.accepted import AcceptedBlob
 from gitslot.state.decision import Stalled
 from gitslot.state.reasons import go_back
@@ -119,14 +121,16 @@ STATES: list[tuple[Callable[[Clone], None], str]] = [
 ]
 
 
-def advised(clone: Clone, app: str = APP, path: str = FILE) -> str:
+def advised(clone: Clone, app: str = APP, path: str = FILE, memory: Memory | None = None) -> str:
     """Return the line that the controller prints of *app* at the newest commit."""
     source = GitSource(str(clone.path), "main", path)
     newest = source.newest()
     data = newest.data if isinstance(newest.data, bytes) else newest.data[app]
     assert isinstance(data, bytes)
     wants = Wants(source, AcceptedBlob(MemoryBlobs()), lambda: 0.0)
-    asked = wants.asked_by(read(data, app if path != FILE else ""), newest.revision, Memory())
+    asked = wants.asked_by(
+        read(data, app if path != FILE else ""), newest.revision, memory or Memory()
+    )
     stop = Stalled("ProductionDegraded", {"what": "down"}, go_back(app))
     found = wants.advised({"production": stop}, app, newest.revision, asked)["production"]
     assert isinstance(found, Stalled)
@@ -282,9 +286,11 @@ def test_the_journal_says_what_production_served(clone: Clone) -> None:
     bumped(clone, "1.3.0")
     clone.git("merge", "-q", "-s", "ours", "--no-commit", "main")
     bumped(clone, "1.7.0")
+    clone.git("branch", "-f", "main")
     slots = {"production": SlotMemory(asked=Asked("iris 1.7.0", Revision(asked)))}
     assert _before(file, past(file), None).text == "iris 1.3.0"
     assert _before(file, past(file), Memory(slots=slots)).text == "iris 1.6.0"
+    assert advised(clone, memory=Memory(slots=slots)).startswith("gitslot rollback ")
 
 
 def test_a_journal_that_cannot_be_read_is_said_and_does_without(clone: Clone) -> None:
@@ -298,6 +304,18 @@ def test_a_journal_that_cannot_be_read_is_said_and_does_without(clone: Clone) ->
     )
     assert (code, clone.text) == (0, SIMPLE)
     assert "going by Git alone" in err
+
+
+def test_a_rollback_needs_no_signature_and_a_second_does(clone: Clone) -> None:
+    """What it commits is the step back that an unsigned commit may take, and no more than that."""
+    bumped(clone, "1.5.0")
+    trusted = Rule((), frozenset({bumped(clone, "1.6.0")}))
+    source = GitSource(str(clone.path), "main", FILE)
+    assert clone.gitslot("rollback")[0] == 0
+    assert source.vouched(clone.git("rev-parse", "HEAD"), APP, trusted) == 1
+    assert clone.gitslot("rollback", "--to", "1.4.0")[0] == 0
+    with pytest.raises(SignatureRefused):
+        source.vouched(clone.git("rev-parse", "HEAD"), APP, trusted)
 
 
 # ---------------------------------------------------------------- the checkout
