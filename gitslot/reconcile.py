@@ -83,6 +83,7 @@ def look_for(
     target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
     now = world.clock.now()
     found = decisions(target, live, memory, now, world.policy)
+    found = world.wants.advised(found, name, head, revisions)
     decision = foremost(found)
     return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
 

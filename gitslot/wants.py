@@ -5,18 +5,21 @@ Where Git, a file or a signature cannot be trusted, there is a Doubt; nothing is
 accepted before is in `accepted.json` alone, and only `accept` and `acknowledge` write it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
 from gitslot.edges.file.read import desired as parse
+from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import JournalError, SignatureRefused, SourceError
 from gitslot.record.accepted import Accepted, AcceptedBlob
+from gitslot.state.decision import Decision, by_revert
+from gitslot.state.reasons import GoBack
 from gitslot.state.remembered import Memory
-from gitslot.state.wanted import App, Desired, Doubt, Revision
+from gitslot.state.wanted import PRODUCTION, App, Desired, Doubt, Revision
 
 
 class Git(Protocol):
@@ -26,6 +29,7 @@ class Git(Protocol):
     def descends(self, commit: str, ancestor: str) -> bool: ...
     def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int: ...
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]: ...
+    def reverted(self, head: str, app: str) -> Reverted | None: ...
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Wants:
     _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
     _found: _Found | None = None
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
+    _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
     def desired(self, reuse_s: float = 0.0) -> Desired | Doubt:
         """Return what the newest commit asks for; a look-up of *reuse_s* seconds ago may do."""
@@ -242,3 +247,30 @@ class Wants:
             return kept[1]
         asked = memory.of(slot).asked
         return asked.revision if asked and asked.text == wish else None
+
+    def advised(
+        self,
+        found: Mapping[str, Decision],
+        app: str,
+        head: Revision | None,
+        asked: Mapping[str, Revision],
+    ) -> Mapping[str, Decision]:
+        """Return *found*, naming `git revert` where reverting *head* does what is advised."""
+        goes_back = any(isinstance(getattr(each, "next", None), GoBack) for each in found.values())
+        of_head = head is not None and asked.get(PRODUCTION, Revision("")).commit == head.commit
+        reverted = self._reverted(head.commit, app) if head and goes_back and of_head else None
+        if reverted is None:
+            return found
+        words, before = reverted
+        return {slot: by_revert(each, words, before) for slot, each in found.items()}
+
+    def _reverted(self, head: str, app: str) -> Reverted | None:
+        """Return what reverting *head* brings, asked once; nothing while Git does not answer."""
+        if (head, app) not in self._reverts:
+            if any(known != head for known, _ in self._reverts):
+                self._reverts.clear()
+            try:
+                self._reverts[head, app] = self.git.reverted(head, app)
+            except SourceError:
+                return None
+        return self._reverts[head, app]

@@ -327,13 +327,25 @@ def test_a_foreign_swap_is_held_for_ten_minutes_and_then_put_back(lab: Lab) -> N
     lab.swap()
     stop = lab.run()
     assert why(stop) == "Waiting ForeignSwap"
-    assert commit[:7] in str(stop)
+    assert f"`git revert {commit[:7]} && git push` makes it last" in str(stop)
     began = lab.seconds
     while lab.serves() != "1.5.0":
         assert lab.seconds < began + 1000
         lab.passes(1, 30.0)
     assert lab.seconds >= began + 600
     assert lab.told.count("Waiting ForeignSwap") == 1
+
+
+@pytest.mark.parametrize("wish", ["1.5.0", "1.6.0"])
+def test_what_somebody_swapped_in_is_made_to_last_by_its_version(lab: Lab, wish: str) -> None:
+    """A revert of the newest commit would bring another wish: the bump names what is served."""
+    lab.want("1.5.0")
+    if wish == "1.5.0":
+        lab.run()
+    lab.want(wish, "drift: heal\n")
+    lab.run()
+    lab.swap()
+    assert "`gitslot bump production 1.4.0 app && git push` makes it last" in str(lab.run())
 
 
 def test_a_changed_wish_ends_a_hold_at_once_and_costs_no_attempt(bumped: Lab) -> None:

@@ -86,6 +86,13 @@ class Session:
         """Return the path, from the repository's root, of the watched file or folder of files."""
         return gitslot_toml.watched(self.environ, self.cwd)
 
+    def branch(self) -> str:
+        """Return the watched branch or full ref, or "" where neither target nor file names one."""
+        try:
+            return self.settings().ref
+        except SettingsError:
+            return gitslot_toml.configured(self.cwd).added_to(self.environ).get("GITSLOT_REF", "")
+
     def settings(self) -> Settings:
         """Return the target's settings; the first call prints which target that is."""
         if self._settings is None:

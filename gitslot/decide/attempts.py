@@ -3,14 +3,18 @@
 from datetime import timedelta
 
 from gitslot.decide.case import Case, clock
+from gitslot.decide.soak import is_refused
 from gitslot.state.decision import Stalled, Waiting
-from gitslot.state.reasons import Wait, retry
+from gitslot.state.reasons import Wait, go_back, retry
 
 
 def release_is_given_up(case: Case) -> Stalled | None:
     """Stall a release that was refused for good, or that failed too often."""
     # Of one that production has served before, only wrong answers count, not silence.
     attempts, served = case.attempts, case.wanted.release in case.memory.served
+    if attempts.refused and is_refused(case.memory, case.wanted):
+        step = go_back(case.app.name, "makes that last")
+        return Stalled(attempts.reason, {"what": attempts.message}, step)
     if attempts.refused:
         return Stalled(attempts.reason, {"message": attempts.message}, retry())
     if attempts.busy >= case.policy.max_busy and not served:

@@ -199,7 +199,7 @@ Next:
   gitslot status --watch
   gitslot models                      what is registered
   gitslot bump production VERSION     to release it: one commit of {follow.file}
-  git revert --no-edit HEAD           to go back
+  gitslot rollback                    to go back
   gitslot logs                        what happened
   gitslot local down                  to stop""")
 

@@ -222,7 +222,6 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
     last = LastSwap(
         intent.release,
         intent.replaces,
-        intent.revision.commit,
         memory.of(PRODUCTION).code,
         event.time,
     )
@@ -231,16 +230,14 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
 
 def went_back(memory: Memory, release: Release, refused: Release | None) -> Memory:
     """Return *memory* after production went back to *release*: *refused* is not tried again."""
-    commit = memory.last_swap.commit if memory.last_swap else ""
-    memory = replace(memory, last_swap=LastSwap(release, refused, "", back=True))
+    memory = replace(memory, last_swap=LastSwap(release, refused, back=True))
     if refused is None:
         return memory
-    makes_it_last = f"`git revert {commit[:7]} && git push` makes that last, " if commit else ""
     entry = replace(
         _attempts(memory, PRODUCTION, refused),
         reason="SwappedBack",
         message=f"{refused} failed its soak, and production was swapped back to {release}; "
-        f"{makes_it_last}`gitslot retry` tries it again",
+        "`gitslot retry` tries it again",
         refused=True,
     )
     return _at(memory, PRODUCTION, attempts=entry)

@@ -31,7 +31,7 @@ from gitslot.state.decision import (
     frozen,
 )
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import Run
+from gitslot.state.reasons import GoBack, Run
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Rehearsal
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Revision
@@ -182,7 +182,10 @@ class Recorder:
         if isinstance(stop, Waiting) and stop.quiet:
             return
         name = type(stop).__name__
-        if seen.memory.stop == (name, stop.reason, stop.message):
+        said = stop.message
+        if isinstance(stop.next, GoBack):  # a later commit changes the line, and not the cause
+            said = said.replace(stop.next.line, seen.memory.next or stop.next.line)
+        if seen.memory.stop == (name, stop.reason, said):
             return
         doubt = not seen.memory.baseline and isinstance(stop, Waiting | Suspended)
         detail = Payload(

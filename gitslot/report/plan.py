@@ -161,7 +161,8 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
             "costs deploy, swap, deploy"
         )
     elif swaps and serving:
-        notes.append(f"to go back: `gitslot rollback`, one swap; {serving} stays in staging")
+        way = f"`gitslot rollback {app.name}`"
+        notes.append(f"to go back: {way}, one swap; {serving} stays in staging")
     if swaps and app.soak_s is not None:
         notes.append(
             f"production soaks for {spoken(app.soak_s)} after the swap: should it fail meanwhile, "

@@ -24,7 +24,7 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.reasons import Run
+from gitslot.state.reasons import Run, still_goes_back
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
@@ -96,7 +96,9 @@ def _state(seen: Observation) -> _State:
     same = asked is not None and isinstance(app, App) and asked.text == app.wish(PRODUCTION)
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
-        return _State(*stop, mend=seen.memory.next)
+        line = seen.memory.next
+        way = still_goes_back(line, seen.head.short, seen.name) if seen.head else line
+        return _State(*stop[:2], stop[2].replace(line, way) if line else stop[2], mend=way)
     return _of(decision)
 
 

@@ -82,7 +82,6 @@ class LastSwap:
 
     release: Release
     replaced: Release | None
-    commit: str
     code: str = ""
     since: datetime | None = None
     soaked: bool = False

@@ -90,7 +90,7 @@ def test_a_swap_back_names_the_commit_under_which_production_failed(lab: Lab) ->
     assert first_swap(lab) == [
         (name, asked, "alice") for name in ("SwapStarted", "Waiting", "SwappedBack")
     ]
-    assert f"git revert {asked[:7]}" in str(stop)
+    assert "`gitslot rollback app && git push`" in str(stop)
 
 
 @pytest.mark.parametrize("retried", [False, True])

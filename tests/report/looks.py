@@ -72,7 +72,7 @@ def memory(version: str, before: str | None = None) -> Memory:
         baseline=True,
         converged=release(version),
         releases={each: True for each in (replaced, release(version)) if each},
-        last_swap=LastSwap(release(version), replaced, COMMIT),
+        last_swap=LastSwap(release(version), replaced),
         swap_status="",
         slots={PRODUCTION: SlotMemory(asked=Asked(f"iris {version}", Revision(COMMIT, "sam")))},
         stop=("Converged", "", ""),

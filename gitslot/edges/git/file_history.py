@@ -77,6 +77,20 @@ class FileHistory:
         at |= {commit: self._below(entry, name) for commit, entry in folders.items()}
         self._files |= at
 
+    def changes_file_alone(self, commit: str) -> bool:
+        """Say whether *commit* differs from its first parent in the app's file and no other."""
+        parent = self.parents(commit)[0]
+        self.load([commit, parent])
+        at = [(stat.S_IFDIR, bytes(self._commit(each).tree)) for each in (commit, parent)]
+        for name in [*self._names, f"{self._app}{SUFFIX}".encode()]:
+            if not all(map(_is_folder, at)):
+                break
+            here, there = (self._entries(entry) for entry in at)
+            at = [here.pop(name, (0, b"")), there.pop(name, (0, b""))]
+            if here != there:
+                return False
+        return all(stat.S_ISREG(entry[0]) for entry in at)
+
     def app(self, commit: str) -> App | None:
         """Return what the file asks for in *commit*; None where it is not there, or broken."""
         if (entry := self.file(commit)) is None or not stat.S_ISREG(entry[0]):
@@ -115,6 +129,11 @@ class FileHistory:
             return None
         mode, sha = tree[name]
         return mode, bytes(sha)
+
+    def _entries(self, folder: tuple[int, bytes]) -> dict[bytes, tuple[int, bytes]]:
+        tree = _checked(self._repo[ObjectID(folder[1])], folder[1])
+        assert isinstance(tree, Tree)
+        return {entry.path: (entry.mode, bytes(entry.sha)) for entry in tree.iteritems()}
 
     def _bring(self, entries: Mapping[str, Entry]) -> None:
         trees = {entry[1] for entry in entries.values() if entry and _is_folder(entry)}

@@ -5,8 +5,12 @@ The wish counts as it is parsed: a comment is no change. A broken file in betwee
 """
 
 from collections.abc import Iterator, Mapping
+from typing import TypeAlias
 
 from gitslot.edges.git.file_history import FileHistory
+from gitslot.state.wanted import PRODUCTION, App
+
+Reverted: TypeAlias = tuple[tuple[str, ...], App]  # the words of git, and what is asked for then
 
 MAX_BACK = 1000  # commits that are read
 _MAX_WALK = 100_000  # first parents that are followed
@@ -66,3 +70,22 @@ def _newest_change(history: FileHistory, commit: str) -> str:
             return commit
         commit = same[0]
     return ""
+
+
+def reverted(history: FileHistory, head: str) -> Reverted | None:
+    """
+    Return the `git revert` of *head* that takes production back; None where there is none.
+
+    A commit that changes other files too, such as those of other apps, is not reverted for one.
+    """
+    parents = history.parents(head)
+    if not parents:
+        return None
+    history.parse([head, parents[0]])
+    after, before = history.app(head), history.app(parents[0])
+    if after is None or before is None or after.wish(PRODUCTION) == before.wish(PRODUCTION):
+        return None
+    if not history.changes_file_alone(head):
+        return None
+    mainline = ("-m", "1") if len(parents) > 1 else ()
+    return ("git", "revert", *mainline, head[:7]), before

@@ -18,7 +18,7 @@ from dulwich.objectspec import parse_commit
 from dulwich.repo import BaseRepo
 
 from gitslot.edges.git.file_history import FileHistory
-from gitslot.edges.git.last_change import last_changes
+from gitslot.edges.git.last_change import Reverted, last_changes, reverted
 from gitslot.edges.git.objects import Objects, Origin, translated
 from gitslot.edges.git.signed_changes import Rule, check
 from gitslot.errors import SourceError
@@ -133,6 +133,18 @@ class GitSource:
                 }
             except KeyError:  # a shallow copy
                 return dict.fromkeys(wishes, replace(head, exact=False))
+
+    def reverted(self, head: str, app: str) -> Reverted | None:
+        """
+        Return the `git revert` of *head* that takes production of *app* back, and no other file.
+
+        With it comes what the file asks for then; None where there is none. Raises SourceError.
+        """
+        with self._history(head) as repo:
+            try:
+                return reverted(self._of_file(repo, app), head)
+            except KeyError:  # a shallow copy
+                return None
 
     # ------------------------------------------------------------ the past
 
