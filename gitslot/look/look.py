@@ -21,7 +21,7 @@ from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
-from gitslot.state.remembered import Memory
+from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
 
@@ -50,6 +50,7 @@ class _Kept:
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
     rehearsal: Verdict | None = None
+    production: Shown | None = None
 
 
 class Looker:
@@ -117,6 +118,7 @@ class Looker:
         fresh: bool,
         whole: bool,
     ) -> Live:
+        began = self._clock.now()
         ref = kept.ref or self._locate(name, app, kept)
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
@@ -129,6 +131,7 @@ class Looker:
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
+        live = replace(live, last=_as_known(live.production, memory, kept, began))
         if app is not None:
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
@@ -270,6 +273,15 @@ def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
         return None  # a candidate that was given up has been deployed over it
     other = health.release is not None and health.release != replaced
     return None if other or isinstance(candidate, Refusal | Doubt) else replaced
+
+
+def _as_known(production: Seen, memory: Memory, kept: _Kept, began: datetime) -> Shown | None:
+    """Keep *production* where it is as it was known; return when and how that was last so."""
+    arm, known = production.arm, memory.production or kept.production
+    release = arm.configured.release if arm else production.health.release
+    if release is not None and (known is None or known.is_set_to(release)):
+        kept.production = Shown(release, arm.swap_status if arm else None, began)
+    return kept.production
 
 
 def _their_turn(live: Live, memory: Memory) -> bool:

@@ -31,6 +31,23 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What production was set to, its `slotSwapStatus` (None: not read), and when that was seen."""
+
+    release: Release  # of empty texts where it was set to none; no digest where it was not pinned
+    swap_status: str | None
+    time: datetime
+
+    def is_set_to(self, release: Release) -> bool:
+        """Return whether *release* is the one that was seen; a digest that is left out fits any."""
+        mine = self.release
+        known = mine.digest and release.digest
+        return (mine.model, mine.version) == (release.model, release.version) and (
+            not known or mine.digest == release.digest
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class OpenDeploy:
     """A deploy whose PUT may not have arrived yet."""
 
@@ -148,6 +165,7 @@ class Memory:
     releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
     verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
+    production: Shown | None = None  # as we left it or, since then, as hands did
     rehearsal_failed: bool = False  # the last recorded one: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gitslot.state.code import Package
+from gitslot.state.remembered import Shown
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Release, Resolved
 
 
@@ -172,13 +173,15 @@ class Live:
 
     *slots* has production, staging, and then the further slots of the file that were looked at, in
     the file's order. *still_s* is for how many seconds the markers of production and staging were
-    seen unmoved.
+    seen unmoved. *last* is production as this process last saw it as it is recorded, or, where
+    nothing is, as it first saw it.
     """
 
     slots: Mapping[str, Seen] = field(hash=False)
     poll: Poll = Poll.UNKNOWN
     poll_message: str = ""
     still_s: float = 0.0
+    last: Shown | None = None
 
     @property
     def production(self) -> Seen:
