@@ -173,7 +173,9 @@ class Looker:
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s
         if isinstance(live.production.wanted, Doubt):
-            return False  # nothing is decided before the registry answers
+            release, known = live.production.health.release, memory.production
+            # Nothing is decided before the registry answers; what hands did is recorded.
+            return known is not None and not (release and known.is_set_to(release))
         age = self._clock.monotonic() - (kept.full_look or 0.0)
         due = kept.full_look is None or age >= self._policy.full_look_s
         due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
