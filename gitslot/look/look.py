@@ -199,7 +199,9 @@ class Looker:
         arms = [entry.arm for entry in pair if entry.arm]
         found = zip((live.production, live.staging), arms, strict=True)
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
-        still = kept.still.seconds(live.markers, kept.full_look)
+        # An intent, and a 409 to its POST, begin the count anew.
+        intent = memory.intent and (memory.intent.id, memory.intent.busy_since)
+        still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
         live = live.having(*read, self._with_code(live.production, memory))

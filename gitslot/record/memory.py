@@ -201,10 +201,10 @@ def _waiting(memory: Memory, event: Event) -> Memory:
     if intent and detail.location:
         intent = replace(intent, location=detail.location)
     if intent and detail.busy:
-        refusal = detail.refusal
-        intent = replace(intent, busy_since=event.time, refusal=refusal)
-        if not (refusal or intent.back or detail.retry_after_s):
-            memory = _busy(memory, PRODUCTION, intent.release, event.time)
+        met = detail.prepared
+        intent = replace(intent, busy_since=event.time, refusal=detail.refusal, prepared=met)
+        if (met or not detail.refusal) and not (intent.back or detail.retry_after_s):
+            memory = _waited(memory, intent.release, event.time)
     cleared = detail.reset
     return replace(
         memory,
@@ -264,8 +264,8 @@ def _status(event: Event, memory: Memory) -> str | None:
 
 
 def _not_taken(memory: Memory, event: Event) -> Memory:
-    prepared = event.detail.prepared
     last, intent = memory.last_swap, memory.intent
+    prepared = event.detail.prepared or (intent is not None and intent.prepared)
     failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
     if last and intent and intent.back and _unused(memory, intent, event):
         last = replace(last, soaked=False)
@@ -383,10 +383,16 @@ def _busy(memory: Memory, slot: str, release: Release, time: datetime) -> Memory
     return _at(memory, slot, attempts=replace(entry, busy=entry.busy + 1, last=time))
 
 
+def _waited(memory: Memory, release: Release, time: datetime) -> Memory:
+    """A swap was answered by 409: no failed attempt, and it is seen first whether it began."""
+    entry = _attempts(memory, PRODUCTION, release)
+    return _at(memory, PRODUCTION, attempts=replace(entry, waits=entry.waits + 1, last=time))
+
+
 def _not_busy(memory: Memory, slot: str) -> Memory:
     """*slot* has what it wanted: other operations do not stand in the way any more."""
     entry = memory.of(slot).attempts
-    return _at(memory, slot, attempts=replace(entry, busy=0)) if entry else memory
+    return _at(memory, slot, attempts=replace(entry, busy=0, waits=0)) if entry else memory
 
 
 def _place(event: Event) -> str:
@@ -437,6 +443,7 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         message="somebody swapped it away again" if put_back else event.message,
         counted=(*entry.counted, deploy)[-_COUNTED:] if deploy else entry.counted,
         busy=0,
+        waits=0,
         refused=entry.refused or event.detail.refuse,
     )
     return _at(memory, slot, attempts=entry)

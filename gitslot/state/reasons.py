@@ -299,11 +299,9 @@ _TABLE = (
     ),
     Reason(
         "PreparedByPerson",
-        "Somebody began a swap with preview.",
-        "somebody prepared a swap with preview",
-        Edit(
-            "complete or cancel it (az functionapp deployment slot swap --action reset)",
-        ),
+        "A swap that is not ours is prepared: begun with preview, or failed half way.",
+        "a swap that is not ours is prepared, begun with preview or failed half way",
+        Edit("cancel it (az functionapp deployment slot swap --action reset), or complete it"),
     ),
     Reason(
         "PlatformBusy",

@@ -25,6 +25,7 @@ class Intent:
     unknown: bool = False  # the answer was lost, and that is recorded
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
+    prepared: bool = False  # its words were that a swap is prepared
     back: bool = False  # production failed its soak, and this takes it back
     # the commit that it was opened for
     revision: Revision = field(default_factory=lambda: Revision(""))
@@ -84,7 +85,8 @@ class Attempts:
     message: str = ""
     counted: tuple[str, ...] = ()  # the last MODEL_DEPLOYs whose failure was counted
     refused: bool = False
-    busy: int = 0  # how often in a row the platform was busy with something else
+    busy: int = 0  # how often in a row a deploy met another operation
+    waits: int = 0  # and how often a swap was answered by 409
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,9 +172,9 @@ class Live:
     Everything that one look saw of one app.
 
     *slots* has production, staging, and then the further slots of the file that were looked at, in
-    the file's order. *still_s* is for how many seconds the markers of production and staging were
-    seen unmoved. *last* is production as this process last saw it as it is recorded, or, where
-    nothing is, as it first saw it.
+    the file's order. *still_s* is for how many seconds this process saw the markers of production
+    and staging unmoved; an open intent begins the count anew. *last* is production as this process
+    last saw it as it is recorded, or, where nothing is, as it first saw it.
     """
 
     slots: Mapping[str, Seen] = field(hash=False)
