@@ -37,6 +37,6 @@ def attempt_pauses(case: Case) -> Waiting | None:
         return None
     why = f"attempt {attempts.failed} failed ({attempts.reason})"
     if attempts.busy or attempts.waits:
-        why = "the platform is busy with another operation"
+        why = "the platform was busy"
     facts = {"why": why, "until": clock(due)}
     return Waiting("RetryPause", facts, Wait(due), poll_s=case.policy.poll_s)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
+from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look import slots
@@ -24,8 +25,6 @@ from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
-
-_THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
 
 
 class Ticks(Protocol):
@@ -41,6 +40,7 @@ class _Kept:
 
     ref: AppRef | None = None
     full_look: float | None = None
+    blocked: Doubt | None = None  # why nothing is read before *blocked_until*
     blocked_until: float = 0.0
     still: Since = field(default_factory=Since)
     location: str = ""
@@ -92,15 +92,13 @@ class Looker:
         """
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
-        if now < kept.blocked_until:
-            return _THROTTLED
+        if kept.blocked and now < kept.blocked_until:
+            return kept.blocked
         try:
             return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
-            kept.blocked_until = now + error.retry_after_s
-            if error.status == 429:
-                return _THROTTLED
-            return Doubt("Unreadable", error.message)
+            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
+            return kept.blocked
         except (NotFound, AzureError) as error:
             kept.ref = None
             return Doubt(error.reason, error.message)

@@ -294,7 +294,7 @@ _TABLE = (
     Reason(
         "OperationInProgress",
         "ARM shows an operation on the app, of ours or somebody else's.",
-        "another operation runs on the app",
+        "an operation runs on the app",
         Wait(usually="a minute or two"),
     ),
     Reason(

@@ -15,6 +15,7 @@ class Answer(Enum):
     SERVING = "serving"  # 200: this release is being served
     UNHEALTHY = "unhealthy"  # our shape with 503: the reason says why
     SILENT = "silent"  # no answer, or the platform's own 5xx
+    STOPPED = "stopped"  # the platform says that the site is stopped
     BLOCKED = "blocked"  # 401, 403 or a redirect stands before the app
     FOREIGN = "foreign"  # an answer, but not from an app that speaks the serving contract
 
