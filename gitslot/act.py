@@ -254,12 +254,16 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
             detail = Payload(location=answer.location, quiet=True)
             return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
-            wait_s = answer.retry_after_s or None
-            detail = Payload(busy=True, retry_after_s=wait_s, quiet=True)
-            return scene.event("Waiting", reason="SwapBusy", detail=detail)
+            return scene.event("Waiting", reason="SwapBusy", detail=Payload(busy=True, quiet=True))
         case Sent.CONFLICT:
-            detail = Payload(busy=True, refusal=answer.message, quiet=True)
+            detail = Payload(
+                busy=True, refusal=answer.message, prepared=answer.prepared, quiet=True
+            )
             return scene.event("Waiting", reason="SwapRefused", detail=detail)
+        case Sent.THROTTLED:
+            event = _not_sent(scene, fields, "ARM asked to wait; the swap was not begun")
+            detail = Payload(unsent=True, retry_after_s=answer.retry_after_s)
+            return replace(event, reason="Throttled", detail=detail)
         case Sent.NOT_SENT:
             return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
         case Sent.REFUSED:
@@ -269,7 +273,6 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
                 reason="SwapRefused",
                 message=f"the platform refused the swap: {answer.message}",
                 verdict=Mark.INCONCLUSIVE.value,
-                detail=Payload(prepared=answer.prepared),
                 **dict(fields),
             )
         case _:

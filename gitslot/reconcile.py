@@ -177,7 +177,7 @@ class Pass:
         if isinstance(seen.app, App) and acts_on_it:
             self._world.accept(self._name)
         recorder = self._recorder.of(seen)
-        if recorder.resumed() or recorder.settled() or recorder.drift():
+        if recorder.hands() or recorder.resumed() or recorder.settled() or recorder.drift():
             return None
         match seen.decision:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):

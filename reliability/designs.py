@@ -10,6 +10,7 @@ from reliability import (
     attacks,
     calls,
     clocks,
+    hands,
     histories,
     orders,
     pairs,
@@ -47,6 +48,7 @@ DESIGNS: dict[str, Design] = {
     "D8": artifacts,
     "D9": histories,
     "D10": attacks,
+    "D12": hands,
 }
 
 

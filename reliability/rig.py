@@ -23,6 +23,7 @@ from reliability.seam import Killed, Process, Seam
 QUICK = Policy(
     poll_s=30.0,
     swap_deadline_s=600.0,
+    busy_wait_s=200.0,
     deploy_deadline_s=300.0,
     hold_s=300.0,
     lock_renew_s=5.0,

@@ -93,11 +93,10 @@ _UNREAD = Doubt("Unreadable", "the slots' settings were not read")
 
 def settings_were_not_read(ask: Ask) -> Frozen | Stalled | Waiting:
     """Stop where ARM could not be read: frozen for production, for another slot that slot alone."""
+    why = ask.unread or _UNREAD
     if ask.name == PRODUCTION:
-        return frozen(_UNREAD)
-    return (
-        stalled(ask.unread) if isinstance(ask.unread, Refusal) else waiting(ask.unread or _UNREAD)
-    )
+        return frozen(why)
+    return stalled(why) if isinstance(why, Refusal) else waiting(why)
 
 
 # ---------------------------------------------------------------- in sync

@@ -81,6 +81,7 @@ NOT_SERVING: Mapping[Answer, str] = {
     Answer.UNHEALTHY: "it is unhealthy",
     Answer.SILENT: "no answer",
     Answer.FOREIGN: "GET /api/health is not there",
+    Answer.STOPPED: "it is stopped",
     Answer.BLOCKED: "GET /api/health is blocked",
 }
 

@@ -104,6 +104,7 @@ _BRING: Rules[Case] = (
 
 # Production does not serve what the file wants: staging is brought to it, then swapped.
 PRODUCTION_WANTS: Rules[Case] = (
+    production.production_is_stopped,
     production.production_is_not_ours,
     production.production_probe_is_blocked,
     production.production_is_starting,

@@ -3,11 +3,17 @@
 from datetime import timedelta
 
 from gitslot.decide.case import Case, clock, not_serving
+from gitslot.decide.deploy import stopped
 from gitslot.state.decision import Note, Stalled, Swap, Waiting
 from gitslot.state.reasons import REASONS, GoBack, go_back, go_back_to
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Live, Mark
 from gitslot.state.wanted import PRODUCTION
+
+
+def production_is_stopped(case: Case) -> Stalled | None:
+    """Stall where production itself is stopped, whatever the file wants: no swap would start it."""
+    return stopped(case.live.production)
 
 
 def production_is_not_ours(case: Case) -> Waiting | Stalled | None:

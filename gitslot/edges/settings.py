@@ -25,6 +25,7 @@ AZURE_POLICY = Policy()
 LOCAL_POLICY = Policy(
     poll_s=0.2,
     arm_reuse_s=1.0,
+    busy_wait_s=30.0,
     rehearse_s=20.0,
     lock_renew_s=1.0,
     lock_write_s=2.0,

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
+from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look import slots
@@ -21,11 +22,9 @@ from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
-from gitslot.state.remembered import Memory
+from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
-
-_THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
 
 
 class Ticks(Protocol):
@@ -41,6 +40,7 @@ class _Kept:
 
     ref: AppRef | None = None
     full_look: float | None = None
+    blocked: Doubt | None = None  # why nothing is read before *blocked_until*
     blocked_until: float = 0.0
     still: Since = field(default_factory=Since)
     location: str = ""
@@ -50,6 +50,7 @@ class _Kept:
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
     rehearsal: Verdict | None = None
+    production: Shown | None = None
 
 
 class Looker:
@@ -91,15 +92,13 @@ class Looker:
         """
         kept = self._apps.setdefault(name, _Kept())
         now = self._clock.monotonic()
-        if now < kept.blocked_until:
-            return _THROTTLED
+        if kept.blocked and now < kept.blocked_until:
+            return kept.blocked
         try:
             return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
-            kept.blocked_until = now + error.retry_after_s
-            if error.status == 429:
-                return _THROTTLED
-            return Doubt("Unreadable", error.message)
+            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
+            return kept.blocked
         except (NotFound, AzureError) as error:
             kept.ref = None
             return Doubt(error.reason, error.message)
@@ -117,6 +116,7 @@ class Looker:
         fresh: bool,
         whole: bool,
     ) -> Live:
+        began = self._clock.now()
         ref = kept.ref or self._locate(name, app, kept)
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
@@ -129,6 +129,7 @@ class Looker:
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
+        live = replace(live, last=_as_known(live.production, memory, kept, began))
         if app is not None:
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
@@ -170,7 +171,9 @@ class Looker:
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s
         if isinstance(live.production.wanted, Doubt):
-            return False  # nothing is decided before the registry answers
+            release, known = live.production.health.release, memory.production
+            # Nothing is decided before the registry answers; what hands did is recorded.
+            return known is not None and not (release and known.is_set_to(release))
         age = self._clock.monotonic() - (kept.full_look or 0.0)
         due = kept.full_look is None or age >= self._policy.full_look_s
         due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
@@ -194,7 +197,9 @@ class Looker:
         arms = [entry.arm for entry in pair if entry.arm]
         found = zip((live.production, live.staging), arms, strict=True)
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
-        still = kept.still.seconds(live.markers, kept.full_look)
+        # An intent, and a 409 to its POST, begin the count anew.
+        intent = memory.intent and (memory.intent.id, memory.intent.busy_since)
+        still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
         live = live.having(*read, self._with_code(live.production, memory))
@@ -270,6 +275,15 @@ def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
         return None  # a candidate that was given up has been deployed over it
     other = health.release is not None and health.release != replaced
     return None if other or isinstance(candidate, Refusal | Doubt) else replaced
+
+
+def _as_known(production: Seen, memory: Memory, kept: _Kept, began: datetime) -> Shown | None:
+    """Keep *production* where it is as it was known; return when and how that was last so."""
+    arm, known = production.arm, memory.production or kept.production
+    release = arm.configured.release if arm else production.health.release
+    if release is not None and (known is None or known.is_set_to(release)):
+        kept.production = Shown(release, arm.swap_status if arm else None, began)
+    return kept.production
 
 
 def _their_turn(live: Live, memory: Memory) -> bool:

@@ -21,6 +21,8 @@ _MAX_BODY = 256 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("model", "version", "digest", "deploy", "code")  # of every answer
 _FIELD = 200  # characters of any text from a slot
+# The front end's page for a site that is stopped, by hand or by a quota.
+_STOPPED = (b"is stopped", b"Site Disabled")
 # Reasons of an app for which looking again will not help.
 _FINAL = (
     *("DigestMismatch", "ManifestInvalid", "FormatRefused", "LoadFailed", "GoldenRowsFailed"),
@@ -91,6 +93,8 @@ class Prober:
 
 def read_health(reply: Reply) -> Health:
     """Parse one answer of GET /api/health by serving contract v1."""
+    if reply.status == 403 and any(words in reply.body for words in _STOPPED):
+        return Health(Answer.STOPPED, detail="HTTP 403: it is stopped")
     if reply.status in (401, 403) or 300 <= reply.status < 400:
         return Health(Answer.BLOCKED, detail=f"HTTP {reply.status}")
     body = reply.json()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from gitslot.decide.place import holds
+from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look.golden_rows import Asks
@@ -36,6 +37,7 @@ class Kept:
     arm: Arm | None = None
     arm_at: float = 0.0
     arm_length: int = -1  # of the journal, when it was read
+    blocked: Doubt | None = None  # why ARM is not asked before *blocked_until*
     blocked_until: float = 0.0
     down: Since = field(default_factory=Since)
     failing: Since = field(default_factory=Since)
@@ -124,13 +126,13 @@ class Slots:
     ) -> T | Refusal | Doubt:
         """Read from ARM, honouring Retry-After; on failure return the reason in its place."""
         now = self._monotonic()
-        if now < kept.blocked_until:
-            return Doubt("Throttled", "ARM asked to wait")
+        if kept.blocked and now < kept.blocked_until:
+            return kept.blocked
         try:
             return read()
         except AzureUnavailable as error:
-            kept.blocked_until = now + error.retry_after_s
-            return Doubt("Unreadable", error.message)
+            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
+            return kept.blocked
         except NotFound as error:
             kept.host = ""
             if not error.code:  # not ARM's own words: something on the way answered

@@ -30,7 +30,8 @@ class Payload:
     because the one that asked for it is too far back. *markers* of a lost journal, *follows* the
     next blob of the journal. Flags: *put_back*, *aside* (production alone is settled), *refuse*
     (for good), *reset* (nothing is prepared any more), *rehearsal* (of the way back), *quiet*
-    (bookkeeping). *retry_after_s*: ARM asked to wait.
+    (bookkeeping). *retry_after_s*: ARM asked to wait. A change by hand happened *at* that time, by
+    Azure's word, else *after* one look of ours and *before* another.
     """
 
     deploy: str = ""
@@ -67,6 +68,9 @@ class Payload:
     rehearsal: bool = False
     quiet: bool = False
     retry_after_s: float | None = None
+    at: datetime | None = None
+    after: datetime | None = None
+    before: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the journal holds of it."""

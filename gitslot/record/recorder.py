@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any, Protocol, Self
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.record.event import Event
+from gitslot.record.event import BY_HAND, Event
+from gitslot.record.hands import hand_event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import remember
 from gitslot.record.payload import Payload
@@ -149,6 +150,14 @@ class Recorder:
                 found = self._journal.memory(self._name, self._clock.now()).intent
                 if found is None or found.id != intent or found.location or found.busy_since:
                     return
+
+    def hands(self) -> bool:
+        """Record what somebody else did to production, once; True if it was new. No commit did."""
+        event = hand_event(self._seen, self.base(BY_HAND))
+        if event is None:
+            return False
+        self.record(replace(event, revision="", author="", subject="", rule="", duration_ms=None))
+        return True
 
     def drift(self) -> bool:
         """Record the Drift that opens a run, once; True if it was new."""

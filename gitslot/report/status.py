@@ -94,6 +94,9 @@ def _state(seen: Observation) -> _State:
     stop = seen.memory.stop
     asked, app = seen.memory.of(PRODUCTION).asked, seen.app
     same = asked is not None and isinstance(app, App) and asked.text == app.wish(PRODUCTION)
+    slot = _slot(seen, PRODUCTION)
+    if slot and isinstance(slot.wanted, Resolved):  # other words for the same release
+        same = same or slot.wanted.release == seen.memory.converged
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
         line = seen.memory.next
@@ -214,7 +217,7 @@ def _production(
         PRODUCTION,
         seen.app.production if isinstance(seen.app, App) else None,
         sync=_sync(seen, state),
-        health=_health(state, _slot(seen, PRODUCTION)),
+        health=_as_it_answers(state, _slot(seen, PRODUCTION)),
         rollback=_rollback(seen, rehearsal),
         since=since,
         commit=commit,
@@ -250,6 +253,11 @@ _HEALTH = {
     **{"Suspended": SUSPENDED, "Stalled": DEGRADED},
     **{"Waiting": PROGRESSING, "Pending": PROGRESSING},
 }
+
+
+def _as_it_answers(state: _State, slot: Seen | None) -> str:
+    """Return the health of production: a refused version over one that serves is not Degraded."""
+    return _health(_State("") if state.kind == "Stalled" else state, slot)
 
 
 def _health(state: _State, slot: Seen | None) -> str:

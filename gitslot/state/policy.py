@@ -12,7 +12,9 @@ class Policy:
     deploy_deadline_s: float = 600.0
     deploy_lost_s: float = 120.0
     swap_deadline_s: float = 1800.0
-    settle_s: float = 60.0
+    settle_s: float = 90.0  # longer than the longest recorded flip
+    busy_wait_s: float = 600.0  # after a 409 to a swap: longer than five pings of 90 s
+    busy_waits: int = 3  # so many of them in a row stall a release
     degraded_s: float = 60.0
     hold_s: float = 600.0
     full_look_s: float = 3600.0

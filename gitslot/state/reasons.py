@@ -321,16 +321,14 @@ _TABLE = (
     Reason(
         "OperationInProgress",
         "ARM shows an operation on the app, of ours or somebody else's.",
-        "another operation runs on the app",
+        "an operation runs on the app",
         Wait(usually="a minute or two"),
     ),
     Reason(
         "PreparedByPerson",
-        "Somebody began a swap with preview.",
-        "somebody prepared a swap with preview",
-        Edit(
-            "complete or cancel it (az functionapp deployment slot swap --action reset)",
-        ),
+        "A swap that is not ours is prepared: begun with preview, or failed half way.",
+        "a swap that is not ours is prepared, begun with preview or failed half way",
+        Edit("cancel it (az functionapp deployment slot swap --action reset), or complete it"),
     ),
     Reason(
         "PlatformBusy",

@@ -17,6 +17,7 @@ from gitslot.http.azure import why
 from gitslot.state import slot_settings
 from gitslot.state.safe_text import safe
 from gitslot.state.seen import Arm
+from gitslot.state.wanted import Doubt
 
 MAX_BODY = 4 * 1024 * 1024
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -93,7 +94,12 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
             wait = max(wait, _THROTTLED_S)
         # Its message holds ids and seconds; with it every answer would be a new event.
         named = f" ({safe(code, 80)})" if code else ""
-        unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
+        unavailable = AzureUnavailable(
+            f"ARM answered {status}{named}",
+            status=status,
+            code=code,
+            reason="Throttled" if status == 429 else None,
+        )
         unavailable.retry_after_s = wait
         return unavailable
     return AzureError(words, status=status, code=code)
@@ -121,6 +127,13 @@ def from_sdk(error: Any) -> AzureError:
     except Exception:  # noqa: BLE001 - the body may have been cut off in any way
         text = ""
     return translate(response.status_code, text[:MAX_BODY], response.headers)
+
+
+def unread(error: AzureUnavailable) -> Doubt:
+    """Return why a look got nothing from ARM: it asked to wait, or cannot be read."""
+    if error.status == 429:
+        return Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+    return Doubt("Unreadable", error.message)
 
 
 @contextmanager

@@ -55,8 +55,9 @@ class Sent(Enum):
     """The result of a swap's one POST."""
 
     ACCEPTED = "accepted"
-    BUSY = "busy"  # 409: another operation runs, perhaps our own; 429: try later
+    BUSY = "busy"  # 409: another operation runs, perhaps our own
     CONFLICT = "conflict"  # any other 409: refused, unless the slots show otherwise
+    THROTTLED = "throttled"  # 429: try later
     REFUSED = "refused"  # ARM refused; its message is kept
     NOT_SENT = "not sent"  # the connection was never opened
     UNKNOWN = "unknown"
@@ -346,11 +347,11 @@ def _policies(credential: TokenCredential, scope: str) -> list[Any]:
 def _refused(error: Any) -> SwapAnswer:
     said = from_sdk(error)
     if isinstance(said, AzureUnavailable) and said.status == 429 and said.code:
-        return SwapAnswer(Sent.BUSY, message=said.message, retry_after_s=said.retry_after_s)
+        return SwapAnswer(Sent.THROTTLED, message=said.message, retry_after_s=said.retry_after_s)
     if said.status == 409 and said.code:
-        if is_prepared(said):
-            return SwapAnswer(Sent.REFUSED, message=said.message, prepared=True)
-        return SwapAnswer(Sent.BUSY if is_busy(said) else Sent.CONFLICT, message=said.message)
+        if is_busy(said):
+            return SwapAnswer(Sent.BUSY, message=said.message)
+        return SwapAnswer(Sent.CONFLICT, message=said.message, prepared=is_prepared(said))
     if 400 <= said.status < 500 and said.status != 408 and said.code:
         return SwapAnswer(Sent.REFUSED, message=said.message)
     return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {said.status}")
