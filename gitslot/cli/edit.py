@@ -13,7 +13,7 @@ from gitslot.cli.checkout import AppFile, Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import beyond_production, with_version
 from gitslot.edges.file.read import read
-from gitslot.errors import DesiredError
+from gitslot.errors import DesiredError, RegistryUnavailable, SettingsError
 from gitslot.state.wanted import App, Wanted
 
 AppArgument = Annotated[
@@ -39,8 +39,11 @@ def bump(
     ] = None,
     app: AppArgument = None,
     pin: Annotated[
-        bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Add the digest from the registry, or none; by default as the slot has it now."
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -72,14 +75,14 @@ def bump(
     if source:
         version = version_from(session, checkout.root, source, block, slot)
     assert version is not None
-    text = _pinned(session, block, version) if pin and not source else version
+    old = block.slots.get(slot)
+    if pin is None:
+        pin = old is not None and old.pin is not None
+    text = _pinned(session, block, slot, version) if pin and "@" not in version else version
     after = with_version(before, slot, text, chosen.name)
     if after == before:
         session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
-    old = block.slots.get(slot)
-    if old and old.pin and "@" not in text:
-        session.print_err("the old version was pinned to a digest; --pin also pins the new one")
     chosen.path.write_bytes(after)
     try:
         subject = _subject(block, slot, version, chosen.name)
@@ -91,9 +94,17 @@ def bump(
     return 0
 
 
-def _pinned(session: Session, app: App, version: str) -> str:
-    plain = version.partition("@")[0]
-    return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
+def _pinned(session: Session, app: App, slot: str, version: str) -> str:
+    """Return *version* with its digest; raises CommandRefused where no registry is at hand."""
+    try:
+        digest = session.registry_alone().manifest(app.model, version).digest
+    except (SettingsError, RegistryUnavailable) as error:
+        raise CommandRefused(
+            f"{slot} cannot be pinned without the registry: {error.message}; or write the digest "
+            f"yourself: `gitslot bump {slot} {version}@sha256:DIGEST`",
+            reason=error.reason,
+        ) from error
+    return f"{version}@sha256:{digest}"
 
 
 def _subject(app: App, slot: str, version: str, name: str) -> str:

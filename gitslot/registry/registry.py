@@ -89,16 +89,19 @@ class Registry:
         self._read_s = read_s
         self._pause_s = pause_s
 
-    def manifest(self, model: str, version: str) -> Manifest:
+    def manifest(self, model: str, version: str, known: Manifest | None = None) -> Manifest:
         """
-        Return the manifest of *version* of *model*, with its golden rows.
+        Return the manifest of *version* of *model*, with its golden rows; *known* if it is that.
 
         Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
         """
         unknown = f"{model} {version} is not registered"
         if not is_name(model) or not is_name(version):
             raise UnknownVersion(unknown)
-        manifest = parse_manifest(self._read(MODELS, f"{model}/{version}/manifest.json", unknown))
+        raw = self._read(MODELS, f"{model}/{version}/manifest.json", unknown)
+        if known and known.digest == _sha256(raw):
+            return known
+        manifest = parse_manifest(raw)
         if (manifest.model, manifest.version) != (model, version):
             raise ManifestInvalid(
                 f"the manifest at {model}/{version} is of {manifest.model} {manifest.version}"
