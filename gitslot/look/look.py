@@ -150,6 +150,10 @@ class Looker:
         """Return a manifest of the registry."""
         return self._catalog.manifest(model, version)
 
+    def flaw_of_code(self, url: str) -> str:
+        """Return what is wrong with the bytes of a package; raise RegistryUnavailable."""
+        return self._catalog.flaw_of_code(url)
+
     # ------------------------------------------------------------ ARM
 
     def _polled(self, live: Live, memory: Memory, kept: _Kept) -> Live:

@@ -22,6 +22,7 @@ class Catalog:
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._packages: dict[str, Package] = {}
         self._unknown: set[str] = set()
+        self._whole: set[str] = set()  # zips whose bytes are as their names say
 
     def manifest(
         self, model: str, version: str, expected: str = "", *, anew: bool = False
@@ -55,6 +56,15 @@ class Catalog:
         except (UnknownVersion, ManifestInvalid):
             self._unknown.add(version)  # somebody's own way of delivering code: not asked again
             return None
+
+    def flaw_of_code(self, url: str) -> str:
+        """Return what is wrong with the zip at *url*, or ""; only the registry's are checked."""
+        if url in self._whole or not self._registry.code_version(url):
+            return ""
+        flaw = self._registry.zip_flaw(url)
+        if not flaw:
+            self._whole.add(url)
+        return flaw
 
     def resolve(
         self, model: str, wanted: Wanted, remembered: str = "", *, anew: bool = False
