@@ -120,7 +120,7 @@ def overwritten(release: str, call: int) -> Run:
             return any(e.to_digest == first for e in scene.events() if e.event == "DeployStarted")
 
         def harm(_: str) -> None:
-            if not seam.on or not pending or len(seam.calls) != call:
+            if not seam.on or not pending or len(seam.calls) < call:
                 return
             pending.clear()
             blobs[name] = json.dumps({**json.loads(blobs[name]), "estimator": "other"}).encode()
@@ -138,15 +138,17 @@ def overwritten(release: str, call: int) -> Run:
 
         def keeps() -> bool:
             set_to = [digest_of(each.settings) for each in cloud.site.slots.values()]
-            return not flips() or set_to[0] in known and registered.digest(OLD) in set_to
+            return not flips() or (set_to[0] in known and registered.digest(OLD) in set_to)
+
+        def stops() -> bool:
+            return ("DigestChanged" in scene.reasons()) == (version == OLD or deployed())
 
         seam.before = harm
-        scene.ends = False
+        scene.ends, scene.watched_s = False, 60.0
         scene.must("the other bytes", lambda: not pending)
         scene.must("known bytes", lambda: {digest_of(e["production"]) for e in flips()} <= known)
         scene.must("the way back", keeps)
-        stops = lambda: "DigestChanged" in scene.reasons()  # noqa: E731 - short
-        scene.must("the stop", lambda: stops() != (version == NEW and not deployed()))
+        scene.must("the stop", stops)
         return scene
 
     return play(made, {})
