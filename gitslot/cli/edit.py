@@ -14,6 +14,7 @@ from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import beyond_production, with_version
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError, RegistryUnavailable, SettingsError
+from gitslot.state.safe_text import safe
 from gitslot.state.wanted import App, Wanted
 
 AppArgument = Annotated[
@@ -115,7 +116,8 @@ def _subject(app: App, slot: str, version: str, name: str) -> str:
 
 def _committed(session: Session, checkout: Checkout) -> None:
     """Print the new commit, and the next step if there is a remote to push to."""
-    session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
+    made = checkout.git("log", "-1", "--format=%h %s", "--abbrev=7")
+    session.out.write(f"{safe(made.strip())}\n")
     session.out.flush()
     if checkout.has_remote():
         session.print_err("next: git push")
