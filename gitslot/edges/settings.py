@@ -191,7 +191,7 @@ def is_unresolved(value: str) -> bool:
     """
     Return whether *value* of an environment is a Key Vault reference in place of its secret.
 
-    "If a reference isn't resolved properly, the reference string is used instead":
+    That is what an app gets where the platform could not resolve it:
     https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
     """
     return value.strip().startswith("@Microsoft.KeyVault(")
