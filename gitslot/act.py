@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from gitslot.edges.azure.answers import is_busy, is_prepared
 from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
-from gitslot.errors import AzureError, AzureUnavailable, LockLost
+from gitslot.errors import AzureError, AzureUnavailable, LockLost, RegistryUnavailable
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.state import slot_settings
@@ -40,7 +40,8 @@ class Scene:
 
     *base* is an event of this run with every common field filled in; *record* appends to the
     journal under the condition of this look; *answer* writes down what became of the intent whose
-    id it is given; *ready* raises LockLost unless a write may be sent.
+    id it is given; *ready* raises LockLost unless a write may be sent; *flaw_of_code* says what is
+    wrong with the bytes of a package.
     """
 
     ref: AppRef
@@ -53,6 +54,7 @@ class Scene:
     record: Callable[..., Memory]
     answer: Callable[[Event, str], None]
     ready: Callable[[], None]
+    flaw_of_code: Callable[[str], str]
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
@@ -122,13 +124,20 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         package=decision.package,
         store=scene.store,
     )
+    fields = _to(decision.release, before)
+    try:
+        flaw = scene.flaw_of_code(decision.package)
+    except RegistryUnavailable as error:
+        return waiting(Doubt(error.reason, error.message))
+    if flaw:
+        scene.record(_refused(decision, scene, flaw, fields))
+        return None
     if not _unmoved(scene, slot):
         return _MOVED
     lost = slot_settings.differences(target, before.settings, production.sticky)
     detail = Payload(
         deploy=deploy, counts_for=decision.counts_for, overwritten=tuple(lost), why=decision.why
     )
-    fields = _to(decision.release, before)
     scene.ready()
     scene.record(
         scene.event(
@@ -166,6 +175,19 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
             )
         )
     return None
+
+
+def _refused(decision: Deploy, scene: Scene, flaw: str, fields: Mapping[str, str]) -> Event:
+    """Return the event of a deploy that was not sent because of its package: refused for good."""
+    return scene.event(
+        "DeployFinished",
+        slot=decision.slot,
+        reason="DigestMismatch",
+        message=f"{_whose(decision.slot)}nothing is deployed: {flaw}",
+        verdict=Mark.FAIL.value,
+        detail=Payload(counts_for=decision.counts_for, refuse=True),
+        **fields,
+    )
 
 
 def _whose(slot: str) -> str:

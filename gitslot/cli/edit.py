@@ -11,6 +11,8 @@ from gitslot.cli.bump_from import version_from
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import with_version
+from gitslot.errors import RegistryUnavailable, SettingsError
+from gitslot.state.safe_text import safe
 from gitslot.state.wanted import App
 
 AppArgument = Annotated[
@@ -36,8 +38,11 @@ def bump(
     ] = None,
     app: AppArgument = None,
     pin: Annotated[
-        bool, typer.Option("--pin", help="Pin the bytes: add the digest from the registry.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Add the digest from the registry, or none; by default as the slot has it now."
+        ),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
@@ -69,22 +74,30 @@ def bump(
     if source:
         version = version_from(session, checkout.root, source, block, slot)
     assert version is not None
-    text = _pinned(session, block, version) if pin and not source else version
+    old = block.slots.get(slot)
+    if pin is None:
+        pin = old is not None and old.pin is not None
+    text = _pinned(session, block, slot, version) if pin and "@" not in version else version
     after = with_version(before, slot, text, chosen.name)
     if after == before:
         session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
-    old = block.slots.get(slot)
-    if old and old.pin and "@" not in text:
-        session.print_err("the old version was pinned to a digest; --pin also pins the new one")
     chosen.commit(after, _subject(block, slot, version, chosen.name))
     committed(session, checkout)
     return 0
 
 
-def _pinned(session: Session, app: App, version: str) -> str:
-    plain = version.partition("@")[0]
-    return f"{plain}@sha256:{session.registry().manifest(app.model, plain).digest}"
+def _pinned(session: Session, app: App, slot: str, version: str) -> str:
+    """Return *version* with its digest; raises CommandRefused where no registry is at hand."""
+    try:
+        digest = session.registry_alone().manifest(app.model, version).digest
+    except (SettingsError, RegistryUnavailable) as error:
+        raise CommandRefused(
+            f"{slot} cannot be pinned without the registry: {error.message}; or write the digest "
+            f"yourself: `gitslot bump {slot} {version}@sha256:DIGEST`",
+            reason=error.reason,
+        ) from error
+    return f"{version}@sha256:{digest}"
 
 
 def _subject(app: App, slot: str, version: str, name: str) -> str:
@@ -95,7 +108,8 @@ def _subject(app: App, slot: str, version: str, name: str) -> str:
 
 def committed(session: Session, checkout: Checkout) -> None:
     """Print the new commit, and the next step if there is a remote to push to."""
-    session.out.write(checkout.git("log", "-1", "--format=%h %s", "--abbrev=7"))
+    made = checkout.git("log", "-1", "--format=%h %s", "--abbrev=7")
+    session.out.write(f"{safe(made.strip())}\n")
     session.out.flush()
     if push := checkout.push():
         session.print_err(f"next: {push}")

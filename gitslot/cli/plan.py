@@ -19,12 +19,10 @@ from gitslot.reconcile import look_for
 from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
-from gitslot.state.safe_text import safe
+from gitslot.state.safe_text import code_span
 from gitslot.state.seen import Live
 from gitslot.state.wanted import Desired, Doubt, Resolved
 from gitslot.world import World
-
-_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
 
 def plan(
@@ -124,18 +122,15 @@ def _end(plan_: Plan) -> str:
 def _in_markdown(plans: Sequence[Plan]) -> str:
     lines: list[str] = []
     for each in plans:
-        lines += [f"### gitslot plan: {_escaped(each.app)}", ""]
+        lines += [f"### gitslot plan: {code_span(each.app)}", ""]
         for number, step in enumerate(each.steps, 1):
-            lines.append(f"{number}. **{step.action}** {_escaped(step.what)}: {_escaped(step.why)}")
-            lines += [f"   - {_escaped(line)}" for line in _settings(step)]
+            what, why = code_span(step.what), code_span(step.why)
+            lines.append(f"{number}. **{step.action}** {what}: {why}")
+            lines += [f"   - {code_span(line)}" for line in _settings(step)]
         if each.steps:
             lines.append("")
-        lines += [_escaped(_end(each)), ""]
-        lines += [f"> {_escaped(note)}" for note in each.notes]
+        lines += [code_span(_end(each)), ""]
+        lines += [f"> {code_span(note)}" for note in each.notes]
         if each.notes:
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _escaped(text: str) -> str:
-    return safe(text).translate(_MARKDOWN)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from gitslot.world import World
 
 # settings that a command which only looks does without
-_GUARDS = ("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE")
+_GUARDS = (
+    *("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE"),
+    "GITSLOT_REQUIRE_PIN",
+)
 
 
 class CommandRefused(GitslotError):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from gitslot.decide.case import Look, clock, soaks_until
 from gitslot.decide.place import holds
 from gitslot.state.decision import Converged, Frozen, Stalled, Waiting, frozen, stalled, waiting
-from gitslot.state.reasons import REASONS
+from gitslot.state.reasons import REASONS, Run
 from gitslot.state.seen import Live, Seen
-from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Resolved
+from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,31 @@ def registry_has_no_answer(ask: Ask) -> Stalled | Waiting | None:
     if isinstance(found, Refusal):
         return stalled(found)
     return waiting(found) if isinstance(found, Doubt) else None
+
+
+def version_has_other_bytes(ask: Ask) -> Frozen | Stalled | None:
+    """Stop where the registry holds other bytes under an unpinned version than were first seen."""
+    if ask.wanted is None or not ask.wanted.changed:
+        return None
+    release, found = ask.wanted.release, ask.wanted.changed
+    facts = {"release": str(release), "known": release.digest[:12], "found": found[:12]}
+    step = _pin(ask, release, "accepts them")
+    if ask.name == PRODUCTION:
+        return Frozen("DigestChanged", facts, step)
+    return Stalled("DigestChanged", facts, step)
+
+
+def version_must_be_pinned(ask: Ask) -> Stalled | None:
+    """Stall, where a setting asks for pins, over a version of which no digest is known."""
+    if ask.wanted is None or ask.wanted.known or not ask.look.policy.require_pin:
+        return None
+    release = ask.wanted.release
+    return Stalled("PinRequired", {"release": str(release)}, _pin(ask, release, "pins it"))
+
+
+def _pin(ask: Ask, release: Release, effect: str) -> Run:
+    words = ("gitslot", "bump", ask.name, release.version, ask.look.app.name, "--pin")
+    return Run((words, ("git", "push")), effect)
 
 
 _UNREAD = Doubt("Unreadable", "the slots' settings were not read")

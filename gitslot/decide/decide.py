@@ -75,7 +75,12 @@ UNSAFE: Rules[Look] = (
 )
 
 # What the registry and ARM say of one slot.
-ANSWERS: Rules[Ask] = (asked.slot_was_not_looked_at, asked.registry_has_no_answer)
+ANSWERS: Rules[Ask] = (
+    asked.slot_was_not_looked_at,
+    asked.registry_has_no_answer,
+    asked.version_has_other_bytes,
+    asked.version_must_be_pinned,
+)
 UNREAD: Rules[Ask] = (asked.settings_were_not_read,)
 
 # What brings one slot to a release and proves it there.

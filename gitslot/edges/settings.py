@@ -6,7 +6,7 @@ The guards of the watched file are settings, never keys of the file itself.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -82,7 +82,12 @@ def read(environ: Mapping[str, str]) -> Settings:
 
     Raises one SettingsError that names every missing or malformed setting.
     """
-    wrong: list[str] = []
+    wrong = [
+        f"{name} is an unresolved Key Vault reference: give the app's identity the role Key Vault "
+        "Secrets User on the vault, and check the secret's name"
+        for name, value in sorted(environ.items())
+        if name.startswith("GITSLOT_") and is_unresolved(value)
+    ]
     local = environ.get("GITSLOT_PROFILE", "azure") == "local"
 
     def need(name: str, what: str) -> str:
@@ -108,6 +113,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     on_rewrite = environ.get("GITSLOT_ON_REWRITE", "follow" if local else "freeze")
     if on_rewrite not in ("freeze", "follow"):
         wrong.append("GITSLOT_ON_REWRITE must be freeze or follow")
+    require_pin = environ.get("GITSLOT_REQUIRE_PIN", "").strip() or "off"
+    if require_pin not in ("on", "off"):
+        wrong.append("GITSLOT_REQUIRE_PIN must be on or off")
     ref = environ.get("GITSLOT_REF", "").strip() or "main"
     if not is_ref(ref):
         wrong.append("GITSLOT_REF must be a branch or a full ref name")
@@ -130,7 +138,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
         vouch=vouch,
         allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
-        policy=LOCAL_POLICY if local else AZURE_POLICY,
+        policy=replace(LOCAL_POLICY if local else AZURE_POLICY, require_pin=require_pin == "on"),
         local=local,
     )
 
@@ -178,6 +186,16 @@ def _signers_text(value: str, repository: str) -> str:
 
 def _secret(value: str | None) -> Secret | None:
     return Secret(value.strip()) if value and value.strip() else None
+
+
+def is_unresolved(value: str) -> bool:
+    """
+    Return whether *value* of an environment is a Key Vault reference in place of its secret.
+
+    That is what an app gets where the platform could not resolve it:
+    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+    """
+    return value.strip().startswith("@Microsoft.KeyVault(")
 
 
 def is_https(url: str) -> bool:

@@ -9,6 +9,7 @@ ARM at one moment; a further slot by itself, and what keeps it from being read c
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
@@ -121,16 +122,18 @@ class Looker:
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
         names.pop(STAGING, None)
-        live = Live({k: self._slots.health(ref, app, k, v) for k, v in pair.items()})
+        health = partial(self._slots.health, ref, app, memory=memory, anew=fresh)
+        live = Live({k: health(k, v) for k, v in pair.items()})
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if whole or _their_turn(live, memory):
-            live = live.having(*(self._slots.health(ref, app, k, v) for k, v in names.items()))
+            live = live.having(*(health(k, v) for k, v in names.items()))
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
         live = replace(live, last=_as_known(live.production, memory, kept, began))
         if app is not None:
+            live = self._slots.first_seen(app, live, memory)
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
         return live
@@ -145,8 +148,12 @@ class Looker:
         return ref
 
     def manifest(self, model: str, version: str) -> Manifest:
-        """Return a manifest of the registry, read once a process."""
+        """Return a manifest of the registry."""
         return self._catalog.manifest(model, version)
+
+    def flaw_of_code(self, url: str) -> str:
+        """Return what is wrong with the bytes of a package; raise RegistryUnavailable."""
+        return self._catalog.flaw_of_code(url)
 
     # ------------------------------------------------------------ ARM
 
@@ -202,17 +209,16 @@ class Looker:
         still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
-        live = live.having(*read, self._with_code(live.production, memory))
+        live = live.having(*read, self._with_code(live.production, memory, anew=fresh))
         return replace(live, still_s=still)
 
-    def _with_code(self, production: Seen, memory: Memory) -> Seen:
+    def _with_code(self, production: Seen, memory: Memory, *, anew: bool) -> Seen:
         """Add the package that production runs: a deploy takes the build that it needs from it."""
         if production.arm is None or memory.intent is not None:
             return production
         try:
-            return replace(
-                production, code=self._catalog.code_at(production.arm.configured.package)
-            )
+            url = production.arm.configured.package
+            return replace(production, code=self._catalog.code_at(url, anew=anew))
         except RegistryUnavailable as error:
             return replace(production, code=Doubt(error.reason, error.message))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from gitslot.decide.digest import remembered, set_to
 from gitslot.decide.place import holds
 from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure
@@ -17,7 +18,7 @@ from gitslot.look.stopwatch import Since, is_down, is_failing
 from gitslot.look.wanted import Catalog
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Answer, Arm, Health, Seen
+from gitslot.state.seen import Answer, Arm, Health, Live, Seen
 from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
 
 T = TypeVar("T")
@@ -70,8 +71,21 @@ class Slots:
         """Return what is kept of *slot*."""
         return self._kept.setdefault((app, slot), Kept())
 
-    def health(self, ref: AppRef, app: App | None, name: str, wanted: Wanted | None) -> Seen:
-        """Ask the slot *name* for its health; ARM only for a host that is not known yet."""
+    def health(
+        self,
+        ref: AppRef,
+        app: App | None,
+        name: str,
+        wanted: Wanted | None,
+        memory: Memory,
+        *,
+        anew: bool,
+    ) -> Seen:
+        """
+        Ask the slot *name* for its health; ARM only for a host that is not known yet.
+
+        What is *wanted* is looked up in the registry, *anew* or where it is not known yet.
+        """
         kept = self.kept(ref.name, name)
         unread: Refusal | Doubt | None = None
         if not kept.host:
@@ -81,12 +95,27 @@ class Slots:
             health = self._probes.health(kept.host)
         else:
             health = Health(Answer.SILENT, detail="its host is not known")
-        resolved = self._resolve(app, wanted) if app and wanted else None
+        resolved: Resolved | Refusal | Doubt | None = None
+        if app and wanted:
+            digest = remembered(memory, None, app.model, wanted.version)
+            resolved = self._resolve(app, wanted, digest, anew=anew)
         return Seen(name, health, resolved, unread=unread)
 
-    def _resolve(self, app: App, wanted: Wanted) -> Resolved | Refusal | Doubt:
+    def first_seen(self, app: App, live: Live, memory: Memory) -> Live:
+        """Return a journal's first look, with the digests that the slots are set to remembered."""
+        for seen in live.slots.values() if set_to(memory, live) else ():
+            wanted = app.slots.get(seen.name)
+            if wanted and isinstance(seen.wanted, Resolved):
+                digest = remembered(memory, live, app.model, wanted.version)
+                resolved = self._resolve(app, wanted, digest, anew=False)
+                live = live.having(replace(seen, wanted=resolved))
+        return live
+
+    def _resolve(
+        self, app: App, wanted: Wanted, digest: str, *, anew: bool
+    ) -> Resolved | Refusal | Doubt:
         try:
-            return self._catalog.resolve(app.model, wanted)
+            return self._catalog.resolve(app.model, wanted, digest, anew=anew)
         except RegistryUnavailable as error:
             return Doubt(error.reason, error.message)
 

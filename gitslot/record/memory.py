@@ -58,7 +58,7 @@ def remember(memory: Memory, event: Event) -> Memory:
         memory = _count_failure(memory, event)
     if wait := event.detail.retry_after_s:
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    memory = _asked(memory, event)
+    memory = _pinned(_asked(memory, event), event)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
     if event.quiet or event.rehearsal or event.event in _ASIDE:
@@ -82,6 +82,17 @@ def _asked(memory: Memory, event: Event) -> Memory:
     older = event.event in ("Drift", "Converged") and event.slot in ("", PRODUCTION)
     if older and event.revision and not (known and known.text):
         memory = _at(memory, PRODUCTION, asked=Asked("", _revision(event)))
+    return memory
+
+
+def _pinned(memory: Memory, event: Event) -> Memory:
+    """Keep which digests the file pins, and what the slots were set to at the first look."""
+    release, asked = event.release, memory.of(event.slot or PRODUCTION).asked
+    pins = release and asked and asked.text.startswith(f"{release.model} {release.setting}")
+    if release and pins and event.event in ("Drift", "Converged"):
+        memory = _known(replace(memory, pinned=memory.pinned | {release}), release)
+    if found := event.detail.set_to:
+        memory = replace(memory, digests={**found, **memory.digests})
     return memory
 
 
@@ -410,14 +421,25 @@ def _closed(memory: Memory, *slots: str) -> Memory:
     return memory
 
 
-def _known(memory: Memory, release: Release) -> Memory:
-    """Return *memory* with *release* among those that were seen."""
-    return replace(memory, releases={**memory.releases, release: release in memory.served})
+def _known(memory: Memory, release: Release, *, served: bool = False) -> Memory:
+    """
+    Return *memory* with *release* among those that were seen, or *served* by production.
+
+    Its digest stands for the version from then on, where none did, and where the file has pinned it
+    and production served it.
+    """
+    served = served or release in memory.served
+    name, digests = str(release), memory.digests
+    if name not in digests or (served and release in memory.pinned):
+        digests = {**digests, name: release.digest}
+    return replace(memory, releases={**memory.releases, release: served}, digests=digests)
 
 
 def _served(memory: Memory, *releases: Release | None) -> Memory:
     """Return *memory* with *releases* among those that production served."""
-    return replace(memory, releases={**memory.releases, **{r: True for r in releases if r}})
+    for release in filter(None, releases):
+        memory = _known(memory, release, served=True)
+    return memory
 
 
 def _count_failure(memory: Memory, event: Event) -> Memory:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
 
+from gitslot.decide.digest import set_to
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.event import BY_HAND, Event
 from gitslot.record.hands import hand_event
@@ -34,7 +35,7 @@ from gitslot.state.decision import (
 from gitslot.state.policy import Policy
 from gitslot.state.reasons import GoBack, Run
 from gitslot.state.remembered import Intent, Memory
-from gitslot.state.seen import Rehearsal
+from gitslot.state.seen import Live, Rehearsal
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Revision
 
 _TRIES = 5  # to record what became of a swap
@@ -111,16 +112,21 @@ class Recorder:
         """Append *events*; raise JournalMoved if somebody appended since the look."""
         now = self._clock.now()
         stamped = [
-            replace(event, time=now, id=self._new_id(), detail=self._with_wishes(event))
+            replace(event, time=now, id=self._new_id(), detail=self._complete(event))
             for event in events
         ]
         return self._journal.append(self._name, stamped, now)
 
-    def _with_wishes(self, event: Event) -> Payload:
-        """Return the payload of *event* with each wish whose commit it is the first to name."""
+    def _complete(self, event: Event) -> Payload:
+        """
+        Return the payload of *event* with each wish whose commit it is the first to name.
+
+        As long as there is no baseline it also holds the digests that the slots are set to.
+        """
         seen = self._seen
         if not isinstance(seen.app, App):
             return event.detail
+        found = set_to(seen.memory, seen.live) if isinstance(seen.live, Live) else {}
         of_it = {
             slot: revision
             for slot, revision in seen.revisions.items()
@@ -129,7 +135,7 @@ class Recorder:
         known = {slot: asked.text for slot in of_it if (asked := seen.memory.of(slot).asked)}
         wishes = {slot: wish for slot in of_it if (wish := seen.app.wish(slot)) != known.get(slot)}
         inexact = not all(revision.exact for revision in of_it.values())
-        return replace(event.detail, wish=wishes, inexact=inexact)
+        return replace(event.detail, wish=wishes, inexact=inexact, set_to=found)
 
     def answer(self, event: Event, intent: str) -> None:
         """

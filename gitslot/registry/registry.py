@@ -91,16 +91,19 @@ class Registry:
         self._connect_s = connect_s
         self._total_s = total_s
 
-    def manifest(self, model: str, version: str) -> Manifest:
+    def manifest(self, model: str, version: str, known: Manifest | None = None) -> Manifest:
         """
-        Return the manifest of *version* of *model*, with its golden rows.
+        Return the manifest of *version* of *model*, with its golden rows; *known* if it is that.
 
         Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
         """
         unknown = f"{model} {version} is not registered"
         if not is_name(model) or not is_name(version):
             raise UnknownVersion(unknown)
-        manifest = parse_manifest(self._read(MODELS, f"{model}/{version}/manifest.json", unknown))
+        raw = self._read(MODELS, f"{model}/{version}/manifest.json", unknown)
+        if known and known.digest == _sha256(raw):
+            return known
+        manifest = parse_manifest(raw)
         if (manifest.model, manifest.version) != (model, version):
             raise ManifestInvalid(
                 f"the manifest at {model}/{version} is of {manifest.model} {manifest.version}"
@@ -206,6 +209,23 @@ class Registry:
         match = _ZIP_PATH.fullmatch(url.removeprefix(f"{self.account_url}/{CODE}/"))
         return match["version"] if match else ""
 
+    def zip_flaw(self, url: str) -> str:
+        """
+        Return what is wrong with the bytes at *url*, which names a zip of `code`, or "".
+
+        They are read in pieces, and never all at once. Raises RegistryUnavailable.
+        """
+        path = url.removeprefix(f"{self.account_url}/{CODE}/")
+        found = hashlib.sha256()
+        with _translated(f"read {CODE}/{path}"):
+            try:
+                for piece in self._pieces(CODE, path):
+                    found.update(piece)
+            except ResourceNotFoundError:
+                return f"{CODE}/{path} is not there"
+        fits = path.endswith(f"/{found.hexdigest()}.zip")
+        return "" if fits else f"{CODE}/{path} has other bytes than its name says"
+
     def container(self, name: str) -> tuple[bool, datetime | None]:
         """
         Return whether the container *name* exists, and the storage service's time.
@@ -274,6 +294,9 @@ class Registry:
             if error.status_code == 416:  # an empty blob has no range to read
                 return b""
             raise
+
+    def _pieces(self, container: str, path: str) -> Iterator[bytes]:
+        yield from self._container(container).get_blob_client(path).download_blob().chunks()
 
     def _exists(self, container: str, path: str) -> bool:
         with _translated(f"look for {container}/{path}"):

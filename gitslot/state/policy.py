@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers of the rules; all times in seconds."""
+    """The numbers of the rules, all times in seconds, and what a setting makes stricter."""
 
     pass_s: float = 240.0
     poll_s: float = 1.0
@@ -26,6 +26,7 @@ class Policy:
     lock_stale_s: float = 120.0
     golden_warmup: int = 1
     latency_requests: int = 200
+    require_pin: bool = False  # refuse a version of which no digest is pinned or remembered
 
     @property
     def max_attempts(self) -> int:

@@ -260,6 +260,19 @@ _TABLE = (
         next=Edit("pin the digest that the registry holds, or register a new version"),
     ),
     Reason(
+        "DigestChanged",
+        "The registry holds other bytes under a version than the ones that were first seen.",
+        "{release} was first seen with digest {known}, and the registry holds {found} by now: "
+        "put the old manifest back, or look at the new bytes",
+        Run((("gitslot", "bump", "SLOT", "VERSION", "--pin"), ("git", "push")), "accepts them"),
+    ),
+    Reason(
+        "PinRequired",
+        "GITSLOT_REQUIRE_PIN is on, and no digest of the version is pinned or known.",
+        "{release} is not pinned, and no digest of it is known",
+        Run((("gitslot", "bump", "SLOT", "VERSION", "--pin"), ("git", "push")), "pins it"),
+    ),
+    Reason(
         "RuntimeMissing",
         "The code keeps an older serving contract than the model needs, or has no build for it.",
         "{what}",

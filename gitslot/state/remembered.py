@@ -164,6 +164,9 @@ class Memory:
     slots: Mapping[str, SlotMemory] = field(default_factory=dict, hash=False)
     # every release that was deployed or served, in the order first seen; did production serve it?
     releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
+    # by model and version, the digest that stands for it; and what the file was seen to pin
+    digests: Mapping[str, str] = field(default_factory=dict, hash=False)
+    pinned: frozenset[Release] = frozenset()
     verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
     production: Shown | None = None  # as we left it or, since then, as hands did

@@ -127,12 +127,17 @@ class Resolved:
     """
     A wanted slot, looked up in the registry: the release, what it *needs* of the code, and, where
     the file names code, the build of it that has that.
+
+    *changed* is the digest that the registry holds, where the release is remembered with another.
+    *known* is False where the file pins no digest and none is remembered.
     """
 
     release: Release
     package: str | None = None  # URL of the build
     build: str | None = None  # what health calls it
     needs: Needs = field(default_factory=Needs)
+    changed: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

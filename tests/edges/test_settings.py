@@ -85,3 +85,24 @@ def test_guards_come_from_the_environment() -> None:
     settings = read(ENOUGH | {"GITSLOT_APPS": "a, b c", "GITSLOT_SUSPEND": " incident "})
     assert settings.allowed_apps == {"a", "b", "c"}
     assert settings.suspend == "incident"
+
+
+@pytest.mark.parametrize(
+    "name", ["GITSLOT_GIT_TOKEN", "GITSLOT_WEBHOOK_SECRET", "GITSLOT_STORAGE", "GITSLOT_SUSPEND"]
+)
+def test_a_reference_that_was_not_resolved_is_refused(name: str) -> None:
+    """It would be sent as a token, or stand for a secret that anybody can guess."""
+    value = "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/canary)"
+    with pytest.raises(SettingsError) as caught:
+        read(ENOUGH | {name: value})
+    assert f"{name} is an unresolved Key Vault reference" in caught.value.message
+    assert "Key Vault Secrets User" in caught.value.message
+    assert "canary" not in caught.value.message
+
+
+def test_a_pin_is_required_only_where_it_is_asked_for() -> None:
+    """A word that is neither on nor off is refused."""
+    assert not read(ENOUGH).policy.require_pin
+    assert read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "on"}).policy.require_pin
+    with pytest.raises(SettingsError, match="GITSLOT_REQUIRE_PIN must be on or off"):
+        read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "yes"})
