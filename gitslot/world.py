@@ -17,7 +17,8 @@ from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
-from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.host import Access
+from gitslot.edges.git.source import PATIENCE_S, GitSource
 from gitslot.edges.settings import Settings
 from gitslot.errors import JournalError
 from gitslot.look.look import Looker, Ticks
@@ -163,21 +164,32 @@ def log_event(event: Event) -> None:
     )
 
 
+def open_git(settings: Settings, patience_s: float = PATIENCE_S) -> GitSource:
+    """Return the repository that *settings* name."""
+    access = Access(settings.git_user, tuple(token.reveal() for token in settings.git_tokens))
+    where = (settings.repository, settings.ref, settings.file)
+    return GitSource(*where, access, patience_s=patience_s)
+
+
 def open_world(
     settings: Settings,
     token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
     clock: SystemClock | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> World:
-    """Make everything that a pass needs, talking to nobody yet."""
+    """
+    Make everything that a pass needs, talking to nobody yet.
+
+    A look waits *patience_s* for what Git is slow to send.
+    """
     clock = clock or SystemClock()
     azure = Azure(settings.arm, token_credential)
     blobs = AzureBlobs(settings.storage, token_credential)
-    token = settings.git_token.reveal() if settings.git_token else None
     registry = Registry(settings.storage, token_credential)
     wants = Wants(
-        GitSource(settings.repository, settings.ref, settings.file, token),
+        open_git(settings, patience_s),
         AcceptedBlob(blobs),
         clock.monotonic,
         settings.on_rewrite,

@@ -19,7 +19,7 @@ from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Desired, Doubt
-from gitslot.world import World
+from gitslot.world import World, open_git
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
 
@@ -60,12 +60,11 @@ def show_plans(
 def _at(session: Session, rev: str) -> Desired:
     """Return what *rev* asks for, of the checkout around here, else of the watched repository."""
     settings = session.settings()
-    token = settings.git_token.reveal() if settings.git_token else None
     try:
         here = Checkout.around(session)
         newest = GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
     except (CommandRefused, SourceError):
-        source = GitSource(settings.repository, settings.ref, settings.file, token)
+        source = open_git(settings)
         try:
             newest = source.at(source.resolve(rev))
         except SourceError as error:
