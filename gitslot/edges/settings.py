@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PUBLIC_ARM = "https://management.azure.com"
 FILE = "desired_state.yaml"
+TOKENS = ("GITSLOT_GIT_TOKEN", "GITSLOT_GIT_TOKEN_OLD")
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.

@@ -54,7 +54,10 @@ HOSTS: Mapping[str, KnownHost] = {
 
 def host_of(repository: str) -> str:
     """Return which kind of host *repository*, an https URL or a path, is on; github if unknown."""
-    name = (urlsplit(repository).hostname or "") if "://" in repository else ""
+    try:
+        name = urlsplit(repository).hostname or ""
+    except ValueError:
+        name = ""
     for kind, host in HOSTS.items():
         if any(name == each or (each[0] == "." and name.endswith(each)) for each in host.domains):
             return kind

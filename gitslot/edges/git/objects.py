@@ -5,11 +5,12 @@ What a server sends is kept in a folder that goes with the process. A fetch is c
 in time, and measured before it is unpacked. No git binary is needed.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import shutil
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import SEEK_END
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from dulwich.errors import NotGitRepository
 from dulwich.objects import Blob, ObjectID, Tag
@@ -35,7 +36,8 @@ class Origin:
     def __init__(self, repository: str, access: Access, pool: Pool | None = None) -> None:
         self._repository, self._access, self._pool = repository, access, pool
         self._host: GitHost | None = None
-        self._kept: tuple[Repo, TemporaryDirectory[str]] | None = None
+        self._kept: Repo | None = None  # what a server sent; it goes with the process
+        self._drop: Callable[[], object] = lambda: None
 
     @property
     def local(self) -> bool:
@@ -57,21 +59,18 @@ class Origin:
         if self.local:
             return Repo(self._repository)
         if self._kept is None:
-            folder = TemporaryDirectory(prefix="gitslot-git-", ignore_cleanup_errors=True)
-            self._kept = Repo.init_bare(folder.name), folder
-        return self._kept[0]
+            folder = mkdtemp(prefix="gitslot-git-")
+            self._kept = Repo.init_bare(folder)
+            self._drop = weakref.finalize(self, _dropped, self._kept, folder)
+        return self._kept
 
     def renew(self) -> bool:
         """Drop what is kept of a server once it came in many packs; return whether it did."""
-        if self._kept is None or len(self._packs(self._kept[0])) < _MAX_PACKS:
+        if self._kept is None or len(self._kept.object_store.packs) < _MAX_PACKS:
             return False
-        self._kept[0].close()
+        self._drop()
         self._kept = None
         return True
-
-    @staticmethod
-    def _packs(repo: Repo) -> list[Path]:
-        return [*Path(repo.object_store.pack_dir).glob("*.pack")]
 
     def tip(self, ref: bytes) -> bytes:
         """
@@ -96,10 +95,10 @@ class Origin:
         with self.open() as repo:
             for ref in refs:
                 with suppress(KeyError):
-                    tip = repo.refs[Ref(ref)]
-                    while isinstance(tag := repo[tip], Tag):
-                        tip = tag.object[1]
-                    found[ref] = bytes(tip)
+                    tip: bytes = repo.refs[Ref(ref)]
+                    while (object_ := repo.object_store.get_raw(ObjectID(tip)))[0] == Tag.type_num:
+                        tip = object_[1][len(b"object ") :].partition(b"\n")[0]
+                    found[ref] = tip
         return found
 
     def commit(self, repo: Repo, commit: bytes) -> None:
@@ -209,6 +208,11 @@ class Origin:
         except BaseException:
             abort()
             raise
+
+
+def _dropped(repo: Repo, folder: str) -> None:
+    repo.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _content(repo: Repo, sha: bytes) -> bytes | Doubt:

@@ -7,6 +7,7 @@ a missing file or a link in its place is a SourceError with a reason, not an emp
 
 import stat
 import threading
+import weakref
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,10 +188,9 @@ class GitSource:
         if anew and self._origin.renew():
             self._commits = None
         if self._commits is None or (anew and self._origin.local):
-            if self._commits:
-                self._commits.repo.close()
             repo = self._origin.open()
             self._commits = Commits(repo, lambda *wanted: self._origin.commits(repo, *wanted))
+            weakref.finalize(self._commits, repo.close)
         return self._commits
 
     def _of_file(self, app: str) -> FileHistory:
