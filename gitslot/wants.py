@@ -13,10 +13,12 @@ from typing import Protocol
 from gitslot.edges.file.read import desired as parse
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
-from gitslot.errors import JournalError, SignatureRefused, SourceError
+from gitslot.errors import GitPutOff, JournalError, SignatureRefused, SourceError
 from gitslot.record.accepted import Accepted, AcceptedBlob
 from gitslot.state.remembered import Memory
 from gitslot.state.wanted import App, Desired, Doubt, Revision
+
+PUT_OFF_S = 300.0  # that Git's host may be slow, before that freezes all
 
 
 class Git(Protocol):
@@ -54,6 +56,7 @@ class Wants:
     rule: Rule | None = None
     _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
     _found: _Found | None = None
+    _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
 
     def desired(self, reuse_s: float = 0.0) -> Desired | Doubt:
@@ -64,8 +67,9 @@ class Wants:
         try:
             newest = self.git.newest()
         except SourceError as error:
-            found = Doubt(error.reason, error.message)
+            found = self._doubt("", error)
         else:
+            self._late.pop("", None)
             known = self._found.desired if self._found else None
             same = known is not None and known.revision == newest.revision
             found = known if known and same else parse(newest.revision, newest.data)
@@ -126,8 +130,20 @@ class Wants:
                 )
             found.trusted[name] = self._judged(name, head, found.base)
         except (SourceError, JournalError) as error:
-            return Doubt(error.reason, error.message, head)
+            return self._doubt(name, error, head)
+        self._late.pop(name, None)
         return found.trusted[name]
+
+    def _doubt(
+        self, about: str, error: SourceError | JournalError, head: Revision | None = None
+    ) -> Doubt:
+        """Return why nothing is known *about* an app, or "" all; what passes may for a while."""
+        if not isinstance(error, GitPutOff):
+            return Doubt(error.reason, error.message, head)
+        now = self.monotonic()
+        if now - self._late.setdefault(about, now) >= PUT_OFF_S:
+            return Doubt(SourceError.reason, error.message, head)
+        return Doubt(error.reason, error.message, head, error.retry_after_s)
 
     def _judged(self, name: str, head: Revision, accepted: Accepted) -> Doubt | None:
         base = accepted.base(name)

@@ -26,9 +26,7 @@ class Verdict:
     wakes: bool = False
 
 
-def judge(
-    host: str, headers: Mapping[str, str], body: bytes, secrets: Iterable[str]
-) -> Verdict:
+def judge(host: str, headers: Mapping[str, str], body: bytes, secrets: Iterable[str]) -> Verdict:
     """
     Return what to do about *body*, which came with *headers* (names in lower case).
 

@@ -204,9 +204,7 @@ class GitSource:
 
     # ------------------------------------------------------------ the file, or the folder
 
-    def _watched(
-        self, repo: Repo, commit: str, tree: bytes
-    ) -> bytes | Mapping[str, bytes | Doubt]:
+    def _watched(self, repo: Repo, commit: str, tree: bytes) -> bytes | Mapping[str, bytes | Doubt]:
         mode, sha = self._entry(repo, commit, tree)
         if stat.S_ISDIR(mode):
             return self._files(repo, sha)
