@@ -5,6 +5,7 @@ What is not there is asked for piece by piece: at first down to what is known, t
 commits' own names prove the answer: a host that leaves some out leaves a hole.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from heapq import heappop, heappush
 from typing import Protocol
@@ -54,21 +55,35 @@ class _Walk:
         else:
             self._absent.add(commit)
 
-    def run(self, limit: int) -> bool:
-        """Walk until nothing is left that counts; return whether *limit* commits were enough."""
-        while self._open:
-            if any(self._counts(self.marks[commit]) for commit in self._absent):
+    def run(self, limit: int, *, settle: bool = False) -> bool:
+        """
+        Walk until nothing is left that counts; return whether *limit* commits were enough.
+
+        To *settle* it, whatever is known and as new as what was found is walked, too.
+        """
+        oldest = math.inf
+        while self._open or (settle and self._known_since(oldest)):
+            while any(self._counts(self.marks[commit]) for commit in self._absent):
                 self._bring()
             commit = heappop(self._heap)[1]
             self._pending.discard(commit)
             mark = self.marks[commit]
-            self._open -= self._counts(mark)
-            limit -= self._counts(mark)
+            if self._counts(mark):
+                self._open -= 1
+                limit -= 1
+                oldest = min(oldest, self._graph.date(commit))
             if limit < 0:
                 return False
             for parent in self._graph.parents(commit):
                 self.mark(parent, mark)
         return True
+
+    def _known_since(self, date: float) -> bool:
+        """Say whether something known is pending that is not older than *date*."""
+        if any(self.marks[commit] == KNOWN for commit in self._absent):
+            self._depth = self._depth or _FIRST_DEPTH  # without haves: it is what is known
+            self._bring()
+        return bool(self._heap) and -self._heap[0][0] >= date
 
     def _bring(self) -> None:
         """Bring what is absent, at first as far as what is known."""
@@ -92,7 +107,7 @@ def newer(
     Where dates lie, some that *known* leads to may be among it. Raises KeyError at a hole.
     """
     walk = _marked(graph, tips, known, NEW.__eq__)
-    if not walk.run(limit):
+    if not walk.run(limit, settle=True):
         return None
     return [commit for commit, mark in walk.marks.items() if mark == NEW]
 
