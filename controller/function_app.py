@@ -12,6 +12,7 @@ import azure.functions as func
 
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
+from gitslot.http.client import Http
 from gitslot.reconcile import tick
 from gitslot.world import SystemClock, credential, open_world
 
@@ -21,7 +22,10 @@ _log = logging.getLogger("gitslot")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 _settings = settings_.read(os.environ)
 _clock = SystemClock()
-_world = open_world(_settings, credential(), clock=_clock, patience_s=_GIT_PATIENCE_S)
+_http = Http()
+_world = open_world(
+    _settings, credential(_http), clock=_clock, http=_http, patience_s=_GIT_PATIENCE_S
+)
 _busy = threading.Lock()
 _again = threading.Event()
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,11 +15,14 @@ from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from gitslot.http.client import Http
 from gitslot.reconcile import look_for
+from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
 from gitslot.state.safe_text import safe
-from gitslot.state.wanted import Desired, Doubt
+from gitslot.state.seen import Live
+from gitslot.state.wanted import Desired, Doubt, Resolved
 from gitslot.world import World, open_git
 
 _MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
@@ -46,7 +50,7 @@ def show_plans(
     world = session.world()
     at = _at(session, rev) if rev else None
     names = chosen(list(at.apps), app) if at else status_.names(world, app)
-    plans = [_plan(name, world, at) for name in names]
+    plans = [_plan(session, name, world, at) for name in names]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
@@ -64,7 +68,7 @@ def _at(session: Session, rev: str) -> Desired:
         here = Checkout.around(session)
         newest = GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
     except (CommandRefused, SourceError):
-        source = open_git(settings)
+        source = open_git(settings, Http())
         try:
             newest = source.at(source.resolve(rev))
         except SourceError as error:
@@ -78,11 +82,18 @@ def _at(session: Session, rev: str) -> Desired:
     return found
 
 
-def _plan(name: str, world: World, at: Desired | None) -> Plan:
+def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan:
     app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
     seen = look_for(name, app, None, world, fresh=True, whole=True)
     target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
-    return planned(name, target, seen.live, seen.memory, seen.now, world.policy)
+    found = planned(name, target, seen.live, seen.memory, seen.now, world.policy)
+    wanted = seen.live.production.wanted if isinstance(seen.live, Live) else None
+    swaps = any(step.action == "swap" for step in found.steps)
+    if not swaps or not isinstance(wanted, Resolved) or not wanted.needs.memory:
+        return found
+    facts = session.examiner().size(name, world.looker.ref(name), wanted)
+    compared = tuple(f"memory: {'; '.join((note.found, *note.fixes))}" for note in memory(facts))
+    return replace(found, notes=(*found.notes, *compared))
 
 
 # ---------------------------------------------------------------- printing

@@ -37,9 +37,11 @@ class CommandRefused(GitslotError):
 
 
 def _open_world(settings: Settings) -> "World":
+    from gitslot.http.client import Http  # noqa: PLC0415 - slow import
     from gitslot.world import credential, open_world  # noqa: PLC0415 - slow import
 
-    return open_world(settings, credential(), tell=lambda _: None)
+    http = Http()
+    return open_world(settings, credential(http), tell=lambda _: None, http=http)
 
 
 def _open_registry(settings: Settings) -> "Registry":

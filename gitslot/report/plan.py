@@ -175,7 +175,6 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
     if swaps and isinstance(wanted, Resolved) and wanted.needs.memory:
         held = round(wanted.needs.memory / 2**20)
         notes.append(
-            f"a process that serves {wanted.release} holds {held} MiB, in production and in "
-            f"staging; `gitslot doctor {app.name}` compares that with the plan's memory"
+            f"a process that serves {wanted.release} holds {held} MiB, in production and in staging"
         )
     return tuple(notes)

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from azure.core.exceptions import AzureError as CoreError
-from azure.core.exceptions import HttpResponseError
 
-from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
+from gitslot.errors import AzureError, AzureUnavailable, Conflict, NoAnswer, NotFound, PutOff
+from gitslot.http.azure import why
 from gitslot.state import slot_settings
 from gitslot.state.safe_text import safe
 from gitslot.state.seen import Arm
@@ -99,9 +99,21 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
     return AzureError(words, status=status, code=code)
 
 
+def no_answer(error: NoAnswer) -> AzureUnavailable:
+    """Return *error* as one of ARM; where ARM asked us to wait, with the time that is left."""
+    if not isinstance(error, PutOff):
+        return AzureUnavailable(f"ARM did not answer: {error.cause}")
+    # 429 whatever it answered then: this request was not even sent
+    unavailable = AzureUnavailable("ARM asked to wait", status=429, reason="Throttled")
+    unavailable.retry_after_s = error.left_s
+    return unavailable
+
+
 def from_sdk(error: Any) -> AzureError:
     """Read the answer that an error of the SDK carries, if there was one."""
-    response = error.response
+    if (cause := why(error)) is not None:
+        return no_answer(cause)
+    response = getattr(error, "response", None)
     if response is None:
         return AzureUnavailable(f"ARM did not answer: {type(error).__name__}")
     try:
@@ -116,10 +128,8 @@ def translated() -> Iterator[None]:
     """Raise what the SDK raises inside as one of our errors."""
     try:
         yield
-    except HttpResponseError as error:
-        raise from_sdk(error) from error
     except CoreError as error:
-        raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+        raise from_sdk(error) from error
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         # The SDK raises any of these for a body of an unexpected shape.
         raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error

@@ -7,17 +7,15 @@ has none. dulwich speaks the protocol; every request goes through here, so that 
 cause, and the token goes to its own host alone.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from dulwich.client import (
     AbstractHttpGitClient,
     build_ls_refs_request_v2,
-    default_urllib3_manager,
     extract_object_format_from_capabilities,
     read_pkt_refs_v2,
 )
@@ -27,25 +25,19 @@ from dulwich.objects import ObjectID
 from dulwich.protocol import Protocol as Packets
 from dulwich.protocol import pkt_line
 from dulwich.refs import Ref
-from urllib3 import Timeout
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import make_headers
 
 from gitslot.edges.git.causes import answered, error_of, failed, retry_after
-from gitslot.errors import GitslotError, SourceError
+from gitslot.errors import PutOff, SettingsError, SourceError
+from gitslot.http.client import GitPool, Http
+from gitslot.http.sockets import within
 
-_CONNECT_S, _READ_S = 10.0, 20.0
-_ANSWER_S = 120.0  # limits a server that sends slowly
+_LOOK_UP_S, _FETCH_S = 20.0, 240.0
 _MAX_REDIRECTS = 3
 _REST = 64 * 1024  # bytes that are read of an answer after its end, to keep the connection
 _SERVICE = b"git-upload-pack"
 _PACK_OF = ("info/refs?service=git-upload-pack", "git-upload-pack")
-
-
-class Pool(Protocol):
-    """Connections that are kept: urllib3's PoolManager, or one like it."""
-
-    def request(self, method: str, url: str, **options: Any) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -75,7 +67,7 @@ class GitHost(AbstractHttpGitClient):
     Every method raises SourceError, with the cause in plain words.
     """
 
-    def __init__(self, url: str, access: Access, pool: Pool | None = None) -> None:
+    def __init__(self, url: str, access: Access, http: Http) -> None:
         parts = urlsplit(url)
         if parts.username or parts.password:
             raise SourceError(
@@ -86,12 +78,12 @@ class GitHost(AbstractHttpGitClient):
         self._url, self._access = url.rstrip("/") + "/", access
         self.name = f"{parts.hostname or ''}{parts.path}"
         self._origin = (parts.scheme, parts.netloc)
-        self._pool: Pool = pool or default_urllib3_manager(None, base_url=url)
+        self._pool = GitPool(http)
         self._known: tuple[set[bytes], str] | None = None  # of a host with v2: what it can, where
 
     def refs(self, names: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """Return the commit that each of *names* leads to; one that is not there is left out."""
-        with self._named():
+        with self._named(_LOOK_UP_S):
             if self._known is None:
                 found, _, _, _, peeled = self._discover_references(
                     _SERVICE, self._url, protocol_version=2, ref_prefix=list(names)
@@ -117,7 +109,7 @@ class GitHost(AbstractHttpGitClient):
         filter_spec: bytes | None,
     ) -> None:
         """Hand *keep* the bytes of a pack of *wants* that lacks what *haves* lead to."""
-        with self._named():
+        with self._named(_FETCH_S):
             self.fetch_pack(
                 self._url,
                 lambda *_, **__: [ObjectID(want) for want in wants],
@@ -173,30 +165,16 @@ class GitHost(AbstractHttpGitClient):
         if not kind.startswith("application/x-git-"):
             answer.close()
             raise error_of("page", self.name)
-        ends = time.monotonic() + _ANSWER_S
-
-        def read(size: int) -> bytes:
-            if time.monotonic() > ends:
-                raise error_of("timeout", self.name)
-            return bytes(answer.read(size))
-
-        return _Answer(answer, kind, url if url != asked else ""), read
+        return _Answer(answer, kind, url if url != asked else ""), answer.read
 
     def _sent(self, method: str, url: str, headers: dict[str, str], data: Any) -> Any:
         ours = urlsplit(url)[:2] == self._origin
-        options: dict[str, Any] = {
-            "body": data,
-            "preload_content": False,
-            "redirect": False,
-            "retries": False,
-            "timeout": Timeout(connect=_CONNECT_S, read=_READ_S),
-        }
         for secret in self._access.headers() if ours else ({},):
-            options["headers"] = {**headers, **secret}
+            sent = {**self._pool.headers, **headers, **secret}
             try:
-                answer = self._pool.request(method, url, **options)
+                answer = self._pool.request(method, url, headers=sent, body=data)
             except ProtocolError:  # the host had closed the connection that was kept
-                answer = self._pool.request(method, url, **options)
+                answer = self._pool.request(method, url, headers=sent, body=data)
             if answer.status != 401:
                 break
             answer.read(_REST)
@@ -220,31 +198,23 @@ class GitHost(AbstractHttpGitClient):
         row = answered(answer.status, headers, body, token=token)
         return error_of(row, self.name, str(answer.status), retry_after(headers))
 
-    def _named(self) -> "_Named":
-        return _Named(self)
-
-    def forget(self) -> None:
-        """Begin anew with the next request: what was known of the host may not hold any more."""
-        self._known = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """Turns every error into a SourceError that names the cause."""
-
-    host: GitHost
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is None:
-            return
-        self.host.forget()
-        if isinstance(error, Exception) and not isinstance(error, GitslotError):
+    @contextmanager
+    def _named(self, seconds: float) -> Iterator[None]:
+        """Give what is done inside *seconds*; raise every error as one that names its cause."""
+        try:
+            with within(seconds):
+                yield
+        except Exception as error:
+            self._known = None  # it may not hold any more
+            if isinstance(error, SourceError):
+                raise
+            if isinstance(error, PutOff):
+                raise error_of("busy", self.name, str(error.status), error.left_s) from error
+            if isinstance(error, SettingsError):
+                raise SourceError(f"cannot read {self.name}: {error.message}") from error
             row, why = failed(error)
             said = str(error) if isinstance(error, GitProtocolError) and row == "not git" else ""
-            raise error_of(row, self.host.name, said or why) from error
+            raise error_of(row, self.name, said or why) from error
 
 
 class _Answer:

@@ -18,9 +18,10 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from gitslot.edges.file.plain_yaml import MAX_BYTES
-from gitslot.edges.git.host import Access, GitHost, Pool
+from gitslot.edges.git.host import Access, GitHost
 from gitslot.edges.git.pack_size import check_pack
 from gitslot.errors import GitPutOff, PackTooLarge, SignatureRefused, SourceError
+from gitslot.http.client import Http
 from gitslot.state.wanted import Doubt
 
 MAX_PACK = 256 * 1024 * 1024
@@ -31,10 +32,10 @@ _ROOT_TREE, _NO_TREES = b"tree:1", b"tree:0"
 
 
 class Origin:
-    """One repository: a path or an https URL, which *access* opens through *pool*."""
+    """One repository: a path or an https URL, which *access* opens."""
 
-    def __init__(self, repository: str, access: Access, pool: Pool | None = None) -> None:
-        self._repository, self._access, self._pool = repository, access, pool
+    def __init__(self, repository: str, access: Access, http: Http | None = None) -> None:
+        self._repository, self._access, self._http = repository, access, http
         self._host: GitHost | None = None
         self._kept: Repo | None = None  # what a server sent; it goes with the process
         self._drop: Callable[[], object] = lambda: None
@@ -51,7 +52,7 @@ class Origin:
 
     def _opened(self) -> GitHost:
         if self._host is None:
-            self._host = GitHost(self._repository, self._access, self._pool)
+            self._host = GitHost(self._repository, self._access, self._http or Http())
         return self._host
 
     def open(self) -> Repo:

@@ -21,11 +21,12 @@ from gitslot.edges.git.ancestry import descends
 from gitslot.edges.git.beside import Beside
 from gitslot.edges.git.commits import Commits, read_commit
 from gitslot.edges.git.file_history import FileHistory
-from gitslot.edges.git.host import Access, Pool
+from gitslot.edges.git.host import Access
 from gitslot.edges.git.last_change import last_changes
 from gitslot.edges.git.objects import Origin, translated
 from gitslot.edges.git.signed_changes import Rule, check
 from gitslot.errors import SourceError
+from gitslot.http.client import Http
 from gitslot.state.wanted import SUFFIX, App, Doubt, Revision
 
 MAX_FILES = 5000
@@ -60,10 +61,10 @@ class GitSource:
         path: str,
         access: Access | None = None,
         *,
-        pool: Pool | None = None,
+        http: Http | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self._origin = Origin(repository, access or Access(), pool)
+        self._origin = Origin(repository, access or Access(), http)
         self._ref = _full(ref)
         self._path = "/".join(name for name in path.split("/") if name not in ("", "."))
         self._seen: Newest | None = None

@@ -78,7 +78,7 @@ def test_the_walks_agree_with_a_plain_reckoning(seed: int, honest: bool) -> None
 def test_what_comes_after_an_accepted_commit_is_asked_for_at_once() -> None:
     """However long the history below it is; nothing of that is read."""
     edges = {f"c{n}": (f"c{n - 1}",) if n else () for n in range(5000)}
-    graph = Fetched(edges, {name: 0 for name in edges})
+    graph = Fetched(edges, dict.fromkeys(edges, 0))
     assert descends(graph, "c4999", "c4500", 10_000)
     assert (graph.requests, len(graph.there)) == (1, 499)
 
