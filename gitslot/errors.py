@@ -8,6 +8,7 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     ├── SettingsError            the controller's own settings are missing or malformed
     ├── DesiredError             desired_state.yaml is not what it must be
     ├── SourceError              Git cannot say what is wanted
+    │   ├── GitPutOff            not now: it is slow, or wants to be asked later
     │   └── PackTooLarge         it sends more than is read
     ├── NoAnswer                 a host did not answer, or not within the call's total time
     │   └── PutOff               it asked us to wait, and is not asked before
@@ -57,6 +58,16 @@ class SourceError(GitslotError):
     """Git did not say what is wanted: unreachable, ref gone, file missing."""
 
     reason = "GitUnreachable"
+
+
+class GitPutOff(SourceError):
+    """Git does not say it now; *retry_after_s* is what its host asked for, 0 if nothing."""
+
+    reason = "GitPutOff"
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class PackTooLarge(SourceError):

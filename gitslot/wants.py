@@ -14,12 +14,14 @@ from gitslot.edges.file.read import desired as parse
 from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
-from gitslot.errors import JournalError, SignatureRefused, SourceError
+from gitslot.errors import GitPutOff, JournalError, SignatureRefused, SourceError
 from gitslot.record.accepted import Accepted, AcceptedBlob
 from gitslot.state.decision import Decision, by_revert
 from gitslot.state.reasons import GoBack
 from gitslot.state.remembered import Memory
 from gitslot.state.wanted import PRODUCTION, App, Desired, Doubt, Revision
+
+PUT_OFF_S = 300.0  # that Git's host may be slow, before that freezes all
 
 
 class Git(Protocol):
@@ -58,6 +60,7 @@ class Wants:
     rule: Rule | None = None
     _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
     _found: _Found | None = None
+    _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
     _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
@@ -69,8 +72,9 @@ class Wants:
         try:
             newest = self.git.newest()
         except SourceError as error:
-            found = Doubt(error.reason, error.message)
+            found = self._doubt("", error)
         else:
+            self._late.pop("", None)
             known = self._found.desired if self._found else None
             same = known is not None and known.revision == newest.revision
             found = known if known and same else parse(newest.revision, newest.data)
@@ -131,8 +135,20 @@ class Wants:
                 )
             found.trusted[name] = self._judged(name, head, found.base)
         except (SourceError, JournalError) as error:
-            return Doubt(error.reason, error.message, head)
+            return self._doubt(name, error, head)
+        self._late.pop(name, None)
         return found.trusted[name]
+
+    def _doubt(
+        self, about: str, error: SourceError | JournalError, head: Revision | None = None
+    ) -> Doubt:
+        """Return why nothing is known *about* an app, or "" all; what passes may for a while."""
+        if not isinstance(error, GitPutOff):
+            return Doubt(error.reason, error.message, head)
+        now = self.monotonic()
+        if now - self._late.setdefault(about, now) >= PUT_OFF_S:
+            return Doubt(SourceError.reason, error.message, head)
+        return Doubt(error.reason, error.message, head, error.retry_after_s)
 
     def _judged(self, name: str, head: Revision, accepted: Accepted) -> Doubt | None:
         base = accepted.base(name)

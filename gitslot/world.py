@@ -17,7 +17,8 @@ from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
-from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.host import Access
+from gitslot.edges.git.source import PATIENCE_S, GitSource
 from gitslot.edges.settings import Settings
 from gitslot.errors import JournalError
 from gitslot.http.azure import AzureTransport
@@ -174,6 +175,13 @@ def log_event(event: Event) -> None:
     )
 
 
+def open_git(settings: Settings, http: Http, patience_s: float = PATIENCE_S) -> GitSource:
+    """Return the repository that *settings* name."""
+    access = Access(settings.git_user, tuple(token.reveal() for token in settings.git_tokens))
+    where = (settings.repository, settings.ref, settings.file)
+    return GitSource(*where, access, http=http, patience_s=patience_s)
+
+
 def open_world(
     settings: Settings,
     token_credential: TokenCredential,
@@ -181,16 +189,20 @@ def open_world(
     tell: Callable[[Event], None] = log_event,
     clock: SystemClock | None = None,
     http: Http | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> World:
-    """Make everything that a pass needs, talking to nobody yet."""
+    """
+    Make everything that a pass needs, talking to nobody yet.
+
+    A look waits *patience_s* for what Git is slow to send.
+    """
     clock = clock or SystemClock()
     http = http or Http()
     azure = Azure(settings.arm, token_credential, http)
     blobs = AzureBlobs(settings.storage, token_credential, http)
-    token = settings.git_token.reveal() if settings.git_token else None
     registry = Registry(settings.storage, token_credential, http)
     wants = Wants(
-        GitSource(settings.repository, settings.ref, settings.file, token),
+        open_git(settings, http, patience_s),
         AcceptedBlob(blobs),
         clock.monotonic,
         settings.on_rewrite,

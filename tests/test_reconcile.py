@@ -1,12 +1,14 @@
 """The loop on the in-process platform: what one pass, a restart or a lost answer lead to."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from gitslot.errors import SourceError
+from gitslot.errors import GitPutOff, SourceError
 from gitslot.reconcile import Pass
-from gitslot.state.decision import Note
+from gitslot.state.decision import Note, Waiting
+from gitslot.state.reasons import Wait
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.cloud import APP
 from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, why
@@ -455,6 +457,25 @@ def test_git_that_is_gone_freezes_once_and_thaws(lab: Lab) -> None:
     lab.cloud.git.down = SourceError("cannot read", reason="GitUnreachable")
     assert why(lab.passes(5)) == "Frozen GitUnreachable"
     assert (lab.told, lab.writes) == (["Frozen GitUnreachable"], 0)
+    lab.cloud.git.down = None
+    assert why(lab.run()) == "Converged"
+
+
+def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> None:
+    """Nothing is written to Azure, each is recorded once, and production's health is watched."""
+    lab.want("1.5.0")
+    lab.cloud.git.down = GitPutOff("it answered 429", retry_after_s=90)
+    stop = lab.passes(3)
+    assert isinstance(stop, Waiting)
+    assert isinstance(stop.next, Wait)
+    assert (why(stop), stop.next.until) == (
+        "Waiting GitPutOff",
+        lab.world.clock.now() + timedelta(seconds=90),
+    )
+    looks = lab.calls("health.production")
+    assert why(lab.passes(4)) == "Frozen GitUnreachable"
+    assert lab.calls("health.production") > looks
+    assert (lab.told, lab.writes) == (["Waiting GitPutOff", "Frozen GitUnreachable"], 0)
     lab.cloud.git.down = None
     assert why(lab.run()) == "Converged"
 

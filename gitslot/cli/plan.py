@@ -15,6 +15,7 @@ from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from gitslot.http.client import Http
 from gitslot.reconcile import look_for
 from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
@@ -22,7 +23,7 @@ from gitslot.report.plan import plan as planned
 from gitslot.state.safe_text import code_span
 from gitslot.state.seen import Live
 from gitslot.state.wanted import Desired, Doubt, Resolved
-from gitslot.world import World
+from gitslot.world import World, open_git
 
 
 def plan(
@@ -61,12 +62,11 @@ def show_plans(
 def _at(session: Session, rev: str) -> Desired:
     """Return what *rev* asks for, of the checkout around here, else of the watched repository."""
     settings = session.settings()
-    token = settings.git_token.reveal() if settings.git_token else None
     try:
         here = Checkout.around(session)
         newest = GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
     except (CommandRefused, SourceError):
-        source = GitSource(settings.repository, settings.ref, settings.file, token)
+        source = open_git(settings, Http())
         try:
             newest = source.at(source.resolve(rev))
         except SourceError as error:

@@ -2,12 +2,13 @@
 Rules about what is known at all: the file, the slots, the registry's answers, ARM's. Pure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from gitslot.decide.case import Look, clock, soaks_until
 from gitslot.decide.place import holds
 from gitslot.state.decision import Converged, Frozen, Stalled, Waiting, frozen, stalled, waiting
-from gitslot.state.reasons import REASONS, Run
+from gitslot.state.reasons import REASONS, Run, Wait
 from gitslot.state.seen import Live, Seen
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Release, Resolved
 
@@ -18,6 +19,16 @@ class Evidence:
 
     app: App | Doubt
     live: Live | Doubt
+    now: datetime
+
+
+def git_is_put_off(evidence: Evidence) -> Waiting | None:
+    """Wait while Git's host is slow or asks to be left alone: what it wants now is not known."""
+    doubt = evidence.app
+    if not isinstance(doubt, Doubt) or doubt.again_s is None:
+        return None
+    until = evidence.now + timedelta(seconds=doubt.again_s) if doubt.again_s else None
+    return replace(waiting(doubt), next=Wait(until))
 
 
 def file_is_in_doubt(evidence: Evidence) -> Frozen | None:

@@ -60,6 +60,7 @@ IN_FLIGHT: Rules[Flight] = (
 
 # What is known is not to be trusted.
 IN_DOUBT: Rules[Evidence] = (
+    asked.git_is_put_off,
     asked.file_is_in_doubt,
     asked.slots_cannot_be_read,
     asked.registry_cannot_be_read,
@@ -157,7 +158,7 @@ def decisions(
     if memory.intent:
         flight = Flight(memory.intent, live if isinstance(live, Live) else None, now, policy)
         return _alone(_first(IN_FLIGHT, flight))
-    if doubt := _first(IN_DOUBT, Evidence(app, live)):
+    if doubt := _first(IN_DOUBT, Evidence(app, live, now)):
         return _alone(doubt)
     assert isinstance(app, App)
     assert isinstance(live, Live)

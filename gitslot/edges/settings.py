@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gitslot.edges.git.hosts import HOSTS, host_of
 from gitslot.errors import SettingsError
 from gitslot.state.policy import Policy
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PUBLIC_ARM = "https://management.azure.com"
 FILE = "desired_state.yaml"
+TOKENS = ("GITSLOT_GIT_TOKEN", "GITSLOT_GIT_TOKEN_OLD")
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.
@@ -38,8 +40,8 @@ class Settings:
     """
     Where Git, storage and ARM are, and what guards them.
 
-    *vouch* is None if signatures are not required. *git_token* and *webhook_secret* are secrets
-    and are kept out of every repr.
+    *vouch* is None if signatures are not required. *git_tokens* and *webhook_secrets* are kept out
+    of every repr; any of them may be the one that is valid.
     """
 
     repository: str
@@ -48,8 +50,10 @@ class Settings:
     file: str = FILE
     arm: str = PUBLIC_ARM
     schedule: str = EACH_MINUTE
-    git_token: "Secret | None" = None
-    webhook_secret: "Secret | None" = None
+    git_host: str = "github"
+    git_user: str = ""
+    git_tokens: "tuple[Secret, ...]" = ()
+    webhook_secrets: "tuple[Secret, ...]" = ()
     on_rewrite: str = "freeze"
     suspend: str = ""
     vouch: "Rule | None" = None
@@ -122,6 +126,11 @@ def read(environ: Mapping[str, str]) -> Settings:
     file = environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
     if not is_inside(file):
         wrong.append("GITSLOT_FILE must be a path inside the repository")
+    git_host = environ.get("GITSLOT_GIT_HOST", "").strip() or host_of(repository)
+    if git_host not in HOSTS:
+        wrong.append(f"GITSLOT_GIT_HOST must be one of {', '.join(HOSTS)}")
+    if ":" in environ.get("GITSLOT_GIT_USER", ""):
+        wrong.append("GITSLOT_GIT_USER must not hold a colon")
     vouch = _vouch(environ, repository, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
@@ -132,8 +141,10 @@ def read(environ: Mapping[str, str]) -> Settings:
         file=file,
         arm=arm.rstrip("/"),
         schedule=environ.get("GITSLOT_SCHEDULE", "").strip() or EACH_MINUTE,
-        git_token=_secret(environ.get("GITSLOT_GIT_TOKEN")),
-        webhook_secret=_secret(environ.get("GITSLOT_WEBHOOK_SECRET")),
+        git_host=git_host,
+        git_user=environ.get("GITSLOT_GIT_USER", "").strip() or HOSTS[git_host].user,
+        git_tokens=_secrets(environ, "GITSLOT_GIT_TOKEN"),
+        webhook_secrets=_secrets(environ, "GITSLOT_WEBHOOK_SECRET"),
         on_rewrite=on_rewrite,
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
         vouch=vouch,
@@ -184,8 +195,10 @@ def _signers_text(value: str, repository: str) -> str:
         raise SettingsError(what) from error
 
 
-def _secret(value: str | None) -> Secret | None:
-    return Secret(value.strip()) if value and value.strip() else None
+def _secrets(environ: Mapping[str, str], name: str) -> tuple[Secret, ...]:
+    """Return the secret that is called *name*, and the one whose place it takes."""
+    values = (environ.get(each, "").strip() for each in (name, f"{name}_OLD"))
+    return tuple(Secret(value) for value in values if value)
 
 
 def is_unresolved(value: str) -> bool:

@@ -143,6 +143,11 @@ _TABLE = (
     # Git and the file
     Reason("GitUnreachable", "Git did not answer, or not as Git does.", next=_MINUTE),
     Reason(
+        "GitPutOff",
+        "Git's host is slow or asks to wait, or the newest commit is not read yet.",
+        next=_MINUTE,
+    ),
+    Reason(
         "RefGone",
         "The branch is not there: deleted, renamed, or nothing was ever pushed.",
         next=Edit("push the branch, or set GITSLOT_REF to the one to follow"),

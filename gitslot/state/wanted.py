@@ -98,11 +98,16 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why nothing may be concluded: Git, the file or the platform cannot be trusted now."""
+    """
+    Why nothing may be concluded: Git, the file or the platform cannot be trusted now.
+
+    *again_s* is given where it passes by itself: in how many seconds to ask again, 0 if unknown.
+    """
 
     reason: str
     message: str
     revision: Revision | None = None
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

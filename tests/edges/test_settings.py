@@ -75,8 +75,8 @@ def test_secrets_are_in_no_text_of_the_settings() -> None:
     """They are revealed where a header is built, and nowhere else."""
     secrets = {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
     settings = read(ENOUGH | secrets)
-    assert settings.git_token and settings.git_token.reveal() == "canary-1"
-    for text in (repr(settings), str(settings), f"{settings.git_token}", repr(vars)):
+    assert [token.reveal() for token in settings.git_tokens] == ["canary-1"]
+    for text in (repr(settings), str(settings), f"{settings.git_tokens}", repr(vars)):
         assert "canary" not in text
 
 
