@@ -97,6 +97,7 @@ _BRING: Rules[Case] = (
     deploy.deploy_never_arrived,
     attempts.attempt_pauses,
     deploy.settings_never_become_equal,
+    deploy.code_has_other_bytes,
     deploy.slot_needs_a_deploy,
     proof.golden_rows_were_not_asked,
     proof.golden_rows_differ,

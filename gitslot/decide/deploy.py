@@ -4,10 +4,19 @@ from gitslot.decide.case import Case
 from gitslot.decide.place import brought_since, is_held
 from gitslot.state import slot_settings
 from gitslot.state.code import Package, shortfall
-from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting, waiting
+from gitslot.state.decision import (
+    Deploy,
+    Frozen,
+    Note,
+    Stalled,
+    Waiting,
+    frozen,
+    stalled,
+    waiting,
+)
 from gitslot.state.reasons import REASONS, Edit
 from gitslot.state.seen import Answer, Arm, Mark, Seen
-from gitslot.state.wanted import STAGING, Doubt
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
 
 # ---------------------------------------------------------------- what forbids a write to a slot
 
@@ -44,7 +53,7 @@ def code_lacks_what_the_model_needs(case: Case) -> Stalled | Waiting | None:
     code = case.live.production.code
     if isinstance(code, Doubt):
         return waiting(code)
-    lacks = shortfall(code, case.wanted.needs) if code else None
+    lacks = shortfall(code, case.wanted.needs) if isinstance(code, Package) else None
     return Stalled("RuntimeMissing", {"what": lacks[0]}, lacks[1]) if lacks else None
 
 
@@ -136,6 +145,18 @@ def settings_never_become_equal(case: Case) -> Frozen | None:
         return None
     what = f"{why}, again after {case.memory.aligned} deploys"
     return Frozen(reason, {"what": what}, REASONS[reason].next)
+
+
+def code_has_other_bytes(case: Case) -> Frozen | Stalled | None:
+    """Stop before a deploy of code whose manifest was changed under the name that a slot runs."""
+    if _why_deploy(case) is None:
+        return None
+    version = _package(case).rpartition("/")[0]
+    for seen in (case.live.production, case.slot):
+        runs = seen.arm.configured.package if seen.arm else ""
+        if isinstance(seen.code, Refusal) and runs.rpartition("/")[0] == version:
+            return frozen(seen.code) if case.counts_for == PRODUCTION else stalled(seen.code)
+    return None
 
 
 def slot_needs_a_deploy(case: Case) -> Deploy | None:

@@ -209,18 +209,23 @@ class Looker:
         still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
-        live = live.having(*read, self._with_code(live.production, memory, anew=fresh))
+        live = live.having(
+            *read,
+            *(
+                self._with_code(each, memory, anew=fresh)
+                for each in (live.production, live.staging)
+            ),
+        )
         return replace(live, still_s=still)
 
-    def _with_code(self, production: Seen, memory: Memory, *, anew: bool) -> Seen:
-        """Add the package that production runs: a deploy takes the build that it needs from it."""
-        if production.arm is None or memory.intent is not None:
-            return production
+    def _with_code(self, seen: Seen, memory: Memory, *, anew: bool) -> Seen:
+        """Add the package that a slot runs: a deploy takes the build that it needs from it."""
+        if seen.arm is None or memory.intent is not None:
+            return seen
         try:
-            url = production.arm.configured.package
-            return replace(production, code=self._catalog.code_at(url, anew=anew))
+            return replace(seen, code=self._catalog.code_at(seen.arm.configured.package, anew=anew))
         except RegistryUnavailable as error:
-            return replace(production, code=Doubt(error.reason, error.message))
+            return replace(seen, code=Doubt(error.reason, error.message))
 
     def _proved(
         self, app: App, live: Live, memory: Memory, ref: AppRef, slot: str, release: Release

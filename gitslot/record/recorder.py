@@ -3,7 +3,7 @@ Records what a pass observes, decides and does: one event a transition, with eve
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -121,12 +121,15 @@ class Recorder:
         """
         Return the payload of *event* with each wish whose commit it is the first to name.
 
-        As long as there is no baseline it also holds the digests that the slots are set to.
+        As long as there is no baseline it also holds the digests that the slots are set to, but for
+        what hands did: that vouches for nothing.
         """
         seen = self._seen
         if not isinstance(seen.app, App):
             return event.detail
-        found = set_to(seen.memory, seen.live) if isinstance(seen.live, Live) else {}
+        found: Mapping[str, str] = {}
+        if isinstance(seen.live, Live) and event.event != BY_HAND:
+            found = set_to(seen.memory, seen.live)
         of_it = {
             slot: revision
             for slot, revision in seen.revisions.items()

@@ -108,6 +108,8 @@ def test_validate_checks_pins_against_the_registry(settled: Stage) -> None:
     """bump --pin writes the digest that validate finds; another one is refused."""
     assert gitslot(settled, "bump", "production", "1.5.0", "--pin").code == 0
     assert "digest matches" in gitslot(settled, "validate").out
+    assert gitslot(settled, "bump", "production", "1.4.0").code == 0  # a pinned slot stays pinned
+    assert "digest matches" in gitslot(settled, "validate").out
     settled.repository.want(f"1.5.0@sha256:{'0' * 64}")
     wrong = gitslot(settled, "validate", "-o", "json")
     assert wrong.code == 1
