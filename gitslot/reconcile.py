@@ -35,6 +35,7 @@ __all__ = ["Pass", "World", "observe", "reconcile", "tick"]
 
 _log = logging.getLogger("gitslot")
 _REUSE_S = 5.0  # how long one look-up of Git may serve the first turns of a tick
+_GUEST_LOOKS = 3  # at most, while the controller writes
 _HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
 
@@ -56,7 +57,13 @@ def observe(
     """
     desired = world.wants.desired(reuse_s)
     app = world.wants.app(name, desired)
-    return look_for(name, app, desired.revision, world, prove=prove, fresh=fresh, whole=whole)
+    for _ in range(_GUEST_LOOKS):
+        seen = look_for(name, app, desired.revision, world, prove=prove, fresh=fresh, whole=whole)
+        # Whoever appends finds out that the journal moved; a guest would judge by an old one.
+        now = world.clock.now()
+        if not world.guest or world.journal.memory(name, now).length == seen.memory.length:
+            break
+    return seen
 
 
 def look_for(
@@ -177,7 +184,13 @@ class Pass:
         if isinstance(seen.app, App) and acts_on_it:
             self._world.accept(self._name)
         recorder = self._recorder.of(seen)
-        if recorder.hands() or recorder.resumed() or recorder.settled() or recorder.drift():
+        if (
+            recorder.left_or_returned()
+            or recorder.hands()
+            or recorder.resumed()
+            or recorder.settled()
+            or recorder.drift()
+        ):
             return None
         match seen.decision:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):
@@ -193,6 +206,8 @@ class Pass:
                     return None
                 self._rehearse(seen)
                 return converged
+            case stop if seen.app is None:  # it left the file, and that is recorded
+                return stop
             case stop:
                 recorder.stop(stop)
                 if is_further_slot(stop):

@@ -86,7 +86,7 @@ def _of_commit(session: Session, revision: str | None) -> Callable[[Event], bool
 def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:
     """Return every event of *app*, or of all, oldest first."""
     known = journal.apps()
-    if app is not None and app not in known:
+    if app is not None and app.lower() not in map(str.lower, known):
         listed = f"; there are: {', '.join(known)}" if known else ""
         raise CommandRefused(f"no app `{app}` has a journal{listed}", reason="UnknownApp")
     if not known:

@@ -236,6 +236,20 @@ class Recorder:
         self.record(self.base("Resumed", message="reconciling again"))
         return True
 
+    def left_or_returned(self) -> bool:
+        """Record that no file asks for the app any more, or one does again; True if that is new."""
+        seen, left = self._seen, self._seen.memory.left
+        if seen.app is None and seen.head and not left:
+            head, message = seen.head, "no file asks for the app any more; it is left running"
+            event = self.base("Left", message=message, detail=Payload(inexact=True))
+            event = replace(event, revision=head.commit, author=head.author, subject=head.subject)
+            self.record(event)
+            return True
+        if not (left and isinstance(seen.app, App)):
+            return False
+        self.record(self.base("Returned", message="a file asks for the app again"))
+        return True
+
     def lock_broken(self) -> None:
         """Record that the lock of a holder who is gone is broken."""
         message = "the holder of the lock did not renew it; broken"
