@@ -14,6 +14,7 @@ from gitslot.errors import JournalError, JournalMoved, LockLost
 from gitslot.record.recorder import Recorder
 from gitslot.state.decision import (
     Converged,
+    Decision,
     Deploy,
     Frozen,
     Note,
@@ -87,12 +88,20 @@ def look_for(
         app = world.hands_off(app, memory)
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
-    target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
-    now = world.clock.now()
-    found = decisions(target, live, memory, now, world.policy)
+    now, policy = world.clock.now(), world.policy
+    found = decisions(_target(name, app), live, memory, now, policy)
     found = world.wants.advised(found, name, head, revisions)
     decision = foremost(found)
-    return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
+    return Observation(name, app, head, live, memory, decision, now, policy, found, revisions)
+
+
+def _target(name: str, app: App | Doubt | None) -> App | Doubt:
+    return app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
+
+
+def would_decide(seen: Observation, memory: Memory) -> Mapping[str, Decision]:
+    """Return what is decided for each slot of *seen*, were *memory* what is remembered."""
+    return decisions(_target(seen.name, seen.app), seen.live, memory, seen.now, seen.policy)
 
 
 def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
