@@ -65,12 +65,6 @@ class Checkout:
             chosen.refuse_other(app, chosen.read())
         return chosen
 
-    def app_file(self, app: str) -> "AppFile":
-        """Return the file of *app* in the watched folder, or the watched file itself."""
-        if self.file.endswith(SUFFIX):
-            return AppFile(self, self.file)
-        return AppFile(self, f"{self.file}/{app}{SUFFIX}", app)
-
     def git(self, *words: str) -> str:
         """Run git and return its output; raises CommandRefused with git's own reason."""
         done = _git(self.root, self.environ, *words)

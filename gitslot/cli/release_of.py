@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from itertools import chain
 
 from gitslot.cli.checkout import Checkout
+from gitslot.cli.session import CommandRefused
+from gitslot.edges.file.read import desired
+from gitslot.edges.git.source import GitSource
+from gitslot.errors import SourceError
 from gitslot.record.event import STOPS, Event
-from gitslot.state.wanted import PRODUCTION, App
+from gitslot.state.wanted import PRODUCTION, App, Desired
 
 
 def release_of(
@@ -16,11 +20,16 @@ def release_of(
 
     *events* are those of the app, oldest first; none of them names *commit*.
     """
-    file, short = checkout.app_file(app), commit[:7]
+    short, source = commit[:7], GitSource(str(checkout.root), "HEAD", checkout.file)
 
     def at(revision: str) -> App | None:
-        found = file.at(revision)
-        return found if found and found.name.lower() == app.lower() else None
+        try:
+            newest = source.at(checkout.resolve(revision))
+        except (SourceError, CommandRefused):  # before the first commit, or without the file
+            return None
+        found = desired(newest.revision, newest.data)
+        apps = found.apps.values() if isinstance(found, Desired) else ()
+        return next((a for a in apps if isinstance(a, App) and a.name.lower() == app.lower()), None)
 
     here = at(commit)
     changed = _changed(at(f"{commit}^"), here)

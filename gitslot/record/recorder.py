@@ -124,7 +124,7 @@ class Recorder:
         As long as there is no baseline it also holds the digests that the slots are set to.
         """
         seen = self._seen
-        if not isinstance(seen.app, App):
+        if not isinstance(seen.app, App) or event.event == BY_HAND:
             return event.detail
         found = set_to(seen.memory, seen.live) if isinstance(seen.live, Live) else {}
         of_it = {
