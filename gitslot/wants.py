@@ -96,7 +96,7 @@ class Wants:
         Return the apps that were accepted, are not in *desired*, and are still to be looked at.
 
         Those are all while Git is in doubt; else those whose leaving is in doubt itself, and those
-        of which *is_open* says that a swap is under way.
+        of which *is_open* says that something is left to do.
         """
         try:
             known = self.accepted.read().apps
@@ -104,11 +104,13 @@ class Wants:
             return []
         if isinstance(desired, Doubt):
             return sorted(known)
-        gone = self._of(desired).gone
-        for name in known.keys() - desired.apps.keys() - gone:
+        gone, here = self._of(desired).gone, {name.lower() for name in desired.apps}
+        left = {name for name in known if name.lower() not in here}
+        for name in left - gone:
             if not isinstance(self.app(name, desired), Doubt) and not is_open(name):
                 gone.add(name)
-        return sorted(known.keys() - desired.apps.keys() - gone)
+                self._asked_by = {k: kept for k, kept in self._asked_by.items() if k[0] != name}
+        return sorted(left - gone)
 
     # ------------------------------------------------------------ trust
 

@@ -88,14 +88,15 @@ class World:
         """Return the apps to look at: those in Git, and those that may not be forgotten yet."""
         desired = self.wants.desired(reuse_s)
         named = [] if isinstance(desired, Doubt) else list(desired.apps)
-        return [*named, *self.wants.left(desired, self._in_flight)]
+        return [*named, *self.wants.left(desired, self._is_open)]
 
-    def _in_flight(self, app: str) -> bool:
-        """Say whether a swap of *app* may still be under way."""
+    def _is_open(self, app: str) -> bool:
+        """Say whether a swap of *app* may be under way, or its leaving is to be recorded here."""
         try:
-            return self.journal.memory(app, self.clock.now()).intent is not None
+            memory = self.journal.memory(app, self.clock.now())
         except JournalError:
             return True
+        return memory.intent is not None or not (memory.left or self.guest)
 
     def accept(self, app: str) -> None:
         """

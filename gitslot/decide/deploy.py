@@ -1,5 +1,7 @@
 """Rules that stand before a write to a slot, and those that deploy. Pure."""
 
+from dataclasses import replace
+
 from gitslot.decide.case import Case
 from gitslot.decide.place import brought_since, is_held
 from gitslot.state import slot_settings
@@ -14,7 +16,7 @@ from gitslot.state.decision import (
     stalled,
     waiting,
 )
-from gitslot.state.reasons import REASONS, Edit
+from gitslot.state.reasons import REASONS
 from gitslot.state.seen import Answer, Arm, Mark, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
 
@@ -74,12 +76,13 @@ def stopped(slot: Seen) -> Stalled | None:
     return Stalled("SlotStopped", facts, REASONS["SlotStopped"].next)
 
 
-def somebody_prepared_a_swap_with_it(case: Case) -> Stalled | None:
-    """Stall where somebody prepared a swap with a further slot."""
-    if not case.arm.prepared or case.slot.name == STAGING:
+def somebody_prepared_a_swap(case: Case) -> Stalled | Waiting | None:
+    """Stall where a swap that is not ours is prepared with the slot or with production."""
+    if not (case.arm.prepared or (case.slot.name == STAGING and case.source.prepared)):
         return None
-    step = Edit("complete or cancel it")
-    return Stalled("PreparedByPerson", {}, step)
+    if running := operation_is_running(case):
+        return replace(running, quiet=False)
+    return Stalled("PreparedByPerson", {}, REASONS["PreparedByPerson"].next)
 
 
 def operation_is_running(case: Case) -> Waiting | None:
