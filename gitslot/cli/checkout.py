@@ -37,7 +37,7 @@ class Checkout:
                 "that holds the file",
                 reason="NoCheckout",
             )
-        return cls(Path(_text(top.stdout).rstrip("\n")), session.watched(), session.environ)
+        return cls(Path(_text(top.stdout).rstrip("\n")), session.watched(), dict(session.environ))
 
     @property
     def path(self) -> Path:

@@ -470,6 +470,24 @@ def test_a_merge_is_who_asked_on_the_main_line(origin: Origin) -> None:
     assert asked_by(origin, topic) == {"production": "the bump"}
 
 
+def test_a_revert_of_the_head_is_named_where_it_takes_one_app_back(origin: Origin) -> None:
+    """Not of a commit that changed the file of another app, too."""
+
+    def reverted() -> tuple[str, str] | None:
+        source = origin.source(path="apps")
+        found = source.reverted(source.newest().revision.commit, "a")
+        return found and (" ".join(found[0]), found[1].production.version)
+
+    file = "apps/a.yaml"
+    origin.commit(wanting("1"), file, "the first")
+    bump = origin.commit(wanting("2"), file, "the bump")
+    assert reverted() == (f"git revert {bump[:7]}", "1")
+    (origin.path / file).write_bytes(wanting("3"))
+    origin.git("add", file)
+    origin.commit(wanting("3"), "apps/b.yaml", "two apps")
+    assert reverted() is None
+
+
 def test_a_wish_of_long_ago_is_named_inexactly(origin: Origin) -> None:
     """A thousand commits are read, and no more."""
     origin.commit(wanting("1"), "apps/a.yaml", "the first")
