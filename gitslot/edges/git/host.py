@@ -122,6 +122,10 @@ class GitHost(AbstractHttpGitClient):
 
     # ------------------------------------------------------------ what dulwich asks for
 
+    @staticmethod
+    def _warn_filter_objects() -> None:
+        """Say nothing: a host without filters sends more than is needed, and that will do."""
+
     def _get_url(self, path: str | bytes) -> str:
         return path if isinstance(path, str) else path.decode()
 

@@ -18,6 +18,7 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from gitslot.edges.file.plain_yaml import MAX_BYTES
+from gitslot.edges.git.commits import raw_object
 from gitslot.edges.git.host import Access, GitHost
 from gitslot.edges.git.pack_size import check_pack
 from gitslot.errors import GitPutOff, PackTooLarge, SignatureRefused, SourceError
@@ -97,8 +98,8 @@ class Origin:
             for ref in refs:
                 with suppress(KeyError):
                     tip: bytes = repo.refs[Ref(ref)]
-                    while (object_ := repo.object_store.get_raw(ObjectID(tip)))[0] == Tag.type_num:
-                        tip = object_[1][len(b"object ") :].partition(b"\n")[0]
+                    while (read := raw_object(repo, tip.decode()))[0] == Tag.type_num:
+                        tip = read[1][len(b"object ") :].partition(b"\n")[0]
                     found[ref] = tip
         return found
 
