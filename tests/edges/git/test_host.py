@@ -56,7 +56,12 @@ def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
         ((500, {}, b""), TOKEN, "down", "answered 500"),
         ((503, {}, b""), TOKEN, "down", "answered 503"),
         ((418, {}, b""), TOKEN, "status", "answered 418"),
-        ((200, GIT, b"001e# service=git-upload-pack\n0000000eversi"), TOKEN, "cut", "cut off"),
+        (
+            (200, GIT, b"001e# service=git-upload-pack\n0000000eversi"),
+            TOKEN,
+            "not git",
+            "GITSLOT_REPO",
+        ),
         (None, TOKEN, "cut", "cut off"),
     ],
 )
