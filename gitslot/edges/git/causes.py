@@ -17,6 +17,7 @@ from urllib3 import exceptions as http
 from gitslot.errors import GitPutOff, SourceError
 from gitslot.state.safe_text import safe
 
+_REST_S = 20.0  # that a host which did not answer in time is left alone: each look would wait
 _RENEW = "renew GITSLOT_GIT_TOKEN, and see that its user may read the repository"
 
 
@@ -86,6 +87,7 @@ CAUSES: Mapping[str, Cause] = {
 def error_of(name: str, where: str, why: str = "", retry_after_s: float = 0.0) -> SourceError:
     """Return the error that says *name*, a row of the table, of the host *where*."""
     cause = CAUSES[name]
+    retry_after_s = retry_after_s or (_REST_S if name == "timeout" else 0.0)
     what = f"cannot read {where}: {cause.what.format(why=safe(why, 200))}"
     if cause.passes:
         return GitPutOff(what, retry_after_s=retry_after_s)
