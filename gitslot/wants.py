@@ -61,6 +61,7 @@ class Wants:
     _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
     _found: _Found | None = None
     _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
+    _rests: tuple[GitPutOff, float] | None = None  # why Git is not asked, and until when
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
     _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
@@ -70,7 +71,7 @@ class Wants:
             return self._last[0]
         found: Desired | Doubt
         try:
-            newest = self.git.newest()
+            newest = self._newest()
         except SourceError as error:
             found = self._doubt("", error)
         else:
@@ -81,6 +82,17 @@ class Wants:
             self._of(found)
         self._last = (found, self.monotonic())
         return found
+
+    def _newest(self) -> Newest:
+        """Ask Git, but not while its host wants to be left alone or did not answer just now."""
+        if self._rests and (left := self._rests[1] - self.monotonic()) > 0:
+            raise GitPutOff(self._rests[0].message, retry_after_s=left)
+        self._rests = None
+        try:
+            return self.git.newest()
+        except GitPutOff as error:
+            self._rests = (error, self.monotonic() + error.retry_after_s)
+            raise
 
     def app(self, name: str, desired: Desired | Doubt) -> App | Doubt | None:
         """Return what *name* shall be; None where no file is its own, a Doubt if in doubt."""
