@@ -6,10 +6,13 @@ A version is a name that whoever may write blobs can give to other bytes. So its
 first seen, until a commit pins another.
 """
 
+import re
 from collections.abc import Mapping
 
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
+
+_SETTING = re.compile(r"[\w.-]{1,64}@sha256:[0-9a-f]{64}", re.ASCII)  # MODEL_VERSION as we write it
 
 
 def remembered(memory: Memory, live: Live | None, model: str, version: str) -> str:
@@ -22,5 +25,5 @@ def set_to(memory: Memory, live: Live) -> Mapping[str, str]:
     """Return which digests production, then staging, are set to, at the first look of a journal."""
     if memory.baseline:
         return {}
-    pinned = [arm.configured for arm in reversed(live.pair or ()) if arm.configured.digest]
-    return {str(each.release): each.digest for each in pinned}
+    releases = [arm.configured.release for arm in reversed(live.pair or ())]
+    return {str(each): each.digest for each in releases if _SETTING.fullmatch(each.setting)}
