@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
 
-_SETTING = re.compile(r"[\w.-]{1,64}@sha256:[0-9a-f]{64}", re.ASCII)  # MODEL_VERSION as we write it
+# A model, and MODEL_VERSION as a deploy writes it.
+_SET_TO = re.compile(r"[\w.-]{1,64} [\w.-]{1,64}@sha256:[0-9a-f]{64}", re.ASCII)
 
 
 def remembered(memory: Memory, live: Live | None, model: str, version: str) -> str:
@@ -25,5 +26,6 @@ def set_to(memory: Memory, live: Live) -> Mapping[str, str]:
     """Return which digests production, then staging, are set to, at the first look of a journal."""
     if memory.baseline:
         return {}
-    releases = [arm.configured.release for arm in reversed(live.pair or ())]
-    return {str(each): each.digest for each in releases if _SETTING.fullmatch(each.setting)}
+    found = [arm.configured.release for arm in reversed(live.pair or ())]
+    whole = (each for each in found if _SET_TO.fullmatch(f"{each.model} {each.setting}"))
+    return {str(each): each.digest for each in whole}
