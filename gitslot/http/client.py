@@ -151,7 +151,7 @@ class Http:
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         """Return the pools for the host of *url*: those of its proxy, or the direct ones."""
-        host = host_of(url)
+        host = url.partition("://")[0] + host_of(url)
         if host not in self._by_host:
             found = utils.select_proxy(url, utils.get_environ_proxies(url)) or ""
             proxy = f"http://{found}" if found and "://" not in found else found
@@ -217,7 +217,8 @@ def _seconds(text: str) -> float:
 def _manager(proxy: str) -> urllib3.PoolManager:
     context = _trust()
     # Every pool keeps a connection or more, and each is an open file.
-    pools = min(_HOSTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    pools = _HOSTS if files == resource.RLIM_INFINITY else min(_HOSTS, files // 2)
     kept: dict[str, Any] = {"num_pools": pools, "maxsize": _PER_HOST, "ssl_context": context}
     if not proxy:
         made = urllib3.PoolManager(**kept)
