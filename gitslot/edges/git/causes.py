@@ -14,7 +14,7 @@ from http.client import IncompleteRead
 from dulwich.errors import HangupException
 from urllib3 import exceptions as http
 
-from gitslot.errors import GitPutOff, SourceError
+from gitslot.errors import GitPutOff, ObjectMissing, SourceError
 from gitslot.state.safe_text import safe
 
 _REST_S = 20.0  # that a host which did not answer in time is left alone: each look would wait
@@ -79,6 +79,7 @@ CAUSES: Mapping[str, Cause] = {
         "a web page came in place of Git's answer",
         "check GITSLOT_REPO, and what stands between: a proxy, a portal to sign in",
     ),
+    "error": Cause("it answered: {why}", "check GITSLOT_REPO"),
     "status": Cause("it answered {why}", "check GITSLOT_REPO"),
     "not git": Cause("its answer is not Git's ({why})", "check GITSLOT_REPO"),
 }
@@ -91,6 +92,8 @@ def error_of(name: str, where: str, why: str = "", retry_after_s: float = 0.0) -
     what = f"cannot read {where}: {cause.what.format(why=safe(why, 200))}"
     if cause.passes:
         return GitPutOff(what, retry_after_s=retry_after_s)
+    if name == "error":
+        return ObjectMissing(f"{what}; {cause.remedy}")
     return SourceError(f"{what}; {cause.remedy}")
 
 
