@@ -425,6 +425,20 @@ def test_settings_gone_from_both_slots_are_named_and_no_first_install(lab: Lab) 
     assert (lab.serves(), "first install" in told[-1]) == ("1.4.0", False)
 
 
+def test_an_edit_after_a_swap_that_changed_nothing_is_no_swap(open_lab: Callable[..., Lab]) -> None:
+    """Both slots held one release: the swap's time is not that of the edit."""
+    lab = open_lab("1.4.0", "1.4.0")
+    lab.run()
+    lab.swap()
+    lab.wait(lab.policy.full_look_s)
+    lab.run()
+    assert lab.told == []
+    lab.change(PRODUCTION, MODEL_VERSION=release("1.3.0").setting)
+    lab.run()
+    assert lab.told[0] == "ByHand EditByHand"
+    assert " between " in lab.events[0].message
+
+
 def test_put_backs_are_counted_and_three_stall(bumped: Lab) -> None:
     """A person who insists is not fought for ever."""
     for _ in range(3):
