@@ -23,11 +23,12 @@ from urllib.parse import urlsplit
 
 import urllib3
 from requests import utils
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from gitslot.errors import NoAnswer, PutOff, SettingsError
+from gitslot.http.causes import FAILURES, failed
 from gitslot.http.sockets import POOLS, Tls, within
+from gitslot.state.safe_text import safe
 from gitslot.version import __version__
 
 USER_AGENT = f"gitslot/{__version__}"
@@ -95,12 +96,7 @@ class Http:
             except PutOff:
                 raise
             except Exception as error:
-                late = isinstance(error, (TimeoutError, ConnectTimeoutError, ReadTimeoutError))
-                late = late and not isinstance(error, NewConnectionError)  # it is one of them
-                cause = f"not within {total_s:g} s" if late else type(error).__name__
-                if isinstance(error, SettingsError):
-                    cause = error.message
-                raise NoAnswer(host_of(url), cause, sent=call.sent) from error
+                raise NoAnswer(host_of(url), _cause(error), sent=call.sent) from error
         if len(content) > most:
             raise NoAnswer(host_of(url), f"more than {most:,} bytes", sent=True)
         seconds = time.perf_counter() - started
@@ -190,6 +186,13 @@ def host_of(url: str) -> str:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
     except ValueError:
         return ""
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, SettingsError):
+        return error.message
+    row, why = failed(error)
+    return "not in time" if row == "timeout" else FAILURES[row].format(why=safe(why, 200))
 
 
 def _read(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:

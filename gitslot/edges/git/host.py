@@ -29,7 +29,7 @@ from dulwich.refs import Ref
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import make_headers
 
-from gitslot.edges.git.causes import answered, error_of, failed, retry_after
+from gitslot.edges.git.causes import answered, error_of, no_answer, retry_after
 from gitslot.errors import PutOff, SettingsError, SourceError
 from gitslot.http.client import GitPool, Http
 from gitslot.http.sockets import within
@@ -234,7 +234,7 @@ class GitHost(AbstractHttpGitClient):
                 raise error_of("busy", self.name, str(error.status), error.left_s) from error
             if isinstance(error, SettingsError):
                 raise SourceError(f"cannot read {self.name}: {error.message}") from error
-            row, why = failed(error)
+            row, why = no_answer(error)
             said = str(error) if isinstance(error, GitProtocolError) and row == "not git" else ""
             raise error_of(row, self.name, said or why) from error
 
