@@ -3,14 +3,13 @@ Everything outside a pass: its collaborators, made once a process by `open_world
 """
 
 import logging
-import math
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from azure.core.credentials import TokenCredential
 from azure.identity import DefaultAzureCredential
@@ -39,9 +38,20 @@ _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen"
 _WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
-class Clock(Ticks, Protocol):
-    """A clock that can also wait; `sleep` may return early when there is news."""
+class News(Protocol):
+    """Guards what threads share, and wakes those that wait for it to change: a `Condition`."""
 
+    def __enter__(self) -> object: ...
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> object: ...
+    def wait(self, timeout: float) -> object: ...
+    def notify_all(self) -> None: ...
+
+
+class Clock(Ticks, Protocol):
+    """A clock that can also wait; *news* ends such a wait early."""
+
+    @property
+    def news(self) -> News: ...
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -80,26 +90,24 @@ class World:
                 Event("Frozen", app, self.clock.now(), reason=stop.reason, message=stop.message)
             )
 
-    def apps(self, reuse_s: float = 0.0) -> list[str]:
-        """Return the apps to look at: those in Git, and those that may not be forgotten yet."""
-        desired = self.wants.desired(reuse_s)
+    def apps(self, desired: Desired | Doubt) -> list[str]:
+        """Return the apps to look at: those of *desired*, and those not to be forgotten yet."""
         named = [] if isinstance(desired, Doubt) else list(desired.apps)
         return [*named, *self.wants.left(desired, self._in_flight)]
 
     def _in_flight(self, app: str) -> bool:
-        """Say whether a swap of *app* may still be under way."""
+        """Say whether a swap of *app* may still be under way; its pass may run meanwhile."""
         try:
-            return self.journal.memory(app, self.clock.now()).intent is not None
+            return self.journal.reader().memory(app, self.clock.now()).intent is not None
         except JournalError:
             return True
 
-    def accept(self, app: str) -> None:
+    def accept(self, app: str, desired: Desired | Doubt) -> None:
         """
-        Store that the newest commit is accepted: for all apps, or for *app* where this is a guest.
+        Store that *desired* is accepted: for all apps, or for *app* where this is a guest.
 
         Raises JournalError.
         """
-        desired = self.wants.desired(math.inf)
         if isinstance(desired, Desired):
             self.wants.accept(desired, [app] if self.guest else desired.apps)
 
@@ -113,10 +121,10 @@ class World:
 
 
 class SystemClock:
-    """The machine's clock; `wake` ends a sleep early."""
+    """The machine's clock."""
 
     def __init__(self) -> None:
-        self._news = threading.Event()
+        self.news = threading.Condition()
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -127,13 +135,8 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for *seconds*, or until there is news."""
-        self._news.wait(seconds)
-        self._news.clear()
-
-    def wake(self) -> None:
-        """End the present sleep, or the next one."""
-        self._news.set()
+        """Wait for *seconds*."""
+        time.sleep(seconds)
 
 
 def credential() -> TokenCredential:
@@ -168,10 +171,9 @@ def open_world(
     token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
-    clock: SystemClock | None = None,
 ) -> World:
     """Make everything that a pass needs, talking to nobody yet."""
-    clock = clock or SystemClock()
+    clock = SystemClock()
     azure = Azure(settings.arm, token_credential)
     blobs = AzureBlobs(settings.storage, token_credential)
     token = settings.git_token.reveal() if settings.git_token else None
@@ -179,7 +181,6 @@ def open_world(
     wants = Wants(
         GitSource(settings.repository, settings.ref, settings.file, token),
         AcceptedBlob(blobs),
-        clock.monotonic,
         settings.on_rewrite,
         settings.allowed_apps,
         settings.vouch,

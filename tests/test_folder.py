@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from gitslot.edges.git.source import GitSource
-from gitslot.reconcile import World, observe, tick
+from gitslot.reconcile import World, observe
 from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.event import Event
+from gitslot.rounds import tick
 from gitslot.wants import Wants
 from reliability.cloud import APP
 from reliability.doors import SeamBlobs
@@ -44,7 +45,7 @@ class Fleet:
         assert controller.process
         blobs = SeamBlobs(self.scene.cloud, controller.process)
         source = GitSource(str(self.works.path), "main", "apps")
-        world.wants = Wants(source, AcceptedBlob(blobs), world.clock.monotonic)
+        world.wants = Wants(source, AcceptedBlob(blobs))
         self.world = world
         return world
 

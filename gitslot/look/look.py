@@ -6,9 +6,11 @@ a swap is open and nobody knows how it goes, and once an hour. Production and st
 ARM at one moment; a further slot by itself, and what keeps it from being read concerns it alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
@@ -23,9 +25,12 @@ from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
 
 _THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+
+
+_MAX_PROBES = 8  # of one look at once
 
 
 class Ticks(Protocol):
@@ -53,11 +58,22 @@ class _Kept:
 
 
 class Looker:
-    """Looks at apps. One instance lives as long as the process."""
+    """
+    Looks at apps, each in one thread at a time. One instance lives as long as the process.
+
+    *pool* makes an executor with a number of workers: the slots of one look are asked side by side.
+    """
 
     def __init__(
-        self, azure: Azure, registry: Registry, probes: slots.Probes, clock: Ticks, policy: Policy
+        self,
+        azure: Azure,
+        registry: Registry,
+        probes: slots.Probes,
+        clock: Ticks,
+        policy: Policy,
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
     ) -> None:
+        self._pool = pool
         self._azure, self._clock, self._policy = azure, clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
@@ -69,6 +85,11 @@ class Looker:
         ref = self._apps[name].ref
         assert ref is not None
         return ref
+
+    def blocked_s(self, name: str) -> float:
+        """Return for how many seconds ARM has asked not to be asked about the app *name*."""
+        kept = self._apps.get(name)
+        return max(0.0, kept.blocked_until - self._clock.monotonic()) if kept else 0.0
 
     def look(
         self,
@@ -121,11 +142,11 @@ class Looker:
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
         names.pop(STAGING, None)
-        live = Live({k: self._slots.health(ref, app, k, v) for k, v in pair.items()})
+        live = Live(self._healths(ref, app, pair))
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if whole or _their_turn(live, memory):
-            live = live.having(*(self._slots.health(ref, app, k, v) for k, v in names.items()))
+            live = live.having(*self._healths(ref, app, names).values())
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
@@ -133,6 +154,14 @@ class Looker:
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
         return live
+
+    def _healths(
+        self, ref: AppRef, app: App | None, wanted: Mapping[str, Wanted | None]
+    ) -> dict[str, Seen]:
+        """Ask slots for their health side by side, so that one that hangs delays no other."""
+        with self._pool(max(1, min(len(wanted), _MAX_PROBES))) as pool:
+            seen = pool.map(lambda each: self._slots.health(ref, app, *each), wanted.items())
+            return dict(zip(wanted, seen, strict=True))
 
     def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
         """Find the app *name*, and where its pair of slots answers."""
@@ -196,7 +225,9 @@ class Looker:
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
         still = kept.still.seconds(live.markers, kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
-        read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
+        with self._pool(max(1, min(len(further), _MAX_PROBES))) as pool:
+            settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
+            read = tuple(pool.map(settings, further))
         live = live.having(*read, self._with_code(live.production, memory))
         return replace(live, still_s=still)
 
