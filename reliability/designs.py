@@ -11,6 +11,7 @@ from reliability import (
     calls,
     clocks,
     histories,
+    neighbours,
     orders,
     pairs,
     runs,
@@ -47,6 +48,7 @@ DESIGNS: dict[str, Design] = {
     "D8": artifacts,
     "D9": histories,
     "D10": attacks,
+    "D12": neighbours,
 }
 
 

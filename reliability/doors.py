@@ -234,10 +234,10 @@ class SeamGit:
         def effect() -> Newest:
             if repository.down:
                 raise repository.down
-            return self._shown(-1)
+            return self.shown(-1)
 
         def stale() -> Newest:
-            return self._shown(-2 if len(repository.commits) > 1 else -1)
+            return self.shown(-2 if len(repository.commits) > 1 else -1)
 
         door = Door("git.newest", _unread, stale=stale)
         try:
@@ -248,7 +248,8 @@ class SeamGit:
         self._ghost(found.revision.commit)
         return found
 
-    def _shown(self, index: int) -> Newest:
+    def shown(self, index: int) -> Newest:
+        """Return a commit by its place, without a look-up."""
         return Newest(*_read_commit(self._cloud.git.commits[index]))
 
     def _ghost(self, commit: str | None) -> None:
