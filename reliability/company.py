@@ -6,7 +6,7 @@ alone. To the controller an app is called by its name here; on its cloud it is `
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from reliability.registered import STORE
 from reliability.rig import TICK_S
 from reliability.scenarios import Scene
 from reliability.seam import Killed, Process
+
+_DIGITS = 2  # of the number of an app's own commit
 
 
 class _Routed:
@@ -62,21 +64,25 @@ class _Folder:
         """Return the files; the history of the app whose pass asks has it that it did."""
         own = threading.current_thread().name
         found = {name: g.newest() if name == own else g.shown(-1) for name, g in self._gits.items()}
-        counts = "".join(each.revision.commit[:7] for each in found.values())
         files = {name: _named(name, each.data) for name, each in found.items()}
-        return Newest(Revision(counts.ljust(40, "0")), files)
+        return Newest(Revision(_together(each.revision.commit for each in found.values())), files)
 
     def descends(self, commit: str, ancestor: str) -> bool:
-        starts = range(0, 7 * len(self._gits), 7)
-        return all(commit[i : i + 7] >= ancestor[i : i + 7] for i in starts)
+        starts = range(0, _DIGITS * len(self._gits), _DIGITS)
+        return all(commit[i : i + _DIGITS] >= ancestor[i : i + _DIGITS] for i in starts)
 
     def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int:
         raise NotImplementedError
 
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
-        place = 7 * list(self._gits).index(app.name)
-        own = Revision(head.commit[place : place + 7].ljust(40, "0"))
+        place = _DIGITS * list(self._gits).index(app.name)
+        own = Revision(head.commit[place : place + _DIGITS].rjust(7, "0").ljust(40, "0"))
         return self._gits[app.name].asked_by(own, replace(app, name=APP))
+
+
+def _together(commits: Iterable[str]) -> str:
+    """Return one commit for all of the apps' *commits*, which are numbered in seven digits."""
+    return "".join(commit[7 - _DIGITS : 7] for commit in commits).ljust(40, "0")
 
 
 def _named(name: str, data: Any) -> bytes:
@@ -111,7 +117,7 @@ class Company:
         self.crew = Crew(self._advance, self.first.seconds)
         self.crew.on_death = self.kill
         commits = {name: scene.cloud.git.commits[0].name for name, scene in self.scenes.items()}
-        head = "".join(each[:7] for each in commits.values()).ljust(40, "0")
+        head = _together(commits.values())
         self.first.blobs.drop(NAME)
         self.first.blobs.store(NAME, Accepted(head, dict.fromkeys(commits, head)).line(), "")
         for scene in self.scenes.values():
