@@ -44,11 +44,13 @@ class Wants:
     """
     The watched branch, for several threads. *rule* is None where signatures are not asked for.
 
-    Whoever asks Git waits for whoever else does; what is known already is returned at once.
+    *monotonic* is a clock that never goes back. Whoever asks Git waits for whoever else does; what
+    is known already is returned at once.
     """
 
     git: Git
     accepted: AcceptedBlob
+    monotonic: Callable[[], float]
     on_rewrite: str = "freeze"
     allowed: frozenset[str] = frozenset()
     rule: Rule | None = None

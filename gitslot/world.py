@@ -181,6 +181,7 @@ def open_world(
     wants = Wants(
         GitSource(settings.repository, settings.ref, settings.file, token),
         AcceptedBlob(blobs),
+        clock.monotonic,
         settings.on_rewrite,
         settings.allowed_apps,
         settings.vouch,

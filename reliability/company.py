@@ -154,7 +154,11 @@ class Company:
         parts = {name: Journal(each) for name, each in blobs.items()}
         routed: Any = _Routed
         world = World(
-            wants=Wants(_Folder(gits, self.scenes), AcceptedBlob(next(iter(blobs.values())))),
+            wants=Wants(
+                _Folder(gits, self.scenes),
+                AcceptedBlob(next(iter(blobs.values()))),
+                clock.monotonic,
+            ),
             looker=routed({name: each.looker for name, each in worlds.items()}),
             azure=routed({name: each.azure for name, each in worlds.items()}),
             journal=routed(parts),

@@ -97,7 +97,7 @@ class Controller:
             azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy, Inline
         )
         self.process = process
-        wants = Wants(SeamGit(cloud, process), AcceptedBlob(blobs))
+        wants = Wants(SeamGit(cloud, process), AcceptedBlob(blobs), clock.monotonic)
         self.world = World(
             wants=wants,
             looker=looker,

@@ -45,7 +45,7 @@ class Fleet:
         assert controller.process
         blobs = SeamBlobs(self.scene.cloud, controller.process)
         source = GitSource(str(self.works.path), "main", "apps")
-        world.wants = Wants(source, AcceptedBlob(blobs))
+        world.wants = Wants(source, AcceptedBlob(blobs), world.clock.monotonic)
         self.world = world
         return world
 

@@ -41,6 +41,7 @@ class Branch:
         self.wants = Wants(
             GitSource(str(self.works.path), "main", self.path),
             AcceptedBlob(self.blobs),
+            lambda: 0.0,
             self.on_rewrite,
             self.allowed,
             Rule(read_signers(lines), self.trusted) if self.signers else None,

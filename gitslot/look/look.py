@@ -111,11 +111,27 @@ class Looker:
         A Doubt is what could not be read.
         """
         kept = self._apps.setdefault(name, _Kept())
+        found = self._tried(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
+        if isinstance(found, Doubt):
+            kept.still = Since()  # what is not seen does not count as unmoved
+        return found
+
+    def _tried(
+        self,
+        name: str,
+        app: App | None,
+        memory: Memory,
+        kept: _Kept,
+        prove: Mapping[str, Release],
+        *,
+        fresh: bool,
+        whole: bool,
+    ) -> Live | Doubt:
         now = self._clock.monotonic()
         if now < kept.blocked_until:
             return _THROTTLED
         try:
-            return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
+            return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
             kept.blocked_until = now + error.retry_after_s
             if error.status == 429:
