@@ -141,3 +141,17 @@ def test_a_pass_that_breaks_off_ends_no_other(company: Open) -> None:
     assert isinstance(stops["b"], Converged)
     seam.before = lambda _: None
     assert isinstance(found.settle("a"), Converged)
+
+
+def test_an_app_at_a_stop_is_read_from_arm_now_and_then(company: Open) -> None:
+    """Every five minutes, and at once when it answers otherwise or somebody retries."""
+    scene = settled()
+    scene.cloud.git.want("9.9.9")
+    found = company(a=scene)
+    minutes(found, 60)
+    reads = [call.name for call in scene.rig.seam.calls if call.name.startswith("arm.")]
+    assert reads.count("arm.slotconfignames-get.production") in (12, 13)
+    assert len(reads) < 75
+    scene.cloud.behaviour.slots["production"] = "silent"
+    minutes(found, 1)
+    assert sum(call.name.startswith("arm.") for call in scene.rig.seam.calls) > len(reads)

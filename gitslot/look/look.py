@@ -230,14 +230,16 @@ class Looker:
         An answer from before the newest event of the journal is not used again.
         """
         now = self._clock.monotonic()
-        pair = [self._slots.kept(ref.name, slot) for slot in (PRODUCTION, STAGING)]
-        if fresh or not all(e.arm and e.is_recent(now, memory.length, self._policy) for e in pair):
-            for entry, arm in zip(pair, self._azure.look(ref), strict=True):
-                entry.arm, entry.arm_at, entry.arm_length = arm, now, memory.length
+        shown = (live.production, live.staging)
+        pair = [self._slots.kept(ref.name, each.name) for each in shown]
+        known = zip(pair, shown, strict=True)
+        if fresh or not all(e.is_recent(seen, memory, now, self._policy) for e, seen in known):
+            for entry, seen, arm in zip(pair, shown, self._azure.look(ref), strict=True):
+                entry.read_of(arm, seen, memory, now)
             self._prover.provide(ref)
         kept.full_look = pair[0].arm_at
         arms = [entry.arm for entry in pair if entry.arm]
-        found = zip((live.production, live.staging), arms, strict=True)
+        found = zip(shown, arms, strict=True)
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
         still = kept.still.seconds(live.markers, kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]

@@ -35,14 +35,27 @@ class Kept:
     host: str = ""
     arm: Arm | None = None
     arm_at: float = 0.0
-    arm_length: int = -1  # of the journal, when it was read
+    arm_for: tuple[int, Health, object] | None = None  # what was known when it was read
     blocked_until: float = 0.0
     down: Since = field(default_factory=Since)
     failing: Since = field(default_factory=Since)
 
-    def is_recent(self, now: float, length: int, policy: Policy) -> bool:
-        """Return whether ARM was read a moment ago, and nothing was recorded since."""
-        return now - self.arm_at < policy.arm_reuse_s and self.arm_length == length
+    def read_of(self, arm: Arm, seen: Seen, memory: Memory, now: float) -> None:
+        """Keep *arm*, as it was read for the look that has *seen* the slot."""
+        self.arm, self.arm_at = arm, now
+        self.arm_for = (memory.length, seen.health, seen.wanted)
+
+    def is_recent(self, seen: Seen, memory: Memory, now: float, policy: Policy) -> bool:
+        """
+        Return whether ARM was read a moment ago, and nothing was recorded since.
+
+        Of an app at a stop it is read more seldom, while the slot answers as before.
+        """
+        if self.arm is None or self.arm_for is None or self.arm_for[0] != memory.length:
+            return False
+        stopped = memory.intent is None and memory.stop[0] in ("Stalled", "Frozen", "Suspended")
+        same = stopped and self.arm_for[1:] == (seen.health, seen.wanted)
+        return now - self.arm_at < (policy.arm_stop_s if same else policy.arm_reuse_s)
 
 
 class Slots:
@@ -93,13 +106,13 @@ class Slots:
         if not needs_arm(seen, memory):
             return seen
         kept, now = self.kept(ref.name, seen.name), self._monotonic()
-        if kept.arm and not fresh and kept.is_recent(now, memory.length, self._policy):
+        if kept.arm and not fresh and kept.is_recent(seen, memory, now, self._policy):
             return self.set_to(ref, seen, kept.arm)
         arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
         if not isinstance(arm, Arm):
             kept.arm = None
             return replace(seen, unread=arm)
-        kept.arm, kept.arm_at, kept.arm_length = arm, now, memory.length
+        kept.read_of(arm, seen, memory, now)
         return self.set_to(ref, seen, arm)
 
     def set_to(self, ref: AppRef, seen: Seen, arm: Arm) -> Seen:

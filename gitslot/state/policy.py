@@ -25,6 +25,7 @@ class Policy:
     full_look_s: float = 3600.0
     rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
     arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
+    arm_stop_s: float = 300.0  # the same for an app at a stop, of which nothing new is seen
     pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
     lock_renew_s: float = 15.0
     lock_write_s: float = 30.0
