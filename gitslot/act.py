@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from gitslot.edges.azure.answers import is_busy, is_prepared
 from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
-from gitslot.errors import AzureError, AzureUnavailable, LockLost
+from gitslot.errors import AzureError, AzureUnavailable, LockLost, Superseded
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.state import slot_settings
@@ -40,7 +40,8 @@ class Scene:
 
     *base* is an event of this run with every common field filled in; *record* appends to the
     journal under the condition of this look; *answer* writes down what became of the intent whose
-    id it is given; *ready* raises LockLost unless a write may be sent.
+    id it is given; *ready* raises LockLost unless a write may be sent, *newest* raises
+    Superseded where a newer commit is known.
     """
 
     ref: AppRef
@@ -53,6 +54,7 @@ class Scene:
     record: Callable[..., Memory]
     answer: Callable[[Event, str], None]
     ready: Callable[[], None]
+    newest: Callable[[], None]
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
@@ -79,8 +81,9 @@ def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
     """
     Carry out *decision*; return what to wait for where it could not be done now.
 
-    Raises LockLost or JournalMoved before anything was sent, JournalError also after it.
+    Raises LockLost, Superseded or JournalMoved before anything was sent; JournalError also after.
     """
+    scene.newest()
     match decision:
         case Deploy():
             return _deploy(decision, scene)
@@ -222,8 +225,14 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     try:
         unmoved = _unmoved(scene)
         scene.ready()
+        scene.newest()
     except LockLost:
         scene.answer(_not_sent(scene, fields, "the lock was lost just before the swap"), opened.id)
+        raise
+    except Superseded:
+        scene.answer(
+            _not_sent(scene, fields, "a newer commit came just before the swap"), opened.id
+        )
         raise
     except KeyboardInterrupt:  # Ctrl-C: recorded here, or the next pass would wait as for a swap
         scene.answer(_not_sent(scene, fields, "interrupted just before the swap"), opened.id)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
-from gitslot.errors import JournalError, JournalMoved, LockLost
+from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recorder import Recorder
 from gitslot.state.decision import (
     Converged,
@@ -112,6 +112,7 @@ class Pass:
     def __init__(self, name: str, world: World, trigger: str) -> None:
         self._name, self._world = name, world
         self.look_s = 0.0
+        self._desired: Desired | Doubt | None = None  # what the present look is for
         self._lock = world.lock_of(name)
         self._prove: dict[str, Release] = {}
         self._fresh = False
@@ -146,15 +147,19 @@ class Pass:
         except LockLost:
             self._lock.release()
             return Waiting("LockLost", {}, Wait(), poll_s=0.0)
+        except Superseded:
+            return _AT_ONCE
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
         world, began = self._world, self._world.clock.monotonic()
-        desired = world.wants.desired() if self._fresh else world.wants.known()
+        desired = world.wants.desired() if self._lock.held else world.wants.known()
         try:
             seen = observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
         finally:
             self.look_s = max(self.look_s, world.clock.monotonic() - began)
+        self._desired = desired
+        self._check_newest()  # another app's pass may have found a newer commit meanwhile
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
             self._world.tell_unwritten(self._name, seen.decision)
             return seen.decision
@@ -213,12 +218,18 @@ class Pass:
             record=self._recorder.record,
             answer=self._recorder.answer,
             ready=self._lock.check,
+            newest=self._check_newest,
         )
         self._fresh, self._prove = False, {}
         stop = acts.act(decision, scene)
         if stop:
             self._recorder.stop(stop)
         return stop
+
+    def _check_newest(self) -> None:
+        """Raise Superseded where Git was found to ask for something else than this look was for."""
+        if self._world.wants.known() != self._desired:
+            raise Superseded("a newer commit is known")
 
     def _held_by_another(self, seen: Observation) -> Stop | None:
         if seen.memory.intent is None and self._lock.stale():
