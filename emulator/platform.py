@@ -23,6 +23,7 @@ from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
+from emulator.login.rights import CONTRIBUTOR, OWNER, Assignment
 from emulator.machine import storage
 from emulator.machine.account import Account
 from emulator.machine.certificates import certificates
@@ -206,6 +207,13 @@ class Platform:
         self.azure.store.load()
         self.azure.history.load()
         self.azure.deployments.load()
+        subscription = f"/subscriptions/{self.azure.subscription}"
+        for role, principal in (
+            (OWNER, self.seed["laptop"]),
+            (CONTRIBUTOR, self.seed["service_principal"]["client_id"]),
+        ):
+            held = Assignment(principal, principal, role, subscription, 0.0)
+            self.azure.store.rights.assignments.setdefault(principal, held)
         for operation in self.azure.store.end_lost_operations(time.time()):
             self.azure.history.record(
                 "swap-failed" if operation.failure else "swap-finished",

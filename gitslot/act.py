@@ -12,7 +12,13 @@ from typing import Any, Protocol
 
 from gitslot.edges.azure.answers import is_busy, is_prepared
 from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
-from gitslot.errors import AzureError, AzureUnavailable, LockLost, Superseded
+from gitslot.errors import (
+    AzureError,
+    AzureUnavailable,
+    LockLost,
+    RegistryUnavailable,
+    Superseded,
+)
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.state import slot_settings
@@ -40,8 +46,8 @@ class Scene:
 
     *base* is an event of this run with every common field filled in; *record* appends to the
     journal under the condition of this look; *answer* writes down what became of the intent whose
-    id it is given; *ready* raises LockLost unless a write may be sent, *newest* raises
-    Superseded where a newer commit is known.
+    id it is given; *ready* raises LockLost unless a write may be sent, *newest* Superseded where a
+    newer commit is known; *flaw_of_code* says what is wrong with the bytes of a package.
     """
 
     ref: AppRef
@@ -55,6 +61,7 @@ class Scene:
     answer: Callable[[Event, str], None]
     ready: Callable[[], None]
     newest: Callable[[], None]
+    flaw_of_code: Callable[[str], str]
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
@@ -125,13 +132,20 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
         package=decision.package,
         store=scene.store,
     )
+    fields = _to(decision.release, before)
+    try:
+        flaw = scene.flaw_of_code(decision.package)
+    except RegistryUnavailable as error:
+        return waiting(Doubt(error.reason, error.message))
+    if flaw:
+        scene.record(_refused(decision, scene, flaw, fields))
+        return None
     if not _unmoved(scene, slot):
         return _MOVED
     lost = slot_settings.differences(target, before.settings, production.sticky)
     detail = Payload(
         deploy=deploy, counts_for=decision.counts_for, overwritten=tuple(lost), why=decision.why
     )
-    fields = _to(decision.release, before)
     scene.ready()
     scene.record(
         scene.event(
@@ -169,6 +183,19 @@ def _deploy(decision: Deploy, scene: Scene) -> Waiting | None:
             )
         )
     return None
+
+
+def _refused(decision: Deploy, scene: Scene, flaw: str, fields: Mapping[str, str]) -> Event:
+    """Return the event of a deploy that was not sent because of its package: refused for good."""
+    return scene.event(
+        "DeployFinished",
+        slot=decision.slot,
+        reason="DigestMismatch",
+        message=f"{_whose(decision.slot)}nothing is deployed: {flaw}",
+        verdict=Mark.FAIL.value,
+        detail=Payload(counts_for=decision.counts_for, refuse=True),
+        **fields,
+    )
 
 
 def _whose(slot: str) -> str:
@@ -263,12 +290,16 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
             detail = Payload(location=answer.location, quiet=True)
             return scene.event("Waiting", reason="SwapRunning", detail=detail)
         case Sent.BUSY:
-            wait_s = answer.retry_after_s or None
-            detail = Payload(busy=True, retry_after_s=wait_s, quiet=True)
-            return scene.event("Waiting", reason="SwapBusy", detail=detail)
+            return scene.event("Waiting", reason="SwapBusy", detail=Payload(busy=True, quiet=True))
         case Sent.CONFLICT:
-            detail = Payload(busy=True, refusal=answer.message, quiet=True)
+            detail = Payload(
+                busy=True, refusal=answer.message, prepared=answer.prepared, quiet=True
+            )
             return scene.event("Waiting", reason="SwapRefused", detail=detail)
+        case Sent.THROTTLED:
+            event = _not_sent(scene, fields, "ARM asked to wait; the swap was not begun")
+            detail = Payload(unsent=True, retry_after_s=answer.retry_after_s)
+            return replace(event, reason="Throttled", detail=detail)
         case Sent.NOT_SENT:
             return _not_sent(scene, fields, f"the swap was not sent: {answer.message}")
         case Sent.REFUSED:
@@ -278,7 +309,6 @@ def _answered(scene: Scene, answer: SwapAnswer, fields: Mapping[str, str]) -> Ev
                 reason="SwapRefused",
                 message=f"the platform refused the swap: {answer.message}",
                 verdict=Mark.INCONCLUSIVE.value,
-                detail=Payload(prepared=answer.prepared),
                 **dict(fields),
             )
         case _:

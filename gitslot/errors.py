@@ -8,7 +8,10 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     ├── SettingsError            the controller's own settings are missing or malformed
     ├── DesiredError             desired_state.yaml is not what it must be
     ├── SourceError              Git cannot say what is wanted
+    │   ├── GitPutOff            not now: it is slow, or wants to be asked later
     │   └── PackTooLarge         it sends more than is read
+    ├── NoAnswer                 a host did not answer, or not within the call's total time
+    │   └── PutOff               it asked us to wait, and is not asked before
     ├── SignatureRefused         a commit is not signed as the controller's settings ask
     ├── RegistryError
     │   ├── UnknownVersion       no such model or package version
@@ -24,6 +27,8 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     ├── LockLost                 the lock is not ours any more
     └── Superseded               a newer commit is known than the one that was acted on
 """
+
+from datetime import datetime
 
 
 class GitslotError(Exception):
@@ -56,10 +61,48 @@ class SourceError(GitslotError):
     reason = "GitUnreachable"
 
 
+class GitPutOff(SourceError):
+    """Git does not say it now; *retry_after_s* is what its host asked for, 0 if nothing."""
+
+    reason = "GitPutOff"
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class PackTooLarge(SourceError):
     """Git's server sends more than is read."""
 
     reason = "PackTooLarge"
+
+
+class NoAnswer(GitslotError):
+    """
+    *host* gave no whole answer; *cause* says why in a word or a few.
+
+    *sent* says whether any of the request may have left, so that it may have taken effect.
+    """
+
+    reason = "NoAnswer"
+
+    def __init__(self, host: str, cause: str, *, sent: bool = False) -> None:
+        super().__init__(f"{host} did not answer: {cause}")
+        self.host = host
+        self.cause = cause
+        self.sent = sent
+
+
+class PutOff(NoAnswer):
+    """*host* answered *status* and asked us to wait: it is not asked before *until*."""
+
+    reason = "PutOff"
+
+    def __init__(self, host: str, status: int, until: datetime, left_s: float) -> None:
+        super().__init__(host, f"it answered {status} and asked to wait until {until:%H:%M:%S} UTC")
+        self.status = status
+        self.until = until
+        self.left_s = left_s
 
 
 class SignatureRefused(GitslotError):

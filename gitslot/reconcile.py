@@ -91,6 +91,7 @@ def look_for(
     target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
     now = world.clock.now()
     found = decisions(target, live, memory, now, world.policy)
+    found = world.wants.advised(found, name, head, revisions)
     decision = foremost(found)
     return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
 
@@ -167,7 +168,7 @@ class Pass:
         if isinstance(seen.app, App) and acts_on_it:
             world.accept(self._name, desired)
         recorder = self._recorder.of(seen)
-        if recorder.resumed() or recorder.settled() or recorder.drift():
+        if recorder.hands() or recorder.resumed() or recorder.settled() or recorder.drift():
             return None
         match seen.decision:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):
@@ -217,6 +218,7 @@ class Pass:
             now=self._world.clock.now(),
             record=self._recorder.record,
             answer=self._recorder.answer,
+            flaw_of_code=self._world.looker.flaw_of_code,
             ready=self._lock.check,
             newest=self._check_newest,
         )

@@ -6,18 +6,23 @@ accepted before is in `accepted.json` alone, and only `accept` and `acknowledge`
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
 from gitslot.edges.file.read import desired as parse
+from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
-from gitslot.errors import JournalError, SignatureRefused, SourceError
+from gitslot.errors import GitPutOff, JournalError, SignatureRefused, SourceError
 from gitslot.record.accepted import Accepted, AcceptedBlob
+from gitslot.state.decision import Decision, by_revert
+from gitslot.state.reasons import GoBack
 from gitslot.state.remembered import Memory
-from gitslot.state.wanted import App, Desired, Doubt, Revision
+from gitslot.state.wanted import PRODUCTION, App, Desired, Doubt, Revision
+
+PUT_OFF_S = 300.0  # that Git's host may be slow, before that freezes all
 
 
 class Git(Protocol):
@@ -27,6 +32,7 @@ class Git(Protocol):
     def descends(self, commit: str, ancestor: str) -> bool: ...
     def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int: ...
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]: ...
+    def reverted(self, head: str, app: str) -> Reverted | None: ...
 
 
 @dataclass(slots=True)
@@ -57,7 +63,9 @@ class Wants:
     _guard: threading.RLock = field(default_factory=threading.RLock)
     _last: Desired | Doubt | None = None  # what the last look-up found
     _found: _Found | None = None
+    _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
+    _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
     def known(self) -> Desired | Doubt:
         """Return what the newest commit asked for when Git was last asked."""
@@ -73,7 +81,8 @@ class Wants:
         try:
             newest = self.git.newest()
         except SourceError as error:
-            return Doubt(error.reason, error.message)
+            return self._doubt("", error)
+        self._late.pop("", None)
         known = self._found.desired if self._found else None
         same = known is not None and known.revision == newest.revision
         found = known if known and same else parse(newest.revision, newest.data)
@@ -134,8 +143,20 @@ class Wants:
                     )
                 found.trusted[name] = self._judged(name, head, found.base)
             except (SourceError, JournalError) as error:
-                return Doubt(error.reason, error.message, head)
+                return self._doubt(name, error, head)
+            self._late.pop(name, None)
             return found.trusted[name]
+
+    def _doubt(
+        self, about: str, error: SourceError | JournalError, head: Revision | None = None
+    ) -> Doubt:
+        """Return why nothing is known *about* an app, or "" all; what passes may for a while."""
+        if not isinstance(error, GitPutOff):
+            return Doubt(error.reason, error.message, head)
+        now = self.monotonic()
+        if now - self._late.setdefault(about, now) >= PUT_OFF_S:
+            return Doubt(SourceError.reason, error.message, head)
+        return Doubt(error.reason, error.message, head, error.retry_after_s)
 
     def _judged(self, name: str, head: Revision, accepted: Accepted) -> Doubt | None:
         base = accepted.base(name)
@@ -265,3 +286,31 @@ class Wants:
             return kept[1]
         asked = memory.of(slot).asked
         return asked.revision if asked and asked.text == wish else None
+
+    def advised(
+        self,
+        found: Mapping[str, Decision],
+        app: str,
+        head: Revision | None,
+        asked: Mapping[str, Revision],
+    ) -> Mapping[str, Decision]:
+        """Return *found*, naming `git revert` where reverting *head* does what is advised."""
+        goes_back = any(isinstance(getattr(each, "next", None), GoBack) for each in found.values())
+        of_head = head is not None and asked.get(PRODUCTION, Revision("")).commit == head.commit
+        reverted = self._reverted(head.commit, app) if head and goes_back and of_head else None
+        if reverted is None:
+            return found
+        words, before = reverted
+        return {slot: by_revert(each, words, before) for slot, each in found.items()}
+
+    def _reverted(self, head: str, app: str) -> Reverted | None:
+        """Return what reverting *head* brings, asked once; nothing while Git does not answer."""
+        with self._guard:
+            if (head, app) not in self._reverts:
+                if any(known != head for known, _ in self._reverts):
+                    self._reverts.clear()
+                try:
+                    self._reverts[head, app] = self.git.reverted(head, app)
+                except SourceError:
+                    return None
+            return self._reverts[head, app]

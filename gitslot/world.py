@@ -16,9 +16,12 @@ from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
-from gitslot.edges.git.source import GitSource
+from gitslot.edges.git.host import Access
+from gitslot.edges.git.source import PATIENCE_S, GitSource
 from gitslot.edges.settings import Settings
 from gitslot.errors import JournalError
+from gitslot.http.azure import AzureTransport
+from gitslot.http.client import Http
 from gitslot.look.look import Looker, Ticks
 from gitslot.look.probe import Prober
 from gitslot.record.accepted import AcceptedBlob
@@ -35,6 +38,7 @@ from gitslot.wants import Wants
 
 _log = logging.getLogger("gitslot")
 _LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
+_LOGIN_S = 10.0  # for each request of a login
 _WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
@@ -139,11 +143,19 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def credential() -> TokenCredential:
-    """Return what works here as on Azure: a managed identity, else the user's own login."""
+def credential(http: Http | None = None, total_s: float = _LOGIN_S) -> TokenCredential:
+    """
+    Return what works here as on Azure: a managed identity, else the user's own login.
+
+    Each of its requests takes *total_s* seconds at most.
+    """
     logging.getLogger("azure").setLevel(logging.ERROR)
     return DefaultAzureCredential(
-        exclude_interactive_browser_credential=True, exclude_broker_credential=True
+        exclude_interactive_browser_credential=True,
+        exclude_broker_credential=True,
+        transport=AzureTransport(http or Http(), total_s),
+        retry_total=0,
+        process_timeout=int(_LOGIN_S),
     )
 
 
@@ -166,20 +178,33 @@ def log_event(event: Event) -> None:
     )
 
 
+def open_git(settings: Settings, http: Http, patience_s: float = PATIENCE_S) -> GitSource:
+    """Return the repository that *settings* name."""
+    access = Access(settings.git_user, tuple(token.reveal() for token in settings.git_tokens))
+    where = (settings.repository, settings.ref, settings.file)
+    return GitSource(*where, access, http=http, patience_s=patience_s)
+
+
 def open_world(
     settings: Settings,
     token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
+    http: Http | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> World:
-    """Make everything that a pass needs, talking to nobody yet."""
+    """
+    Make everything that a pass needs, talking to nobody yet.
+
+    A look waits *patience_s* for what Git is slow to send.
+    """
     clock = SystemClock()
-    azure = Azure(settings.arm, token_credential)
-    blobs = AzureBlobs(settings.storage, token_credential)
-    token = settings.git_token.reveal() if settings.git_token else None
-    registry = Registry(settings.storage, token_credential)
+    http = http or Http()
+    azure = Azure(settings.arm, token_credential, http)
+    blobs = AzureBlobs(settings.storage, token_credential, http)
+    registry = Registry(settings.storage, token_credential, http)
     wants = Wants(
-        GitSource(settings.repository, settings.ref, settings.file, token),
+        open_git(settings, http, patience_s),
         AcceptedBlob(blobs),
         clock.monotonic,
         settings.on_rewrite,
@@ -188,7 +213,7 @@ def open_world(
     )
     return World(
         wants=wants,
-        looker=Looker(azure, registry, Prober(), clock, settings.policy),
+        looker=Looker(azure, registry, Prober(http), clock, settings.policy),
         azure=azure,
         journal=Journal(blobs, tell),
         lock=lambda app: Lock(blobs, app, settings.policy, clock.monotonic),

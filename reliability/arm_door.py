@@ -1,6 +1,6 @@
 """
-ARM through the seam: the real azure-mgmt-web client on a transport that ends in the emulator's
-handlers, and the controller's own plain GETs on a session that ends there too.
+ARM through the seam: the controller's own HTTP client, which ends in the emulator's handlers; the
+real azure-mgmt-web client and the plain GETs go out through it.
 """
 
 import json
@@ -11,17 +11,9 @@ from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import requests
 from azure.core.credentials import AccessToken
-from azure.core.exceptions import (
-    ServiceRequestError,
-    ServiceResponseError,
-    ServiceResponseTimeoutError,
-)
-from azure.core.pipeline.transport import HttpTransport
-from azure.core.rest._requests_basic import RestRequestsTransportResponse
 from azure.mgmt.web import WebSiteManagementClient
-from urllib3.exceptions import NewConnectionError
+from urllib3 import HTTPHeaderDict
 
 from emulator.arm.calls import Answer
 from emulator.arm.routes import find
@@ -29,6 +21,9 @@ from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.seen.faults import Fault
 from emulator.slots.state import Site
 from gitslot.edges.azure.arm import AppRef, Azure
+from gitslot.errors import NoAnswer
+from gitslot.http.client import Answer as HttpAnswer
+from gitslot.http.client import Http, host_of
 from gitslot.state.wanted import PRODUCTION
 from reliability.cloud import ARM, SUBSCRIPTION, Cloud, token
 from reliability.seam import Door, Process
@@ -87,12 +82,6 @@ class ArmDoor:
         self._last: dict[tuple[str, str], list[Answer]] = {}
         self._fetched: dict[tuple[str, str], tuple[Site, Answer]] = {}
 
-    def ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> requests.Response:
-        """Send one request through the seam."""
-        return _response(url, self.answer(method, url, headers, body))
-
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request through the seam; return the emulator's answer."""
         path, _, query = url.removeprefix(ARM).partition("?")
@@ -134,7 +123,7 @@ class ArmDoor:
         try:
             return cloud.loop.finish(spoiler.answer(*words))
         except DroppedError as dropped:
-            raise ServiceResponseError("connection reset by peer") from dropped
+            raise _lost("connection reset by peer") from dropped
 
     def _planted(self, asked: "_Asked") -> Fault | None:
         """Return the rule of the emulator's switchboard that spoils this call."""
@@ -161,10 +150,10 @@ class ArmDoor:
             if cause == "empty":
                 return Answer(400)
             if cause == "timeout":
-                raise ServiceResponseTimeoutError("read timed out")
+                raise _lost("not within 60 s")
             if cause == "unopened":
-                raise ServiceRequestError("refused", error=NewConnectionError(None, "refused"))  # type: ignore[arg-type]
-            raise ServiceResponseError("connection reset by peer")
+                raise NoAnswer(host_of(ARM), "refused", sent=False)
+            raise _lost("connection reset by peer")
 
         def stale() -> Answer:
             known = self._last.get((asked.method, asked.path), [])
@@ -210,77 +199,65 @@ class _Asked:
     slot: str
 
 
-def _response(url: str, answer: Answer) -> requests.Response:
-    response = requests.Response()
-    response.status_code = answer.status
-    response.url = url
-    response.headers.update(answer.headers)
-    response._content = b"" if answer.body is None else json.dumps(answer.body).encode()
-    response._content_consumed = True  # type: ignore[attr-defined]
-    response.headers["content-type"] = "application/json; charset=utf-8"
-    response.reason, response.encoding = "", "utf-8"
-    return response
+def _lost(cause: str) -> NoAnswer:
+    return NoAnswer(host_of(ARM), cause, sent=True)
 
 
-class _Transport(HttpTransport[Any, Any]):
+class DoorHttp(Http):
     """
-    The azure-core transport; *door* is whose run it is now.
+    The controller's HTTP client; its requests end behind *door*, whose run it is now.
 
     *asked* is an answer that has been fetched already and waits for the SDK to read it.
     """
 
-    door: ArmDoor
-    asked: tuple[str, requests.Response | Exception] | None = None
+    def __init__(self, door: ArmDoor, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._door = door
+        self.asked: tuple[str, HttpAnswer | Exception] | None = None
 
-    def open(self) -> None:
-        """Open nothing."""
-
-    def close(self) -> None:
-        """Close nothing."""
-
-    def __exit__(self, *_: Any) -> None:
-        self.close()
-
-    def send(self, request: Any, **_: Any) -> Any:
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        **_: Any,
+    ) -> HttpAnswer:
         asked, self.asked = self.asked, None
         if asked is not None:
             path, found = asked
-            assert urlsplit(request.url).path == path
+            assert urlsplit(url).path == path
             if isinstance(found, Exception):
                 raise found
-            return _rest(request, found)
-        body = request.content
+            return found
+        self.refuse_put_off(url)
         data = body.encode() if isinstance(body, str) else (body or b"")
-        return _rest(request, self.door.ask(request.method, request.url, request.headers, data))
+        answer = self._door.answer(method, url, headers or {}, data)
+        self.note(url, answer.status, answer.headers.get("retry-after", ""))
+        return _sent(answer)
 
 
-def _rest(request: Any, found: requests.Response) -> Any:
-    make: Any = RestRequestsTransportResponse
-    return make(request=request, internal_response=found, block_size=4096)
+class _Turned:
+    """A client for the cached SDK that is turned to the run of now."""
+
+    now: DoorHttp
+
+    def request(self, *words: Any, **more: Any) -> HttpAnswer:
+        return self.now.request(*words, **more)
+
+
+def _sent(answer: Answer) -> HttpAnswer:
+    headers = HTTPHeaderDict({**answer.headers, "content-type": "application/json; charset=utf-8"})
+    body = b"" if answer.body is None else json.dumps(answer.body).encode()
+    return HttpAnswer(answer.status, "", headers, body)
 
 
 @cache
-def _sdk(name: str) -> tuple[WebSiteManagementClient, _Transport]:
-    """Return the caller's SDK client as the controller makes it, and the transport put into it."""
-    client: Any = Azure(ARM, Credential(name)).client(SUBSCRIPTION)
-    transport = _Transport()
-    client._client._pipeline._impl_policies[-1].next._sender = transport
-    return client, transport
-
-
-class _Session:
-    """`requests.Session` as far as the controller's plain GETs need it."""
-
-    def __init__(self, door: ArmDoor) -> None:
-        self._door = door
-
-    def get(self, url: str, headers: Mapping[str, str], **_: Any) -> requests.Response:
-        try:
-            return self._door.ask("GET", url, headers, b"")
-        except ServiceResponseTimeoutError as error:
-            raise requests.ReadTimeout from error
-        except ServiceResponseError as error:
-            raise requests.ConnectionError from error
+def _sdk(name: str) -> tuple[WebSiteManagementClient, _Turned]:
+    """Return the caller's SDK client as the controller makes it, and what turns it to a run."""
+    turned: Any = _Turned()
+    return Azure(ARM, Credential(name), http=turned).client(SUBSCRIPTION), turned
 
 
 _READ: dict[tuple[str, bytes], Any] = {}  # what the SDK made of each body
@@ -288,23 +265,23 @@ _READ: dict[tuple[str, bytes], Any] = {}  # what the SDK made of each body
 
 class SeamAzure(Azure):
     """
-    The controller's own `Azure`, with its client and session ending in the emulator.
+    The controller's own `Azure`, with its HTTP client ending in the emulator.
 
     The SDK takes a millisecond to read a site. Of a body that it has read before, its own reading
     is kept; a new body, an error or a lost answer goes through the whole SDK.
     """
 
     def __init__(self, cloud: Cloud, process: Process) -> None:
-        super().__init__(ARM, Credential(process.name), pool=Inline)
         self._door = ArmDoor(cloud, process)
-        self._session = _Session(self._door)  # type: ignore[assignment]
+        self._ended = DoorHttp(self._door, cloud.seconds)
+        super().__init__(ARM, Credential(process.name), pool=Inline, http=self._ended)
         self._kept_read: dict[int, tuple[Any, Any]] = {}
 
     def client(self, subscription: str) -> WebSiteManagementClient:
-        """Return the shared client, its transport turned to this run."""
+        """Return the shared client, turned to this run."""
         del subscription
-        client, transport = _sdk(self._door.caller)
-        transport.door = self._door
+        client, turned = _sdk(self._door.caller)
+        turned.now = self._ended
         return client
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
@@ -326,18 +303,20 @@ class SeamAzure(Azure):
         path += f"/providers/Microsoft.Web/sites/{app.name}"
         path += (f"/slots/{slot}" if slot != PRODUCTION else "") + rest
         found: Answer | Exception
+        url = f"{ARM}{path}?{_VERSION}"
         try:
-            found = self._door.answer(method, f"{ARM}{path}?{_VERSION}", self._door.headers, b"")
+            self._ended.refuse_put_off(url)
+            found = self._door.answer(method, url, self._door.headers, b"")
+            self._ended.note(url, found.status, found.headers.get("retry-after", ""))
         except Exception as error:
             found = error
         good = isinstance(found, Answer) and found.status == 200
         if good and id(found) in self._kept_read:
             return self._kept_read[id(found)][1]  # type: ignore[no-any-return]
-        raw = _response(path, found) if isinstance(found, Answer) else found
-        key = (f"{method} {path}", raw.content if isinstance(raw, requests.Response) else b"")
+        raw = _sent(found) if isinstance(found, Answer) else found
+        key = (f"{method} {path}", raw.body if isinstance(raw, HttpAnswer) else b"")
         if not good or key not in _READ:
-            self.client(app.subscription)
-            _sdk(self._door.caller)[1].asked = (path, raw)
+            self._ended.asked = (path, raw)
             answer = read()
             if not good:
                 return answer

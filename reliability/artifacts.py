@@ -1,17 +1,20 @@
 """
-D8: artifacts that are not what they were: damaged, swapped, missing or late.
+D8: artifacts that are not what they were: damaged, swapped, missing, late, or overwritten.
 
 First in the whole loop, where a model of the serving app loads them, then before the real one.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 
 from gitslot.state.decision import Stalled
 from reliability import registered
-from reliability.runs import Case, Run, judged, play
-from reliability.scenarios import NEW, NEWER, OLD, Scene, settled
+from reliability.checker import digest_of
+from reliability.runs import Case, Run, judged, play, thinned
+from reliability.scenarios import NEW, NEWER, OLD, OLDEST, Scene, bump, revert, settled
 from serving_app.model import Wanted, load
 from serving_app.refused import Refused
 
@@ -95,6 +98,62 @@ def run(target: str, damage: Damage, moment: str, *, pinned: bool, mended_s: flo
     return play(begin, {})
 
 
+RELEASES = {"bump": (bump, NEW), "revert": (revert, OLD), "no-op": (settled, OLD)}
+
+
+def overwritten(release: str, call: int) -> Run:
+    """
+    Overwrite the manifest of the version that is released, before *call*, and restart.
+
+    Production and the way back keep the bytes that were deployed first, and once any were, the app
+    stops by name. What is there before the first deploy is what the commit means.
+    """
+    begin, version = RELEASES[release]
+    name, first = f"models/{registered.MODEL}/{version}/manifest.json", registered.digest(version)
+
+    def made() -> Scene:
+        scene = begin()
+        cloud, seam, pending = scene.cloud, scene.rig.seam, [True]
+        blobs, known = cloud.account.blobs, {registered.digest(v) for v in (OLDEST, OLD, NEW)}
+
+        def deployed() -> bool:
+            return any(e.to_digest == first for e in scene.events() if e.event == "DeployStarted")
+
+        def harm(_: str) -> None:
+            if not seam.on or not pending or len(seam.calls) < call:
+                return
+            pending.clear()
+            blobs[name] = json.dumps({**json.loads(blobs[name]), "estimator": "other"}).encode()
+            found = hashlib.sha256(blobs[name]).hexdigest()
+            if version == NEW and not deployed():
+                known.add(found)
+                cloud.git.commits[-1].wants = found
+                entry = next(e for e in reversed(cloud.history.entries) if "wants" in e)
+                entry["wants"] = found
+            scene.controller.world = None
+
+        def flips() -> list[dict[str, dict[str, str]]]:
+            entries = cloud.history.entries
+            return [e["settings"] for e in entries if e["operation"] == "swap-flipped"]
+
+        def keeps() -> bool:
+            set_to = [digest_of(each.settings) for each in cloud.site.slots.values()]
+            return not flips() or (set_to[0] in known and registered.digest(OLD) in set_to)
+
+        def stops() -> bool:
+            return ("DigestChanged" in scene.reasons()) == (version == OLD or deployed())
+
+        seam.before = harm
+        scene.ends, scene.watched_s = False, 60.0
+        scene.must("the other bytes", lambda: not pending)
+        scene.must("known bytes", lambda: {digest_of(e["production"]) for e in flips()} <= known)
+        scene.must("the way back", keeps)
+        scene.must("the stop", stops)
+        return scene
+
+    return play(made, {})
+
+
 def serving(damage: Damage, *, pinned: bool) -> Run:
     """
     Put a damaged artifact before the real serving app.
@@ -129,7 +188,10 @@ def serving(damage: Damage, *, pinned: bool) -> Run:
 
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give both blobs, each damage, each moment, with the digest pinned in the file or not."""
-    del long
+    for name, (begin, _) in RELEASES.items():
+        calls = play(begin, {}).calls
+        for call in range(len(calls)) if long else thinned(calls, last=False):
+            yield f"D8,overwritten,{name},{call}", partial(overwritten, name, call)
     for name, target in (("manifest", MANIFEST), ("artifact", ARTIFACT)):
         for pinned in (False, True):
             pin = "pinned" if pinned else "plain"

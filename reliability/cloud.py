@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from emulator.arm.gateway import Gateway
 from emulator.login.identity import Caller, Identity, new_signing_key
+from emulator.login.rights import BUILT_IN, OWNER, Assignment, Role
 from emulator.seen.faults import Fault, Faults
 from emulator.seen.history import History
 from emulator.seen.latency import RECORDED
@@ -41,6 +43,12 @@ TENANT = "22222222-2222-2222-2222-222222222222"
 STAGING = "staging"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATENCY = replace(RECORDED, name="virtual", call_s=0.0)
+
+
+_GIVEN = json.loads((Path(__file__).parents[1] / "infra/role.json").read_bytes())
+ROLE = Role(  # infra/role.json: what a controller has on Azure, and nothing more
+    "33333333-3333-3333-3333-333333333333", _GIVEN["Name"], tuple(_GIVEN["Actions"]), custom=True
+)
 
 
 @cache
@@ -164,6 +172,7 @@ class Cloud(Surroundings):
         self.gateway = Gateway(self.world, identity())
         self.git = Repository(self.history)
         self.blobs = MemoryBlobs(self.now)
+        self.world.store.rights.roles[ROLE.id] = ROLE
         self.world.store.plans["plan"] = Plan(
             "plan", "France Central", "EP1", "ElasticPremium", "elastic"
         )
@@ -268,6 +277,13 @@ class Cloud(Surroundings):
             if self.host(slot) is host:
                 self.history.ghost("proved", slot=slot, digest=digest, deploy=deploy)
 
+    # ------------------------------------------------------------ rights
+
+    def entitle(self, name: str, role: Role = ROLE) -> None:
+        """Give the caller *name* a role in the group: by default the controller's own, no other."""
+        held = Assignment(name, f"principal-{name}", role.id, self.world.scope, 0.0)
+        self.world.store.rights.assignments.setdefault(name, held)
+
     # ------------------------------------------------------------ what people do
 
     def swap_by_hand(self) -> int:
@@ -276,8 +292,8 @@ class Cloud(Surroundings):
 
     def post(self, who: str, rest: str, body: bytes = b"", method: str = "POST") -> int:
         """Send a request about the app as *who* and return its status."""
-        path = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
-        path += f"/providers/Microsoft.Web/sites/{APP}{rest}"
+        path = f"{self.world.scope}/providers/Microsoft.Web/sites/{APP}{rest}"
+        self.entitle(who, BUILT_IN[OWNER])
         with self.loop.current():
             answer = self.gateway.answer(
                 method,

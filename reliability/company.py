@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gitslot.edges.azure.arm import AppRef
+from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.reconcile import World
@@ -32,16 +33,23 @@ _DIGITS = 2  # of the number of an app's own commit
 
 
 class _Routed:
-    """Hands each call to the part of the app that its first argument is, or is named by."""
+    """
+    Hands each call to the part of the app that its first argument is, or is named by.
+
+    One about no app goes to that of the app whose pass makes it.
+    """
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self._parts = parts
 
     def __getattr__(self, method: str) -> Any:
         def call(first: Any, *words: Any, **more: Any) -> Any:
-            name = first if isinstance(first, str) else first.name
+            name = getattr(first, "name", first)
             there = [_called(APP, each) for each in (first, *words)]
-            there[0] = APP if isinstance(first, str) else there[0]
+            if name not in self._parts:
+                name = threading.current_thread().name
+            elif name == first:
+                there[0] = APP
             return _called(name, getattr(self._parts[name], method)(*there, **more))
 
         return call
@@ -75,9 +83,15 @@ class _Folder:
         raise NotImplementedError
 
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]:
-        place = _DIGITS * list(self._gits).index(app.name)
-        own = Revision(head.commit[place : place + _DIGITS].rjust(7, "0").ljust(40, "0"))
+        own = Revision(self._own(head.commit, app.name))
         return self._gits[app.name].asked_by(own, replace(app, name=APP))
+
+    def reverted(self, head: str, app: str) -> Reverted | None:
+        return self._gits[app].reverted(self._own(head, app), APP)
+
+    def _own(self, commit: str, app: str) -> str:
+        place = _DIGITS * list(self._gits).index(app)
+        return commit[place : place + _DIGITS].rjust(7, "0").ljust(40, "0")
 
 
 def _together(commits: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from reliability import (
     attacks,
     calls,
     clocks,
+    hands,
     histories,
     neighbours,
     orders,
@@ -48,7 +49,8 @@ DESIGNS: dict[str, Design] = {
     "D8": artifacts,
     "D9": histories,
     "D10": attacks,
-    "D12": neighbours,
+    "D12": hands,
+    "D13": neighbours,
 }
 
 

@@ -1,12 +1,13 @@
 """The other boundaries through the seam: slots' HTTP, blobs, Git, the registry, the clock."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
 
 from gitslot.edges.file.read import desired
+from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import JournalError, SourceError
@@ -17,7 +18,7 @@ from gitslot.record.lock import Lock
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
-from gitslot.state.wanted import App, Desired, Revision
+from gitslot.state.wanted import PRODUCTION, App, Desired, Revision
 from reliability.arm_door import Credential
 from reliability.cloud import APP, START, Cloud, Commit
 from reliability.registered import STORE
@@ -218,6 +219,12 @@ def _read_commit(commit: Commit) -> tuple[Revision, bytes]:
     return Revision(commit.name, commit.author, "change what is wanted", commit.reverts), text
 
 
+def _app_of(commit: Commit, name: str) -> App | None:
+    wanted = desired(*_read_commit(commit))
+    found = wanted.apps.get(name) if isinstance(wanted, Desired) else None
+    return found if isinstance(found, App) else None
+
+
 def _unread(cause: str) -> Any:
     raise SourceError(f"cannot read the repository: {cause}")
 
@@ -275,17 +282,28 @@ class SeamGit:
 
         return self._process.call(Door("git.asked-by", _unread), effect)
 
+    def reverted(self, head: str, app: str) -> Reverted | None:
+        """Return the `git revert` of *head* that takes production of *app* back."""
+
+        def effect() -> Reverted | None:
+            count = int(head[:7], 16)
+            apps = [_app_of(each, app) for each in self._cloud.git.commits[:count][-2:]]
+            after, before = apps[-1], apps[0]
+            if not after or not before or after.wish(PRODUCTION) == before.wish(PRODUCTION):
+                return None
+            return ("git", "revert", head[:7]), before
+
+        return self._process.call(Door("git.reverted", _unread), effect)
+
     def _asked_by(self, head: Revision, app: App, slot: str) -> Revision:
         found, count = head, int(head.commit[:7], 16)
         for commit in reversed(self._cloud.git.commits[:count]):
-            revision, data = _read_commit(commit)
-            wanted = desired(revision, data)
-            block = wanted.apps.get(app.name) if isinstance(wanted, Desired) else None
-            if not isinstance(block, App):
+            block = _app_of(commit, app.name)
+            if block is None:
                 continue  # a broken file in between changes nothing
             if block.wish(slot) != app.wish(slot):
                 break
-            found = revision
+            found = _read_commit(commit)[0]
         return found
 
 
@@ -312,6 +330,9 @@ class SeamRegistry(Registry):
             raise ResourceNotFoundError("BlobNotFound")
 
         return self._process.call(Door(f"registry.{container}", lose, stale=stale), effect)
+
+    def _pieces(self, container: str, path: str) -> Iterator[bytes]:
+        yield self._content(container, path, 1 << 20)
 
 
 class SeamClock:

@@ -99,7 +99,7 @@ def _memory(kind: str) -> Memory:
 
     def brought(minutes: float) -> Memory:
         since = NOW - timedelta(minutes=minutes)
-        return replace(base, last_swap=LastSwap(new, old, "c", since=since))
+        return replace(base, last_swap=LastSwap(new, old, since=since))
 
     kinds = {
         "held": replace(base, hold_since=NOW - timedelta(minutes=1)),
@@ -109,7 +109,7 @@ def _memory(kind: str) -> Memory:
         "swapped-back": replace(
             base,
             converged=None,
-            last_swap=LastSwap(old, new, "", back=True),
+            last_swap=LastSwap(old, new, back=True),
             slots={
                 PRODUCTION: SlotMemory(
                     attempts=Attempts(new, reason="SwappedBack", message="x", refused=True)

@@ -35,6 +35,7 @@ POLICY = {
     "deploy_lost_s": 5.0,
     "swap_deadline_s": 5.0,
     "settle_s": 3.0,
+    "busy_wait_s": 3.0,
     "pauses_s": (0.0, 1.0, 2.0),
 }
 

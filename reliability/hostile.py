@@ -20,6 +20,7 @@ from types import ModuleType
 
 import azure.functions as func
 
+from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import GitSource
 from gitslot.reconcile import observe
 from gitslot.state.decision import Frozen
@@ -75,7 +76,7 @@ def yaml() -> Iterator[tuple[str, Attack]]:
 def _served(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterator[GitSource]:
     with serving(folder, respond) as address:
         os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(folder / "cert.pem")
-        yield GitSource(f"{address}/repo", "main", FILE, GIT_TOKEN)
+        yield GitSource(f"{address}/repo", "main", FILE, Access("x-access-token", (GIT_TOKEN,)))
 
 
 def _watching(source: GitSource) -> Lab:

@@ -1,5 +1,5 @@
 """
-D12: several apps at work under one controller: one hangs or is deleted at every call of its own, or
+D13: several apps at work under one controller: one hangs or is deleted at every call of its own, or
 the process is killed there. The other is released as if it were alone, at the same moments.
 """
 
@@ -129,7 +129,7 @@ def cases(*, long: bool = False) -> Iterator[Case]:
     found = range(len(calls())) if long else thinned(calls(), last=False)
     own = [index for index in found if not calls()[index].name.startswith(_SHARED)]
     for index in own:
-        yield f"D12,hang,{index}", partial(beside, hang, index)
-        yield f"D12,delete,{index}", partial(beside, delete, index)
+        yield f"D13,hang,{index}", partial(beside, hang, index)
+        yield f"D13,delete,{index}", partial(beside, delete, index)
         for kind in KILL_KINDS:
-            yield f"D12,{kind},{index}", partial(killed, kind, index)
+            yield f"D13,{kind},{index}", partial(killed, kind, index)

@@ -127,7 +127,7 @@ def play(scenario: str, first: str, must_yield: Callable[[], Turn]) -> Run:
     """Run two controllers on *scenario*, then let both come to rest one after the other."""
     scene = SCENARIOS[scenario]()
     rig, seam = scene.rig, scene.rig.seam
-    both = {name: Controller(rig, name, {}) for name in NAMES}
+    both = {name: rig.controller(name) for name in NAMES}
     baton = Baton(must_yield())
     seam.on, seam.stage = True, 0
     last = [""]

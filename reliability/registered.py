@@ -107,16 +107,20 @@ def package_url(version: str, build: str = "") -> str:
 
 @cache
 def package_blobs(version: str) -> dict[str, bytes]:
-    """Return the blobs of one serving package."""
+    """Return the blobs of one serving package; the bytes of a zip are its version's name."""
+    sha256 = hashlib.sha256(version.encode()).hexdigest()
     manifest = {
         "version": version,
-        "sha256": hashlib.sha256(version.encode()).hexdigest(),
+        "sha256": sha256,
         "size": 1,
         "package": "serving_app",
         "build": f"build-{version}",
         "python": "3.13",
     }
-    return {f"code/{version}/manifest.json": json.dumps(manifest).encode()}
+    return {
+        f"code/{version}/{sha256}.zip": version.encode(),
+        f"code/{version}/manifest.json": json.dumps(manifest).encode(),
+    }
 
 
 @cache
@@ -130,7 +134,10 @@ def both_builds(version: str, sklearn: str = SKLEARN) -> dict[str, bytes]:
     }
     builds["sklearn"]["sklearn"] = sklearn
     manifest = {"format": 2, "version": version, "contract": 2, "builds": builds}
-    return {f"code/{version}/manifest.json": json.dumps(manifest).encode()}
+    zips = {
+        f"code/{version}/{b['sha256']}.zip": f"{version}{n}".encode() for n, b in builds.items()
+    }
+    return {**zips, f"code/{version}/manifest.json": json.dumps(manifest).encode()}
 
 
 def settings(version: str, deploy: str, code: str = "c1") -> dict[str, str]:

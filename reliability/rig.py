@@ -25,6 +25,7 @@ QUICK = Policy(
     poll_s=30.0,
     survey_s=30.0,
     swap_deadline_s=600.0,
+    busy_wait_s=200.0,
     deploy_deadline_s=300.0,
     hold_s=300.0,
     lock_renew_s=5.0,
@@ -53,6 +54,7 @@ class Rig:
 
     def controller(self, name: str = CONTROLLER, **changes: Any) -> "Controller":
         """Return a controller whose process is about to start."""
+        self.cloud.entitle(name)
         return Controller(self, name, changes)
 
     def history(self) -> bytes:

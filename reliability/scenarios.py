@@ -38,10 +38,14 @@ class Scene:
     def cloud(self) -> Cloud:
         return self.rig.cloud
 
+    def events(self) -> list[Event]:
+        """Return all that the journal tells."""
+        entries = (e for e in self.cloud.history.entries if e["operation"] == "journal")
+        return [event for entry in entries for event in entry["events"]]
+
     def reasons(self) -> list[str]:
         """Return the reasons of all that the journal tells."""
-        entries = (e for e in self.cloud.history.entries if e["operation"] == "journal")
-        return [event.reason for entry in entries for event in entry["events"]]
+        return [event.reason for event in self.events()]
 
     def must(self, what: str, came: Callable[[], bool]) -> None:
         """Ask at the end whether *what* was planted here *came* true: else it showed nothing."""
@@ -63,6 +67,8 @@ def open_scene(production: dict[str, str], staging: dict[str, str]) -> Scene:
     """Return a scene whose slots run with these settings, and nothing written down."""
     rig = Rig()
     rig.cloud.register(OLDEST, OLD, NEW, NEWER)
+    for code in ("c1", "c2"):
+        rig.cloud.account.blobs |= registered.package_blobs(code)
     rig.cloud.build(production, staging)
     return Scene(rig, rig.controller(), OLD)
 

@@ -170,7 +170,7 @@ def memory_of(kind: str) -> Memory:
     kinds: Mapping[str, Memory] = {
         "converged-old": base,
         "converged-new": replace(
-            base, converged=new, releases={old: True, new: True}, last_swap=LastSwap(new, old, "c")
+            base, converged=new, releases={old: True, new: True}, last_swap=LastSwap(new, old)
         ),
         "attempted": replace(base, slots=_tried(failed)),
         "spent": replace(base, slots=_tried(replace(failed, failed=3, disproved=3))),

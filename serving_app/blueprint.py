@@ -62,6 +62,9 @@ class Served:
             threading.Timer(PAUSE_S, self._run).start()  # a daemon, as the thread that starts it
 
     def _attempt(self) -> None:
+        if any(each.startswith("@Microsoft.KeyVault(") for each in (NAME, VERSION, STORE, CLIENT)):
+            self.reason = "SettingsInvalid"
+            raise ValueError("a Key Vault reference is not resolved: add Key Vault Secrets User")
         self.reason, header = "RegistryUnavailable", os.environ["IDENTITY_HEADER"]
         url = os.environ["IDENTITY_ENDPOINT"] + IDENTITY + f"&client_id={CLIENT}" * bool(CLIENT)
         found = _get(url, {"X-IDENTITY-HEADER": header})

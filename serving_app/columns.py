@@ -43,8 +43,9 @@ class Shape:
     What goes into a model and what comes out.
 
     *kind* is "classifier" or "regressor"; *classes* is the order of probabilities, empty for a
-    regressor. *probabilities* says whether it has any. *dtype* ("float32" or "float64") is of the
-    numbers of an ONNX graph. *frame* says that scikit-learn gets a DataFrame.
+    regressor, which answers *outputs* numbers a row. *probabilities* says whether it has any.
+    *dtype* ("float32" or "float64") is of the numbers of an ONNX graph. *frame* says that
+    scikit-learn gets a DataFrame.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Shape:
     probabilities: bool
     dtype: str = "float64"
     frame: bool = False
+    outputs: int = 1
 
     @property
     def numbers(self) -> bool:
@@ -64,7 +66,7 @@ class Runtime(Protocol):
     """A loaded model, which answers tables; what it raises is about the rows it was asked."""
 
     def labels(self, table: Table) -> list[Any]:
-        """Return for each row a label, which equals one of the classes, or a number."""
+        """Return for each row a label, which equals one of the classes, or a number (or a list)."""
         ...
 
     def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:

@@ -35,6 +35,7 @@ def about(model: Model) -> dict[str, Any]:
         "columns": [_about(column) for column in shape.columns],
         "classes": list(shape.classes),
         "probabilities": shape.probabilities,
+        "outputs": shape.outputs,
         "example": manifest.example,
         "limits": dict(SHOWN),
     }
@@ -82,7 +83,9 @@ def openapi(model: Model) -> dict[str, Any]:
 def _schemas(model: Model) -> dict[str, Any]:
     columns, classes = model.shape.columns, list(model.shape.classes)
     cells = [_cell(column) for column in columns]
-    label = {"enum": classes} if classes else {"type": "number"}
+    label: dict[str, Any] = {"enum": classes} if classes else {"type": "number"}
+    if (outputs := model.shape.outputs) > 1:
+        label = {"type": "array", "items": label, "minItems": outputs, "maxItems": outputs}
     share = {"type": "array", "minItems": len(classes), "maxItems": len(classes)}
     return {
         "ByName": {

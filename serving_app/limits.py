@@ -20,6 +20,7 @@ UNPACKED = 1024 * 1024 * 1024  # bytes that a skops file, which is a zip, unpack
 TENSORS = 256 * 1024 * 1024  # bytes of ONNX Runtime's tensors, beside four times the artifact
 CONSTANT = 16 * 1024 * 1024  # values that one node of an ONNX graph may make of its constants
 COLUMNS = 16_384
+OUTPUTS = 64  # numbers that a regressor may answer for a row
 TOLERANCE = 1e-2  # of a probability; above this a golden row proves nothing
 NUMBER = float(np.finfo(np.float32).max)  # the largest number of a row, either sign
 

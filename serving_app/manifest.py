@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
     from .columns import TYPES, Column, Label, Shape
-    from .limits import ARTIFACT, COLUMNS, GOLDEN, MANIFEST, TOLERANCE
+    from .limits import ARTIFACT, COLUMNS, GOLDEN, MANIFEST, OUTPUTS, TOLERANCE
     from .refused import Refused
 else:  # the Functions worker puts this folder itself on sys.path
     from columns import TYPES, Column, Label, Shape
-    from limits import ARTIFACT, COLUMNS, GOLDEN, MANIFEST, TOLERANCE
+    from limits import ARTIFACT, COLUMNS, GOLDEN, MANIFEST, OUTPUTS, TOLERANCE
     from refused import Refused
 
 CONTRACT = 2  # of this app: typed and named columns, both runtimes
@@ -139,6 +139,7 @@ def _format_2(top: Mapping[str, Any], digest: str) -> Manifest:
         top["probabilities"],
         runtime["dtype"] if runtime["name"] == "onnx" else "float64",
         runtime["name"] == "sklearn" and runtime["frame"],
+        top.get("outputs", 1),
     )
     _demand(isinstance(example, list) and len(example) == len(columns), "example")
     return Manifest(
@@ -161,6 +162,7 @@ def _shape(
     probabilities: object,
     dtype: str,
     frame: object,
+    outputs: Any = 1,
 ) -> Shape:
     _demand(0 < len(columns) <= COLUMNS, "columns")
     _demand(len({column.name for column in columns}) == len(columns), "two columns have one name")
@@ -171,8 +173,9 @@ def _shape(
     _demand(len(set(classes)) == len(classes), "a class is there twice")
     _demand(isinstance(probabilities, bool) and isinstance(frame, bool), "probabilities")
     _demand(bool(classes) or not probabilities, "probabilities")
+    _demand(type(outputs) is int and 1 <= outputs <= (1 if classes else OUTPUTS), "outputs")
     _demand(dtype in _DTYPES, "the dtype is not float32 or float64")
-    return Shape(kind, columns, tuple(classes), bool(probabilities), dtype, bool(frame))
+    return Shape(kind, columns, tuple(classes), bool(probabilities), dtype, bool(frame), outputs)
 
 
 def _column(found: Mapping[str, Any]) -> Column:
@@ -207,7 +210,10 @@ def _golden(found: Mapping[str, Any], shape: Shape) -> Golden:
     if shape.classes:
         _demand(set(labels) <= set(shape.classes), "golden labels are not all classes")
     else:
-        _demand(all(type(label) in (int, float) for label in labels), "golden labels: numbers")
+        for label in labels:
+            numbers = label if shape.outputs > 1 else [label]
+            _demand(isinstance(numbers, list) and len(numbers) == shape.outputs, "golden labels")
+            _demand(all(type(each) in (int, float) for each in numbers), "golden labels: numbers")
     if shape.probabilities:
         _demand(len(probabilities) == len(labels), "golden probabilities do not fit the rows")
         for row in probabilities:

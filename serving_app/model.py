@@ -78,7 +78,8 @@ class Model:
         """
         Return labels, and probabilities as rows x classes where the model has any.
 
-        A regressor's labels are numbers. Raises BadRows where the model has no answer.
+        A regressor's labels are numbers, or lists of them. Raises BadRows where the model has no
+        answer.
         """
         try:
             labels, probabilities = self._runtime.answers(table)
@@ -239,9 +240,10 @@ def _compare(
             raise Refused("GoldenRowsFailed", "its labels are not those of the trained model")
     else:
         expected = np.array(golden.labels, np.float64)
-        if len(labels) != len(expected):
-            raise Refused("GoldenRowsFailed", "it does not answer one number for each row")
-        off = np.abs(np.array(labels, np.float64) - expected) / np.maximum(1, np.abs(expected))
+        found = np.array(labels, np.float64)
+        if found.shape != expected.shape:
+            raise Refused("GoldenRowsFailed", "it does not answer as many numbers as there are")
+        off = np.abs(found - expected) / np.maximum(1, np.abs(expected))
         _within(float(off.max()), "numbers", manifest.tolerance)
     if golden.probabilities is None:
         return

@@ -51,13 +51,16 @@ class OnnxRuntime:
         outputs = [each.name for each in session.get_outputs()]
         self._label = outputs[:1]
         self._outputs = outputs[: 2 if shape.probabilities else 1]
+        self._several = shape.outputs > 1
         self._dtype = np.dtype(shape.dtype)
         self._columns = shape.columns
 
     def labels(self, table: Table) -> list[Any]:
         """Return for each row a label, which equals one of the classes, or a number."""
         said: list[Any] = self._run(self._label, self._feed(table))[0].tolist()
-        return [one for (one,) in said] if said and isinstance(said[0], list) else said
+        if self._several or not said or not isinstance(said[0], list):
+            return said
+        return [one for (one,) in said]
 
     def answers(self, table: Table) -> tuple[list[Any], NDArray[Any] | None]:
         """Return what `labels` does, and probabilities as rows x classes where it has any."""

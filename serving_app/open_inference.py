@@ -44,7 +44,7 @@ def metadata(model: Model) -> dict[str, Any]:
             {"name": column.name, "datatype": _TAKES[column.type][0], "shape": [-1, 1]}
             for column in shape.columns
         ]
-    outputs = [{"name": "label", "datatype": _datatype(model), "shape": [-1]}]
+    outputs = [{"name": "label", "datatype": _datatype(model), "shape": [-1, *_several(model)]}]
     if shape.probabilities:
         width = len(shape.classes)
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, width]})
@@ -69,7 +69,10 @@ def infer(model: Model, body: bytes) -> str:
         labels, probabilities = model.answers(table)
     else:
         labels = model.labels(table)
-    made = {"label": {"datatype": _datatype(model), "shape": [len(labels)], "data": labels}}
+    several = _several(model)
+    flat = [number for row in labels for number in row] if several else labels
+    size = [len(labels), *several]
+    made = {"label": {"datatype": _datatype(model), "shape": size, "data": flat}}
     if probabilities is not None:
         shares = {"datatype": "FP64", "shape": list(probabilities.shape)}
         made["probabilities"] = {**shares, "data": probabilities.reshape(-1).tolist()}
@@ -142,6 +145,11 @@ def _wanted(outputs: Any, model: Model) -> list[str]:
         if name not in given:
             raise BadRows(f"output {ascii(name)[:80]} is not one of {', '.join(given)}")
     return list(dict.fromkeys(names))
+
+
+def _several(model: Model) -> list[int]:
+    """Return what follows the number of rows in the shape of `label`."""
+    return [model.shape.outputs] if model.shape.outputs > 1 else []
 
 
 def _datatype(model: Model) -> str:

@@ -3,7 +3,7 @@ The reasons why nothing is served, as one exception; health returns them.
 
     NoModel              the settings name no model yet
     Loading              the first attempt to load is still under way
-    SettingsInvalid      MODEL_VERSION or MODEL_STORE is malformed
+    SettingsInvalid      MODEL_VERSION or MODEL_STORE is malformed, or an unresolved reference
     IdentityUnavailable  no token from the managed identity
     RegistryUnavailable  the storage account did not answer, or not with the blob
     UnknownVersion       no such version is registered, or its artifact is missing

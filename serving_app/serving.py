@@ -80,6 +80,7 @@ class Serving:
     def attempt(self) -> bool:
         """Try to load once; return whether another try could help."""
         try:
+            self._refuse_references()
             wanted = parse_wanted(self._setting("MODEL_NAME"), self._setting("MODEL_VERSION"))
             with closing(Store(self._setting("MODEL_STORE"), self._environ)) as store:
                 model = load(wanted, store.read, self._stamp.runtime)
@@ -116,6 +117,17 @@ class Serving:
             "x-model-digest": model.digest if model else "none",
             "x-model-deploy": _header(self._setting("MODEL_DEPLOY")) or "none",
         }
+
+    def _refuse_references(self) -> None:
+        """
+        Refuse a setting that the platform left as the Key Vault reference that it was to resolve.
+
+        https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+        """
+        for name in ("MODEL_NAME", "MODEL_VERSION", "MODEL_STORE", "AZURE_CLIENT_ID"):
+            if self._setting(name).startswith("@Microsoft.KeyVault("):
+                why = f"{name} is an unresolved Key Vault reference: give the app's identity the "
+                raise Refused("SettingsInvalid", f"{why}role Key Vault Secrets User on the vault")
 
     def _setting(self, name: str) -> str:
         return self._environ.get(name, "").strip()

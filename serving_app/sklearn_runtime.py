@@ -62,7 +62,9 @@ class SklearnRuntime:
             yield as_trained(slice_of(table, first, first + BLOCK), self._shape)
 
     def _predicted(self, rows: Any) -> list[Any]:
-        said: list[Any] = np.asarray(self._estimator.predict(rows)).reshape(len(rows)).tolist()
+        outputs = () if self._shape.outputs == 1 else (self._shape.outputs,)
+        found = np.asarray(self._estimator.predict(rows)).reshape(len(rows), *outputs)
+        said: list[Any] = found.tolist()
         return said
 
     @contextmanager

@@ -1,12 +1,14 @@
 """The loop on the in-process platform: what one pass, a restart or a lost answer lead to."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from gitslot.errors import SourceError
+from gitslot.errors import GitPutOff, SourceError
 from gitslot.reconcile import Pass
-from gitslot.state.decision import Note
+from gitslot.state.decision import Note, Waiting
+from gitslot.state.reasons import Wait
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.cloud import APP
 from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, why
@@ -14,6 +16,7 @@ from reliability.registered import release
 
 CODE = "WEBSITE_RUN_FROM_PACKAGE"
 POST = f"arm.{SWAP}"
+TO_STAGING = b'{"targetSlot": "staging"}'
 
 
 @pytest.fixture
@@ -130,7 +133,8 @@ def test_a_swap_that_did_not_happen_is_told_and_sent_again(
     began = lab.seconds
     assert why(lab.settle()) == "Converged"
     assert (lab.told.count(told), lab.deploys, lab.swaps) == (1, [STAGING], 1)
-    assert lab.seconds - began < 300
+    busy_s = lab.policy.busy_wait_s if "body" in fault else 0
+    assert busy_s <= lab.seconds - began < busy_s + 300
     pinged = fault.get("operation") == "swap-ping"
     assert len(lab.seen("swap-reset")) == pinged
     assert ("http ping" in " ".join(event.message for event in lab.events)) == pinged
@@ -149,6 +153,40 @@ def test_slots_that_move_after_the_intent_close_it_unsent(lab: Lab) -> None:
     assert why(lab.settle()) == "Converged"
     assert "SwapFailed NotSent" in lab.told
     assert (lab.posts, lab.settings()["THEIRS"]) == (1, "new")
+
+
+def test_a_swap_of_ours_that_fails_behind_a_409_is_reset_and_sent_again(lab: Lab) -> None:
+    """What it left prepared is ours: nothing was, a moment before the POST."""
+    lab.fault(SWAP, when="after", **BUSY)
+    lab.fault("swap-ping")
+    lab.want("1.5.0")
+    assert why(lab.settle()) == "Converged"
+    assert ("SwapFailed SwapLeftPrepared" in lab.told, len(lab.seen("swap-reset"))) == (True, 1)
+    assert (lab.serves(), lab.swaps) == ("1.5.0", 1)
+
+
+def test_a_preview_just_before_the_post_is_left_alone_and_no_attempt(lab: Lab) -> None:
+    """409 "prepared": nothing is reset or counted, and the swap follows once they cancel."""
+    lab.before(POST, lambda: lab.cloud.post("person", "/applySlotConfig", TO_STAGING))
+    lab.want("1.5.0")
+    assert why(lab.settle()) == "Stalled PreparedByPerson"
+    assert ("SwapFailed NotBegun" in lab.told, lab.seen("write-sent", what=RESET)) == (True, [])
+    assert not any(event.verdict == "inconclusive" for event in lab.events)
+    assert lab.person("/resetSlotConfig") == 200
+    assert why(lab.settle()) == "Converged"
+
+
+def test_a_restart_begins_the_wait_after_a_409_anew(lab: Lab) -> None:
+    """Only a process that saw the markers unmoved for so long knows that nothing began."""
+    lab.fault(SWAP, times=1, **BUSY)
+    lab.want("1.5.0")
+    began = lab.seconds
+    while lab.seconds < began + 1200:
+        lab.run()
+        lab.restart()
+        lab.wait(60)
+    assert (lab.posts, lab.serves()) == (1, "1.4.0")
+    assert why(lab.settle()) == "Converged"
 
 
 def test_an_interrupt_between_intent_and_request_closes_it_unsent(lab: Lab) -> None:
@@ -344,13 +382,25 @@ def test_a_foreign_swap_is_held_for_ten_minutes_and_then_put_back(lab: Lab) -> N
     lab.swap()
     stop = lab.run()
     assert why(stop) == "Waiting ForeignSwap"
-    assert commit[:7] in str(stop)
+    assert f"`git revert {commit[:7]} && git push` makes it last" in str(stop)
     began = lab.seconds
     while lab.serves() != "1.5.0":
         assert lab.seconds < began + 1000
         lab.passes(1, 30.0)
     assert lab.seconds >= began + 600
     assert lab.told.count("Waiting ForeignSwap") == 1
+
+
+@pytest.mark.parametrize("wish", ["1.5.0", "1.6.0"])
+def test_what_somebody_swapped_in_is_made_to_last_by_its_version(lab: Lab, wish: str) -> None:
+    """A revert of the newest commit would bring another wish: the bump names what is served."""
+    lab.want("1.5.0")
+    if wish == "1.5.0":
+        lab.run()
+    lab.want(wish, "drift: heal\n")
+    lab.run()
+    lab.swap()
+    assert "`gitslot bump production 1.4.0 app && git push` makes it last" in str(lab.run())
 
 
 def test_a_changed_wish_ends_a_hold_at_once_and_costs_no_attempt(bumped: Lab) -> None:
@@ -424,6 +474,25 @@ def test_git_that_is_gone_freezes_once_and_thaws(lab: Lab) -> None:
     lab.cloud.git.down = SourceError("cannot read", reason="GitUnreachable")
     assert why(lab.passes(5)) == "Frozen GitUnreachable"
     assert (lab.told, lab.writes) == (["Frozen GitUnreachable"], 0)
+    lab.cloud.git.down = None
+    assert why(lab.run()) == "Converged"
+
+
+def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> None:
+    """Nothing is written to Azure, each is recorded once, and production's health is watched."""
+    lab.want("1.5.0")
+    lab.cloud.git.down = GitPutOff("it answered 429", retry_after_s=90)
+    stop = lab.passes(3)
+    assert isinstance(stop, Waiting)
+    assert isinstance(stop.next, Wait)
+    assert (why(stop), stop.next.until) == (
+        "Waiting GitPutOff",
+        lab.world.clock.now() + timedelta(seconds=90),
+    )
+    looks = lab.calls("health.production")
+    assert why(lab.passes(4)) == "Frozen GitUnreachable"
+    assert lab.calls("health.production") > looks
+    assert (lab.told, lab.writes) == (["Waiting GitPutOff", "Frozen GitUnreachable"], 0)
     lab.cloud.git.down = None
     assert why(lab.run()) == "Converged"
 

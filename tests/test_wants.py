@@ -362,6 +362,39 @@ def test_an_unsigned_step_back_goes_through_once(signed: Branch) -> None:
     assert signed.look() == {APP: "CommitUnsigned"}
 
 
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("together", [True, False])
+def test_each_of_two_apps_steps_back_once_after_each_signed_bump(
+    signed_fleet: Branch, together: bool, merged: bool
+) -> None:
+    """Bumped by one commit or by two, an unsigned merge between; a second step is refused."""
+    sam = signed_fleet.signers[0]
+
+    def change(version: str, before: str, key: Key | None = None) -> None:
+        if not together:
+            signed_fleet.push(folder(churn=version, fraud=before), key)
+        signed_fleet.push(folder(churn=version, fraud=version), key)
+        signed_fleet.start()
+
+    for version in "BC":
+        start = signed_fleet.tip
+        change(version, "A", sam)
+        if merged:  # by a button, which does not sign
+            main = signed_fleet.works.files(
+                {**folder(churn="A", fraud="A"), "README": version}, start
+            )
+            files = {**folder(churn=version, fraud=version), "README": version}
+            signed_fleet.point(signed_fleet.works.files(files, main, signed_fleet.tip))
+        assert signed_fleet.look() == dict.fromkeys(("churn", "fraud"), version)
+        change("A", version)  # at 3 a.m., with no key
+        assert signed_fleet.look() == dict.fromkeys(("churn", "fraud"), "A")
+    tip = signed_fleet.tip
+    for again in "BC0":
+        signed_fleet.point(tip)
+        signed_fleet.push(folder(churn=again, fraud="A"))
+        assert signed_fleet.look("churn") == {"churn": "CommitUnsigned"}
+
+
 def test_each_file_is_judged_from_its_own_accepted_commit(signed_fleet: Branch) -> None:
     """One team's unsigned change freezes its own app; the other goes on, and vouches for none."""
     sam = signed_fleet.signers[0]

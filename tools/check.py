@@ -23,7 +23,7 @@ from tools.pages import outdated
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("controller", "serving_app")
-_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?:\s*;\s*(.*))?$")
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?:\s*;\s*(.*?))?(?: \\)?$")
 
 
 def problems(root: Path = ROOT) -> Iterator[str]:
@@ -66,7 +66,11 @@ def _lists(root: Path) -> list[Path]:
 
 def _requirements(root: Path) -> Iterator[str]:
     """Compare what the apps pin for the lock's Python with the lock."""
-    locked = {name: version for name, version, _ in pins(root / "requirements.txt")}
+    lock = root / "requirements.txt"
+    locked = {name: version for name, version, _ in pins(lock)}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if _PIN.match(line) and not line.endswith("\\"):
+            yield f"requirements.txt: {line} has no hash: make lock"
     for path in _lists(root):
         for name, version, marker in pins(path):
             if "<" in marker and ">" not in marker:  # for Pythons older than the lock's

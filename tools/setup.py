@@ -39,7 +39,7 @@ def python() -> None:
         _say(f".venv: {total} packages, about 140 MB to download, about 60 s (once)")
         _make_venv()
     _run(
-        (str(PYTHON), *_PIP, "install", "--requirement", "requirements.txt"),
+        (str(PYTHON), *_PIP, "install", "--require-hashes", "-r", "requirements.txt"),
         "install what requirements.txt locks; is the network there?",
         _Packages(total).line,
     )
@@ -144,7 +144,8 @@ def lock() -> None:
         (
             *(str(tool), "--quiet", "--upgrade", "--strip-extras", "--no-header"),
             *("--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"),
-            *("--allow-unsafe", "--output-file", "requirements.txt", "requirements.in"),
+            *("--allow-unsafe", "--generate-hashes"),
+            *("--output-file", "requirements.txt", "requirements.in"),
         ),
         "lock requirements.in",
     )

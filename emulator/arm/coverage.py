@@ -22,8 +22,8 @@ scm-policy-get site-get site-put sites-list slot-delete slot-get slot-put slotco
 slotconfignames-put slots-list slotsswap start stop sync-triggers
 """
 AZ = """
-config-web-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy stacks-list
-subscriptions-list
+assignment-put assignments-list config-web-get identity-get identity-put kudu-deployment
+kudu-publish kudu-settings kudu-zipdeploy role-put roles-list stacks-list subscriptions-list
 """
 SDK = """
 deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+from emulator.arm import rights
 from emulator.arm.calls import Answer, Call, RefusalError, gateway
 from emulator.arm.limits import Limits
 from emulator.arm.routes import Route, find
@@ -62,6 +63,7 @@ class Gateway:
             raise gateway(404, "InvalidResourceType", f"{message}'{version}'.")
         route, params = found
         self._scope(params)
+        rights.authorize(self.azure, call.caller, route.action, params["scope"])
         agent = call.headers.get("user-agent", "")
         self.azure.counts.count(route.operation, call.caller.name, agent)
         return route, params

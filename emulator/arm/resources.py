@@ -7,6 +7,7 @@ from typing import Any
 from emulator.arm.bodies import plan_body, site_body
 from emulator.arm.calls import Answer, Call, gateway, invalid, located, not_found, part
 from emulator.arm.handling import Params
+from emulator.arm.rights import may_read
 from emulator.slots.azure import Azure
 from emulator.slots.plans import tier_of
 from emulator.slots.state import Plan
@@ -45,8 +46,11 @@ def subscription(azure: Azure) -> Mapping[str, Any]:
     }
 
 
-def subscriptions(azure: Azure) -> Mapping[str, Any]:
-    return {"value": [subscription(azure)], "count": {"type": "Total", "value": 1}}
+def subscriptions(azure: Azure, call: Call, _params: Params) -> Answer:
+    """List the subscriptions in which the caller has any role."""
+    roles = azure.store.rights.roles_of(call.caller.principal, azure.now())
+    found = [subscription(azure)] if any(True for _ in roles) else []
+    return Answer(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
 def group(azure: Azure) -> Mapping[str, Any]:
@@ -73,7 +77,7 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     Of ARM's filter language only ``eq`` on resourceType, name and resourceGroup, joined by ``and``,
     is supported.
     """
-    found = list(_all(azure))
+    found = [body for body in _all(azure) if may_read(azure, call.caller, body["id"])]
     text = call.query.get("$filter", "").strip()
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)

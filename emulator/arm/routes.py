@@ -13,6 +13,7 @@ from emulator.arm import (
     onedeploy,
     publishing,
     resources,
+    rights,
     running,
     settings,
     sites,
@@ -37,6 +38,7 @@ class Route:
     operation: str
     handler: Handler
     budget: str  # the rate limit that the call uses
+    action: str = ""  # what the caller's role must allow; "" where the answer is filtered instead
 
     @property
     def reads(self) -> bool:
@@ -48,6 +50,10 @@ class Route:
 READS = frozenset(
     {"appsettings-list", "listkeys", "publishingcredentials-list", "publishxml", "slotsdiffs"}
 )
+# Everybody may ask; who may read nothing gets an empty list.
+FILTERED = frozenset(
+    {"tenants-list", "stacks-list", "subscriptions-list", "groups-list", "resources-list"}
+)
 BUDGETS = {"GET": "reads", "DELETE": "deletes"}
 
 
@@ -55,7 +61,9 @@ def _route(method: str, template: str, operation: str, handler: Handler) -> Rout
     budget = BUDGETS.get(method, "writes")
     if operation == "appsettings-list":
         budget = "resource-requests"  # as recorded: a bucket of Microsoft.Web's own
-    return Route(method, tuple(template.lower().strip("/").split("/")), operation, handler, budget)
+    action = "" if operation in FILTERED else rights.action_of(method, template)
+    segments = tuple(template.lower().strip("/").split("/"))
+    return Route(method, segments, operation, handler, budget, action)
 
 
 def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Route]:
@@ -75,10 +83,19 @@ CREDENTIALS = "/config/publishingcredentials"
 POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
+ROLES, GIVEN = (f"{rights.AUTHORIZATION}/role{kind}" for kind in ("Definitions", "Assignments"))
+
 ROUTES: tuple[Route, ...] = (
+    _route("GET", ROLES, "roles-list", rights.definitions),
+    _route("GET", f"{ROLES}/{{role}}", "role-get", rights.definition_get),
+    _route("PUT", f"{ROLES}/{{role}}", "role-put", rights.definition_put),
+    _route("DELETE", f"{ROLES}/{{role}}", "role-delete", rights.definition_delete),
+    _route("GET", GIVEN, "assignments-list", rights.assignments),
+    _route("PUT", f"{GIVEN}/{{assignment}}", "assignment-put", rights.assignment_put),
+    _route("DELETE", f"{GIVEN}/{{assignment}}", "assignment-delete", rights.assignment_delete),
     _route("GET", "/tenants", "tenants-list", shown(resources.tenants)),
     _route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks-list", stacks.stacks),
-    _route("GET", "/subscriptions", "subscriptions-list", shown(resources.subscriptions)),
+    _route("GET", "/subscriptions", "subscriptions-list", resources.subscriptions),
     _route("GET", SUBSCRIPTION, "subscription-get", shown(resources.subscription)),
     _route("GET", f"{SUBSCRIPTION}/resourceGroups", "groups-list", shown(resources.groups)),
     _route("GET", GROUP, "group-get", shown(resources.group)),
@@ -139,8 +156,14 @@ for one in ROUTES:
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """Return the route of *path* and the values for its braces; None if no route fits."""
-    given = path.strip("/").split("/")
+    """
+    Return the route of *path* and the values for its braces; None if no route fits.
+
+    `scope` among them is the path down to the last resource that it names. Roles are asked for at
+    any scope.
+    """
+    at = path.lower().find(rights.AUTHORIZATION.lower() + "/")
+    scope, given = path[: max(at, 0)], path[max(at, 0) :].strip("/").split("/")
     for route in INDEX.get((method, len(given)), ()):
         params: dict[str, str] = {}
         for segment, word in zip(route.segments, given, strict=True):
@@ -149,7 +172,8 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
             elif segment != word.lower():
                 break
         else:
-            return route, params
+            last = max((i for i, s in enumerate(route.segments) if s.startswith("{")), default=0)
+            return route, {"scope": scope or "/" + "/".join(given[: last + 1]), **params}
     return None
 
 

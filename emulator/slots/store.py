@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from emulator.login.rights import BUILT_IN, Assignment, Rights, Role
 from emulator.machine.disk import read_json, write_json
 from emulator.slots import state
 from emulator.slots.state import (
@@ -41,6 +42,7 @@ class Store:
         self.identities: dict[str, UserIdentity] = {}
         self.sites: dict[str, Site] = {}
         self.operations: dict[str, Operation] = {}
+        self.rights = Rights()
 
     def load(self) -> None:
         """Read what an earlier run saved."""
@@ -52,6 +54,10 @@ class Store:
         self.identities = {key: UserIdentity(**value) for key, value in users.items()}
         self.sites = {key: _site(value) for key, value in kept["sites"].items()}
         self.operations = {key: _operation(value) for key, value in kept["operations"].items()}
+        own = kept.get("roles", ())
+        self.rights.roles = {**BUILT_IN, **{role["id"]: _role(role) for role in own}}
+        given = kept.get("assignments", ())
+        self.rights.assignments = {each["id"]: Assignment(**each) for each in given}
 
     def save(self) -> None:
         """Write everything to the file, for a restart after a kill."""
@@ -62,6 +68,8 @@ class Store:
             "identities": {key: asdict(value) for key, value in self.identities.items()},
             "sites": {key: _plain(value) for key, value in self.sites.items()},
             "operations": {key: asdict(value) for key, value in self.operations.items()},
+            "roles": [asdict(role) for role in self.rights.roles.values() if role.custom],
+            "assignments": [asdict(each) for each in self.rights.assignments.values()],
         }
         write_json(self.path, kept)
 
@@ -173,6 +181,11 @@ def _slot(kept: Mapping[str, Any]) -> Slot:
             "last_swap": None if last is None else SwapStatus(**last),
         }
     )
+
+
+def _role(kept: Mapping[str, Any]) -> Role:
+    lists = ("actions", "not_actions", "data_actions", "scopes")
+    return Role(**{**kept, **{name: tuple(kept[name]) for name in lists}})
 
 
 def _operation(kept: Mapping[str, Any]) -> Operation:

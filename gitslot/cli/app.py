@@ -28,7 +28,11 @@ class Commands(LazyGroup):
             "validate", "cli.validate", "Check the file or folder, its versions and their digests."
         ),
         Row("bump", "cli.edit", "Set a slot's version in the app's file, and commit it."),
-        Row("rollback", "cli.edit", "Revert the commit that last changed production."),
+        Row(
+            "rollback",
+            "cli.rollback",
+            "Take production back to what was asked for before.",
+        ),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
         Row("register", "cli.register", "Put a trained model into the registry.", _MORE),
@@ -106,6 +110,8 @@ def run(arguments: Sequence[str], session: Session | None = None) -> int:
     """Run one command and return its exit code. Only shell completion raises (SystemExit)."""
     session = session or Session()
     words = _without_debug(arguments, session)
+    if words[-1:] == ["--to"]:
+        words.append("")  # without a value, it is answered with the values that there are
     try:
         code = app(words, prog_name="gitslot", standalone_mode=False, obj=session)
         session.out.flush()

@@ -4,10 +4,9 @@ The Git checkout that a command is run in, through the user's own `git`.
 Their hooks, signing and identity apply; nothing is pushed.
 """
 
-import signal
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +60,8 @@ class Checkout:
                 raise CommandRefused(f"{which}; {there}", reason="WhichApp")
             chosen = AppFile(self, f"{self.file}/{app}{SUFFIX}", app)
         chosen.refuse_dirty()
-        if not chosen.name and app not in (None, found := chosen.read().name):
-            raise CommandRefused(f"{self.file} is of the app `{found}`", reason="WhichApp")
+        with suppress(DesiredError):  # a broken file names no app
+            chosen.refuse_other(app, chosen.read())
         return chosen
 
     def git(self, *words: str) -> str:
@@ -84,42 +83,77 @@ class Checkout:
             raise CommandRefused(f"there is no commit `{revision}` here", reason="UnknownRevision")
         return found.strip()
 
-    def would_revert(self, path: Path, *words: str) -> tuple[frozenset[str], bytes]:
-        """
-        Return what `git revert` with *words* would change: the files, and the bytes of *path*.
+    def blobs(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the bytes of each blob of *names*, in one run of git."""
+        done = _git(self.root, self.environ, "cat-file", "--batch", data="\n".join(names).encode())
+        found, rest = {}, done.stdout
+        for name in names:
+            head, _, rest = rest.partition(b"\n")
+            if head.split()[1:2] == [b"blob"]:
+                size = int(head.split()[2])
+                found[name], rest = rest[:size], rest[size + 1 :]
+        return found
 
-        It is tried in the checkout and undone; an interrupt waits for that. Raises CommandRefused
-        if Git cannot revert, or if undoing it would lose other changes.
-        """
-        if self.git("diff", "--cached", "--name-only").strip():
-            raise CommandRefused("other changes are staged; commit or unstage them first")
-        for head in ("REVERT_HEAD", "CHERRY_PICK_HEAD", "MERGE_HEAD"):
-            if self.try_git("rev-parse", "--verify", "--quiet", head):
-                raise CommandRefused(f"{head} exists; finish or abort that first")
-        with _uninterrupted():
-            try:
-                self.git("revert", "--no-commit", *words)
-                changed = self.git("diff", "--cached", "--no-renames", "--name-only", "-z", "HEAD")
-                data = path.read_bytes() if path.is_file() else b""
-            finally:
-                self._unstage()
-        return frozenset(changed.split("\0")) - {""}, data
+    # ------------------------------------------------------------ the branch, and the remote
 
-    def revert(self, *words: str) -> None:
-        """Commit the revert of *words*; raises CommandRefused, with nothing changed."""
+    @property
+    def branch(self) -> str:
+        """Return the branch that is checked out, or "" where none is."""
+        return (self.try_git("symbolic-ref", "--quiet", "--short", "HEAD") or "").strip()
+
+    def _remote(self) -> str:
+        """Return the remote of the branch, else `origin`, else any; "" where there is none."""
+        named = (self.try_git("config", f"branch.{self.branch}.remote") or "").strip()
+        there = self.git("remote").split()
+        first = "origin" if "origin" in there else (there or [""])[0]
+        return named if named in there else first
+
+    def refuse_stale(self, ref: str) -> int:
+        """
+        Fetch the watched *ref*, and return how many commits here are not pushed yet.
+
+        Raises CommandRefused, with the remedy, where the checkout is behind it, on another branch
+        or on none. "" stands for `main`, or for what is checked out where there is no `main`.
+        """
+        here, remote, go_on = self.branch, self._remote(), "--no-fetch goes on with what is here"
+        watched = ref.removeprefix("refs/heads/")
+        if watched == "HEAD" or watched.startswith("refs/"):
+            return 0
+        if not watched:
+            mains = ("refs/heads/main", f"refs/remotes/{remote}/main")
+            known = any(self.try_git("rev-parse", "--verify", "--quiet", each) for each in mains)
+            watched = "main" if known or not here else here
+        if here != watched:
+            where = f"on the branch `{here}`" if here else "on no branch (a detached HEAD)"
+            raise CommandRefused(
+                f"the checkout is {where}, and `{watched}` is watched; `git switch {watched}`, and "
+                f"try again; {go_on}",
+                reason="OtherBranch" if here else "Detached",
+            )
+        if not remote:
+            return 0
         try:
-            self.git("revert", "--no-edit", *words)
-        except BaseException:
-            self._unstage()
-            raise
+            self.git("fetch", "--quiet", remote, watched)
+        except CommandRefused as error:
+            raise CommandRefused(f"{error.message}; {go_on}", reason="FetchFailed") from error
+        count = self.git("rev-list", "--left-right", "--count", "HEAD...FETCH_HEAD").split()
+        ahead, behind = map(int, count)
+        if behind:
+            pull = "git pull --rebase" if ahead else "git pull --ff-only"
+            raise CommandRefused(
+                f"{remote} has {behind} newer commit(s) of `{watched}`; `{pull} {remote} "
+                f"{watched}`, and try again; {go_on}",
+                reason="Behind",
+            )
+        return ahead
 
-    def _unstage(self) -> None:
-        """Undo staged changes, in the index and in the files; other edits stay."""
-        self.try_git("reset", "--merge")
-
-    def has_remote(self) -> bool:
-        """Return whether there is a remote to push to."""
-        return bool((self.try_git("remote") or "").strip())
+    def push(self) -> str:
+        """Return the line that pushes what is checked out, or "" where that is nowhere."""
+        remote, here = self._remote(), self.branch
+        if not remote or not here:
+            return ""
+        follows = self.try_git("config", f"branch.{here}.merge")
+        return "git push" if follows else f"git push {remote} {here}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +173,30 @@ class AppFile:
         """Return what the file asks for. Raises DesiredError."""
         return read(self.path.read_bytes(), self.name)
 
-    def at(self, commit: str) -> App | None:
-        """Return what the file asked for at *commit*; None if it was missing or broken."""
-        done = subprocess.run(
-            ["git", "show", f"{commit}:{self.file}"],
-            cwd=self.checkout.root,
-            env=dict(self.checkout.environ),
-            capture_output=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
+    def refuse_other(self, app: str | None, found: App) -> None:
+        """Raise CommandRefused where the file, which is *found*, is not that of *app*."""
+        if app not in (None, found.name):
+            raise CommandRefused(f"{self.file} is of the app `{found.name}`", reason="WhichApp")
+
+    def commit(self, data: bytes, message: str) -> None:
+        """Commit *data* as the file, and nothing else; else the file stays as it was."""
+        before, head = self.path.read_bytes(), self.checkout.try_git("rev-parse", "HEAD")
+        self.path.write_bytes(data)
         try:
-            return read(done.stdout, self.name) if done.returncode == 0 else None
-        except DesiredError:
-            return None
+            self.checkout.git("commit", "-m", message, "--", self.file)
+        except BaseException:
+            if self.checkout.try_git("rev-parse", "HEAD") == head:
+                self.path.write_bytes(before)
+            raise
+
+    def is_undone_by(self, data: bytes, commit: str) -> bool:
+        """Say whether *data* as the file reverts *commit*, which changed it and no other file."""
+        raw = self.checkout.try_git("diff-tree", "-r", "--no-renames", f"{commit}^", commit) or ""
+        here = self.checkout.git("rev-parse", f"HEAD:{self.file}").strip()
+        if len(raw.splitlines()) != 1:
+            return False
+        old, new = raw.split()[2:4]
+        return new == here and self.checkout.blobs([old]).get(old) == data
 
     def refuse_dirty(self) -> None:
         """Raise CommandRefused if the file has uncommitted changes."""
@@ -162,6 +206,9 @@ class AppFile:
                 "whose .gitslot.toml names another, or set GITSLOT_FILE",
                 reason="FileMissing",
             )
+        if self.path.is_symlink():
+            what = f"{self.file} is a link; `git rm` it and commit a plain file in its place"
+            raise CommandRefused(what, reason="NotPlainFile")
         if self.checkout.git("status", "--porcelain", "--", self.file).strip():
             raise CommandRefused(
                 f"{self.file} has changes that are not committed; commit them, or drop them with "
@@ -170,23 +217,14 @@ class AppFile:
             )
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back, in this process and in the programs that it starts meanwhile."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _git(
-    folder: Path, environ: Mapping[str, str], *words: str
+    folder: Path, environ: Mapping[str, str], *words: str, data: bytes | None = None
 ) -> "subprocess.CompletedProcess[bytes]":
     try:
         return subprocess.run(
             ["git", *words],
             cwd=folder,
+            input=data,
             capture_output=True,
             check=False,
             timeout=_TIMEOUT_S,

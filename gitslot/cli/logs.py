@@ -13,7 +13,7 @@ from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.report.history import Change, changes, live_at, swap_under_way
+from gitslot.report.history import Change, changes, hand_between, live_at, swap_under_way
 from gitslot.state.remembered import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
@@ -138,6 +138,11 @@ def history(
                 f"{swap.app}: a swap to {swap.version} was under way then, "
                 f"sent {out.iso(swap.swap_sent)}, proved {out.iso(swap.time)}"
             )
+        if hand := hand_between(each, moment):
+            session.print_err(
+                f"{hand.app}: somebody else's change to {hand.version} may have come before; it "
+                f"happened {_between(hand, session.now())}"
+            )
     _show_changes(session, live, output)
     missing = [name for name, each in found.items() if not live_at(each, moment)]
     for name in missing:
@@ -154,6 +159,13 @@ def _time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def _between(change: Change, now: datetime) -> str:
+    if change.between is None:
+        return ""
+    after, before = (out.moment_text(moment, now) for moment in change.between)
+    return f"between {after} and {before}"
+
+
 def _show_changes(session: Session, found: Sequence[Change], output: Output) -> None:
     if output is not Output.TABLE:
         out.show_data(session, [out.data_of(change) for change in found], output)
@@ -166,7 +178,7 @@ def _show_changes(session: Session, found: Sequence[Change], output: Output) -> 
             change.before,
             change.commit[:7],
             change.author,
-            change.how,
+            " ".join(filter(None, (change.how, _between(change, session.now())))),
             change.verified.removeprefix("staging: "),
         )
         for change in found

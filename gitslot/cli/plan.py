@@ -1,6 +1,7 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -13,14 +14,15 @@ from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
+from gitslot.http.client import Http
 from gitslot.reconcile import look_for
+from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
-from gitslot.state.safe_text import safe
-from gitslot.state.wanted import Desired, Doubt
-from gitslot.world import World
-
-_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]<>|#"})
+from gitslot.state.safe_text import code_span
+from gitslot.state.seen import Live
+from gitslot.state.wanted import Desired, Doubt, Resolved
+from gitslot.world import World, open_git
 
 
 def plan(
@@ -45,7 +47,7 @@ def show_plans(
     world = session.world()
     at = _at(session, rev) if rev else None
     names = chosen(list(at.apps), app) if at else status_.names(world, app)
-    plans = [_plan(name, world, at) for name in names]
+    plans = [_plan(session, name, world, at) for name in names]
     if markdown:
         session.out.write(_in_markdown(plans))
     elif output is not Output.TABLE:
@@ -59,12 +61,11 @@ def show_plans(
 def _at(session: Session, rev: str) -> Desired:
     """Return what *rev* asks for, of the checkout around here, else of the watched repository."""
     settings = session.settings()
-    token = settings.git_token.reveal() if settings.git_token else None
     try:
         here = Checkout.around(session)
         newest = GitSource(str(here.root), "HEAD", settings.file).at(here.resolve(rev))
     except (CommandRefused, SourceError):
-        source = GitSource(settings.repository, settings.ref, settings.file, token)
+        source = open_git(settings, Http())
         try:
             newest = source.at(source.resolve(rev))
         except SourceError as error:
@@ -78,11 +79,18 @@ def _at(session: Session, rev: str) -> Desired:
     return found
 
 
-def _plan(name: str, world: World, at: Desired | None) -> Plan:
+def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan:
     app = at.apps[name] if at else world.wants.app(name, world.wants.known())
     seen = look_for(name, app, None, world, fresh=True, whole=True)
     target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
-    return planned(name, target, seen.live, seen.memory, seen.now, world.policy)
+    found = planned(name, target, seen.live, seen.memory, seen.now, world.policy)
+    wanted = seen.live.production.wanted if isinstance(seen.live, Live) else None
+    swaps = any(step.action == "swap" for step in found.steps)
+    if not swaps or not isinstance(wanted, Resolved) or not wanted.needs.memory:
+        return found
+    facts = session.examiner().size(name, world.looker.ref(name), wanted)
+    compared = tuple(f"memory: {'; '.join((note.found, *note.fixes))}" for note in memory(facts))
+    return replace(found, notes=(*found.notes, *compared))
 
 
 # ---------------------------------------------------------------- printing
@@ -113,18 +121,15 @@ def _end(plan_: Plan) -> str:
 def _in_markdown(plans: Sequence[Plan]) -> str:
     lines: list[str] = []
     for each in plans:
-        lines += [f"### gitslot plan: {_escaped(each.app)}", ""]
+        lines += [f"### gitslot plan: {code_span(each.app)}", ""]
         for number, step in enumerate(each.steps, 1):
-            lines.append(f"{number}. **{step.action}** {_escaped(step.what)}: {_escaped(step.why)}")
-            lines += [f"   - {_escaped(line)}" for line in _settings(step)]
+            what, why = code_span(step.what), code_span(step.why)
+            lines.append(f"{number}. **{step.action}** {what}: {why}")
+            lines += [f"   - {code_span(line)}" for line in _settings(step)]
         if each.steps:
             lines.append("")
-        lines += [_escaped(_end(each)), ""]
-        lines += [f"> {_escaped(note)}" for note in each.notes]
+        lines += [code_span(_end(each)), ""]
+        lines += [f"> {code_span(note)}" for note in each.notes]
         if each.notes:
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _escaped(text: str) -> str:
-    return safe(text).translate(_MARKDOWN)

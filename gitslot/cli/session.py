@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from gitslot.world import World
 
 # settings that a command which only looks does without
-_GUARDS = ("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE")
+_GUARDS = (
+    *("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE"),
+    "GITSLOT_REQUIRE_PIN",
+)
 
 
 class CommandRefused(GitslotError):
@@ -37,9 +40,11 @@ class CommandRefused(GitslotError):
 
 
 def _open_world(settings: Settings) -> "World":
+    from gitslot.http.client import Http  # noqa: PLC0415 - slow import
     from gitslot.world import credential, open_world  # noqa: PLC0415 - slow import
 
-    return open_world(settings, credential(), tell=lambda _: None)
+    http = Http()
+    return open_world(settings, credential(http), tell=lambda _: None, http=http)
 
 
 def _open_registry(settings: Settings) -> "Registry":
@@ -83,6 +88,13 @@ class Session:
     def watched(self) -> str:
         """Return the path, from the repository's root, of the watched file or folder of files."""
         return gitslot_toml.watched(self.environ, self.cwd)
+
+    def branch(self) -> str:
+        """Return the watched branch or full ref, or "" where neither target nor file names one."""
+        try:
+            return self.settings().ref
+        except SettingsError:
+            return gitslot_toml.configured(self.cwd).added_to(self.environ).get("GITSLOT_REF", "")
 
     def settings(self) -> Settings:
         """Return the target's settings; the first call prints which target that is."""

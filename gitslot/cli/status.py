@@ -149,7 +149,8 @@ def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
             reason = f"{row.reason}: " if row.reason != "Pending" else ""
             lines.append(f"{row.app}: {reason}{row.message}")
         if row.mend:
-            lines.append(f"{row.app}: to go back: {row.mend}")
+            back = row.mend.startswith(("git revert", "gitslot rollback"))
+            lines.append(f"{row.app}: {'to go back' if back else 'next'}: {row.mend}")
     return lines
 
 

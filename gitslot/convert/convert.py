@@ -1,7 +1,7 @@
 """
 Turn a fitted estimator into the artifacts that could serve it, the fastest first.
 
-    ONNX float32           exact for trees, forests, boosting: scikit-learn itself casts to float32
+    ONNX float32           exact for trees, forests, boosting: these cast to float32 themselves
     ONNX float64           exact to about 1e-15 for linear models and most others
     ONNX float64, last     a pipeline's last step in float32, what is before it in float64: that is
     step float32           the order of scikit-learn for a scaler before trees
@@ -28,6 +28,8 @@ from skl2onnx.common.data_types import (
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
+from gitslot.convert.boosters import INSTEAD, is_booster, library_of
+from gitslot.convert.parts import parts
 from gitslot.convert.skops_bytes import saved
 from gitslot.convert.table import Table
 from gitslot.registry.manifest import Runtime
@@ -66,6 +68,11 @@ def candidates(estimator: Any, table: Table) -> Iterator[Candidate | NotConverte
         if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
             title = "ONNX float64, last step float32"
             yield _attempt(title, Runtime("onnx", "float64"), _last_in_floats(estimator, table))
+    booster = next(filter(is_booster, parts(estimator)), None)
+    if booster is not None:
+        name = f"{type(booster).__name__} of {library_of(booster)}"
+        yield NotConverted("scikit-learn", f"it does not answer for {name}: {INSTEAD}")
+        return
     minor = ".".join(version("scikit-learn").split(".")[:2])
     runtime = Runtime("sklearn", sklearn=minor, frame=table.frame)
     yield _attempt("scikit-learn", runtime, lambda: saved(estimator))

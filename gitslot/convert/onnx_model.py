@@ -49,6 +49,8 @@ class OnnxModel:
             raise TrainingError("the graph must take floats, doubles or strings, and answer labels")
         self.is_regressor = len(kinds) == 1 and kinds[0] in _NUMBERS
         self.has_probabilities = not self.is_regressor and kinds[1:2] != [] and kinds[1] in _NUMBERS
+        sizes = [dim.dim_value for dim in outputs[0].tensor_type.shape.dim] if outputs else []
+        self.outputs = sizes[1] if self.is_regressor and sizes[1:] else 1
         numbers = [kind for kind in inputs if kind in _NUMBERS]
         self.dtype = _DTYPES[numbers[0]] if numbers else "float64"
 
@@ -64,6 +66,7 @@ class OnnxModel:
             classes=classes,
             probabilities=self.has_probabilities,
             dtype=self.dtype,
+            outputs=max(1, self.outputs),
         )
 
     def bound(self, table: Table, named: tuple[Label, ...]) -> "BoundModel":
@@ -107,6 +110,8 @@ class BoundModel:
         """Return a label or a number for each row."""
         labels = self._runtime.labels(rows)
         known = {label: label for label in self.served.classes}
+        if not known:
+            return np.array(labels)
         return np.array([known.get(label, label) for label in labels]).reshape(count(rows))
 
     def predict_proba(self, rows: Any) -> NDArray[Any]:

@@ -71,8 +71,11 @@ class Parity:
 class Reference:
     """scikit-learn's own answers to rows as clients send them."""
 
-    def __init__(self, estimator: Any, table: Table, classes: tuple[Label, ...]) -> None:
+    def __init__(
+        self, estimator: Any, table: Table, classes: tuple[Label, ...], outputs: int = 1
+    ) -> None:
         self._estimator = estimator
+        self._width = () if outputs == 1 else (outputs,)
         self._as_trained: Callable[[Rows, served.Shape], Any] = sklearn_runtime.as_trained
         if isinstance(estimator, BoundModel):
             self._as_trained = lambda rows, shape: rows
@@ -84,14 +87,21 @@ class Reference:
             classes=classes,
             probabilities=bool(classes) and hasattr(estimator, "predict_proba"),
             frame=table.frame,
+            outputs=outputs,
         )
+
+    def first(self, table: Table) -> Array:
+        """Return the answer to the first row of *table*, as scikit-learn gives it."""
+        given = self._as_trained(take(table.rows, slice(0, 1)), self.shape)
+        return np.asarray(self._estimator.predict(given))
 
     def answered(self, rows: Rows) -> Answered:
         """Return *rows* with their answers; raise what scikit-learn raises."""
         given = self._as_trained(rows, self.shape)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            labels = np.asarray(self._estimator.predict(given)).reshape(count(rows))
+            found = np.asarray(self._estimator.predict(given))
+            labels = found.reshape(count(rows), *self._width)
             if not self.shape.probabilities:
                 return Answered(rows, labels, None)
             return Answered(rows, labels, np.asarray(self._estimator.predict_proba(given)))
@@ -104,7 +114,7 @@ class Reference:
         """
         found = self.answered(rows)
         if not self.shape.classes:
-            return found.labels.astype(np.float64)[:, None]
+            return found.labels.astype(np.float64).reshape(count(rows), -1)
         labels = 10.0 * np.equal.outer(found.labels, np.array(self.shape.classes))
         return labels if found.probabilities is None else np.hstack([labels, found.probabilities])
 
@@ -197,7 +207,8 @@ def difference(
         found, expected = probabilities, block.probabilities
         if not shape.classes:
             scale = np.maximum(1, np.abs(block.labels))
-            found, expected = np.array(labels, np.float64) / scale, block.labels / scale
+            found, expected = np.array(labels, np.float64), block.labels / scale
+            found = found / scale if found.shape == scale.shape else found
         if expected is not None:
             if found is None or found.shape != expected.shape:
                 raise ParityError("its probabilities are not those of the classes")
@@ -234,6 +245,7 @@ def _golden(asked: list[Answered], classes: int, least_margin: float) -> Answere
     chances = [found.probabilities for found in asked if found.probabilities is not None]
     groups = np.concatenate([found.labels for found in asked])
     if not classes:
+        groups = groups.reshape(len(groups), -1)[:, 0]  # of several numbers the first will do
         edges = np.quantile(groups, np.linspace(0, 1, 9)[1:-1])
         groups = np.searchsorted(edges, groups)
     widest = len(str(cells(asked[0].rows, 0))) + 40 * max(classes, 1)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gitslot.convert.boosters import is_booster, splits
+
 
 def parts(whole: object) -> Iterator[object]:
     """Return *whole* and every object in it, at any depth, each once."""
@@ -27,6 +29,9 @@ def thresholds(whole: object) -> Iterator[tuple[int, float]]:
     an array with the fields `feature_idx` and `num_threshold`. The column is the tree's own.
     """
     for part in parts(whole):
+        if is_booster(part):
+            yield from splits(part)
+            continue
         if isinstance(part, np.ndarray) and {"feature_idx", "num_threshold"} <= set(
             part.dtype.names or ()
         ):

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 
+from gitslot.convert.boosters import INSTEAD, is_booster, library_of, teach
 from gitslot.convert.errors import TrainingError
-from gitslot.registry.golden import Label
+from gitslot.convert.parts import parts
+from gitslot.registry.golden import MAX_OUTPUTS, Label
 from gitslot.registry.manifest import MAX_CLASSES
 
 
@@ -18,13 +20,11 @@ def check_kind(estimator: Any) -> None:
     name = type(estimator).__name__
     if not hasattr(estimator, "predict"):
         raise TrainingError(f"{name} has no predict: only classifiers and regressors are served")
-    module = type(estimator).__module__.partition(".")[0]
-    if module in ("xgboost", "lightgbm", "catboost"):
-        raise TrainingError(
-            f"{name} of {module} is not served: only estimators of scikit-learn are; use its "
-            "HistGradientBoostingClassifier or HistGradientBoostingRegressor, which grow the same "
-            "kind of trees"
-        )
+    for part in parts(estimator):
+        if library_of(part) == "catboost":
+            raise TrainingError(f"{type(part).__name__} of catboost is not served: {INSTEAD}")
+        if is_booster(part):
+            teach(part)
     if not is_classifier(estimator) and not is_regressor(estimator):
         raise TrainingError(
             f"{name} is neither a classifier nor a regressor of scikit-learn: only those are served"
@@ -61,9 +61,14 @@ def classes_of(estimator: Any) -> tuple[Label, ...]:
     return tuple(classes)
 
 
-def check_answer(estimator: Any, answer: Any) -> None:
-    """Raise TrainingError if the *answer* to one row has several outputs."""
-    if np.asarray(answer).size != 1:
+def outputs_of(estimator: Any, answer: Any) -> int:
+    """Return how many numbers the *answer* to one row has; raise TrainingError if too many."""
+    found = int(np.asarray(answer).size)
+    name = type(estimator).__name__
+    if found != 1 and is_classifier(estimator):
+        raise TrainingError(f"{name} answers several outputs: register one model for each")
+    if not 1 <= found <= MAX_OUTPUTS:
         raise TrainingError(
-            f"{type(estimator).__name__} answers several outputs: register one model for each"
+            f"{name} answers {found} numbers for a row, at most {MAX_OUTPUTS} are served"
         )
+    return found

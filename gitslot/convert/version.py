@@ -28,9 +28,9 @@ from gitslot.convert.hostile import Hostile
 from gitslot.convert.onnx_model import BoundModel, OnnxModel
 from gitslot.convert.parity import Answered, Parity, Reference, prove
 from gitslot.convert.parts import thresholds
-from gitslot.convert.servable import check_answer, check_kind, classes_of
+from gitslot.convert.servable import check_kind, classes_of, outputs_of
 from gitslot.convert.table import Data, Rows, Table, cells, count, read_table, take
-from gitslot.registry.golden import Column
+from gitslot.registry.golden import Column, Label
 from gitslot.registry.manifest import (
     CONTRACT,
     FORMAT,
@@ -117,8 +117,7 @@ def build_version(
         check_kind(estimator)
         classes = classes_of(estimator)
     labels = None if data.labels is None else np.asarray(data.labels)
-    reference = Reference(estimator, table, classes)
-    _check_one(estimator, reference, table)
+    reference = Reference(estimator, table, classes, _outputs(estimator, table, classes))
     if not isinstance(estimator, BoundModel):
         _check_own(estimator, reference, data.rows, table)
     hostile = Hostile(table, labels if classes else None, seed)
@@ -152,6 +151,7 @@ def build_version(
             "columns": [_column(column) for column in table.columns],
             "classes": list(classes),
             "probabilities": reference.shape.probabilities,
+            **({"outputs": reference.shape.outputs} if reference.shape.outputs > 1 else {}),
             "golden": {**_file(golden, len(parity.golden.labels)), "tolerance": parity.tolerance},
             "example": cells(parity.golden.rows, 0),
             "memory": asdict(needs),
@@ -192,29 +192,25 @@ def source_of(folder: Path, environ: Mapping[str, str]) -> Source:
     return Source(_git(folder, "rev-parse", "--verify", "HEAD"), who[:200], run, link)
 
 
-def _check_one(estimator: Any, reference: Reference, table: Table) -> None:
-    """Raise TrainingError if *estimator* does not answer the first row of its own data."""
+def _outputs(estimator: Any, table: Table, classes: tuple[Label, ...]) -> int:
+    """Return how many numbers answer a row; raise TrainingError if the first has no answer."""
+    if isinstance(estimator, BoundModel):
+        return estimator.served.outputs
     try:
-        answer = reference.answered(take(table.rows, slice(0, 1)))
-    except ValueError as error:
-        if "reshape" in str(error):
-            check_answer(estimator, ())
-        raise TrainingError(
-            f"{type(estimator).__name__} does not answer the first row of X: {error}"
-        ) from error
+        answer = Reference(estimator, table, classes).first(table)
     except Exception as error:
         raise TrainingError(
             f"{type(estimator).__name__} does not answer the first row of X:"
             f" {type(error).__name__}: {error}"
         ) from error
-    check_answer(estimator, answer.labels)
+    return outputs_of(estimator, answer)
 
 
 def _check_own(estimator: Any, reference: Reference, given: Any, table: Table) -> None:
     """Raise TrainingError unless X, *given*, gets the same answers as JSON as it does by itself."""
     try:
-        own = np.asarray(estimator.predict(given)).reshape(len(table))
         sent = reference.answered(table.rows).labels
+        own = np.asarray(estimator.predict(given)).reshape(sent.shape)
     except Exception as error:
         name = type(estimator).__name__
         raise TrainingError(f"{name} does not answer X: {type(error).__name__}: {error}") from error
@@ -222,7 +218,7 @@ def _check_own(estimator: Any, reference: Reference, given: Any, table: Table) -
     if sent.dtype.kind == "f":
         same |= np.isclose(own, sent, rtol=1e-6, atol=1e-6, equal_nan=True)
     if not same.all():
-        at = int(np.argmin(same))
+        at = int(np.argmin(same.reshape(len(table), -1).all(axis=1)))
         raise TrainingError(
             f"row {at} of X is {own[at]} for the model, and {sent[at]} if a client sends it as"
             " JSON: convert X to plain numbers, text, or true and false, and train again"

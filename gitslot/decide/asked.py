@@ -2,14 +2,15 @@
 Rules about what is known at all: the file, the slots, the registry's answers, ARM's. Pure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from gitslot.decide.case import Look, clock, soaks_until
 from gitslot.decide.place import holds
 from gitslot.state.decision import Converged, Frozen, Stalled, Waiting, frozen, stalled, waiting
-from gitslot.state.reasons import REASONS
+from gitslot.state.reasons import REASONS, Run, Wait
 from gitslot.state.seen import Live, Seen
-from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Resolved
+from gitslot.state.wanted import PRODUCTION, App, Doubt, Refusal, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,16 @@ class Evidence:
 
     app: App | Doubt
     live: Live | Doubt
+    now: datetime
+
+
+def git_is_put_off(evidence: Evidence) -> Waiting | None:
+    """Wait while Git's host is slow or asks to be left alone: what it wants now is not known."""
+    doubt = evidence.app
+    if not isinstance(doubt, Doubt) or doubt.again_s is None:
+        return None
+    until = evidence.now + timedelta(seconds=doubt.again_s) if doubt.again_s else None
+    return replace(waiting(doubt), next=Wait(until))
 
 
 def file_is_in_doubt(evidence: Evidence) -> Frozen | None:
@@ -88,16 +99,40 @@ def registry_has_no_answer(ask: Ask) -> Stalled | Waiting | None:
     return waiting(found) if isinstance(found, Doubt) else None
 
 
+def version_has_other_bytes(ask: Ask) -> Frozen | Stalled | None:
+    """Stop where the registry holds other bytes under an unpinned version than were first seen."""
+    if ask.wanted is None or not ask.wanted.changed:
+        return None
+    release, found = ask.wanted.release, ask.wanted.changed
+    facts = {"release": str(release), "known": release.digest[:12], "found": found[:12]}
+    step = _pin(ask, release, "accepts them")
+    if ask.name == PRODUCTION:
+        return Frozen("DigestChanged", facts, step)
+    return Stalled("DigestChanged", facts, step)
+
+
+def version_must_be_pinned(ask: Ask) -> Stalled | None:
+    """Stall, where a setting asks for pins, over a version of which no digest is known."""
+    if ask.wanted is None or ask.wanted.known or not ask.look.policy.require_pin:
+        return None
+    release = ask.wanted.release
+    return Stalled("PinRequired", {"release": str(release)}, _pin(ask, release, "pins it"))
+
+
+def _pin(ask: Ask, release: Release, effect: str) -> Run:
+    words = ("gitslot", "bump", ask.name, release.version, ask.look.app.name, "--pin")
+    return Run((words, ("git", "push")), effect)
+
+
 _UNREAD = Doubt("Unreadable", "the slots' settings were not read")
 
 
 def settings_were_not_read(ask: Ask) -> Frozen | Stalled | Waiting:
     """Stop where ARM could not be read: frozen for production, for another slot that slot alone."""
+    why = ask.unread or _UNREAD
     if ask.name == PRODUCTION:
-        return frozen(_UNREAD)
-    return (
-        stalled(ask.unread) if isinstance(ask.unread, Refusal) else waiting(ask.unread or _UNREAD)
-    )
+        return frozen(why)
+    return stalled(why) if isinstance(why, Refusal) else waiting(why)
 
 
 # ---------------------------------------------------------------- in sync

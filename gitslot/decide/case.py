@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Attempts, Memory, SlotMemory
 from gitslot.state.seen import Answer, Arm, Live, Seen
-from gitslot.state.wanted import PRODUCTION, App, Release, Resolved
+from gitslot.state.wanted import App, Release, Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ NOT_SERVING: Mapping[Answer, str] = {
     Answer.UNHEALTHY: "it is unhealthy",
     Answer.SILENT: "no answer",
     Answer.FOREIGN: "GET /api/health is not there",
+    Answer.STOPPED: "it is stopped",
     Answer.BLOCKED: "GET /api/health is blocked",
 }
 
@@ -101,14 +102,6 @@ def soaks_until(app: App, memory: Memory, wanted: Resolved) -> datetime | None:
     if last.soaked or last.back or not same:
         return None
     return last.since + timedelta(seconds=app.soak_s)
-
-
-def commit_to_revert(look: Look, release: Release) -> str:
-    """Return the commit whose swap brought *release*, else the one that asked for it last."""
-    last, asked = look.memory.last_swap, look.memory.of(PRODUCTION).asked
-    if last and last.release == release and last.commit:
-        return last.commit[:7]
-    return asked.revision.short if asked else "HEAD"
 
 
 def clock(moment: datetime) -> str:

@@ -61,6 +61,7 @@ IN_FLIGHT: Rules[Flight] = (
 
 # What is known is not to be trusted.
 IN_DOUBT: Rules[Evidence] = (
+    asked.git_is_put_off,
     asked.file_is_in_doubt,
     asked.slots_cannot_be_read,
     asked.registry_cannot_be_read,
@@ -76,7 +77,12 @@ UNSAFE: Rules[Look] = (
 )
 
 # What the registry and ARM say of one slot.
-ANSWERS: Rules[Ask] = (asked.slot_was_not_looked_at, asked.registry_has_no_answer)
+ANSWERS: Rules[Ask] = (
+    asked.slot_was_not_looked_at,
+    asked.registry_has_no_answer,
+    asked.version_has_other_bytes,
+    asked.version_must_be_pinned,
+)
 UNREAD: Rules[Ask] = (asked.settings_were_not_read,)
 
 # What brings one slot to a release and proves it there.
@@ -105,6 +111,7 @@ _BRING: Rules[Case] = (
 
 # Production does not serve what the file wants: staging is brought to it, then swapped.
 PRODUCTION_WANTS: Rules[Case] = (
+    production.production_is_stopped,
     production.production_is_not_ours,
     production.production_probe_is_blocked,
     production.production_is_starting,
@@ -152,7 +159,7 @@ def decisions(
     if memory.intent:
         flight = Flight(memory.intent, live if isinstance(live, Live) else None, now, policy)
         return _alone(_first(IN_FLIGHT, flight))
-    if doubt := _first(IN_DOUBT, Evidence(app, live)):
+    if doubt := _first(IN_DOUBT, Evidence(app, live, now)):
         return _alone(doubt)
     assert isinstance(app, App)
     assert isinstance(live, Live)

@@ -6,7 +6,7 @@ from gitslot.state import slot_settings
 from gitslot.state.code import Package, shortfall
 from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting, waiting
 from gitslot.state.reasons import REASONS, Edit
-from gitslot.state.seen import Answer, Arm, Mark
+from gitslot.state.seen import Answer, Arm, Mark, Seen
 from gitslot.state.wanted import STAGING, Doubt
 
 # ---------------------------------------------------------------- what forbids a write to a slot
@@ -50,14 +50,19 @@ def code_lacks_what_the_model_needs(case: Case) -> Stalled | Waiting | None:
 
 def slot_is_stopped(case: Case) -> Stalled | None:
     """Stall where ARM shows the slot stopped, or production, where the slot is swapped with it."""
-    arms = {case.slot.name: case.arm}
-    if case.slot.name == STAGING:
-        arms = {case.live.production.name: case.source, **arms}
-    for name, arm in arms.items():
-        if arm.state not in ("", "Running"):
-            facts = {"slot": name, "state": arm.state.lower()}
-            return Stalled("SlotStopped", facts, REASONS["SlotStopped"].next)
-    return None
+    both = (case.live.production, case.slot) if case.slot.name == STAGING else (case.slot,)
+    return next(filter(None, map(stopped, both)), None)
+
+
+def stopped(slot: Seen) -> Stalled | None:
+    """Return the stop where ARM shows *slot* not running, or the platform answers so for it."""
+    state = slot.arm.state.lower() if slot.arm else ""
+    if slot.health.answer is Answer.STOPPED:
+        state = "stopped"
+    if state in ("", "running"):
+        return None
+    facts = {"slot": slot.name, "state": state}
+    return Stalled("SlotStopped", facts, REASONS["SlotStopped"].next)
 
 
 def somebody_prepared_a_swap_with_it(case: Case) -> Stalled | None:

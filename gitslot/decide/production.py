@@ -2,12 +2,18 @@
 
 from datetime import timedelta
 
-from gitslot.decide.case import Case, clock, commit_to_revert, not_serving
+from gitslot.decide.case import Case, clock, not_serving
+from gitslot.decide.deploy import stopped
 from gitslot.state.decision import Note, Stalled, Swap, Waiting
-from gitslot.state.reasons import REASONS, git_revert
+from gitslot.state.reasons import REASONS, GoBack, go_back, go_back_to
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Answer, Live, Mark
 from gitslot.state.wanted import PRODUCTION
+
+
+def production_is_stopped(case: Case) -> Stalled | None:
+    """Stall where production itself is stopped, whatever the file wants: no swap would start it."""
+    return stopped(case.live.production)
 
 
 def production_is_not_ours(case: Case) -> Waiting | Stalled | None:
@@ -49,9 +55,8 @@ def production_is_degraded(case: Case) -> Stalled | None:
     """Stall, and write nothing, where production is set to the wanted release and stays down."""
     if not case.source.configured.is_set_to(case.wanted):
         return None
-    release = case.wanted.release
-    step = git_revert(commit_to_revert(case, release))
-    return Stalled("ProductionDegraded", {"what": not_serving(case, release)}, step)
+    facts = {"what": not_serving(case, case.wanted.release)}
+    return Stalled("ProductionDegraded", facts, go_back(case.app.name))
 
 
 # ---------------------------------------------------------------- production left what Git wants
@@ -104,14 +109,20 @@ def somebody_swapped(case: Case) -> Waiting | None:
     until = since + timedelta(seconds=case.policy.hold_s)
     if case.now >= until:
         return None
-    release = case.wanted.release
     facts = {
         "serves": served_label(case.live),
-        "release": str(release),
+        "release": str(case.wanted.release),
         "until": clock(until),
     }
-    step = git_revert(commit_to_revert(case, release), "makes it last")
-    return Waiting("ForeignSwap", facts, step, since=since)
+    return Waiting("ForeignSwap", facts, _makes_it_last(case), since=since)
+
+
+def _makes_it_last(case: Case) -> GoBack:
+    """Return how Git comes to ask for what somebody brought; `bump` sets no model and no code."""
+    app, serves, effect = case.app, case.live.production.health.release, "makes it last"
+    if serves is None or serves.model != app.model or app.production.code:
+        return go_back(app.name, effect)
+    return go_back_to(app.name, serves.model, serves.version, effect)
 
 
 def was_taken_back(live: Live, memory: Memory) -> bool:

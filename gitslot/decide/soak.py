@@ -12,14 +12,13 @@ from gitslot.decide.case import (
     Look,
     attempts_of,
     case_of,
-    commit_to_revert,
     not_serving,
     soaks_until,
 )
 from gitslot.decide.deploy import operation_is_running, release_setting_is_sticky, slot_is_stopped
 from gitslot.state import slot_settings
 from gitslot.state.decision import Stalled, Swap, Verify, Waiting
-from gitslot.state.reasons import git_revert
+from gitslot.state.reasons import go_back
 from gitslot.state.remembered import LastSwap, Memory
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Resolved
@@ -85,4 +84,4 @@ def _unfit(case: Case) -> str:
 
 def _stopped(look: Look, last: LastSwap, why: str) -> Stalled:
     facts = {"what": not_serving(look, last.release), "why": why}
-    return Stalled("SoakFailed", facts, git_revert(commit_to_revert(look, last.release)))
+    return Stalled("SoakFailed", facts, go_back(look.app.name))

@@ -43,6 +43,17 @@ class Flight:
         return self.pair is not None and markers_moved(*self.pair, self.intent)
 
     @property
+    def has_not_begun(self) -> bool:
+        """
+        Return whether the swap would be seen by now, had it begun: overdue, or answered by 409.
+
+        Either way this process has seen both markers unmoved, by its own monotonic clock.
+        """
+        rests = self.live is not None and self.live.still_s >= self.policy.busy_wait_s
+        late = self.is_overdue or self.intent.busy_since is not None
+        return rests and late and not self.is_moved
+
+    @property
     def is_by_an_older_swap(self) -> bool:
         """
         Return whether ARM names no new swap, and the platform does not report that ours is done.
@@ -130,10 +141,11 @@ def swap_still_runs(flight: Flight) -> Waiting | None:
 
 
 def swap_was_left_prepared(flight: Flight) -> Note | None:
-    """Close the intent as failed where the swap is overdue and ARM shows it half done."""
+    """Close the intent as failed where it would have begun by now and ARM shows it half done."""
     prepared = any(arm.prepared for arm in flight.pair or ())
-    # Nothing was prepared when the intent was opened: the swap began, and died half done.
-    if flight.is_moved or not flight.is_overdue or flight.intent.busy_since or not prepared:
+    # Nothing was prepared when the intent was opened: the swap began, and died half done, unless
+    # the platform's answer was that somebody else had prepared one.
+    if flight.intent.prepared or not (prepared and flight.has_not_begun):
         return None
     message = "the platform gave the swap up and left the slots prepared for it"
     return _note(flight, "SwapFailed", "SwapLeftPrepared", message, Mark.INCONCLUSIVE)
@@ -141,9 +153,10 @@ def swap_was_left_prepared(flight: Flight) -> Note | None:
 
 def swap_never_began(flight: Flight) -> Note | None:
     """Close the intent as not begun where nothing moved for as long as it could have begun."""
-    if flight.is_moved or not (flight.is_overdue or _busy_is_over(flight)):
+    if not flight.has_not_begun:
         return None
-    if refusal := flight.intent.refusal:
+    refusal = flight.intent.refusal
+    if refusal and not flight.intent.prepared:
         message = f"the platform refused the swap: {refusal}"
         return _note(flight, "SwapFailed", "SwapRefused", message, Mark.INCONCLUSIVE)
     return _note(flight, "SwapFailed", "NotBegun", "the platform never began the swap")
@@ -188,9 +201,3 @@ def _running(flight: Flight) -> Waiting:
 
 def _took_effect(intent: Intent) -> str:
     return "SwappedBack" if intent.back else "SwapFinished"
-
-
-def _busy_is_over(flight: Flight) -> bool:
-    """Return whether a swap that was answered by 409 would be seen by now, had it begun."""
-    since = flight.intent.busy_since
-    return since is not None and (flight.now - since).total_seconds() >= flight.policy.settle_s

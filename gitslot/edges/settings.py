@@ -6,11 +6,12 @@ The guards of the watched file are settings, never keys of the file itself.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gitslot.edges.git.hosts import HOSTS, host_of
 from gitslot.errors import SettingsError
 from gitslot.state.policy import Policy
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PUBLIC_ARM = "https://management.azure.com"
 FILE = "desired_state.yaml"
+TOKENS = ("GITSLOT_GIT_TOKEN", "GITSLOT_GIT_TOKEN_OLD")
 EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
 AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.
@@ -29,6 +31,7 @@ LOCAL_POLICY = Policy(
     long_rest_s=5.0,
     arm_reuse_s=1.0,
     arm_stop_s=5.0,
+    busy_wait_s=30.0,
     rehearse_s=20.0,
     lock_renew_s=1.0,
     lock_write_s=2.0,
@@ -41,8 +44,8 @@ class Settings:
     """
     Where Git, storage and ARM are, and what guards them.
 
-    *vouch* is None if signatures are not required. *git_token* and *webhook_secret* are secrets
-    and are kept out of every repr.
+    *vouch* is None if signatures are not required. *git_tokens* and *webhook_secrets* are kept out
+    of every repr; any of them may be the one that is valid.
     """
 
     repository: str
@@ -51,8 +54,10 @@ class Settings:
     file: str = FILE
     arm: str = PUBLIC_ARM
     schedule: str = EACH_MINUTE
-    git_token: "Secret | None" = None
-    webhook_secret: "Secret | None" = None
+    git_host: str = "github"
+    git_user: str = ""
+    git_tokens: "tuple[Secret, ...]" = ()
+    webhook_secrets: "tuple[Secret, ...]" = ()
     on_rewrite: str = "freeze"
     suspend: str = ""
     vouch: "Rule | None" = None
@@ -85,7 +90,12 @@ def read(environ: Mapping[str, str]) -> Settings:
 
     Raises one SettingsError that names every missing or malformed setting.
     """
-    wrong: list[str] = []
+    wrong = [
+        f"{name} is an unresolved Key Vault reference: give the app's identity the role Key Vault "
+        "Secrets User on the vault, and check the secret's name"
+        for name, value in sorted(environ.items())
+        if name.startswith("GITSLOT_") and is_unresolved(value)
+    ]
     local = environ.get("GITSLOT_PROFILE", "azure") == "local"
 
     def need(name: str, what: str) -> str:
@@ -111,12 +121,20 @@ def read(environ: Mapping[str, str]) -> Settings:
     on_rewrite = environ.get("GITSLOT_ON_REWRITE", "follow" if local else "freeze")
     if on_rewrite not in ("freeze", "follow"):
         wrong.append("GITSLOT_ON_REWRITE must be freeze or follow")
+    require_pin = environ.get("GITSLOT_REQUIRE_PIN", "").strip() or "off"
+    if require_pin not in ("on", "off"):
+        wrong.append("GITSLOT_REQUIRE_PIN must be on or off")
     ref = environ.get("GITSLOT_REF", "").strip() or "main"
     if not is_ref(ref):
         wrong.append("GITSLOT_REF must be a branch or a full ref name")
     file = environ.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
     if not is_inside(file):
         wrong.append("GITSLOT_FILE must be a path inside the repository")
+    git_host = environ.get("GITSLOT_GIT_HOST", "").strip() or host_of(repository)
+    if git_host not in HOSTS:
+        wrong.append(f"GITSLOT_GIT_HOST must be one of {', '.join(HOSTS)}")
+    if ":" in environ.get("GITSLOT_GIT_USER", ""):
+        wrong.append("GITSLOT_GIT_USER must not hold a colon")
     vouch = _vouch(environ, repository, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
@@ -127,13 +145,15 @@ def read(environ: Mapping[str, str]) -> Settings:
         file=file,
         arm=arm.rstrip("/"),
         schedule=environ.get("GITSLOT_SCHEDULE", "").strip() or EACH_MINUTE,
-        git_token=_secret(environ.get("GITSLOT_GIT_TOKEN")),
-        webhook_secret=_secret(environ.get("GITSLOT_WEBHOOK_SECRET")),
+        git_host=git_host,
+        git_user=environ.get("GITSLOT_GIT_USER", "").strip() or HOSTS[git_host].user,
+        git_tokens=_secrets(environ, "GITSLOT_GIT_TOKEN"),
+        webhook_secrets=_secrets(environ, "GITSLOT_WEBHOOK_SECRET"),
         on_rewrite=on_rewrite,
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
         vouch=vouch,
         allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
-        policy=LOCAL_POLICY if local else AZURE_POLICY,
+        policy=replace(LOCAL_POLICY if local else AZURE_POLICY, require_pin=require_pin == "on"),
         local=local,
     )
 
@@ -179,8 +199,20 @@ def _signers_text(value: str, repository: str) -> str:
         raise SettingsError(what) from error
 
 
-def _secret(value: str | None) -> Secret | None:
-    return Secret(value.strip()) if value and value.strip() else None
+def _secrets(environ: Mapping[str, str], name: str) -> tuple[Secret, ...]:
+    """Return the secret that is called *name*, and the one whose place it takes."""
+    values = (environ.get(each, "").strip() for each in (name, f"{name}_OLD"))
+    return tuple(Secret(value) for value in values if value)
+
+
+def is_unresolved(value: str) -> bool:
+    """
+    Return whether *value* of an environment is a Key Vault reference in place of its secret.
+
+    That is what an app gets where the platform could not resolve it:
+    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+    """
+    return value.strip().startswith("@Microsoft.KeyVault(")
 
 
 def is_https(url: str) -> bool:

@@ -74,9 +74,10 @@ def _explicit(environ: Mapping[str, str], configured: Configured, local: Local |
     given = configured.added_to(environ)
     from_file = [name for name in configured.settings if configured.is_from_file(name, environ)]
     lines = []
-    if "GITSLOT_REPO" in from_file and given.pop("GITSLOT_GIT_TOKEN", "").strip():
-        why = f"{configured.sources['GITSLOT_REPO']} names the repository; set GITSLOT_REPO too"
-        lines.append(f"not used: GITSLOT_GIT_TOKEN ({why} to send it there)")
+    for token in settings_.TOKENS if "GITSLOT_REPO" in from_file else ():
+        if given.pop(token, "").strip():
+            why = f"{configured.sources['GITSLOT_REPO']} names the repository; set GITSLOT_REPO too"
+            lines.append(f"not used: {token} ({why} to send it there)")
     try:
         settings = settings_.read(given)
     except SettingsError as error:

@@ -5,8 +5,10 @@ It uses Microsoft's own clients, so the same calls would work on Azure. Every st
 there and adds what is missing, so it may be repeated, and interrupted anywhere.
 """
 
+import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,6 +132,46 @@ class Provisioner:
                 group, CONTROLLER, StringDictionary(properties={**there, **wanted})
             )
 
+    def entitle(self, *apps: str) -> None:
+        """
+        Give the controller the role of infra/role.json on each of *apps*, and nothing else in ARM.
+
+        Raises PlatformError.
+        """
+        place = f"/subscriptions/{self._facts.subscription}/resourceGroups/"
+        place += f"{self._facts.resource_group}/providers"
+        role = json.loads((PROJECT / "infra/role.json").read_bytes())
+        permission = {"actions": role["Actions"], "notActions": role["NotActions"]}
+        given = {
+            "roleName": role["Name"],
+            "assignableScopes": [place.removesuffix("/providers")],
+            "permissions": [permission],
+        }
+        id_ = _guid(role["Name"])
+        made = self._put(f"{place}/Microsoft.Authorization/roleDefinitions/{id_}", given)
+        principal = self.web.web_apps.get(self._facts.resource_group, CONTROLLER).identity
+        for app in apps:
+            scope = f"{place}/Microsoft.Web/sites/{app}/providers/Microsoft.Authorization"
+            properties = {
+                "roleDefinitionId": made["id"],
+                "principalId": principal.principal_id if principal else "",
+                "principalType": "ServicePrincipal",
+            }
+            self._put(f"{scope}/roleAssignments/{_guid(app)}", properties)
+
+    def _put(self, path: str, properties: Mapping[str, Any]) -> Any:
+        """Create what *path* names in ARM, or leave it as it is."""
+        token = credential().get_token(f"{self._facts.arm}/.default").token
+        answer = requests.put(
+            f"{self._facts.arm}{path}?api-version=2022-04-01",
+            json={"properties": properties},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+        if not answer.ok and answer.status_code != 409:
+            raise PlatformError(f"the controller gets no role: {answer.text[:200]}")
+        return answer.json()
+
     def running(self, *names: str) -> None:
         """Return once every slot of *names* has a process that answers. Raises PlatformError."""
         waiting: list[str] = []
@@ -179,6 +221,10 @@ class Provisioner:
             self._facts.resource_group, PLAN, plan
         ).result()
         return str(made.id)
+
+
+def _guid(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"gitslot/{name}"))
 
 
 def set_latency(facts: Facts, latency: str) -> None:

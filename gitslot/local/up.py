@@ -146,6 +146,7 @@ def fill(
             training_.stop()
     steps(f"{CONTROLLER}: follows {follow.ref} of {follow.repository}")
     fresh.controller(code, follow)
+    fresh.entitle(*apps)
     fresh.running(CONTROLLER, *apps)
     ports: dict[str, dict[str, str]] = {}
     for slot in slots(facts):
@@ -198,7 +199,7 @@ Next:
   gitslot status --watch
   gitslot models                      what is registered
   gitslot bump production VERSION     to release it: one commit of {follow.file}
-  git revert --no-edit HEAD           to go back
+  gitslot rollback                    to go back
   gitslot logs                        what happened
   gitslot local down                  to stop""")
 

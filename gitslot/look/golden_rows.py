@@ -151,10 +151,14 @@ def _difference(proof: Proof, index: int, reply: Reply) -> float:
     expected = golden.labels[index]
     if manifest.kind == "regressor":
         assert not isinstance(expected, str)  # as the manifest's parser has seen
-        got = _numbers(labels, 1)
+        wanted = expected if isinstance(expected, tuple) else (expected,)
+        if isinstance(expected, tuple):
+            labels = labels[0] if isinstance(labels, list) and len(labels) == 1 else None
+        got = _numbers(labels, len(wanted))
         if got is None:
-            raise _failed(f"{row}: no number")
-        return _within(proof, abs(got[0] - expected) / max(1.0, abs(expected)), f"{row}: it")
+            raise _failed(f"{row}: not as many numbers as there are")
+        off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(got, wanted, strict=True))
+        return _within(proof, off, f"{row}: it")
     if labels != [expected]:
         raise _failed(f"{row}: the label is not the trained model's")
     if golden.probabilities is None:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from gitslot.decide.swap_in_flight import served_as_intended
+from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look import slots
@@ -23,12 +24,9 @@ from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
-from gitslot.state.remembered import Memory
+from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
-
-_THROTTLED = Doubt("Throttled", "ARM asked to wait; nothing is written until then")
-
 
 _MAX_PROBES = 8  # of one look at once
 
@@ -46,6 +44,7 @@ class _Kept:
 
     ref: AppRef | None = None
     full_look: float | None = None
+    blocked: Doubt | None = None  # why nothing is read before *blocked_until*
     blocked_until: float = 0.0
     still: Since = field(default_factory=Since)
     location: str = ""
@@ -55,6 +54,7 @@ class _Kept:
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
     rehearsal: Verdict | None = None
+    production: Shown | None = None
 
 
 class Looker:
@@ -128,15 +128,13 @@ class Looker:
         whole: bool,
     ) -> Live | Doubt:
         now = self._clock.monotonic()
-        if now < kept.blocked_until:
-            return _THROTTLED
+        if kept.blocked and now < kept.blocked_until:
+            return kept.blocked
         try:
             return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
-            kept.blocked_until = now + error.retry_after_s
-            if error.status == 429:
-                return _THROTTLED
-            return Doubt("Unreadable", error.message)
+            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
+            return kept.blocked
         except (NotFound, AzureError) as error:
             kept.ref = None
             return Doubt(error.reason, error.message)
@@ -154,30 +152,40 @@ class Looker:
         fresh: bool,
         whole: bool,
     ) -> Live:
+        began = self._clock.now()
         ref = kept.ref or self._locate(name, app, kept)
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
         names.pop(STAGING, None)
-        live = Live(self._healths(ref, app, pair))
+        healths = partial(self._healths, ref, app, memory, anew=fresh)
+        live = Live(healths(pair))
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if whole or _their_turn(live, memory):
-            live = live.having(*self._healths(ref, app, names).values())
+            live = live.having(*healths(names).values())
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
+        live = replace(live, last=_as_known(live.production, memory, kept, began))
         if app is not None:
+            live = self._slots.first_seen(app, live, memory)
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
         return live
 
     def _healths(
-        self, ref: AppRef, app: App | None, wanted: Mapping[str, Wanted | None]
+        self,
+        ref: AppRef,
+        app: App | None,
+        memory: Memory,
+        wanted: Mapping[str, Wanted | None],
+        *,
+        anew: bool,
     ) -> dict[str, Seen]:
         """Ask slots for their health side by side, so that one that hangs delays no other."""
+        ask = partial(self._slots.health, ref, app, memory=memory, anew=anew)
         with self._pool(max(1, min(len(wanted), _MAX_PROBES))) as pool:
-            seen = pool.map(lambda each: self._slots.health(ref, app, *each), wanted.items())
-            return dict(zip(wanted, seen, strict=True))
+            return dict(zip(wanted, pool.map(lambda each: ask(*each), wanted.items()), strict=True))
 
     def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
         """Find the app *name*, and where its pair of slots answers."""
@@ -189,8 +197,12 @@ class Looker:
         return ref
 
     def manifest(self, model: str, version: str) -> Manifest:
-        """Return a manifest of the registry, read once a process."""
+        """Return a manifest of the registry."""
         return self._catalog.manifest(model, version)
+
+    def flaw_of_code(self, url: str) -> str:
+        """Return what is wrong with the bytes of a package; raise RegistryUnavailable."""
+        return self._catalog.flaw_of_code(url)
 
     # ------------------------------------------------------------ ARM
 
@@ -215,7 +227,9 @@ class Looker:
             age = (self._clock.now() - intent.time).total_seconds()
             return age >= self._policy.swap_deadline_s
         if isinstance(live.production.wanted, Doubt):
-            return False  # nothing is decided before the registry answers
+            release, known = live.production.health.release, memory.production
+            # Nothing is decided before the registry answers; what hands did is recorded.
+            return known is not None and not (release and known.is_set_to(release))
         age = self._clock.monotonic() - (kept.full_look or 0.0)
         due = kept.full_look is None or age >= self._policy.full_look_s
         due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
@@ -233,7 +247,8 @@ class Looker:
         shown = (live.production, live.staging)
         pair = [self._slots.kept(ref.name, each.name) for each in shown]
         known = zip(pair, shown, strict=True)
-        if fresh or not all(e.is_recent(seen, memory, now, self._policy) for e, seen in known):
+        reuse_s = slots.reuse_of(live.production, memory, self._policy)
+        if fresh or not all(e.is_recent(seen, memory, now, reuse_s) for e, seen in known):
             for entry, seen, arm in zip(pair, shown, self._azure.look(ref), strict=True):
                 entry.read_of(arm, seen, memory, now)
             self._prover.provide(ref)
@@ -241,22 +256,23 @@ class Looker:
         arms = [entry.arm for entry in pair if entry.arm]
         found = zip(shown, arms, strict=True)
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
-        still = kept.still.seconds(live.markers, kept.full_look)
+        # An intent, and a 409 to its POST, begin the count anew.
+        intent = memory.intent and (memory.intent.id, memory.intent.busy_since)
+        still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
         with self._pool(max(1, min(len(further), _MAX_PROBES))) as pool:
             settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
             read = tuple(pool.map(settings, further))
-        live = live.having(*read, self._with_code(live.production, memory))
+        live = live.having(*read, self._with_code(live.production, memory, anew=fresh))
         return replace(live, still_s=still)
 
-    def _with_code(self, production: Seen, memory: Memory) -> Seen:
+    def _with_code(self, production: Seen, memory: Memory, *, anew: bool) -> Seen:
         """Add the package that production runs: a deploy takes the build that it needs from it."""
         if production.arm is None or memory.intent is not None:
             return production
         try:
-            return replace(
-                production, code=self._catalog.code_at(production.arm.configured.package)
-            )
+            url = production.arm.configured.package
+            return replace(production, code=self._catalog.code_at(url, anew=anew))
         except RegistryUnavailable as error:
             return replace(production, code=Doubt(error.reason, error.message))
 
@@ -319,6 +335,15 @@ def waiting_in_staging(live: Live, memory: Memory) -> Release | None:
         return None  # a candidate that was given up has been deployed over it
     other = health.release is not None and health.release != replaced
     return None if other or isinstance(candidate, Refusal | Doubt) else replaced
+
+
+def _as_known(production: Seen, memory: Memory, kept: _Kept, began: datetime) -> Shown | None:
+    """Keep *production* where it is as it was known; return when and how that was last so."""
+    arm, known = production.arm, memory.production or kept.production
+    release = arm.configured.release if arm else production.health.release
+    if release is not None and (known is None or known.is_set_to(release)):
+        kept.production = Shown(release, arm.swap_status if arm else None, began)
+    return kept.production
 
 
 def _their_turn(live: Live, memory: Memory) -> bool:

@@ -1,5 +1,5 @@
 """
-Talk to a slot as its users do: one keep-alive session, https only, bounded, no redirects.
+Talk to a slot as its users do: kept connections, https only, bounded, no redirects, no cookies.
 
 What comes back is hostile until it is parsed into a `Health` or a few floats.
 """
@@ -7,24 +7,22 @@ What comes back is hostile until it is parsed into a `Health` or a few floats.
 import json
 import math
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
-import requests
-
+from gitslot.errors import NoAnswer
+from gitslot.http.client import Http
 from gitslot.state.safe_text import safe
 from gitslot.state.seen import Answer, Health
 
-_CONNECT_S, _READ_S = 3.0, 10.0
-_TOTAL_S = 20.0  # a body that drips has no time-out of its own
+_CONNECT_S, _TOTAL_S = 3.0, 10.0
 _MAX_BODY = 256 * 1024
-_CHUNK = 16 * 1024
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _FIELDS = ("model", "version", "digest", "deploy", "code")  # of every answer
 _FIELD = 200  # characters of any text from a slot
+# The front end's page for a site that is stopped, by hand or by a quota.
+_STOPPED = (b"is stopped", b"Site Disabled")
 # Reasons of an app for which looking again will not help.
 _FINAL = (
     *("DigestMismatch", "ManifestInvalid", "FormatRefused", "LoadFailed", "GoldenRowsFailed"),
@@ -59,13 +57,11 @@ def _no_constant(name: str) -> float:
 
 
 class Prober:
-    """Asks slots by host name; ports are allowed, paths are ours."""
+    """Asks slots by host name; ports are allowed, paths are ours. A request takes *total_s*."""
 
-    def __init__(self, total_s: float = _TOTAL_S) -> None:
+    def __init__(self, http: Http | None = None, total_s: float = _TOTAL_S) -> None:
+        self._http = http or Http()
         self._total_s = total_s
-        self._session = requests.Session()
-        # A cookie could pin the probes to one instance, or to the other slot.
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
 
     def health(self, host: str) -> Health:
         """Return the answer of GET /api/health of *host*; never raise."""
@@ -80,33 +76,25 @@ class Prober:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send one request and return at most 256 KB of the answer; never raises."""
-        started = time.perf_counter()
         try:
-            with self._session.request(
+            answer = self._http.request(
                 method,
                 f"https://{host}{path}",
-                data=body,
                 headers={"Content-Type": "application/json", **(headers or {})},
-                timeout=(_CONNECT_S, _READ_S),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                content = b""
-                while chunk := answer.raw.read1(_CHUNK, decode_content=True):
-                    content += chunk
-                    if len(content) > _MAX_BODY:
-                        return Reply(0, error="the answer is too large")
-                    if time.perf_counter() - started > self._total_s:
-                        return Reply(0, error="the answer is too slow")
-                return Reply(
-                    answer.status_code, content, answer.headers, time.perf_counter() - started
-                )
-        except Exception as error:  # noqa: BLE001 - urllib3 raises its own while the body is read
-            return Reply(0, error=type(error).__name__)
+                body=body,
+                connect_s=_CONNECT_S,
+                total_s=self._total_s,
+                most=_MAX_BODY,
+            )
+        except NoAnswer as error:
+            return Reply(0, error=error.cause)
+        return Reply(answer.status, answer.body, answer.headers, answer.seconds)
 
 
 def read_health(reply: Reply) -> Health:
     """Parse one answer of GET /api/health by serving contract v1."""
+    if reply.status == 403 and any(words in reply.body for words in _STOPPED):
+        return Health(Answer.STOPPED, detail="HTTP 403: it is stopped")
     if reply.status in (401, 403) or 300 <= reply.status < 400:
         return Health(Answer.BLOCKED, detail=f"HTTP {reply.status}")
     body = reply.json()

@@ -16,9 +16,17 @@ from gitslot.errors import (
 )
 from gitslot.look.golden_rows import Asks, Proof, prove
 from gitslot.look.wanted import Catalog
+from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health, Mark, Seen, Verdict
 from gitslot.state.wanted import STAGING, Release
+
+
+def _differs(manifest: Manifest, release: Release, slot: str) -> Verdict | None:
+    if manifest.digest == release.digest:
+        return None
+    text = f"the registry holds {release} with another digest than {slot} serves"
+    return Verdict(Mark.FAIL, text, "DigestMismatch")
 
 
 class Prover:
@@ -43,12 +51,11 @@ class Prover:
         if arm is None or not health.serves(release) or health.deploy != arm.configured.deploy:
             return None
         try:
-            manifest = self._catalog.manifest(release.model, release.version)
+            manifest = self._catalog.manifest(release.model, release.version, anew=True)
         except (UnknownVersion, ManifestInvalid) as error:
             return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
-        if manifest.digest != release.digest:
-            text = f"the registry holds {release} with another digest than {slot.name} serves"
-            return Verdict(Mark.FAIL, text, "DigestMismatch")
+        if differs := _differs(manifest, release, slot.name):
+            return differs
         proof = Proof(arm.host, release, health.deploy, manifest, budget_ms, slot.name)
         key, health_only = partial(self._fetched, ref, slot.name), health.verify == "health"
         return prove(self._asks, proof, key, self._policy, health_only=health_only)
@@ -56,9 +63,11 @@ class Prover:
     def rehearsed(self, ref: AppRef, host: str, release: Release, health: Health) -> Verdict:
         """Return how staging at *host* proves *release* now. ARM is not asked."""
         try:
-            manifest = self._catalog.manifest(release.model, release.version)
+            manifest = self._catalog.manifest(release.model, release.version, anew=True)
         except GitslotError as error:
             return Verdict(Mark.INCONCLUSIVE, error.message, error.reason)
+        if differs := _differs(manifest, release, STAGING):
+            return differs
 
         def key() -> str:
             self._asked.add(ref)

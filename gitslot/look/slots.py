@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
+from gitslot.decide.digest import remembered, set_to
 from gitslot.decide.place import holds
+from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
 from gitslot.look.golden_rows import Asks
@@ -16,7 +18,7 @@ from gitslot.look.stopwatch import Since, is_down, is_failing
 from gitslot.look.wanted import Catalog
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Answer, Arm, Health, Seen
+from gitslot.state.seen import Answer, Arm, Health, Live, Seen
 from gitslot.state.wanted import App, Doubt, Refusal, Resolved, Wanted
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class Kept:
     arm: Arm | None = None
     arm_at: float = 0.0
     arm_for: tuple[int, Health, object] | None = None  # what was known when it was read
+    blocked: Doubt | None = None  # why ARM is not asked before *blocked_until*
     blocked_until: float = 0.0
     down: Since = field(default_factory=Since)
     failing: Since = field(default_factory=Since)
@@ -45,17 +48,11 @@ class Kept:
         self.arm, self.arm_at = arm, now
         self.arm_for = (memory.length, seen.health, seen.wanted)
 
-    def is_recent(self, seen: Seen, memory: Memory, now: float, policy: Policy) -> bool:
-        """
-        Return whether ARM was read a moment ago, and nothing was recorded since.
-
-        Of an app at a stop it is read more seldom, while the slot answers as before.
-        """
-        if self.arm is None or self.arm_for is None or self.arm_for[0] != memory.length:
+    def is_recent(self, seen: Seen, memory: Memory, now: float, reuse_s: float) -> bool:
+        """Return whether ARM was read *reuse_s* seconds ago, and nothing has changed since."""
+        if self.arm is None or self.arm_for != (memory.length, seen.health, seen.wanted):
             return False
-        stopped = memory.intent is None and memory.stop[0] in ("Stalled", "Frozen", "Suspended")
-        same = stopped and self.arm_for[1:] == (seen.health, seen.wanted)
-        return now - self.arm_at < (policy.arm_stop_s if same else policy.arm_reuse_s)
+        return now - self.arm_at < reuse_s
 
 
 class Slots:
@@ -81,8 +78,21 @@ class Slots:
         """Return what is kept of *slot*."""
         return self._kept.setdefault((app, slot), Kept())
 
-    def health(self, ref: AppRef, app: App | None, name: str, wanted: Wanted | None) -> Seen:
-        """Ask the slot *name* for its health; ARM only for a host that is not known yet."""
+    def health(
+        self,
+        ref: AppRef,
+        app: App | None,
+        name: str,
+        wanted: Wanted | None,
+        memory: Memory,
+        *,
+        anew: bool,
+    ) -> Seen:
+        """
+        Ask the slot *name* for its health; ARM only for a host that is not known yet.
+
+        What is *wanted* is looked up in the registry, *anew* or where it is not known yet.
+        """
         kept = self.kept(ref.name, name)
         unread: Refusal | Doubt | None = None
         if not kept.host:
@@ -92,12 +102,27 @@ class Slots:
             health = self._probes.health(kept.host)
         else:
             health = Health(Answer.SILENT, detail="its host is not known")
-        resolved = self._resolve(app, wanted) if app and wanted else None
+        resolved: Resolved | Refusal | Doubt | None = None
+        if app and wanted:
+            digest = remembered(memory, None, app.model, wanted.version)
+            resolved = self._resolve(app, wanted, digest, anew=anew)
         return Seen(name, health, resolved, unread=unread)
 
-    def _resolve(self, app: App, wanted: Wanted) -> Resolved | Refusal | Doubt:
+    def first_seen(self, app: App, live: Live, memory: Memory) -> Live:
+        """Return a journal's first look, with the digests that the slots are set to remembered."""
+        for seen in live.slots.values() if set_to(memory, live) else ():
+            wanted = app.slots.get(seen.name)
+            if wanted and isinstance(seen.wanted, Resolved):
+                digest = remembered(memory, live, app.model, wanted.version)
+                resolved = self._resolve(app, wanted, digest, anew=False)
+                live = live.having(replace(seen, wanted=resolved))
+        return live
+
+    def _resolve(
+        self, app: App, wanted: Wanted, digest: str, *, anew: bool
+    ) -> Resolved | Refusal | Doubt:
         try:
-            return self._catalog.resolve(app.model, wanted)
+            return self._catalog.resolve(app.model, wanted, digest, anew=anew)
         except RegistryUnavailable as error:
             return Doubt(error.reason, error.message)
 
@@ -106,7 +131,8 @@ class Slots:
         if not needs_arm(seen, memory):
             return seen
         kept, now = self.kept(ref.name, seen.name), self._monotonic()
-        if kept.arm and not fresh and kept.is_recent(seen, memory, now, self._policy):
+        reuse_s = reuse_of(seen, memory, self._policy)
+        if kept.arm and not fresh and kept.is_recent(seen, memory, now, reuse_s):
             return self.set_to(ref, seen, kept.arm)
         arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
         if not isinstance(arm, Arm):
@@ -137,13 +163,13 @@ class Slots:
     ) -> T | Refusal | Doubt:
         """Read from ARM, honouring Retry-After; on failure return the reason in its place."""
         now = self._monotonic()
-        if now < kept.blocked_until:
-            return Doubt("Throttled", "ARM asked to wait")
+        if kept.blocked and now < kept.blocked_until:
+            return kept.blocked
         try:
             return read()
         except AzureUnavailable as error:
-            kept.blocked_until = now + error.retry_after_s
-            return Doubt("Unreadable", error.message)
+            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
+            return kept.blocked
         except NotFound as error:
             kept.host = ""
             if not error.code:  # not ARM's own words: something on the way answered
@@ -165,3 +191,18 @@ def needs_arm(seen: Seen, memory: Memory) -> bool:
     if seen.unread or not isinstance(seen.wanted, Resolved):
         return False
     return not holds(memory, seen, seen.wanted)
+
+
+def reuse_of(seen: Seen, memory: Memory, policy: Policy) -> float:
+    """
+    Return for how many seconds an answer of ARM about *seen* serves a look that writes nothing.
+
+    Longer where only a commit or a person ends what the app waits for, so nothing in ARM does.
+    """
+    if memory.intent is not None:
+        return policy.arm_reuse_s
+    wanted, attempts = seen.wanted, memory.of(seen.name).attempts
+    if not isinstance(wanted, Resolved) or memory.stop[0] == "Suspended":
+        return policy.arm_stop_s
+    refused = attempts is not None and attempts.refused and attempts.release == wanted.release
+    return policy.arm_stop_s if refused else policy.arm_reuse_s

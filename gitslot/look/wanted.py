@@ -1,8 +1,10 @@
 """
 What the file wants, looked up in the registry: releases, their manifests, packages of code.
 
-Versions are immutable, so each is read once a process.
+Each is read once a process, and anew for a write: whoever may write blobs can overwrite one.
 """
+
+from dataclasses import replace
 
 from gitslot.errors import ManifestInvalid, UnknownVersion
 from gitslot.registry.manifest import Manifest
@@ -20,47 +22,78 @@ class Catalog:
         self._manifests: dict[tuple[str, str], Manifest] = {}
         self._packages: dict[str, Package] = {}
         self._unknown: set[str] = set()
+        self._whole: set[str] = set()  # zips whose bytes are as their names say
 
-    def manifest(self, model: str, version: str) -> Manifest:
-        """Return a manifest; raises UnknownVersion or ManifestInvalid where there is none."""
+    def manifest(
+        self, model: str, version: str, expected: str = "", *, anew: bool = False
+    ) -> Manifest:
+        """
+        Return a manifest, read *anew* or where the kept one has not the digest that is *expected*.
+
+        Raises UnknownVersion or ManifestInvalid where there is none.
+        """
         key = (model, version)
-        if key not in self._manifests:
-            self._manifests[key] = self._registry.manifest(model, version)
-        return self._manifests[key]
+        known = self._manifests.pop(key, None)
+        if known is None or anew or known.digest != (expected or known.digest):
+            known = self._registry.manifest(model, version, known)
+        self._manifests[key] = known
+        return known
 
-    def _package(self, version: str) -> Package:
-        if version not in self._packages:
-            self._packages[version] = self._registry.package(version)
-        return self._packages[version]
+    def _package(self, version: str, *, anew: bool = False) -> Package:
+        known = self._packages.pop(version, None)
+        if known is None or anew:
+            known = self._registry.package(version)
+        self._packages[version] = known
+        return known
 
-    def code_at(self, url: str) -> Package | None:
+    def code_at(self, url: str, *, anew: bool = False) -> Package | None:
         """Return the package whose zip is at *url*, or None where the registry knows none."""
         version = self._registry.code_version(url)
         if not version or version in self._unknown:
             return None
         try:
-            return self._package(version)
+            return self._package(version, anew=anew)
         except (UnknownVersion, ManifestInvalid):
             self._unknown.add(version)  # somebody's own way of delivering code: not asked again
             return None
 
-    def resolve(self, model: str, wanted: Wanted) -> Resolved | Refusal:
-        """Return the release that *wanted* names, or why the registry refuses it."""
+    def flaw_of_code(self, url: str) -> str:
+        """Return what is wrong with the zip at *url*, or ""; only the registry's are checked."""
+        if url in self._whole or not self._registry.code_version(url):
+            return ""
+        flaw = self._registry.zip_flaw(url)
+        if not flaw:
+            self._whole.add(url)
+        return flaw
+
+    def resolve(
+        self, model: str, wanted: Wanted, remembered: str = "", *, anew: bool = False
+    ) -> Resolved | Refusal:
+        """
+        Return the release that *wanted* names, or why the registry refuses it.
+
+        Without a pin it is the one of the *remembered* digest, where there is one, whatever the
+        registry holds by now.
+        """
+        expected = wanted.pin or remembered
         try:
-            manifest = self.manifest(model, wanted.version)
-            package = self._package(wanted.code) if wanted.code else None
+            manifest = self.manifest(model, wanted.version, expected, anew=anew)
+            package = self._package(wanted.code, anew=anew) if wanted.code else None
         except (UnknownVersion, ManifestInvalid) as error:
             return Refusal(error.reason, error.message)
         if wanted.pin and wanted.pin != manifest.digest:
             why = "is registered with another digest than the file pins"
             return Refusal("DigestMismatch", f"{model} {wanted.version} {why}")
-        release, needs = Release(model, wanted.version, manifest.digest), manifest.needs
+        release = Release(model, wanted.version, expected or manifest.digest)
+        changed = "" if manifest.digest == release.digest else manifest.digest
+        resolved = Resolved(release, None, None, manifest.needs, changed, known=bool(expected))
         if package is None:
-            return Resolved(release, needs=needs)
+            return resolved
+        needs = manifest.needs
         if lacks := shortfall(package, needs):
             what, step = lacks
             entry = REASONS["RuntimeMissing"]
             return Refusal(entry.name, entry.message({"what": what}, step))
         build = package.build_for(needs)
         assert build is not None
-        return Resolved(release, build.url, build.build, needs)
+        return replace(resolved, package=build.url, build=build.build)

@@ -2,6 +2,7 @@
 The few blob operations that the journal and the lock stand on, over azure-storage-blob.
 
 Nothing is retried here: a lost answer is raised, and the caller looks again before it acts again.
+All requests go out through our HTTP client.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,8 +23,11 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
 from gitslot.errors import JournalError, JournalMoved
+from gitslot.http.azure import STORAGE, AzureTransport, why
+from gitslot.http.client import Http
 
 CONTAINER = "gitslot"
+_TOTAL_S = 30.0  # a request reads 4 MB at most
 _GONE = (404, 409, 412)  # what is not there, or not ours, any more
 
 
@@ -64,16 +68,26 @@ def _translated(what: str, moved: Collection[int] = ()) -> Iterator[None]:
         code = getattr(error, "error_code", None) or error.status_code
         raise JournalError(f"storage refused to {what}: {code}") from error
     except AzureError as error:
-        raise JournalError(f"storage did not answer to {what}: {type(error).__name__}") from error
+        cause = no_answer.cause if (no_answer := why(error)) else type(error).__name__
+        raise JournalError(f"storage did not answer to {what}: {cause}") from error
 
 
 class AzureBlobs:
-    """`Blobs` over one storage account; *account_url* as in GITSLOT_STORAGE."""
+    """
+    `Blobs` over one storage account; *account_url* as in GITSLOT_STORAGE.
 
-    def __init__(self, account_url: str, credential: TokenCredential) -> None:
-        self._service = BlobServiceClient(
-            account_url, credential, retry_total=0, connection_timeout=5, read_timeout=20
-        )
+    A request takes *total_s* seconds at most.
+    """
+
+    def __init__(
+        self,
+        account_url: str,
+        credential: TokenCredential,
+        http: Http | None = None,
+        total_s: float = _TOTAL_S,
+    ) -> None:
+        transport = AzureTransport(http or Http(), total_s)
+        self._service = BlobServiceClient(account_url, credential, transport=transport, **STORAGE)
         self._container = self._service.get_container_client(CONTAINER)
 
     def _blob(self, name: str) -> BlobClient:

@@ -18,6 +18,7 @@ from gitslot.record.payload import NONE, Payload
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Release
 
+BY_HAND = "ByHand"  # somebody else changed production
 STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 
 

@@ -10,8 +10,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitslot.errors import JournalError
-from gitslot.record.event import STOPS, Event
-from gitslot.state.remembered import Asked, Attempts, Intent, LastSwap, Memory, OpenDeploy, Wish
+from gitslot.record.event import BY_HAND, STOPS, Event
+from gitslot.state.remembered import (
+    Asked,
+    Attempts,
+    Intent,
+    LastSwap,
+    Memory,
+    OpenDeploy,
+    Shown,
+    Wish,
+)
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Release, Revision
 
@@ -49,10 +58,10 @@ def remember(memory: Memory, event: Event) -> Memory:
         memory = _count_failure(memory, event)
     if wait := event.detail.retry_after_s:
         memory = replace(memory, writes_from=event.time + timedelta(seconds=float(wait)))
-    memory = _asked(memory, event)
+    memory = _pinned(_asked(memory, event), event)
     if event.event in _BASELINE:
         memory = replace(memory, baseline=True)
-    if event.quiet or event.rehearsal:
+    if event.quiet or event.rehearsal or event.event in _ASIDE:
         return memory
     if event.event not in STOPS:
         return replace(memory, stop=("", "", ""), next="")
@@ -76,6 +85,17 @@ def _asked(memory: Memory, event: Event) -> Memory:
     return memory
 
 
+def _pinned(memory: Memory, event: Event) -> Memory:
+    """Keep which digests the file pins, and what the slots were set to at the first look."""
+    release, asked = event.release, memory.of(event.slot or PRODUCTION).asked
+    pins = release and asked and asked.text.startswith(f"{release.model} {release.setting}")
+    if release and pins and event.event in ("Drift", "Converged"):
+        memory = _known(replace(memory, pinned=memory.pinned | {release}), release)
+    if found := event.detail.set_to:
+        memory = replace(memory, digests={**found, **memory.digests})
+    return memory
+
+
 def _drift(memory: Memory, event: Event) -> Memory:
     release = event.release
     if release is None:
@@ -89,6 +109,8 @@ def _drift(memory: Memory, event: Event) -> Memory:
         attempts = None
     same = last is not None and (last.release, last.code) == (release, wish.code)
     stays = (memory.converged, memory.converged_code) == (release, wish.code)
+    if memory.production is None:
+        memory = _shown(memory, event, event.replaced)
     memory = replace(
         _served(memory, event.replaced),
         last_swap=last if same or not last else _soaked(last),
@@ -190,10 +212,10 @@ def _waiting(memory: Memory, event: Event) -> Memory:
     if intent and detail.location:
         intent = replace(intent, location=detail.location)
     if intent and detail.busy:
-        refusal = detail.refusal
-        intent = replace(intent, busy_since=event.time, refusal=refusal)
-        if not (refusal or intent.back or detail.retry_after_s):
-            memory = _busy(memory, PRODUCTION, intent.release, event.time)
+        met = detail.prepared
+        intent = replace(intent, busy_since=event.time, refusal=detail.refusal, prepared=met)
+        if (met or not detail.refusal) and not (intent.back or detail.retry_after_s):
+            memory = _waited(memory, intent.release, event.time)
     cleared = detail.reset
     return replace(
         memory,
@@ -217,12 +239,12 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         converged=None,  # what production leaves by our own swap, it does not leave by hand
         swap_status=_status(event, memory),
     )
+    memory = _shown(memory, event, intent.release)
     if intent.back:
         return went_back(memory, intent.release, intent.replaces)
     last = LastSwap(
         intent.release,
         intent.replaces,
-        intent.revision.commit,
         memory.of(PRODUCTION).code,
         event.time,
     )
@@ -231,16 +253,14 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
 
 def went_back(memory: Memory, release: Release, refused: Release | None) -> Memory:
     """Return *memory* after production went back to *release*: *refused* is not tried again."""
-    commit = memory.last_swap.commit if memory.last_swap else ""
-    memory = replace(memory, last_swap=LastSwap(release, refused, "", back=True))
+    memory = replace(memory, last_swap=LastSwap(release, refused, back=True))
     if refused is None:
         return memory
-    makes_it_last = f"`git revert {commit[:7]} && git push` makes that last, " if commit else ""
     entry = replace(
         _attempts(memory, PRODUCTION, refused),
         reason="SwappedBack",
         message=f"{refused} failed its soak, and production was swapped back to {release}; "
-        f"{makes_it_last}`gitslot retry` tries it again",
+        "`gitslot retry` tries it again",
         refused=True,
     )
     return _at(memory, PRODUCTION, attempts=entry)
@@ -252,8 +272,8 @@ def _status(event: Event, memory: Memory) -> str | None:
 
 
 def _not_taken(memory: Memory, event: Event) -> Memory:
-    prepared = event.detail.prepared
     last, intent = memory.last_swap, memory.intent
+    prepared = event.detail.prepared or (intent is not None and intent.prepared)
     failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
     if last and intent and intent.back and _unused(memory, intent, event):
         last = replace(last, soaked=False)
@@ -278,6 +298,7 @@ def _reverted(memory: Memory, event: Event) -> Memory:
     if memory.intent:
         return _not_taken(memory, event)
     last = memory.last_swap
+    memory = _shown(memory, event, last.replaced if last else None)
     return replace(memory, converged=None, last_swap=last and _soaked(last))
 
 
@@ -298,12 +319,29 @@ def _converged(memory: Memory, event: Event) -> Memory:
         hold_since=None,
         swap_status=_status(event, memory),
     )
+    memory = _shown(memory, event, release)
     if event.detail.aside:  # production alone: the run goes on in other slots
         return memory
     # The end of a swap proves nothing of further slots; without one, all have what is wanted.
     names = () if event.detail.intent else tuple(memory.slots)
     memory = _closed(memory, *names)
     return replace(memory, aligned=0, run="", run_started=None)
+
+
+def _shown(memory: Memory, event: Event, release: Release | None) -> Memory:
+    """Remember that production is set to *release*; the first of equal events counts."""
+    before, status = memory.production, event.detail.swap_status
+    if status is None and before:
+        status = before.swap_status
+    same = before and (before.release, before.swap_status) == (release, status)
+    if release is None or same:
+        return memory
+    return replace(memory, production=Shown(release, status, event.time))
+
+
+def _by_hand(memory: Memory, event: Event) -> Memory:
+    """Whatever hands did to production changes no other memory: it vouches for nothing."""
+    return _shown(memory, event, Release(event.model, event.to, event.to_digest))
 
 
 def _suspended(memory: Memory, event: Event) -> Memory:
@@ -353,10 +391,16 @@ def _busy(memory: Memory, slot: str, release: Release, time: datetime) -> Memory
     return _at(memory, slot, attempts=replace(entry, busy=entry.busy + 1, last=time))
 
 
+def _waited(memory: Memory, release: Release, time: datetime) -> Memory:
+    """A swap was answered by 409: no failed attempt, and it is seen first whether it began."""
+    entry = _attempts(memory, PRODUCTION, release)
+    return _at(memory, PRODUCTION, attempts=replace(entry, waits=entry.waits + 1, last=time))
+
+
 def _not_busy(memory: Memory, slot: str) -> Memory:
     """*slot* has what it wanted: other operations do not stand in the way any more."""
     entry = memory.of(slot).attempts
-    return _at(memory, slot, attempts=replace(entry, busy=0)) if entry else memory
+    return _at(memory, slot, attempts=replace(entry, busy=0, waits=0)) if entry else memory
 
 
 def _place(event: Event) -> str:
@@ -377,14 +421,25 @@ def _closed(memory: Memory, *slots: str) -> Memory:
     return memory
 
 
-def _known(memory: Memory, release: Release) -> Memory:
-    """Return *memory* with *release* among those that were seen."""
-    return replace(memory, releases={**memory.releases, release: release in memory.served})
+def _known(memory: Memory, release: Release, *, served: bool = False) -> Memory:
+    """
+    Return *memory* with *release* among those that were seen, or *served* by production.
+
+    Its digest stands for the version from then on, where none did, and where the file has pinned it
+    and production served it.
+    """
+    served = served or release in memory.served
+    name, digests = str(release), memory.digests
+    if name not in digests or (served and release in memory.pinned):
+        digests = {**digests, name: release.digest}
+    return replace(memory, releases={**memory.releases, release: served}, digests=digests)
 
 
 def _served(memory: Memory, *releases: Release | None) -> Memory:
     """Return *memory* with *releases* among those that production served."""
-    return replace(memory, releases={**memory.releases, **{r: True for r in releases if r}})
+    for release in filter(None, releases):
+        memory = _known(memory, release, served=True)
+    return memory
 
 
 def _count_failure(memory: Memory, event: Event) -> Memory:
@@ -407,6 +462,7 @@ def _count_failure(memory: Memory, event: Event) -> Memory:
         message="somebody swapped it away again" if put_back else event.message,
         counted=(*entry.counted, deploy)[-_COUNTED:] if deploy else entry.counted,
         busy=0,
+        waits=0,
         refused=entry.refused or event.detail.refuse,
     )
     return _at(memory, slot, attempts=entry)
@@ -429,6 +485,9 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Suspended": _suspended,
     "Resumed": _resumed,
     "Retried": _retried,
+    BY_HAND: _by_hand,
 }
 # What only a controller that looked, decided and found its journal whole can have written.
-_BASELINE = _RULES.keys() - {"Drift", "Waiting", "Suspended", "Resumed", "Retried"}
+_BASELINE = _RULES.keys() - {"Drift", "Waiting", "Suspended", "Resumed", "Retried", BY_HAND}
+# What is told beside a stop, which stays.
+_ASIDE = (BY_HAND,)

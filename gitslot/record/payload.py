@@ -27,10 +27,12 @@ class Payload:
 
     A stop: *next* is the line to type, *since* when a hold began, *doubt* that there is no baseline
     yet. *wish* is what the file newly wants, as text by slot; *inexact*: the commit is the newest,
-    because the one that asked for it is too far back. *markers* of a lost journal, *follows* the
+    because the one that asked for it is too far back. *set_to* is, until there is a baseline, the
+    digest that a slot is set to, by model and version. *markers* of a lost journal, *follows* the
     next blob of the journal. Flags: *put_back*, *aside* (production alone is settled), *refuse*
     (for good), *reset* (nothing is prepared any more), *rehearsal* (of the way back), *quiet*
-    (bookkeeping). *retry_after_s*: ARM asked to wait.
+    (bookkeeping). *retry_after_s*: ARM asked to wait. A change by hand happened *at* that time, by
+    Azure's word, else *after* one look of ours and *before* another.
     """
 
     deploy: str = ""
@@ -58,6 +60,7 @@ class Payload:
     doubt: bool = False
     wish: Mapping[str, str] = field(default_factory=dict, hash=False)
     inexact: bool = False
+    set_to: Mapping[str, str] = field(default_factory=dict, hash=False)
     markers: str = ""
     follows: str = ""
     put_back: bool = False
@@ -67,6 +70,9 @@ class Payload:
     rehearsal: bool = False
     quiet: bool = False
     retry_after_s: float | None = None
+    at: datetime | None = None
+    after: datetime | None = None
+    before: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the journal holds of it."""
@@ -105,7 +111,7 @@ def _read(name: str, value: Any) -> Any:
     if name == "overwritten" and isinstance(value, list):
         if all(isinstance(each, str) for each in value):
             return tuple(value)
-    elif name == "wish" and isinstance(value, dict):
+    elif name in ("wish", "set_to") and isinstance(value, dict):
         if all(isinstance(each, str) for pair in value.items() for each in pair):
             return value
     elif float in kinds and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
 
+from gitslot.decide.digest import set_to
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.record.event import Event
+from gitslot.record.event import BY_HAND, Event
+from gitslot.record.hands import hand_event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import remember
 from gitslot.record.payload import Payload
@@ -31,9 +33,9 @@ from gitslot.state.decision import (
     frozen,
 )
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import Run
+from gitslot.state.reasons import GoBack, Run
 from gitslot.state.remembered import Intent, Memory
-from gitslot.state.seen import Rehearsal
+from gitslot.state.seen import Live, Rehearsal
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Revision
 
 _TRIES = 5  # to record what became of a swap
@@ -110,16 +112,21 @@ class Recorder:
         """Append *events*; raise JournalMoved if somebody appended since the look."""
         now = self._clock.now()
         stamped = [
-            replace(event, time=now, id=self._new_id(), detail=self._with_wishes(event))
+            replace(event, time=now, id=self._new_id(), detail=self._complete(event))
             for event in events
         ]
         return self._journal.append(self._name, stamped, now)
 
-    def _with_wishes(self, event: Event) -> Payload:
-        """Return the payload of *event* with each wish whose commit it is the first to name."""
+    def _complete(self, event: Event) -> Payload:
+        """
+        Return the payload of *event* with each wish whose commit it is the first to name.
+
+        As long as there is no baseline it also holds the digests that the slots are set to.
+        """
         seen = self._seen
         if not isinstance(seen.app, App):
             return event.detail
+        found = set_to(seen.memory, seen.live) if isinstance(seen.live, Live) else {}
         of_it = {
             slot: revision
             for slot, revision in seen.revisions.items()
@@ -128,7 +135,7 @@ class Recorder:
         known = {slot: asked.text for slot in of_it if (asked := seen.memory.of(slot).asked)}
         wishes = {slot: wish for slot in of_it if (wish := seen.app.wish(slot)) != known.get(slot)}
         inexact = not all(revision.exact for revision in of_it.values())
-        return replace(event.detail, wish=wishes, inexact=inexact)
+        return replace(event.detail, wish=wishes, inexact=inexact, set_to=found)
 
     def answer(self, event: Event, intent: str) -> None:
         """
@@ -149,6 +156,14 @@ class Recorder:
                 found = self._journal.memory(self._name, self._clock.now()).intent
                 if found is None or found.id != intent or found.location or found.busy_since:
                     return
+
+    def hands(self) -> bool:
+        """Record what somebody else did to production, once; True if it was new. No commit did."""
+        event = hand_event(self._seen, self.base(BY_HAND))
+        if event is None:
+            return False
+        self.record(replace(event, revision="", author="", subject="", rule="", duration_ms=None))
+        return True
 
     def drift(self) -> bool:
         """Record the Drift that opens a run, once; True if it was new."""
@@ -182,7 +197,10 @@ class Recorder:
         if isinstance(stop, Waiting) and stop.quiet:
             return
         name = type(stop).__name__
-        if seen.memory.stop == (name, stop.reason, stop.message):
+        said = stop.message
+        if isinstance(stop.next, GoBack):  # a later commit changes the line, and not the cause
+            said = said.replace(stop.next.line, seen.memory.next or stop.next.line)
+        if seen.memory.stop == (name, stop.reason, said):
             return
         doubt = not seen.memory.baseline and isinstance(stop, Waiting | Suspended)
         detail = Payload(

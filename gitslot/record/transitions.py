@@ -214,11 +214,11 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
     before = intent.replaces.version if intent.replaces else "nothing"
     deploy = memory.of(STAGING).deploy
     deployed = deploy is not None and (started is None or deploy.time >= started)
-    after = (
-        f"staging keeps {before} for rollback"
-        if deployed and intent.replaces
-        else ("first install" if not intent.replaces else "one swap, nothing deployed")
-    )
+    after = "one swap, nothing deployed"
+    if deployed:
+        after = f"staging keeps {before} for rollback"
+    if not (intent.replaces or memory.served):
+        after = "first install"
     soak_s = seen.app.soak_s if isinstance(seen.app, App) else None
     soaks = f"; it soaks for {spoken(soak_s)}" if soak_s and not intent.back else ""
     return replace(

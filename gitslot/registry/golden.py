@@ -15,7 +15,10 @@ ROWS = range(16, 257)  # how many a version has; a wide one has few
 FLOAT32_MAX = 3.4028234663852886e38
 MAX_TEXT = 1024  # characters of a cell
 
+MAX_OUTPUTS = 64  # numbers that a regressor may answer for a row
+
 Label: TypeAlias = str | int | float  # bool is an int
+Answer: TypeAlias = Label | tuple[float, ...]
 Cell: TypeAlias = str | float | bool | None
 
 
@@ -41,14 +44,15 @@ class GoldenRows:
     """
     Rows and the answers to them.
 
-    *inputs* is rows x columns, *labels* has one per row (a number for a regressor), *probabilities*
-    is rows x classes in the order of the manifest's classes, or None where the model has none.
+    *inputs* is rows x columns. *labels* has one per row: a class, a number, or a tuple of numbers.
+    *probabilities* is rows x classes in the order of the manifest's classes, or None where the
+    model has none.
     *tolerance* is the largest accepted difference of a probability, or of a regressor's number
     relative to it (at least to 1).
     """
 
     inputs: tuple[tuple[Cell, ...], ...]
-    labels: tuple[Label, ...]
+    labels: tuple[Answer, ...]
     probabilities: tuple[tuple[float, ...], ...] | None
     tolerance: float
 
@@ -73,11 +77,12 @@ def parse_golden(
     columns: Sequence[Column],
     classes: Sequence[Label],
     probabilities: bool,
+    outputs: int = 1,
 ) -> GoldenRows:
     """Parse the file *raw*; raise ManifestInvalid, which names the place and the problem."""
     top = strict.load(raw, "golden", MAX_BYTES)
     found = strict.exact(top, "golden", "inputs", "labels", "probabilities")
-    return read_golden(found, tolerance, columns, classes, probabilities)
+    return read_golden(found, tolerance, columns, classes, probabilities, outputs)
 
 
 def read_golden(
@@ -86,8 +91,13 @@ def read_golden(
     columns: Sequence[Column],
     classes: Sequence[Label],
     probabilities: bool,
+    outputs: int = 1,
 ) -> GoldenRows:
-    """Read golden rows that fit *columns* and *classes* (none for a regressor)."""
+    """
+    Read golden rows that fit *columns* and *classes* (none for a regressor).
+
+    A regressor answers *outputs* numbers a row.
+    """
     inputs = strict.items(found["inputs"], "golden.inputs", ROWS[0], ROWS[-1])
     rows = len(inputs)
     labels = strict.items(found["labels"], "golden.labels", rows, rows)
@@ -95,7 +105,9 @@ def read_golden(
         strict.refuse("golden.probabilities", "must be null, the model has none")
     return GoldenRows(
         inputs=tuple(cells(row, f"golden.inputs[{i}]", columns) for i, row in enumerate(inputs)),
-        labels=tuple(_answer(v, f"golden.labels[{i}]", classes) for i, v in enumerate(labels)),
+        labels=tuple(
+            _answer(v, f"golden.labels[{i}]", classes, outputs) for i, v in enumerate(labels)
+        ),
         probabilities=_matrix(found["probabilities"], rows, len(classes))
         if probabilities
         else None,
@@ -135,7 +147,10 @@ def cells(value: object, where: str, columns: Sequence[Column]) -> tuple[Cell, .
     return tuple(_cell(v, f"{where}[{j}]", columns[j]) for j, v in enumerate(found))
 
 
-def _answer(value: object, where: str, classes: Sequence[Label]) -> Label:
+def _answer(value: object, where: str, classes: Sequence[Label], outputs: int) -> Answer:
+    if outputs > 1:
+        numbers = strict.items(value, where, outputs, outputs)
+        return tuple(strict.number(each, where, -1e300, 1e300) for each in numbers)
     if not classes:
         return strict.number(value, where, -1e300, 1e300)
     found = label(value, where)

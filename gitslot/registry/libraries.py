@@ -18,6 +18,9 @@ from gitslot.errors import GitslotError
 
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+_ENTRY = re.compile(r"^([\w.-]+)==.*\n(?:[ \t].*\n)*", re.MULTILINE)  # of a lock
+_VIA = re.compile(r"^    # (?:via |  )([\w.-]+)$", re.MULTILINE)
+_NAME = re.compile(r"^([\w.-]+)==", re.MULTILINE)
 _MACHINE_MADE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")  # differ between machines
 # What no serving process loads: shown by serving golden rows from a package without it.
 _NEVER_LOADED = (
@@ -68,10 +71,14 @@ def install(requirements: Path, python: str, target: Path, lock: Path | None = N
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-input", "--no-compile", "--target", str(target), "--only-binary", ":all:"),
         *("--implementation", "cp", "--python-version", python, *platforms),
-        *(("--constraint", str(lock)) if lock else ()),
-        *("--requirement", str(requirements)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "requirements.txt"
+        if lock:
+            wanted.write_text(locked(requirements, lock), encoding="utf-8")
+            command.append("--require-hashes")
+        command += ["--requirement", str(wanted if lock else requirements)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "ERROR" in line] or ["pip failed"]
         raise PackageError(f"cannot install {requirements}: {lines[-1]}")
@@ -79,6 +86,23 @@ def install(requirements: Path, python: str, target: Path, lock: Path | None = N
     for path in target.glob("*.dist-info/*"):
         if path.name in _MACHINE_MADE:
             path.unlink()
+
+
+def locked(requirements: Path, lock: Path) -> str:
+    """
+    Return the entries of *lock*, with their hashes, that *requirements* lead to.
+
+    The comments of pip-compile name whose requirement each entry is. Raises PackageError.
+    """
+    entries = {m[1]: m[0] for m in _ENTRY.finditer(lock.read_text(encoding="utf-8"))}
+    parents = {name: set(_VIA.findall(text)) for name, text in entries.items()}
+    listed = set(_NAME.findall(requirements.read_text(encoding="utf-8")))
+    if missing := listed - entries.keys():
+        raise PackageError(f"{lock} does not lock {', '.join(sorted(missing))}")
+    names = listed
+    while more := {name for name in parents.keys() - names if parents[name] & names}:
+        names = names | more
+    return "".join(entries[name] for name in sorted(names))
 
 
 def strip(target: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 from gitslot.registry import golden as golden_rows
 from gitslot.registry import strict
-from gitslot.registry.golden import Cell, Column, GoldenFile, GoldenRows, Label
+from gitslot.registry.golden import MAX_OUTPUTS, Cell, Column, GoldenFile, GoldenRows, Label
 from gitslot.state.code import Needs
 
 FORMAT = 2
@@ -109,8 +109,8 @@ class Manifest:
 
     *digest* is the sha256 (64 hex digits) of the manifest's own bytes, and so of the release.
     *contract* is the least serving contract that an app must keep to serve it. *classes* is empty
-    for a regressor. *golden* is empty until `with_golden` has read *golden_file*. *example* is one
-    row. *memory* and *proof* are None in format 1.
+    for a regressor, which answers *outputs* numbers a row. *golden* is empty until `with_golden`
+    has read *golden_file*. *example* is one row. *memory* and *proof* are None in format 1.
     """
 
     digest: str
@@ -123,6 +123,7 @@ class Manifest:
     columns: tuple[Column, ...]
     classes: tuple[Label, ...]
     probabilities: bool
+    outputs: int
     golden: GoldenRows
     golden_file: GoldenFile | None
     example: tuple[Cell, ...]
@@ -180,7 +181,7 @@ def with_golden(manifest: Manifest, raw: bytes) -> Manifest:
         return manifest
     if (len(raw), hashlib.sha256(raw).hexdigest()) != (file.size, file.sha256):
         strict.refuse("golden", f"the manifest describes another file than {file.name}")
-    shape = (manifest.columns, manifest.classes, manifest.probabilities)
+    shape = (manifest.columns, manifest.classes, manifest.probabilities, manifest.outputs)
     golden = golden_rows.parse_golden(raw, file.tolerance, *shape)
     if len(golden) != file.rows:
         strict.refuse("golden.rows", f"is {file.rows}, the file has {len(golden)}")
@@ -188,7 +189,7 @@ def with_golden(manifest: Manifest, raw: bytes) -> Manifest:
 
 
 def _format_2(top: dict[str, object], digest: str) -> Manifest:
-    strict.exact(top, "manifest", *_COMMON, *_SECOND)
+    strict.exact(top, "manifest", *_COMMON, *_SECOND, optional=("outputs",))
     kind = strict.one_of(top["kind"], "kind", ("classifier", "regressor"))
     runtime = _runtime(top["runtime"])
     columns = _columns(top["columns"])
@@ -208,6 +209,7 @@ def _format_2(top: dict[str, object], digest: str) -> Manifest:
         columns=columns,
         classes=classes,
         probabilities=probabilities,
+        outputs=strict.integer(top.get("outputs", 1), "outputs", 1, 1 if classes else MAX_OUTPUTS),
         golden=GoldenRows((), (), () if probabilities else None, file.tolerance),
         golden_file=file,
         example=golden_rows.cells(top["example"], "example", columns),
@@ -237,6 +239,7 @@ def _format_1(top: dict[str, object], digest: str) -> Manifest:
         columns=columns,
         classes=classes,
         probabilities=True,
+        outputs=1,
         golden=golden,
         golden_file=None,
         example=golden.inputs[0],

@@ -33,9 +33,11 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
     ServiceResponseError,
 )
-from azure.storage.blob import BlobServiceClient, ContainerClient, ExponentialRetry
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
+from gitslot.http.azure import STORAGE, AzureTransport, why
+from gitslot.http.client import CONNECT_S, Http
 from gitslot.registry.golden import MAX_BYTES as GOLDEN_BYTES
 from gitslot.registry.manifest import (
     MAX_BYTES,
@@ -70,35 +72,38 @@ class Registry:
     """
     The registry in the storage account at *account_url*, with the rights of *credential*.
 
-    Every call asks the account anew. A request gets *connect_s* seconds to connect and *read_s* for
-    each read. Reads are tried three times, *pause_s* and twice as many seconds apart, writes once.
+    Every call asks the account anew, and nothing is tried twice. A request gets *connect_s* seconds
+    to connect and takes *total_s* seconds at most, an upload longer by its size.
     """
 
     def __init__(
         self,
         account_url: str,
         credential: "TokenCredential",
+        http: Http | None = None,
         *,
-        connect_s: float = 5,
-        read_s: float = 20,
-        pause_s: int = 1,
+        connect_s: float = CONNECT_S,
+        total_s: float = 30.0,
     ) -> None:
         self.account_url = account_url.rstrip("/")
         self._credential = credential
+        self._http = http
         self._connect_s = connect_s
-        self._read_s = read_s
-        self._pause_s = pause_s
+        self._total_s = total_s
 
-    def manifest(self, model: str, version: str) -> Manifest:
+    def manifest(self, model: str, version: str, known: Manifest | None = None) -> Manifest:
         """
-        Return the manifest of *version* of *model*, with its golden rows.
+        Return the manifest of *version* of *model*, with its golden rows; *known* if it is that.
 
         Raises UnknownVersion, ManifestInvalid or RegistryUnavailable.
         """
         unknown = f"{model} {version} is not registered"
         if not is_name(model) or not is_name(version):
             raise UnknownVersion(unknown)
-        manifest = parse_manifest(self._read(MODELS, f"{model}/{version}/manifest.json", unknown))
+        raw = self._read(MODELS, f"{model}/{version}/manifest.json", unknown)
+        if known and known.digest == _sha256(raw):
+            return known
+        manifest = parse_manifest(raw)
         if (manifest.model, manifest.version) != (model, version):
             raise ManifestInvalid(
                 f"the manifest at {model}/{version} is of {manifest.model} {manifest.version}"
@@ -204,6 +209,23 @@ class Registry:
         match = _ZIP_PATH.fullmatch(url.removeprefix(f"{self.account_url}/{CODE}/"))
         return match["version"] if match else ""
 
+    def zip_flaw(self, url: str) -> str:
+        """
+        Return what is wrong with the bytes at *url*, which names a zip of `code`, or "".
+
+        They are read in pieces, and never all at once. Raises RegistryUnavailable.
+        """
+        path = url.removeprefix(f"{self.account_url}/{CODE}/")
+        found = hashlib.sha256()
+        with _translated(f"read {CODE}/{path}"):
+            try:
+                for piece in self._pieces(CODE, path):
+                    found.update(piece)
+            except ResourceNotFoundError:
+                return f"{CODE}/{path} is not there"
+        fits = path.endswith(f"/{found.hexdigest()}.zip")
+        return "" if fits else f"{CODE}/{path} has other bytes than its name says"
+
     def container(self, name: str) -> tuple[bool, datetime | None]:
         """
         Return whether the container *name* exists, and the storage service's time.
@@ -227,7 +249,7 @@ class Registry:
         """Create the containers that are not there yet; raise RegistryUnavailable."""
         for name in CONTAINERS:
             with _translated(f"create container {name}"), suppress(ResourceExistsError):
-                self._container(name).create_container(retry_total=0)
+                self._container(name).create_container()
 
     def listing(self, prefix: str = "") -> tuple[Registered, ...]:
         """
@@ -273,6 +295,9 @@ class Registry:
                 return b""
             raise
 
+    def _pieces(self, container: str, path: str) -> Iterator[bytes]:
+        yield from self._container(container).get_blob_client(path).download_blob().chunks()
+
     def _exists(self, container: str, path: str) -> bool:
         with _translated(f"look for {container}/{path}"):
             return self._container(container).get_blob_client(path).exists()
@@ -286,7 +311,7 @@ class Registry:
         with _translated(f"create {container}/{path}"):
             blob = self._container(container).get_blob_client(path)
             try:
-                blob.upload_blob(content, overwrite=False, retry_total=0)
+                blob.upload_blob(content, overwrite=False)
             except ResourceExistsError:
                 return False
             except ServiceResponseError:
@@ -310,19 +335,13 @@ class Registry:
     @cached_property
     def _service(self) -> BlobServiceClient:
         """Return the one client, made on first use."""
-        pause_s = self._pause_s
+        transport = AzureTransport(self._http or Http(), self._total_s, self._connect_s)
         return BlobServiceClient(
             self.account_url,
             self._credential,
-            connection_timeout=self._connect_s,
-            read_timeout=self._read_s,
-            retry_policy=ExponentialRetry(
-                initial_backoff=pause_s,
-                increment_base=2 * pause_s,
-                retry_total=2,
-                random_jitter_range=pause_s,
-            ),
+            transport=transport,
             max_single_put_size=64 * 1024 * 1024,
+            **STORAGE,
         )
 
 
@@ -353,4 +372,5 @@ def _translated(doing: str) -> Iterator[None]:
         code = getattr(getattr(error, "error_code", None), "value", None) or error.reason
         raise RegistryUnavailable(f"cannot {doing}: {error.status_code} {code}") from error
     except AzureError as error:
-        raise RegistryUnavailable(f"cannot {doing}: {type(error).__name__}") from error
+        cause = no_answer.cause if (no_answer := why(error)) else type(error).__name__
+        raise RegistryUnavailable(f"cannot {doing}: {cause}") from error

@@ -52,7 +52,7 @@ def adopt(facts: AppFacts, day: str, *, group: bool = False, every_slot: bool = 
     production = _seen(facts, PRODUCTION)
     lines = [
         f"# What {facts.place.name} serves, as gitslot found it on {day}. Read it, then commit it:",
-        "# from then on a release is a commit, and a rollback is `git revert`.",
+        "# from then on a release is a commit, and a rollback is `gitslot rollback`.",
         f"app: {_text(facts.place.name)}",
     ]
     if group:

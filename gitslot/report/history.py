@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitslot.record.event import Event
+from gitslot.record.event import BY_HAND, Event
 from gitslot.state.wanted import PRODUCTION
 
-SWAP, SWAP_BACK, BY_HAND, FOUND = "swap", "swap back", "by hand", "found"
+SWAP, SWAP_BACK, HAND, FOUND = "swap", "swap back", "by hand", "found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,8 @@ class Change:
 
     *how* is `swap` for one of ours, `swap back` after a failed soak, `by hand` for anybody else's,
     `found` for the release that was there at first. *verified* is the result of staging's golden
-    rows before; *swap_sent* is when the swap was sent.
+    rows before; *swap_sent* is when the swap was sent. One by hand whose time Azure does not name
+    happened in *between* two looks, and *time* is that of the second.
     """
 
     time: datetime
@@ -36,6 +37,7 @@ class Change:
     how: str
     verified: str = ""
     swap_sent: datetime | None = None
+    between: tuple[datetime, datetime] | None = None
 
 
 def changes(events: Iterable[Event]) -> tuple[Change, ...]:
@@ -54,6 +56,8 @@ def changes(events: Iterable[Event]) -> tuple[Change, ...]:
         if _took_effect(event):
             found.append(_swapped(event, last, verified.get(event.to_digest, ""), began))
             began = None
+        elif event.event == BY_HAND:
+            found.append(_by_hand(event, last))
         elif seen := _seen(event, last):
             found.append(seen)
     return tuple(found)
@@ -82,6 +86,21 @@ def _swapped(event: Event, last: Change | None, verified: str, began: datetime |
     )
 
 
+def _by_hand(event: Event, last: Change | None) -> Change:
+    detail = event.detail
+    looks = (detail.after, detail.before)
+    return Change(
+        time=detail.at or event.time,
+        app=event.app,
+        model=event.model,
+        version=event.to or "nothing",
+        digest=event.to_digest,
+        before=event.from_ or (last.version if last else ""),
+        how=HAND,
+        between=(looks[0], looks[1]) if looks[0] and looks[1] else None,
+    )
+
+
 def _seen(event: Event, last: Change | None) -> Change | None:
     """Return the change of production that *event* shows and no earlier event recorded."""
     if event.slot != PRODUCTION:
@@ -90,6 +109,8 @@ def _seen(event: Event, last: Change | None) -> Change | None:
     version, digest = shown.get(event.event, ("", ""))
     if not digest or (last and last.digest == digest):
         return None
+    if last and not last.digest and (last.model, last.version) == (event.model, version):
+        return None  # set by hand without its digest
     return Change(
         time=event.time,
         app=event.app,
@@ -97,7 +118,7 @@ def _seen(event: Event, last: Change | None) -> Change | None:
         version=version,
         digest=digest,
         before=last.version if last else "",
-        how=BY_HAND if last else FOUND,
+        how=HAND if last else FOUND,
     )
 
 
@@ -105,6 +126,12 @@ def live_at(found: Iterable[Change], moment: datetime) -> Change | None:
     """Return the last change before *moment*, or None before the first record."""
     before = [change for change in found if change.time <= moment]
     return before[-1] if before else None
+
+
+def hand_between(found: Iterable[Change], moment: datetime) -> Change | None:
+    """Return the change by hand of which only is known that *moment* lies in its bounds."""
+    bounded = ((change, change.between) for change in found if change.between)
+    return next((change for change, (after, to) in bounded if after <= moment < to), None)
 
 
 def swap_under_way(found: Iterable[Change], moment: datetime) -> Change | None:

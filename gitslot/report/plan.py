@@ -9,6 +9,7 @@ from datetime import datetime
 
 from gitslot.decide.decide import decide
 from gitslot.report.plan_model import promised
+from gitslot.state import slot_settings
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -151,6 +152,15 @@ def _holds_the_way_back(live: Live, after: Memory) -> bool:
     return last is not None and isinstance(pin, Resolved) and last.replaced == pin.release
 
 
+def _is_unverified(live: Live) -> bool:
+    """Return whether production runs code from a URL of which the registry knows nothing."""
+    production = live.production
+    if production.arm is None or production.code is not None:
+        return False
+    named = isinstance(production.wanted, Resolved) and production.wanted.package is not None
+    return slot_settings.is_url(production.arm.configured.package) and not named
+
+
 def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tuple[str, ...]:
     swaps = sum(step.action == "swap" for step in steps)
     serving = live.production.health.release
@@ -161,7 +171,8 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
             "costs deploy, swap, deploy"
         )
     elif swaps and serving:
-        notes.append(f"to go back: `gitslot rollback`, one swap; {serving} stays in staging")
+        way = f"`gitslot rollback {app.name}`"
+        notes.append(f"to go back: {way}, one swap; {serving} stays in staging")
     if swaps and app.soak_s is not None:
         notes.append(
             f"production soaks for {spoken(app.soak_s)} after the swap: should it fail meanwhile, "
@@ -171,11 +182,15 @@ def _notes(app: App, live: Live, steps: tuple[Step, ...], after: Memory) -> tupl
     to_staging = steps and steps[0].action == "deploy" and steps[0].what.startswith(f"{STAGING} ")
     if to_staging and kept and kept != serving:
         notes.append(f"the deploy replaces what staging holds now: {kept}")
-    wanted = live.production.wanted
+    deploys, wanted = any(step.action == "deploy" for step in steps), live.production.wanted
+    if deploys and _is_unverified(live):
+        notes.append(
+            "unverified: the code comes from a URL that is no package of the registry, so its "
+            "bytes are not checked"
+        )
     if swaps and isinstance(wanted, Resolved) and wanted.needs.memory:
         held = round(wanted.needs.memory / 2**20)
         notes.append(
-            f"a process that serves {wanted.release} holds {held} MiB, in production and in "
-            f"staging; `gitslot doctor {app.name}` compares that with the plan's memory"
+            f"a process that serves {wanted.release} holds {held} MiB, in production and in staging"
         )
     return tuple(notes)

@@ -110,7 +110,7 @@ def _swapped(
     )
     memory = replace(
         _remembering(memory, STAGING, deploy=None),
-        last_swap=LastSwap(release, here.health.release, ""),
+        last_swap=LastSwap(release, here.health.release),
         swap_status="planned",
         converged=release,
         hold_since=None,

@@ -24,7 +24,7 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.reasons import Run
+from gitslot.state.reasons import Run, still_goes_back
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
@@ -94,9 +94,14 @@ def _state(seen: Observation) -> _State:
     stop = seen.memory.stop
     asked, app = seen.memory.of(PRODUCTION).asked, seen.app
     same = asked is not None and isinstance(app, App) and asked.text == app.wish(PRODUCTION)
+    slot = _slot(seen, PRODUCTION)
+    if slot and isinstance(slot.wanted, Resolved):  # other words for the same release
+        same = same or slot.wanted.release == seen.memory.converged
     if isinstance(decision, Waiting) and stop[0] == "Stalled" and same:
         # The controller has watched for longer than this one look, and gave up.
-        return _State(*stop, mend=seen.memory.next)
+        line = seen.memory.next
+        way = still_goes_back(line, seen.head.short, seen.name) if seen.head else line
+        return _State(*stop[:2], stop[2].replace(line, way) if line else stop[2], mend=way)
     return _of(decision)
 
 
@@ -212,7 +217,7 @@ def _production(
         PRODUCTION,
         seen.app.production if isinstance(seen.app, App) else None,
         sync=_sync(seen, state),
-        health=_health(state, _slot(seen, PRODUCTION)),
+        health=_as_it_answers(state, _slot(seen, PRODUCTION)),
         rollback=_rollback(seen, rehearsal),
         since=since,
         commit=commit,
@@ -248,6 +253,11 @@ _HEALTH = {
     **{"Suspended": SUSPENDED, "Stalled": DEGRADED},
     **{"Waiting": PROGRESSING, "Pending": PROGRESSING},
 }
+
+
+def _as_it_answers(state: _State, slot: Seen | None) -> str:
+    """Return the health of production: a refused version over one that serves is not Degraded."""
+    return _health(_State("") if state.kind == "Stalled" else state, slot)
 
 
 def _health(state: _State, slot: Seen | None) -> str:

@@ -5,12 +5,12 @@ A stop cannot be built without its next step. Its message is rendered from the t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import Next, reason_of
+from gitslot.state.reasons import GoBack, Next, reason_of
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live, Mark, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Revision
@@ -170,6 +170,15 @@ class Note:
 Stop: TypeAlias = Converged | Waiting | Stalled | Frozen | Suspended
 Write: TypeAlias = Deploy | Swap | Reset
 Decision: TypeAlias = Stop | Write | Verify | Note
+
+
+def by_revert(decision: Decision, words: tuple[str, ...], before: App) -> Decision:
+    """Return *decision* with *words*, a `git revert` to *before*, where that is what it advises."""
+    if not isinstance(decision, Stalled | Waiting) or not isinstance(decision.next, GoBack):
+        return decision
+    if decision.next.brings not in ("", f"{before.model} {before.production.version}"):
+        return decision
+    return replace(decision, next=decision.next.by_revert(words))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers of the rules; all times in seconds."""
+    """The numbers of the rules, all times in seconds, and what a setting makes stricter."""
 
     round_s: float = 240.0  # for how long one call of the timer goes round
     poll_s: float = 1.0
@@ -19,19 +19,22 @@ class Policy:
     deploy_deadline_s: float = 600.0
     deploy_lost_s: float = 120.0
     swap_deadline_s: float = 1800.0
-    settle_s: float = 60.0
+    settle_s: float = 90.0  # longer than the longest recorded flip
+    busy_wait_s: float = 600.0  # after a 409 to a swap: longer than five pings of 90 s
+    busy_waits: int = 3  # so many of them in a row stall a release
     degraded_s: float = 60.0
     hold_s: float = 600.0
     full_look_s: float = 3600.0
     rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
     arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
-    arm_stop_s: float = 300.0  # the same for an app at a stop, of which nothing new is seen
+    arm_stop_s: float = 300.0  # the same at a stop that nothing in ARM ends
     pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
     lock_renew_s: float = 15.0
     lock_write_s: float = 30.0
     lock_stale_s: float = 120.0
     golden_warmup: int = 1
     latency_requests: int = 200
+    require_pin: bool = False  # refuse a version of which no digest is pinned or remembered
 
     @property
     def max_attempts(self) -> int:

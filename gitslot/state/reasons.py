@@ -5,7 +5,7 @@ Pure. No code branches on a reason. docs/run/reasons.md is made from the table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -70,9 +70,36 @@ class Nothing:
 Next: TypeAlias = Run | Edit | Wait | Nothing
 
 
-def git_revert(commit: str, effect: str = "goes back") -> Run:
-    """Return the step that reverts *commit* and pushes."""
-    return Run((("git", "revert", commit), ("git", "push")), effect)
+@dataclass(frozen=True, slots=True)
+class GoBack(Run):
+    """
+    Take production back by a commit: to *brings*, "MODEL VERSION", or to what was asked for before.
+
+    *commands* work whatever was committed since; `by_revert` names a `git revert` that does it too.
+    """
+
+    brings: str = ""
+
+    def by_revert(self, words: tuple[str, ...]) -> "GoBack":
+        """Return the same step by *words*, those of git that revert the newest commit."""
+        return replace(self, commands=(words, *self.commands[1:]))
+
+
+def go_back(app: str, effect: str = "goes back") -> GoBack:
+    """Return the step that takes production of *app* back to what was asked for before."""
+    return GoBack((("gitslot", "rollback", app), ("git", "push")), effect)
+
+
+def go_back_to(app: str, model: str, version: str, effect: str) -> GoBack:
+    """Return the step that makes *app* ask for *version* of the model that its file names."""
+    words = ("gitslot", "bump", "production", version, app)
+    return GoBack((words, ("git", "push")), effect, f"{model} {version}")
+
+
+def still_goes_back(line: str, head: str, app: str) -> str:
+    """Return the recorded *line*, or a rollback where it reverts a commit that is not *head*."""
+    stale = line.startswith("git revert ") and head not in line.split()
+    return go_back(app).line if stale else line
 
 
 def retry(effect: str = "tries again") -> Run:
@@ -115,6 +142,11 @@ _FIX_FILE = Edit("commit a file that is valid; `gitslot validate` checks it befo
 _TABLE = (
     # Git and the file
     Reason("GitUnreachable", "Git did not answer, or not as Git does.", next=_MINUTE),
+    Reason(
+        "GitPutOff",
+        "Git's host is slow or asks to wait, or the newest commit is not read yet.",
+        next=_MINUTE,
+    ),
     Reason(
         "RefGone",
         "The branch is not there: deleted, renamed, or nothing was ever pushed.",
@@ -233,6 +265,19 @@ _TABLE = (
         next=Edit("pin the digest that the registry holds, or register a new version"),
     ),
     Reason(
+        "DigestChanged",
+        "The registry holds other bytes under a version than the ones that were first seen.",
+        "{release} was first seen with digest {known}, and the registry holds {found} by now: "
+        "put the old manifest back, or look at the new bytes",
+        Run((("gitslot", "bump", "SLOT", "VERSION", "--pin"), ("git", "push")), "accepts them"),
+    ),
+    Reason(
+        "PinRequired",
+        "GITSLOT_REQUIRE_PIN is on, and no digest of the version is pinned or known.",
+        "{release} is not pinned, and no digest of it is known",
+        Run((("gitslot", "bump", "SLOT", "VERSION", "--pin"), ("git", "push")), "pins it"),
+    ),
+    Reason(
         "RuntimeMissing",
         "The code keeps an older serving contract than the model needs, or has no build for it.",
         "{what}",
@@ -294,16 +339,14 @@ _TABLE = (
     Reason(
         "OperationInProgress",
         "ARM shows an operation on the app, of ours or somebody else's.",
-        "another operation runs on the app",
+        "an operation runs on the app",
         Wait(usually="a minute or two"),
     ),
     Reason(
         "PreparedByPerson",
-        "Somebody began a swap with preview.",
-        "somebody prepared a swap with preview",
-        Edit(
-            "complete or cancel it (az functionapp deployment slot swap --action reset)",
-        ),
+        "A swap that is not ours is prepared: begun with preview, or failed half way.",
+        "a swap that is not ours is prepared, begun with preview or failed half way",
+        Edit("cancel it (az functionapp deployment slot swap --action reset), or complete it"),
     ),
     Reason(
         "PlatformBusy",
@@ -419,7 +462,7 @@ _TABLE = (
         "ProductionDegraded",
         "Production is set to the wanted release and does not serve it.",
         "{what}",
-        Edit("revert the commit that released it"),
+        go_back("APP"),
     ),
     Reason(
         "Soaking",
@@ -430,12 +473,13 @@ _TABLE = (
         "SoakFailed",
         "Production fails its soak and cannot be swapped back.",
         "{what}; it is not swapped back: {why}",
-        Edit("revert the commit that released it"),
+        go_back("APP"),
     ),
     Reason(
         "SwappedBack",
         "The release failed its soak, and production went back to the one before.",
-        next=retry("tries it again"),
+        "{what}",
+        go_back("APP", "makes that last"),
     ),
     # hands off, and our own record
     Reason(

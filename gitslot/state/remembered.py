@@ -25,9 +25,27 @@ class Intent:
     unknown: bool = False  # the answer was lost, and that is recorded
     busy_since: datetime | None = None  # when the platform answered 409
     refusal: str = ""  # its words, where they were not that another operation runs
+    prepared: bool = False  # its words were that a swap is prepared
     back: bool = False  # production failed its soak, and this takes it back
     # the commit that it was opened for
     revision: Revision = field(default_factory=lambda: Revision(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What production was set to, its `slotSwapStatus` (None: not read), and when that was seen."""
+
+    release: Release  # of empty texts where it was set to none; no digest where it was not pinned
+    swap_status: str | None
+    time: datetime
+
+    def is_set_to(self, release: Release) -> bool:
+        """Return whether *release* is the one that was seen; a digest that is left out fits any."""
+        mine = self.release
+        known = mine.digest and release.digest
+        return (mine.model, mine.version) == (release.model, release.version) and (
+            not known or mine.digest == release.digest
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +85,8 @@ class Attempts:
     message: str = ""
     counted: tuple[str, ...] = ()  # the last MODEL_DEPLOYs whose failure was counted
     refused: bool = False
-    busy: int = 0  # how often in a row the platform was busy with something else
+    busy: int = 0  # how often in a row a deploy met another operation
+    waits: int = 0  # and how often a swap was answered by 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +101,6 @@ class LastSwap:
 
     release: Release
     replaced: Release | None
-    commit: str
     code: str = ""
     since: datetime | None = None
     soaked: bool = False
@@ -146,8 +164,12 @@ class Memory:
     slots: Mapping[str, SlotMemory] = field(default_factory=dict, hash=False)
     # every release that was deployed or served, in the order first seen; did production serve it?
     releases: Mapping[Release, bool] = field(default_factory=dict, hash=False)
+    # by model and version, the digest that stands for it; and what the file was seen to pin
+    digests: Mapping[str, str] = field(default_factory=dict, hash=False)
+    pinned: frozenset[Release] = frozenset()
     verified: tuple[tuple[str, str], ...] = ()  # the last MODEL_DEPLOYs and digests that passed
     last_swap: LastSwap | None = None
+    production: Shown | None = None  # as we left it or, since then, as hands did
     rehearsal_failed: bool = False  # the last recorded one: going back would not work
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared

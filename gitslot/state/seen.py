@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gitslot.state.code import Package
+from gitslot.state.remembered import Shown
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal, Release, Resolved
 
 
@@ -14,6 +15,7 @@ class Answer(Enum):
     SERVING = "serving"  # 200: this release is being served
     UNHEALTHY = "unhealthy"  # our shape with 503: the reason says why
     SILENT = "silent"  # no answer, or the platform's own 5xx
+    STOPPED = "stopped"  # the platform says that the site is stopped
     BLOCKED = "blocked"  # 401, 403 or a redirect stands before the app
     FOREIGN = "foreign"  # an answer, but not from an app that speaks the serving contract
 
@@ -171,14 +173,16 @@ class Live:
     Everything that one look saw of one app.
 
     *slots* has production, staging, and then the further slots of the file that were looked at, in
-    the file's order. *still_s* is for how many seconds the markers of production and staging were
-    seen unmoved.
+    the file's order. *still_s* is for how many seconds this process saw the markers of production
+    and staging unmoved; an open intent begins the count anew. *last* is production as this process
+    last saw it as it is recorded, or, where nothing is, as it first saw it.
     """
 
     slots: Mapping[str, Seen] = field(hash=False)
     poll: Poll = Poll.UNKNOWN
     poll_message: str = ""
     still_s: float = 0.0
+    last: Shown | None = None
 
     @property
     def production(self) -> Seen:

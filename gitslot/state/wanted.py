@@ -98,11 +98,16 @@ class Desired:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why nothing may be concluded: Git, the file or the platform cannot be trusted now."""
+    """
+    Why nothing may be concluded: Git, the file or the platform cannot be trusted now.
+
+    *again_s* is given where it passes by itself: in how many seconds to ask again, 0 if unknown.
+    """
 
     reason: str
     message: str
     revision: Revision | None = None
+    again_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +132,17 @@ class Resolved:
     """
     A wanted slot, looked up in the registry: the release, what it *needs* of the code, and, where
     the file names code, the build of it that has that.
+
+    *changed* is the digest that the registry holds, where the release is remembered with another.
+    *known* is False where the file pins no digest and none is remembered.
     """
 
     release: Release
     package: str | None = None  # URL of the build
     build: str | None = None  # what health calls it
     needs: Needs = field(default_factory=Needs)
+    changed: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
@@ -16,6 +17,15 @@ app: az-fct-python-ml
 model: iris
 slots:
   production: 1.4.0      # users get this; revert this commit to go back
+"""
+BUMPED = SIMPLE.replace("1.4.0", "1.5.0")
+CHURN = """\
+model: churn
+slots:
+  production: "7"
+  staging: {version: "8", code: 3.1.0}    # hold this candidate for a look
+
+# the end
 """
 
 
@@ -64,3 +74,23 @@ class Clone:
         out, err = io.StringIO(), io.StringIO()
         code = run(words, Session(environ, self.path, out, err))
         return code, out.getvalue(), err.getvalue()
+
+
+class Folder(Clone):
+    """A checkout in which each app has a file of its own, as CODEOWNERS wants it."""
+
+    FILES: ClassVar = {
+        "CODEOWNERS": "/apps/churn-prod.yaml @churn-team\n",
+        "apps/README": "One file for each app.\n",
+        "apps/az-fct-python-ml.yaml": SIMPLE,
+        "apps/churn-prod.yaml": CHURN,
+    }
+
+    def of(self, app: str) -> str:
+        return (self.path / f"apps/{app}.yaml").read_text()
+
+    def put(self, app: str, text: str) -> None:
+        (self.path / f"apps/{app}.yaml").write_text(text)
+
+    def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
+        return super().gitslot(*words, GITSLOT_FILE="apps", **environ)

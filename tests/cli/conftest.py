@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.clones import SIMPLE, Clone
+from tests.cli.clones import FILE, SIMPLE, Clone, Folder
 
 
 @pytest.fixture
@@ -20,4 +20,16 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     found.git("config", "user.name", "sam")
     found.git("config", "user.email", "sam@example.com")
     found.commit(SIMPLE, "serve iris 1.4.0")
+    return found
+
+
+@pytest.fixture
+def folder(clone: Clone) -> Folder:
+    found = Folder(clone.path)
+    found.git("rm", "-q", FILE)
+    (found.path / "apps").mkdir()
+    for name, text in Folder.FILES.items():
+        (found.path / name).write_text(text)
+    found.git("add", "-A")
+    found.git("commit", "-q", "-m", "a file for each app")
     return found

@@ -76,7 +76,7 @@ def test_in_sync_says_since_when_and_from_which_commit() -> None:
 
 def test_a_soak_says_until_when_production_is_watched() -> None:
     """In sync, and not yet left to itself."""
-    swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT, since=NOW)
+    swapped = LastSwap(release("1.5.0"), release("1.4.0"), since=NOW)
     soaking = replace(memory("1.5.0", "1.4.0"), last_swap=swapped)
     found = seen(replace(app("1.5.0"), soak_s=600.0), IN_SYNC[1], soaking)
     production = rows(found, [])[0]
@@ -91,7 +91,7 @@ def test_a_production_that_was_swapped_back_is_degraded_and_offers_no_way_back_t
     production = rows(found, [])[0]
     assert words(production) == ("1.4.0", "1.5.0", "OutOfSync", "Degraded")
     assert (production.reason, production.rollback, exit_code(found)) == ("SwappedBack", "", 1)
-    assert "git revert 9f3c2ab" in production.message
+    assert "gitslot rollback" in production.message and "gitslot retry" in production.message
 
 
 def test_a_rollback_that_lost_its_copy_is_not_called_ready() -> None:
@@ -142,17 +142,19 @@ def test_git_in_doubt_still_shows_what_is_served() -> None:
     assert (words(rows(found, [])[0]), exit_code(found)) == (expected, 2)
 
 
-def test_what_the_controller_gave_up_on_is_not_shown_as_waiting() -> None:
-    """One look cannot see for how long production has been down; the controller has."""
+@pytest.mark.parametrize("newer", [False, True])
+def test_what_the_controller_gave_up_on_is_not_shown_as_waiting(newer: bool) -> None:
+    """It saw for how long production has been down; a newer commit takes its `git revert` away."""
     look = IN_SYNC[1]
     down = look.having(replace(look.production, health=Health(Answer.SILENT)))
-    told = ("Stalled", "ProductionDegraded", "production does not serve it")
-    line = f"git revert {COMMIT[:7]} && git push"
+    line = f"git revert {(COMMIT if newer else NEWEST.commit)[:7]} && git push"
+    told = ("Stalled", "ProductionDegraded", f"production does not serve it; `{line}` goes back")
     remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line)
     found = seen(app("1.5.0"), down, remembered)
     production = rows(found, [])[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")
-    assert production.mend == line
+    expected = "gitslot rollback az-fct-python-ml && git push" if newer else line
+    assert production.mend == expected and f"`{expected}`" in production.message
 
 
 def test_a_candidate_that_fails_in_staging_leaves_productions_row_in_sync() -> None:

@@ -1,5 +1,6 @@
 """`az`, unchanged, does on the platform what people do with it on Azure."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from azure.mgmt.web.models import CsmPublishingCredentialsPoliciesEntity
 from tests.clients.azure_cli import CLOUD, Az
 from tests.emulator.app_under_test import App
 from tests.emulator.apps import probe
-from tests.platform import Platform, until
+from tests.platform import ROOT, Platform, until
 
 pytestmark = pytest.mark.clients
 
@@ -242,3 +243,22 @@ def test_zip_deploy(az: Az, app: App, tmp_path: Path) -> None:
     assert az.json(*push)["status"] == 4
     app.wait_serves("staging", "again")
     assert app.history("deployment-finished")[-1]["caller"] == f"${app.name}__staging"
+
+
+def test_roles_are_made_and_given(az: Az, app: App, tmp_path: Path) -> None:
+    """The lines of docs/run/azure.md give an identity infra/role.json; before that it may not."""
+    az.run("identity", "create", "-g", app.group, "-n", "watcher", "-l", "francecentral")
+    watcher = az.json("identity", "show", "-g", app.group, "-n", "watcher")["principalId"]
+    group = f"/subscriptions/{app.platform.subscription}/resourceGroups/{app.group}"
+    role = json.loads((ROOT / "infra" / "role.json").read_text(encoding="utf-8"))
+    role |= {"Name": "watcher", "AssignableScopes": [group]}
+    file = tmp_path / "role.json"
+    file.write_text(json.dumps(role), encoding="utf-8")
+    az.run("role", "definition", "create", "--role-definition", str(file))
+    (made,) = az.json("role", "definition", "list", "-n", "watcher", "--scope", group)
+    assert made["permissions"][0]["actions"] == role["Actions"]
+    scope = f"{group}/providers/Microsoft.Web/sites/{app.name}"
+    given = ("--assignee-object-id", watcher, "--assignee-principal-type", "ServicePrincipal")
+    az.run("role", "assignment", "create", *given, "--role", "watcher", "--scope", scope)
+    held = az.json("role", "assignment", "list", "--scope", scope, "--fill-principal-name", "false")
+    assert watcher in {each["principalId"] for each in held}

@@ -1,5 +1,6 @@
 """What is registered answers as scikit-learn does, in the first form that is exact."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -21,11 +22,13 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import RegressorChain
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from xgboost import XGBClassifier
 
 from gitslot.convert.convert import Candidate, NotConverted, candidates
 from gitslot.convert.errors import ParityError, TrainingError
@@ -129,6 +132,17 @@ def test_regressors_are_served(make: Callable[[], Any], form: str | None) -> Non
     )
 
 
+@pytest.mark.parametrize("kind", [LinearRegression, lambda: RegressorChain(LinearRegression())])
+def test_a_regressor_may_answer_several_numbers(kind: Callable[[], Any]) -> None:
+    """Its golden rows hold as many for each row, in the order of the model."""
+    rows, labels = datasets.load_diabetes(return_X_y=True)
+    model = kind().fit(rows, np.column_stack([labels, -labels]))
+    version = version_of(model, rows)
+    assert version.manifest.outputs == 2
+    golden = version.manifest.golden
+    assert np.allclose(golden.labels, model.predict(np.array(golden.inputs, np.float64)))
+
+
 def people(number: int = 300) -> tuple[pd.DataFrame, np.ndarray]:
     """Return a table of numbers with gaps, text, true and false, and whether somebody left."""
     rng = np.random.default_rng(0)
@@ -201,9 +215,9 @@ def test_names_of_numbers_are_enough_for_one_matrix() -> None:
             "answers several outputs: register one model for each",
         ),
         (
-            LinearRegression().fit(IRIS[0], np.column_stack([IRIS[1], IRIS[1]])),
+            LinearRegression().fit(IRIS[0], np.column_stack([IRIS[1]] * 65)),
             IRIS[0],
-            "answers several outputs: register one model for each",
+            "answers 65 numbers for a row, at most 64",
         ),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else "",
@@ -214,12 +228,22 @@ def test_what_no_form_can_serve_is_refused_in_words(model: Any, rows: Any, why: 
         version_of(model, rows)
 
 
-@pytest.mark.parametrize("module", ["xgboost", "lightgbm", "catboost"])
-def test_boosting_of_others_is_refused_with_what_to_use(module: str) -> None:
+def test_boosting_of_catboost_is_refused_with_what_to_use() -> None:
     """The refusal names the library and scikit-learn's own boosting."""
-    booster = type("Booster", (DecisionTreeClassifier,), {"__module__": f"{module}.sklearn"})
-    with pytest.raises(TrainingError, match=f"{module} is not served.* HistGradientBoosting"):
+    booster = type("Booster", (DecisionTreeClassifier,), {"__module__": "catboost.core"})
+    with pytest.raises(TrainingError, match=r"catboost is not served.* HistGradientBoosting"):
         version_of(booster().fit(*IRIS), IRIS[0])
+
+
+def test_a_booster_without_its_converter_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """onnxmltools is asked for only by who brings such a model."""
+    monkeypatch.setitem(sys.modules, "onnxmltools", None)
+    for name in [name for name in sys.modules if name.startswith("onnxmltools.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(TrainingError, match="pip install onnxmltools, or use HistGradientBoosting"):
+        version_of(XGBClassifier(n_estimators=2).fit(*IRIS), IRIS[0])
 
 
 def proved(made: Any, reference: Any, table: Table, classes: tuple[Any, ...]) -> Any:

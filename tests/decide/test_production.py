@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gitslot.errors import SourceError
+from gitslot.errors import GitPutOff, SourceError
 from gitslot.state.wanted import PRODUCTION
 from reliability.lab import BUSY, POLL, SWAP, Lab, why
 
@@ -90,14 +90,17 @@ def test_a_swap_back_names_the_commit_under_which_production_failed(lab: Lab) ->
     assert first_swap(lab) == [
         (name, asked, "alice") for name in ("SwapStarted", "Waiting", "SwappedBack")
     ]
-    assert f"git revert {asked[:7]}" in str(stop)
+    assert "`gitslot rollback app && git push`" in str(stop)
 
 
+@pytest.mark.parametrize("down", [SourceError("no answer"), GitPutOff("it is slow")])
 @pytest.mark.parametrize("retried", [False, True])
-def test_a_swap_that_ends_while_git_is_gone_names_its_commit(lab: Lab, retried: bool) -> None:
+def test_a_swap_that_ends_while_git_is_gone_names_its_commit(
+    lab: Lab, retried: bool, down: SourceError
+) -> None:
     """It is known from the journal, and accepts nothing that a person cleared meanwhile."""
     asked, git = lab.want("1.5.0"), lab.cloud.git
-    lab.before(POST, lambda: setattr(git, "down", SourceError("no answer")))
+    lab.before(POST, lambda: setattr(git, "down", down))
     if retried:
         lab.before(f"arm.{POLL}", lambda: lab.write("Retried"))
     lab.settle()

@@ -52,12 +52,12 @@ def test_nothing_above_the_checkout_counts(checkout: Path) -> None:
 
 def test_a_token_is_not_sent_where_the_file_alone_leads(checkout: Path) -> None:
     """A cloned repository cannot fetch secrets; who names the host, too, may send it there."""
-    token = {"GITSLOT_GIT_TOKEN": "hush"}
+    token = {"GITSLOT_GIT_TOKEN": "hush", "GITSLOT_GIT_TOKEN_OLD": "hush"}
     target = find(dict(token), checkout)
-    assert target.settings.git_token is None
+    assert not target.settings.git_tokens
     assert "not used: GITSLOT_GIT_TOKEN" in target.lines[1]
     named = find({**token, "GITSLOT_REPO": REPOSITORY}, checkout).settings
-    assert named.git_token is not None
+    assert named.git_tokens
 
 
 @pytest.mark.parametrize(

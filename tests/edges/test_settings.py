@@ -75,8 +75,8 @@ def test_secrets_are_in_no_text_of_the_settings() -> None:
     """They are revealed where a header is built, and nowhere else."""
     secrets = {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
     settings = read(ENOUGH | secrets)
-    assert settings.git_token and settings.git_token.reveal() == "canary-1"
-    for text in (repr(settings), str(settings), f"{settings.git_token}", repr(vars)):
+    assert [token.reveal() for token in settings.git_tokens] == ["canary-1"]
+    for text in (repr(settings), str(settings), f"{settings.git_tokens}", repr(vars)):
         assert "canary" not in text
 
 
@@ -85,3 +85,24 @@ def test_guards_come_from_the_environment() -> None:
     settings = read(ENOUGH | {"GITSLOT_APPS": "a, b c", "GITSLOT_SUSPEND": " incident "})
     assert settings.allowed_apps == {"a", "b", "c"}
     assert settings.suspend == "incident"
+
+
+@pytest.mark.parametrize(
+    "name", ["GITSLOT_GIT_TOKEN", "GITSLOT_WEBHOOK_SECRET", "GITSLOT_STORAGE", "GITSLOT_SUSPEND"]
+)
+def test_a_reference_that_was_not_resolved_is_refused(name: str) -> None:
+    """It would be sent as a token, or stand for a secret that anybody can guess."""
+    value = "@Microsoft.KeyVault(SecretUri=https://vault.example/secrets/canary)"
+    with pytest.raises(SettingsError) as caught:
+        read(ENOUGH | {name: value})
+    assert f"{name} is an unresolved Key Vault reference" in caught.value.message
+    assert "Key Vault Secrets User" in caught.value.message
+    assert "canary" not in caught.value.message
+
+
+def test_a_pin_is_required_only_where_it_is_asked_for() -> None:
+    """A word that is neither on nor off is refused."""
+    assert not read(ENOUGH).policy.require_pin
+    assert read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "on"}).policy.require_pin
+    with pytest.raises(SettingsError, match="GITSLOT_REQUIRE_PIN must be on or off"):
+        read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "yes"})

@@ -13,6 +13,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
+from emulator.login.rights import OWNER, Assignment
 from emulator.seen.faults import REPORTED, Faults, parse
 from reliability.cloud import Cloud, token
 from tests.emulator.app_under_test import App, refused
@@ -243,6 +244,9 @@ def test_front_fails_for_a_while_after_a_swap(app: App) -> None:
 def ask(spoiler: Spoiler, method: str, rest: str, body: bytes = b"") -> Any:
     headers = {"authorization": f"Bearer {token('tester')}"}
     query = {"api-version": "2025-05-01"}
+    spoiler.gateway.azure.store.rights.assignments["tester"] = Assignment(
+        "tester", "principal-tester", OWNER, spoiler.gateway.azure.scope, 0.0
+    )
     return asyncio.run(spoiler.answer(method, f"{SITE}{rest}", query, headers, body))
 
 

@@ -112,6 +112,11 @@ REGRESSOR = replace(
     probabilities=False,
     golden=replace(GOLDEN, labels=tuple(1e6 + i for i in range(40)), probabilities=None),
 )
+PAIRS = replace(
+    REGRESSOR,
+    outputs=2,
+    golden=replace(REGRESSOR.golden, labels=tuple((1e6 + i, 0.0) for i in range(40))),
+)
 PLAIN = replace(MANIFEST, probabilities=False, golden=replace(GOLDEN, probabilities=None))
 
 
@@ -125,6 +130,10 @@ PLAIN = replace(MANIFEST, probabilities=False, golden=replace(GOLDEN, probabilit
         (REGRESSOR, lambda i: [True], Mark.FAIL),
         (REGRESSOR, lambda i: 1e6 + i, Mark.FAIL),
         (REGRESSOR, lambda i: [], Mark.FAIL),
+        (PAIRS, lambda i: [[1e6 + i, 1e-7]], Mark.PASS),
+        (PAIRS, lambda i: [[1e6 + i, 1.0]], Mark.FAIL),
+        (PAIRS, lambda i: [1e6 + i, 0.0], Mark.FAIL),
+        (PAIRS, lambda i: [[1e6 + i]], Mark.FAIL),
         (PLAIN, lambda i: ["ab"[i % 2]], Mark.PASS),
         (PLAIN, lambda i: ["ab"[(i + 1) % 2]], Mark.FAIL),
         (PLAIN, lambda i: {"labels": ["ab"[i % 2]]}, Mark.FAIL),

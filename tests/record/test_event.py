@@ -1,6 +1,9 @@
 """Events as lines and as log records: readable, whole, and without what only memory needs."""
 
+import json
 import logging
+import re
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.payload import Payload
-from gitslot.state.safe_text import safe
+from gitslot.state.safe_text import code_span, safe
 from gitslot.world import log_event
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -23,6 +26,30 @@ def test_safe_text_is_one_printable_line(text: str) -> None:
     assert "\n" not in shown and "\x1b" not in shown
     shown.encode("utf-8")
     assert safe(shown) == shown
+
+
+def test_what_is_not_seen_is_escaped() -> None:
+    """No character turns the direction of writing, takes no room, or hides another."""
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    every = [chr(code) for code in range(0x110000)]
+    seen = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
+    for char in every:
+        if unicodedata.category(char) in hidden and not (
+            char in seen or 0x13430 <= ord(char) <= 0x1343F
+        ):
+            assert safe(char).startswith("\\u"), hex(ord(char))
+    assert json.loads(f'"{safe(chr(0xE0001))}"') == chr(0xE0001)
+    assert safe("café 猫 ❤️ العربية") == "café 猫 ❤️ العربية"
+
+
+@given(st.text("`a |\u202e", max_size=12))
+def test_text_in_markdown_is_code(text: str) -> None:
+    """Whatever back-ticks it holds: the span ends where it is meant to."""
+    shown = code_span(text)
+    fence = re.match("`+", shown)[0]  # type: ignore[index]  # it always begins with one
+    inside = shown[len(fence) : -len(fence)]
+    assert shown.endswith(fence) and fence not in re.findall("`+", inside)
+    assert inside.strip() == safe(text).strip()
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))

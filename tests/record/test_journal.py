@@ -374,6 +374,3 @@ def test_an_intent_keeps_the_commit_that_it_was_opened_for() -> None:
     memory = fold([opened])
     assert memory.intent is not None
     assert memory.intent.revision == Revision("a" * 40, "alice", "bump")
-    memory = fold([_event("Converged", 3, revision="a" * 40, detail=Payload(intent="i"))], memory)
-    assert memory.last_swap is not None
-    assert memory.last_swap.commit == "a" * 40

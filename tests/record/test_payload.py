@@ -15,7 +15,9 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 TEXTS = st.text(max_size=20)
 VALUES = {
     "overwritten": st.lists(TEXTS, max_size=3).map(tuple),
-    "since": st.none() | st.datetimes(timezones=st.just(UTC)),
+    **dict.fromkeys(
+        ("since", "at", "after", "before"), st.none() | st.datetimes(timezones=st.just(UTC))
+    ),
     "wish": st.dictionaries(TEXTS, TEXTS, max_size=3),
     "swap_status": st.none() | TEXTS,
     **dict.fromkeys(

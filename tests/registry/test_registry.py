@@ -169,7 +169,7 @@ def test_a_package_is_registered_once(registry: Registry, version: str) -> None:
 
 def test_a_silent_account_is_unavailable(platform: Platform) -> None:
     """Nobody at the address is one clear error, within the time-outs."""
-    registry = Registry("https://127.0.0.1:9/gitslot", platform.credential, connect_s=1, pause_s=0)
+    registry = Registry("https://127.0.0.1:9/gitslot", platform.credential, connect_s=1)
     with pytest.raises(RegistryUnavailable, match="cannot read models/iris"):
         registry.manifest("iris", "1.5.0")
     with pytest.raises(RegistryUnavailable):

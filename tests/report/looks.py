@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from gitslot.state import slot_settings
+from gitslot.state.code import ANY, Build, Package
 from gitslot.state.remembered import Asked, LastSwap, Memory, SlotMemory
 from gitslot.state.seen import Answer, Arm, Health, Live, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Revision, Wanted
@@ -12,6 +13,7 @@ from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved, Re
 NOW = datetime(2026, 11, 22, 14, 2, 11, tzinfo=UTC)
 COMMIT = "9f3c2ab" + "0" * 33
 PACKAGE = "https://account.example/code/3/app.zip"
+CODE = Package("3", 1, {ANY: Build("0" * 64, 1, "app", "build-3", "3.13", url=PACKAGE)})
 
 
 def release(version: str) -> Release:
@@ -47,7 +49,7 @@ def live(
     """Return a look that read ARM."""
     here = slot(PRODUCTION, production, **(on_production or {}))
     there = slot(STAGING, staging, **(on_staging or {}))
-    here = replace(here, wanted=Resolved(release(wanted)))
+    here = replace(here, wanted=Resolved(release(wanted)), code=CODE)
     there = replace(there, wanted=Resolved(release(pin)) if pin else None)
     return Live({each.name: _with_sticky(each, sticky) for each in (here, there)})
 
@@ -72,7 +74,7 @@ def memory(version: str, before: str | None = None) -> Memory:
         baseline=True,
         converged=release(version),
         releases={each: True for each in (replaced, release(version)) if each},
-        last_swap=LastSwap(release(version), replaced, COMMIT),
+        last_swap=LastSwap(release(version), replaced),
         swap_status="",
         slots={PRODUCTION: SlotMemory(asked=Asked(f"iris {version}", Revision(COMMIT, "sam")))},
         stop=("Converged", "", ""),

@@ -73,6 +73,7 @@ def blobs(
         "columns": columns,
         "classes": list(shape.classes),
         "probabilities": shape.probabilities,
+        "outputs": shape.outputs,
         "golden": {**described("golden-0.json", raw), "rows": 1, "tolerance": 1e-6},
         "example": golden["inputs"][0],
     }
@@ -150,6 +151,14 @@ def prices() -> Model:
     """Return a regressor."""
     shape = Shape("regressor", PLANTS, (), False)
     return by_sklearn(RandomForestRegressor(3, random_state=0), shape, PLANT_ROWS, [3, 1, 4, 1.5])
+
+
+@functools.cache
+def pairs() -> Model:
+    """Return a regressor that answers two numbers for each row."""
+    shape = Shape("regressor", PLANTS, (), False, outputs=2)
+    answers = [[3, 0], [1, 1], [4, 2], [1.5, 3]]
+    return by_sklearn(RandomForestRegressor(3, random_state=0), shape, PLANT_ROWS, answers)
 
 
 @functools.cache

@@ -148,6 +148,7 @@ def test_predict_asks_for_the_key_unless_told_otherwise(start_slot: StartSlot) -
         (iris("../1.5.0"), "SettingsInvalid"),
         (iris(MODEL_STORE="http://127.0.0.1:1/x"), "SettingsInvalid"),
         (iris(MODEL_STORE="https://127.0.0.1:9/gitslot"), "RegistryUnavailable"),
+        (iris(AZURE_CLIENT_ID="@Microsoft.KeyVault(SecretUri=x)"), "SettingsInvalid"),
         (iris(IDENTITY_ENDPOINT=""), "IdentityUnavailable"),
         (iris(IDENTITY_HEADER="stranger"), "IdentityUnavailable"),
     ],

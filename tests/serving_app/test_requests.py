@@ -13,9 +13,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
 from serving_app.columns import Shape
+from serving_app.describe import openapi
 from serving_app.limits import BODY, TEXT
 from serving_app.model import Model
 from serving_app.onnx_runtime import open_runtime
+from serving_app.open_inference import metadata
 from serving_app.refused import Refused
 from tests.serving_app import served
 from tests.serving_app.served import ask
@@ -145,6 +147,18 @@ def test_a_regressor_answers_numbers() -> None:
     for model in (served.prices(), served.margins()):
         answer = refused(model, served.PLANT_ROWS, query={"proba": "1"})
         assert "without probabilities" in answer["error"]
+
+
+def test_a_regressor_may_answer_several_numbers() -> None:
+    """A list of them for each row, which the description and the tensors of V2 name."""
+    status, rows = ask(served.pairs(), PREDICT, served.PLANT_ROWS)
+    assert (status, np.array(rows).shape) == (200, (4, 2))
+    schemas = openapi(served.pairs())["components"]["schemas"]
+    assert schemas["Labels"]["items"]["maxItems"] == 2
+    tensor = {"name": "rows", "datatype": "FP64", "shape": [4, 2], "data": served.PLANT_ROWS}
+    label = infer(served.pairs(), tensor)[1]["outputs"][0]
+    assert (label["shape"], label["data"]) == ([4, 2], np.array(rows).reshape(-1).tolist())
+    assert metadata(served.pairs())["outputs"][0]["shape"] == [-1, 2]
 
 
 def test_an_unknown_category_is_for_the_model_to_judge() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gitslot import errors
 from gitslot.state.decision import Frozen, Stalled, Suspended, Waiting
-from gitslot.state.reasons import OUTSIDE, REASONS, Edit, Nothing, Reason, Run, Wait, git_revert
+from gitslot.state.reasons import OUTSIDE, REASONS, Edit, Nothing, Reason, Run, Wait, go_back
 from reliability import files, starts, woken
 
 ROOT = Path(errors.__file__).parent
@@ -79,8 +79,11 @@ def test_an_entry_says_what_it_means_and_what_ends_it(entry: Reason) -> None:
 def test_a_message_ends_with_its_step() -> None:
     """The facts of the moment, then what to type."""
     entry = REASONS["ProductionDegraded"]
-    message = entry.message({"what": "it is down"}, git_revert("9f3c2ab"))
-    assert message == "it is down; `git revert 9f3c2ab && git push` goes back"
+    step = go_back("shop")
+    message = entry.message({"what": "it is down"}, step)
+    assert message == "it is down; `gitslot rollback shop && git push` goes back"
+    by_revert = entry.message({"what": "it is down"}, step.by_revert(("git", "revert", "9f3c2ab")))
+    assert by_revert == "it is down; `git revert 9f3c2ab && git push` goes back"
 
 
 def test_words_from_outside_are_printed_as_they_are() -> None:

@@ -38,6 +38,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     plan = gitslot(settled, "plan", "-o", "json")
     assert plan.code == 1
     assert [step["action"] for step in plan.data[0]["steps"]][-2:] == ["verify", "swap"]
+    assert any("MiB in each of 2 slots" in note for note in plan.data[0]["notes"])
     assert (gitslot(settled, "reconcile", "--dry-run").code, settled.serves()) == (1, "1.4.0")
 
     done = gitslot(settled, "reconcile")

@@ -44,6 +44,13 @@ def test_an_address_in_a_lock_is_found(tree: Path) -> None:
     assert "package-lock.json" in one and "requirements.txt" in two
 
 
+def test_a_lock_without_hashes_is_found(tree: Path) -> None:
+    """What is installed is what was locked, byte for byte."""
+    with (tree / "requirements.txt").open("a") as file:
+        file.write("left-pad==1.0\n")
+    assert list(check.problems(tree)) == ["requirements.txt: left-pad==1.0 has no hash: make lock"]
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [("requirements.txt", "onnxruntime"), ("requirements-sklearn.txt", "scikit-learn")],

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from azure.core.exceptions import AzureError as CoreError
-from azure.core.exceptions import HttpResponseError
 
-from gitslot.errors import AzureError, AzureUnavailable, Conflict, NotFound
+from gitslot.errors import AzureError, AzureUnavailable, Conflict, NoAnswer, NotFound, PutOff
+from gitslot.http.azure import why
 from gitslot.state import slot_settings
 from gitslot.state.safe_text import safe
 from gitslot.state.seen import Arm
+from gitslot.state.wanted import Doubt
 
 MAX_BODY = 4 * 1024 * 1024
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -93,15 +94,32 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
             wait = max(wait, _THROTTLED_S)
         # Its message holds ids and seconds; with it every answer would be a new event.
         named = f" ({safe(code, 80)})" if code else ""
-        unavailable = AzureUnavailable(f"ARM answered {status}{named}", status=status, code=code)
+        unavailable = AzureUnavailable(
+            f"ARM answered {status}{named}",
+            status=status,
+            code=code,
+            reason="Throttled" if status == 429 else None,
+        )
         unavailable.retry_after_s = wait
         return unavailable
     return AzureError(words, status=status, code=code)
 
 
+def no_answer(error: NoAnswer) -> AzureUnavailable:
+    """Return *error* as one of ARM; where ARM asked us to wait, with the time that is left."""
+    if not isinstance(error, PutOff):
+        return AzureUnavailable(f"ARM did not answer: {error.cause}")
+    # 429 whatever it answered then: this request was not even sent
+    unavailable = AzureUnavailable("ARM asked to wait", status=429, reason="Throttled")
+    unavailable.retry_after_s = error.left_s
+    return unavailable
+
+
 def from_sdk(error: Any) -> AzureError:
     """Read the answer that an error of the SDK carries, if there was one."""
-    response = error.response
+    if (cause := why(error)) is not None:
+        return no_answer(cause)
+    response = getattr(error, "response", None)
     if response is None:
         return AzureUnavailable(f"ARM did not answer: {type(error).__name__}")
     try:
@@ -111,15 +129,20 @@ def from_sdk(error: Any) -> AzureError:
     return translate(response.status_code, text[:MAX_BODY], response.headers)
 
 
+def unread(error: AzureUnavailable) -> Doubt:
+    """Return why a look got nothing from ARM: it asked to wait, or cannot be read."""
+    if error.status == 429:
+        return Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+    return Doubt("Unreadable", error.message)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise what the SDK raises inside as one of our errors."""
     try:
         yield
-    except HttpResponseError as error:
-        raise from_sdk(error) from error
     except CoreError as error:
-        raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
+        raise from_sdk(error) from error
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         # The SDK raises any of these for a body of an unexpected shape.
         raise AzureUnavailable(f"ARM's answer cannot be read: {type(error).__name__}") from error

@@ -1,7 +1,8 @@
 """
 All calls to ARM: azure-mgmt-web for what it models, plain GETs for the rest.
 
-It retries nothing (the caller looks again) and follows no redirect. azure-mgmt-web takes 0.2 s to
+It retries nothing (the caller looks again) and follows no redirect: all goes out through our HTTP
+client, and the SDK gets policies that neither resend nor wait. azure-mgmt-web takes 0.2 s to
 import, so that happens on the first call that needs it; `gitslot logs` never does.
 """
 
@@ -12,10 +13,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-import requests
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import HttpResponseError, ServiceRequestError
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from gitslot.edges.azure.answers import (
     MAX_BODY,
@@ -25,20 +24,22 @@ from gitslot.edges.azure.answers import (
     host_of,
     is_busy,
     is_prepared,
+    no_answer,
     retry_after,
     translate,
     translated,
 )
-from gitslot.errors import AzureError, AzureUnavailable, NotFound
+from gitslot.errors import AzureError, AzureUnavailable, NoAnswer, NotFound
+from gitslot.http.azure import AzureTransport
+from gitslot.http.client import Answer, Http
 from gitslot.state.seen import Arm, Poll
 from gitslot.state.wanted import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
     from azure.mgmt.web import WebSiteManagementClient
 
-_CONNECT_S, _READ_S = 5.0, 60.0
-_SWAP_READ_S = 240.0  # the gateway gives up after 230 s
-_CHUNK = 64 * 1024
+_TOTAL_S = 60.0
+_SWAP_S = 240.0  # the gateway gives up after 230 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,9 @@ class Sent(Enum):
     """The result of a swap's one POST."""
 
     ACCEPTED = "accepted"
-    BUSY = "busy"  # 409: another operation runs, perhaps our own; 429: try later
+    BUSY = "busy"  # 409: another operation runs, perhaps our own
     CONFLICT = "conflict"  # any other 409: refused, unless the slots show otherwise
+    THROTTLED = "throttled"  # 429: try later
     REFUSED = "refused"  # ARM refused; its message is kept
     NOT_SENT = "not sent"  # the connection was never opened
     UNKNOWN = "unknown"
@@ -82,34 +84,29 @@ class PollAnswer:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """The answer to a plain GET; its body has at most `MAX_BODY` bytes."""
-
-    status_code: int
-    text: str
-    headers: Mapping[str, str]
-
-
 class Azure:
     """
     Call ARM at *endpoint* (https) with the rights of *credential*.
 
     *pool* makes an executor with a number of workers; the reads of one look run on it in parallel.
-    Every method raises NotFound, Conflict, AzureUnavailable or AzureError.
+    A call takes *total_s* seconds at most, a swap four minutes. Every method raises NotFound,
+    Conflict, AzureUnavailable or AzureError.
     """
 
     def __init__(
         self,
         endpoint: str,
         credential: TokenCredential,
+        http: Http | None = None,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
+        total_s: float = _TOTAL_S,
     ) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
         self._pool = pool
+        self._http = http or Http()
+        self._total_s = total_s
         self._clients: dict[str, WebSiteManagementClient] = {}
-        self._session: requests.Session | None = None
 
     # ------------------------------------------------------------ finding an app
 
@@ -150,8 +147,8 @@ class Azure:
         url = self._endpoint + path
         for _ in range(50):  # pages
             answer = self._get(url)
-            if answer.status_code != 200:
-                raise translate(answer.status_code, answer.text, answer.headers)
+            if answer.status != 200:
+                raise translate(answer.status, answer.text, answer.headers)
             body = as_object(answer.text)
             values = body.get("value")
             if not isinstance(values, list):
@@ -161,31 +158,19 @@ class Azure:
             if not url:
                 return
 
-    def _get(self, url: str) -> "_Reply":
+    def _get(self, url: str) -> Answer:
         if urlsplit(url)[:2] != urlsplit(self._endpoint)[:2]:
             raise AzureUnavailable("ARM pointed to another host, which is not followed")
-        self._session = self._session or requests.Session()
         try:
             token = self._credential.get_token(f"{self._endpoint}/.default").token
-            with self._session.get(
-                url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=(_CONNECT_S, _READ_S),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
-                content = b""
-                for chunk in answer.iter_content(_CHUNK):
-                    content += chunk
-                    if len(content) > MAX_BODY:
-                        break
-                text = content.decode("utf-8", "replace")
-                reply = _Reply(answer.status_code, text, answer.headers)
+            headers = {"Authorization": f"Bearer {token}"}
+            return self._http.request(
+                "GET", url, headers=headers, total_s=self._total_s, most=MAX_BODY
+            )
+        except NoAnswer as error:
+            raise no_answer(error) from error
         except Exception as error:
-            raise AzureUnavailable(f"ARM did not answer: {type(error).__name__}") from error
-        if len(content) > MAX_BODY:
-            raise AzureUnavailable("ARM's answer is too large")
-        return reply
+            raise AzureUnavailable(f"no token for ARM: {type(error).__name__}") from error
 
     # ------------------------------------------------------------ looking
 
@@ -194,15 +179,14 @@ class Azure:
         if subscription not in self._clients:
             from azure.mgmt.web import WebSiteManagementClient  # noqa: PLC0415 - 0.2 s
 
+            scope = f"{self._endpoint}/.default"
             self._clients[subscription] = WebSiteManagementClient(
                 self._credential,
                 subscription,
                 base_url=self._endpoint,
-                credential_scopes=[f"{self._endpoint}/.default"],
-                retry_total=0,
-                permit_redirects=False,
-                connection_timeout=_CONNECT_S,
-                read_timeout=_READ_S,
+                credential_scopes=[scope],
+                policies=_policies(self._credential, scope),
+                transport=AzureTransport(self._http, self._total_s),
             )
         return self._clients[subscription]
 
@@ -261,13 +245,10 @@ class Azure:
             return frozenset((found.get("properties") or {}).get("appSettingNames") or ())
 
     def function_key(self, app: AppRef, slot: str) -> str:
-        """Return a key that opens the functions of *slot*; each slot has its own."""
+        """Return a key that opens the functions of *slot*, which is not production."""
         web = self.client(app.subscription).web_apps
         with translated():
-            if slot == PRODUCTION:
-                keys = web.list_host_keys(app.resource_group, app.name)
-            else:
-                keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
+            keys = web.list_host_keys_slot(app.resource_group, app.name, slot)
             functions = keys.function_keys or {}
             return functions.get("default") or next(iter(functions.values()), "")
 
@@ -276,13 +257,13 @@ class Azure:
         try:
             answer = self._get(location)
         except AzureUnavailable as error:
-            return PollAnswer(Poll.UNKNOWN, error.message)
+            return PollAnswer(Poll.UNKNOWN, error.message, error.retry_after_s or 15.0)
         wait = retry_after(answer.headers, 15.0)
-        if answer.status_code == 202:
+        if answer.status == 202:
             return PollAnswer(Poll.RUNNING, "", wait, answer.headers.get("Location", ""))
-        if answer.status_code in (200, 201, 204):
+        if answer.status in (200, 201, 204):
             return PollAnswer(Poll.DONE)
-        said = translate(answer.status_code, answer.text, answer.headers)
+        said = translate(answer.status, answer.text, answer.headers)
         if said.status in (400, 417) and said.code:
             return PollAnswer(Poll.FAILED, said.message)
         return PollAnswer(Poll.UNKNOWN, said.message, wait)
@@ -325,12 +306,11 @@ class Azure:
                 retry_total=0,
                 permit_redirects=False,
                 polling=False,
-                read_timeout=_SWAP_READ_S,
+                read_timeout=_SWAP_S,
                 raw_response_hook=lambda response: seen.append(response.http_response),
             )
         except ServiceRequestError as error:
-            sent = Sent.NOT_SENT if _never_opened(error) else Sent.UNKNOWN
-            return SwapAnswer(sent, message=type(error).__name__)
+            return SwapAnswer(Sent.NOT_SENT, message=from_sdk(error).message)
         except HttpResponseError as error:
             return _refused(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the swap may have begun
@@ -345,34 +325,33 @@ class Azure:
             web.reset_slot_configuration_slot(app.resource_group, app.name, slot)
 
 
-def _never_opened(error: BaseException) -> bool:
+def _policies(credential: TokenCredential, scope: str) -> list[Any]:
     """
-    Say whether no connection was ever opened.
+    Return the SDK's own policies without those that resend, follow, sleep or log.
 
-    azure-core reports nearly every failure of requests as a request error, even a TLS alert
-    that arrives after the request was sent.
+    One of them registers a resource provider after a 409, and asks every 10 s whether it is done.
     """
-    todo: list[object] = [error]
-    for _ in range(20):
-        if not todo:
-            return False
-        each = todo.pop()
-        if isinstance(each, (NewConnectionError, ConnectTimeoutError)):
-            return True
-        if isinstance(each, BaseException):
-            inner = getattr(each, "inner_exception", None), getattr(each, "reason", None)
-            todo += [*each.args, each.__cause__, *inner]
-    return False
+    from azure.core.pipeline import policies  # noqa: PLC0415 - with azure-mgmt-web
+    from azure.mgmt.core.policies import (  # noqa: PLC0415 - with azure-mgmt-web
+        ARMChallengeAuthenticationPolicy,
+    )
+
+    return [
+        policies.RequestIdPolicy(),
+        policies.ContentDecodePolicy(),
+        ARMChallengeAuthenticationPolicy(credential, scope),
+        policies.CustomHookPolicy(),
+    ]
 
 
 def _refused(error: Any) -> SwapAnswer:
     said = from_sdk(error)
     if isinstance(said, AzureUnavailable) and said.status == 429 and said.code:
-        return SwapAnswer(Sent.BUSY, message=said.message, retry_after_s=said.retry_after_s)
+        return SwapAnswer(Sent.THROTTLED, message=said.message, retry_after_s=said.retry_after_s)
     if said.status == 409 and said.code:
-        if is_prepared(said):
-            return SwapAnswer(Sent.REFUSED, message=said.message, prepared=True)
-        return SwapAnswer(Sent.BUSY if is_busy(said) else Sent.CONFLICT, message=said.message)
+        if is_busy(said):
+            return SwapAnswer(Sent.BUSY, message=said.message)
+        return SwapAnswer(Sent.CONFLICT, message=said.message, prepared=is_prepared(said))
     if 400 <= said.status < 500 and said.status != 408 and said.code:
         return SwapAnswer(Sent.REFUSED, message=said.message)
     return SwapAnswer(Sent.UNKNOWN, message=f"HTTP {said.status}")

@@ -1,5 +1,5 @@
 """
-Change one version in desired_state.yaml and no other byte.
+Change what one slot asks for in desired_state.yaml and no other byte.
 
 Pure: text in, text out. ruamel.yaml gives the position of each scalar; only that text is replaced,
 so comments, order and layout stay as they are.
@@ -7,8 +7,7 @@ so comments, order and layout stay as they are.
 
 import io
 import re
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -17,7 +16,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
-from gitslot.state.wanted import PRODUCTION, App, Wanted
+from gitslot.state.wanted import Wanted
 
 _TEXT = "tag:yaml.org,2002:str"
 _NUMBER_1_2 = re.compile(
@@ -36,30 +35,26 @@ def with_version(data: bytes, slot: str, version: str, name: str = "") -> bytes:
     number, _, pin = version.partition("@sha256:")
     old = before.slots.get(slot)
     wanted = Wanted(number, pin or None, old.code if old else None)
-    edited = _edited(data.decode("utf-8"), slot, version).encode()
-    if read(edited, name) != replace(before, slots={**before.slots, slot: wanted}):
+    return with_wish(data, slot, before.model, wanted, name)
+
+
+def with_wish(data: bytes, slot: str, model: str, wanted: Wanted, name: str = "") -> bytes:
+    """
+    Return *data* with *slot* set to *wanted*, and with *model*, which is that of every slot.
+
+    Raises DesiredError as `with_version` does.
+    """
+    before, text = read(data, name), data.decode("utf-8")
+    if model != before.model:
+        text = _replaced(text, _child(_compose(text), "model"), model)
+    if wanted != before.slots.get(slot):
+        text = _edited(text, slot, wanted)
+    edited = text.encode()
+    slots = {**before.slots, slot: wanted}
+    if read(edited, name) != replace(before, model=model, slots=slots):
         what = f"cannot change `{slot}` without changing more; edit the file by hand"
         raise DesiredError(what, reason="EditRefused")
     return edited
-
-
-def beyond_production(before: App, after: App) -> list[str]:
-    """
-    Return what differs but the model, version, pin and code of production.
-
-    Another slot that only follows the app's `model` does not count.
-    """
-    slots = _differing(before.slots, after.slots)
-    found = [f"slot {slot}" for slot in slots if slot != PRODUCTION]
-    for each in fields(App):
-        was, becomes = getattr(before, each.name), getattr(after, each.name)
-        if each.name not in ("model", "slots") and was != becomes:
-            found.append(f"`{'app' if each.name == 'name' else each.name.removesuffix('_s')}`")
-    return found
-
-
-def _differing(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 
 def needs_quotes(version: str) -> bool:
@@ -101,29 +96,55 @@ def _values(node: MappingNode) -> list[Node]:
     return [value for _, value in node.value]
 
 
-def _edited(text: str, slot: str, version: str) -> str:
+def _edited(text: str, slot: str, wanted: Wanted) -> str:
     slots = _child(_compose(text), "slots")
     assert isinstance(slots, MappingNode)
-    target = _child(slots, slot)
-    if isinstance(target, MappingNode):
-        target = _child(target, "version")
+    target, version, code = _child(slots, slot), str(replace(wanted, code=None)), wanted.code
+    whole = plain = _scalar(version, None)
+    if code:
+        whole = f"{{version: {plain}, code: {_scalar(code, None)}}}"
+    if target is None:
+        return _inserted(text, slots, f"{slot}: {whole}")
     if isinstance(target, ScalarNode):
-        start, end = target.start_mark.index, target.end_mark.index
-        return text[:start] + _scalar(version, target.style) + text[end:]
-    return _inserted(text, slots, slot, version)
+        return _spliced(text, target, whole) if code else _replaced(text, target, version)
+    there = _child(target, "code")
+    if target.flow_style and bool(there) != bool(code):
+        return _spliced(text, target, whole)
+    if code and there:
+        text = _replaced(text, there, code)
+    elif code:
+        text = _inserted(text, target, f"code: {_scalar(code, None)}")
+    elif there:
+        text = _without(text, there)
+    slots = _child(_compose(text), "slots")
+    return _replaced(text, _child(_child(slots, slot), "version"), version)
 
 
-def _scalar(version: str, style: str | None) -> str:
+def _spliced(text: str, node: Node, new: str) -> str:
+    return text[: node.start_mark.index] + new + text[node.end_mark.index :]
+
+
+def _replaced(text: str, scalar: ScalarNode, value: str) -> str:
+    return _spliced(text, scalar, _scalar(value, scalar.style))
+
+
+def _without(text: str, scalar: ScalarNode) -> str:
+    """Return *text* without the line of *scalar*, the value of a key."""
+    start = text.rfind("\n", 0, scalar.start_mark.index) + 1
+    end = text.find("\n", scalar.end_mark.index)
+    return text[:start] + (text[end + 1 :] if end >= 0 else "")
+
+
+def _scalar(text: str, style: str | None) -> str:
     if style in ("'", '"'):
-        return f"{style}{version}{style}"
-    return f'"{version}"' if needs_quotes(version) else version
+        return f"{style}{text}{style}"
+    return f'"{text}"' if needs_quotes(text) else text
 
 
-def _inserted(text: str, slots: MappingNode, slot: str, version: str) -> str:
-    """Add *slot* after the last one, in the style of its neighbours."""
-    entry = f"{slot}: {_scalar(version, None)}"
-    last_key, last = slots.value[-1]
-    if slots.flow_style:
+def _inserted(text: str, block: MappingNode, entry: str) -> str:
+    """Add *entry* after the last one of *block*, in the style of its neighbours."""
+    last_key, last = block.value[-1]
+    if block.flow_style:
         end = last.end_mark.index
         return f"{text[:end]}, {entry}{text[end:]}"
     leaf = last

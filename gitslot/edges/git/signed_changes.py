@@ -6,9 +6,9 @@ that changes the file counts, on every path from the newest commit down to the t
 rule comes from the controller's settings, never from the repository.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from gitslot.edges.git.ancestry import descends, merge_bases, newer
 from gitslot.edges.git.file_history import FileHistory
 from gitslot.edges.git.ssh_signatures import Signer, signed_by
 from gitslot.errors import SignatureRefused
@@ -38,8 +38,13 @@ def check(trail: FileHistory, tip: str, rule: Rule, accepted: str = "") -> int:
     file would. Raises SignatureRefused that names the commit, and KeyError where the history has a
     hole.
     """
-    known = _ancestors(trail, rule.trusted | ({accepted} - {""}))
-    fresh = _reachable(trail, [tip], known, MAX_COMMITS)
+    fresh = newer(trail.commits, [tip], rule.trusted | ({accepted} - {""}), MAX_COMMITS)
+    if fresh is None:
+        raise SignatureRefused(
+            f"more than {MAX_COMMITS:,} commits have no trusted one below them; set "
+            "GITSLOT_TRUSTED_COMMIT to one that you have read",
+            reason="HistoryTooLong",
+        )
     trail.load({parent for commit in fresh for parent in trail.parents(commit)} | set(fresh))
     forks = _Forks(trail)
     changing = [commit for commit in fresh if forks.changes(commit)]
@@ -93,7 +98,7 @@ def _no_step_back(trail: FileHistory, commit: str, rule: Rule, forks: "_Forks") 
     if replaced is None or after.wish(PRODUCTION) != replaced.wish(PRODUCTION):
         was = replaced.wish(PRODUCTION) if replaced else "nothing"
         return f"production was last changed by {newest[:7]}, which replaced {was}"
-    if newest not in _ancestors(trail, rule.trusted) and not _signed(trail, newest, rule):
+    if not _signed(trail, newest, rule) and not _trusted(trail, newest, rule):
         return f"{newest[:7]}, which it takes back, is not signed itself"
     return None
 
@@ -107,6 +112,7 @@ def _production_alone(before: App, after: App) -> bool:
 def _newest_wish(trail: FileHistory, commit: str, forks: "_Forks") -> tuple[str, App | None]:
     """Return the newest change of production's wish up to *commit*, and what it replaced."""
     for _ in range(MAX_BACK):
+        trail.load_back(commit)
         parents = trail.parents(commit)
         trail.load([commit, *parents])
         if not forks.changes(commit):
@@ -129,43 +135,11 @@ def _signed(trail: FileHistory, commit: str, rule: Rule) -> bool:
     return True
 
 
+def _trusted(trail: FileHistory, commit: str, rule: Rule) -> bool:
+    return any(descends(trail.commits, each, commit, MAX_BACK) for each in rule.trusted)
+
+
 # ---------------------------------------------------------------- the graph
-
-
-def _ancestors(trail: FileHistory, commits: Iterable[str]) -> set[str]:
-    """Return *commits* and all their ancestors, as far as the trail goes."""
-    seen: set[str] = set()
-    todo = list(commits)
-    while todo:
-        commit = todo.pop()
-        if commit in seen:
-            continue
-        try:
-            parents = trail.parents(commit)
-        except KeyError:
-            continue
-        seen.add(commit)
-        todo.extend(parents)
-    return seen
-
-
-def _reachable(trail: FileHistory, tips: Iterable[str], known: set[str], limit: int) -> list[str]:
-    """Return the commits reachable from *tips* that are not in *known*."""
-    found: dict[str, None] = {}
-    todo = [tip for tip in tips if tip not in known]
-    while todo:
-        commit = todo.pop()
-        if commit in found:
-            continue
-        found[commit] = None
-        if len(found) > limit:
-            raise SignatureRefused(
-                f"more than {limit:,} commits have no trusted one below them; set "
-                "GITSLOT_TRUSTED_COMMIT to one that you have read",
-                reason="HistoryTooLong",
-            )
-        todo.extend(parent for parent in trail.parents(commit) if parent not in known)
-    return list(found)
 
 
 class _Forks:
@@ -202,8 +176,7 @@ class _Forks:
                 "them; set GITSLOT_TRUSTED_COMMIT to one that you have read",
                 reason="HistoryTooLong",
             )
-        shared = _ancestors(self._trail, [commit]) & _ancestors(self._trail, [beside])
-        bases = shared - {p for c in shared for p in self._trail.parents(c)}
+        bases = merge_bases(self._trail.commits, commit, beside, MAX_COMMITS) or set()
         self._trail.load(bases)
         return bool(bases) and all(
             self._trail.file(base) == self._trail.file(commit) for base in bases

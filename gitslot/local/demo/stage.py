@@ -143,6 +143,7 @@ def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
         provisioner.app(APP, serving)
         code = provisioner.package("controller", thin=True)
         provisioner.controller(code, Follow(str(git.origin), "main"))
+        provisioner.entitle(APP)
         provisioner.running(APP, CONTROLLER)
         trained = [each.finish() for each in first]
     for line in trained:

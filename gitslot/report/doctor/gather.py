@@ -16,6 +16,7 @@ from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef
 from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, NotFound, SettingsError
+from gitslot.http.client import Http
 from gitslot.look.probe import Prober
 from gitslot.look.wanted import Catalog
 from gitslot.record.blobs import AzureBlobs, Blobs
@@ -200,6 +201,16 @@ class Examiner:
         plan = next((site.plan for _, site in found.sites if site.plan), "")
         return replace(found, sku=read(lambda: self.survey.sku(ref, plan))) if plan else found
 
+    def size(self, name: str, ref: AppRef, wanted: Resolved) -> AppFacts:
+        """Return what the check of memory needs, where production shall serve *wanted*."""
+        existing = read(lambda: self.survey.slots(ref))
+        site = read(lambda: self.survey.site(ref, PRODUCTION))
+        others = (PRODUCTION, *(() if isinstance(existing, Doubt) else existing))
+        facts = AppFacts(name, ref, others=others, wanted={PRODUCTION: wanted})
+        if isinstance(site, Doubt):
+            return replace(facts, sku=site)
+        return replace(facts, sku=read(lambda: self.survey.sku(ref, site[0].plan)))
+
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))
         if isinstance(site, Doubt):
@@ -245,17 +256,18 @@ def open_examiner(
     settings: Settings, token_credential: TokenCredential, flaw: str = ""
 ) -> Examiner:
     """Create everything that a check-up needs, without a call to the outside."""
+    http = Http()
 
     def silent(settings: Settings) -> World:
-        return open_world(settings, token_credential, tell=lambda _: None)
+        return open_world(settings, token_credential, tell=lambda _: None, http=http)
 
     return Examiner(
         settings=settings,
         world=silent(settings),
         reopen=silent,
-        survey=Survey(settings.arm, token_credential),
-        registry=Registry(settings.storage, token_credential),
-        blobs=AzureBlobs(settings.storage, token_credential),
-        probes=Prober(),
+        survey=Survey(settings.arm, token_credential, http),
+        registry=Registry(settings.storage, token_credential, http),
+        blobs=AzureBlobs(settings.storage, token_credential, http),
+        probes=Prober(http),
         flaw=flaw,
     )

@@ -67,7 +67,7 @@ PREPARED = "its configuration settings have been prepared for swap."
         (409, "Conflict", BUSY.format("site"), Sent.BUSY),
         (409, "Conflict", BUSY.format("web hosting plan"), Sent.BUSY),
         (409, "ScopeLocked", LOCKED, Sent.CONFLICT),
-        (409, "Conflict", PREPARED, Sent.REFUSED),
+        (409, "Conflict", PREPARED, Sent.CONFLICT),
         *((each, "BadRequest", "no worker", Sent.REFUSED) for each in (400, 403, 404, 417)),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: flo
     body = gateway("TooManyRequests", "Please try again after '372' seconds.")
     arm.answers["slotsswap"] = (429, {"Retry-After": header}, body)
     answer = arm.azure().swap(APP, STAGING)
-    assert (answer.sent, answer.retry_after_s, arm.posts()) == (Sent.BUSY, wait, 1)
+    assert (answer.sent, answer.retry_after_s, arm.posts()) == (Sent.THROTTLED, wait, 1)
 
 
 def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:
@@ -291,11 +291,14 @@ def test_an_answer_without_end_is_not_read_to_its_end(arm: Arm) -> None:
     """Plain GETs too: what is larger than any list of apps is no answer."""
     many = json.dumps({"value": [], "padding": "x" * (5 * 1024 * 1024)}).encode()
     arm.answers["resources"] = (200, {}, many)
-    with pytest.raises(AzureUnavailable, match="too large"):
+    with pytest.raises(AzureUnavailable, match="more than"):
         arm.azure().locate("app", None, APP.subscription)
     arm.answers["1"] = (202, {}, b"x" * (5 * 1024 * 1024))
     found = arm.azure().poll(f"{arm.address}/operationresults/1")
-    assert (found.poll, found.message) == (Poll.UNKNOWN, "ARM's answer is too large")
+    assert (found.poll, found.message) == (
+        Poll.UNKNOWN,
+        "ARM did not answer: more than 4,194,304 bytes",
+    )
 
 
 def test_one_slot_is_read_by_itself(arm: Arm) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from gitslot.edges.file.read import read
 from gitslot.edges.git import objects
+from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
 from tests.edges.git.signing import Checkout
@@ -41,7 +42,7 @@ class Origin(Checkout):
 
     def source(self, ref: str = "main", path: str = FILE) -> GitSource:
         where = f"{self.address}/repo" if self.address else str(self.path)
-        return GitSource(where, ref, path, self.token)
+        return GitSource(where, ref, path, access(self.token))
 
     def respond(self, handler: Handler, body: bytes) -> Answer:
         """Answer as `git http-backend` does."""
@@ -55,6 +56,10 @@ class Origin(Checkout):
         status, headers, content = git_backend(self.path, self.env, handler, body)
         self.sent += len(content)
         return status, headers, content
+
+
+def access(*tokens: str | None) -> Access:
+    return Access("x-access-token", tuple(token for token in tokens if token))
 
 
 def trust(patch: pytest.MonkeyPatch, certificate: Path) -> None:
@@ -368,7 +373,7 @@ def test_the_token_goes_into_a_header_and_nowhere_else(origin: Origin) -> None:
     origin.source().newest()
     assert all(TOKEN not in path for _, path, _ in origin.asked)
     if origin.address:
-        wrong = GitSource(f"{origin.address}/repo", "main", FILE, TOKEN + "x")
+        wrong = GitSource(f"{origin.address}/repo", "main", FILE, access(TOKEN + "x"))
         assert reason(wrong) == "GitUnreachable"
 
 
@@ -384,7 +389,7 @@ def test_an_answer_that_is_not_git_is_unreachable(
     """A sign-in page is not an empty desired state."""
     with serving(tmp_path, lambda *_: (200, {"Content-Type": "text/html"}, body)) as address:
         trust(monkeypatch, tmp_path / "cert.pem")
-        found = GitSource(f"{address}/repo", "main", FILE, TOKEN)
+        found = GitSource(f"{address}/repo", "main", FILE, access(TOKEN))
         assert reason(found) in ("GitUnreachable", "RefGone")
 
 
@@ -407,7 +412,7 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(
                 (tmp_path / "cert.pem").read_bytes() + (tmp_path / "other/cert.pem").read_bytes()
             )
             trust(monkeypatch, both)
-            reason(GitSource(f"{address}/repo", "main", FILE, TOKEN))
+            reason(GitSource(f"{address}/repo", "main", FILE, access(TOKEN)))
     assert not any(seen)
 
 

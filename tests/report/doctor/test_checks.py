@@ -38,7 +38,7 @@ from gitslot.state.wanted import (
     Revision,
 )
 from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
-from tests.report.looks import COMMIT, memory, release
+from tests.report.looks import memory, release
 
 NO = Doubt("NotAllowed", "the client does not have authorization")
 BAD = Doubt("BadThing", "line 2")
@@ -352,7 +352,7 @@ def test_signed_commits_are_fine_with_a_signer() -> None:
 def test_other_code_in_staging_is_fine_where_a_rollback_needs_it() -> None:
     """What the last swap replaced keeps its own code."""
     facts = at(STAGING, health=replace(slot(STAGING, "1.4.0").health, code="build-2"))
-    swapped = LastSwap(release("1.5.0"), release("1.4.0"), COMMIT)
+    swapped = LastSwap(release("1.5.0"), release("1.4.0"))
     facts = replace(facts, memory=replace(memory("1.5.0", "1.4.0"), last_swap=swapped))
     assert found("same code", facts).grade is Grade.OK
 

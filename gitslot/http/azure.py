@@ -1,0 +1,113 @@
+"""
+Our HTTP client as the transport of Azure's own clients.
+
+Whoever makes such a client also sets its retries to none and its redirects off.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+from urllib.parse import urlencode
+
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest._http_response_impl import HttpResponseImpl
+from azure.core.utils import case_insensitive_dict
+
+from gitslot.errors import NoAnswer
+from gitslot.http.client import CONNECT_S, USER_AGENT, Http
+
+# azure-storage-blob resends, waits and follows redirects unless it is told not to; large blobs are
+# read in pieces, each within the total time of one request.
+STORAGE: dict[str, Any] = {
+    "retry_total": 0,
+    "permit_redirects": False,
+    "max_single_get_size": 4 * 1024 * 1024,
+    "max_chunk_get_size": 4 * 1024 * 1024,
+}
+MAX_BODY = 64 * 1024 * 1024
+_UPLOAD_BYTES_A_SECOND = 100_000  # a large body gets more time
+
+
+class AzureTransport(HttpTransport[Any, Any]):
+    """
+    Sends what an Azure client wants sent, each request within *total_s* seconds.
+
+    A request may have its own `connection_timeout`, and a `read_timeout`, which then is its total
+    time. Raises azure-core's ServiceRequestError if nothing was sent, and ServiceResponseError if
+    something may have been.
+    """
+
+    def __init__(self, http: Http, total_s: float, connect_s: float = CONNECT_S) -> None:
+        self._http = http
+        self._total_s = total_s
+        self._connect_s = connect_s
+
+    def open(self) -> None:
+        """Do nothing: connections belong to the pool."""
+
+    def close(self) -> None:
+        """Do nothing: others use the pool, too."""
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(
+        self,
+        request: Any,
+        *,
+        connection_timeout: float | None = None,
+        read_timeout: float | None = None,
+        stream: bool = False,
+        **_: Any,
+    ) -> Any:
+        """Send *request*, an `azure.core.rest.HttpRequest`, and return its answer, read whole."""
+        headers = dict(request.headers)
+        agents = USER_AGENT, headers.pop("User-Agent", "")
+        headers["User-Agent"] = " ".join(filter(None, agents))
+        body = request.content
+        if isinstance(body, dict):
+            body = urlencode(body)
+        upload_s = int(headers.get("Content-Length", 0)) / _UPLOAD_BYTES_A_SECOND
+        try:
+            found = self._http.request(
+                request.method,
+                request.url,
+                headers=headers,
+                body=body,
+                connect_s=connection_timeout or self._connect_s,
+                total_s=(read_timeout or self._total_s) + upload_s,
+                most=MAX_BODY,
+            )
+        except NoAnswer as error:
+            kind = ServiceResponseError if error.sent else ServiceRequestError
+            raise kind(error.message, error=error) from error
+        answer = HttpResponseImpl(
+            request=request,
+            internal_response=BytesIO(found.body),
+            status_code=found.status,
+            reason=found.reason,
+            headers=case_insensitive_dict(dict(found.headers)),
+            content_type=found.headers.get("Content-Type"),
+            stream_download_generator=_Body,
+        )
+        if not stream:
+            answer.read()
+        return answer
+
+
+class _Body:
+    """The body as azure-core's iterators want it: decoded already, in one piece."""
+
+    def __init__(self, pipeline: Any, response: Any, **_: Any) -> None:
+        self.response = response
+        self.content_length = int(response.headers.get("Content-Length", 0))
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.response.internal_response.getvalue()
+
+
+def why(error: BaseException) -> NoAnswer | None:
+    """Return the NoAnswer that made an Azure client raise *error*, if that is what it was."""
+    cause = getattr(error, "inner_exception", None)
+    return cause if isinstance(cause, NoAnswer) else None
