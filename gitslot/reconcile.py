@@ -15,6 +15,7 @@ from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recorder import Recorder
 from gitslot.state.decision import (
     Converged,
+    Decision,
     Deploy,
     Frozen,
     Note,
@@ -43,6 +44,7 @@ from gitslot.world import World
 
 __all__ = ["Pass", "World", "observe"]
 
+_GUEST_LOOKS = 3  # at most, while the controller writes
 _HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
 
@@ -64,7 +66,13 @@ def observe(
     """
     desired = desired or world.wants.desired()
     app = world.wants.app(name, desired)
-    return look_for(name, app, desired.revision, world, prove=prove, fresh=fresh, whole=whole)
+    for _ in range(_GUEST_LOOKS):
+        seen = look_for(name, app, desired.revision, world, prove=prove, fresh=fresh, whole=whole)
+        # Whoever appends finds out that the journal moved; a guest would judge by an old one.
+        now = world.clock.now()
+        if not world.guest or world.journal.memory(name, now).length == seen.memory.length:
+            break
+    return seen
 
 
 def look_for(
@@ -88,12 +96,20 @@ def look_for(
         app = world.hands_off(app, memory)
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
-    target = app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
-    now = world.clock.now()
-    found = decisions(target, live, memory, now, world.policy)
+    now, policy = world.clock.now(), world.policy
+    found = decisions(_target(name, app), live, memory, now, policy)
     found = world.wants.advised(found, name, head, revisions)
     decision = foremost(found)
-    return Observation(name, app, head, live, memory, decision, now, world.policy, found, revisions)
+    return Observation(name, app, head, live, memory, decision, now, policy, found, revisions)
+
+
+def _target(name: str, app: App | Doubt | None) -> App | Doubt:
+    return app if app is not None else Doubt("NotInFile", f"no file asks for `{name}` any more")
+
+
+def would_decide(seen: Observation, memory: Memory) -> Mapping[str, Decision]:
+    """Return what is decided for each slot of *seen*, were *memory* what is remembered."""
+    return decisions(_target(seen.name, seen.app), seen.live, memory, seen.now, seen.policy)
 
 
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
@@ -168,7 +184,13 @@ class Pass:
         if isinstance(seen.app, App) and acts_on_it:
             world.accept(self._name, desired)
         recorder = self._recorder.of(seen)
-        if recorder.hands() or recorder.resumed() or recorder.settled() or recorder.drift():
+        if (
+            recorder.left_or_returned()
+            or recorder.hands()
+            or recorder.resumed()
+            or recorder.settled()
+            or recorder.drift()
+        ):
             return None
         match seen.decision:
             case Note(event="SwapUnknown") if self._answer_may_come(seen):
@@ -184,6 +206,8 @@ class Pass:
                     return None
                 self._rehearse(seen)
                 return converged
+            case stop if seen.app is None:  # it left the file, and that is recorded
+                return stop
             case stop:
                 recorder.stop(stop)
                 if is_further_slot(stop):
@@ -215,10 +239,10 @@ class Pass:
             ),
             azure=self._world.azure,
             store=self._world.store,
+            flaw_of_code=self._world.looker.flaw_of_code,
             now=self._world.clock.now(),
             record=self._recorder.record,
             answer=self._recorder.answer,
-            flaw_of_code=self._world.looker.flaw_of_code,
             ready=self._lock.check,
             newest=self._check_newest,
         )

@@ -64,6 +64,7 @@ class Wants:
     _last: Desired | Doubt | None = None  # what the last look-up found
     _found: _Found | None = None
     _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
+    _rests: tuple[GitPutOff, float] | None = None  # why Git is not asked, and until when
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
     _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
@@ -79,7 +80,7 @@ class Wants:
 
     def _looked_up(self) -> Desired | Doubt:
         try:
-            newest = self.git.newest()
+            newest = self._newest()
         except SourceError as error:
             return self._doubt("", error)
         self._late.pop("", None)
@@ -88,6 +89,17 @@ class Wants:
         found = known if known and same else parse(newest.revision, newest.data)
         self._of(found)
         return found
+
+    def _newest(self) -> Newest:
+        """Ask Git, but not while its host wants to be left alone or did not answer just now."""
+        if self._rests and (left := self._rests[1] - self.monotonic()) > 0:
+            raise GitPutOff(self._rests[0].message, retry_after_s=left)
+        self._rests = None
+        try:
+            return self.git.newest()
+        except GitPutOff as error:
+            self._rests = (error, self.monotonic() + error.retry_after_s)
+            raise
 
     def app(self, name: str, desired: Desired | Doubt) -> App | Doubt | None:
         """Return what *name* shall be; None where no file is its own, a Doubt if in doubt."""
@@ -103,7 +115,7 @@ class Wants:
         Return the apps that were accepted, are not in *desired*, and are still to be looked at.
 
         Those are all while Git is in doubt; else those whose leaving is in doubt itself, and those
-        of which *is_open* says that a swap is under way.
+        of which *is_open* says that something is left to do.
         """
         try:
             known = self.accepted.read().apps
@@ -111,11 +123,13 @@ class Wants:
             return []
         if isinstance(desired, Doubt):
             return sorted(known)
-        gone = self._of(desired).gone
-        for name in known.keys() - desired.apps.keys() - gone:
+        gone, here = self._of(desired).gone, {name.lower() for name in desired.apps}
+        left = {name for name in known if name.lower() not in here}
+        for name in left - gone:
             if not isinstance(self.app(name, desired), Doubt) and not is_open(name):
                 gone.add(name)
-        return sorted(known.keys() - desired.apps.keys() - gone)
+                self._asked_by = {k: kept for k, kept in self._asked_by.items() if k[0] != name}
+        return sorted(left - gone)
 
     # ------------------------------------------------------------ trust
 

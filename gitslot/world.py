@@ -97,14 +97,15 @@ class World:
     def apps(self, desired: Desired | Doubt) -> list[str]:
         """Return the apps to look at: those of *desired*, and those not to be forgotten yet."""
         named = [] if isinstance(desired, Doubt) else list(desired.apps)
-        return [*named, *self.wants.left(desired, self._in_flight)]
+        return [*named, *self.wants.left(desired, self._is_open)]
 
-    def _in_flight(self, app: str) -> bool:
-        """Say whether a swap of *app* may still be under way; its pass may run meanwhile."""
-        try:
-            return self.journal.reader().memory(app, self.clock.now()).intent is not None
+    def _is_open(self, app: str) -> bool:
+        """Say whether a swap of *app* may be under way, or its leaving is to be recorded here."""
+        try:  # its pass may run meanwhile, and has a journal of its own
+            memory = self.journal.reader().memory(app, self.clock.now())
         except JournalError:
             return True
+        return memory.intent is not None or not (memory.left or self.guest)
 
     def accept(self, app: str, desired: Desired | Doubt) -> None:
         """

@@ -18,7 +18,7 @@ from gitslot.record.lock import Lock
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
-from gitslot.state.wanted import PRODUCTION, App, Desired, Revision
+from gitslot.state.wanted import App, Desired, Revision
 from reliability.arm_door import Credential
 from reliability.cloud import APP, START, Cloud, Commit
 from reliability.registered import STORE
@@ -289,7 +289,7 @@ class SeamGit:
             count = int(head[:7], 16)
             apps = [_app_of(each, app) for each in self._cloud.git.commits[:count][-2:]]
             after, before = apps[-1], apps[0]
-            if not after or not before or after.wish(PRODUCTION) == before.wish(PRODUCTION):
+            if not after or not before or after.may_ask_the_same(before):
                 return None
             return ("git", "revert", head[:7]), before
 

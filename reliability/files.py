@@ -155,8 +155,7 @@ def judge(state: State) -> str:
         fine = ends or isinstance(decision, Note | Waiting)
         return "" if fine else "S3: an open intent allows nothing but to be resolved"
     if state.platform == "prepared":
-        stalled = isinstance(decision, Stalled) and decision.reason == "PreparedByPerson"
-        return "" if stalled else "a swap is prepared, and not by us"
+        return _prepared(state, decision)
     if state.platform == "operation" and isinstance(decision, _WRITES):
         return "S4: an operation is in flight"
     if isinstance(decision, Deploy) and decision.slot != STAGING:
@@ -168,6 +167,16 @@ def judge(state: State) -> str:
     if state.production == "new":
         return _beside(state, decision)
     return _by_hand(state, decision) or _production(state, decision)
+
+
+def _prepared(state: State, decision: Decision) -> str:
+    """A swap that is not ours is prepared: said where it stands in the way of something wanted."""
+    soaks = state.file == "soak-pin" and state.memory == "soaking"
+    if state.production == "new" and (soaks or not state.pinned):
+        return _beside(state, decision)
+    named = isinstance(decision, Stalled) and decision.reason == "PreparedByPerson"
+    down = state.production == "new-silent" and isinstance(decision, Stalled)
+    return "" if named or down else f"S4: a swap is prepared, and not by us: {decision}"
 
 
 def _soak(state: State, decision: Decision) -> str:

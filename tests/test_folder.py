@@ -99,18 +99,31 @@ def test_a_broken_file_freezes_its_own_app_and_a_neighbour_is_released(fleet: Fl
 
 
 def test_a_deleted_file_leaves_its_app_running(fleet: Fleet) -> None:
-    """Nobody touches it, or looks at it, until a file is there again."""
+    """One line says so; nobody touches it, or looks at it, until a file is there again."""
     fleet.push(ghost=file(OLD))
     fleet.tick(3)
     fleet.push(app=None)
     known = len(fleet.events())
     assert set(fleet.tick(3)) == {"ghost"}
     assert fleet.scene.cloud.serves() == OLD
-    assert len(fleet.events()) == known
+    (left,) = fleet.events()[known:]
+    assert (left.event, left.revision) == ("Left", fleet.tip)
     assert observe(APP, fleet.world).app is None
     fleet.push(app=file(NEW))
     assert fleet.tick()["app"] == "Converged"
     assert fleet.scene.cloud.serves() == NEW
+    back = fleet.events()[known + 1]
+    assert (back.event, back.revision) == ("Returned", fleet.tip)
+
+
+def test_an_app_renamed_by_case_alone_stays_the_same_app(fleet: Fleet) -> None:
+    """Azure compares names without case, and so does the journal: nothing is lost, nobody left."""
+    fleet.tick(2)
+    known = len(fleet.events())
+    fleet.push(app=None, App=file(NEW))
+    assert fleet.tick(2) == {"App": "Converged"}
+    assert fleet.scene.cloud.serves() == NEW
+    assert [event.event for event in fleet.events()[known:]][:2] == ["Drift", "DeployStarted"]
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -125,7 +138,7 @@ def test_a_swap_under_way_is_brought_to_its_end_though_the_file_is_gone(
         fleet.start()
     assert set(fleet.tick(30)) == {"ghost"}
     assert fleet.world.journal.memory(APP, fleet.world.clock.now()).intent is None
-    assert [event.event for event in fleet.events()][-2:] == ["SwapFinished", "Frozen"]
+    assert [event.event for event in fleet.events()][-2:] == ["Left", "SwapFinished"]
     assert fleet.scene.cloud.serves() == NEW
 
 

@@ -494,6 +494,7 @@ def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> N
     assert lab.calls("health.production") > looks
     assert (lab.told, lab.writes) == (["Waiting GitPutOff", "Frozen GitUnreachable"], 0)
     lab.cloud.git.down = None
+    lab.wait(90)
     assert why(lab.run()) == "Converged"
 
 

@@ -88,6 +88,9 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
     """Return the Site JSON; like Azure's it never contains app settings."""
     plan = azure.store.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     scm = slot.scm_host
+    # Of the other slot, on both: recorded of production after a preview (test_webapp_slot_swap in
+    # Azure/azure-cli, 2025-07); on the source it is the portal's way (azure-functions-ux).
+    partner = site.slots.get(slot.prepared_with or "")
     modified = datetime.fromtimestamp(slot.modified, UTC).replace(tzinfo=None)
     return {
         "id": site_id(azure, site, slot),
@@ -118,7 +121,7 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
             "sku": plan.tier if plan else None,
             "httpsOnly": slot.https_only,
             "keyVaultReferenceIdentity": slot.vault_reader,
-            "targetSwapSlot": slot.swapping_into,
+            "targetSwapSlot": partner.name if partner else None,
             "resourceGroup": azure.group,
             "defaultHostName": slot.host,
             "slotSwapStatus": _swap_status(slot.last_swap),

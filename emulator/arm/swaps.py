@@ -15,6 +15,8 @@ def swap(azure: Azure, call: Call, params: Params) -> Answer:
     """Begin a swap: 202, an empty body, and the address to poll."""
     site, source = slot_of(azure, params)
     target = target_of(call, site, source)
+    if "slot" not in params:  # posted on the site, as Terraform does: the named slot is the source
+        source, target = target, source
     refuse_if_busy(azure, site)
     for slot, other in ((source, target), (target, source)):
         if slot.prepared_with not in (None, other.key):
@@ -35,7 +37,8 @@ def swap(azure: Azure, call: Call, params: Params) -> Answer:
     azure.store.put(site)
     record(azure, call, "swap-started", site, source.key, 202, target=target.key)
     azure.placement.swap(operation)
-    headers = {"etag": etag(source), **_again(azure, call, site, source, operation)}
+    asked = source if "slot" in params else target
+    headers = {"etag": etag(source), **_again(azure, call, site, asked, operation)}
     return Answer(202, None, headers, operation.id)
 
 
@@ -68,7 +71,8 @@ def operation_result(azure: Azure, call: Call, params: Params) -> Answer:
     """Answer 202 while the swap runs, then 200 with the source slot's site, or its failure."""
     site, slot = slot_of(azure, params)
     operation = azure.store.operations.get(params["operation"].lower())
-    if operation is None or (operation.site, operation.source) != (site.key, slot.key):
+    mine = () if operation is None else (operation.source, operation.target)
+    if operation is None or operation.site != site.key or slot.key not in mine:
         raise gateway(404, "NotFound", f"The operation '{params['operation']}' could not be found.")
     if not operation.ended:
         return Answer(202, None, _again(azure, call, site, slot, operation))

@@ -62,7 +62,7 @@ class Slot:
     # own settings while another slot's sticky ones are applied
     set_aside: Mapping[str, str] | None = None
     prepared_with: str | None = None  # key of the other slot of a swap that was previewed or failed
-    swapping_into: str | None = None  # targetSwapSlot, on the source only
+    swapping_into: str | None = None  # on the source only
     last_swap: SwapStatus | None = None
     operation: str | None = None  # inProgressOperationId
     https_only: bool = False

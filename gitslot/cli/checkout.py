@@ -4,6 +4,7 @@ The Git checkout that a command is run in, through the user's own `git`.
 Their hooks, signing and identity apply; nothing is pushed.
 """
 
+import getpass
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,7 @@ class Checkout:
                 "that holds the file",
                 reason="NoCheckout",
             )
-        return cls(Path(_text(top.stdout).rstrip("\n")), session.watched(), session.environ)
+        return cls(Path(_text(top.stdout).rstrip("\n")), session.watched(), dict(session.environ))
 
     @property
     def path(self) -> Path:
@@ -215,6 +216,20 @@ class AppFile:
                 f"`git restore --staged --worktree {self.file}`",
                 reason="DirtyFile",
             )
+
+
+def user_name(session: Session) -> str:
+    """Return who types this: git's `user.name`, else the name of the login."""
+    try:
+        done = _git(session.cwd, session.environ, "config", "user.name")
+        if name := _text(done.stdout).strip():
+            return name
+    except CommandRefused:  # no git
+        pass
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"
 
 
 def _git(

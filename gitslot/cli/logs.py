@@ -10,6 +10,7 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
+from gitslot.cli.release_of import release_of
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
@@ -28,7 +29,8 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Keep printing new events.")
     ] = False,
     commit: Annotated[
-        str | None, typer.Option("--commit", metavar="REV", help="Events of one commit.")
+        str | None,
+        typer.Option("--commit", metavar="REV", help="Events of one commit, or of its release."),
     ] = None,
     last: Annotated[
         int | None, typer.Option("--last", "-n", min=0, help="How many; 0 for all, else 100.")
@@ -39,7 +41,10 @@ def logs(
     session = session_of(ctx)
     journal = session.world().journal
     wants = _of_commit(session, commit)
-    events = [event for event in _read(session, journal, app) if wants(event)]
+    every = _read(session, journal, app)
+    events = [event for event in every if wants(event)]
+    if commit and not events:
+        events = _of_its_release(session, commit, every)
     shown = [event for event in events if output is not Output.TABLE or not event.quiet]
     if last is None and len(shown) > _LAST:
         session.print_err(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
@@ -83,10 +88,22 @@ def _of_commit(session: Session, revision: str | None) -> Callable[[Event], bool
     return lambda event: event.revision.startswith(digits)
 
 
+def _of_its_release(session: Session, revision: str, events: Sequence[Event]) -> list[Event]:
+    """Print what became of a commit that no event names; return the events of its release."""
+    checkout = Checkout.around(session)
+    commit = checkout.resolve(revision)
+    found: list[Event] = []
+    for name in dict.fromkeys(event.app for event in events):
+        said, told = release_of(checkout, commit, name, [e for e in events if e.app == name])
+        session.print_err(said)
+        found += told
+    return sorted(found, key=lambda event: event.time)
+
+
 def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:
     """Return every event of *app*, or of all, oldest first."""
     known = journal.apps()
-    if app is not None and app not in known:
+    if app is not None and app.lower() not in map(str.lower, known):
         listed = f"; there are: {', '.join(known)}" if known else ""
         raise CommandRefused(f"no app `{app}` has a journal{listed}", reason="UnknownApp")
     if not known:

@@ -1,24 +1,25 @@
 """`gitslot reconcile` and `gitslot retry`: act now, and try a stalled app again."""
 
-import getpass
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
+from gitslot.cli.checkout import user_name
 from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.reconcile import observe
+from gitslot.reconcile import observe, would_decide
 from gitslot.record.event import Event
+from gitslot.record.memory import remember
 from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.rounds import reconcile as to_the_end
@@ -29,6 +30,7 @@ from gitslot.world import Clock, World
 
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
+_Standing: TypeAlias = Stalled | Frozen | Waiting
 
 
 def reconcile(
@@ -153,38 +155,49 @@ def _retry(session: Session, world: World, name: str) -> int:
         return 1
     if isinstance(seen.app, Doubt) and not is_app_name(name):
         raise CommandRefused(seen.app.message, reason=seen.app.reason)
+    who = user_name(session)
+    event = _retried(session, seen, who)
+    cleared, stands = _cleared(seen, event)
     if seen.head and world.wants.acknowledge(name, seen.head):
-        session.print_err(f"{name}: the history up to {seen.head.short} is accepted")
-    event = _retried(session, seen)
+        cleared, stands = [f"HistoryRewritten and accepted {seen.head.short}"], []
+    for stop in stands:
+        remedy = f"; {stop.next.clause}" if stop.next.clause else ""
+        session.print_err(f"{name}: retry does not clear {stop.reason}{remedy}")
+    if stands and not cleared:
+        return 1
+    what = ", ".join(cleared) or " ".join(filter(None, seen.memory.stop[:2])) or "attempts"
+    event = replace(event, message=f"{who} cleared {what}")
     world.journal.append(name, [event], event.time)
     out.show_event(session.out, event, session.now(), len(name))
     session.print_err(f"the controller's next pass acts on it; `gitslot reconcile {name}` acts now")
     return 0
 
 
-def _retried(session: Session, seen: Observation) -> Event:
+def _retried(session: Session, seen: Observation, who: str) -> Event:
     """Return the Retried event; after a lost journal it holds both slots' markers."""
-    stop = seen.memory.stop
-    if isinstance(seen.decision, (Stalled, Frozen, Waiting)):
-        cleared = f"{type(seen.decision).__name__} {seen.decision.reason}"
-    else:
-        cleared = " ".join(filter(None, stop[:2])) or "attempts"
     live = seen.live
     lost = not seen.memory.baseline and isinstance(live, Live)
-    who = _who()
     return Event(
         "Retried",
         seen.name,
         session.now(),
         author=who,
-        message=f"{who} cleared {cleared}",
+        head=seen.head.commit if seen.head else "",
         trigger="cli",
         detail=Payload(markers=live.markers if lost and isinstance(live, Live) else ""),
     )
 
 
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "somebody"
+def _cleared(seen: Observation, event: Event) -> tuple[list[str], list[_Standing]]:
+    """Return the stops that *event* ends, by name, and those that it does not."""
+    after = would_decide(seen, remember(seen.memory, event))
+    cleared, stands = [], []
+    for slot, stop in seen.decisions.items():
+        if not isinstance(stop, _Standing):
+            continue
+        then = after.get(slot)
+        if (type(then), getattr(then, "reason", "")) == (type(stop), stop.reason):
+            stands.append(stop)
+        else:
+            cleared.append(f"{type(stop).__name__} {stop.reason}")
+    return cleared, stands

@@ -92,7 +92,7 @@ def _before(chosen: AppFile, found: Past, memory: Memory | None) -> Wish:
         if chosen.checkout.try_git("merge-base", "--is-ancestor", commit, "HEAD") is not None:
             found = past(chosen, commit)
     newest = found.wishes[0]
-    older = [wish for wish in found.wishes if wish.text != newest.text]
+    older = [wish for wish in found.wishes if not wish.app.may_ask_the_same(newest.app)]
     if not older:
         raise _nothing_before(chosen.checkout, chosen, newest.text)
     if found.went_back:

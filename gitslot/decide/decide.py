@@ -71,9 +71,10 @@ IN_DOUBT: Rules[Evidence] = (
 UNSAFE: Rules[Look] = (
     unsafe.journal_was_lost,
     unsafe.somebody_asks_for_hands_off,
-    unsafe.swap_is_prepared,
+    unsafe.our_failed_swap_is_prepared,
     unsafe.failed_swap_left_nothing,
     soak.production_fails_its_soak,
+    soak.production_has_soaked,
 )
 
 # What the registry and ARM say of one slot.
@@ -98,6 +99,7 @@ _BRING: Rules[Case] = (
     deploy.deploy_never_arrived,
     attempts.attempt_pauses,
     deploy.settings_never_become_equal,
+    deploy.code_has_other_bytes,
     deploy.slot_needs_a_deploy,
     proof.golden_rows_were_not_asked,
     proof.golden_rows_differ,
@@ -116,6 +118,7 @@ PRODUCTION_WANTS: Rules[Case] = (
     production.production_probe_is_blocked,
     production.production_is_starting,
     production.production_is_degraded,
+    deploy.somebody_prepared_a_swap,
     attempts.release_is_given_up,
     production.production_drift_is_only_reported,
     production.platform_took_the_swap_back,
@@ -128,9 +131,9 @@ PRODUCTION_WANTS: Rules[Case] = (
 # Production serves what the file wants: a candidate in staging, and each further slot.
 SLOT_HOLDS: Rules[Case] = (
     held.production_still_soaks,
+    deploy.somebody_prepared_a_swap,
     attempts.release_is_given_up,
     held.drift_is_only_reported,
-    deploy.somebody_prepared_a_swap_with_it,
     *_MAY_WRITE,
     *_BRING,
     held.slot_is_proved,

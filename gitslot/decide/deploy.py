@@ -1,13 +1,24 @@
 """Rules that stand before a write to a slot, and those that deploy. Pure."""
 
+from dataclasses import replace
+
 from gitslot.decide.case import Case
 from gitslot.decide.place import brought_since, is_held
 from gitslot.state import slot_settings
 from gitslot.state.code import Package, shortfall
-from gitslot.state.decision import Deploy, Frozen, Note, Stalled, Waiting, waiting
-from gitslot.state.reasons import REASONS, Edit
+from gitslot.state.decision import (
+    Deploy,
+    Frozen,
+    Note,
+    Stalled,
+    Waiting,
+    frozen,
+    stalled,
+    waiting,
+)
+from gitslot.state.reasons import REASONS
 from gitslot.state.seen import Answer, Arm, Mark, Seen
-from gitslot.state.wanted import STAGING, Doubt
+from gitslot.state.wanted import PRODUCTION, STAGING, Doubt, Refusal
 
 # ---------------------------------------------------------------- what forbids a write to a slot
 
@@ -44,7 +55,7 @@ def code_lacks_what_the_model_needs(case: Case) -> Stalled | Waiting | None:
     code = case.live.production.code
     if isinstance(code, Doubt):
         return waiting(code)
-    lacks = shortfall(code, case.wanted.needs) if code else None
+    lacks = shortfall(code, case.wanted.needs) if isinstance(code, Package) else None
     return Stalled("RuntimeMissing", {"what": lacks[0]}, lacks[1]) if lacks else None
 
 
@@ -65,12 +76,13 @@ def stopped(slot: Seen) -> Stalled | None:
     return Stalled("SlotStopped", facts, REASONS["SlotStopped"].next)
 
 
-def somebody_prepared_a_swap_with_it(case: Case) -> Stalled | None:
-    """Stall where somebody prepared a swap with a further slot."""
-    if not case.arm.prepared or case.slot.name == STAGING:
+def somebody_prepared_a_swap(case: Case) -> Stalled | Waiting | None:
+    """Stall where a swap that is not ours is prepared with the slot or with production."""
+    if not (case.arm.prepared or (case.slot.name == STAGING and case.source.prepared)):
         return None
-    step = Edit("complete or cancel it")
-    return Stalled("PreparedByPerson", {}, step)
+    if running := operation_is_running(case):
+        return replace(running, quiet=False)
+    return Stalled("PreparedByPerson", {}, REASONS["PreparedByPerson"].next)
 
 
 def operation_is_running(case: Case) -> Waiting | None:
@@ -136,6 +148,18 @@ def settings_never_become_equal(case: Case) -> Frozen | None:
         return None
     what = f"{why}, again after {case.memory.aligned} deploys"
     return Frozen(reason, {"what": what}, REASONS[reason].next)
+
+
+def code_has_other_bytes(case: Case) -> Frozen | Stalled | None:
+    """Stop before a deploy of code whose manifest was changed under the name that a slot runs."""
+    if _why_deploy(case) is None:
+        return None
+    version = _package(case).rpartition("/")[0]
+    for seen in (case.live.production, case.slot):
+        runs = seen.arm.configured.package if seen.arm else ""
+        if isinstance(seen.code, Refusal) and runs.rpartition("/")[0] == version:
+            return frozen(seen.code) if case.counts_for == PRODUCTION else stalled(seen.code)
+    return None
 
 
 def slot_needs_a_deploy(case: Case) -> Deploy | None:

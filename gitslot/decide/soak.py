@@ -15,11 +15,17 @@ from gitslot.decide.case import (
     not_serving,
     soaks_until,
 )
-from gitslot.decide.deploy import operation_is_running, release_setting_is_sticky, slot_is_stopped
+from gitslot.decide.deploy import (
+    operation_is_running,
+    release_setting_is_sticky,
+    slot_is_stopped,
+    somebody_prepared_a_swap,
+)
 from gitslot.state import slot_settings
-from gitslot.state.decision import Stalled, Swap, Verify, Waiting
+from gitslot.state.decision import Note, Stalled, Swap, Verify, Waiting
 from gitslot.state.reasons import go_back
 from gitslot.state.remembered import LastSwap, Memory
+from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Mark
 from gitslot.state.wanted import PRODUCTION, STAGING, Resolved
 
@@ -36,7 +42,12 @@ def production_fails_its_soak(look: Look) -> Swap | Verify | Stalled | Waiting |
     case = case_of(look, STAGING, Resolved(last.replaced), PRODUCTION)
     if case is None:
         return None
-    for rule in (release_setting_is_sticky, slot_is_stopped, operation_is_running):
+    for rule in (
+        release_setting_is_sticky,
+        slot_is_stopped,
+        somebody_prepared_a_swap,
+        operation_is_running,
+    ):
         if standing := rule(case):
             return standing
     if why := _unfit(case):
@@ -47,6 +58,18 @@ def production_fails_its_soak(look: Look) -> Swap | Verify | Stalled | Waiting |
     if verdict.mark is not Mark.PASS:
         return _stopped(look, last, verdict.message)
     return Swap(last.replaced, verdict, back=True)
+
+
+def production_has_soaked(look: Look) -> Note | None:
+    """Record that a soak ended well, once: production served to its end and serves now."""
+    last, production = look.memory.last_swap, look.live.production
+    if last is None or not last.soaks or not isinstance(production.wanted, Resolved):
+        return None
+    until = soaks_until(look.app, look.memory, production.wanted)
+    if until is None or look.now < until or not production.shows(production.wanted):
+        return None
+    message = f"production served {last.release} for its soak of {spoken(look.app.soak_s or 0)}"
+    return Note("SoakPassed", "", message, slot=PRODUCTION, release=last.release)
 
 
 def is_refused(memory: Memory, wanted: Resolved) -> bool:

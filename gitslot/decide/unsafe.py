@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from gitslot.decide.case import Look, clock
-from gitslot.state.decision import Frozen, Note, Reset, Stalled, Suspended, Waiting
+from gitslot.state.decision import Frozen, Note, Reset, Suspended, Waiting
 from gitslot.state.reasons import REASONS, Wait, retry
 from gitslot.state.seen import Seen
 
@@ -39,19 +39,16 @@ def somebody_asks_for_hands_off(look: Look) -> Suspended | None:
     return Suspended(reason, {"message": look.app.suspend}, REASONS[reason].next)
 
 
-def swap_is_prepared(look: Look) -> Waiting | Reset | Stalled | None:
-    """Undo a prepared swap that a failed one of ours left; leave a person's alone."""
+def our_failed_swap_is_prepared(look: Look) -> Waiting | Reset | None:
+    """Undo a prepared swap that a failed one of ours left."""
     live, memory = look.live, look.memory
-    arms = (live.production.arm, live.staging.arm)
-    shown = any(arm and arm.prepared for arm in arms)
-    if not shown and not (memory.swap_failed and memory.conflict_prepared):
+    shown = any(arm.prepared for arm in live.pair or ())
+    if not memory.swap_failed or not (shown or memory.conflict_prepared):
         return None
     if live.operation:
         entry = REASONS["OperationInProgress"]
         return Waiting(entry.name, {}, entry.next, poll_s=look.policy.poll_s)
-    if memory.swap_failed:
-        return Reset("a failed swap left the slots prepared")
-    return Stalled("PreparedByPerson", {}, REASONS["PreparedByPerson"].next)
+    return Reset("a failed swap left the slots prepared")
 
 
 def failed_swap_left_nothing(look: Look) -> Note | None:

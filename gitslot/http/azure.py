@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest._http_response_impl import HttpResponseImpl
-from azure.core.utils import case_insensitive_dict
 
 from gitslot.errors import NoAnswer
 from gitslot.http.client import CONNECT_S, USER_AGENT, Http
@@ -87,7 +86,7 @@ class AzureTransport(HttpTransport[Any, Any]):
             internal_response=BytesIO(found.body),
             status_code=found.status,
             reason=found.reason,
-            headers=case_insensitive_dict(dict(found.headers)),
+            headers=found.headers,
             content_type=found.headers.get("Content-Type"),
             stream_download_generator=_Body,
         )

@@ -45,7 +45,7 @@ class Answer:
 
     status: int
     reason: str
-    headers: Mapping[str, str]
+    headers: urllib3.HTTPHeaderDict
     body: bytes
     seconds: float = 0.0
 

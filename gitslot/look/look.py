@@ -263,18 +263,18 @@ class Looker:
         with self._pool(max(1, min(len(further), _MAX_PROBES))) as pool:
             settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
             read = tuple(pool.map(settings, further))
-        live = live.having(*read, self._with_code(live.production, memory, anew=fresh))
+        two = (live.production, live.staging)
+        live = live.having(*read, *(self._with_code(each, memory, anew=fresh) for each in two))
         return replace(live, still_s=still)
 
-    def _with_code(self, production: Seen, memory: Memory, *, anew: bool) -> Seen:
-        """Add the package that production runs: a deploy takes the build that it needs from it."""
-        if production.arm is None or memory.intent is not None:
-            return production
+    def _with_code(self, seen: Seen, memory: Memory, *, anew: bool) -> Seen:
+        """Add the package that a slot runs: a deploy takes the build that it needs from it."""
+        if seen.arm is None or memory.intent is not None:
+            return seen
         try:
-            url = production.arm.configured.package
-            return replace(production, code=self._catalog.code_at(url, anew=anew))
+            return replace(seen, code=self._catalog.code_at(seen.arm.configured.package, anew=anew))
         except RegistryUnavailable as error:
-            return replace(production, code=Doubt(error.reason, error.message))
+            return replace(seen, code=Doubt(error.reason, error.message))
 
     def _proved(
         self, app: App, live: Live, memory: Memory, ref: AppRef, slot: str, release: Release

@@ -46,16 +46,25 @@ class Catalog:
         self._packages[version] = known
         return known
 
-    def code_at(self, url: str, *, anew: bool = False) -> Package | None:
-        """Return the package whose zip is at *url*, or None where the registry knows none."""
+    def code_at(self, url: str, *, anew: bool = False) -> Package | Refusal | None:
+        """
+        Return the package whose zip is at *url*, or None where the registry knows none.
+
+        A Refusal where its manifest no longer lists that zip: it was overwritten.
+        """
         version = self._registry.code_version(url)
         if not version or version in self._unknown:
             return None
         try:
-            return self._package(version, anew=anew)
+            package = self._package(version, anew=anew)
         except (UnknownVersion, ManifestInvalid):
             self._unknown.add(version)  # somebody's own way of delivering code: not asked again
             return None
+        if url not in {build.url for build in package.builds.values()}:
+            self._packages.pop(version)  # it is looked at again
+            why = "lists other zips than the one that a slot runs; put its old manifest back"
+            return Refusal("DigestChanged", f"the manifest of code {version} {why}")
+        return package
 
     def flaw_of_code(self, url: str) -> str:
         """Return what is wrong with the zip at *url*, or ""; only the registry's are checked."""

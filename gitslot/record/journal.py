@@ -49,6 +49,7 @@ class Journal:
         self._blobs = blobs
         self.tell = tell
         self._tails: dict[str, _Tail] = {}
+        self._folders: dict[str, str] = {}
 
     def memory(self, app: str, now: datetime) -> Memory:
         """
@@ -66,7 +67,7 @@ class Journal:
 
     def _open(self, app: str, now: datetime) -> _Tail:
         names = self._names(app)
-        tail = _Tail(names[-1] if names else _month(app, now))
+        tail = _Tail(names[-1] if names else _month(self._folder(app), now))
         for name in names[:-1]:
             data = self._blobs.read(name)
             tail.memory = fold(_events(data), tail.memory)
@@ -76,8 +77,15 @@ class Journal:
 
     def _names(self, app: str) -> list[str]:
         """Return the blobs of *app*, oldest first."""
-        names = self._blobs.names(f"journal/{app}/")
+        names = self._blobs.names(f"journal/{self._folder(app)}/")
         return sorted((name for name in names if _NAME.fullmatch(name)), key=_order)
+
+    def _folder(self, app: str) -> str:
+        """Return the name that *app* was first written under: names are compared without case."""
+        if app not in self._folders:
+            known = {app} if self._blobs.names(f"journal/{app}/") else set(self.apps())
+            self._folders[app] = next((n for n in known if n.lower() == app.lower()), app)
+        return self._folders[app]
 
     def _catch_up(self, tail: _Tail) -> None:
         while sealed := self._read_on(tail):
@@ -126,7 +134,7 @@ class Journal:
         tail = self._tails.get(app)
         if tail is None:
             raise JournalError("the journal could not be read again before it was written to")
-        name = _next_name(tail, app, now)
+        name = _next_name(tail, self._folder(app), now)
         left = {tail.name: tail.size} if name != tail.name and tail.size else {}
         first = not tail.size and tail.memory == Memory()
         position = tail.size if name == tail.name else 0

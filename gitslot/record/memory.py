@@ -247,6 +247,7 @@ def _took_effect(memory: Memory, event: Event) -> Memory:
         intent.replaces,
         memory.of(PRODUCTION).code,
         event.time,
+        soaks=event.detail.soaks,
     )
     return replace(memory, last_swap=last)
 
@@ -342,6 +343,23 @@ def _shown(memory: Memory, event: Event, release: Release | None) -> Memory:
 def _by_hand(memory: Memory, event: Event) -> Memory:
     """Whatever hands did to production changes no other memory: it vouches for nothing."""
     return _shown(memory, event, Release(event.model, event.to, event.to_digest))
+
+
+def _soak_passed(memory: Memory, event: Event) -> Memory:
+    del event
+    return replace(memory, last_swap=memory.last_swap and _soaked(memory.last_swap))
+
+
+def _left(memory: Memory, event: Event) -> Memory:
+    """Forget who asked for what: whoever brings the file back asks anew."""
+    del event
+    slots = {slot: replace(each, asked=None) for slot, each in memory.slots.items()}
+    return replace(memory, left=True, slots=slots)
+
+
+def _returned(memory: Memory, event: Event) -> Memory:
+    del event
+    return replace(memory, left=False)
 
 
 def _suspended(memory: Memory, event: Event) -> Memory:
@@ -485,9 +503,13 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Suspended": _suspended,
     "Resumed": _resumed,
     "Retried": _retried,
+    "SoakPassed": _soak_passed,
+    "Left": _left,
+    "Returned": _returned,
     BY_HAND: _by_hand,
 }
 # What only a controller that looked, decided and found its journal whole can have written.
-_BASELINE = _RULES.keys() - {"Drift", "Waiting", "Suspended", "Resumed", "Retried", BY_HAND}
+_NO_BASELINE = ("Drift", "Waiting", "Suspended", "Resumed", "Retried", "Left", "Returned", BY_HAND)
+_BASELINE = _RULES.keys() - set(_NO_BASELINE)
 # What is told beside a stop, which stays.
-_ASIDE = (BY_HAND,)
+_ASIDE = (BY_HAND, "SoakPassed")

@@ -23,7 +23,8 @@ class Payload:
     A swap: the markers of both slots before it (*production_deployment*, *production_swap* and so
     on), *back* for one that ends a soak. Its answer: *location* to poll, *busy* for a 409 with the
     platform's *refusal*, *unsent* where it was never sent, *prepared* where it left the slots so.
-    Its end: *intent* is the id of its SwapStarted, *swap_status* production's marker then.
+    Its end: *intent* is the id of its SwapStarted, *swap_status* production's marker then, *soaks*
+    that production is watched from now on.
 
     A stop: *next* is the line to type, *since* when a hold began, *doubt* that there is no baseline
     yet. *wish* is what the file newly wants, as text by slot; *inexact*: the commit is the newest,
@@ -55,6 +56,7 @@ class Payload:
     prepared: bool = False
     intent: str = ""
     swap_status: str | None = None
+    soaks: bool = False
     next: str = ""
     since: datetime | None = None
     doubt: bool = False

@@ -3,7 +3,7 @@ Records what a pass observes, decides and does: one event a transition, with eve
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
@@ -121,12 +121,15 @@ class Recorder:
         """
         Return the payload of *event* with each wish whose commit it is the first to name.
 
-        As long as there is no baseline it also holds the digests that the slots are set to.
+        As long as there is no baseline it also holds the digests that the slots are set to, but for
+        what hands did: that vouches for nothing.
         """
         seen = self._seen
-        if not isinstance(seen.app, App):
+        if not isinstance(seen.app, App) or event.event == BY_HAND:
             return event.detail
-        found = set_to(seen.memory, seen.live) if isinstance(seen.live, Live) else {}
+        found: Mapping[str, str] = {}
+        if isinstance(seen.live, Live) and event.event != BY_HAND:
+            found = set_to(seen.memory, seen.live)
         of_it = {
             slot: revision
             for slot, revision in seen.revisions.items()
@@ -234,6 +237,20 @@ class Recorder:
         if not was or not isinstance(seen.app, App) or seen.app.suspend:
             return False
         self.record(self.base("Resumed", message="reconciling again"))
+        return True
+
+    def left_or_returned(self) -> bool:
+        """Record that no file asks for the app any more, or one does again; True if that is new."""
+        seen, left = self._seen, self._seen.memory.left
+        if seen.app is None and seen.head and not left:
+            head, message = seen.head, "no file asks for the app any more; it is left running"
+            event = self.base("Left", message=message, detail=Payload(inexact=True))
+            event = replace(event, revision=head.commit, author=head.author, subject=head.subject)
+            self.record(event)
+            return True
+        if not (left and isinstance(seen.app, App)):
+            return False
+        self.record(self.base("Returned", message="a file asks for the app again"))
         return True
 
     def lock_broken(self) -> None:

@@ -45,6 +45,7 @@ def note_event(seen: Observation, note: Note, base: Event) -> Event:
         quiet=note.cleared,
         code=note.code,
         swap_status=arm.swap_status if arm else None,
+        soaks=note.intent is not None and _soaks(seen),
         from_model=replaced.model if replaced and other else "",
     )
     return replace(
@@ -208,7 +209,7 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
         fields = _release_fields(release, None)
         return replace(base, slot=PRODUCTION, message=stop.message, detail=detail, **fields)
     intent = stop.finishes
-    detail = replace(detail, intent=intent.id)
+    detail = replace(detail, intent=intent.id, soaks=_soaks(seen))
     started = memory.run_started
     seconds = (base.time - started).total_seconds() if started else 0.0
     before = intent.replaces.version if intent.replaces else "nothing"
@@ -228,6 +229,10 @@ def converged_event(seen: Observation, stop: Converged, base: Event) -> Event | 
         detail=detail,
         **_release_fields(release, intent.replaces),
     )
+
+
+def _soaks(seen: Observation) -> bool:
+    return isinstance(seen.app, App) and seen.app.soak_s is not None
 
 
 def _settled_detail(live: Live, wanted: Resolved) -> Payload:

@@ -41,6 +41,8 @@ def promised(
             proof = (deploy, digest)
             memory = replace(memory, verified=(*memory.verified, proof))
             return live, _remembering(memory, slot, proved=proof)
+        case Note(event="SoakPassed") if last := memory.last_swap:
+            return live, replace(memory, last_swap=replace(last, soaked=True))
         case Waiting(poll_s=float()):
             settled = _settled(live)
             return None if settled == live else (settled, memory)

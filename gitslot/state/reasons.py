@@ -190,7 +190,11 @@ _TABLE = (
         next=Edit("take what is no app's file out of the folder"),
     ),
     Reason("FileTooLarge", "The file is larger than is read.", next=_FIX_FILE),
-    Reason("NotPlainFile", "The path is a link, a folder or a submodule.", next=_FIX_FILE),
+    Reason(
+        "NotPlainFile",
+        "The path is a link, a folder, a submodule, or what Git LFS or git-crypt put there.",
+        next=_FIX_FILE,
+    ),
     Reason(
         "PackTooLarge",
         "Git sent more than is read for one commit.",

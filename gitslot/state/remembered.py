@@ -96,7 +96,7 @@ class LastSwap:
 
     *code* is what the file names with it, *since* when the swap was seen to have taken effect.
     *soaked*: its soak is over because something else was wanted, or because the one try to swap
-    back was sent; *back*: it was that try.
+    back was sent; *back*: it was that try. *soaks*: the file asked for a soak when it began.
     """
 
     release: Release
@@ -105,6 +105,7 @@ class LastSwap:
     since: datetime | None = None
     soaked: bool = False
     back: bool = False
+    soaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
+    left: bool = False  # no file asks for the app any more
     converged: Release | None = None  # what production last converged to
     converged_code: str = ""  # the code that was wanted by name then
     aligned: int = 0  # deploys of this run that only made staging's settings equal

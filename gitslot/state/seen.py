@@ -122,11 +122,11 @@ class Seen:
     *wanted* was looked up in the registry in the same look: None where the file wants nothing of
     the slot, a Refusal or a Doubt where the registry has no answer. *arm* is None where ARM was not
     asked; *unread* is what kept ARM from being read: a Refusal where it will not be read without
-    somebody's help. *code*, of production alone, is the package that it is set to run: None where
-    the registry knows none, a Doubt where it does not answer. *verdict* was made in this look and
-    is never stored. *down_s* is for how many seconds the slot was seen not to serve what it is set
-    to, *failing_s* for how many seconds each look saw it answer, or stay silent, as something
-    broken does.
+    somebody's help. *code*, of production and staging, is the package that it is set to run: None
+    where the registry knows none, a Doubt where it does not answer, a Refusal where it has changed.
+    *verdict* was made in this look and is never stored. *down_s* is for how many seconds the slot
+    was seen not to serve what it is set to, *failing_s* for how many seconds each look saw it
+    answer, or stay silent, as something broken does.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Seen:
     wanted: Resolved | Refusal | Doubt | None = None
     arm: Arm | None = None
     unread: Refusal | Doubt | None = None
-    code: Package | Doubt | None = None
+    code: Package | Refusal | Doubt | None = None
     verdict: Verdict | None = None
     down_s: float = 0.0
     failing_s: float = 0.0

@@ -76,6 +76,12 @@ class App:
         wanted = self.slots.get(slot)
         return f"{self.model} {wanted}" if wanted else ""
 
+    def may_ask_the_same(self, other: "App") -> bool:
+        """Say whether production of both may be one release: a pin that one lacks says nothing."""
+        here, there = self.production, other.production
+        same = (self.model, here.version, here.code) == (other.model, there.version, there.code)
+        return same and (here.pin == there.pin or None in (here.pin, there.pin))
+
     @property
     def pin(self) -> Wanted | None:
         """Return the candidate that staging shall hold, or None: then it is the working slot."""

@@ -28,6 +28,20 @@ def test_bump_adds_a_staging_slot_that_is_not_there(clone: Clone) -> None:
     assert clone.subject == "bump iris to 1.6.0 in staging"
 
 
+def test_bump_writes_no_digest_without_a_registry(clone: Clone) -> None:
+    """Asked for a pin, or where the slot has one: nothing is committed, and it says what helps."""
+    head = clone.git("rev-parse", "HEAD")
+    code, _, err = clone.gitslot("bump", "production", "1.5.0", "--pin")
+    assert (code, clone.git("rev-parse", "HEAD"), clone.text) == (2, head, SIMPLE)
+    pinned = clone.commit(SIMPLE.replace("1.4.0", f"1.4.0@sha256:{'a' * 64}"), "pin it")
+    code, _, again = clone.gitslot("bump", "production", "1.5.0")
+    assert (code, clone.git("rev-parse", "HEAD")) == (2, pinned)
+    assert "`gitslot bump production 1.5.0@sha256:DIGEST`" in err and "DIGEST" in again
+    assert clone.gitslot("bump", "production", f"1.5.0@sha256:{'b' * 64}")[0] == 0
+    assert clone.gitslot("bump", "production", "1.6.0", "--no-pin")[0] == 0
+    assert clone.text == SIMPLE.replace("1.4.0", "1.6.0")
+
+
 def test_bump_quotes_what_other_tools_would_read_as_a_number(clone: Clone) -> None:
     """`1.10` stays `1.10` for everybody."""
     assert clone.gitslot("bump", "production", "1.10")[0] == 0

@@ -23,6 +23,7 @@ from gitslot.record.payload import Payload
 from gitslot.report import history
 from gitslot.world import open_world
 from reliability.memory_blobs import MemoryBlobs
+from tests.cli.clones import SIMPLE, Clone
 from tests.report.looks import release
 
 APP = "az-fct-python-ml"
@@ -43,6 +44,7 @@ class Terminal:
 
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     now: datetime = DAY + timedelta(hours=16)
+    folder: Path = Path("/")
     while_waiting: list[Sequence[Event]] = field(default_factory=list)
 
     def write(self, *events: Event) -> None:
@@ -63,7 +65,7 @@ class Terminal:
         out, err = io.StringIO(), io.StringIO()
         session = Session(
             {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
-            *(Path("/"), out, err),
+            *(self.folder, out, err),
             now=lambda: self.now,
             sleep=self._sleep,
             open_world=self._world,
@@ -156,6 +158,53 @@ def test_a_commit_selects_its_events(terminal: Terminal) -> None:
     assert terminal.run("logs", "--commit", "c01d7e5")[1].split()[3] == "Frozen"
 
 
+@pytest.fixture
+def at_home(clone: Clone) -> tuple[Terminal, Clone]:
+    """Give a command line in a checkout, and nothing reconciled yet."""
+    return Terminal(folder=clone.path), clone
+
+
+def test_a_commit_that_was_overtaken_leads_to_what_overtook_it(
+    at_home: tuple[Terminal, Clone],
+) -> None:
+    """Alice bumps, Bob bumps before the next look: her commit was never deployed, and his says."""
+    terminal, clone = at_home
+    alice = clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump to 1.5.0")
+    bob = clone.commit(SIMPLE.replace("1.4.0", "1.6.0"), "bump to 1.6.0")
+    terminal.write(event("Drift", "15:00:00", bob, "to 1.6.0", slot="production"))
+    _, out, err = terminal.run("logs", "--commit", alice)
+    assert f"{alice[:7]} was overtaken, before it was looked at, by {bob[:7]}" in err
+    assert out.split()[3] == "Drift"
+
+
+def test_a_commit_that_was_merged_leads_to_the_release_of_its_merge(
+    at_home: tuple[Terminal, Clone],
+) -> None:
+    """What a pull request's own commits changed is released by the merge."""
+    terminal, clone = at_home
+    clone.git("checkout", "-q", "-b", "work")
+    mine = clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump to 1.5.0")
+    clone.git("checkout", "-q", "-")
+    clone.git("merge", "-q", "--no-ff", "-m", "merge", "work")
+    merge = clone.git("rev-parse", "HEAD")
+    terminal.write(event("Drift", "15:00:00", merge, "to 1.5.0", slot="production"))
+    _, out, err = terminal.run("logs", "--commit", mine)
+    assert f"{mine[:7]} is in the release of {merge[:7]}" in err
+    assert out.split()[3] == "Drift"
+
+
+def test_a_commit_that_changed_nothing_or_was_not_seen_says_so(
+    at_home: tuple[Terminal, Clone],
+) -> None:
+    """A comment in the file is no wish, and what nobody looked at yet has no events."""
+    terminal, clone = at_home
+    terminal.write(event("Converged", "15:00:00", clone.git("rev-parse", "HEAD"), "in sync"))
+    notes = clone.commit(SIMPLE.replace("What", "Tell what"), "notes")
+    bump = clone.commit(SIMPLE.replace("1.4.0", "1.5.0"), "bump to 1.5.0")
+    assert f"{notes[:7]} changed nothing" in terminal.run("logs", "--commit", notes)[2]
+    assert f"{bump[:7]} was not looked at yet" in terminal.run("logs", "--commit", bump)[2]
+
+
 def test_left_out_events_are_said_to_be_left_out(terminal: Terminal) -> None:
     """A long journal is cut at 100 lines, and that is said."""
     terminal.write(*(event("Stalled", "15:00:00", BUMP, f"no {n}") for n in range(120)))
@@ -210,6 +259,22 @@ def test_history_at_a_time_says_what_was_live_then(terminal: Terminal) -> None:
     code, version, err = live("2026-11-21")
     assert (code, version) == (1, "")
     assert "nothing is recorded before" in err
+
+
+def test_a_change_by_hand_stands_between_the_looks_that_bound_it(terminal: Terminal) -> None:
+    """Its own time where Azure names one; what was live between two looks is not known."""
+    looks = [DAY + timedelta(hours=15, minutes=minute) for minute in (2, 7)]
+    both = told("1.4.0", "1.5.0")
+    edit = Payload(after=looks[0], before=looks[1])
+    terminal.write(event("ByHand", "15:07:01", "", "m", slot="production", detail=edit, **both))
+    swap = Payload(at=DAY + timedelta(hours=15, minutes=30))
+    back = told("1.5.0", "1.4.0")
+    terminal.write(event("ByHand", "15:31:00", "", "m", slot="production", detail=swap, **back))
+    lines = terminal.run("history")[1].splitlines()[-2:]
+    assert "by hand between 15:02:00 and 15:07:00" in lines[0]
+    assert lines[1].startswith("2026-11-22 15:30:00")
+    _, out, err = terminal.run("history", "--at", "2026-11-22T15:05Z", "-o", "json")
+    assert (json.loads(out)[0]["version"], "1.4.0 may have come before" in err) == ("1.5.0", True)
 
 
 def test_a_change_that_gitslot_did_not_make_stands_in_the_history_as_such() -> None:

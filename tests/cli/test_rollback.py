@@ -96,6 +96,12 @@ def pinned(clone: Clone) -> None:
     bumped(clone, PIN)
 
 
+def pinned_later(clone: Clone) -> None:
+    """It is the release that goes back, not its pin."""
+    bumped(clone)
+    bumped(clone, PIN)
+
+
 def restored_after(clone: Clone) -> None:
     """A broken file between the two."""
     clone.commit("model: [", "break it")
@@ -117,6 +123,7 @@ STATES: list[tuple[Callable[[Clone], None], str]] = [
     (stale_branch, f"{HEAD} -m 1"),
     (staging_pin, HEAD),
     (pinned, HEAD),
+    (pinned_later, "gitslot rollback"),
     (restored_after, "gitslot rollback"),
 ]
 

@@ -84,12 +84,12 @@ def test_a_soak_says_until_when_production_is_watched() -> None:
     assert "14:12:11Z" in production.message
 
 
-def test_a_production_that_was_swapped_back_is_degraded_and_offers_no_way_back_to_it() -> None:
+def test_a_production_that_was_swapped_back_is_healthy_and_offers_no_way_back_to_it() -> None:
     """OutOfSync, exit code 1; staging holds what failed, which is no rollback."""
     back = went_back(memory("1.5.0", "1.4.0"), release("1.4.0"), release("1.5.0"))
     found = seen(app("1.5.0"), live("1.4.0", "1.5.0", "1.5.0"), back)
     production = rows(found, [])[0]
-    assert words(production) == ("1.4.0", "1.5.0", "OutOfSync", "Degraded")
+    assert words(production) == ("1.4.0", "1.5.0", "OutOfSync", "Healthy")
     assert (production.reason, production.rollback, exit_code(found)) == ("SwappedBack", "", 1)
     assert "gitslot rollback" in production.message and "gitslot retry" in production.message
 
@@ -111,7 +111,7 @@ def test_a_swap_that_this_look_proves_over_already_has_its_rollback() -> None:
     ("decision", "sync", "health", "code"),
     [
         (waiting(Doubt("VerifyInconclusive", "held")), "OutOfSync", "Progressing", 1),
-        (stalled(Refusal("GoldenRowsFailed", "no")), "OutOfSync", "Degraded", 1),
+        (stalled(Refusal("GoldenRowsFailed", "no")), "OutOfSync", "Healthy", 1),
         (frozen(Doubt("RefGone", "gone")), "Unknown", "Healthy", 2),
         (SUSPENDED, "OutOfSync", "Suspended", 1),
         (DEPLOY, "OutOfSync", "Progressing", 1),

@@ -159,6 +159,27 @@ def test_a_pin_is_required_where_a_setting_asks_for_it(open_lab: Callable[..., L
     lab.bring(NEW)
 
 
+@pytest.mark.parametrize("code", ["c9", ""])
+def test_a_package_that_was_overwritten_is_not_deployed(
+    open_lab: Callable[..., Lab], code: str
+) -> None:
+    """Neither where the file names it nor where a new version would bring it along."""
+    lab = open_lab(OLD)
+    lab.bring(OLD, code="c9")
+    name, blobs = "code/c9/manifest.json", lab.cloud.account.blobs
+    whole = blobs[name]
+    changed = {"sha256": sha256(b"evil").hexdigest(), "build": "build-evil"}
+    blobs[name] = json.dumps({**json.loads(whole), **changed}).encode()
+    lab.restart()
+    lab.forget()
+    lab.want(OLD if code else NEW, code=code)
+    stop = lab.settle()
+    assert (why(stop), lab.writes) == (CHANGED, 0)
+    assert "the manifest of code c9 lists other zips" in str(stop)
+    blobs[name] = whole
+    lab.bring(NEW, code=code)
+
+
 def test_code_whose_bytes_are_not_what_its_name_says_is_not_deployed(
     open_lab: Callable[..., Lab],
 ) -> None:

@@ -1,5 +1,5 @@
 """
-The same promises for every client: ARM's SDK and our own GETs, blobs, registry, probes, logins.
+The same promises for every client: Git, ARM's SDK, our own GETs, blobs, registry, probes, logins.
 
 Nothing here waits for a host: each has some hundredths of a second, and what is slow would be whole
 after 30 s.
@@ -14,8 +14,10 @@ import pytest
 from azure.core.credentials import AccessToken
 
 from gitslot.edges.azure.arm import AppRef, Azure, Sent
+from gitslot.edges.git.source import GitSource
 from gitslot.errors import GitslotError
 from gitslot.http.client import USER_AGENT, Http
+from gitslot.http.sockets import within
 from gitslot.look.probe import Prober
 from gitslot.record.blobs import AzureBlobs
 from gitslot.registry.registry import Registry
@@ -48,7 +50,13 @@ def _arm(http: Http, url: str, total_s: float) -> Azure:
     return Azure(url, Token(), http, total_s=total_s)
 
 
+def _git(http: Http, url: str, total_s: float) -> object:
+    with within(total_s):
+        return GitSource(f"{url}/repo", "main", "desired_state.yaml", http=http).newest()
+
+
 CLIENTS: dict[str, Ask] = {
+    "git": _git,
     "arm's sdk": lambda http, url, total_s: _arm(http, url, total_s).settings(APP, "staging"),
     "our own gets": lambda http, url, total_s: _arm(http, url, total_s).locate("a", None, "s"),
     "blobs": lambda http, url, total_s: AzureBlobs(f"{url}/account", Token(), http, total_s).read(
@@ -169,7 +177,7 @@ def test_every_client_says_who_it_is_through_the_proxy_of_the_environment(
         (asked,) = proxy.asked  # the connection is kept
         assert asked.startswith(f"CONNECT {host.url.removeprefix('https://')} HTTP/1.")
         assert "proxy-authorization: basic dxnlcjpzzwnyzxq=" in asked.lower()
-        assert host.asked[0].headers["User-Agent"].startswith(USER_AGENT)
+        assert host.asked[0].headers["User-Agent"].removeprefix("git/").startswith(USER_AGENT)
         monkeypatch.setenv("NO_PROXY", "localhost")
         fails(lambda: CLIENTS[client](Http(), host.url, ENOUGH_S))
         assert (len(proxy.asked), len(host.asked)) == (1, 3)
@@ -200,8 +208,9 @@ def test_a_swap_is_not_sent_to_an_arm_that_asked_to_wait(host: Host) -> None:
     """The intent closes at once; nobody waits for a swap that never began."""
     host.answer = lambda *_: (429, {"Retry-After": "9"}, b'{"error": {"code": "Throttled"}}')
     azure = _arm(Http(), host.url, ENOUGH_S)
-    assert azure.swap(APP, "staging").sent is Sent.BUSY
-    assert azure.swap(APP, "staging").sent is Sent.NOT_SENT
+    answered, put_off = azure.swap(APP, "staging"), azure.swap(APP, "staging")
+    assert (answered.sent, put_off.sent) == (Sent.THROTTLED, Sent.THROTTLED)
+    assert 0 < put_off.retry_after_s <= 9
     assert len(host.asked) == 1
 
 

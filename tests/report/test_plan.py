@@ -39,6 +39,15 @@ def test_a_bump_says_what_the_model_holds_in_memory() -> None:
     assert any("iris 1.5.0 holds 300 MiB, in production and in staging" in n for n in found.notes)
 
 
+def test_code_from_elsewhere_is_called_unverified() -> None:
+    """Only the bytes of the registry's own packages are compared with their names."""
+    seen = live("1.4.0", "1.3.0", "1.5.0")
+    elsewhere = seen.having(replace(seen.production, code=None))
+    for look, times in ((seen, 0), (elsewhere, 1)):
+        notes = planned(app("1.5.0"), look, memory("1.4.0", "1.3.0")).notes
+        assert sum("unverified" in note for note in notes) == times
+
+
 def test_a_revert_deploys_nothing() -> None:
     """What staging keeps comes back by proof and swap alone."""
     found = planned(app("1.4.0"), live("1.5.0", "1.4.0", "1.4.0"), memory("1.5.0", "1.4.0"))

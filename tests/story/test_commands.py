@@ -74,8 +74,8 @@ def test_an_older_revision_can_be_planned(settled: Stage) -> None:
     assert gitslot(settled, "plan", "HEAD~99").code == 2
 
 
-def test_an_unknown_version_stalls_until_retried_or_changed(settled: Stage) -> None:
-    """validate finds it before the commit does; status names it; retry is journalled by name."""
+def test_an_unknown_version_stalls_and_retry_does_not_clear_it(settled: Stage) -> None:
+    """validate finds it before the commit does; status names it; retry names what would help."""
     settled.repository.want("9.9.9")
     checked = gitslot(settled, "validate")
     assert checked.code == 1
@@ -84,10 +84,10 @@ def test_an_unknown_version_stalls_until_retried_or_changed(settled: Stage) -> N
     assert done.code == 1
     assert "UnknownVersion: iris 9.9.9 is not registered" in done.out
     retried = gitslot(settled, "retry")
-    assert retried.code == 0
-    assert "cleared Stalled UnknownVersion" in retried.out
+    assert retried.code == 1
+    assert "retry does not clear UnknownVersion; register the version" in retried.err
     last = gitslot(settled, "logs", "-n", "1", "-o", "json").data
-    assert (last[0]["event"], settled.serves()) == ("Retried", "1.4.0")
+    assert (last[0]["reason"], settled.serves()) == ("UnknownVersion", "1.4.0")
 
 
 def test_a_deleted_branch_freezes_with_exit_code_2(settled: Stage) -> None:
@@ -107,6 +107,8 @@ def test_a_deleted_branch_freezes_with_exit_code_2(settled: Stage) -> None:
 def test_validate_checks_pins_against_the_registry(settled: Stage) -> None:
     """bump --pin writes the digest that validate finds; another one is refused."""
     assert gitslot(settled, "bump", "production", "1.5.0", "--pin").code == 0
+    assert "digest matches" in gitslot(settled, "validate").out
+    assert gitslot(settled, "bump", "production", "1.4.0").code == 0  # a pinned slot stays pinned
     assert "digest matches" in gitslot(settled, "validate").out
     settled.repository.want(f"1.5.0@sha256:{'0' * 64}")
     wrong = gitslot(settled, "validate", "-o", "json")

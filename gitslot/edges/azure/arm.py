@@ -310,7 +310,10 @@ class Azure:
                 raw_response_hook=lambda response: seen.append(response.http_response),
             )
         except ServiceRequestError as error:
-            return SwapAnswer(Sent.NOT_SENT, message=from_sdk(error).message)
+            said = from_sdk(error)
+            wait_s = said.retry_after_s if isinstance(said, AzureUnavailable) else 0.0
+            sent = Sent.THROTTLED if wait_s else Sent.NOT_SENT
+            return SwapAnswer(sent, message=said.message, retry_after_s=wait_s)
         except HttpResponseError as error:
             return _refused(error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the swap may have begun

@@ -17,6 +17,13 @@ from gitslot.state.safe_text import safe
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 8
+# What stands in Git in place of the file that a checkout shows: how it begins, what to do.
+_STAND_INS = {
+    b"version https://git-lfs.github.com/spec/": "this is a pointer of Git LFS; take the file out "
+    "of .gitattributes (often `*.yaml filter=lfs`) and commit it again",
+    b"\0GITCRYPT\0": "the file is encrypted by git-crypt; take it out of .gitattributes and commit "
+    "it again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,9 @@ def parse(data: bytes) -> Node:
     """Return the one document of *data*. Raises DesiredError."""
     if len(data) > MAX_BYTES:
         refuse(1, f"the file has {len(data):,} bytes, {MAX_BYTES:,} are allowed", "FileTooLarge")
+    for start, message in _STAND_INS.items():
+        if data.startswith(start):
+            refuse(1, message, "NotPlainFile")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -17,6 +17,7 @@ from urllib3 import exceptions as http
 from gitslot.errors import GitPutOff, SourceError
 from gitslot.state.safe_text import safe
 
+_REST_S = 20.0  # that a host which did not answer in time is left alone: each look would wait
 _RENEW = "renew GITSLOT_GIT_TOKEN, and see that its user may read the repository"
 
 
@@ -37,7 +38,7 @@ CAUSES: Mapping[str, Cause] = {
     ),
     "ca": Cause(
         "its certificate is signed by nobody who is trusted here: {why}",
-        "set SSL_CERT_FILE to a file that holds the CA",
+        "set REQUESTS_CA_BUNDLE to a file that holds this CA and the public ones",
     ),
     "certificate": Cause("its certificate is refused: {why}", "renew it, or check GITSLOT_REPO"),
     "tls": Cause("the TLS handshake failed: {why}", "see what stands between: a proxy, an old TLS"),
@@ -47,7 +48,7 @@ CAUSES: Mapping[str, Cause] = {
     "proxy": Cause("the proxy refuses: {why}", "check HTTPS_PROXY, its password and NO_PROXY"),
     "timeout": Cause("it did not answer in time", passes=True),
     "cut": Cause("its answer was cut off", passes=True),
-    "busy": Cause("it answered {why}: too many requests", passes=True),
+    "busy": Cause("it answered {why} and asks to wait", passes=True),
     "down": Cause("it answered {why}: it does not work right now", passes=True),
     "token missing": Cause(
         "it asks for credentials",
@@ -86,6 +87,7 @@ CAUSES: Mapping[str, Cause] = {
 def error_of(name: str, where: str, why: str = "", retry_after_s: float = 0.0) -> SourceError:
     """Return the error that says *name*, a row of the table, of the host *where*."""
     cause = CAUSES[name]
+    retry_after_s = retry_after_s or (_REST_S if name == "timeout" else 0.0)
     what = f"cannot read {where}: {cause.what.format(why=safe(why, 200))}"
     if cause.passes:
         return GitPutOff(what, retry_after_s=retry_after_s)
@@ -131,9 +133,11 @@ def failed(error: BaseException) -> tuple[str, str]:
     for each in chain:
         match each:
             case ssl.SSLCertVerificationError():
-                return _certificate(each.verify_message or "not valid")
+                return _certificate((each.verify_message or "not valid").rstrip("."))
             case ssl.SSLError():
-                return "tls", (each.reason or "no reason given").replace("_", " ").lower()
+                return "tls", (getattr(each, "reason", "") or "no reason given").replace(
+                    "_", " "
+                ).lower()
             case OSError() if proxy and "Tunnel connection failed" in str(each):
                 return "proxy", str(each).partition("Tunnel connection failed: ")[2]
             case socket.gaierror() | http.NameResolutionError():
@@ -164,7 +168,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         seen.append(error)
-        reason = getattr(error, "reason", None)
-        inner = reason if isinstance(reason, BaseException) else None
+        held = (getattr(error, name, None) for name in ("reason", "original_error"))
+        inner = next((each for each in held if isinstance(each, BaseException)), None)
         error = inner or error.__cause__ or error.__context__
     return reversed(seen)

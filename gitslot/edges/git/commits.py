@@ -6,15 +6,20 @@ dulwich refuses a commit without a time zone, and one without the blank line aft
 
 import codecs
 import hashlib
+import os
 import re
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
+from dulwich.errors import ObjectFormatException
 from dulwich.objects import Commit, ObjectID
 from dulwich.repo import BaseRepo, Repo
 
+from gitslot.edges.git.pack_size import MAX_OBJECT
 from gitslot.errors import SourceError
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Revision
@@ -61,22 +66,30 @@ class Commits:
 
     def has(self, commit: str) -> bool:
         """Say whether *commit* is there."""
-        return commit in self._read or ObjectID(commit.encode()) in self.repo.object_store
+        if commit in self._read:
+            return True
+        try:
+            self._load(commit)
+        except KeyError:
+            return False
+        return True
 
-    def get(self, commit: str) -> CommitBytes:
-        """Return *commit*, fetched if need be. Raises KeyError if it is missing."""
-        if not self.has(commit):
-            self.bring([commit], (), 1)
+    def _load(self, commit: str) -> CommitBytes:
         found = read_commit(self.repo, commit)
         if found is None:
             raise KeyError(commit)
         check_name(b"commit", found.raw, commit.encode())
+        self._read[commit] = found.tree, found.parents, found.date
         return found
+
+    def get(self, commit: str) -> CommitBytes:
+        """Return *commit*, fetched if need be. Raises KeyError if it is missing."""
+        self.bring([commit], (), 1)
+        return self._load(commit)
 
     def _known(self, commit: str) -> tuple[bytes, tuple[str, ...], int]:
         if commit not in self._read:
-            found = self.get(commit)
-            self._read[commit] = found.tree, found.parents, found.date
+            self.get(commit)
         return self._read[commit]
 
     def tree(self, commit: str) -> bytes:
@@ -109,7 +122,7 @@ def check_name(kind: bytes, raw: bytes, name: bytes) -> None:
 
 def read_commit(repo: BaseRepo, name: str) -> CommitBytes | None:
     """Return the commit *name* of *repo*, None where that is no commit; raise KeyError without."""
-    kind, raw = repo.object_store.get_raw(ObjectID(name.encode()))
+    kind, raw = raw_object(repo, name)
     lines = raw.split(b"\n")
     if kind != Commit.type_num or not _is_named(lines[0], b"tree"):
         return None
@@ -121,6 +134,18 @@ def read_commit(repo: BaseRepo, name: str) -> CommitBytes | None:
     committed = next((x for x in lines if not x or x.startswith(b"committer ")), b"")
     date = _DATE.search(committed)
     return CommitBytes(name, raw, lines[0][5:], tuple(parents), int(date[1]) if date else 0)
+
+
+def raw_object(repo: BaseRepo, name: str) -> tuple[int, bytes]:
+    """Return type and bytes of the object *name*; raise KeyError without."""
+    store = repo.object_store
+    try:
+        return store.get_raw(ObjectID(name.encode()))
+    except ObjectFormatException:  # dulwich reads more of a loose object than its bytes
+        path = Path(os.fsdecode(getattr(store, "path", ""))) / name[:2] / name[2:]
+        data = zlib.decompressobj().decompress(path.read_bytes(), MAX_OBJECT)
+        kind, _, raw = data.partition(b"\0")
+        return (Commit.type_num if kind.startswith(b"commit ") else 0), raw
 
 
 def _is_named(line: bytes, word: bytes) -> bool:

@@ -33,7 +33,7 @@ from gitslot.errors import PutOff, SettingsError, SourceError
 from gitslot.http.client import GitPool, Http
 from gitslot.http.sockets import within
 
-_LOOK_UP_S, _FETCH_S = 20.0, 240.0
+_LOOK_UP_S, _FETCH_S = 10.0, 240.0
 _MAX_REDIRECTS = 3
 _REST = 64 * 1024  # bytes that are read of an answer after its end, to keep the connection
 _SERVICE = b"git-upload-pack"
@@ -121,6 +121,10 @@ class GitHost(AbstractHttpGitClient):
             )
 
     # ------------------------------------------------------------ what dulwich asks for
+
+    @staticmethod
+    def _warn_filter_objects() -> None:
+        """Say nothing: a host without filters sends more than is needed, and that will do."""
 
     def _get_url(self, path: str | bytes) -> str:
         return path if isinstance(path, str) else path.decode()

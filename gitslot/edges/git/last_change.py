@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from gitslot.edges.git.file_history import FileHistory
-from gitslot.state.wanted import PRODUCTION, App
+from gitslot.state.wanted import App
 
 Reverted: TypeAlias = tuple[tuple[str, ...], App]  # the words of git, and what is asked for then
 
@@ -99,7 +99,7 @@ def reverted(history: FileHistory, head: str) -> Reverted | None:
         return None
     history.parse([head, parents[0]])
     after, before = history.app(head), history.app(parents[0])
-    if after is None or before is None or after.wish(PRODUCTION) == before.wish(PRODUCTION):
+    if after is None or before is None or after.may_ask_the_same(before):
         return None
     if not history.changes_file_alone(head):
         return None

@@ -18,6 +18,8 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from gitslot.edges.file.plain_yaml import MAX_BYTES
+from gitslot.edges.git.causes import error_of
+from gitslot.edges.git.commits import raw_object
 from gitslot.edges.git.host import Access, GitHost
 from gitslot.edges.git.pack_size import check_pack
 from gitslot.errors import GitPutOff, PackTooLarge, SignatureRefused, SourceError
@@ -97,8 +99,8 @@ class Origin:
             for ref in refs:
                 with suppress(KeyError):
                     tip: bytes = repo.refs[Ref(ref)]
-                    while (object_ := repo.object_store.get_raw(ObjectID(tip)))[0] == Tag.type_num:
-                        tip = object_[1][len(b"object ") :].partition(b"\n")[0]
+                    while (read := raw_object(repo, tip.decode()))[0] == Tag.type_num:
+                        tip = read[1][len(b"object ") :].partition(b"\n")[0]
                     found[ref] = tip
         return found
 
@@ -203,7 +205,10 @@ class Origin:
 
         try:
             self._opened().bring_pack(wants, haves, keep, depth=depth, filter_spec=filter_spec)
-            check_pack(write, size, 4 * cap)
+            try:
+                check_pack(write, size, 4 * cap)
+            except ValueError as error:
+                raise error_of("not git", self.name, str(error)) from error
             write.seek(0, SEEK_END)  # where dulwich takes its length from
             commit()
         except BaseException:

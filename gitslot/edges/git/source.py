@@ -9,6 +9,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -81,7 +82,7 @@ class GitSource:
         Raises GitPutOff while it is not read yet; SourceError: GitUnreachable, RefGone,
         FileMissing, NotPlainFile, FileTooLarge, TooManyFiles, FolderTooLarge.
         """
-        with translated(self._origin.name), self._looks:
+        with translated(self._origin.name), self._looks if self._origin.local else nullcontext():
             tip = self._origin.tip(self._ref).decode()
         if self._seen is None or self._seen.revision.commit != tip:
             self._seen = self._long(("at", tip), lambda: self.at(tip), f"the commit {tip[:7]}")

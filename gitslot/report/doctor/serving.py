@@ -76,6 +76,9 @@ def code(app: AppFacts) -> Iterator[Note]:
             text = f"{slot.name}'s package URL has a signature, which expires"
             fix = f"let its identity read the package, and take the query out of {PACKAGE_SETTING}"
             yield Note(Grade.WARNING, text, (fix,))
+        elif is_url(package) and app.store and not package.startswith(f"{app.store}/code/"):
+            text = f"{slot.name}'s code is unverified: its URL is outside the registry"
+            yield Note(Grade.WARNING, text, (f"{remedy}its URL as {PACKAGE_SETTING}",))
     zipped = kinds.get("a zip deploy", [])
     fixes = tuple(
         az(app, "config appsettings set", each, f"--settings {PACKAGE_SETTING}=URL")

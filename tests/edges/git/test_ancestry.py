@@ -1,7 +1,7 @@
 """The walks over commits, against a plain reckoning on random graphs of which little is there."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -11,7 +11,7 @@ from gitslot.edges.git.ancestry import descends, merge_bases, newer
 class Fetched:
     """A graph at a server: what was not fetched yet is not there."""
 
-    def __init__(self, edges: dict[str, tuple[str, ...]], dates: dict[str, int]) -> None:
+    def __init__(self, edges: Mapping[str, tuple[str, ...]], dates: Mapping[str, int]) -> None:
         self.edges, self.dates = edges, dates
         self.there: set[str] = set()
         self.requests = 0

@@ -125,10 +125,71 @@ def test_a_ref_that_stands_still_costs_one_look_up(origin: Origin) -> None:
     assert source.newest().data == b"app: b\n"
 
 
+@pytest.mark.parametrize("annotated", [True, False])
+def test_a_tag_is_followed_to_its_commit(origin: Origin, annotated: bool) -> None:
+    """A tag that is moved to another line is rewritten history."""
+    first = origin.commit()
+    again = ("-a", "-m", "v1") if annotated else ()
+    origin.git("tag", *again, "v1")
+    source = origin.source("refs/tags/v1")
+    assert source.newest().revision.commit == first
+    origin.git("commit", "-q", "--amend", "-m", "another")
+    origin.git("tag", "-f", *again, "v1")
+    moved = source.newest().revision.commit
+    assert moved == origin.git("rev-parse", "HEAD")
+    assert not source.descends(moved, first)
+
+
+def test_a_branch_that_is_a_tag_is_said_to_be_one(origin: Origin) -> None:
+    """With the setting that follows it."""
+    origin.commit()
+    origin.git("tag", "v1")
+    with pytest.raises(SourceError, match="GITSLOT_REF=refs/tags/v1 follows it"):
+        origin.source("v1").newest()
+
+
+WHO = b"Sam <s@e.x> 1700000000 +0000"
+
+
+@pytest.mark.parametrize(
+    ("head", "author", "subject"),
+    [
+        (b"author Sam <s@e.x> 17\ncommitter Sam <s@e.x> 17\n\nbump\n", "Sam", "bump"),
+        (b"author Sam <s@e.x>\ncommitter Sam <s@e.x>\n\nbump\n", "Sam", "bump"),
+        (b"author %b\ncommitter %b\n" % (WHO, WHO), "Sam", ""),
+        (b"author %b\ncommitter %b\n\r\nbump\r\n" % (WHO, WHO), "Sam", ""),
+        (b"author %b\ncommitter %b\nHG:x y\n\nbump\n" % (WHO, WHO), "Sam", "bump"),
+        (b"author Jos\xe9 <x>\nencoding ISO-8859-1\n\n\xe0 jour\n", "José", "à jour"),
+        (b"author Jos\xe9 <x>\nencoding punycode\n\nbump\n", "Jos�", "bump"),
+        (b"author Jos\xc3\xa9 <x>\nencoding UTF-16\n\nbump\n", "José", "bump"),
+    ],
+)
+def test_a_commit_is_read_as_git_reads_it(
+    tmp_path: Path, head: bytes, author: str, subject: str
+) -> None:
+    """Old tools and importers left out the time zone, the date, the blank line."""
+    origin = Origin(tmp_path / "repo")
+    origin.begin()
+    first = origin.commit()
+    tree = origin.git("rev-parse", "HEAD^{tree}").encode()
+    raw = b"tree %b\nparent %b\n%b" % (tree, first.encode(), head)
+    odd = origin.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", data=raw)
+    origin.git("update-ref", "refs/heads/main", odd)
+    source = origin.source()
+    newest = source.newest()
+    assert (newest.data, newest.revision.author, newest.revision.subject) == (
+        PLAIN,
+        author,
+        subject,
+    )
+    assert source.descends(odd, first)
+
+
 def test_a_file_in_a_folder_is_found(origin: Origin) -> None:
     """Its path is walked tree by tree."""
     origin.commit(b"x", "deploy/live/state.yaml")
-    assert origin.source(path="deploy/live/state.yaml").newest().data == b"x"
+    for path in ("deploy/live/state.yaml", "./deploy//live/state.yaml"):
+        assert origin.source(path=path).newest().data == b"x"
 
 
 def test_an_executable_file_is_plain(origin: Origin) -> None:
@@ -286,6 +347,18 @@ def test_a_submodule_is_not_a_plain_file(origin: Origin) -> None:
     origin.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{FILE}")
     origin.git("commit", "-q", "-m", "submodule")
     assert reason(origin.source()) == "NotPlainFile"
+
+
+def test_a_link_or_a_submodule_on_the_way_is_named(origin: Origin) -> None:
+    """The checkout on a laptop shows the file, so nobody would see why."""
+    origin.commit(b"x", "real/a.yaml")
+    (origin.path / "linked").symlink_to("real")
+    origin.commit(None)
+    origin.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},other")
+    origin.git("commit", "-q", "-m", "submodule")
+    for path, kind in (("linked/a.yaml", "linked is a link"), ("other/a.yaml", "a submodule")):
+        with pytest.raises(SourceError, match=kind):
+            origin.source(path=path).newest()
 
 
 def test_a_huge_file_is_refused(origin: Origin) -> None:
@@ -468,6 +541,24 @@ def test_a_merge_is_who_asked_on_the_main_line(origin: Origin) -> None:
     for accepted in ("", first):
         assert asked_by(origin, accepted) == {"production": "the merge"}
     assert asked_by(origin, topic) == {"production": "the bump"}
+
+
+def test_a_revert_of_the_head_is_named_where_it_takes_one_app_back(origin: Origin) -> None:
+    """Not of a commit that changed the file of another app, too."""
+
+    def reverted() -> tuple[str, str] | None:
+        source = origin.source(path="apps")
+        found = source.reverted(source.newest().revision.commit, "a")
+        return found and (" ".join(found[0]), found[1].production.version)
+
+    file = "apps/a.yaml"
+    origin.commit(wanting("1"), file, "the first")
+    bump = origin.commit(wanting("2"), file, "the bump")
+    assert reverted() == (f"git revert {bump[:7]}", "1")
+    (origin.path / file).write_bytes(wanting("3"))
+    origin.git("add", file)
+    origin.commit(wanting("3"), "apps/b.yaml", "two apps")
+    assert reverted() is None
 
 
 def test_a_wish_of_long_ago_is_named_inexactly(origin: Origin) -> None:

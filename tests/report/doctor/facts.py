@@ -19,7 +19,7 @@ from gitslot.state import slot_settings
 from gitslot.state.code import Needs
 from gitslot.state.seen import Answer, Health
 from gitslot.state.wanted import PRODUCTION, STAGING, Desired, Resolved, Revision
-from tests.report.looks import COMMIT, PACKAGE, app, memory, release
+from tests.report.looks import COMMIT, app, memory, release
 
 NAME = "az-fct-python-ml"
 STORE = "https://account.blob.core.windows.net"
@@ -33,7 +33,7 @@ def slot(name: str, version: str | None) -> SlotFacts:
     settings = {
         "FUNCTIONS_EXTENSION_VERSION": "~4",
         "DB_PASSWORD": SECRET,
-        slot_settings.PACKAGE_SETTING: PACKAGE,
+        slot_settings.PACKAGE_SETTING: f"{STORE}/code/3/app.zip",
         **slot_settings.WARMUP_SETTINGS,
     }
     health = Health(Answer.UNHEALTHY, reason="NoModel", code="build-3")

@@ -231,6 +231,11 @@ BROKEN = [
         set_to(STAGING, **{PACKAGE_SETTING: f"https://a.example/x.zip?sig={SECRET}"}),
         *(WARNING, "has a signature", "query"),
     ),
+    Case(
+        "code",
+        set_to(STAGING, **{PACKAGE_SETTING: "https://a.example/x.zip"}),
+        *(WARNING, "staging's code is unverified", "register a package"),
+    ),
     Case("journal", good(memory=Doubt("JournalUnavailable", "no")), WRONG, "no", "role"),
     Case("journal", good(memory=Memory()), WARNING, "already serves", "gitslot retry"),
     Case(
