@@ -11,7 +11,8 @@ from pathlib import Path
 
 import requests
 
-from gitslot.reconcile import World, reconcile
+from gitslot.rounds import reconcile
+from gitslot.world import World
 from tests.story.stage import APP, Stage, open_stage
 
 TICK_S = 1.0  # on Azure each minute, or at once by a push

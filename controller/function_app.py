@@ -1,10 +1,9 @@
 """
-The triggers of the controller: a timer tick or a Git push wakes the one worker that reconciles.
+The triggers of the controller: a timer or a Git push starts a round, or wakes the one that goes.
 
 A push only wakes the loop; its body is ignored. What is wanted is always read from Git itself.
 """
 
-import logging
 import os
 import threading
 
@@ -13,43 +12,23 @@ import azure.functions as func
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
-from gitslot.reconcile import tick
-from gitslot.world import SystemClock, credential, open_world
+from gitslot.rounds import Rounds, in_a_thread
+from gitslot.world import credential, open_world
 
 _GIT_PATIENCE_S = 5.0  # a look at what Git sends slowly waits no longer
-_log = logging.getLogger("gitslot")
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 _settings = settings_.read(os.environ)
-_clock = SystemClock()
 _http = Http()
-_world = open_world(
-    _settings, credential(_http), clock=_clock, http=_http, patience_s=_GIT_PATIENCE_S
-)
-_busy = threading.Lock()
-_again = threading.Event()
-
-
-def _reconcile_all(trigger: str) -> None:
-    """Reconcile every app; a wake-up during a round asks for one more round."""
-    _again.set()
-    while _again.is_set():  # checked again after the release, so that no wake-up is lost
-        if not _busy.acquire(blocking=False):
-            _clock.wake()
-            return
-        try:
-            _again.clear()
-            for name, stop in tick(_world, trigger).items():
-                _log.debug("%s: %s", name, stop)
-        finally:
-            _busy.release()
+_world = open_world(_settings, credential(_http), http=_http, patience_s=_GIT_PATIENCE_S)
+_rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread)
 
 
 @app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)
 def timer(ticks: func.TimerRequest) -> None:
     """Compare Git with the slots, and reconcile."""
     del ticks
-    _reconcile_all("timer")
+    _rounds.go("timer")
 
 
 @app.route("api/reconcile", methods=["POST"])
@@ -59,5 +38,5 @@ async def push(req: func.HttpRequest) -> func.HttpResponse:
     secrets = [secret.reveal() for secret in _settings.webhook_secrets]
     verdict = webhook.judge(_settings.git_host, headers, req.get_body(), secrets)
     if verdict.wakes:
-        threading.Thread(target=_reconcile_all, args=("push",), name="reconcile").start()
+        threading.Thread(target=_rounds.go, args=("push",), name="reconcile").start()
     return func.HttpResponse(f"{verdict.why}\n", status_code=verdict.status)

@@ -12,7 +12,13 @@ from typing import Any, Protocol
 
 from gitslot.edges.azure.answers import is_busy, is_prepared
 from gitslot.edges.azure.arm import AppRef, Sent, SwapAnswer
-from gitslot.errors import AzureError, AzureUnavailable, LockLost, RegistryUnavailable
+from gitslot.errors import (
+    AzureError,
+    AzureUnavailable,
+    LockLost,
+    RegistryUnavailable,
+    Superseded,
+)
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.state import slot_settings
@@ -40,8 +46,8 @@ class Scene:
 
     *base* is an event of this run with every common field filled in; *record* appends to the
     journal under the condition of this look; *answer* writes down what became of the intent whose
-    id it is given; *ready* raises LockLost unless a write may be sent; *flaw_of_code* says what is
-    wrong with the bytes of a package.
+    id it is given; *ready* raises LockLost unless a write may be sent, *newest* Superseded where a
+    newer commit is known; *flaw_of_code* says what is wrong with the bytes of a package.
     """
 
     ref: AppRef
@@ -54,6 +60,7 @@ class Scene:
     record: Callable[..., Memory]
     answer: Callable[[Event, str], None]
     ready: Callable[[], None]
+    newest: Callable[[], None]
     flaw_of_code: Callable[[str], str]
 
     @property
@@ -81,8 +88,9 @@ def act(decision: Deploy | Swap | Reset, scene: Scene) -> Waiting | None:
     """
     Carry out *decision*; return what to wait for where it could not be done now.
 
-    Raises LockLost or JournalMoved before anything was sent, JournalError also after it.
+    Raises LockLost, Superseded or JournalMoved before anything was sent; JournalError also after.
     """
+    scene.newest()
     match decision:
         case Deploy():
             return _deploy(decision, scene)
@@ -244,8 +252,14 @@ def _swap(decision: Swap, scene: Scene) -> Waiting | None:
     try:
         unmoved = _unmoved(scene)
         scene.ready()
+        scene.newest()
     except LockLost:
         scene.answer(_not_sent(scene, fields, "the lock was lost just before the swap"), opened.id)
+        raise
+    except Superseded:
+        scene.answer(
+            _not_sent(scene, fields, "a newer commit came just before the swap"), opened.id
+        )
         raise
     except KeyboardInterrupt:  # Ctrl-C: recorded here, or the next pass would wait as for a swap
         scene.answer(_not_sent(scene, fields, "interrupted just before the swap"), opened.id)

@@ -25,7 +25,8 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     │   └── AzureUnavailable     no answer, or one that proves nothing
     ├── JournalError             the journal cannot be read or was appended to by someone else
     │   └── JournalMoved
-    └── LockLost                 the lock is not ours any more
+    ├── LockLost                 the lock is not ours any more
+    └── Superseded               a newer commit is known than the one that was acted on
 """
 
 from datetime import datetime
@@ -193,3 +194,9 @@ class LockLost(GitslotError):
     """The lock of an app is not held by this process any more."""
 
     reason = "LockLost"
+
+
+class Superseded(GitslotError):
+    """A newer commit is known than the one that the look was made for."""
+
+    reason = "Superseded"

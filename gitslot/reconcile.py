@@ -1,16 +1,17 @@
 """
-The loop: observe, decide, act, record; until converged, waiting or out of time.
+The loop: observe, decide, act, record; until a stop that says when the app is due again.
 
-A turn is one look, one decision, at most one write; a pass is an app's turns in one tick. Every
-turn starts from a fresh look, so a turn that was cut off costs nothing but another look.
+A turn is one look, one decision, at most one write; a pass is an app's turns from when it is due
+until such a stop. Every turn starts from a fresh look, so a turn that was cut off costs nothing but
+another look. A pass never sleeps: `gitslot.rounds` runs one when the app is due.
 """
 
-import logging
+import math
 from collections.abc import Mapping
 
 from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
-from gitslot.errors import JournalError, JournalMoved, LockLost
+from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recorder import Recorder
 from gitslot.state.decision import (
     Converged,
@@ -29,13 +30,20 @@ from gitslot.state.decision import (
 from gitslot.state.reasons import Wait
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Release, Revision, is_app_name
+from gitslot.state.wanted import (
+    PRODUCTION,
+    STAGING,
+    App,
+    Desired,
+    Doubt,
+    Release,
+    Revision,
+    is_app_name,
+)
 from gitslot.world import World
 
-__all__ = ["Pass", "World", "observe", "reconcile", "tick"]
+__all__ = ["Pass", "World", "observe"]
 
-_log = logging.getLogger("gitslot")
-_REUSE_S = 5.0  # how long one look-up of Git may serve the first turns of a tick
 _GUEST_LOOKS = 3  # at most, while the controller writes
 _HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
@@ -48,15 +56,15 @@ def observe(
     prove: Mapping[str, Release] | None = None,
     fresh: bool = False,
     whole: bool = False,
-    reuse_s: float = 0.0,
+    desired: Desired | Doubt | None = None,
 ) -> Observation:
     """
     Look once at *name* and decide, writing nothing. Raises JournalError.
 
     *prove* names slots and the release that each shall prove. *whole* asks every slot, whichever
-    comes first. A look-up of Git of *reuse_s* seconds ago may do.
+    comes first. Git is asked anew unless *desired* is what it asks for.
     """
-    desired = world.wants.desired(reuse_s)
+    desired = desired or world.wants.desired()
     app = world.wants.app(name, desired)
     for _ in range(_GUEST_LOOKS):
         seen = look_for(name, app, desired.revision, world, prove=prove, fresh=fresh, whole=whole)
@@ -104,30 +112,6 @@ def would_decide(seen: Observation, memory: Memory) -> Mapping[str, Decision]:
     return decisions(_target(seen.name, seen.app), seen.live, memory, seen.now, seen.policy)
 
 
-def tick(world: World, trigger: str = "timer") -> dict[str, Stop]:
-    """Reconcile every app once, from one look-up of Git; return how each pass ended."""
-    stops: dict[str, Stop] = {}
-    for name in world.apps():
-        try:
-            stops[name] = Pass(name, world, trigger, _REUSE_S).run()
-        except Exception as error:  # noqa: BLE001 - one app's pass must not keep others waiting
-            _log.exception("%s: the pass broke off", name)
-            stops[name] = frozen(
-                Doubt("InternalError", f"the pass broke off: {type(error).__name__}")
-            )
-    return stops
-
-
-def reconcile(name: str, world: World, trigger: str = "timer") -> Stop:
-    """
-    Bring the app *name* to what Git asks for, one verified change at a time.
-
-    Every turn asks Git anew. Returns the stop that the pass ended with; never raises for anything
-    that the world can do.
-    """
-    return Pass(name, world, trigger).run()
-
-
 def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
     """Return the slot of *decision* and the release to prove there."""
     match decision:
@@ -140,30 +124,31 @@ def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
 
 
 class Pass:
-    """An app's turns in one tick."""
+    """An app's turns from when it is due. *look_s* is how many seconds its longest look took."""
 
-    def __init__(self, name: str, world: World, trigger: str, reuse_s: float = 0.0) -> None:
+    def __init__(self, name: str, world: World, trigger: str) -> None:
         self._name, self._world = name, world
-        self._reuse_s = reuse_s  # of the first turn alone
+        self.look_s = 0.0
+        self._desired: Desired | Doubt | None = None  # what the present look is for
         self._lock = world.lock_of(name)
         self._prove: dict[str, Release] = {}
         self._fresh = False
         outside = (world.journal, world.clock, world.policy, world.new_id)
         self._recorder = Recorder(name, trigger, *outside)
 
-    def run(self) -> Stop:
-        """Take turns until one stops the pass; the lock is given back whatever happens."""
+    def run(self, until: float = math.inf) -> Stop:
+        """
+        Take turns until one says to wait; the lock is given back whatever happens.
+
+        No turn begins once the clock that never goes back has reached *until*.
+        """
         clock = self._world.clock
-        deadline = clock.monotonic() + self._world.policy.pass_s
         try:
             while True:
                 stop = self._safe_turn() or _AT_ONCE
-                left = deadline - clock.monotonic()
-                if not isinstance(stop, Waiting) or stop.poll_s is None or left <= 0:
+                at_once = isinstance(stop, Waiting) and stop.poll_s == 0
+                if not at_once or clock.monotonic() >= until:
                     return stop
-                if stop is not _AT_ONCE:
-                    self._fresh, self._prove = False, {}
-                    clock.sleep(min(stop.poll_s, left))
         finally:
             self._lock.release()
 
@@ -179,19 +164,25 @@ class Pass:
         except LockLost:
             self._lock.release()
             return Waiting("LockLost", {}, Wait(), poll_s=0.0)
+        except Superseded:
+            return _AT_ONCE
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        reuse_s, self._reuse_s = self._reuse_s, 0.0
-        seen = observe(
-            self._name, self._world, prove=self._prove, fresh=self._fresh, reuse_s=reuse_s
-        )
+        world, began = self._world, self._world.clock.monotonic()
+        desired = world.wants.desired() if self._lock.held else world.wants.known()
+        try:
+            seen = observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
+        finally:
+            self.look_s = max(self.look_s, world.clock.monotonic() - began)
+        self._desired = desired
+        self._check_newest()  # another app's pass may have found a newer commit meanwhile
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
             self._world.tell_unwritten(self._name, seen.decision)
             return seen.decision
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
         if isinstance(seen.app, App) and acts_on_it:
-            self._world.accept(self._name)
+            world.accept(self._name, desired)
         recorder = self._recorder.of(seen)
         if (
             recorder.left_or_returned()
@@ -253,12 +244,18 @@ class Pass:
             answer=self._recorder.answer,
             flaw_of_code=self._world.looker.flaw_of_code,
             ready=self._lock.check,
+            newest=self._check_newest,
         )
         self._fresh, self._prove = False, {}
         stop = acts.act(decision, scene)
         if stop:
             self._recorder.stop(stop)
         return stop
+
+    def _check_newest(self) -> None:
+        """Raise Superseded where Git was found to ask for something else than this look was for."""
+        if self._world.wants.known() != self._desired:
+            raise Superseded("a newer commit is known")
 
     def _held_by_another(self, seen: Observation) -> Stop | None:
         if seen.memory.intent is None and self._lock.stale():

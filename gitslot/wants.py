@@ -5,6 +5,7 @@ Where Git, a file or a signature cannot be trusted, there is a Doubt; nothing is
 accepted before is in `accepted.json` alone, and only `accept` and `acknowledge` write it.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -47,9 +48,10 @@ class _Found:
 @dataclass(slots=True)
 class Wants:
     """
-    The watched branch. *rule* is None where signatures are not asked for.
+    The watched branch, for several threads. *rule* is None where signatures are not asked for.
 
-    *monotonic* is a clock that never goes back.
+    *monotonic* is a clock that never goes back. Whoever asks Git waits for whoever else does; what
+    is known already is returned at once.
     """
 
     git: Git
@@ -58,29 +60,34 @@ class Wants:
     on_rewrite: str = "freeze"
     allowed: frozenset[str] = frozenset()
     rule: Rule | None = None
-    _last: tuple[Desired | Doubt, float] | None = None  # what the last look-up found, and when
+    _guard: threading.RLock = field(default_factory=threading.RLock)
+    _last: Desired | Doubt | None = None  # what the last look-up found
     _found: _Found | None = None
     _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
     _rests: tuple[GitPutOff, float] | None = None  # why Git is not asked, and until when
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
     _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
-    def desired(self, reuse_s: float = 0.0) -> Desired | Doubt:
-        """Return what the newest commit asks for; a look-up of *reuse_s* seconds ago may do."""
-        if self._last and self.monotonic() - self._last[1] < reuse_s:
-            return self._last[0]
-        found: Desired | Doubt
+    def known(self) -> Desired | Doubt:
+        """Return what the newest commit asked for when Git was last asked."""
+        return self._last or self.desired()
+
+    def desired(self) -> Desired | Doubt:
+        """Ask Git, and return what the newest commit asks for."""
+        with self._guard:
+            self._last = self._looked_up()
+            return self._last
+
+    def _looked_up(self) -> Desired | Doubt:
         try:
             newest = self._newest()
         except SourceError as error:
-            found = self._doubt("", error)
-        else:
-            self._late.pop("", None)
-            known = self._found.desired if self._found else None
-            same = known is not None and known.revision == newest.revision
-            found = known if known and same else parse(newest.revision, newest.data)
-            self._of(found)
-        self._last = (found, self.monotonic())
+            return self._doubt("", error)
+        self._late.pop("", None)
+        known = self._found.desired if self._found else None
+        same = known is not None and known.revision == newest.revision
+        found = known if known and same else parse(newest.revision, newest.data)
+        self._of(found)
         return found
 
     def _newest(self) -> Newest:
@@ -137,21 +144,22 @@ class Wants:
         assert head is not None
         if name in found.trusted and found.trusted[name] is None:
             return None
-        try:
-            if found.base is None or name in found.trusted:
-                accepted = self.accepted.read(anew=True)
-                if accepted == found.base:
-                    return found.trusted[name]
-                # A person may have accepted something since.
-                found.base, found.trusted = (
-                    accepted,
-                    {k: v for k, v in found.trusted.items() if not v},
-                )
-            found.trusted[name] = self._judged(name, head, found.base)
-        except (SourceError, JournalError) as error:
-            return self._doubt(name, error, head)
-        self._late.pop(name, None)
-        return found.trusted[name]
+        with self._guard:
+            try:
+                if found.base is None or name in found.trusted:
+                    accepted = self.accepted.read(anew=True)
+                    if accepted == found.base:
+                        return found.trusted[name]
+                    # A person may have accepted something since.
+                    found.base, found.trusted = (
+                        accepted,
+                        {k: v for k, v in found.trusted.items() if not v},
+                    )
+                found.trusted[name] = self._judged(name, head, found.base)
+            except (SourceError, JournalError) as error:
+                return self._doubt(name, error, head)
+            self._late.pop(name, None)
+            return found.trusted[name]
 
     def _doubt(
         self, about: str, error: SourceError | JournalError, head: Revision | None = None
@@ -203,6 +211,19 @@ class Wants:
 
         Raises JournalMoved where somebody else wrote meanwhile, JournalError.
         """
+        if self._is_accepted(desired, names := tuple(names)):
+            return
+        with self._guard:
+            self._accept(desired, names)
+
+    def _is_accepted(self, desired: Desired, names: Iterable[str]) -> bool:
+        """Say whether nothing is left to accept, as far as that is known without asking Git."""
+        stored, head, found = self.accepted.read(), desired.revision.commit, self._of(desired)
+        trusted = (name for name in names if found.trusted.get(name, found) is None)
+        wanted = (name for name in trusted if isinstance(desired.apps.get(name), App))
+        return stored.head == head and all(stored.apps.get(name) == head for name in wanted)
+
+    def _accept(self, desired: Desired, names: Iterable[str]) -> None:
         stored, head = self.accepted.read(), desired.revision.commit
         apps = dict(stored.apps)
         for name in names:
@@ -238,13 +259,14 @@ class Wants:
         Returns whether it was. Raises SignatureRefused where signatures are asked for and a change
         since what was accepted is not vouched for; SourceError, JournalError.
         """
-        stored = self.accepted.read(anew=True)
-        if not self._rewritten(head, stored.base(name)):
-            return False
-        if self.rule:
-            self.git.vouched(head.commit, name, self.rule, stored.apps.get(name, ""))
-        self._store(replace(stored, apps=MappingProxyType({**stored.apps, name: head.commit})))
-        return True
+        with self._guard:
+            stored = self.accepted.read(anew=True)
+            if not self._rewritten(head, stored.base(name)):
+                return False
+            if self.rule:
+                self.git.vouched(head.commit, name, self.rule, stored.apps.get(name, ""))
+            self._store(replace(stored, apps=MappingProxyType({**stored.apps, name: head.commit})))
+            return True
 
     def _store(self, accepted: Accepted) -> None:
         try:
@@ -262,7 +284,8 @@ class Wants:
             return {slot: revision for slot, revision in known.items() if revision}
         base = self._found.base if self._found and self._found.base else Accepted()
         try:
-            found = self.git.asked_by(head, app, base.apps.get(app.name, ""))
+            with self._guard:
+                found = self.git.asked_by(head, app, base.apps.get(app.name, ""))
         except SourceError:  # it is asked again
             found = dict.fromkeys(app.slots, replace(head, exact=False))
         else:
@@ -296,11 +319,12 @@ class Wants:
 
     def _reverted(self, head: str, app: str) -> Reverted | None:
         """Return what reverting *head* brings, asked once; nothing while Git does not answer."""
-        if (head, app) not in self._reverts:
-            if any(known != head for known, _ in self._reverts):
-                self._reverts.clear()
-            try:
-                self._reverts[head, app] = self.git.reverted(head, app)
-            except SourceError:
-                return None
-        return self._reverts[head, app]
+        with self._guard:
+            if (head, app) not in self._reverts:
+                if any(known != head for known, _ in self._reverts):
+                    self._reverts.clear()
+                try:
+                    self._reverts[head, app] = self.git.reverted(head, app)
+                except SourceError:
+                    return None
+            return self._reverts[head, app]

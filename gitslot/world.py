@@ -3,14 +3,13 @@ Everything outside a pass: its collaborators, made once a process by `open_world
 """
 
 import logging
-import math
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from azure.core.credentials import TokenCredential
 from azure.identity import DefaultAzureCredential
@@ -43,9 +42,20 @@ _LOGIN_S = 10.0  # for each request of a login
 _WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
-class Clock(Ticks, Protocol):
-    """A clock that can also wait; `sleep` may return early when there is news."""
+class News(Protocol):
+    """Guards what threads share, and wakes those that wait for it to change: a `Condition`."""
 
+    def __enter__(self) -> object: ...
+    def __exit__(self, kind: Any, error: Any, trace: Any, /) -> object: ...
+    def wait(self, timeout: float) -> object: ...
+    def notify_all(self) -> None: ...
+
+
+class Clock(Ticks, Protocol):
+    """A clock that can also wait; *news* ends such a wait early."""
+
+    @property
+    def news(self) -> News: ...
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -84,27 +94,25 @@ class World:
                 Event("Frozen", app, self.clock.now(), reason=stop.reason, message=stop.message)
             )
 
-    def apps(self, reuse_s: float = 0.0) -> list[str]:
-        """Return the apps to look at: those in Git, and those that may not be forgotten yet."""
-        desired = self.wants.desired(reuse_s)
+    def apps(self, desired: Desired | Doubt) -> list[str]:
+        """Return the apps to look at: those of *desired*, and those not to be forgotten yet."""
         named = [] if isinstance(desired, Doubt) else list(desired.apps)
         return [*named, *self.wants.left(desired, self._is_open)]
 
     def _is_open(self, app: str) -> bool:
         """Say whether a swap of *app* may be under way, or its leaving is to be recorded here."""
-        try:
-            memory = self.journal.memory(app, self.clock.now())
+        try:  # its pass may run meanwhile, and has a journal of its own
+            memory = self.journal.reader().memory(app, self.clock.now())
         except JournalError:
             return True
         return memory.intent is not None or not (memory.left or self.guest)
 
-    def accept(self, app: str) -> None:
+    def accept(self, app: str, desired: Desired | Doubt) -> None:
         """
-        Store that the newest commit is accepted: for all apps, or for *app* where this is a guest.
+        Store that *desired* is accepted: for all apps, or for *app* where this is a guest.
 
         Raises JournalError.
         """
-        desired = self.wants.desired(math.inf)
         if isinstance(desired, Desired):
             self.wants.accept(desired, [app] if self.guest else desired.apps)
 
@@ -118,10 +126,10 @@ class World:
 
 
 class SystemClock:
-    """The machine's clock; `wake` ends a sleep early."""
+    """The machine's clock."""
 
     def __init__(self) -> None:
-        self._news = threading.Event()
+        self.news = threading.Condition()
 
     def now(self) -> datetime:
         """Return the time in UTC."""
@@ -132,13 +140,8 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for *seconds*, or until there is news."""
-        self._news.wait(seconds)
-        self._news.clear()
-
-    def wake(self) -> None:
-        """End the present sleep, or the next one."""
-        self._news.set()
+        """Wait for *seconds*."""
+        time.sleep(seconds)
 
 
 def credential(http: Http | None = None, total_s: float = _LOGIN_S) -> TokenCredential:
@@ -188,7 +191,6 @@ def open_world(
     token_credential: TokenCredential,
     *,
     tell: Callable[[Event], None] = log_event,
-    clock: SystemClock | None = None,
     http: Http | None = None,
     patience_s: float = PATIENCE_S,
 ) -> World:
@@ -197,7 +199,7 @@ def open_world(
 
     A look waits *patience_s* for what Git is slow to send.
     """
-    clock = clock or SystemClock()
+    clock = SystemClock()
     http = http or Http()
     azure = Azure(settings.arm, token_credential, http)
     blobs = AzureBlobs(settings.storage, token_credential, http)

@@ -12,6 +12,7 @@ from reliability import (
     clocks,
     hands,
     histories,
+    neighbours,
     orders,
     pairs,
     runs,
@@ -49,6 +50,7 @@ DESIGNS: dict[str, Design] = {
     "D9": histories,
     "D10": attacks,
     "D12": hands,
+    "D13": neighbours,
 }
 
 

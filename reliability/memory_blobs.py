@@ -44,7 +44,7 @@ class MemoryBlobs:
 
     def names(self, prefix: str) -> list[str]:
         self.calls.append("names")
-        return sorted(name for name in self.kept if name.startswith(prefix))
+        return sorted(name for name in list(self.kept) if name.startswith(prefix))
 
     def size(self, name: str) -> tuple[int, int] | None:
         self.calls.append("size")

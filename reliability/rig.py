@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from gitslot.look.look import Looker
-from gitslot.reconcile import World, reconcile
+from gitslot.reconcile import World
 from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.journal import Journal
+from gitslot.rounds import reconcile
 from gitslot.state.decision import Stop, Waiting
 from gitslot.state.policy import Policy
 from gitslot.wants import Wants
-from reliability.arm_door import SeamAzure
+from reliability.arm_door import Inline, SeamAzure
 from reliability.cloud import APP, Cloud
 from reliability.doors import SeamBlobs, SeamClock, SeamGit, SeamLock, SeamProbes, SeamRegistry
 from reliability.registered import STORE
@@ -22,6 +23,7 @@ from reliability.seam import Killed, Process, Seam
 # The rules of Azure with fewer looks, and with deadlines that still exceed what a step can take.
 QUICK = Policy(
     poll_s=30.0,
+    survey_s=30.0,
     swap_deadline_s=600.0,
     busy_wait_s=200.0,
     deploy_deadline_s=300.0,
@@ -94,7 +96,7 @@ class Controller:
         self.rig.clock(clock)
         azure, blobs = SeamAzure(cloud, process), SeamBlobs(cloud, process)
         looker = Looker(
-            azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy
+            azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy, Inline
         )
         self.process = process
         wants = Wants(SeamGit(cloud, process), AcceptedBlob(blobs), clock.monotonic)

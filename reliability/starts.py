@@ -213,7 +213,7 @@ def _bounded(scene: Scene) -> bool:
 
 
 STILL_S = 120.0  # as in the states that are not built: nothing has moved for so long
-LONGEST_S = QUICK.pass_s + 30
+LONGEST_S = QUICK.round_s + 30
 MOST_LINES = 60
 
 

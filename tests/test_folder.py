@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from gitslot.edges.git.source import GitSource
-from gitslot.reconcile import World, observe, tick
+from gitslot.reconcile import World, observe
 from gitslot.record.accepted import AcceptedBlob
 from gitslot.record.event import Event
+from gitslot.rounds import tick
 from gitslot.wants import Wants
 from reliability.cloud import APP
 from reliability.doors import SeamBlobs

@@ -355,6 +355,23 @@ def test_a_newer_commit_at_any_moment_wins(open_lab: Callable[..., Lab], then: s
     assert moment > 10
 
 
+def test_a_revert_found_meanwhile_by_another_pass_stops_a_swap(
+    open_lab: Callable[..., Lab],
+) -> None:
+    """Up to the moment of the POST: its intent is closed as not sent."""
+    lab = open_lab("1.4.0", "1.3.0")
+    lab.want("1.5.0")
+
+    def found() -> None:
+        lab.want("1.4.0")
+        lab.world.wants.desired()  # as a pass of another app does
+
+    lab.before("arm.slotconfignames", found, lambda: "SwapStarted" in lab.names)
+    assert why(lab.run()) == "Converged"
+    assert (lab.posts, lab.serves()) == (0, "1.4.0")
+    assert "SwapFailed NotSent" in lab.told
+
+
 # ---------------------------------------------------------------- hands
 
 

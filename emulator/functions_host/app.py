@@ -4,9 +4,12 @@ The function app as the host sees it: its functions, its state, and the one way 
 HTTP, timers and queues all use `App.call`, so every call has an id and the same log entries.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from emulator.functions_host import worker
@@ -30,6 +33,14 @@ type State = Literal["Running", "Error"]
 type Invoke = Callable[[InvocationRequest], Coroutine[Any, Any, InvocationResponse]]
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """For how many *seconds* a call may run, and how the worker of a longer one is restarted."""
+
+    seconds: float | None = None
+    restart: Callable[[str], None] = lambda _: None
+
+
 class App:
     """Hold a loaded app, or the errors that kept it from being loaded."""
 
@@ -42,10 +53,17 @@ class App:
         self.listing = Listing()
         self.running: dict[str, str] = {}
         self._invoke: Invoke = worker.invoke
+        self._limit = Limit()
 
-    def run(self, functions: list[Function], router: Router, invoke: Invoke) -> None:
-        """Set the app's *functions*, the *router* of HTTP requests, and how to *invoke* them."""
-        self._invoke = invoke
+    def run(
+        self, functions: list[Function], router: Router, invoke: Invoke, limit: "Limit"
+    ) -> None:
+        """
+        Set the app's *functions*, the *router* of HTTP requests, and how to *invoke* them.
+
+        *limit* says how long a call may take.
+        """
+        self._invoke, self._limit = invoke, limit
         self.functions = functions
         self.router = router
         self.state = "Running"
@@ -84,16 +102,30 @@ class App:
                 self.log.write(20, category, f"Trigger Details: {details}", invocation)
         started = time.perf_counter()
         self.running[invocation] = name
+        late = self._limit.seconds and asyncio.get_running_loop().call_later(
+            self._limit.seconds, self._is_late, name, category, invocation
+        )
         try:
             answer = await self._invoke(
                 InvocationRequest(invocation, function.id, inputs, trace, metadata)
             )
         finally:
             del self.running[invocation]
+            if late:
+                late.cancel()
         failed = answer.result.status != StatusResult.Success
         if shows or failed:
             self._log_end(name, category, invocation, started, answer if failed else None)
         return answer
+
+    def _is_late(self, name: str, category: str, invocation: str) -> None:
+        """Restart the worker that runs the call, and whatever else it runs, as Azure does."""
+        over = f"exceeded by function 'Functions.{name}' (Id: '{invocation}')"
+        text = f"Timeout value of {timedelta(seconds=self._limit.seconds or 0)} {over}"
+        self.log.write(40, category, f"{text}. Initiating cancellation.", invocation)
+        what = f"Restarting worker process executing invocationId '{invocation}'."
+        self.log.write(40, "Host.Workers", f"A function timeout has occurred. {what}")
+        self._limit.restart(invocation)
 
     def _log_end(
         self,

@@ -1,11 +1,12 @@
 """
-Read host.json: route prefix, queues and log levels; the rest matters to Azure alone.
+Read host.json: route prefix, queues, log levels, functionTimeout; the rest matters to Azure alone.
 
 Rules and messages follow HostJsonFileConfigurationSource.cs in
 github.com/Azure/azure-functions-host: no file means defaults, `version` must be "2.0".
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +22,17 @@ LEVELS = {**{name.lower(): number for number, name in NAMES.items()}, "none": 10
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """Hold the values of host.json; *levels* maps category prefixes to their least level."""
+    """
+    Hold the values of host.json; *levels* maps category prefixes to their least level.
+
+    *timeout_s* is for how long a call may run, None for ever. Without one it is half an hour, as on
+    every plan but Consumption (learn.microsoft.com/azure/azure-functions/functions-scale#timeout).
+    """
 
     route_prefix: str = "api"
     levels: Mapping[str, int] = field(default_factory=dict)
     queues: QueueOptions = field(default_factory=QueueOptions)
+    timeout_s: float | None = 1800.0
 
 
 def read_host_config(app: Path) -> HostConfig:
@@ -72,7 +79,21 @@ def parse_host_config(content: Any) -> HostConfig:
             )
         levels[category] = LEVELS[name.lower()]
     queues = parse_queue_options(_section(content, "extensions", "queues"))
-    return HostConfig(route_prefix=prefix.strip("/"), levels=levels, queues=queues)
+    timeout_s = _timeout_s(content.get("functionTimeout", "00:30:00"))
+    return HostConfig(prefix.strip("/"), levels, queues, timeout_s)
+
+
+def _timeout_s(value: Any) -> float | None:
+    if value == "-1":
+        return None
+    found = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d)", str(value))
+    days, hours, minutes, seconds = (
+        (int(part or 0) for part in found.groups()) if found else [0] * 4
+    )
+    total_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    if not total_s:
+        raise HostError(f'host.json functionTimeout is {value!r}, it must be a time or "-1"')
+    return float(total_s)
 
 
 def _section(content: dict[str, Any], *names: str) -> dict[str, Any]:

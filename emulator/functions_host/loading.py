@@ -7,18 +7,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from emulator.functions_host import worker
-from emulator.functions_host.app import App, Invoke
+from emulator.functions_host.app import App, Invoke, Limit
 from emulator.functions_host.errors import HostError
 from emulator.functions_host.functions import HttpFunction, describe_functions
 from emulator.functions_host.hostjson import read_host_config
 from emulator.functions_host.listing import Listing
-from emulator.functions_host.logs import quieten_worker
+from emulator.functions_host.logs import Log, quieten_worker
 from emulator.functions_host.pool import Pool
 from emulator.functions_host.routes import Router
 from emulator.functions_host.triggers import Triggers
 
 COUNT_SETTING = "FUNCTIONS_WORKER_PROCESS_COUNT"
 MOST_PROCESSES = 10
+TIMED_OUT = 3  # exit code
 STARTUP = "Host.Startup"
 
 
@@ -46,10 +47,12 @@ async def load(
             worker.put_app_first(folder)
             os.chdir(folder)
             found = await worker.load(folder)
+            limit = Limit(config.timeout_s, lambda _: _end(app.log))
         else:
             pool = Pool(folder, count, app.log, triggers.stopping.set)
             exits.push_async_callback(pool.close)
             found, invoke = await pool.load(), pool.invoke
+            limit = Limit(config.timeout_s, pool.restart)
         app.listing = Listing(found, settings, config.route_prefix)
         functions = describe_functions(found, settings)
         router = Router([f for f in functions if isinstance(f, HttpFunction)], config.route_prefix)
@@ -58,12 +61,18 @@ async def load(
         app.fail(error)
         await exits.aclose()
         return
-    app.run(functions, router, invoke)
+    app.run(functions, router, invoke, limit)
     for function in functions:
         off = " (disabled)" if function.disabled else ""
         app.log.write(20, STARTUP, f"found function '{function.name}'{off}")
     if not functions:
         app.log.write(30, STARTUP, "no functions found")
+
+
+def _end(log: Log) -> None:
+    """End this process, which is the worker too; the platform starts another one."""
+    log.flush()
+    os._exit(TIMED_OUT)
 
 
 def process_count(settings: Mapping[str, str]) -> int:

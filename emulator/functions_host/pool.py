@@ -103,6 +103,15 @@ class Process:
         finally:
             self._waiting.pop(request.invocation_id, None)
 
+    def runs(self, invocation: str) -> bool:
+        """Return whether the call *invocation* was given to this process and has not ended."""
+        return invocation in self._waiting
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
     async def end(self, grace_s: float) -> int:
         """
         Close the input of the process, which then ends, and return its exit code.
@@ -114,8 +123,7 @@ class Process:
         try:
             await asyncio.wait_for(self._process.wait(), grace_s)
         except TimeoutError:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+            self.kill()
         return await self._process.wait()
 
     def _send(self, *values: object) -> None:
@@ -158,6 +166,12 @@ class Pool:
         self._turn += 1
         process = self._ready[self._turn % len(self._ready)]
         return await process.call(self._names[request.function_id], request)
+
+    def restart(self, invocation: str) -> None:
+        """Kill the process that runs the call *invocation*; another takes its place."""
+        for process in self._ready:
+            if process.runs(invocation):
+                process.kill()
 
     async def close(self) -> None:
         for task in self._tasks:

@@ -1,6 +1,5 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
@@ -81,7 +80,7 @@ def _at(session: Session, rev: str) -> Desired:
 
 
 def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan:
-    app = at.apps[name] if at else world.wants.app(name, world.wants.desired(math.inf))
+    app = at.apps[name] if at else world.wants.app(name, world.wants.known())
     seen = look_for(name, app, None, world, fresh=True, whole=True)
     target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
     found = planned(name, target, seen.live, seen.memory, seen.now, world.policy)

@@ -18,15 +18,15 @@ from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.reconcile import observe, would_decide
-from gitslot.reconcile import reconcile as one_pass
 from gitslot.record.event import Event
 from gitslot.record.memory import remember
 from gitslot.record.payload import Payload
 from gitslot.report import text
+from gitslot.rounds import reconcile as to_the_end
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
 from gitslot.state.seen import Live
 from gitslot.state.wanted import Doubt, is_app_name
-from gitslot.world import World
+from gitslot.world import Clock, World
 
 _TO_THE_END_S = 45 * 60.0  # longer than a swap whose answer was lost takes
 _TRIES = 5
@@ -52,10 +52,10 @@ def reconcile(
         new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
         print_new = partial(_print_new, session, new, name, width)
         with _progress(session, name):
-            suspended = _to_the_end(name, _printing(world, print_new))
+            stop = to_the_end(name, _printing(world, print_new), "cli", _TO_THE_END_S)
         print_new()
-        if suspended:
-            session.print_err(f"{name}: nothing is reconciled: {_resumes(suspended)}")
+        if isinstance(stop, Suspended):
+            session.print_err(f"{name}: nothing is reconciled: {_resumes(stop)}")
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
@@ -69,33 +69,46 @@ def _print_new(session: Session, new: NewEvents, name: str, width: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Clock:
-    """A clock made of functions."""
+    """A clock that calls *on_wait* whenever a round waits, as its own news."""
 
-    now: Callable[[], datetime]
-    monotonic: Callable[[], float]
-    sleep: Callable[[float], None]
+    clock: Clock
+    on_wait: Callable[[], None]
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        return self.clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds)
+
+    @property
+    def news(self) -> "_Clock":
+        return self
+
+    def __enter__(self) -> object:
+        return self.clock.news.__enter__()
+
+    def __exit__(self, *raised: Any) -> object:
+        return self.clock.news.__exit__(*raised)
+
+    def wait(self, timeout: float) -> object:
+        self.on_wait()
+        return self.clock.news.wait(timeout)
+
+    def notify_all(self) -> None:
+        self.clock.news.notify_all()
 
 
 def _printing(world: World, print_new: Callable[[], None]) -> World:
-    """Return *world* with a clock that prints new events whenever a pass waits."""
-    clock = world.clock
+    """Return *world* with a clock that prints new events whenever a round waits."""
 
-    def sleep(seconds: float) -> None:
+    def print_or_not() -> None:
         with suppress(JournalError):  # the pass itself reports the error
             print_new()
-        clock.sleep(seconds)
 
-    return replace(world, clock=_Clock(clock.now, clock.monotonic, sleep))
-
-
-def _to_the_end(name: str, world: World) -> Suspended | None:
-    """Run passes until none asks for another at once; return Suspended if the app is suspended."""
-    until = world.clock.monotonic() + _TO_THE_END_S
-    while world.clock.monotonic() < until:
-        stop = one_pass(name, world, "cli")
-        if not isinstance(stop, Waiting) or stop.poll_s is None:
-            return stop if isinstance(stop, Suspended) else None
-    return None
+    return replace(world, clock=_Clock(world.clock, print_or_not))
 
 
 def _resumes(stop: Suspended) -> str:

@@ -1,6 +1,5 @@
 """`gitslot status`: print a row per slot, and below them why an app is not in sync."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -95,8 +94,8 @@ class Watcher:
 
 def names(world: World, app: str | None) -> list[str]:
     """Return *app* alone, or all apps; raises CommandRefused if *app* is not known."""
-    known = world.apps()
-    desired = world.wants.desired(math.inf)
+    desired = world.wants.desired()
+    known = world.apps(desired)
     if not known and isinstance(desired, Doubt):
         raise CommandRefused(desired.message, reason=desired.reason)
     return chosen(known, app)

@@ -50,6 +50,7 @@ IN_FLIGHT: Rules[Flight] = (
     swap_in_flight.answer_was_lost,
     swap_in_flight.production_serves_it,
     swap_in_flight.platform_reports_a_failure,
+    swap_in_flight.slots_cannot_be_read,
     swap_in_flight.swap_still_runs,
     swap_in_flight.swap_was_left_prepared,
     swap_in_flight.swap_never_began,

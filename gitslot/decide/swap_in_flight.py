@@ -6,10 +6,11 @@ one of four ways: production serves it; the platform reports that it failed; the
 came to rest; or nothing moved for as long as a swap can take. No rule writes to Azure.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gitslot.state.decision import Converged, Note, Waiting
+from gitslot.decide.case import clock
+from gitslot.state.decision import Converged, Note, Stalled, Waiting
 from gitslot.state.policy import Policy
 from gitslot.state.reasons import REASONS
 from gitslot.state.remembered import Intent
@@ -117,8 +118,21 @@ def platform_reports_a_failure(flight: Flight) -> Note | None:
     return _note(flight, "SwapFailed", "SwapRefused", message, Mark.INCONCLUSIVE)
 
 
+def slots_cannot_be_read(flight: Flight) -> Waiting | Stalled | None:
+    """Look ever more seldom while the slots cannot be read; at the swap's deadline stop by name."""
+    if flight.live is not None:
+        return None
+    if flight.is_overdue:
+        facts = {"release": str(flight.intent.release), "sent": clock(flight.intent.time)}
+        return Stalled("SwapUnread", facts, REASONS["SwapUnread"].next)
+    age = (flight.now - flight.intent.time).total_seconds()
+    policy = flight.policy
+    seldom = age * policy.long_rest_s / policy.swap_deadline_s  # the longest rest at the deadline
+    return replace(_running(flight), poll_s=max(policy.poll_s, min(seldom, policy.long_rest_s)))
+
+
 def swap_still_runs(flight: Flight) -> Waiting | None:
-    """Wait while slots cannot be read, ARM shows an operation, or the platform reports progress."""
+    """Wait while ARM was not read or shows an operation, or the platform reports progress."""
     live, pair = flight.live, flight.pair
     if live is None or pair is None or any(arm.operation for arm in pair):
         return _running(flight)

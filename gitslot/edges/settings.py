@@ -26,7 +26,11 @@ AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.
 LOCAL_POLICY = Policy(
     poll_s=0.2,
+    survey_s=1.0,
+    rest_s=1.0,
+    long_rest_s=5.0,
     arm_reuse_s=1.0,
+    arm_stop_s=5.0,
     busy_wait_s=30.0,
     rehearse_s=20.0,
     lock_renew_s=1.0,

@@ -6,7 +6,8 @@ a swap is open and nobody knows how it goes, and once an hour. Production and st
 ARM at one moment; a further slot by itself, and what keeps it from being read concerns it alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +26,9 @@ from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
-from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved
+from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
+
+_MAX_PROBES = 8  # of one look at once
 
 
 class Ticks(Protocol):
@@ -55,11 +58,22 @@ class _Kept:
 
 
 class Looker:
-    """Looks at apps. One instance lives as long as the process."""
+    """
+    Looks at apps, each in one thread at a time. One instance lives as long as the process.
+
+    *pool* makes an executor with a number of workers: the slots of one look are asked side by side.
+    """
 
     def __init__(
-        self, azure: Azure, registry: Registry, probes: slots.Probes, clock: Ticks, policy: Policy
+        self,
+        azure: Azure,
+        registry: Registry,
+        probes: slots.Probes,
+        clock: Ticks,
+        policy: Policy,
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
     ) -> None:
+        self._pool = pool
         self._azure, self._clock, self._policy = azure, clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
@@ -71,6 +85,11 @@ class Looker:
         ref = self._apps[name].ref
         assert ref is not None
         return ref
+
+    def blocked_s(self, name: str) -> float:
+        """Return for how many seconds ARM has asked not to be asked about the app *name*."""
+        kept = self._apps.get(name)
+        return max(0.0, kept.blocked_until - self._clock.monotonic()) if kept else 0.0
 
     def look(
         self,
@@ -92,11 +111,27 @@ class Looker:
         A Doubt is what could not be read.
         """
         kept = self._apps.setdefault(name, _Kept())
+        found = self._tried(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
+        if isinstance(found, Doubt):
+            kept.still = Since()  # what is not seen does not count as unmoved
+        return found
+
+    def _tried(
+        self,
+        name: str,
+        app: App | None,
+        memory: Memory,
+        kept: _Kept,
+        prove: Mapping[str, Release],
+        *,
+        fresh: bool,
+        whole: bool,
+    ) -> Live | Doubt:
         now = self._clock.monotonic()
         if kept.blocked and now < kept.blocked_until:
             return kept.blocked
         try:
-            return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
+            return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
             kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
             return kept.blocked
@@ -122,12 +157,12 @@ class Looker:
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
         names.pop(STAGING, None)
-        health = partial(self._slots.health, ref, app, memory=memory, anew=fresh)
-        live = Live({k: health(k, v) for k, v in pair.items()})
+        healths = partial(self._healths, ref, app, memory, anew=fresh)
+        live = Live(healths(pair))
         live = self._polled(live, memory, kept)
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if whole or _their_turn(live, memory):
-            live = live.having(*(health(k, v) for k, v in names.items()))
+            live = live.having(*healths(names).values())
         if fresh or self._needs_arm(app, live, memory, kept):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
@@ -137,6 +172,20 @@ class Looker:
             for slot, release in prove.items():
                 live = self._proved(app, live, memory, ref, slot, release)
         return live
+
+    def _healths(
+        self,
+        ref: AppRef,
+        app: App | None,
+        memory: Memory,
+        wanted: Mapping[str, Wanted | None],
+        *,
+        anew: bool,
+    ) -> dict[str, Seen]:
+        """Ask slots for their health side by side, so that one that hangs delays no other."""
+        ask = partial(self._slots.health, ref, app, memory=memory, anew=anew)
+        with self._pool(max(1, min(len(wanted), _MAX_PROBES))) as pool:
+            return dict(zip(wanted, pool.map(lambda each: ask(*each), wanted.items()), strict=True))
 
     def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
         """Find the app *name*, and where its pair of slots answers."""
@@ -195,27 +244,27 @@ class Looker:
         An answer from before the newest event of the journal is not used again.
         """
         now = self._clock.monotonic()
-        pair = [self._slots.kept(ref.name, slot) for slot in (PRODUCTION, STAGING)]
-        if fresh or not all(e.arm and e.is_recent(now, memory.length, self._policy) for e in pair):
-            for entry, arm in zip(pair, self._azure.look(ref), strict=True):
-                entry.arm, entry.arm_at, entry.arm_length = arm, now, memory.length
+        shown = (live.production, live.staging)
+        pair = [self._slots.kept(ref.name, each.name) for each in shown]
+        known = zip(pair, shown, strict=True)
+        reuse_s = slots.reuse_of(live.production, memory, self._policy)
+        if fresh or not all(e.is_recent(seen, memory, now, reuse_s) for e, seen in known):
+            for entry, seen, arm in zip(pair, shown, self._azure.look(ref), strict=True):
+                entry.read_of(arm, seen, memory, now)
             self._prover.provide(ref)
         kept.full_look = pair[0].arm_at
         arms = [entry.arm for entry in pair if entry.arm]
-        found = zip((live.production, live.staging), arms, strict=True)
+        found = zip(shown, arms, strict=True)
         live = live.having(*(self._slots.set_to(ref, seen, arm) for seen, arm in found))
         # An intent, and a 409 to its POST, begin the count anew.
         intent = memory.intent and (memory.intent.id, memory.intent.busy_since)
         still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
-        read = (self._slots.settings(ref, each, memory, fresh=fresh) for each in further)
-        live = live.having(
-            *read,
-            *(
-                self._with_code(each, memory, anew=fresh)
-                for each in (live.production, live.staging)
-            ),
-        )
+        with self._pool(max(1, min(len(further), _MAX_PROBES))) as pool:
+            settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
+            read = tuple(pool.map(settings, further))
+        two = (live.production, live.staging)
+        live = live.having(*read, *(self._with_code(each, memory, anew=fresh) for each in two))
         return replace(live, still_s=still)
 
     def _with_code(self, seen: Seen, memory: Memory, *, anew: bool) -> Seen:

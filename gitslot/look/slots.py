@@ -37,15 +37,22 @@ class Kept:
     host: str = ""
     arm: Arm | None = None
     arm_at: float = 0.0
-    arm_length: int = -1  # of the journal, when it was read
+    arm_for: tuple[int, Health, object] | None = None  # what was known when it was read
     blocked: Doubt | None = None  # why ARM is not asked before *blocked_until*
     blocked_until: float = 0.0
     down: Since = field(default_factory=Since)
     failing: Since = field(default_factory=Since)
 
-    def is_recent(self, now: float, length: int, policy: Policy) -> bool:
-        """Return whether ARM was read a moment ago, and nothing was recorded since."""
-        return now - self.arm_at < policy.arm_reuse_s and self.arm_length == length
+    def read_of(self, arm: Arm, seen: Seen, memory: Memory, now: float) -> None:
+        """Keep *arm*, as it was read for the look that has *seen* the slot."""
+        self.arm, self.arm_at = arm, now
+        self.arm_for = (memory.length, seen.health, seen.wanted)
+
+    def is_recent(self, seen: Seen, memory: Memory, now: float, reuse_s: float) -> bool:
+        """Return whether ARM was read *reuse_s* seconds ago, and nothing has changed since."""
+        if self.arm is None or self.arm_for != (memory.length, seen.health, seen.wanted):
+            return False
+        return now - self.arm_at < reuse_s
 
 
 class Slots:
@@ -124,13 +131,14 @@ class Slots:
         if not needs_arm(seen, memory):
             return seen
         kept, now = self.kept(ref.name, seen.name), self._monotonic()
-        if kept.arm and not fresh and kept.is_recent(now, memory.length, self._policy):
+        reuse_s = reuse_of(seen, memory, self._policy)
+        if kept.arm and not fresh and kept.is_recent(seen, memory, now, reuse_s):
             return self.set_to(ref, seen, kept.arm)
         arm = self._read(kept, ref, seen.name, lambda: self._azure.look_at(ref, seen.name))
         if not isinstance(arm, Arm):
             kept.arm = None
             return replace(seen, unread=arm)
-        kept.arm, kept.arm_at, kept.arm_length = arm, now, memory.length
+        kept.read_of(arm, seen, memory, now)
         return self.set_to(ref, seen, arm)
 
     def set_to(self, ref: AppRef, seen: Seen, arm: Arm) -> Seen:
@@ -183,3 +191,18 @@ def needs_arm(seen: Seen, memory: Memory) -> bool:
     if seen.unread or not isinstance(seen.wanted, Resolved):
         return False
     return not holds(memory, seen, seen.wanted)
+
+
+def reuse_of(seen: Seen, memory: Memory, policy: Policy) -> float:
+    """
+    Return for how many seconds an answer of ARM about *seen* serves a look that writes nothing.
+
+    Longer where only a commit or a person ends what the app waits for, so nothing in ARM does.
+    """
+    if memory.intent is not None:
+        return policy.arm_reuse_s
+    wanted, attempts = seen.wanted, memory.of(seen.name).attempts
+    if not isinstance(wanted, Resolved) or memory.stop[0] == "Suspended":
+        return policy.arm_stop_s
+    refused = attempts is not None and attempts.refused and attempts.release == wanted.release
+    return policy.arm_stop_s if refused else policy.arm_reuse_s

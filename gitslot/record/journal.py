@@ -108,6 +108,21 @@ class Journal:
         tail.size = size
         return _seal(data, tail.name)
 
+    def reader(self) -> "Journal":
+        """Return a journal that knows nothing yet, for reading while passes write to this one."""
+        return Journal(self._blobs)
+
+    def grew(self, app: str) -> bool:
+        """Say whether anything was added to the journal of *app* since it was last read."""
+        tail = self._tails.get(app)
+        if tail is None:
+            return False
+        try:
+            found = self._blobs.size(tail.name)
+        except JournalError:
+            return False
+        return found is not None and found[0] != tail.size
+
     def append(self, app: str, events: Sequence[Event], now: datetime) -> Memory:
         """
         Append *events* as one block and return the memory after them.

@@ -56,7 +56,7 @@ class _Stop:
 
 @dataclass(frozen=True, slots=True)
 class Waiting(_Stop):
-    """Look again later; inside the same pass after *poll_s* seconds where that is worth it."""
+    """Look again later; a step under way is asked about every *poll_s* seconds."""
 
     poll_s: float | None = None
     quiet: bool = False  # part of a step that is recorded already

@@ -7,8 +7,15 @@ from dataclasses import dataclass
 class Policy:
     """The numbers of the rules, all times in seconds, and what a setting makes stricter."""
 
-    pass_s: float = 240.0
+    round_s: float = 240.0  # for how long one call of the timer goes round
     poll_s: float = 1.0
+    survey_s: float = 10.0  # between two questions to Git, and for news of apps at a stop
+    rest_s: float = 60.0  # until an app is looked at again, converged or at a stop
+    long_rest_s: float = 300.0  # the same, once it has stopped for `long_stop_s`
+    long_stop_s: float = 3600.0
+    near_s: float = 30.0  # a step that is asked about so soon keeps a round going
+    hangs_s: float = 10.0  # a look that takes as long has timed out
+    threads: int = 16
     deploy_deadline_s: float = 600.0
     deploy_lost_s: float = 120.0
     swap_deadline_s: float = 1800.0
@@ -20,6 +27,7 @@ class Policy:
     full_look_s: float = 3600.0
     rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
     arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
+    arm_stop_s: float = 300.0  # the same at a stop that nothing in ARM ends
     pauses_s: tuple[float, ...] = (0.0, 30.0, 120.0)
     lock_renew_s: float = 15.0
     lock_write_s: float = 30.0

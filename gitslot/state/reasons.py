@@ -429,6 +429,12 @@ _TABLE = (
     ),
     # swaps
     Reason("SwapRunning", "A swap is on its way.", "the swap is running", Wait(usually="80 s")),
+    Reason(
+        "SwapUnread",
+        "A swap was sent and must be over, but the slots cannot be read: nothing else is written.",
+        "the swap to {release} was sent at {sent}, and the slots cannot be read since",
+        Edit("let the controller read them again: `gitslot doctor` names what is wrong"),
+    ),
     Reason("SwapRefused", "The platform refused the swap.", next=retry()),
     Reason("SwapReverted", "The platform took the swap back.", next=retry()),
     Reason("SwapLeftPrepared", "The platform gave the swap up half done.", next=retry()),

@@ -19,7 +19,7 @@ SECRET = "canary-secret"
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]:
-    """Give the function app, with a round that does nothing: woken or not is all that counts."""
+    """Give the function app, whose rounds do nothing: woken or not is all that counts."""
     for name, value in {
         "GITSLOT_REPO": str(tmp_path / "nowhere"),
         "GITSLOT_STORAGE": "https://127.0.0.1:1/account",
@@ -31,7 +31,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]
         monkeypatch.setenv(name, value)
     sys.modules.pop("controller.function_app", None)
     module = importlib.import_module("controller.function_app")
-    module.tick = lambda *_: {}  # type: ignore[attr-defined]
+    monkeypatch.setattr(module._rounds, "go", lambda _: {})
     yield module
     for thread in threading.enumerate():
         if thread.name == "reconcile":
@@ -74,24 +74,3 @@ def test_without_a_secret_there_is_no_webhook(
     sys.modules.pop("controller.function_app", None)
     bare = importlib.import_module("controller.function_app")
     assert push(bare, BODY, sign(BODY, "")) == 404
-
-
-def test_a_wake_up_that_comes_while_one_runs_is_not_lost(app: ModuleType) -> None:
-    """One more round follows."""
-    rounds: list[str] = []
-    entered, go = threading.Event(), threading.Event()
-
-    def slow(_: object, trigger: str) -> dict[str, object]:
-        rounds.append(trigger)
-        entered.set()
-        go.wait(10)
-        return {}
-
-    app.tick = slow  # type: ignore[attr-defined]
-    first = threading.Thread(target=app._reconcile_all, args=("timer",))
-    first.start()
-    assert entered.wait(10)
-    app._reconcile_all("push")
-    go.set()
-    first.join(10)
-    assert len(rounds) == 2

@@ -8,7 +8,7 @@ import pytest
 
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
-from gitslot.reconcile import reconcile
+from gitslot.rounds import reconcile
 from gitslot.state.decision import Converged, Frozen, Stop, Suspended
 from gitslot.state.reasons import REASONS
 from reliability.cloud import APP

@@ -48,7 +48,9 @@ def named(tree: ast.AST) -> Iterator[str]:
 def reasons_of_the_code() -> set[str]:
     """Return every reason that decisions, looks, edges and the registry name."""
     paths = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
-    paths += [ROOT / name for name in ("act.py", "reconcile.py", "wants.py", "world.py")]
+    paths += [
+        ROOT / name for name in ("act.py", "reconcile.py", "rounds.py", "wants.py", "world.py")
+    ]
     found = {name for path in paths for name in named(ast.parse(path.read_text()))}
     return {name for name in found - TYPED if name[:1].isupper()}
 

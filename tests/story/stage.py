@@ -24,15 +24,15 @@ import requests
 from gitslot.convert.version import Built
 from gitslot.edges import settings as settings_
 from gitslot.errors import VersionExists
-from gitslot.reconcile import World, reconcile
 from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.registry.manifest import Memory, Source
 from gitslot.registry.registry import Registry
+from gitslot.rounds import reconcile
 from gitslot.state.decision import Converged, Stop
 from gitslot.state.slot_settings import staging_settings
 from gitslot.state.wanted import Release
-from gitslot.world import open_world
+from gitslot.world import World, open_world
 from tests.emulator.app_under_test import App
 from tests.platform import ROOT, Platform, package, start_platform, until
 from training.data import load

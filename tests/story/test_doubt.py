@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from gitslot.reconcile import tick
+from gitslot.rounds import tick
 from gitslot.state.decision import Converged
 from tests.platform import Platform
 from tests.story.stage import Stage, set_stage

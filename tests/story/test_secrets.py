@@ -11,7 +11,8 @@ import pytest
 from azure.core.credentials import AccessToken
 
 from gitslot.edges import settings as settings_
-from gitslot.reconcile import World, observe, reconcile
+from gitslot.reconcile import World, observe
+from gitslot.rounds import reconcile
 from gitslot.state.decision import Converged, Frozen
 from gitslot.world import log_event, open_world
 from tests.edges.git.test_source import Origin

@@ -28,6 +28,10 @@ from emulator.functions_host.queueoptions import QueueOptions
             '{"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}',
             "host.json logging.logLevel.default is 'Loud', it must be one of Trace, Debug",
         ),
+        *(
+            (f'{{"version": "2.0", "functionTimeout": {each}}}', "must be a time or")
+            for each in ('"10"', '"00:00:00"', "-1", '"00:61:00"', '"1 h"')
+        ),
     ],
 )
 def test_a_bad_host_json_is_refused(tmp_path: Path, text: str, says: str) -> None:
@@ -42,7 +46,11 @@ def test_a_bad_host_json_is_refused(tmp_path: Path, text: str, says: str) -> Non
     ("text", "config"),
     [
         ("{}", HostConfig()),
-        ('\ufeff{"version": "2.0", "functionTimeout": "00:10:00"}', HostConfig()),
+        (
+            '\ufeff{"version": "2.0", "functionTimeout": "1.00:10:05"}',
+            HostConfig(timeout_s=87005.0),
+        ),
+        ('{"version": "2.0", "functionTimeout": "-1"}', HostConfig(timeout_s=None)),
         (
             '{"version": "2.0", "extensions": {"http": {"routePrefix": "/a/b/"}}}',
             HostConfig(route_prefix="a/b"),
@@ -54,7 +62,7 @@ def test_a_bad_host_json_is_refused(tmp_path: Path, text: str, says: str) -> Non
     ],
 )
 def test_a_good_host_json_is_read(tmp_path: Path, text: str, config: HostConfig) -> None:
-    """Prefix and levels are read, the rest is left to Azure."""
+    """Prefix, levels and the longest call are read, the rest is left to Azure."""
     (tmp_path / "host.json").write_text(text)
     assert read_host_config(tmp_path) == config
 

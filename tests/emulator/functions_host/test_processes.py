@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from emulator.functions_host.errors import HostError
-from emulator.functions_host.loading import COUNT_SETTING, process_count
+from emulator.functions_host.loading import COUNT_SETTING, TIMED_OUT, process_count
 from tests.emulator.functions_host.conftest import MASTER, Host, StartHost, until
 
 SOURCE = """
@@ -108,6 +109,27 @@ def test_a_timer_fires_once_for_all(host: Host) -> None:
     host.wait_for("ticked", count=2)
     assert host.log().count("ticked") == 2
     assert len(host.status()["functions"]) == 6
+
+
+SHORT = {"version": "2.0", "functionTimeout": "00:00:01"}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_call_that_takes_too_long_restarts_its_worker(start_host: StartHost, count: int) -> None:
+    """`functionTimeout` is kept: the log names the call, and another process takes its place."""
+    source = SOURCE.replace("time.sleep(1)", "time.sleep(60)")
+    host = start_host(source, host_json=SHORT, settings={COUNT_SETTING: str(count)})
+    if count > 1:
+        host.wait_for(r"worker process \d+ is ready", count=count)
+    with suppress(requests.ConnectionError):
+        assert host.get("/api/slow").status_code == 500
+    host.wait_for(r"Timeout value of 0:00:01 exceeded by function 'Functions\.slow'")
+    host.wait_for(r"Restarting worker process executing invocationId '[0-9a-f-]{36}'")
+    if count == 1:  # the host is its own worker, and the platform starts another one
+        assert host.process.wait(30) == TIMED_OUT
+    else:
+        host.wait_for(r"worker process \d+ is ready", count=count + 1)
+        assert host.get("/api/turn").status_code == 200
 
 
 def test_a_crash_takes_its_own_calls_alone(start_host: StartHost) -> None:
