@@ -614,6 +614,17 @@ def test_a_lost_journal_freezes_until_a_swap_would_have_ended(lab: Lab, how: str
     assert why(lab.settle()) == "Converged"
 
 
+def test_a_guest_that_looks_while_the_controller_begins_sees_no_lost_journal(
+    open_lab: Callable[..., Lab],
+) -> None:
+    """`gitslot status` just after the platform is up: the journal began after it was read."""
+    lab = open_lab()
+    lab.want("1.4.0")
+    guest = lab.rig.controller("guest", guest=True).start()
+    lab.before("health.production", lab.run)
+    assert why(lab.observe(guest).decision) == "Converged"  # type: ignore[arg-type]
+
+
 # ---------------------------------------------------------------- production in trouble
 
 

@@ -214,7 +214,7 @@ def _waiting(memory: Memory, event: Event) -> Memory:
     if intent and detail.busy:
         met = detail.prepared
         intent = replace(intent, busy_since=event.time, refusal=detail.refusal, prepared=met)
-        if (met or not detail.refusal) and not (intent.back or detail.retry_after_s):
+        if (met or not detail.refusal) and not intent.back:
             memory = _waited(memory, intent.release, event.time)
     cleared = detail.reset
     return replace(
@@ -276,7 +276,7 @@ def _not_taken(memory: Memory, event: Event) -> Memory:
     last, intent = memory.last_swap, memory.intent
     prepared = event.detail.prepared or (intent is not None and intent.prepared)
     failed = event.verdict != "" and not (intent and intent.refusal)  # that one never began
-    if last and intent and intent.back and _unused(memory, intent, event):
+    if last and intent and intent.back and event.detail.unsent:  # it never was, so it is not used
         last = replace(last, soaked=False)
     return replace(
         memory,
@@ -285,13 +285,6 @@ def _not_taken(memory: Memory, event: Event) -> Memory:
         swap_failed=event.time if failed else memory.swap_failed,
         conflict_prepared=memory.conflict_prepared or prepared,
     )
-
-
-def _unused(memory: Memory, intent: Intent, event: Event) -> bool:
-    """Say whether a swap back was never sent, or sent to an ARM that asked to wait."""
-    since, until = intent.busy_since, memory.writes_from
-    waits = since is not None and until is not None and until > since and not event.verdict
-    return waits or event.detail.unsent
 
 
 def _reverted(memory: Memory, event: Event) -> Memory:
