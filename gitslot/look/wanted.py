@@ -61,7 +61,7 @@ class Catalog:
             self._unknown.add(version)  # somebody's own way of delivering code: not asked again
             return None
         if url not in {build.url for build in package.builds.values()}:
-            self._packages.pop(version)  # it is looked at again
+            self._packages.pop(version, None)  # it is looked at again
             why = "lists other zips than the one that a slot runs; put its old manifest back"
             return Refusal("DigestChanged", f"the manifest of code {version} {why}")
         return package
