@@ -20,7 +20,6 @@ from dulwich.client import (
     extract_object_format_from_capabilities,
     read_pkt_refs_v2,
 )
-from dulwich.errors import GitProtocolError
 from dulwich.object_store import GraphWalker
 from dulwich.objects import ObjectID
 from dulwich.protocol import Protocol as Packets
@@ -237,8 +236,7 @@ class GitHost(AbstractHttpGitClient):
             if isinstance(error, SettingsError):
                 raise SourceError(f"cannot read {self.name}: {error.message}") from error
             row, why = no_answer(error)
-            said = str(error) if isinstance(error, GitProtocolError) and row == "not git" else ""
-            raise error_of(row, self.name, said or why) from error
+            raise error_of(row, self.name, why) from error
 
 
 class _Answer:
