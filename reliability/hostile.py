@@ -22,6 +22,7 @@ import azure.functions as func
 
 from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import GitSource
+from gitslot.edges.webhook import MAX_BODY
 from gitslot.reconcile import observe
 from gitslot.state.decision import Frozen
 from gitslot.state.wanted import Doubt
@@ -336,7 +337,7 @@ def webhook() -> Iterator[tuple[str, Attack]]:
         "two in one": ({name: f"{right(body, 'x')},{right(body)}"}, body),
         "not ASCII": ({name: "sha256=" + "é" * 64}, body),
         "a megabyte of signature": ({name: "sha256=" + "0" * 1_000_000}, body),
-        "a body over the cap": ({name: right(bytes(1 << 20) + b"x")}, bytes(1 << 20) + b"x"),
+        "a body over the cap": ({name: right(bytes(MAX_BODY + 1))}, bytes(MAX_BODY + 1)),
         "GitLab's token": ({"X-Gitlab-Token": SECRET}, body),
         "the secret itself": ({name: SECRET, "Authorization": f"Bearer {SECRET}"}, body),
     }

@@ -20,7 +20,6 @@ from dulwich.client import (
     extract_object_format_from_capabilities,
     read_pkt_refs_v2,
 )
-from dulwich.errors import GitProtocolError
 from dulwich.object_store import GraphWalker
 from dulwich.objects import ObjectID
 from dulwich.protocol import Protocol as Packets
@@ -38,6 +37,7 @@ _LOOK_UP_S, _FETCH_S = 10.0, 240.0
 _MAX_REDIRECTS = 3
 _REST = 64 * 1024  # bytes that are read of an answer after its end, to keep the connection
 _ERROR, _LINE = b"ERR ", 200  # how a line begins by which a host refuses, and how much is shown
+HEADS = b"refs/heads/"  # git keeps commits there, and no tags
 _SERVICE = b"git-upload-pack"
 _PACK_OF = ("info/refs?service=git-upload-pack", "git-upload-pack")
 
@@ -103,7 +103,8 @@ class GitHost(AbstractHttpGitClient):
                 answer, read = self._smart_request(_SERVICE.decode(), url, b"".join(lines))
                 found, _, peeled = read_pkt_refs_v2(Packets(read, _ignore).read_pkt_seq())
                 answer.close()
-            tips = {name: peeled.get(Ref(name)) or found.get(Ref(name)) for name in names}
+            tags = {name: peeled.get(Ref(name)) for name in names if not name.startswith(HEADS)}
+            tips = {name: tags.get(name) or found.get(Ref(name)) for name in names}
         return {name: bytes(tip) for name, tip in tips.items() if tip}
 
     def bring_pack(
@@ -235,8 +236,7 @@ class GitHost(AbstractHttpGitClient):
             if isinstance(error, SettingsError):
                 raise SourceError(f"cannot read {self.name}: {error.message}") from error
             row, why = no_answer(error)
-            said = str(error) if isinstance(error, GitProtocolError) and row == "not git" else ""
-            raise error_of(row, self.name, said or why) from error
+            raise error_of(row, self.name, why) from error
 
 
 class _Answer:

@@ -20,7 +20,7 @@ from dulwich.repo import Repo
 from gitslot.edges.file.plain_yaml import MAX_BYTES
 from gitslot.edges.git.causes import error_of
 from gitslot.edges.git.commits import raw_object
-from gitslot.edges.git.host import Access, GitHost
+from gitslot.edges.git.host import HEADS, Access, GitHost
 from gitslot.edges.git.pack_size import check_pack
 from gitslot.errors import ObjectMissing, PackTooLarge, SignatureRefused, SourceError
 from gitslot.http.client import Http
@@ -104,8 +104,11 @@ class Origin:
             for ref in refs:
                 with suppress(KeyError):
                     tip: bytes = repo.refs[Ref(ref)]
-                    while (read := raw_object(repo, tip.decode()))[0] == Tag.type_num:
-                        tip = read[1][len(b"object ") :].partition(b"\n")[0]
+                    while not ref.startswith(HEADS):
+                        kind, raw = raw_object(repo, tip.decode())
+                        if kind != Tag.type_num:
+                            break
+                        tip = raw[len(b"object ") :].partition(b"\n")[0]
                     found[ref] = tip
         return found
 

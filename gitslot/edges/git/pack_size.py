@@ -7,6 +7,7 @@ So each object is inflated piece by piece and discarded; only its size is counte
 Format: https://git-scm.com/docs/gitformat-pack.
 """
 
+import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
     count = struct.unpack(">I", head[8:])[0]
     if count > MAX_OBJECTS:
         raise _too_large(f"{count:,} objects")
+    _check_sum(file, size)
+    file.seek(12)
     reader = _Pieces(file, size - 12)
     total = 0
     for _ in range(count):
@@ -48,6 +51,18 @@ def check_pack(file: BinaryIO, size: int, cap: int) -> None:
         start = reader.inflate(declared)
         if kind in (_OFS_DELTA, _REF_DELTA):
             total += _within(_delta_result(start), cap - total)
+
+
+def _check_sum(file: BinaryIO, size: int) -> None:
+    """Read the pack of *size* bytes; raise ValueError if its checksum is not that of its bytes."""
+    file.seek(0)
+    found = hashlib.sha1(usedforsecurity=False)
+    left = size - found.digest_size
+    while left > 0 and (piece := file.read(min(_PIECE, left))):
+        found.update(piece)
+        left -= len(piece)
+    if left or file.read() != found.digest():
+        raise ValueError("the pack's checksum is wrong")
 
 
 def _within(size: int, left: int) -> int:
