@@ -8,6 +8,7 @@ what, where and how to fix it. No code branches on a reason: it branches on the 
     ├── SettingsError            the controller's own settings are missing or malformed
     ├── DesiredError             desired_state.yaml is not what it must be
     ├── SourceError              Git cannot say what is wanted
+    │   ├── ObjectMissing        its host has no such commit, or does not hand it out
     │   ├── GitPutOff            not now: it is slow, or wants to be asked later
     │   └── PackTooLarge         it sends more than is read
     ├── NoAnswer                 a host did not answer, or not within the call's total time
@@ -59,6 +60,10 @@ class SourceError(GitslotError):
     """Git did not say what is wanted: unreachable, ref gone, file missing."""
 
     reason = "GitUnreachable"
+
+
+class ObjectMissing(SourceError):
+    """Git's host answered that it has no such object, or does not hand it out."""
 
 
 class GitPutOff(SourceError):

@@ -239,10 +239,10 @@ class Pass:
             ),
             azure=self._world.azure,
             store=self._world.store,
-            flaw_of_code=self._world.looker.flaw_of_code,
             now=self._world.clock.now(),
             record=self._recorder.record,
             answer=self._recorder.answer,
+            flaw_of_code=self._world.looker.flaw_of_code,
             ready=self._lock.check,
             newest=self._check_newest,
         )

@@ -150,7 +150,7 @@ class ArmDoor:
             if cause == "empty":
                 return Answer(400)
             if cause == "timeout":
-                raise _lost("not within 60 s")
+                raise _lost("not in time")
             if cause == "unopened":
                 raise NoAnswer(host_of(ARM), "refused", sent=False)
             raise _lost("connection reset by peer")

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from itertools import product
 
-from gitslot.errors import SourceError
+from gitslot.errors import GitPutOff, SourceError
 from gitslot.record.accepted import NAME
 from gitslot.record.event import BY_HAND, Event
 from gitslot.record.memory import fold, remember
@@ -23,6 +23,10 @@ from reliability.runs import Case, Run, judged
 
 def _unread(lab: Lab) -> None:
     lab.cloud.git.down = SourceError("cannot read", reason="GitUnreachable")
+
+
+def _put_off(lab: Lab) -> None:
+    lab.cloud.git.down = GitPutOff("slow", retry_after_s=60.0)
 
 
 def _rewritten(lab: Lab) -> None:
@@ -66,6 +70,7 @@ STATES: Mapping[str, Callable[[Lab], object]] = {
     "suspended": lambda lab: lab.want("1.4.0", 'suspend: "incident 7"\n'),
     "suspended-by-setting": lambda lab: lab.restart(suspend="incident 7"),
     "git-down": _unread,
+    "git-put-off": _put_off,
     "file-broken": lambda lab: lab.cloud.git.push("slots: [", None),
     "history-rewritten": _rewritten,
     "journal-lost": _lost,

@@ -391,16 +391,17 @@ def test_a_foreign_swap_is_held_for_ten_minutes_and_then_put_back(lab: Lab) -> N
     assert lab.told.count("Waiting ForeignSwap") == 1
 
 
-@pytest.mark.parametrize("wish", ["1.5.0", "1.6.0"])
+@pytest.mark.parametrize("wish", ["1.5.0", "1.6.0", release("1.5.0").setting])
 def test_what_somebody_swapped_in_is_made_to_last_by_its_version(lab: Lab, wish: str) -> None:
     """A revert of the newest commit would bring another wish: the bump names what is served."""
     lab.want("1.5.0")
-    if wish == "1.5.0":
+    if wish != "1.6.0":
         lab.run()
     lab.want(wish, "drift: heal\n")
     lab.run()
     lab.swap()
-    assert "`gitslot bump production 1.4.0 app && git push` makes it last" in str(lab.run())
+    old = release("1.4.0").setting if "@" in wish else "1.4.0"
+    assert f"`gitslot bump production {old} app && git push` makes it last" in str(lab.run())
 
 
 def test_a_changed_wish_ends_a_hold_at_once_and_costs_no_attempt(bumped: Lab) -> None:
@@ -412,6 +413,47 @@ def test_a_changed_wish_ends_a_hold_at_once_and_costs_no_attempt(bumped: Lab) ->
     assert why(bumped.run()) == "Converged"
     assert bumped.seconds < began + 240
     assert "PutBack" not in " ".join(bumped.told)
+
+
+def test_a_wish_that_cannot_be_resolved_ends_no_hold(bumped: Lab) -> None:
+    """A version that nobody registered, and back: production is put back when it was to be."""
+    bumped.swap()
+    until = bumped.run().message.rpartition(" put back at ")[2][:9]
+    bumped.want("9.9.9")
+    assert why(bumped.run()) == "Stalled UnknownVersion"
+    bumped.want("1.5.0")
+    assert why(held := bumped.run()) == "Waiting ForeignSwap"
+    assert until in held.message
+    bumped.want("9.9.8")
+    bumped.run()
+    bumped.want("1.6.0")
+    assert why(bumped.run()) == "Converged"
+
+
+def test_settings_gone_from_both_slots_are_named_and_no_first_install(lab: Lab) -> None:
+    """As a deployment of infrastructure leaves them: said before they are put right."""
+    lab.run()
+    for slot in (PRODUCTION, STAGING):
+        lab.change(slot, MODEL_NAME=None, MODEL_VERSION=None, MODEL_DEPLOY=None)
+    assert why(lab.settle()) == "Converged"
+    told = [event.message for event in lab.events]
+    names = "by hand, the settings MODEL_NAME, MODEL_VERSION, MODEL_DEPLOY are gone from both slots"
+    assert told[0].startswith(names)
+    assert (lab.serves(), "first install" in told[-1]) == ("1.4.0", False)
+
+
+def test_an_edit_after_a_swap_that_changed_nothing_is_no_swap(open_lab: Callable[..., Lab]) -> None:
+    """Both slots held one release: the swap's time is not that of the edit."""
+    lab = open_lab("1.4.0", "1.4.0")
+    lab.run()
+    lab.swap()
+    lab.wait(lab.policy.full_look_s)
+    lab.run()
+    assert lab.told == []
+    lab.change(PRODUCTION, MODEL_VERSION=release("1.3.0").setting)
+    lab.run()
+    assert lab.told[0] == "ByHand EditByHand"
+    assert " between " in lab.events[0].message
 
 
 def test_put_backs_are_counted_and_three_stall(bumped: Lab) -> None:

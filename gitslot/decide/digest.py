@@ -6,10 +6,14 @@ A version is a name that whoever may write blobs can give to other bytes. So its
 first seen, until a commit pins another.
 """
 
+import re
 from collections.abc import Mapping
 
 from gitslot.state.remembered import Memory
 from gitslot.state.seen import Live
+
+# A model, and MODEL_VERSION as a deploy writes it.
+_SET_TO = re.compile(r"[\w.-]{1,64} [\w.-]{1,64}@sha256:[0-9a-f]{64}", re.ASCII)
 
 
 def remembered(memory: Memory, live: Live | None, model: str, version: str) -> str:
@@ -22,5 +26,6 @@ def set_to(memory: Memory, live: Live) -> Mapping[str, str]:
     """Return which digests production, then staging, are set to, at the first look of a journal."""
     if memory.baseline:
         return {}
-    pinned = [arm.configured for arm in reversed(live.pair or ()) if arm.configured.digest]
-    return {str(each.release): each.digest for each in pinned}
+    found = [arm.configured.release for arm in reversed(live.pair or ())]
+    whole = (each for each in found if _SET_TO.fullmatch(f"{each.model} {each.setting}"))
+    return {str(each): each.digest for each in whole}

@@ -122,7 +122,8 @@ def _makes_it_last(case: Case) -> GoBack:
     app, serves, effect = case.app, case.live.production.health.release, "makes it last"
     if serves is None or serves.model != app.model or app.production.code:
         return go_back(app.name, effect)
-    return go_back_to(app.name, serves.model, serves.version, effect)
+    version = serves.setting if app.production.pin else serves.version  # a pinned file stays so
+    return go_back_to(app.name, serves.model, version, effect)
 
 
 def was_taken_back(live: Live, memory: Memory) -> bool:

@@ -163,7 +163,7 @@ def swap_never_began(flight: Flight) -> Note | None:
 
 
 def markers_still_move(flight: Flight) -> Waiting | None:
-    """Wait until the markers have moved, and then rested for a minute."""
+    """Wait until the markers have moved, and then rested for longer than a flip takes."""
     rests = flight.live is not None and flight.live.still_s >= flight.policy.settle_s
     return None if flight.is_moved and rests else _running(flight)
 

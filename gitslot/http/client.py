@@ -23,11 +23,12 @@ from urllib.parse import urlsplit
 
 import urllib3
 from requests import utils
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 from urllib3.util.ssl_ import create_urllib3_context
 
 from gitslot.errors import NoAnswer, PutOff, SettingsError
+from gitslot.http.causes import FAILURES, failed
 from gitslot.http.sockets import POOLS, Tls, within
+from gitslot.state.safe_text import safe
 from gitslot.version import __version__
 
 USER_AGENT = f"gitslot/{__version__}"
@@ -95,12 +96,7 @@ class Http:
             except PutOff:
                 raise
             except Exception as error:
-                late = isinstance(error, (TimeoutError, ConnectTimeoutError, ReadTimeoutError))
-                late = late and not isinstance(error, NewConnectionError)  # it is one of them
-                cause = f"not within {total_s:g} s" if late else type(error).__name__
-                if isinstance(error, SettingsError):
-                    cause = error.message
-                raise NoAnswer(host_of(url), cause, sent=call.sent) from error
+                raise NoAnswer(host_of(url), _cause(error), sent=call.sent) from error
         if len(content) > most:
             raise NoAnswer(host_of(url), f"more than {most:,} bytes", sent=True)
         seconds = time.perf_counter() - started
@@ -151,7 +147,7 @@ class Http:
 
     def _manager(self, url: str) -> urllib3.PoolManager:
         """Return the pools for the host of *url*: those of its proxy, or the direct ones."""
-        host = host_of(url)
+        host = url.partition("://")[0] + host_of(url)
         if host not in self._by_host:
             found = utils.select_proxy(url, utils.get_environ_proxies(url)) or ""
             proxy = f"http://{found}" if found and "://" not in found else found
@@ -192,6 +188,13 @@ def host_of(url: str) -> str:
         return ""
 
 
+def _cause(error: Exception) -> str:
+    if isinstance(error, SettingsError):
+        return error.message
+    row, why = failed(error)
+    return "not in time" if row == "timeout" else FAILURES[row].format(why=safe(why, 200))
+
+
 def _read(answer: urllib3.BaseHTTPResponse, most: int) -> bytes:
     content = bytearray()
     while chunk := answer.read1(_CHUNK, decode_content=True):
@@ -217,7 +220,8 @@ def _seconds(text: str) -> float:
 def _manager(proxy: str) -> urllib3.PoolManager:
     context = _trust()
     # Every pool keeps a connection or more, and each is an open file.
-    pools = min(_HOSTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    pools = _HOSTS if files == resource.RLIM_INFINITY else min(_HOSTS, files // 2)
     kept: dict[str, Any] = {"num_pools": pools, "maxsize": _PER_HOST, "ssl_context": context}
     if not proxy:
         made = urllib3.PoolManager(**kept)

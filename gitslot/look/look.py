@@ -342,7 +342,8 @@ def _as_known(production: Seen, memory: Memory, kept: _Kept, began: datetime) ->
     arm, known = production.arm, memory.production or kept.production
     release = arm.configured.release if arm else production.health.release
     if release is not None and (known is None or known.is_set_to(release)):
-        kept.production = Shown(release, arm.swap_status if arm else None, began)
+        before = kept.production.swap_status if kept.production else None
+        kept.production = Shown(release, arm.swap_status if arm else before, began)
     return kept.production
 
 

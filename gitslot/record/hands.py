@@ -24,10 +24,10 @@ def hand_event(seen: Observation, base: Event) -> Event | None:
     if not isinstance(live, Live) or memory.intent or live.pair is None or live.operation:
         return None
     production, staging = live.pair
-    now, known = production.configured.release, memory.production or live.last
+    now, known = production.configured.release, _known(memory.production, live.last)
     if known is None or known.is_set_to(now) or was_taken_back(live, memory):
         return None
-    detail = replace(_when(production, known, live, seen.now), swap_status=production.swap_status)
+    detail = replace(_when(production, known, seen.now), swap_status=production.swap_status)
     if known.release.model != now.model:
         detail = replace(detail, from_model=known.release.model)
     swapped = _is_by_swap(production, known)
@@ -51,16 +51,23 @@ def hand_event(seen: Observation, base: Event) -> Event | None:
     )
 
 
+def _known(recorded: Shown | None, last: Shown | None) -> Shown | None:
+    """Return production as it was before: as it is recorded, or as it was seen so since then."""
+    if recorded is None or last is None:
+        return recorded or last
+    newer = recorded.is_set_to(last.release) and last.time > recorded.time
+    status = recorded.swap_status if last.swap_status is None else last.swap_status
+    return Shown(recorded.release, status, last.time) if newer else recorded
+
+
 def _is_by_swap(production: Arm, known: Shown) -> bool:
     """Return whether Azure names another last swap than the one that was known."""
     return production.swap_status not in ("", known.swap_status)
 
 
-def _when(production: Arm, known: Shown, live: Live, now: datetime) -> Payload:
+def _when(production: Arm, known: Shown, now: datetime) -> Payload:
     """Return when it happened: Azure's time of the swap, else the two looks that bound it."""
-    last = live.last
-    looks = [known.time, *([last.time] if last and known.is_set_to(last.release) else [])]
-    after = max(looks)
+    after = known.time
     named = _named(production.swap_status) if _is_by_swap(production, known) else None
     # Without a swap that was known before, only the time tells an old one from this one.
     if named and (known.swap_status is not None or named > after):

@@ -93,7 +93,7 @@ def go_back(app: str, effect: str = "goes back") -> GoBack:
 def go_back_to(app: str, model: str, version: str, effect: str) -> GoBack:
     """Return the step that makes *app* ask for *version* of the model that its file names."""
     words = ("gitslot", "bump", "production", version, app)
-    return GoBack((words, ("git", "push")), effect, f"{model} {version}")
+    return GoBack((words, ("git", "push")), effect, f"{model} {version.partition('@')[0]}")
 
 
 def still_goes_back(line: str, head: str, app: str) -> str:

@@ -80,7 +80,9 @@ def test_each_variable_names_whom_to_trust(
     folder: bool,
 ) -> None:
     """A file, or a folder as OpenSSL hashes it; without any the host is a stranger."""
-    with pytest.raises(NoAnswer, match="SSLError") as caught:
+    with pytest.raises(
+        NoAnswer, match="signed by nobody who is trusted here: self-signed"
+    ) as caught:
         get(Http(), host.url)
     assert not caught.value.sent
     bundle = host.certificate
@@ -126,6 +128,6 @@ def test_a_connection_is_kept_and_what_is_too_large_is_not(host: Host) -> None:
 @pytest.mark.usefixtures("trusted")
 def test_a_call_inside_another_ends_with_it(host: Host) -> None:
     """A fetch of Git has a time of its own, and each of its requests is inside."""
-    with within(0), pytest.raises(NoAnswer, match="not within"):
+    with within(0), pytest.raises(NoAnswer, match="not in time"):
         get(Http(), host.url)
     assert get(Http(), host.url) == b"fine"

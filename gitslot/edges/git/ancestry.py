@@ -36,6 +36,7 @@ class _Walk:
         self._absent: set[str] = set()
         self._open = 0  # of the pending, those that keep the walk going
         self._depth = 0
+        self._down_to_known = True
 
     def mark(self, commit: str, mark: int) -> None:
         """Reach *commit*; whatever it leads to is reached in its turn."""
@@ -81,19 +82,21 @@ class _Walk:
     def _known_since(self, date: float) -> bool:
         """Say whether something known is pending that is not older than *date*."""
         if any(self.marks[commit] == KNOWN for commit in self._absent):
-            self._depth = self._depth or _FIRST_DEPTH  # without haves: it is what is known
+            self._down_to_known = False  # it is what is known that is asked for
             self._bring()
         return bool(self._heap) and -self._heap[0][0] >= date
 
     def _bring(self) -> None:
-        """Bring what is absent, at first as far as what is known."""
-        first, self._depth = not self._depth, self._depth * _MORE or _FIRST_DEPTH
-        wanted = {c for c in self._absent if not first or self._counts(self.marks[c])}
-        self._graph.bring(wanted, self._known if first else (), self._depth)
+        """Bring what is absent, without what is known as long as that leads on."""
+        down, self._depth = self._down_to_known, self._depth * _MORE or _FIRST_DEPTH
+        wanted = {c for c in self._absent if not down or self._counts(self.marks[c])}
+        self._graph.bring(wanted, self._known if down else (), self._depth)
         self._absent -= wanted
         for commit in wanted:
-            if first or self._graph.has(commit):  # what is known leads to it, perhaps
+            there = self._graph.has(commit)
+            if there or down:
                 self._push(commit)
+                self._down_to_known &= there
             elif self._counts(self.marks[commit]):
                 raise KeyError(commit)
 

@@ -5,16 +5,13 @@ One table; pure. No message holds a URL, a header or a body of an answer. What *
 puts Git off; the rest needs a person.
 """
 
-import socket
-import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import IncompleteRead
 
 from dulwich.errors import HangupException
-from urllib3 import exceptions as http
 
-from gitslot.errors import GitPutOff, SourceError
+from gitslot.errors import GitPutOff, ObjectMissing, SourceError
+from gitslot.http.causes import FAILURES, failed
 from gitslot.state.safe_text import safe
 
 _REST_S = 20.0  # that a host which did not answer in time is left alone: each look would wait
@@ -32,22 +29,22 @@ class Cause:
 
 CAUSES: Mapping[str, Cause] = {
     "strict": Cause(
-        "its certificate is refused: {why}",
+        FAILURES["strict"],
         "Python 3.13 is stricter than curl: ask for a CA that has the extensions of RFC 5280, key "
         "usage among them",
     ),
     "ca": Cause(
-        "its certificate is signed by nobody who is trusted here: {why}",
+        FAILURES["ca"],
         "set REQUESTS_CA_BUNDLE to a file that holds this CA and the public ones",
     ),
-    "certificate": Cause("its certificate is refused: {why}", "renew it, or check GITSLOT_REPO"),
-    "tls": Cause("the TLS handshake failed: {why}", "see what stands between: a proxy, an old TLS"),
-    "name": Cause("no host of that name is known", "check GITSLOT_REPO, DNS and the network"),
-    "refused": Cause("the connection was refused", "check GITSLOT_REPO, its port and firewalls"),
-    "network": Cause("it cannot be reached: {why}", "check the network and its firewalls"),
-    "proxy": Cause("the proxy refuses: {why}", "check HTTPS_PROXY, its password and NO_PROXY"),
-    "timeout": Cause("it did not answer in time", passes=True),
-    "cut": Cause("its answer was cut off", passes=True),
+    "certificate": Cause(FAILURES["certificate"], "renew it, or check GITSLOT_REPO"),
+    "tls": Cause(FAILURES["tls"], "see what stands between: a proxy, an old TLS"),
+    "name": Cause(FAILURES["name"], "check GITSLOT_REPO, DNS and the network"),
+    "refused": Cause(FAILURES["refused"], "check GITSLOT_REPO, its port and firewalls"),
+    "network": Cause(FAILURES["network"], "check the network and its firewalls"),
+    "proxy": Cause(FAILURES["proxy"], "check HTTPS_PROXY, its password and NO_PROXY"),
+    "timeout": Cause(FAILURES["timeout"], passes=True),
+    "cut": Cause(FAILURES["cut"], passes=True),
     "busy": Cause("it answered {why} and asks to wait", passes=True),
     "down": Cause("it answered {why}: it does not work right now", passes=True),
     "token missing": Cause(
@@ -79,6 +76,7 @@ CAUSES: Mapping[str, Cause] = {
         "a web page came in place of Git's answer",
         "check GITSLOT_REPO, and what stands between: a proxy, a portal to sign in",
     ),
+    "error": Cause("it answered: {why}", "check GITSLOT_REPO"),
     "status": Cause("it answered {why}", "check GITSLOT_REPO"),
     "not git": Cause("its answer is not Git's ({why})", "check GITSLOT_REPO"),
 }
@@ -91,6 +89,8 @@ def error_of(name: str, where: str, why: str = "", retry_after_s: float = 0.0) -
     what = f"cannot read {where}: {cause.what.format(why=safe(why, 200))}"
     if cause.passes:
         return GitPutOff(what, retry_after_s=retry_after_s)
+    if name == "error":
+        return ObjectMissing(f"{what}; {cause.remedy}")
     return SourceError(f"{what}; {cause.remedy}")
 
 
@@ -123,52 +123,9 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return min(float(value), 3600.0) if value.isdigit() else 0.0
 
 
-# ---------------------------------------------------------------- no answer
-
-
-def failed(error: BaseException) -> tuple[str, str]:
+def no_answer(error: BaseException) -> tuple[str, str]:
     """Return the row for *error*, and the words that it adds."""
-    chain = list(_chain(error))
-    proxy = any(isinstance(each, http.ProxyError) for each in chain)
-    for each in chain:
-        match each:
-            case ssl.SSLCertVerificationError():
-                return _certificate((each.verify_message or "not valid").rstrip("."))
-            case ssl.SSLError():
-                return "tls", (getattr(each, "reason", "") or "no reason given").replace(
-                    "_", " "
-                ).lower()
-            case OSError() if proxy and "Tunnel connection failed" in str(each):
-                return "proxy", str(each).partition("Tunnel connection failed: ")[2]
-            case socket.gaierror() | http.NameResolutionError():
-                return ("proxy", "no host of that name is known") if proxy else ("name", "")
-            case ConnectionRefusedError():
-                return ("proxy", "the connection was refused") if proxy else ("refused", "")
-            case http.TimeoutError() | TimeoutError():
-                if not isinstance(each, http.NewConnectionError):
-                    return "timeout", ""
-            case IncompleteRead() | http.ProtocolError() | HangupException() | ConnectionError():
-                return "cut", ""
-            case OSError() if each.strerror:
-                return "network", each.strerror.lower()
-    return "not git", type(error).__name__
-
-
-def _certificate(why: str) -> tuple[str, str]:
-    strict = ("key usage", "Key Identifier", "Basic Constraints", "basic constraints")
-    if any(words in why for words in strict):
-        return "strict", why
-    return "ca" if "issuer" in why or "self-signed" in why or "self signed" in why else (
-        "certificate"
-    ), why
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Give *error* and what led to it, the innermost first."""
-    seen: list[BaseException] = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        held = (getattr(error, name, None) for name in ("reason", "original_error"))
-        inner = next((each for each in held if isinstance(each, BaseException)), None)
-        error = inner or error.__cause__ or error.__context__
-    return reversed(seen)
+    row, why = failed(error)
+    if row != "other":
+        return row, why
+    return ("cut", "") if isinstance(error, HangupException) else ("not git", why)

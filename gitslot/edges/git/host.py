@@ -10,6 +10,7 @@ cause, and the token goes to its own host alone.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -28,7 +29,7 @@ from dulwich.refs import Ref
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.util import make_headers
 
-from gitslot.edges.git.causes import answered, error_of, failed, retry_after
+from gitslot.edges.git.causes import answered, error_of, no_answer, retry_after
 from gitslot.errors import PutOff, SettingsError, SourceError
 from gitslot.http.client import GitPool, Http
 from gitslot.http.sockets import within
@@ -36,6 +37,7 @@ from gitslot.http.sockets import within
 _LOOK_UP_S, _FETCH_S = 10.0, 240.0
 _MAX_REDIRECTS = 3
 _REST = 64 * 1024  # bytes that are read of an answer after its end, to keep the connection
+_ERROR, _LINE = b"ERR ", 200  # how a line begins by which a host refuses, and how much is shown
 _SERVICE = b"git-upload-pack"
 _PACK_OF = ("info/refs?service=git-upload-pack", "git-upload-pack")
 
@@ -80,6 +82,11 @@ class GitHost(AbstractHttpGitClient):
         self._origin = (parts.scheme, parts.netloc)
         self._pool = GitPool(http)
         self._known: tuple[set[bytes], str] | None = None  # of a host with v2: what it can, where
+
+    @property
+    def speaks_v2(self) -> bool:
+        """Say whether the last answer was of protocol v2, which hands out any object."""
+        return self._known is not None
 
     def refs(self, names: Iterable[bytes]) -> Mapping[bytes, bytes]:
         """Return the commit that each of *names* leads to; one that is not there is left out."""
@@ -169,7 +176,18 @@ class GitHost(AbstractHttpGitClient):
         if not kind.startswith("application/x-git-"):
             answer.close()
             raise error_of("page", self.name)
-        return _Answer(answer, kind, url if url != asked else ""), answer.read
+        head = answer.read(len(_ERROR) + 4) if data else b""
+        if head[4:] == _ERROR:
+            raise error_of(
+                "error", self.name, answer.read(_LINE).decode("utf-8", "replace").strip()
+            )
+        rest = BytesIO(head)
+
+        def read(size: int) -> bytes:
+            first = rest.read(size)
+            return first if len(first) == size else first + bytes(answer.read(size - len(first)))
+
+        return _Answer(answer, kind, url if url != asked else ""), read
 
     def _sent(self, method: str, url: str, headers: dict[str, str], data: Any) -> Any:
         ours = urlsplit(url)[:2] == self._origin
@@ -216,7 +234,7 @@ class GitHost(AbstractHttpGitClient):
                 raise error_of("busy", self.name, str(error.status), error.left_s) from error
             if isinstance(error, SettingsError):
                 raise SourceError(f"cannot read {self.name}: {error.message}") from error
-            row, why = failed(error)
+            row, why = no_answer(error)
             said = str(error) if isinstance(error, GitProtocolError) and row == "not git" else ""
             raise error_of(row, self.name, said or why) from error
 

@@ -22,7 +22,7 @@ from gitslot.edges.git.causes import error_of
 from gitslot.edges.git.commits import raw_object
 from gitslot.edges.git.host import Access, GitHost
 from gitslot.edges.git.pack_size import check_pack
-from gitslot.errors import GitPutOff, PackTooLarge, SignatureRefused, SourceError
+from gitslot.errors import ObjectMissing, PackTooLarge, SignatureRefused, SourceError
 from gitslot.http.client import Http
 from gitslot.state.wanted import Doubt
 
@@ -56,6 +56,11 @@ class Origin:
         if self._host is None:
             self._host = GitHost(self._repository, self._access, self._http or Http())
         return self._host
+
+    @property
+    def hands_out_all(self) -> bool:
+        """Say whether any object may be asked for, not only what refs name."""
+        return self.local or self._opened().speaks_v2
 
     def open(self) -> Repo:
         """Open the repository on this machine, or what is kept of the server's."""
@@ -119,9 +124,7 @@ class Origin:
             return
         try:
             self._fetch(repo, wants, haves, depth=depth, filter_spec=_NO_TREES)
-        except (GitPutOff, PackTooLarge):
-            raise
-        except SourceError:
+        except ObjectMissing:
             for want in wants if len(wants) > 1 else ():
                 self.commits(repo, [want], haves, depth)
 

@@ -117,7 +117,12 @@ class GitSource:
         return self._descent[key]
 
     def _descends(self, commit: str, ancestor: str) -> bool:
-        found = descends(self._history(), commit, ancestor, _MAX_WALK)
+        commits = self._history()
+        if self._origin.hands_out_all:
+            commits.bring([ancestor], (), 1)
+            if not commits.has(ancestor):  # whoever has a commit has all that it leads to
+                return False
+        found = descends(commits, commit, ancestor, _MAX_WALK)
         if found is None:
             what = f"{ancestor[:7]} is not among the newest {_MAX_WALK:,} commits"
             raise SourceError(what, reason="HistoryTooLong")

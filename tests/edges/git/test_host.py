@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from urllib3 import exceptions as http
 
-from gitslot.edges.git.causes import CAUSES, failed
+from gitslot.edges.git.causes import CAUSES, no_answer
 from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import GitPutOff, SourceError
@@ -122,7 +122,7 @@ def test_the_cause_of_no_answer_is_named(error: Exception, row: str, why: str) -
     wrapped = RuntimeError("a library's own words, with https://user:secret@host")
     wrapped.__cause__ = error
     for each in (error, wrapped):
-        found = failed(each)
+        found = no_answer(each)
         assert found[0] == row
         assert why in found[1] or each is wrapped
         assert "secret" not in found[1]
@@ -208,7 +208,7 @@ def test_a_new_commit_costs_what_changed_since_the_accepted_one(origin: Origin) 
     assert source.descends(tip, base)
     for count in range(5):
         assert source.descends(tip, origin.git("rev-parse", f"main~{count}"))
-    assert (len(origin.asked) - asked, origin.sent - before < 5000) == (1, True)
+    assert (len(origin.asked) - asked, origin.sent - before < 5000) == (2, True)
 
 
 def test_what_comes_slowly_is_read_beside_the_looks(origin: Origin) -> None:

@@ -184,6 +184,27 @@ def test_over_https_only_commits_and_the_needed_trees_come(
     assert origin.sent < 20_000
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", CASES)
+def test_each_history_is_judged_alike_over_https(
+    made: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Where no commit is there before it is asked for."""
+    expected, build = CASES[name]
+    tip = made.works.point(build(made))
+    made.works.git("config", "uploadpack.allowFilter", "true")
+    origin, found = Origin(made.works.path, made.works.env), ""
+    with serving(tmp_path, origin.respond) as address:
+        trust(monkeypatch, tmp_path / "cert.pem")
+        source = GitSource(f"{address}/{made.works.path.name}", "main", FILE)
+        try:
+            source.vouched(tip, APP, Rule(read_signers(made.signers)), made.base)
+        except SignatureRefused as error:
+            found = error.reason
+    assert found == expected
+    assert len(origin.asked) <= 10
+
+
 # ---------------------------------------------------------------- the unsigned revert
 
 
