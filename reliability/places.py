@@ -14,7 +14,7 @@ from emulator.arm.routes import find
 
 START = "start"
 GOLDEN = "golden.staging"
-# What changes something outside. A lock is renewed by time, and given back at every wait, so neither
+# What changes something outside. A lock is renewed by time and given back at every wait: neither
 # counts.
 _WRITES = (
     *("arm.appsettings-put", "arm.slotsswap", "arm.resetslotconfig", "accepted.write"),
