@@ -25,14 +25,13 @@ TRIES = 3  # for a place that the killed process did not come to
 def kills(scenario: str, trace: Trace) -> list[Kill]:
     """Return where to kill in *scenario*, of which *trace* is a run that nobody disturbed."""
     places: dict[str, str] = {}
-    for line in trace.sent:
+    released = [n for n, line in enumerate(trace.sent) if line["name"] == "lock.release"]
+    for line in trace.sent[: released[-1] + 1]:  # what follows is the command's own table
         kind, _, number = line["place"].partition(":")
         if not number:
             places[kind] = kind
         elif line["name"] == GOLDEN:
             places[f"{kind}, the last"] = line["place"]
-        if line["name"] == "lock.release":
-            break  # the pass is over; what follows is the command's own table
     found = []
     for place in places.values():
         found.append(Kill(scenario, place, "before"))

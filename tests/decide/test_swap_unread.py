@@ -62,3 +62,22 @@ def test_time_in_which_nothing_could_be_read_proves_nothing(open_lab: Callable[.
         lab.wait(1.0)
         lab.run()
     assert lab.seconds - began >= LOOK.settle_s
+
+
+def test_a_swap_that_never_began_is_given_up_only_once_that_was_seen(
+    open_lab: Callable[..., Lab],
+) -> None:
+    """Its deadline is long over, but nobody has seen the markers unmoved meanwhile."""
+    lab = open_lab(OLD, "1.3.0")
+    lab.fault("slotsswap", status=503)
+    lab.before("arm.slotsswap", lambda: lab.cloud.at(5.0, lambda: blind(lab)))
+    lab.want(NEW)
+    lab.run()
+    assert why(lab.passes(45)) == "Stalled SwapUnread"
+    lab.mend()
+    began = lab.seconds
+    while "SwapFailed NotBegun" not in lab.told:
+        lab.wait(30.0)
+        lab.run()
+    assert lab.seconds - began >= LOOK.busy_wait_s
+    assert (why(lab.settle()), lab.swaps, lab.posts) == ("Converged", 1, 2)
