@@ -5,11 +5,11 @@ The serving contract (docs/use/serving-contract.md) for a function app of your o
     app.register_functions(served.blueprint)  # then answer from served.model, with served.headers
 """
 
-import hashlib
 import json
 import logging
 import os
 import threading
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -62,20 +62,18 @@ class Served:
             threading.Timer(PAUSE_S, self._run).start()  # a daemon, as the thread that starts it
 
     def _attempt(self) -> None:
-        if any(each.startswith("@Microsoft.KeyVault(") for each in (NAME, VERSION, STORE, CLIENT)):
-            self.reason = "SettingsInvalid"
+        self.reason = "SettingsInvalid"
+        if "@Microsoft.KeyVault(" in NAME + VERSION + STORE + CLIENT:
             raise ValueError("a Key Vault reference is not resolved: add Key Vault Secrets User")
         self.reason, header = "RegistryUnavailable", os.environ["IDENTITY_HEADER"]
         url = os.environ["IDENTITY_ENDPOINT"] + IDENTITY + f"&client_id={CLIENT}" * bool(CLIENT)
-        found = _get(url, {"X-IDENTITY-HEADER": header})
-        token = f"Bearer {json.loads(found)['access_token']}"
-        headers = {"Authorization": token, "x-ms-version": "2021-12-02"}
-        folder = f"{STORE}/models/{NAME}/{VERSION}"
-        raw = _get(f"{folder}/manifest.json", headers)
-        manifest, digest = json.loads(raw), hashlib.sha256(raw).hexdigest()
+        token = json.loads(_get(url, {"X-IDENTITY-HEADER": header}))["access_token"]
+        headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2021-12-02"}
+        raw = _get((folder := f"{STORE}/models/{NAME}/{VERSION}") + "/manifest.json", headers)
+        manifest, digest = json.loads(raw), sha256(raw).hexdigest()
         artifact = _get(f"{folder}/{manifest['artifact']['name']}", headers)
-        pinned = (PIN or digest, manifest["artifact"]["sha256"])
-        if pinned != (digest, hashlib.sha256(artifact).hexdigest()):
+        given = digest, sha256(artifact).hexdigest()
+        if (PIN or digest, manifest["artifact"]["sha256"]) != given:
             self.reason = "DigestMismatch"
             raise ValueError("the registry holds other bytes than are pinned")
         self.reason = "LoadFailed"

@@ -24,16 +24,24 @@ class Evidence:
 
 def git_is_put_off(evidence: Evidence) -> Waiting | None:
     """Wait while Git's host is slow or asks to be left alone: what it wants now is not known."""
-    doubt = evidence.app
-    if not isinstance(doubt, Doubt) or doubt.again_s is None:
-        return None
-    until = evidence.now + timedelta(seconds=doubt.again_s) if doubt.again_s else None
-    return replace(waiting(doubt), next=Wait(until))
+    return _put_off(evidence.app, evidence.now)
 
 
 def file_is_in_doubt(evidence: Evidence) -> Frozen | None:
     """Freeze where Git, the file or a signature cannot be trusted."""
     return frozen(evidence.app) if isinstance(evidence.app, Doubt) else None
+
+
+def look_is_put_off(evidence: Evidence) -> Waiting | None:
+    """Wait while ARM asks to be left alone: what the slots are set to is not known."""
+    return _put_off(evidence.live, evidence.now)
+
+
+def _put_off(found: object, now: datetime) -> Waiting | None:
+    if not isinstance(found, Doubt) or found.again_s is None:
+        return None
+    until = now + timedelta(seconds=found.again_s) if found.again_s else None
+    return replace(waiting(found), next=Wait(until))
 
 
 def slots_cannot_be_read(evidence: Evidence) -> Frozen | None:

@@ -63,6 +63,7 @@ IN_FLIGHT: Rules[Flight] = (
 IN_DOUBT: Rules[Evidence] = (
     asked.git_is_put_off,
     asked.file_is_in_doubt,
+    asked.look_is_put_off,
     asked.slots_cannot_be_read,
     asked.registry_cannot_be_read,
 )

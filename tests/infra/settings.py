@@ -25,4 +25,5 @@ def ours() -> set[str]:
     """Return the settings that the controller and the serving app read."""
     sources = [ROOT / "gitslot" / "edges" / "settings.py", *(ROOT / "serving_app").glob("*.py")]
     found = {name for path in sources for name in _NAME.findall(path.read_text(encoding="utf-8"))}
-    return found | slot_settings.OURS
+    replaced = re.findall(r'_secrets\(environ, "(\w+)"', sources[0].read_text(encoding="utf-8"))
+    return found | slot_settings.OURS | {f"{name}_OLD" for name in replaced}

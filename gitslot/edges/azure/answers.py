@@ -132,7 +132,8 @@ def from_sdk(error: Any) -> AzureError:
 def unread(error: AzureUnavailable) -> Doubt:
     """Return why a look got nothing from ARM: it asked to wait, or cannot be read."""
     if error.status == 429:
-        return Doubt("Throttled", "ARM asked to wait; nothing is written until then")
+        words = "ARM asked to wait; nothing is written until then"
+        return Doubt("Throttled", words, again_s=error.retry_after_s)
     return Doubt("Unreadable", error.message)
 
 
