@@ -92,8 +92,9 @@ class Wants:
 
     def _newest(self) -> Newest:
         """Ask Git, but not while its host wants to be left alone or did not answer just now."""
-        if self._rests and (left := self._rests[1] - self.monotonic()) > 0:
-            raise GitPutOff(self._rests[0].message, retry_after_s=left)
+        rests = self._rests
+        if rests and (left := rests[1] - self.monotonic()) > 0:
+            raise GitPutOff(rests[0].message, retry_after_s=left)
         self._rests = None
         try:
             return self.git.newest()

@@ -106,3 +106,26 @@ def test_a_pin_is_required_only_where_it_is_asked_for() -> None:
     assert read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "on"}).policy.require_pin
     with pytest.raises(SettingsError, match="GITSLOT_REQUIRE_PIN must be on or off"):
         read(ENOUGH | {"GITSLOT_REQUIRE_PIN": "yes"})
+
+
+def test_two_tokens_and_two_secrets_may_be_good_at_once() -> None:
+    """The new one is the first."""
+    names = ("GITSLOT_GIT_TOKEN", "GITSLOT_WEBHOOK_SECRET")
+    both = dict.fromkeys(names, "new") | {f"{name}_OLD": "old" for name in names}
+    settings = read(ENOUGH | both)
+    for found in (settings.git_tokens, settings.webhook_secrets):
+        assert [secret.reveal() for secret in found] == ["new", "old"]
+    alone = read(ENOUGH | {"GITSLOT_GIT_TOKEN_OLD": "old", "GITSLOT_GIT_TOKEN": " "})
+    assert [token.reveal() for token in alone.git_tokens] == ["old"]
+
+
+def test_the_user_name_is_the_hosts_unless_a_setting_names_it() -> None:
+    """And the kind of host, too; an unknown kind is refused."""
+    at = {"GITSLOT_REPO": "https://git.corp.example/models"}
+    assert read(ENOUGH | at).git_user == "x-access-token"
+    settings = read(ENOUGH | at | {"GITSLOT_GIT_HOST": "gitlab"})
+    assert (settings.git_host, settings.git_user) == ("gitlab", "oauth2")
+    assert read(ENOUGH | at | {"GITSLOT_GIT_USER": "deploy-token-1"}).git_user == "deploy-token-1"
+    for wrong in ({"GITSLOT_GIT_HOST": "svn"}, {"GITSLOT_GIT_USER": "a:b"}):
+        with pytest.raises(SettingsError, match=next(iter(wrong))):
+            read(ENOUGH | at | wrong)

@@ -331,3 +331,18 @@ def test_a_folder_without_a_file_is_a_doubt_about_all() -> None:
     empty = desired(HEAD, {})
     assert isinstance(empty, Doubt)
     assert (empty.reason, empty.revision) == ("FolderEmpty", HEAD)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:e88c\nsize 62\n", "Git LFS"),
+        (b"\0GITCRYPT\0" + bytes(40), "git-crypt"),
+    ],
+)
+def test_what_stands_in_place_of_the_file_is_named(data: bytes, says: str) -> None:
+    """The checkout on every laptop shows the right file, so nobody would see why."""
+    with pytest.raises(DesiredError, match=says) as caught:
+        read(data)
+    assert caught.value.reason == "NotPlainFile"
+    assert ".gitattributes" in caught.value.message
