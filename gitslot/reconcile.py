@@ -184,8 +184,9 @@ class Pass:
         if isinstance(seen.app, App) and acts_on_it:
             world.accept(self._name, desired)
         recorder = self._recorder.of(seen)
+        mine = seen.app is not None or world.wants.was_asked_here(self._name)
         if (
-            recorder.left_or_returned()
+            (mine and recorder.left_or_returned())
             or recorder.hands()
             or recorder.resumed()
             or recorder.settled()

@@ -32,6 +32,7 @@ class Git(Protocol):
     def descends(self, commit: str, ancestor: str) -> bool: ...
     def vouched(self, commit: str, app: str, rule: Rule, accepted: str = "") -> int: ...
     def asked_by(self, head: Revision, app: App, accepted: str = "") -> dict[str, Revision]: ...
+    def asks_for(self, commit: str, app: str) -> bool: ...
     def reverted(self, head: str, app: str) -> Reverted | None: ...
 
 
@@ -131,6 +132,18 @@ class Wants:
                 gone.add(name)
                 self._asked_by = {k: kept for k, kept in self._asked_by.items() if k[0] != name}
         return sorted(left - gone)
+
+    def was_asked_here(self, name: str) -> bool:
+        """
+        Say whether a file of this controller asked for *name* where it was last accepted.
+
+        Several controllers may share a storage account: the others' apps have not left.
+        """
+        try:
+            commit = self.accepted.read().apps.get(name, "")
+            return bool(commit) and self.git.asks_for(commit, name)
+        except (SourceError, JournalError):
+            return False
 
     # ------------------------------------------------------------ trust
 

@@ -105,7 +105,8 @@ class World:
             memory = self.journal.reader().memory(app, self.clock.now())
         except JournalError:
             return True
-        return memory.intent is not None or not (memory.left or self.guest)
+        told = memory.left or self.guest or not self.wants.was_asked_here(app)
+        return memory.intent is not None or not told
 
     def accept(self, app: str, desired: Desired | Doubt) -> None:
         """

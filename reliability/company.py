@@ -86,6 +86,9 @@ class _Folder:
         own = Revision(self._own(head.commit, app.name))
         return self._gits[app.name].asked_by(own, replace(app, name=APP))
 
+    def asks_for(self, commit: str, app: str) -> bool:
+        return self._gits[app].asks_for(self._own(commit, app), APP)
+
     def reverted(self, head: str, app: str) -> Reverted | None:
         return self._gits[app].reverted(self._own(head, app), APP)
 

@@ -282,6 +282,14 @@ class SeamGit:
 
         return self._process.call(Door("git.asked-by", _unread), effect)
 
+    def asks_for(self, commit: str, app: str) -> bool:
+        """Return whether the file of *commit* asks for *app*."""
+
+        def effect() -> bool:
+            return _app_of(self._cloud.git.commits[int(commit[:7], 16) - 1], app) is not None
+
+        return self._process.call(Door("git.asks-for", _unread), effect)
+
     def reverted(self, head: str, app: str) -> Reverted | None:
         """Return the `git revert` of *head* that takes production of *app* back."""
 

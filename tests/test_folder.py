@@ -1,7 +1,7 @@
 """A folder of files, each an app with its own owners: the loop on the in-process platform."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,20 @@ def test_a_deleted_file_leaves_its_app_running(fleet: Fleet) -> None:
     assert fleet.scene.cloud.serves() == NEW
     back = fleet.events()[known + 1]
     assert (back.event, back.revision) == ("Returned", fleet.tip)
+
+
+def test_an_app_of_another_controller_has_not_left(fleet: Fleet) -> None:
+    """Two controllers may share a storage account, each with a folder or a repository of its own."""
+    fleet.tick(2)
+    blobs = fleet.scene.cloud.blobs
+    accepted = AcceptedBlob(blobs)
+    theirs = {"elsewhere": "e" * 40, "beside": fleet.tip}
+    known = accepted.read()
+    accepted.write(replace(known, apps={**known.apps, **theirs}))
+    fleet.start()
+    fleet.push(app=file(NEW))
+    assert set(fleet.tick(30)) == {"app"}
+    assert [fleet.events(name) for name in theirs] == [[], []]
 
 
 def test_an_app_renamed_by_case_alone_stays_the_same_app(fleet: Fleet) -> None:

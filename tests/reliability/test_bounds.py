@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from gitslot.state.decision import Converged, Frozen, Stalled
+from gitslot.state.decision import Converged, Stalled, Waiting
 from reliability import registered
 from reliability.checker import check
 from reliability.cloud import APP
@@ -128,7 +128,7 @@ def test_calls_stay_bounded_while_arm_throttles_for_ever() -> None:
     for _ in range(60):
         stop = scene.controller.run()
         scene.cloud.wait(60)
-    assert isinstance(stop, Frozen)
+    assert isinstance(stop, Waiting)
     calls = [call for call in seam.calls if call.name.startswith("arm.")]
     assert len(calls) <= 2 * 60
     assert writes(calls) == 0

@@ -70,7 +70,7 @@ def test_an_app_that_azure_does_not_know_is_named(stage: Stage) -> None:
     start = stage.repository.git("rev-parse", "HEAD")
     stage.repository.commit("app: no-such-app\nmodel: iris\nslots: {production: 1.5.0}\n")
     reasons = {name: getattr(stop, "reason", "") for name, stop in tick(stage.world).items()}
-    assert reasons == {"no-such-app": "AppNotFound"}
+    assert reasons == {"no-such-app": "AppNotFound", stage.app: "NotInFile"}  # it has left
     assert stage.serves() == "1.4.0"
     stage.repository.git("reset", "-q", "--hard", start)
 

@@ -166,6 +166,17 @@ class GitSource:
         key = ("asked", head.commit, app.name, accepted, *wishes.values())
         return self._past(key, ask, head.commit)
 
+    def asks_for(self, commit: str, app: str) -> bool:
+        """Return whether what is watched asks for *app* in *commit*. Raises SourceError."""
+
+        def ask() -> bool:
+            try:
+                return self._of_file(app).app(commit) is not None
+            except KeyError:  # of another repository, or of a history that is gone
+                return False
+
+        return self._past(("asks for", commit, app), ask, commit)
+
     def reverted(self, head: str, app: str) -> Reverted | None:
         """
         Return the `git revert` of *head* that takes production of *app* back, and no other file.

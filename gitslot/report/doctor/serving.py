@@ -173,11 +173,14 @@ def health(app: AppFacts) -> Iterator[Note]:
         if said.answer is Answer.SERVING:
             yield Note(Grade.OK, f"{slot.name} serves {of_release(slot)}")
         elif said.answer is Answer.BLOCKED:
-            # 403: the slot is stopped, or a restriction keeps this machine out.
+            # 403: perhaps a restriction that keeps this machine out, and not the controller
             grade = Grade.WARNING if said.detail == "HTTP 403" else Grade.WRONG
             text = f"{slot.name}: /api/health is closed to you ({said.detail})"
             fix = "let /api/health be anonymous, and let the controller's network in"
             yield Note(grade, text, (fix,))
+        elif said.answer is Answer.STOPPED:
+            line = az(app, "start", slot.name)
+            yield Note(Grade.WARNING, f"{slot.name} is stopped, so it does not answer", (line,))
         elif said.answer is Answer.FOREIGN:
             text = f"{slot.name}: /api/health is not of the serving contract ({said.detail})"
             fix = "serve with serving_app, or as docs/use/serving-contract.md asks"
