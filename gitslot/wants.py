@@ -116,8 +116,8 @@ class Wants:
         """
         Return the apps that were accepted, are not in *desired*, and are still to be looked at.
 
-        Those are all while Git is in doubt; else those whose leaving is in doubt itself, and those
-        of which *is_open* says that something is left to do.
+        Those are all while Git is in doubt; else those of which *is_open* says that something is
+        left to do, and those of this controller whose leaving is in doubt itself.
         """
         try:
             known = self.accepted.read().apps
@@ -128,7 +128,9 @@ class Wants:
         gone, here = self._of(desired).gone, {name.lower() for name in desired.apps}
         left = {name for name in known if name.lower() not in here}
         for name in left - gone:
-            if not isinstance(self.app(name, desired), Doubt) and not is_open(name):
+            if is_open(name):
+                continue
+            if not self.was_asked_here(name) or not isinstance(self.app(name, desired), Doubt):
                 gone.add(name)
                 self._asked_by = {k: kept for k, kept in self._asked_by.items() if k[0] != name}
         return sorted(left - gone)

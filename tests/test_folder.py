@@ -117,7 +117,7 @@ def test_a_deleted_file_leaves_its_app_running(fleet: Fleet) -> None:
 
 
 def test_an_app_of_another_controller_has_not_left(fleet: Fleet) -> None:
-    """Two controllers may share a storage account, each with a folder or a repository of its own."""
+    """Two controllers may share a storage account, each with its own folder or repository."""
     fleet.tick(2)
     blobs = fleet.scene.cloud.blobs
     accepted = AcceptedBlob(blobs)
