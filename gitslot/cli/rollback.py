@@ -145,7 +145,7 @@ def _nothing_before(checkout: Checkout, chosen: AppFile, now: str) -> CommandRef
 
 
 def _memory(session: Session, app: str) -> Memory | None:
-    """Return what the controller's journal tells of *app*, or None where there is none at hand."""
+    """Return what the journal remembers of *app*, or None where no journal is at hand."""
     try:
         return session.world().journal.memory(app, session.now())
     except SettingsError:
