@@ -296,7 +296,8 @@ class Looker:
 
         Only for a look that came to Converged. The golden rows are replayed every `rehearse_s`
         seconds, first that long after the first such look or *at_once*; between that the last
-        verdict is returned. ARM is not asked. None where nothing waits or none was proved yet.
+        verdict is returned. ARM is asked for a key alone, and only *at_once*: else a look that asks
+        ARM anyway fetches it. None where nothing waits or none was proved yet.
         """
         kept, now = self._apps[name], self._clock.monotonic()
         release = waiting_in_staging(live, memory)
@@ -318,6 +319,9 @@ class Looker:
             ref = self.ref(name)
             host = self._slots.kept(ref.name, STAGING).host
             kept.rehearsal = self._prover.rehearsed(ref, host, release, health)
+            if at_once and self._prover.lacks(ref):
+                self._prover.provide(ref)
+                kept.rehearsal = self._prover.rehearsed(ref, host, release, health)
             kept.rehearsed, kept.rehearsed_at = key, now
         return Rehearsal(release, kept.rehearsal, now - kept.rehearsed_at)
 

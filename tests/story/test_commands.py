@@ -18,11 +18,15 @@ from tests.processes import python
 from tests.story.stage import MODEL, VERSIONS, Stage, set_stage
 from tests.story.typed import gitslot
 
+LONG = pytest.mark.long
 
-@pytest.fixture(scope="module")
-def stage(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Set one stage for all of this file."""
-    with set_stage(platform, tmp_path_factory.mktemp("commands")) as found:
+
+@pytest.fixture(scope="module", params=["anonymous", pytest.param("function", marks=LONG)])
+def stage(
+    platform: Platform, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Stage]:
+    """Set one stage for all of this file: open to all as here, and asking for keys as on Azure."""
+    with set_stage(platform, tmp_path_factory.mktemp("commands"), auth=request.param) as found:
         yield found
 
 
