@@ -105,8 +105,8 @@ class World:
             memory = self.journal.reader().memory(app, self.clock.now())
         except JournalError:
             return True
-        told = memory.left or self.guest or not self.wants.was_asked_here(app)
-        return memory.intent is not None or not told
+        recorded = memory.left or self.guest or not self.wants.was_asked_here(app)
+        return memory.intent is not None or not recorded
 
     def accept(self, app: str, desired: Desired | Doubt) -> None:
         """

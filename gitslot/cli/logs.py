@@ -94,9 +94,9 @@ def _of_its_release(session: Session, revision: str, events: Sequence[Event]) ->
     commit = checkout.resolve(revision)
     found: list[Event] = []
     for name in dict.fromkeys(event.app for event in events):
-        said, told = release_of(checkout, commit, name, [e for e in events if e.app == name])
+        said, named = release_of(checkout, commit, name, [e for e in events if e.app == name])
         session.print_err(said)
-        found += told
+        found += named
     return sorted(found, key=lambda event: event.time)
 
 

@@ -46,8 +46,8 @@ def release_of(
     then, by = at(found.revision), found.revision[:7]
     stays = any(_wish(here, slot) == _wish(then, slot) for slot in changed)
     what = "is in the release of" if stays else "was overtaken, before it was looked at, by"
-    told = tuple(event for event in events if event.revision == found.revision)
-    return f"{app}: {short} {what} {by}", told
+    named = tuple(event for event in events if event.revision == found.revision)
+    return f"{app}: {short} {what} {by}", named
 
 
 def _is_about(event: Event, slots: frozenset[str]) -> bool:

@@ -16,8 +16,8 @@ from azure.core.rest._http_response_impl import HttpResponseImpl
 from gitslot.errors import NoAnswer
 from gitslot.http.client import CONNECT_S, USER_AGENT, Http
 
-# azure-storage-blob resends, waits and follows redirects unless it is told not to; large blobs are
-# read in pieces, each within the total time of one request.
+# azure-storage-blob resends, waits and follows redirects unless its options forbid it. Large blobs
+# are read in pieces, each within the total time of one request.
 STORAGE: dict[str, Any] = {
     "retry_total": 0,
     "permit_redirects": False,

@@ -504,5 +504,5 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
 # What only a controller that looked, decided and found its journal whole can have written.
 _NO_BASELINE = ("Drift", "Waiting", "Suspended", "Resumed", "Retried", "Left", "Returned", BY_HAND)
 _BASELINE = _RULES.keys() - set(_NO_BASELINE)
-# What is told beside a stop, which stays.
+# What is recorded beside a stop, which stays.
 _ASIDE = (BY_HAND, "SoakPassed")
