@@ -213,7 +213,8 @@ class Registry:
         """
         Return what is wrong with the bytes at *url*, which names a zip of `code`, or "".
 
-        They are read in pieces, and never all at once. Raises RegistryUnavailable.
+        They are read in pieces, and never all at once. Raises RegistryUnavailable, also where there
+        are none.
         """
         path = url.removeprefix(f"{self.account_url}/{CODE}/")
         found = hashlib.sha256()
@@ -221,8 +222,9 @@ class Registry:
             try:
                 for piece in self._pieces(CODE, path):
                     found.update(piece)
-            except ResourceNotFoundError:
-                return f"{CODE}/{path} is not there"
+            except ResourceNotFoundError as error:  # perhaps not yet: that is no verdict
+                what = f"{CODE}/{path} is not there: register the package again"
+                raise RegistryUnavailable(what) from error
         fits = path.endswith(f"/{found.hexdigest()}.zip")
         return "" if fits else f"{CODE}/{path} has other bytes than its name says"
 
