@@ -41,6 +41,7 @@ class Admin:
             "/faults": self.rules.shown,
             "/latency": lambda: asdict(self.azure.latency),
             "/limits": limits.shown,
+            "/assumptions": self.azure.assumed.shown,
             "/transitions": transitions.shown,
             "/requests": self.azure.counts.shown,
             "/coverage": self.azure.counts.shown_unknown,
@@ -49,6 +50,7 @@ class Admin:
             ("PUT", "/faults"): self._set_faults,
             ("PUT", "/latency"): self._set_latency,
             ("PUT", "/limits"): limits.use,
+            ("PUT", "/assumptions"): self.azure.assumed.use,
             ("PUT", "/transitions"): transitions.use,
             ("POST", "/transitions/advance"): transitions.advance,
         }

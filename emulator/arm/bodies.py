@@ -92,6 +92,7 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
     # Azure/azure-cli, 2025-07); on the source it is the portal's way (azure-functions-ux).
     partner = site.slots.get(slot.prepared_with or "")
     modified = datetime.fromtimestamp(slot.modified, UTC).replace(tzinfo=None)
+    seen = azure.assumed.holds("swap-visible")
     return {
         "id": site_id(azure, site, slot),
         "name": site_name(site, slot),
@@ -125,7 +126,7 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
             "resourceGroup": azure.group,
             "defaultHostName": slot.host,
             "slotSwapStatus": _swap_status(slot.last_swap),
-            "inProgressOperationId": slot.operation,
+            "inProgressOperationId": slot.operation if seen else None,
         },
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from emulator.assumptions import Assumed
 from emulator.seen.history import History
 from emulator.seen.latency import Latency
 from emulator.seen.request_counts import RequestCounts
@@ -45,6 +46,7 @@ class Azure:
     deployments: Deployments = field(default_factory=Deployments)
     transitions: Transitions = field(default_factory=Transitions)
     counts: RequestCounts = field(default_factory=RequestCounts)
+    assumed: Assumed = field(default_factory=Assumed)
     begin_deployment: BeginDeployment | None = None  # None in tests without sockets
 
     @property
