@@ -136,6 +136,19 @@ BROKEN = [
     Case("clock", ground(skew_s=None), UNKNOWN, "did not report its time", ""),
     Case("lease", ground(lease=NO), WRONG, "you cannot", "Storage Blob Data Contributor"),
     Case("lease", ground(lease=Doubt("NotTried", "no")), UNKNOWN, "no", ""),
+    Case("affinity", at_site(STAGING, affinity=True), WARNING, "staging ties", "--slot staging"),
+    Case(
+        "passwords", at(STAGING, passwords=True), WARNING, "staging takes", "/slots/staging -n scm"
+    ),
+    Case("passwords", at(PRODUCTION, passwords=NO), UNKNOWN, "could not be read", "Reader"),
+    Case(
+        "ping",
+        at(STAGING, config=ConfigFacts(admitted=frozenset({"10.0.0.0/8"}))),
+        *(WARNING, "keeps out 100.64.0.0/10: swaps", "--ip-address 100.64.0.0/10"),
+    ),
+    Case("ping", at(STAGING, config=NO), UNKNOWN, "could not be read", "Reader"),
+    Case("secrets", at(STAGING, references={"T": "SecretNotFound"}), WRONG, "staging's T", "Vault"),
+    Case("secrets", at(STAGING, references=NO), UNKNOWN, "could not be read", "Reader"),
     Case("app", good(place=DOWN, slots=()), WRONG, "ARM did not answer", "az login"),
     Case("plan", at_site(PRODUCTION, tier="FlexConsumption"), WRONG, "no slots", "Elastic"),
     Case("plan", at_site(PRODUCTION, tier="PremiumV3"), WARNING, "alwaysOn", "--always-on true"),
