@@ -138,7 +138,11 @@ BROKEN = [
     Case("lease", ground(lease=Doubt("NotTried", "no")), UNKNOWN, "no", ""),
     Case("affinity", at_site(STAGING, affinity=True), WARNING, "staging ties", "--slot staging"),
     Case(
-        "passwords", at(STAGING, passwords=True), WARNING, "staging takes", "/slots/staging -n scm"
+        "passwords",
+        at(STAGING, passwords=True),
+        WARNING,
+        "staging takes",
+        "parent sites/az-fct-python-ml/slots/staging",
     ),
     Case("passwords", at(PRODUCTION, passwords=NO), UNKNOWN, "could not be read", "Reader"),
     Case(
