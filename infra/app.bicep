@@ -77,15 +77,8 @@ resource slotSettings 'Microsoft.Web/sites/slots/config@2024-04-01' = [for (each
   properties: all
 }]
 
-// Nobody deploys with a password: packages come from the registry, people come with a token.
-resource noFtp 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
-  parent: app
-  name: 'ftp'
-  properties: {
-    allow: false
-  }
-}
-
+// Nobody deploys with a password: packages come from the registry, people come with a token. FTP
+// is off altogether (ftpsState).
 resource noBasic 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
   parent: app
   name: 'scm'
@@ -93,14 +86,6 @@ resource noBasic 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04
     allow: false
   }
 }
-
-resource noFtpOnSlots 'Microsoft.Web/sites/slots/basicPublishingCredentialsPolicies@2024-04-01' = [for (each, index) in slots: {
-  parent: slot[index]
-  name: 'ftp'
-  properties: {
-    allow: false
-  }
-}]
 
 resource noBasicOnSlots 'Microsoft.Web/sites/slots/basicPublishingCredentialsPolicies@2024-04-01' = [for (each, index) in slots: {
   parent: slot[index]

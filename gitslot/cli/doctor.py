@@ -1,6 +1,8 @@
 """`gitslot doctor`: check that everything is set up for a release and a rollback."""
 
+from collections import Counter
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from gitslot.report.doctor.gather import Examiner
 from gitslot.state.wanted import App, Desired, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
+_UNCUT = 10**9
 
 
 def doctor(
@@ -26,16 +29,19 @@ def doctor(
         ),
     ] = None,
     output: OutputOption = Output.TABLE,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Print the checks that are ok, too.")
+    ] = False,
 ) -> int:
     """Check what a release needs, and how to fix it.
 
     The cheap checks come first: the controller's settings, Git, storage, then
     each app: plan, slots, identities, settings, code, triggers, health.
 
-    Each check ends ok, warning, wrong or not known. The fixes are below the
-    table. It uses your own rights and changes no app; in storage it takes and
-    releases one lease, on a blob of its own. It never shows the value of a
-    setting.
+    Each check ends ok, warning, wrong or not known. It prints what is not ok,
+    the gravest first, each with its fix. It uses your own rights and changes no
+    app; in storage it takes and releases one lease, on a blob of its own. It
+    never shows the value of a setting.
 
     Exit codes: 0 nothing is wrong, 1 something is, 2 error.
     """
@@ -44,7 +50,13 @@ def doctor(
     if controller is not None:
         examiner = examiner.ruled_by(controller)
     found = findings(examiner, app)
+    if verbose and output is Output.TABLE:
+        rows = [(each.app, each.check, each.grade.value, each.found) for each in found]
+        out.show_table(session, _COLUMNS, rows)
+        out.show_text(session, "")
     show(session, found, output)
+    if output is Output.TABLE:
+        out.show_text(session, summary(found, verbose=verbose), "bold")
     return code(found)
 
 
@@ -68,21 +80,28 @@ def code(found: Sequence[Finding]) -> int:
 
 
 def show(session: Session, found: Sequence[Finding], output: Output) -> None:
-    """Print *found*: a line for each check, and below them the fixes of what is not ok."""
+    """Print *found* for programs; for people what is not ok, the gravest first, with its fixes."""
     if output is not Output.TABLE:
         out.show_data(session, [data(each) for each in found], output)
         return
-    rows = [(each.app, each.check, each.grade.value, each.found) for each in found]
-    out.show_table(session, _COLUMNS, rows)
-    to_fix = [each for each in found if each.fixes]
-    if to_fix:
-        out.show_text(session, "")
-        out.show_text(session, "to fix", "bold")
-    for each in to_fix:
-        of = f", {each.app}" if each.app else ""
-        out.show_text(session, f"  {each.check} ({each.grade.value}{of})")
-        for fix in each.fixes:
-            out.show_text(session, f"      {fix}")
+    wide = (out.terminal_width(session) or _UNCUT) - 2
+    grades = list(Grade)
+    for each in sorted(found, key=lambda each: grades.index(each.grade)):
+        if each.grade is not Grade.OK:
+            out.show_cells(session, (each.grade.value, each.check, each.app))
+            for line in wrap(each.found, wide, break_long_words=False, break_on_hyphens=False):
+                out.show_text(session, f"  {line}")
+            for fix in each.fixes:
+                out.show_text(session, f"    {fix}")
+            out.show_text(session, "")
+
+
+def summary(found: Sequence[Finding], *, verbose: bool) -> str:
+    """Return how many of *found* ended how, in one line."""
+    number = Counter(each.grade for each in found)
+    counts = [f"{number[grade]} {grade.value}" for grade in Grade if number[grade]]
+    words = "all ok" if number[Grade.OK] == len(found) else ", ".join(counts)
+    return f"{len(found)} checks, {words}" + ("" if verbose else " (-v shows each)")
 
 
 def data(finding: Finding) -> dict[str, Any]:

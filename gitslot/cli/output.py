@@ -127,6 +127,11 @@ def show_table(session: Session, columns: Sequence[str], rows: Sequence[Sequence
         screen.print(styled(cells, "bold" if index == 0 else None), soft_wrap=True)
 
 
+def show_cells(session: Session, cells: Sequence[str]) -> None:
+    """Print one line of *cells*, each in the colour of its word."""
+    console(session.out).print(styled([safe(cell) for cell in cells if cell]), soft_wrap=True)
+
+
 def show_text(session: Session, text: str, style: str | None = None) -> None:
     """Print one line of data for people."""
     console(session.out).print(Text(safe(text), style or ""), soft_wrap=True)

@@ -32,23 +32,22 @@ def shown(found: tuple[Finding, ...], output: Output, folder: Path) -> str:
 STOPPED = checks.of_app(at_site(STAGING, state="Stopped"))
 
 
-def test_the_table_has_a_line_for_each_check_and_the_fixes_below(tmp_path: Path) -> None:
-    """Whoever is in a hurry reads the end."""
-    lines = shown(STOPPED, Output.TABLE, tmp_path).splitlines()
-    assert lines[0].split() == ["APP", "CHECK", "RESULT", "FOUND"]
-    assert [line.split()[1] for line in lines[1:4]] == ["app", "plan", "memory"]
-    assert lines[-3:] == [
-        "to fix",
-        "  running (wrong, az-fct-python-ml)",
-        "      az functionapp start -g group -n az-fct-python-ml --slot staging",
+def test_what_is_not_ok_stands_alone_with_its_fix(tmp_path: Path) -> None:
+    """The gravest first."""
+    lines = shown((Finding("x", "", Grade.WARNING, "odd"), *STOPPED), Output.TABLE, tmp_path)
+    assert lines.splitlines() == [
+        *("wrong  running  az-fct-python-ml", "  staging is Stopped"),
+        "    az functionapp start -g group -n az-fct-python-ml --slot staging",
+        *("", "warning  x", "  odd", ""),
     ]
-    assert len(lines) == 1 + len(STOPPED) + 4
 
 
-def test_nothing_to_mend_is_a_table_alone(tmp_path: Path) -> None:
-    """No empty heading."""
-    text = shown((*checks.of_ground(GROUND), *checks.of_app(GOOD)), Output.TABLE, tmp_path)
-    assert "to fix" not in text
+def test_one_line_tells_how_many_are_ok() -> None:
+    """All of them, or how many ended how."""
+    fine = (*checks.of_ground(GROUND), *checks.of_app(GOOD))
+    assert doctor.summary(fine, verbose=True) == f"{len(fine)} checks, all ok"
+    wanted = f"{len(STOPPED)} checks, 1 wrong, {len(STOPPED) - 1} ok (-v shows each)"
+    assert doctor.summary(STOPPED, verbose=False) == wanted
 
 
 @pytest.mark.parametrize("output", [Output.JSON, Output.YAML])

@@ -175,7 +175,9 @@ class Page:
         for line in chosen:
             if not (line.only_on_azure or set(line.sets) & set(_given(self.folder, self.platform))):
                 text = line.text.replace(".venv/bin/", tools)
-                script.append(text.replace(" -m gitslot.registry.package", thin))
+                text = text.replace(" -m gitslot.registry.package", thin)
+                shown = f'echo "$({text} | xargs)" | tee /dev/stderr | grep -qxF "{line.prints}"'
+                script.append(shown if line.prints else text)
         bash = ("bash", "-eu", "-o", "pipefail", "-c", "\n".join(script))
         done = run(*bash, cwd=ROOT, env=self.env)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

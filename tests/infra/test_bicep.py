@@ -18,12 +18,23 @@ from azure.mgmt.web.models import (
 )
 from pycep import BicepParser
 
-from tests.infra.page import ROOT, lines
+from emulator.login.rights import BUILT_IN
+from tests.infra.page import ROOT, calls, option
 from tests.infra.settings import NOT_OURS, ours
 
 INFRA = ROOT / "infra"
 FILES = sorted(INFRA.glob("*.bicep"))
-_SETTING = re.compile(r"^\s+((?:GITSLOT|MODEL|WEBSITE|FUNCTIONS|AZURE|AzureWebJobs)\w+):", re.M)
+APPS = ("iris7421", "iris7421-gitslot")
+# What access.bicep and the page call the same.
+SCOPES = {each: each for each in ("models", "code")} | {
+    **{"journal": "gitslot", "registry": "iris7421registry"},
+    **{"servingHost": "iris7421serving", "controllingHost": "iris7421control"},
+}
+PRINCIPALS = {
+    "iris7421-serving-object": "servingPrincipal",
+    "iris7421-controlling-object": "controllingPrincipal",
+    "ad": "publisher",
+}
 _REFERENCE = re.compile(r"\b([a-zA-Z]\w*)\.(outputs|properties|id|name)\b(?:\.(\w+))?")
 
 
@@ -85,25 +96,62 @@ def test_nothing_holds_or_reads_a_secret() -> None:
     assert "httpsOnly: true" in (INFRA / "app.bicep").read_text(encoding="utf-8")
 
 
-def test_bicep_and_page_set_the_same_settings() -> None:
-    """Whichever way an app came about, it has the same settings, and each is known."""
-    text = "".join(path.read_text(encoding="utf-8") for path in FILES)
-    template = set(_SETTING.findall(text))
-    settings = [line.text for line in lines() if "appsettings set" in line.text]
-    page = set(re.findall(r" ([A-Za-z_]+)=", " ".join(settings).replace('"', "")))
-    assert template == page
-    assert template <= ours() | NOT_OURS
+def assert_same(template: dict[str, Any], pasted: dict[str, Any], names: set[str]) -> None:
+    """Compare keys, and the values that *template* has as literals: *names* are its symbols."""
+    assert set(template) == set(pasted)
+    for key, value in template.items():
+        if isinstance(value, dict) and not value.keys() & {"operator", "function"}:
+            assert_same(value, pasted[key], names)
+        elif isinstance(value, (str, bool, int)) and value not in names and "${" not in str(value):
+            assert value == pasted[key], key
 
 
-def test_bicep_and_page_give_the_same_roles() -> None:
-    """Both name the same built-in roles, and the same custom one."""
-    page = " ".join(line.text for line in lines())
-    roles = set(re.findall(r'--role "(Storage [^"]+)"', page))
-    access = (INFRA / "access.bicep").read_text(encoding="utf-8")
-    ids = re.findall(r"'([0-9a-f-]{36})'", access)
-    assert len(roles) == len(ids) == len(set(ids)) == 3
+def test_both_ways_make_the_same_apps(trees: dict[str, Any]) -> None:
+    """Site, plan and settings are those of the page; each setting is known."""
+    tree, main = trees["app.bicep"], trees["gitslot.bicep"]
+    names = {*tree["parameters"], *tree["variables"], *main["parameters"]}
+    site = tree["variables"]["site"]["value"]
+    common = tree["variables"]["all"]["value"]["function"]["parameters"]["arg_1"]
+    for module, app in (("servingApp", "iris7421"), ("controllerApp", "iris7421-gitslot")):
+        mine = [call for call in calls() if option(call, "-n") == app]
+        (pasted,) = [json.loads(option(call, "-p")) for call in mine if option(call, "-p")]
+        assert_same(site, pasted["properties"], names)
+        assert pasted["kind"] == tree["resources"]["app"]["config"]["kind"]
+        settings = {**common, **main["modules"][module]["config"]["params"]["settings"]}
+        pairs = [call[call.index("--settings") + 1 :] for call in mine if "--settings" in call]
+        assert_same(settings, dict(pair.split("=", 1) for call in pairs for pair in call), names)
+        assert set(settings) <= ours() | NOT_OURS
+    plan = main["resources"]["plan"]["config"]
+    (call,) = [call for call in calls() if call[1:3] == ("plan", "create")]
+    assert option(call, "--sku") == plan["sku"]["name"]
+    closed = {option(call, "--parent") for call in calls() if "properties.allow=false" in call}
+    assert closed == {f"sites/{each}" for each in (*APPS, "iris7421/slots/staging")}
+    assert {"noBasic", "noBasicOnSlots"} <= set(tree["resources"])
+
+
+def test_both_ways_give_the_same_roles(trees: dict[str, Any]) -> None:
+    """The same roles at the same scopes to the same principals, and the same custom one."""
+    tree = trees["access.bicep"]
+    template = set()
+    for resource in tree["resources"].values():
+        given, principals = resource["config"], None
+        if "config" in given:  # a loop or a condition is around it
+            principals = given.get("loop_type", {}).get("detail", {}).get("array_name")
+            given = given["config"]
+        if "scope" in given:
+            role = tree["variables"][given["properties"]["roleDefinitionId"]]["value"]["function"]
+            guid = role["parameters"]["resource_name_1"]
+            for principal in principals or [given["properties"]["principalId"]]:
+                template.add((BUILT_IN[guid].name, SCOPES[given["scope"]], principal))
+    pasted = [call for call in calls() if call[:3] == ("role", "assignment", "create")]
+    rows = {
+        (option(call, "--role"), option(call, "--scope").rsplit("/", 1)[-1], PRINCIPALS[who])
+        for call in pasted
+        if (who := option(call, "--assignee-object-id"))
+    }
+    custom = ("gitslot controller (iris7421-gitslot)", "iris7421", "controllingPrincipal")
+    assert rows == {*template, custom}
     assert "loadJsonContent('role.json')" in (INFRA / "role.bicep").read_text(encoding="utf-8")
-    assert "infra/role.json" in page
 
 
 def test_azd_fills_every_parameter() -> None:
@@ -129,9 +177,7 @@ def test_apps_have_only_fields_that_microsofts_models_have(trees: dict[str, Any]
     site = trees["app.bicep"]["variables"]["site"]["value"]
     app = trees["app.bicep"]["resources"]["app"]["config"]
     plan = trees["gitslot.bicep"]["resources"]["plan"]["config"]
-    page = next(line.text for line in lines() if line.text.startswith("site()"))
-    words = page.split("echo '")[1].split("';")[0].replace("' '", " ")  # echo joins them
-    pasted = json.loads(re.sub(r"'\$\w+'", "x", words))
+    pasted = json.loads(next(filter(None, (option(call, "-p") for call in calls()))))
     for given, model in (
         (app, Site),
         (site, SiteProperties),

@@ -57,6 +57,20 @@ class Survey(Azure):
             found = self._asked(app, slot, "list_functions", "list_instance_functions_slot")
             return functions_of([each.as_dict() for each in found])
 
+    def passwords(self, app: AppRef, slot: str) -> bool:
+        """Return whether *slot* takes code from whoever has its publishing password."""
+        with translated():
+            found = self._asked(app, slot, "get_scm_allowed", "get_scm_allowed_slot").as_dict()
+        return (found.get("properties") or {}).get("allow") is not False
+
+    def references(self, app: AppRef, slot: str) -> Mapping[str, str]:
+        """Return the state of each setting of *slot* that is a Key Vault reference."""
+        kind = "get_app_settings_key_vault_references"
+        with translated():
+            found = [each.as_dict() for each in self._asked(app, slot, kind, f"{kind}_slot")]
+        states = {each["name"]: (each.get("properties") or {}).get("status") for each in found}
+        return {str(name): str(state or "unknown") for name, state in states.items()}
+
     def sticky_names(self, app: AppRef) -> Sticky:
         """Return every list of sticky names, which a swap does not move."""
         with translated():
@@ -95,6 +109,7 @@ def site_of(site: Mapping[str, Any]) -> SiteFacts:
         operation=str(properties.get("inProgressOperationId") or ""),
         prepared=str(properties.get("targetSwapSlot") or ""),
         plan=str(properties.get("serverFarmId") or ""),
+        affinity=properties.get("clientAffinityEnabled") is True,
     )
 
 
@@ -102,6 +117,9 @@ def config_of(config: Mapping[str, Any]) -> ConfigFacts:
     """Read a SiteConfigResource."""
     properties = config.get("properties") or {}
     rules = (properties.get("experiments") or {}).get("rampUpRules") or ()
+    entries = properties.get("ipSecurityRestrictions") or ()
+    rest = properties.get("ipSecurityRestrictionsDefaultAction") or ("Deny" if entries else "Allow")
+    ranges = [rule.get("ipAddress") for rule in entries if rule.get("action") != "Deny"]
     return ConfigFacts(
         auto_swap=str(properties.get("autoSwapSlotName") or ""),
         always_on=properties.get("alwaysOn") is True,
@@ -111,6 +129,7 @@ def config_of(config: Mapping[str, Any]) -> ConfigFacts:
             )
             for rule in rules
         },
+        admitted=frozenset(map(str, [*ranges, *(["Any"] if rest == "Allow" else [])])),
     )
 
 

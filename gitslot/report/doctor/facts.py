@@ -68,6 +68,7 @@ class SiteFacts:
     operation: str = ""
     prepared: str = ""
     plan: str = ""  # resource id of the plan
+    affinity: bool = False  # clientAffinityEnabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class ConfigFacts:
     auto_swap: str = ""
     always_on: bool = False
     routed: Mapping[str, float] = field(default_factory=dict)
+    admitted: frozenset[str] = frozenset({"Any"})  # address ranges of access restrictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class SlotFacts:
     config: ConfigFacts | Doubt
     functions: tuple[Function, ...] | Doubt
     health: Health
+    passwords: bool | Doubt = NOT_READ  # whether Kudu takes them
+    references: Mapping[str, str] | Doubt = field(default_factory=dict)  # Key Vault's, by setting
 
     @property
     def known(self) -> Mapping[str, str]:

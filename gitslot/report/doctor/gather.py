@@ -14,7 +14,7 @@ from azure.core.credentials import TokenCredential
 
 from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef
-from gitslot.edges.settings import Settings
+from gitslot.edges.settings import Settings, is_unresolved
 from gitslot.errors import GitslotError, NotFound, SettingsError
 from gitslot.http.client import Http
 from gitslot.look.probe import Prober
@@ -216,13 +216,17 @@ class Examiner:
         if isinstance(site, Doubt):
             silent = Health(Answer.SILENT, detail="its host is not known")
             return SlotFacts(name, site, NOT_READ, NOT_READ, NOT_READ, silent)
+        settings = read(lambda: self.survey.settings(ref, name))
+        refers = not isinstance(settings, Doubt) and any(map(is_unresolved, settings.values()))
         return SlotFacts(
             name,
             site[0],
-            read(lambda: self.survey.settings(ref, name)),
+            settings,
             read(lambda: self.survey.config(ref, name)),
             read(lambda: self.survey.functions(ref, name)),
             self.probes.health(site[1]),
+            read(lambda: self.survey.passwords(ref, name)),
+            read(lambda: self.survey.references(ref, name)) if refers else {},
         )
 
     def _resolved(

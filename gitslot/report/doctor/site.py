@@ -32,14 +32,18 @@ MEMORY_GB = {
 }
 NO_SLOTS = ("flexconsumption", "basic", "free", "shared")
 DEDICATED = ("standard", "premium", "isolated")
+_PINGS = ("10.0.0.0/8", "100.64.0.0/10")
 _READER = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID"
 
 
 def az(app: AppFacts, words: str, slot: str = PRODUCTION, more: str = "") -> str:
     """Return the line `az functionapp` *words* for *slot*."""
-    group = "GROUP" if isinstance(app.place, Doubt) else shlex.quote(app.place.resource_group)
-    line = f"az functionapp {words} -g {group} -n {shlex.quote(app.name)}{label(slot)}"
+    line = f"az functionapp {words} -g {_group(app)} -n {shlex.quote(app.name)}{label(slot)}"
     return f"{line} {more}" if more else line
+
+
+def _group(app: AppFacts) -> str:
+    return "GROUP" if isinstance(app.place, Doubt) else shlex.quote(app.place.resource_group)
 
 
 def set_line(app: AppFacts, slot: str, values: Mapping[str, str]) -> str:
@@ -184,6 +188,48 @@ def package(app: AppFacts) -> Iterator[Note]:
             yield Note(Grade.WRONG, text, (fix,))
 
 
+def affinity(app: AppFacts) -> Iterator[Note]:
+    """Check affinity: a cookie would hold a client, and a probe, to one instance."""
+    for slot, site in app.sites:
+        if site.affinity:
+            fix = az(app, "update", slot.name, "--set clientAffinityEnabled=false")
+            yield Note(Grade.WARNING, f"{slot.name} ties each client to one instance", (fix,))
+
+
+def passwords(app: AppFacts) -> Iterator[Note]:
+    """
+    Check basic authentication: a publishing password puts code into a slot past Git.
+
+    https://learn.microsoft.com/azure/app-service/configure-basic-auth-disable
+    """
+    for slot in app.there:
+        if isinstance(slot.passwords, Doubt):
+            yield unread(f"{slot.name}'s publishing policy", slot.passwords)
+        elif slot.passwords:
+            parent = app.name if slot.name == PRODUCTION else f"{app.name}/slots/{slot.name}"
+            fix = f"az resource update -g {_group(app)} --namespace Microsoft.Web --parent "
+            fix += f"sites/{parent} --resource-type basicPublishingCredentialsPolicies -n scm"
+            text = f"{slot.name} takes code with a password"
+            yield Note(Grade.WARNING, text, (f"{fix} --set properties.allow=false",))
+
+
+def ping(app: AppFacts) -> Iterator[Note]:
+    """
+    Check access restrictions: the ping of a swap comes from 10.* and 100.*, within Azure.
+
+    https://github.com/MicrosoftDocs/azure-docs/issues/43262
+    """
+    for slot in app.there:
+        if isinstance(slot.config, Doubt):
+            yield unread(f"{slot.name}'s configuration", slot.config)
+        elif lacking := [each for each in _PINGS if not {"Any", each} & slot.config.admitted]:
+            words = "config access-restriction add"
+            more = "--priority 90 --ip-address"
+            fixes = tuple(az(app, words, slot.name, f"{more} {each}") for each in lacking)
+            text = f"{slot.name} keeps out {' and '.join(lacking)}: swaps may fail (417)"
+            yield Note(Grade.WARNING, text, fixes)
+
+
 def operation(app: AppFacts) -> Iterator[Note]:
     """Check for a prepared swap, which blocks every change until it is completed or reset."""
     for slot, site in app.sites:
@@ -209,5 +255,8 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("https", "every slot answers https only", https),
     Check("identity", "every slot has the identities that it needs", identity),
     Check("package", "every slot has the identity that reads its package", package),
+    Check("affinity", "no slot ties a client to one instance", affinity),
+    Check("passwords", "no slot takes code with a password", passwords),
+    Check("ping", "access restrictions let the ping of a swap in", ping),
     Check("operation", "no swap is prepared or in progress", operation),
 )

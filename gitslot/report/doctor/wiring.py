@@ -180,6 +180,22 @@ def pinned(app: AppFacts) -> Iterator[Note]:
         yield Note(Grade.WARNING, "production's MODEL_VERSION is not pinned by a digest", (fix,))
 
 
+def secrets(app: AppFacts) -> Iterator[Note]:
+    """
+    Check Key Vault references: the app gets one that is not resolved as its literal text.
+
+    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+    """
+    fix = 'give the identity that keyVaultReferenceIdentity names the role "Key Vault Secrets User"'
+    for slot in app.there:
+        if isinstance(slot.references, Doubt):
+            yield unread(f"{slot.name}'s Key Vault references", slot.references)
+            continue
+        for name, state in slot.references.items():
+            if state != "Resolved":
+                yield Note(Grade.WRONG, f"{slot.name}'s {name} is not resolved: {state}", (fix,))
+
+
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("rights", "", rights),
     Check("names", "every slot has its own host id within 32 characters", names),
@@ -189,5 +205,6 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("runtime", "both slots name the same runtime", runtime),
     Check("apart", "the controller is not in it", apart),
     Check("release", "production is set to a pinned release", pinned),
+    Check("secrets", "every Key Vault reference is resolved", secrets),
     Check("allowed", "the controller may reconcile it", allowed),
 )

@@ -27,6 +27,10 @@ KEYS = [
     *("received_time", "start_time", "end_time", "last_success_end_time", "complete", "active"),
     *("is_temp", "is_readonly", "url", "log_url", "site_name", "provisioningState"),
 ]
+ACTIONS = {
+    "functions-action": "/api/zipdeploy?isAsync=true&deployer=GITHUB_ZIP_DEPLOY_FUNCTIONS_V1",
+    "webapps-deploy": "/api/publish?async=true&deployer=GITHUB_ONE_DEPLOY&type=zip&restart=true",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,35 @@ def test_upload_runs_in_the_slot_and_moves_with_the_swap(shared: App) -> None:
     shared.web.restart(shared.group, "uploads")
     until(lambda: len(shared.history("process-started")) > restarted, "production restarts")
     assert shared.serves("production") == "two"
+
+
+@pytest.mark.parametrize("upload", ACTIONS.values(), ids=ACTIONS)
+def test_githubs_actions_deploy_by_role(staging: Kudu, upload: str) -> None:
+    """
+    Their calls in their order, with a token: app, credentials, policy, profile, upload, its end.
+
+    Source: lib/ of Azure/functions-action (releases/v1) and Azure/webapps-deploy (releases/v3).
+    """
+    app, slot = staging.app, "/slots/staging"
+    named = "$filter=resourceType EQ 'Microsoft.Web/Sites' AND name EQ 'uploads'"
+    all_ = f"/subscriptions/{app.platform.subscription}/resources"
+    found = app.platform.ask("GET", all_, query=f"{named}&api-version=2024-11-01")
+    (site,) = found.json()["value"]
+    assert "linux" in site["kind"] and site["id"].split("/")[4] == app.group
+    given = app.ask("POST", f"{slot}/config/publishingcredentials/list").json()["properties"]
+    assert given["scmUri"].partition("@")[2] == staging.url.removeprefix("https://")
+    policy = app.ask("GET", f"{slot}/basicPublishingCredentialsPolicies/scm").json()
+    assert policy["properties"]["allow"] is False and "sku" in app.site("staging")["properties"]
+    assert app.ask("POST", f"{slot}/config/appsettings/list").json()["properties"]
+    assert 'publishMethod="MSDeploy"' in app.ask("POST", f"{slot}/publishxml").text
+    assert staging.ask("GET", "/api/settings").status_code == 200
+    begun = staging.ask("POST", upload, data=probe("acted"))
+    where = begun.headers["Location"].removeprefix(staging.url)
+    until(lambda: staging.ask("GET", where).status_code == 200, "the deployment ends")
+    done = staging.ask("GET", where).json()
+    assert (begun.status_code, done["status"]) == (202, 4)
+    assert staging.ask("GET", f"/api/deployments/{done['id']}").status_code == 200
+    assert staging.ask("GET", f"/api/vfs/site/deployments/{done['id']}/manifest").status_code == 404
 
 
 def test_asynchronous_upload_is_followed_to_its_end(

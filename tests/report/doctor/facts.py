@@ -43,7 +43,7 @@ def slot(name: str, version: str | None) -> SlotFacts:
         settings |= {"MODEL_DEPLOY": "run-1", "MODEL_STORE": STORE}
         health = Health(Answer.SERVING, what.model, version, what.digest, "run-1", code="build-3")
     functions = (Function("predict", "httpTrigger"), Function("warmup", "warmupTrigger"))
-    return SlotFacts(name, SITE, settings, ConfigFacts(), functions, health)
+    return SlotFacts(name, SITE, settings, ConfigFacts(), functions, health, passwords=False)
 
 
 GOOD = AppFacts(

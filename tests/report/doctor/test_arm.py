@@ -62,6 +62,25 @@ def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None
     assert Survey(arm.address, arm.credential).config(APP, STAGING) == ConfigFacts()
 
 
+def test_restrictions_passwords_and_references_are_read(arm: Arm) -> None:
+    """Who is let in (the rest is kept out once a rule is there), by password or not; states."""
+    survey = Survey(arm.address, arm.credential)
+    rules = [{"ipAddress": "10.0.0.0/8", "action": "Allow"}, {"ipAddress": "9.9.9.9/32"}]
+    for more, admitted in (
+        ({}, set()),
+        ({"ipSecurityRestrictionsDefaultAction": "Allow"}, {"Any"}),
+    ):
+        arm.answers["web"] = (200, {}, {"properties": {"ipSecurityRestrictions": rules, **more}})
+        expected = {"10.0.0.0/8", "9.9.9.9/32", *admitted}
+        assert survey.config(APP, STAGING).admitted == expected
+    for allow in (True, False):
+        arm.answers["scm"] = (200, {}, {"name": "scm", "properties": {"allow": allow}})
+        assert survey.passwords(APP, STAGING) is allow
+    found = {"name": "TOKEN", "properties": {"status": "SecretNotFound"}}
+    arm.answers["appsettings"] = (200, {}, {"value": [found]})
+    assert survey.references(APP, PRODUCTION) == {"TOKEN": "SecretNotFound"}
+
+
 def test_every_list_of_sticky_names_is_kept_apart_from_none(arm: Arm) -> None:
     """What was null is written back as null."""
     lists = {"appSettingNames": ["A"], "connectionStringNames": [], "azureStorageConfigNames": None}
