@@ -24,9 +24,9 @@ class Assumption:
     id: str
     says: str
     evidence: str
-    opposite: str
-    check: str
-    step: str
+    opposite: str = ""
+    check: str = ""
+    step: str = ""
 
 
 ASSUMPTIONS = (
@@ -35,8 +35,109 @@ ASSUMPTIONS = (
         "While a swap runs, `inProgressOperationId` of both slots names it",
         "the field is in Microsoft's model of a site; it is null in every recording of azure-cli",
         "the field stays empty, and a running swap is seen by its 409 alone",
+        "operation",
+        "release: record while the swap runs",
+    ),
+    Assumption(
+        "preview-on-both",
+        "After a preview both slots name the other in `targetSwapSlot`",
+        "recorded of production (azure-cli, `test_webapp_slot_swap`, 2025-07); the portal writes "
+        "both (azure-functions-ux, `_setTargetSwapSlot`)",
+        "only production names the other",
+        "operation",
+        "preview: record while the swap is prepared",
+    ),
+    Assumption(
+        "deployment-id-moves",
+        "`deploymentId` moves with the content in a swap",
+        "recorded of a Windows app alone (azure-cli, `test_functionapp_slot_swap`, 2025-01)",
+        "it stays with the slot",
         "",
-        "read both slots while the first swap runs",
+        "release: compare `deploymentId` of both slots before and after",
+    ),
+    Assumption(
+        "failed-swap-prepared",
+        "After a failed swap both slots refuse new settings until a reset",
+        "azure-cli#27820",
+        "a failed swap leaves nothing behind",
+        "operation",
+        "failed swap: record after it",
+    ),
+    Assumption(
+        "restart-overlap",
+        "A restart starts the new process before the old one ends",
+        "the app settings reference, WEBSITE_DISABLE_OVERLAPPED_RECYCLING, which does not say that "
+        "it always does",
+        "the old process ends first, and requests wait for the new one",
+        "",
+        "release: ask /api/health of staging each second while its settings change",
+    ),
+    Assumption(
+        "failed-start-stops",
+        "A process that cannot start takes the old one down with it: 503",
+        '"Stopping site because it failed during startup" in the logs of App Service on Linux',
+        "the old process goes on answering",
+        "health",
+        "failed swap: ask /api/health of staging with a package that is not there",
+    ),
+    Assumption(
+        "listed-by-role",
+        "A role on one app shows its holder the subscription and that app in lists",
+        "none; Microsoft's pages say it of no list",
+        "only a role on the group or above does, and the controller reports `AppNotFound`",
+        "app",
+        "observe: does the controller report `AppNotFound`?",
+    ),
+    Assumption(
+        "refusal-texts",
+        "A 409 says `another operation is in progress` or `prepared for swap`",
+        "azure-pipelines-tasks#11384 (2019), azure-cli#27820; its ExtendedCode is on no record",
+        step="release: swap by hand while the swap runs, and keep the answer",
+    ),
+    Assumption(
+        "stopped-refused",
+        "A swap of a stopped slot is refused at once with 409",
+        "azure-functions-host#10722 says that both must run; status and text are on no record",
+        check="running",
+    ),
+    Assumption(
+        "timing",
+        "A running swap asks to be polled after 15 s; restarting the old content delays no end",
+        "polls in recordings are 15 to 16 s apart; of the rest, none",
+        step="release: compare `slotSwapStatus` with the time of Converged",
+    ),
+    Assumption(
+        "actions",
+        "The names of ARM's actions follow from the paths of the calls",
+        "those that Microsoft's role pages name do",
+        check="rights",
+        step="setup: `az provider operation show -n Microsoft.Web` has what infra/role.json has",
+    ),
+    Assumption(
+        "ping-allowed",
+        "Access restrictions let the warm-up ping in from 10.* and 100.*",
+        "users' threads, of App Service as a whole",
+        check="warm-up",
+    ),
+    Assumption(
+        "https-301",
+        "With `httpsOnly` every method is answered with 301",
+        "the page on bindings: all HTTP requests are redirected to HTTPS",
+        check="https",
+        step="setup: `curl -si -X POST http://HOST/api/health`",
+    ),
+    Assumption(
+        "arm",
+        "Slots of equal content are swapped like any others; `If-Match` is not heeded; a prepared "
+        "slot that is deleted cancels the swap; production is not deleted as a slot (400); "
+        "functions are not listed while no process answers (400); the words of slot differences",
+        "none; their rules are the portal's",
+    ),
+    Assumption(
+        "kudu",
+        "Kudu refuses a bad zip at once; its records move with the content; its challenge at 401; "
+        "what ARM says where Kudu refuses, and when each `deploymentStatus` holds",
+        "Kudu's source, where it has it; the rest is on no record",
     ),
 )
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}
@@ -47,10 +148,18 @@ class Assumed:
 
     def __init__(self) -> None:
         self.reversed: set[str] = set()
+        self.shows: set[str] = set()  # reversed rows that made a difference
 
     def holds(self, name: str) -> bool:
-        """Return whether the row *name* holds; KeyError where there is no such row."""
-        return BY_ID[name].id not in self.reversed
+        """
+        Return whether the row *name* holds; KeyError where there is no such row.
+
+        Ask only where the answer makes a difference: `shows` counts on it.
+        """
+        if BY_ID[name].id not in self.reversed:
+            return True
+        self.shows.add(name)
+        return False
 
     def use(self, given: Any) -> Mapping[str, bool]:
         """
@@ -71,4 +180,4 @@ class Assumed:
 
     def shown(self) -> Mapping[str, bool]:
         """Return whether each row that can be reversed holds."""
-        return {row.id: self.holds(row.id) for row in ASSUMPTIONS if row.opposite}
+        return {row.id: row.id not in self.reversed for row in ASSUMPTIONS if row.opposite}

@@ -2,15 +2,19 @@
 Make the pages that the code tells: `python -m tools.pages` writes them, `make check` compares.
 
 docs/believe/rules.md lists every rule of `decide` in its order, docs/run/reasons.md every reason
-why an app stops.
+why an app stops. Of docs/believe/emulator.md and docs/run/first-run-on-azure.md it writes the
+sections between `<!-- NAME: python -m tools.pages -->` and `<!-- end of NAME -->`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from inspect import getdoc
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from emulator.arm import coverage
+from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
 
@@ -71,9 +75,26 @@ def _ends(step: Next) -> str:
             return step.clause
 
 
-PAGES: Mapping[str, Callable[[], str]] = {
-    "docs/believe/rules.md": rules_page,
-    "docs/run/reasons.md": reasons_page,
+def assumptions() -> str:
+    """Return the table of docs/believe/emulator.md: what is assumed, and what can be reversed."""
+    rows = (f"| `{a.id}` | {a.says} | {a.evidence} | {a.opposite} |\n" for a in ASSUMPTIONS)
+    return f"| | assumed of Azure | why | reversed |\n|---|---|---|---|\n{''.join(rows)}"
+
+
+def filled(text: str, **sections: Callable[[], str]) -> str:
+    """Return *text*, a page, with its *sections* as they are today."""
+    for name, made in sections.items():
+        begin, end = f"<!-- {name}: python -m tools.pages -->\n", f"<!-- end of {name} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{made()}{end}{rest.partition(end)[2]}"
+    return text
+
+
+# Of each page, what makes its text from the text that is there.
+PAGES: Mapping[str, Callable[[str], str]] = {
+    "docs/believe/rules.md": lambda _: rules_page(),
+    "docs/run/reasons.md": lambda _: reasons_page(),
+    "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
 }
 
 
@@ -81,10 +102,12 @@ def outdated(root: Path = ROOT) -> Iterator[str]:
     """Yield the name of each page in the tree *root* that is not what the code says."""
     for name, page in PAGES.items():
         path = root / name
-        if not path.exists() or path.read_text(encoding="utf-8") != page():
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if text != page(text):
             yield name
 
 
 if __name__ == "__main__":
-    for file, written in PAGES.items():
-        (ROOT / file).write_text(written(), encoding="utf-8")
+    for file, made in PAGES.items():
+        path = ROOT / file
+        path.write_text(made(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -88,11 +88,16 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
     """Return the Site JSON; like Azure's it never contains app settings."""
     plan = azure.store.plans.get(site.plan.rsplit("/", 1)[-1].lower())
     scm = slot.scm_host
-    # Of the other slot, on both: recorded of production after a preview (test_webapp_slot_swap in
-    # Azure/azure-cli, 2025-07); on the source it is the portal's way (azure-functions-ux).
     partner = site.slots.get(slot.prepared_with or "")
+    if partner and slot.swapping_into and not azure.assumed.holds("preview-on-both"):
+        partner = None
+    operation = slot.operation
+    if operation and not azure.assumed.holds("swap-visible"):
+        operation = None
+    deployment = slot.deployment_id
+    if slot.last_swap and not azure.assumed.holds("deployment-id-moves"):
+        deployment = f"{site.name}__{slot.key}"[:60]
     modified = datetime.fromtimestamp(slot.modified, UTC).replace(tzinfo=None)
-    seen = azure.assumed.holds("swap-visible")
     return {
         "id": site_id(azure, site, slot),
         "name": site_name(site, slot),
@@ -118,7 +123,7 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
                 "appSettings": None,
                 "experiments": None,
             },
-            "deploymentId": slot.deployment_id,
+            "deploymentId": deployment,
             "sku": plan.tier if plan else None,
             "httpsOnly": slot.https_only,
             "keyVaultReferenceIdentity": slot.vault_reader,
@@ -126,7 +131,7 @@ def site_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
             "resourceGroup": azure.group,
             "defaultHostName": slot.host,
             "slotSwapStatus": _swap_status(slot.last_swap),
-            "inProgressOperationId": slot.operation if seen else None,
+            "inProgressOperationId": operation,
         },
     }
 

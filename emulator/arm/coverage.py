@@ -1,18 +1,15 @@
 """
-The table of supported calls in docs/believe/emulator.md; run this module to write it.
+The table of supported calls in docs/believe/emulator.md, which `python -m tools.pages` writes.
 
 Routes are those of ``emulator.arm.routes`` and ``emulator.scm.app``. The clients that use them were
 counted (``by_client`` of ``GET /requests``); the clients' tests compare their counts to this table.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from emulator.arm.routes import ROUTES
 from emulator.scm import app as scm
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "believe" / "emulator.md"
-BEGIN, END = "<!-- coverage: python -m emulator.arm.coverage -->", "<!-- end of coverage -->"
 SLOT = "/slots/{slot}"
 
 BOTH = """
@@ -38,7 +35,7 @@ USED_BY: Mapping[str, frozenset[str]] = {
 def table() -> str:
     """Return the table, one line for each route; those of a site and its slots share one."""
     head = f"| call | operation | {' | '.join(USED_BY)} |\n|---|---|{'---|' * len(USED_BY)}"
-    return "\n".join([head, *_lines()])
+    return "\n".join([head, *_lines(), ""])
 
 
 def _lines() -> Iterator[str]:
@@ -73,15 +70,3 @@ def _path(segments: tuple[str, ...]) -> str:
         if path.startswith(f"{long}/"):
             return short + path.removeprefix(long)
     return path
-
-
-def page(text: str) -> str:
-    """Return *text*, a page, with the current table."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(PAGE)

@@ -1,7 +1,7 @@
 """Tenants, subscriptions, groups, plans, and the list of resources by filter."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
@@ -48,8 +48,7 @@ def subscription(azure: Azure) -> Mapping[str, Any]:
 
 def subscriptions(azure: Azure, call: Call, _params: Params) -> Answer:
     """List the subscriptions in which the caller has any role."""
-    roles = azure.store.rights.roles_of(call.caller.principal, azure.now())
-    found = [subscription(azure)] if any(True for _ in roles) else []
+    found = [subscription(azure)] if any(_shown(azure, call)) else []
     return Answer(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
@@ -77,7 +76,8 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     Of ARM's filter language only ``eq`` on resourceType, name and resourceGroup, joined by ``and``,
     is supported.
     """
-    found = [body for body in _all(azure) if may_read(azure, call.caller, body["id"])]
+    listed = any(_shown(azure, call))
+    found = [b for b in _all(azure) if listed and may_read(azure, call.caller, b["id"])]
     text = call.query.get("$filter", "").strip()
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)
@@ -91,6 +91,14 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
         field = "type" if key == "resourcetype" else "name"
         found = [item for item in found if item[field].lower() == wanted]
     return Answer(200, {"value": found})
+
+
+def _shown(azure: Azure, call: Call) -> Iterator[str]:
+    """Yield the scopes of the caller's roles that make lists of the subscription show anything."""
+    for _, held in azure.store.rights.roles_of(call.caller.principal, azure.now()):
+        above = azure.scope.lower().startswith(held.scope.lower().rstrip("/"))
+        if above or azure.assumed.holds("listed-by-role"):
+            yield held.scope
 
 
 def _all(azure: Azure) -> Iterable[dict[str, Any]]:

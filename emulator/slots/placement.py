@@ -62,7 +62,7 @@ class Placement:
         async def gate(moment: float) -> None:
             await self.azure.transitions.until(moment, "restart", site, slot)
 
-        if not self.azure.transitions.overlap:
+        if not self.azure.assumed.holds("restart-overlap"):
             worker.vacate()
         worker.restart(launch, self.azure.latency.restart_s, gate)
 
@@ -199,7 +199,7 @@ class Placement:
     def _worker(self, site: str, slot: Slot) -> Worker:
         key = (site, slot.deployment_id)
         if key not in self.workers:
-            self.workers[key] = Worker(self.launcher, self._report)
+            self.workers[key] = Worker(self.launcher, self._report, self.azure.assumed)
         return self.workers[key]
 
     def _report(self, operation: str, launch: Launch, detail: str) -> None:

@@ -141,14 +141,15 @@ class Swapper:
         """
         Put the source's settings back and end with *failure*.
 
-        Both slots stay marked as prepared for the swap until a reset (azure-cli#27820).
+        Both slots stay marked as prepared for the swap until a reset.
         """
         azure = self.azure
         ended = replace(operation, ended=True, failure=failure)
         azure.store.operations[operation.id] = ended
         site = azure.store.sites[operation.site]
         site = state.mark(site, (operation.source, operation.target), None)
-        site = state.put_back(site, operation.source, azure.now())
+        kept = azure.assumed.holds("failed-swap-prepared")
+        site = (state.put_back if kept else state.reset)(site, operation.source, azure.now())
         azure.store.put(site)
         self.processes.restart_now(site.key, operation.source)
         self._record("swap-failed", operation, site, failure.message)

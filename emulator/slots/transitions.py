@@ -20,18 +20,10 @@ class _Waiting:
 
 
 class Transitions:
-    """
-    One *mode* for all; waiting changes take effect in the order in which they came.
-
-    Without *overlap* a restart ends the old process first, and requests wait for the new one, as on
-    a site whose container is recycled in place. Azure documents that it overlaps restarts
-    (https://learn.microsoft.com/azure/app-service/reference-app-settings,
-    WEBSITE_DISABLE_OVERLAPPED_RECYCLING), but not that it always does.
-    """
+    """One *mode* for all; waiting changes take effect in the order in which they came."""
 
     def __init__(self) -> None:
         self.mode = "timed"
-        self.overlap = True
         self._waiting: list[_Waiting] = []
 
     async def until(self, moment: float, what: str, site: str, slot: str) -> None:
@@ -50,18 +42,16 @@ class Transitions:
 
     def use(self, given: Any) -> Mapping[str, Any]:
         """
-        Set ``{"mode": ..., "overlap": ...}``, each if given; leaving manual releases all changes.
+        Set ``{"mode": ...}``; leaving manual releases all changes.
 
         Raises ValueError that names what is wrong.
         """
-        if not isinstance(given, Mapping) or set(given) - {"mode", "overlap"}:
-            raise ValueError("transitions are an object with mode and overlap")
-        mode, overlap = given.get("mode", self.mode), given.get("overlap", self.overlap)
+        if not isinstance(given, Mapping) or set(given) != {"mode"}:
+            raise ValueError("transitions are an object with mode")
+        mode = given["mode"]
         if mode not in MODES:
             raise ValueError(f"mode is one of {', '.join(MODES)}")
-        if not isinstance(overlap, bool):
-            raise ValueError("overlap is true or false")
-        self.mode, self.overlap = mode, overlap
+        self.mode = mode
         if mode != "manual":
             for waiting in self._waiting:
                 waiting.go.set()
@@ -86,4 +76,4 @@ class Transitions:
     def shown(self) -> Mapping[str, Any]:
         """Return the mode and the waiting changes."""
         waiting = [one.change for one in self._waiting if not one.go.is_set()]
-        return {"mode": self.mode, "overlap": self.overlap, "waiting": waiting}
+        return {"mode": self.mode, "waiting": waiting}

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from emulator.assumptions import Assumed
 from emulator.slots.hosts import CannotStartError, Host, Launch, Launcher
 
 FIRST_PAUSE_S = 0.5
@@ -34,8 +35,9 @@ async def until(moment: float) -> None:
 class Worker:
     """The process of one content, and its successor while that starts."""
 
-    def __init__(self, launcher: Launcher, report: Report) -> None:
+    def __init__(self, launcher: Launcher, report: Report, assumed: Assumed) -> None:
         self.launcher = launcher
+        self.assumed = assumed
         self.report = report
         self.serving: Host | None = None
         self.failed = False  # nothing answers or will soon: the front door answers 503 at once
@@ -94,10 +96,9 @@ class Worker:
             try:
                 host = await self.launcher.start(launch)
             except CannotStartError as error:
-                # Assumption: a site that does not start is stopped, old process and all ("Stopping
-                # site because it failed during startup" in the logs of App Service on Linux).
-                self.failed = True
-                self._take_over(None)
+                if self.serving is None or self.assumed.holds("failed-start-stops"):
+                    self.failed = True
+                    self._take_over(None)
                 self.report("process-failed", launch, str(error))
                 if not result.done():
                     result.set_result(Started(str(error)))

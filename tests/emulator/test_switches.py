@@ -30,7 +30,8 @@ def app(app: App) -> Iterator[App]:
     """Put every switch back."""
     yield app
     app.platform.admin_put("/limits", "generous")
-    app.platform.admin_put("/transitions", {"mode": "timed", "overlap": True})
+    app.platform.admin_put("/transitions", {"mode": "timed"})
+    app.platform.admin_put("/assumptions", {"restart-overlap": True})
 
 
 # ------------------------------------------------------------ rate limits
@@ -89,7 +90,9 @@ def test_generous_is_the_default_and_refuses_nobody() -> None:
         ("/limits", {"name": "documented", "write": {"holds": 1, "refill": 1}}),
         ("/limits", {"writes": {"holds": 1}}),
         ("/transitions", {"mode": "later"}),
-        ("/transitions", {"mode": "timed", "overlap": "no"}),
+        ("/transitions", {"mode": "timed", "overlap": False}),
+        ("/assumptions", {"swap-visble": False}),
+        ("/assumptions", {"swap-visible": "no"}),
         ("/faults", [{"operation": "slotswap"}]),
         ("/faults", [{"reported": "ping-418"}]),
         ("/faults", [{"operation": "site-get", "delay_s": "1"}]),
@@ -162,14 +165,15 @@ def test_immediate_waits_for_nothing(app: App) -> None:
 
 def test_restarts_that_do_not_overlap(app: App) -> None:
     """Without overlap the old process goes first; a request meanwhile waits for the new one."""
-    app.platform.admin_put("/transitions", {"mode": "manual", "overlap": False})
+    app.platform.admin_put("/transitions", {"mode": "manual"})
+    app.platform.admin_put("/assumptions", {"restart-overlap": False})
     app.set("staging", {"MODEL_VERSION": "2"})
     until(
         lambda: app.platform.slots()[app.name, "staging"]["pid"] is None, "the old process is gone"
     )
     with pytest.raises(requests.Timeout):
         requests.get(f"{app.url('staging')}/api/health", timeout=0.5)
-    app.platform.admin_put("/transitions", {"mode": "timed", "overlap": True})
+    app.platform.admin_put("/transitions", {"mode": "timed"})
     app.wait_serves("staging", "2")
 
 

@@ -13,7 +13,7 @@ from tools.pages import PAGES
 FILES = (
     *("requirements.txt", "controller/requirements.txt", "serving_app/requirements.txt"),
     "serving_app/requirements-sklearn.txt",
-    *("package-lock.json", "docs/use/desired_state.schema.json", "docs/believe/emulator.md"),
+    *("package-lock.json", "docs/use/desired_state.schema.json"),
     *PAGES,
 )
 
@@ -67,7 +67,7 @@ def test_a_table_that_is_not_the_codes_is_found(tree: Path) -> None:
     """The emulator's page lists the calls that it knows today."""
     path = tree / "docs" / "believe" / "emulator.md"
     path.write_text(path.read_text().replace("`slotsswap`", "`slotswap`"))
-    assert ["emulator.arm.coverage" in problem for problem in check.problems(tree)] == [True]
+    assert ["docs/believe/emulator.md" in problem for problem in check.problems(tree)] == [True]
 
 
 @pytest.mark.parametrize("page", PAGES)
