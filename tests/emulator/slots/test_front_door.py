@@ -13,6 +13,7 @@ import pytest
 import requests
 from aiohttp.test_utils import make_mocked_request
 
+from emulator.assumptions import Assumed
 from emulator.seen.faults import Faults
 from emulator.slots.front_door import FrontDoor
 from emulator.slots.state import Keys, Slot
@@ -179,7 +180,7 @@ def test_a_request_does_not_wait_for_ever(host: Hanging | None, status: int) -> 
     """One that finds only a starting process gets 503, one that the process leaves alone 504."""
 
     async def ask() -> int:
-        worker = Worker(cast("Any", None), lambda *_: None)
+        worker = Worker(cast("Any", None), lambda *_: None, Assumed())
         worker.serving = cast("Any", host)
         slot = Slot("Production", "d", {}, Keys("m", "f"), "", "", 1, 2, 0.0)
         door = FrontDoor("app", "p", lambda: (slot, worker), Faults(), answer_s=0.1, ready_s=0.01)
