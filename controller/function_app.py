@@ -4,6 +4,7 @@ The triggers of the controller: a timer or a Git push starts a round, or wakes t
 A push only wakes the loop; its body is ignored. What is wanted is always read from Git itself.
 """
 
+import logging
 import os
 import threading
 
@@ -12,15 +13,21 @@ import azure.functions as func
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
+from gitslot.record.log import print_log
 from gitslot.rounds import Rounds, in_a_thread
 from gitslot.world import credential, open_world
 
 _GIT_PATIENCE_S = 5.0  # a look at what Git sends slowly waits no longer
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-_settings = settings_.read(os.environ)
-_http = Http()
-_world = open_world(_settings, credential(_http), http=_http, patience_s=_GIT_PATIENCE_S)
+print_log()
+try:
+    _settings = settings_.read(os.environ)
+    _http = Http()
+    _world = open_world(_settings, credential(_http), http=_http, patience_s=_GIT_PATIENCE_S)
+except Exception:
+    logging.getLogger("gitslot").exception("the controller cannot start")
+    raise
 _rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread)
 
 
