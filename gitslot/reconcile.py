@@ -8,11 +8,13 @@ another look. A pass never sleeps: `gitslot.rounds` runs one when the app is due
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recorder import Recorder
+from gitslot.report.plan import writes
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -47,6 +49,7 @@ __all__ = ["Pass", "World", "observe"]
 _GUEST_LOOKS = 3  # at most, while the controller writes
 _HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
+_OBSERVED = Waiting("Observed", {"what": ""}, Wait(), quiet=True)
 
 
 def observe(
@@ -97,10 +100,12 @@ def look_for(
     block = app if isinstance(app, App) else None
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     now, policy = world.clock.now(), world.policy
-    found = decisions(_target(name, app), live, memory, now, policy)
+    observed = world.only_observes(memory)
+    judging = memory.as_observer() if observed else memory
+    found = decisions(_target(name, app), live, judging, now, policy)
     found = world.wants.advised(found, name, head, revisions)
-    decision = foremost(found)
-    return Observation(name, app, head, live, memory, decision, now, policy, found, revisions)
+    known = (name, app, head, live, memory, foremost(found), now, policy, found, revisions)
+    return Observation(*known, observed)
 
 
 def _target(name: str, app: App | Doubt | None) -> App | Doubt:
@@ -172,7 +177,14 @@ class Pass:
         world, began = self._world, self._world.clock.monotonic()
         desired = world.wants.desired() if self._lock.held else world.wants.known()
         try:
-            seen = observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
+            seen = observe(
+                self._name,
+                world,
+                prove=self._prove,
+                fresh=self._fresh,
+                whole=world.observe_only,
+                desired=desired,
+            )
         finally:
             self.look_s = max(self.look_s, world.clock.monotonic() - began)
         self._desired = desired
@@ -180,6 +192,8 @@ class Pass:
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
             self._world.tell_unwritten(self._name, seen.decision)
             return seen.decision
+        if seen.observed and not seen.memory.intent:
+            return self._left_undone(seen)
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
         if isinstance(seen.app, App) and acts_on_it:
             world.accept(self._name, desired)
@@ -214,6 +228,16 @@ class Pass:
                 if is_further_slot(stop):
                     self._rehearse(seen)
                 return stop
+
+    def _left_undone(self, seen: Observation) -> Stop | None:
+        """Record what would be done, and do nothing of it: no lock, and nothing is accepted."""
+        recorder = self._recorder.of(seen)
+        if (not self._world.guest and recorder.observing()) or recorder.hands():
+            return None
+        if isinstance(seen.app, App) and isinstance(seen.live, Live):
+            app, memory = replace(seen.app, suspend=None), seen.memory.as_observer()
+            recorder.would(writes(app, seen.live, memory, seen.now, seen.policy))
+        return seen.decision if isinstance(seen.decision, Converged) else _OBSERVED
 
     # ------------------------------------------------------------ writes
 
@@ -271,7 +295,7 @@ class Pass:
         if intent is None or self._lock.held:
             return False
         age = (self._world.clock.now() - intent.time).total_seconds()
-        return 0 <= age < policy.lock_renew_s and not self._lock.take()
+        return 0 <= age < policy.lock_renew_s and (seen.observed or not self._lock.take())
 
     def _rehearse(self, seen: Observation) -> None:
         """Prove the way back, and record when it turns out not to work, or to work again."""

@@ -364,7 +364,8 @@ def settled(app: App, live: Live, memory: Memory) -> bool:
     wanted = live.production.wanted
     if not isinstance(wanted, Resolved) or not live.production.health.shows(wanted):
         return False
-    if memory.converged != wanted.release or memory.swap_failed or memory.hold_since:
+    strange = memory.converged != wanted.release and not memory.observed
+    if strange or memory.swap_failed or memory.hold_since:
         return False  # ARM says whether slots were left prepared, and whose swap it was
     others = (*((STAGING,) if app.pin else ()), *app.further)
     found = [live.slots.get(name) for name in others]

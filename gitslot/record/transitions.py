@@ -4,7 +4,8 @@ Turn one observation into journal events; each change is recorded once, in the s
 Pure. A pass that changes nothing and finds nothing yields no event.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from gitslot.decide.decide import is_not_production
 from gitslot.decide.place import holds
 from gitslot.decide.production import served_label, was_taken_back
 from gitslot.decide.soak import is_refused
-from gitslot.record.event import Event
+from gitslot.record.event import WOULD, Event
 from gitslot.record.payload import Payload
 from gitslot.state.decision import (
     Converged,
@@ -25,6 +26,7 @@ from gitslot.state.decision import (
     Suspended,
     Swap,
     Verify,
+    Write,
 )
 from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Live, Mark, Rehearsal, Seen
@@ -263,6 +265,49 @@ def settled_event(seen: Observation, base: Event) -> Event | None:
         detail=replace(_settled_detail(live, wanted), aside=True),
         **_release_fields(wanted.release, None),
     )
+
+
+def would_events(
+    seen: Observation, writes: Iterable[Write], base: Callable[..., Event]
+) -> list[Event]:
+    """Return an event for each of *writes* that is not recorded for this wish and state."""
+    found: dict[str, Event] = {}
+    for write in writes:
+        slot = getattr(write, "slot", PRODUCTION)
+        about, release = getattr(write, "counts_for", PRODUCTION), getattr(write, "release", None)
+        key = _wish_and_state(seen, write, slot, about)
+        event = replace(
+            base(f"{WOULD}{type(write).__name__}", about=about, slot=slot),
+            message=_would_message(write),
+            duration_ms=None,
+            rule=write.rule,
+            detail=Payload(would=key),
+            **_release_fields(release, None),
+        )
+        if key not in seen.memory.would:
+            found.setdefault(key, event)
+    return list(found.values())
+
+
+def _wish_and_state(seen: Observation, write: Write, slot: str, about: str) -> str:
+    """Return a text for *write*, for what the file wants and for what the slots are set to."""
+    assert isinstance(seen.live, Live)
+    assert isinstance(seen.app, App)
+    shown = (seen.live.slots.get(name) for name in (PRODUCTION, STAGING, slot))
+    state = [replace(each.arm.configured, deploy="") for each in shown if each and each.arm]
+    wish = (type(write).__name__, slot, getattr(write, "release", None), seen.app.wish(about))
+    # A digest, because what a slot is set to may hold a secret: a package's URL with its key.
+    return hashlib.sha256(repr((wish, state)).encode()).hexdigest()[:16]
+
+
+def _would_message(write: Write) -> str:
+    match write:
+        case Deploy(release=release, why=why, slot=slot):
+            return f"{slot} <- {release} ({why})"
+        case Swap(release=release):
+            return f"staging <-> production: {release} into production"
+        case _:
+            return write.message
 
 
 def _seconds(seconds: float) -> str:

@@ -4,6 +4,7 @@ What the controller would do, step by step: `decide` folded over what Azure prom
 Pure. A plan is an inert value: nothing acts on one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from gitslot.state.decision import (
     Swap,
     Verify,
     Waiting,
+    Write,
 )
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
@@ -29,7 +31,7 @@ from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Arm, Live
 from gitslot.state.wanted import STAGING, App, Doubt, Release, Resolved
 
-_MAX_STEPS = 20
+_MAX_TURNS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +77,37 @@ def plan(
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
     steps: list[Step] = []
-    start = live
-    decision = decide(app, live, memory, now, policy)
-    while len(steps) < _MAX_STEPS and isinstance(live, Live) and isinstance(app, App):
-        decision = decide(app, live, memory, now, policy)
-        if memory.intent:
-            break
-        if step := _step(decision, live):
-            steps.append(step)
-        moved = promised(decision, live, memory, now)
-        if moved is None:
-            break
-        live, memory = moved
+    decision, after = decide(app, live, memory, now, policy), memory
+    if isinstance(live, Live) and isinstance(app, App):
+        for decision, seen, after in _course(app, live, memory, now, policy):
+            if step := _step(decision, seen):
+                steps.append(step)
     notes: tuple[str, ...] = ()
-    if isinstance(app, App) and isinstance(start, Live):
-        notes = _notes(app, start, tuple(steps), memory)
+    if isinstance(app, App) and isinstance(live, Live):
+        notes = _notes(app, live, tuple(steps), after)
     return Plan(name, tuple(steps), *_ended(decision), notes)
+
+
+def writes(
+    app: App, live: Live, memory: Memory, now: datetime, policy: Policy
+) -> Iterator[Write]:
+    """Yield what would be written to Azure, in its order, from one look that read ARM."""
+    for decision, _, _ in _course(app, live, memory, now, policy):
+        if isinstance(decision, Deploy | Swap | Reset):
+            yield decision
+
+
+def _course(
+    app: App, live: Live, memory: Memory, now: datetime, policy: Policy
+) -> Iterator[tuple[Decision, Live, Memory]]:
+    """Yield each decision with the world that it is made in, to where the plan ends."""
+    for _ in range(_MAX_TURNS):
+        decision = decide(app, live, memory, now, policy)
+        yield decision, live, memory
+        moved = None if memory.intent else promised(decision, live, memory, now)
+        if moved is None:
+            return
+        live, memory = moved
 
 
 def _ended(decision: Decision) -> tuple[str, str, str]:

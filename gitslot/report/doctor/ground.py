@@ -66,6 +66,13 @@ def suspended(ground: Ground) -> Iterator[Note]:
         yield Note(Grade.WARNING, "GITSLOT_SUSPEND is set: nothing is reconciled", (fix,))
 
 
+def mode(ground: Ground) -> Iterator[Note]:
+    """Check whether the controller only observes."""
+    if ground.settings.observe:
+        fix = "once it may act: GITSLOT_MODE=reconcile, and the role of infra/role.json"
+        yield Note(Grade.WARNING, "GITSLOT_MODE=observe: it only records what it would do", (fix,))
+
+
 def git(ground: Ground) -> Iterator[Note]:
     """Check Git: without the newest commit every app is frozen."""
     if isinstance(ground.newest, Doubt):
@@ -156,6 +163,7 @@ CHECKS: tuple[Check[Ground], ...] = (
     Check("settings", "the controller's settings are well formed", settings),
     Check("schedule", "the timer's schedule is one that Functions reads", schedule),
     Check("suspended", "GITSLOT_SUSPEND is not set", suspended),
+    Check("mode", "GITSLOT_MODE is not observe", mode),
     Check("git", "", git),
     Check("file", "", file),
     Check("signatures", "", signatures),
