@@ -174,29 +174,16 @@ class Pass:
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        world, began = self._world, self._world.clock.monotonic()
-        desired = world.wants.desired() if self._lock.held else world.wants.known()
-        try:
-            seen = observe(
-                self._name,
-                world,
-                prove=self._prove,
-                fresh=self._fresh,
-                whole=world.observe_only,
-                desired=desired,
-            )
-        finally:
-            self.look_s = max(self.look_s, world.clock.monotonic() - began)
-        self._desired = desired
+        world, seen = self._world, self._look()
         self._check_newest()  # another app's pass may have found a newer commit meanwhile
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
-            self._world.tell_unwritten(self._name, seen.decision)
+            world.tell_unwritten(self._name, seen.decision)
             return seen.decision
         if seen.observed and not seen.memory.intent:
             return self._left_undone(seen)
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
         if isinstance(seen.app, App) and acts_on_it:
-            world.accept(self._name, desired)
+            world.accept(self._name, self._desired)
         recorder = self._recorder.of(seen)
         mine = seen.app is not None or world.wants.was_asked_here(self._name)
         if (
@@ -229,14 +216,33 @@ class Pass:
                     self._rehearse(seen)
                 return stop
 
+    def _look(self) -> Observation:
+        """Look once, and keep for what."""
+        world, began = self._world, self._world.clock.monotonic()
+        desired = world.wants.desired() if self._lock.held else world.wants.known()
+        try:
+            seen = observe(
+                self._name,
+                world,
+                prove=self._prove,
+                fresh=self._fresh,
+                whole=world.observe_only,
+                desired=desired,
+            )
+        finally:
+            self.look_s = max(self.look_s, world.clock.monotonic() - began)
+        self._desired = desired
+        return seen
+
     def _left_undone(self, seen: Observation) -> Stop | None:
         """Record what would be done, and do nothing of it: no lock, and nothing is accepted."""
-        recorder = self._recorder.of(seen)
-        if (not self._world.guest and recorder.observing()) or recorder.hands():
+        recorder, app = self._recorder.of(seen), seen.app
+        if recorder.hands():
             return None
-        if isinstance(seen.app, App) and isinstance(seen.live, Live):
-            app, memory = replace(seen.app, suspend=None), seen.memory.as_observer()
-            recorder.would(writes(app, seen.live, memory, seen.now, seen.policy))
+        if isinstance(app, App):
+            free, memory = replace(app, suspend=None), seen.memory.as_observer()
+            left = writes(free, seen.live, memory, seen.now, seen.policy)
+            recorder.left_undone(left, begins=not self._world.guest)
         return seen.decision if isinstance(seen.decision, Converged) else _OBSERVED
 
     # ------------------------------------------------------------ writes

@@ -62,8 +62,8 @@ class World:
     """
     Everything outside: made once a process, handed to every pass.
 
-    *suspend* and *observe_only* are this process's own settings. A *guest* is somebody's command line beside the
-    controller: the controller's setting, of which only the journal tells, binds it too.
+    *suspend* and *observe_only* are this process's own settings. A *guest* is somebody's command
+    line beside the controller: the controller's, of which only the journal tells, bind it too.
     """
 
     wants: Wants
@@ -107,7 +107,7 @@ class World:
         recorded = memory.left or self.guest or not self.wants.was_asked_here(app)
         return memory.intent is not None or not recorded
 
-    def accept(self, app: str, desired: Desired | Doubt) -> None:
+    def accept(self, app: str, desired: Desired | Doubt | None) -> None:
         """
         Store that *desired* is accepted: for all apps, or for *app* where this is a guest.
 

@@ -368,13 +368,10 @@ def _resumed(memory: Memory, event: Event) -> Memory:
     return replace(memory, suspended="", observed=False)
 
 
-def _observing(memory: Memory, event: Event) -> Memory:
-    """Remember that nothing is written from now on; what was recorded before may come again."""
-    del event
-    return replace(memory, observed=True, would=frozenset())
-
-
 def _would(memory: Memory, event: Event) -> Memory:
+    """Remember that the controller only observes, or a step that it left undone."""
+    if event.event == OBSERVING:
+        return replace(memory, observed=True)
     return replace(memory, would=memory.would | {event.detail.would})
 
 
@@ -510,7 +507,6 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "Left": _left,
     "Returned": _returned,
     **dict.fromkeys(ONLY_SEEN, _would),
-    OBSERVING: _observing,
     BY_HAND: _by_hand,
 }
 # What only a controller that looked, decided and found its journal whole can have written.

@@ -242,17 +242,12 @@ class Recorder:
         self.record(self.base("Resumed", message="reconciling again"))
         return True
 
-    def observing(self) -> bool:
-        """Record that nothing is written from now on; True if that is new."""
-        if self._seen.memory.observed:
-            return False
-        message = "what would be done is recorded, and not done"
-        self.record(self.base(OBSERVING, message=message))
-        return True
-
-    def would(self, writes: Iterable[Write]) -> None:
-        """Record each of *writes*, which are not made, once for each wish and state."""
+    def left_undone(self, writes: Iterable[Write], *, begins: bool) -> None:
+        """Record *writes* that are not made, and, where that *begins*, that none is: each once."""
         events = would_events(self._seen, writes, self.base)
+        if begins and not self._seen.memory.observed:
+            message = "what would be done is recorded, and not done"
+            events.insert(0, self.base(OBSERVING, message=message))
         if events:
             self.record(*events)
 

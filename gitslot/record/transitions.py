@@ -23,13 +23,14 @@ from gitslot.state.decision import (
     Frozen,
     Note,
     Observation,
+    Reset,
     Suspended,
     Swap,
     Verify,
     Write,
 )
 from gitslot.state.safe_text import spoken
-from gitslot.state.seen import Live, Mark, Rehearsal, Seen
+from gitslot.state.seen import Configured, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved
 
 
@@ -271,43 +272,30 @@ def would_events(
     seen: Observation, writes: Iterable[Write], base: Callable[..., Event]
 ) -> list[Event]:
     """Return an event for each of *writes* that is not recorded for this wish and state."""
+    assert isinstance(seen.app, App)
     found: dict[str, Event] = {}
     for write in writes:
-        slot = getattr(write, "slot", PRODUCTION)
-        about, release = getattr(write, "counts_for", PRODUCTION), getattr(write, "release", None)
-        key = _wish_and_state(seen, write, slot, about)
-        event = replace(
-            base(f"{WOULD}{type(write).__name__}", about=about, slot=slot),
-            message=_would_message(write),
+        slot, about = getattr(write, "slot", PRODUCTION), getattr(write, "counts_for", PRODUCTION)
+        release, name = getattr(write, "release", None), f"{WOULD}{type(write).__name__}"
+        step = repr((name, slot, release, seen.app.wish(about), _set_to(seen, slot)))
+        # A digest, because what a slot is set to may hold a secret: a package's URL with its key.
+        would = hashlib.sha256(step.encode()).hexdigest()[:16]
+        found[would] = replace(
+            base(name, about=about, slot=slot),
+            message=write.message if isinstance(write, Reset) else f"{slot} <- {release}",
             duration_ms=None,
             rule=write.rule,
-            detail=Payload(would=key),
+            detail=Payload(would=would, why=getattr(write, "why", "")),
             **_release_fields(release, None),
         )
-        if key not in seen.memory.would:
-            found.setdefault(key, event)
-    return list(found.values())
+    return [event for would, event in found.items() if would not in seen.memory.would]
 
 
-def _wish_and_state(seen: Observation, write: Write, slot: str, about: str) -> str:
-    """Return a text for *write*, for what the file wants and for what the slots are set to."""
+def _set_to(seen: Observation, slot: str) -> list[Configured]:
+    """Return what production, staging and *slot* are set to, whichever deploy it was."""
     assert isinstance(seen.live, Live)
-    assert isinstance(seen.app, App)
     shown = (seen.live.slots.get(name) for name in (PRODUCTION, STAGING, slot))
-    state = [replace(each.arm.configured, deploy="") for each in shown if each and each.arm]
-    wish = (type(write).__name__, slot, getattr(write, "release", None), seen.app.wish(about))
-    # A digest, because what a slot is set to may hold a secret: a package's URL with its key.
-    return hashlib.sha256(repr((wish, state)).encode()).hexdigest()[:16]
-
-
-def _would_message(write: Write) -> str:
-    match write:
-        case Deploy(release=release, why=why, slot=slot):
-            return f"{slot} <- {release} ({why})"
-        case Swap(release=release):
-            return f"staging <-> production: {release} into production"
-        case _:
-            return write.message
+    return [replace(each.arm.configured, deploy="") for each in shown if each and each.arm]
 
 
 def _seconds(seconds: float) -> str:

@@ -76,35 +76,33 @@ def plan(
     name: str, app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
-    steps: list[Step] = []
-    decision, after = decide(app, live, memory, now, policy), memory
-    if isinstance(live, Live) and isinstance(app, App):
-        for decision, seen, after in _course(app, live, memory, now, policy):
-            if step := _step(decision, seen):
-                steps.append(step)
+    turns = tuple(_course(app, live, memory, now, policy))
+    found = (_step(decision, seen) for decision, seen, _ in turns if isinstance(seen, Live))
+    steps, (decision, _, after) = tuple(filter(None, found)), turns[-1]
     notes: tuple[str, ...] = ()
     if isinstance(app, App) and isinstance(live, Live):
-        notes = _notes(app, live, tuple(steps), after)
-    return Plan(name, tuple(steps), *_ended(decision), notes)
+        notes = _notes(app, live, steps, after)
+    return Plan(name, steps, *_ended(decision), notes)
 
 
 def writes(
-    app: App, live: Live, memory: Memory, now: datetime, policy: Policy
-) -> Iterator[Write]:
-    """Yield what would be written to Azure, in its order, from one look that read ARM."""
-    for decision, _, _ in _course(app, live, memory, now, policy):
-        if isinstance(decision, Deploy | Swap | Reset):
-            yield decision
+    app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
+) -> tuple[Write, ...]:
+    """Return what would be written to Azure, in its order, from one look that read ARM."""
+    turns = _course(app, live, memory, now, policy)
+    return tuple(each for each, _, _ in turns if isinstance(each, Deploy | Swap | Reset))
 
 
 def _course(
-    app: App, live: Live, memory: Memory, now: datetime, policy: Policy
-) -> Iterator[tuple[Decision, Live, Memory]]:
+    app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
+) -> Iterator[tuple[Decision, Live | Doubt, Memory]]:
     """Yield each decision with the world that it is made in, to where the plan ends."""
     for _ in range(_MAX_TURNS):
         decision = decide(app, live, memory, now, policy)
         yield decision, live, memory
-        moved = None if memory.intent else promised(decision, live, memory, now)
+        if memory.intent or not isinstance(live, Live):
+            return
+        moved = promised(decision, live, memory, now)
         if moved is None:
             return
         live, memory = moved

@@ -177,7 +177,7 @@ class Memory:
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
     observed: bool = False  # the controller's own setting lets it only observe
-    would: frozenset[str] = frozenset()  # steps that are recorded as left undone since then
+    would: frozenset[str] = frozenset()  # steps that are recorded as left undone
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
     left: bool = False  # no file asks for the app any more
     converged: Release | None = None  # what production last converged to
