@@ -98,6 +98,7 @@ def look_for(
         revisions = world.wants.asked_by(app, head, memory) if head else {}
         app = world.hands_off(app, memory)
     block = app if isinstance(app, App) else None
+    whole = whole or world.observe_only  # all steps, not the next one alone
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     now, policy = world.clock.now(), world.policy
     observed = world.only_observes(memory)
@@ -174,16 +175,18 @@ class Pass:
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        world, seen = self._world, self._look()
+        world = self._world
+        desired = world.wants.desired() if self._lock.held else world.wants.known()
+        seen, self._desired = self._look(desired), desired
         self._check_newest()  # another app's pass may have found a newer commit meanwhile
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
-            world.tell_unwritten(self._name, seen.decision)
+            self._world.tell_unwritten(self._name, seen.decision)
             return seen.decision
         if seen.observed and not seen.memory.intent:
             return self._left_undone(seen)
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
         if isinstance(seen.app, App) and acts_on_it:
-            world.accept(self._name, self._desired)
+            world.accept(self._name, desired)
         recorder = self._recorder.of(seen)
         mine = seen.app is not None or world.wants.was_asked_here(self._name)
         if (
@@ -216,23 +219,13 @@ class Pass:
                     self._rehearse(seen)
                 return stop
 
-    def _look(self) -> Observation:
-        """Look once, and keep for what."""
+    def _look(self, desired: Desired | Doubt) -> Observation:
+        """Look once, for *desired*, and keep how long that took."""
         world, began = self._world, self._world.clock.monotonic()
-        desired = world.wants.desired() if self._lock.held else world.wants.known()
         try:
-            seen = observe(
-                self._name,
-                world,
-                prove=self._prove,
-                fresh=self._fresh,
-                whole=world.observe_only,
-                desired=desired,
-            )
+            return observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
         finally:
             self.look_s = max(self.look_s, world.clock.monotonic() - began)
-        self._desired = desired
-        return seen
 
     def _left_undone(self, seen: Observation) -> Stop | None:
         """Record what would be done, and do nothing of it: no lock, and nothing is accepted."""

@@ -107,7 +107,7 @@ class World:
         recorded = memory.left or self.guest or not self.wants.was_asked_here(app)
         return memory.intent is not None or not recorded
 
-    def accept(self, app: str, desired: Desired | Doubt | None) -> None:
+    def accept(self, app: str, desired: Desired | Doubt) -> None:
         """
         Store that *desired* is accepted: for all apps, or for *app* where this is a guest.
 

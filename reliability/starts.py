@@ -243,8 +243,8 @@ def _observed(scene: Scene) -> str:
         write(scene, Event("Retried", APP, cloud.now()))
     if kept != _kept(cloud) or any(e["operation"] == "write-sent" for e in cloud.history.entries):
         return "S4: an observer wrote"
-    seen = {"length": memory.length, "production": memory.production, "would": memory.would}
-    if replace(after, observed=False, **seen) != memory:
+    of = {each: getattr(memory, each) for each in ("length", "production", "observed", "would")}
+    if replace(after, **of) != memory:
         return "S4: what an observer records is remembered"
     steps = [(each.event, each.detail.would) for each in told]
     again = len(set(steps)) < len(steps) or (OBSERVING, "") not in steps
@@ -258,7 +258,7 @@ def _kept(cloud: Cloud) -> dict[str, object]:
 
 
 def run(start: Start, *, observed: bool = False) -> Run:
-    """Judge the first decision from *start*, and run until it comes to rest, *observed* at first."""
+    """Judge the first decision from *start*, and run until it rests, *observed* at first."""
     wrong: list[str] = []
 
     def begin() -> Scene:
