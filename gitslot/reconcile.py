@@ -175,9 +175,13 @@ class Pass:
 
     def _turn(self) -> Stop | None:
         """Take one turn; None means that the next may follow at once."""
-        world = self._world
+        world, began = self._world, self._world.clock.monotonic()
         desired = world.wants.desired() if self._lock.held else world.wants.known()
-        seen, self._desired = self._look(desired), desired
+        try:
+            seen = observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
+        finally:
+            self.look_s = max(self.look_s, world.clock.monotonic() - began)
+        self._desired = desired
         self._check_newest()  # another app's pass may have found a newer commit meanwhile
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
             self._world.tell_unwritten(self._name, seen.decision)
@@ -215,17 +219,8 @@ class Pass:
                 return stop
             case stop:
                 recorder.stop(stop)
-                if is_further_slot(stop):
-                    self._rehearse(seen)
+                self._rehearse(seen)
                 return stop
-
-    def _look(self, desired: Desired | Doubt) -> Observation:
-        """Look once, for *desired*, and keep how long that took."""
-        world, began = self._world, self._world.clock.monotonic()
-        try:
-            return observe(self._name, world, prove=self._prove, fresh=self._fresh, desired=desired)
-        finally:
-            self.look_s = max(self.look_s, world.clock.monotonic() - began)
 
     def _left_undone(self, seen: Observation) -> Stop | None:
         """Record what would be done, and do nothing of it: no lock, and nothing is accepted."""
@@ -298,7 +293,9 @@ class Pass:
 
     def _rehearse(self, seen: Observation) -> None:
         """Prove the way back, and record when it turns out not to work, or to work again."""
-        assert isinstance(seen.live, Live)
+        in_sync = isinstance(seen.decision, Converged) or is_further_slot(seen.decision)
+        if not in_sync or not isinstance(seen.live, Live):
+            return
         rehearsal = self._world.looker.rehearse(self._name, seen.live, seen.memory)
         if rehearsal:
             self._recorder.rehearsal(rehearsal)

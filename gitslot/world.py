@@ -122,12 +122,7 @@ class World:
         return replace(app, suspend=why, suspended_by_setting=True) if why else app
 
     def only_observes(self, memory: Memory) -> bool:
-        """
-        Say whether nothing of the app of *memory* may be written.
-
-        That is so while the setting asks for it, and after that until a person says `gitslot retry`
-        where the journal holds nothing but what was observed.
-        """
+        """Say whether nothing is written: by a setting, and after it until somebody says retry."""
         acted = memory.baseline or memory.lost_since is not None
         return self.observe_only or (memory.observed and (self.guest or not acted))
 

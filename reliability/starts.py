@@ -13,13 +13,14 @@ from itertools import islice, product
 
 from gitslot.look.probe import Reply
 from gitslot.reconcile import observe
+from gitslot.record.accepted import NAME
 from gitslot.record.event import OBSERVING, Event
 from gitslot.record.payload import Payload
 from gitslot.state.decision import Decision, Frozen, Stalled
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability import files, registered, right
 from reliability.checker import Violation
-from reliability.cloud import APP, OBSERVER, ROLE, Cloud
+from reliability.cloud import APP, OBSERVER, ROLE
 from reliability.rig import QUICK
 from reliability.runs import Case, Run, play
 from reliability.scenarios import NEW, OLD, Scene, converged, open_scene, want, write
@@ -229,7 +230,7 @@ def _first(state: State, decision: Decision) -> str:
 def _observed(scene: Scene) -> str:
     """Let who may only read observe *scene*; return what it did but record its steps once."""
     cloud, controller, mark = scene.cloud, scene.controller, len(scene.events())
-    kept, memory = _kept(cloud), controller.start().journal.memory(APP, cloud.now())
+    accepted, memory = cloud.blobs.load(NAME), controller.start().journal.memory(APP, cloud.now())
     cloud.world.store.rights.roles[ROLE.id] = OBSERVER
     for only in (True, True, memory.baseline):  # without a baseline, until somebody says retry
         controller.changes["observe_only"], controller.world = only, None
@@ -241,7 +242,8 @@ def _observed(scene: Scene) -> str:
     controller.changes, controller.world = {}, None
     if not memory.baseline:
         write(scene, Event("Retried", APP, cloud.now()))
-    if kept != _kept(cloud) or any(e["operation"] == "write-sent" for e in cloud.history.entries):
+    done = {entry["operation"] for entry in cloud.history.entries}
+    if done & {"write-sent", "lock-taken", "lock-broken"} or accepted != cloud.blobs.load(NAME):
         return "S4: an observer wrote"
     of = {each: getattr(memory, each) for each in ("length", "production", "observed", "would")}
     if replace(after, **of) != memory:
@@ -249,12 +251,6 @@ def _observed(scene: Scene) -> str:
     steps = [(each.event, each.detail.would) for each in told]
     again = len(set(steps)) < len(steps) or (OBSERVING, "") not in steps
     return f"S4: an observer records {steps}" if again else ""
-
-
-def _kept(cloud: Cloud) -> dict[str, object]:
-    """Return every blob but the journal, and who has leased it."""
-    blobs = cloud.blobs.kept.items()
-    return {n: (blob.data, blob.lease) for n, blob in blobs if not n.startswith("journal/")}
 
 
 def run(start: Start, *, observed: bool = False) -> Run:

@@ -30,7 +30,7 @@ from gitslot.state.decision import (
     Write,
 )
 from gitslot.state.safe_text import spoken
-from gitslot.state.seen import Configured, Live, Mark, Rehearsal, Seen
+from gitslot.state.seen import Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Release, Resolved
 
 
@@ -272,14 +272,17 @@ def would_events(
     seen: Observation, writes: Iterable[Write], base: Callable[..., Event]
 ) -> list[Event]:
     """Return an event for each of *writes* that is not recorded for this wish and state."""
-    assert isinstance(seen.app, App)
     found: dict[str, Event] = {}
     for write in writes:
+        assert isinstance(seen.app, App)
+        assert isinstance(seen.live, Live)
         slot, about = getattr(write, "slot", PRODUCTION), getattr(write, "counts_for", PRODUCTION)
         release, name = getattr(write, "release", None), f"{WOULD}{type(write).__name__}"
-        step = repr((name, slot, release, seen.app.wish(about), _set_to(seen, slot)))
+        shown = filter(None, map(seen.live.slots.get, (PRODUCTION, STAGING, slot)))
+        state = [replace(each.arm.configured, deploy="") for each in shown if each.arm]
         # A digest, because what a slot is set to may hold a secret: a package's URL with its key.
-        would = hashlib.sha256(step.encode()).hexdigest()[:16]
+        step = repr((name, slot, release, seen.app.wish(about), state)).encode()
+        would = hashlib.sha256(step).hexdigest()[:16]
         found[would] = replace(
             base(name, about=about, slot=slot),
             message=write.message if isinstance(write, Reset) else f"{slot} <- {release}",
@@ -289,13 +292,6 @@ def would_events(
             **_release_fields(release, None),
         )
     return [event for would, event in found.items() if would not in seen.memory.would]
-
-
-def _set_to(seen: Observation, slot: str) -> list[Configured]:
-    """Return what production, staging and *slot* are set to, whichever deploy it was."""
-    assert isinstance(seen.live, Live)
-    shown = (seen.live.slots.get(name) for name in (PRODUCTION, STAGING, slot))
-    return [replace(each.arm.configured, deploy="") for each in shown if each and each.arm]
 
 
 def _seconds(seconds: float) -> str:

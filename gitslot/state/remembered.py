@@ -194,11 +194,7 @@ class Memory:
         return self.slots.get(slot, _NOTHING)
 
     def as_observer(self) -> "Memory":
-        """
-        Return what an observer decides by.
-
-        It has nothing to fear from a lost journal, and records no hold: one begins with the hand.
-        """
+        """Return what an observer decides by: none is lost, and a hold begins with the hand."""
         since = self.hold_since or (self.production.time if self.production else None)
         return replace(self, baseline=True, hold_since=since)
 

@@ -60,17 +60,15 @@ def _digits(part: str) -> list[str]:
 
 
 def suspended(ground: Ground) -> Iterator[Note]:
-    """Check whether the controller is suspended."""
+    """Check whether the controller is suspended, or only observes."""
     if ground.settings.suspend:
         fix = "remove GITSLOT_SUSPEND from the controller's settings"
         yield Note(Grade.WARNING, "GITSLOT_SUSPEND is set: nothing is reconciled", (fix,))
-
-
-def mode(ground: Ground) -> Iterator[Note]:
-    """Check whether the controller only observes."""
     if ground.settings.observe:
-        fix = "once it may act: GITSLOT_MODE=reconcile, and the role of infra/role.json"
-        yield Note(Grade.WARNING, "GITSLOT_MODE=observe: it only records what it would do", (fix,))
+        fix = "once it may act: remove GITSLOT_MODE, and give it the role of infra/role.json"
+        yield Note(
+            Grade.WARNING, "GITSLOT_MODE=observe: what would be done is only recorded", (fix,)
+        )
 
 
 def git(ground: Ground) -> Iterator[Note]:
@@ -162,8 +160,7 @@ def lease(ground: Ground) -> Iterator[Note]:
 CHECKS: tuple[Check[Ground], ...] = (
     Check("settings", "the controller's settings are well formed", settings),
     Check("schedule", "the timer's schedule is one that Functions reads", schedule),
-    Check("suspended", "GITSLOT_SUSPEND is not set", suspended),
-    Check("mode", "GITSLOT_MODE is not observe", mode),
+    Check("suspended", "neither GITSLOT_SUSPEND nor GITSLOT_MODE holds it back", suspended),
     Check("git", "", git),
     Check("file", "", file),
     Check("signatures", "", signatures),
