@@ -14,7 +14,7 @@ from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recorder import Recorder
-from gitslot.report.plan import writes
+from gitslot.report.plan import course
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -229,8 +229,9 @@ class Pass:
             return None
         if isinstance(app, App):
             free, memory = replace(app, suspend=None), seen.memory.as_observer()
-            left = writes(free, seen.live, memory, seen.now, seen.policy)
-            recorder.left_undone(left, begins=not self._world.guest)
+            turns = course(free, seen.live, memory, seen.now, seen.policy)
+            writes = (each for each, _, _ in turns if isinstance(each, Deploy | Swap | Reset))
+            recorder.left_undone(writes, begins=not self._world.guest)
         return seen.decision if isinstance(seen.decision, Converged) else _OBSERVED
 
     # ------------------------------------------------------------ writes

@@ -23,7 +23,6 @@ from gitslot.state.decision import (
     Swap,
     Verify,
     Waiting,
-    Write,
 )
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
@@ -76,7 +75,7 @@ def plan(
     name: str, app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
-    turns = tuple(_course(app, live, memory, now, policy))
+    turns = tuple(course(app, live, memory, now, policy))
     found = (_step(decision, seen) for decision, seen, _ in turns if isinstance(seen, Live))
     steps, (decision, _, after) = tuple(filter(None, found)), turns[-1]
     notes: tuple[str, ...] = ()
@@ -85,15 +84,7 @@ def plan(
     return Plan(name, steps, *_ended(decision), notes)
 
 
-def writes(
-    app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
-) -> tuple[Write, ...]:
-    """Return what would be written to Azure, in its order, from one look that read ARM."""
-    turns = _course(app, live, memory, now, policy)
-    return tuple(each for each, _, _ in turns if isinstance(each, Deploy | Swap | Reset))
-
-
-def _course(
+def course(
     app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Iterator[tuple[Decision, Live | Doubt, Memory]]:
     """Yield each decision with the world that it is made in, to where the plan ends."""

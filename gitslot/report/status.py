@@ -91,13 +91,10 @@ def rows(
 
 def _observed(seen: Observation, row: Row) -> Row:
     """Add to *row* that nothing is written, and what is needed before anything is."""
-    if not seen.observed:
-        return row
-    entry, whole = REASONS["Observed"], seen.memory.baseline or seen.memory.lost_since
-    what = "" if whole else ", and before it acts `gitslot retry` is needed once"
-    line = entry.message({"what": what}, entry.next)
-    message = f"{row.message}; {line}" if row.message else line
-    return replace(row, reason=row.reason or entry.name, message=message)
+    entry, acted = REASONS["Observed"], seen.memory.baseline or seen.memory.lost_since
+    what = "" if acted else ", and before it acts `gitslot retry` is needed once"
+    said = "; ".join(filter(None, (row.message, entry.message({"what": what}, entry.next))))
+    return replace(row, reason=row.reason or entry.name, message=said) if seen.observed else row
 
 
 def _state(seen: Observation) -> _State:
