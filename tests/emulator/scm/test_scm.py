@@ -120,11 +120,7 @@ def test_upload_runs_in_the_slot_and_moves_with_the_swap(shared: App) -> None:
 
 @pytest.mark.parametrize("upload", ACTIONS.values(), ids=ACTIONS)
 def test_githubs_actions_deploy_by_role(staging: Kudu, upload: str) -> None:
-    """
-    Their calls in their order, with a token: app, credentials, policy, profile, upload, its end.
-
-    Source: lib/ of Azure/functions-action (releases/v1) and Azure/webapps-deploy (releases/v3).
-    """
+    """Their calls (lib/ of releases/v1 and v3), with a token: app, policy, profile, upload, end."""
     app, slot = staging.app, "/slots/staging"
     named = "$filter=resourceType EQ 'Microsoft.Web/Sites' AND name EQ 'uploads'"
     all_ = f"/subscriptions/{app.platform.subscription}/resources"
