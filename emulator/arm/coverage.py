@@ -19,9 +19,9 @@ scm-policy-get scm-policy-put site-delete site-get site-put sites-list slot-dele
 slot-put slotconfignames-get slotconfignames-put slots-list slotsswap start stop sync-triggers
 """
 AZ = """
-assignment-delete assignment-put assignments-list config-web-get identities-list identity-get
-identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete role-put
-roles-list stacks-list subscriptions-list
+assignment-delete assignment-put assignments-list config-web-get config-web-patch identities-list
+identity-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete
+role-put roles-list stacks-list subscriptions-list
 """
 SDK = """
 deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list
