@@ -76,7 +76,7 @@ def set_up() -> list[Line]:
 
 def calls() -> list[tuple[str, ...]]:
     """Return the words of each `az` of the set-up, variables and loops expanded by bash."""
-    others = re.compile(r"(make|git|printf|\w+=\$\(\.venv\S*|\S*=?\S* ?\.venv\S*) ")
+    others = re.compile(r"(make|git|printf)\b|.*\.venv/")
     made = [line for line in set_up() if not (line.prints or others.match(line.text))]
     script = "\n".join([_AZ_NOTES, *(line.text for line in made)])
     done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=True)

@@ -121,6 +121,11 @@ def test_both_ways_make_the_same_apps(trees: dict[str, Any]) -> None:
         pairs = [call[call.index("--settings") + 1 :] for call in mine if "--settings" in call]
         assert_same(settings, dict(pair.split("=", 1) for call in pairs for pair in call), names)
         assert set(settings) <= ours() | NOT_OURS
+        for pair in (word for call in mine if "--set" in call for word in call if "=" in word):
+            value: Any = site
+            for key in pair.split("=")[0].split("."):
+                value = value[key]
+            assert value in names or str(value).lower() == pair.split("=")[1].lower(), pair
     plan = main["resources"]["plan"]["config"]
     (call,) = [call for call in calls() if call[1:3] == ("plan", "create")]
     assert option(call, "--sku") == plan["sku"]["name"]
