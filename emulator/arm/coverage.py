@@ -15,16 +15,17 @@ SLOT = "/slots/{slot}"
 BOTH = """
 applyslotconfig appsettings-list appsettings-put function-get functions-list listkeys onedeploy-put
 operationresults plan-get plan-put publishingcredentials-list publishxml resetslotconfig restart
-scm-policy-get site-get site-put sites-list slot-delete slot-get slot-put slotconfignames-get
-slotconfignames-put slots-list slotsswap start stop sync-triggers
+scm-policy-get scm-policy-put site-delete site-get site-put sites-list slot-delete slot-get
+slot-put slotconfignames-get slotconfignames-put slots-list slotsswap start stop sync-triggers
 """
 AZ = """
-assignment-put assignments-list config-web-get identity-get identity-put kudu-deployment
-kudu-publish kudu-settings kudu-zipdeploy role-put roles-list stacks-list subscriptions-list
+assignment-delete assignment-put assignments-list config-web-get config-web-patch identities-list
+identity-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete
+role-put roles-list stacks-list subscriptions-list
 """
 SDK = """
 deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list
-scm-policy-put site-delete site-patch slot-patch slotsdiffs sync-functions
+site-patch slot-patch slotsdiffs sync-functions
 """
 USED_BY: Mapping[str, frozenset[str]] = {
     "az": frozenset((BOTH + AZ).split()),

@@ -124,6 +124,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{SITE}/config/slotConfigNames", "slotconfignames-get", settings.names_get),
     _route("PUT", f"{SITE}/config/slotConfigNames", "slotconfignames-put", settings.names_put),
     *_both("GET", "/config/web", "config-web-get", of_slot(web_config_body)),
+    *_both("PATCH", "/config/web", "config-web-patch", sites.config_patch),
     *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
     *_both("GET", "/functions", "functions-list", functions.functions),
     *_both("GET", "/functions/{function}", "function-get", functions.function),

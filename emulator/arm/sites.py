@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.arm import identities
-from emulator.arm.bodies import etag, plan_id, site_body
+from emulator.arm.bodies import etag, plan_id, site_body, web_config_body
 from emulator.arm.calls import Answer, Call, invalid, located, part, provider
 from emulator.arm.handling import (
     Params,
@@ -136,6 +136,13 @@ def site_patch(azure: Azure, call: Call, params: Params) -> Answer:
     """Change the properties in the body of an existing site or slot."""
     site, slot = slot_of(azure, params)
     return _update(azure, call, site, slot, call.json())
+
+
+def config_patch(azure: Azure, call: Call, params: Params) -> Answer:
+    """Change `config/web`, as a PATCH of the site does by its siteConfig."""
+    config = part(call.json(), "properties")
+    _update(azure, call, *slot_of(azure, params), {"properties": {"siteConfig": config}})
+    return Answer(200, web_config_body(azure, *slot_of(azure, params)))
 
 
 def _update(azure: Azure, call: Call, site: Site, slot: Slot, body: Mapping[str, Any]) -> Answer:

@@ -16,7 +16,6 @@ from gitslot.report.doctor.gather import Examiner
 from gitslot.state.wanted import App, Desired, is_app_name
 
 _COLUMNS = ("app", "check", "result", "found")
-_UNCUT = 10**9
 
 
 def doctor(
@@ -84,7 +83,7 @@ def show(session: Session, found: Sequence[Finding], output: Output) -> None:
     if output is not Output.TABLE:
         out.show_data(session, [data(each) for each in found], output)
         return
-    wide = (out.terminal_width(session) or _UNCUT) - 2
+    wide = (out.terminal_width(session) or 10**9) - 2  # a file is not wrapped
     grades = list(Grade)
     for each in sorted(found, key=lambda each: grades.index(each.grade)):
         if each.grade is not Grade.OK:

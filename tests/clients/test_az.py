@@ -147,6 +147,10 @@ def test_settings(az: Az, app: App) -> None:
     assert {"A", "C"} & set(app.settings("staging")) == set()
     assert app.settings("staging")["B"] == "2"
     assert az.json(*SETTINGS, "list", *of(app))[0]["slotSetting"] is False
+    for version in ("Python|3.12", "Python|3.13"):
+        az.run("functionapp", "config", "set", *slot, "--linux-fx-version", version)
+        shown = az.json("functionapp", "config", "show", *slot)
+        assert shown["linuxFxVersion"] == version
 
 
 def test_restart_stop_start(az: Az, app: App) -> None:

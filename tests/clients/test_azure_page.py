@@ -13,7 +13,7 @@ import requests
 
 from emulator.arm.coverage import USED_BY
 from tests.clients.azure_cli import log_in, shell_environment
-from tests.infra.page import FIRST_LOOK, NEWER, ROOT, Line, lines, set_up
+from tests.infra.page import FIRST_LOOK, GONE, NEWER, ROOT, Line, lines, set_up
 from tests.platform import Platform, start_platform, until
 from tests.processes import run
 from tests.story.stage import make_repository
@@ -72,7 +72,7 @@ def test_the_page_leads_to_a_production_that_answers(
             assert reader.endswith(f"/iris7421-{owner}")
 
         said = page.run([line for line in lines() if line.section == FIRST_LOOK])
-        assert "Converged" in said
+        assert "Synced  Healthy" in said and " wrong" not in said
 
         def starts() -> int:
             of_process = platform.history("process-started")
@@ -85,6 +85,8 @@ def test_the_page_leads_to_a_production_that_answers(
         assert "9.9.9" in (code.properties or {})["WEBSITE_RUN_FROM_PACKAGE"]
         assert synchronised(platform) == 2
         _azd_after(tmp_path, env, platform)
+        page.run([line for line in lines() if line.section == GONE])
+        assert platform.slots() == {}
         elsewhere["az"] |= set(platform.admin_get("/requests")["by_client"]["az"])
         assert elsewhere["az"] <= USED_BY["az"]
         assert platform.admin_get("/coverage") == []

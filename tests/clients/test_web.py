@@ -88,6 +88,8 @@ def test_swap_from_either_side(app: App, web: Web) -> None:
     back = CsmSlotEntity(target_slot="staging", preserve_vnet=True)
     web("begin_swap_slot_with_production", app.group, app.name, back)
     app.wait_serves("production", "1")
+    status = web("get", app.group, app.name).properties.slot_swap_status
+    assert (status.source_slot_name, status.destination_slot_name) == ("staging", "Production")
 
 
 def test_swap_with_preview_is_applied_completed_and_cancelled(app: App, web: Web) -> None:

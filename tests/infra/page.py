@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "run" / "azure.md"
 ONLY_ON_AZURE = "# only on Azure"
 PRINTS = "# prints "  # before what a line shows, in one line, where all is well
 FIRST_LOOK = "Look over its shoulder"  # the section that comes after all that sets up
-NEWER = "A newer controller"
+NEWER, GONE = "A newer controller", "Remove everything"
 _CONTINUED = re.compile(r" *\\\n *")
 _PART = re.compile(r"^## (?P<title>[^\n]*)$|^```sh\n(?P<fence>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AZ = re.compile(r"(?:^|[ (;\"])az [a-z]")
@@ -76,7 +76,7 @@ def set_up() -> list[Line]:
 
 def calls() -> list[tuple[str, ...]]:
     """Return the words of each `az` of the set-up, variables and loops expanded by bash."""
-    others = re.compile(r"(make|git|printf|\w+=\$\(\.venv\S*|\S*=?\S* ?\.venv\S*) ")
+    others = re.compile(r"(make|git|printf)\b|.*\.venv/")
     made = [line for line in set_up() if not (line.prints or others.match(line.text))]
     script = "\n".join([_AZ_NOTES, *(line.text for line in made)])
     done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=True)

@@ -82,7 +82,7 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
 
     table = gitslot(stage, "doctor")
     assert table.code == 1
-    assert "staging is Stopped" in table.out
+    assert "staging is Stopped" in table.out and "no slot swaps" not in table.out
     assert f"az functionapp start {where}" in table.out
     assert stage.writes() == mine
     for said in (fine.out, broken.out, table.out, table.err):
@@ -92,7 +92,8 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     apps.start_slot(group, stage.app, "staging")
     stage.change("staging", **settings)
     until(lambda: stage.serves("staging") != "", "staging is up again")
-    assert gitslot(stage, "doctor").code == 0
+    mended = gitslot(stage, "doctor", "-v")
+    assert (mended.code, "every slot runs" in mended.out) == (0, True)
 
 
 def test_a_timer_in_staging_is_found_until_only_staging_switches_it_off(settled: Stage) -> None:

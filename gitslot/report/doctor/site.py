@@ -222,12 +222,13 @@ def ping(app: AppFacts) -> Iterator[Note]:
     for slot in app.there:
         if isinstance(slot.config, Doubt):
             yield unread(f"{slot.name}'s configuration", slot.config)
-        elif lacking := [each for each in _PINGS if not {"Any", each} & slot.config.admitted]:
-            words = "config access-restriction add"
-            more = "--priority 90 --ip-address"
-            fixes = tuple(az(app, words, slot.name, f"{more} {each}") for each in lacking)
-            text = f"{slot.name} keeps out {' and '.join(lacking)}: swaps may fail (417)"
-            yield Note(Grade.WARNING, text, fixes)
+            continue
+        for each in _PINGS:
+            if not {"Any", each} & slot.config.admitted:
+                more = f"--priority 90 --ip-address {each}"
+                fix = az(app, "config access-restriction add", slot.name, more)
+                text = f"{slot.name} keeps out {each}: swaps may fail (417)"
+                yield Note(Grade.WARNING, text, (fix,))
 
 
 def operation(app: AppFacts) -> Iterator[Note]:

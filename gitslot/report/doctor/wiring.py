@@ -181,11 +181,7 @@ def pinned(app: AppFacts) -> Iterator[Note]:
 
 
 def secrets(app: AppFacts) -> Iterator[Note]:
-    """
-    Check Key Vault references: the app gets one that is not resolved as its literal text.
-
-    https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
-    """
+    """Check Key Vault references: the app gets one that is not resolved as its literal text."""
     fix = 'give the identity that keyVaultReferenceIdentity names the role "Key Vault Secrets User"'
     for slot in app.there:
         if isinstance(slot.references, Doubt):
