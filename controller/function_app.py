@@ -12,6 +12,7 @@ import azure.functions as func
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
+from gitslot.report.snapshot import Snapshots
 from gitslot.rounds import Rounds, in_a_thread
 from gitslot.world import credential, open_world
 
@@ -21,7 +22,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 _settings = settings_.read(os.environ)
 _http = Http()
 _world = open_world(_settings, credential(_http), http=_http, patience_s=_GIT_PATIENCE_S)
-_rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread)
+_shown = Snapshots(_world.journal.blobs, _world.clock, _settings)
+_rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread, shown=_shown)
 
 
 @app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)

@@ -14,7 +14,8 @@ from gitslot.cli.release_of import release_of
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.report.history import Change, changes, hand_between, live_at, swap_under_way
+from gitslot.record.recent import Change
+from gitslot.report.history import changes, hand_between, live_at, swap_under_way
 from gitslot.state.remembered import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]

@@ -55,7 +55,8 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     assert (gitslot(settled, "rollback").code, gitslot(settled, "reconcile").code) == (0, 0)
     assert (settled.serves(), settled.serves("staging")) == ("1.4.0", "1.5.0")
     row = gitslot(settled, "status", "-o", "json").data[0]
-    assert (row["sync"], row["rollback"]) == ("Synced", "ready, 1 swap, proven just now")
+    assert (row["state"], row["rollback"]) == ("Synced", "ready, 1 swap")
+    assert row["proved"]
     assert gitslot(settled, "plan").code == 0
 
 
@@ -104,7 +105,7 @@ def test_a_deleted_branch_freezes_with_exit_code_2(settled: Stage) -> None:
         git("branch", "-m", "elsewhere", "main")
     assert done.code == 2
     row = done.data[0]
-    assert (row["sync"], row["reason"], row["serves"]) == ("Unknown", "RefGone", "1.4.0")
+    assert (row["state"], row["reason"], row["serves"]) == ("Frozen", "RefGone", "1.4.0")
     assert row["wanted"] is None
 
 
