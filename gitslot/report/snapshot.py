@@ -121,7 +121,7 @@ class Snapshots:
     """
     The snapshot of one controller, kept as its passes look and written now and then.
 
-    Passes of several threads call it. A write that fails is tried again at the next turn.
+    Passes of several threads call it. A write that fails is tried again after CHANGED_S.
     """
 
     def __init__(self, blobs: Blobs, clock: Clock, settings: Settings) -> None:
@@ -201,4 +201,5 @@ class Snapshots:
         try:
             self._blobs.put(self._name, f'{head[:-1]},"apps":{{{lines}}}}}'.encode())
         except JournalError as error:
+            self._wrote -= STILL_S - CHANGED_S
             _log.warning("the snapshot %s was not written: %s", self._name, error.message)
