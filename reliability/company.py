@@ -147,7 +147,7 @@ class Company:
     rounds: Rounds | None = None
     processes: dict[str, Process] = field(default_factory=dict)
     ids: int = 0
-    slow_s: float = 20.0
+    slow_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.first = next(iter(self.scenes.values())).cloud

@@ -31,7 +31,7 @@ def company() -> Iterator[Open]:
     opened: list[Company] = []
 
     def open_company(scene: Scene) -> Company:
-        opened.append(Company({"iris": scene}, slow_s=0.0))
+        opened.append(Company({"iris": scene}))
         return opened[-1]
 
     yield open_company
