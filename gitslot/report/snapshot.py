@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -52,6 +52,7 @@ class AppView:
     rule: str = ""
     doing: Doing | None = None
     changes: tuple[Change, ...] = ()
+    place: str = ""  # its resource id in Azure
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,19 @@ class Snapshots:
     """
     The snapshot of one controller, kept as its passes look and written now and then.
 
+    *place* returns the resource id of an app.
+
     Passes of several threads call it. A write that fails is tried again after CHANGED_S.
     """
 
-    def __init__(self, blobs: Blobs, clock: Clock, settings: Settings) -> None:
-        self._blobs, self._clock = blobs, clock
+    def __init__(
+        self,
+        blobs: Blobs,
+        clock: Clock,
+        settings: Settings,
+        place: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._blobs, self._clock, self._place = blobs, clock, place
         about = Snapshot(settings.controller, __version__, clock.now(), 60.0)
         self._about = replace(about, start=settings.start)
         self._name = f"{FOLDER}{settings.controller}.json"
@@ -142,7 +151,7 @@ class Snapshots:
         self, seen: Observation, known: tuple[Memory, Recent], rehearsal: Rehearsal | None
     ) -> None:
         """Take in a look at an app."""
-        view = view_of(seen, *known, rehearsal)
+        view = replace(view_of(seen, *known, rehearsal), place=self._place(seen.name))
         with self._guard:
             self._looked[seen.name] = seen.now
             if self._views.get(seen.name) != view:
