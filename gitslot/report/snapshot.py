@@ -94,20 +94,29 @@ def _doing(memory: Memory, recent: Recent) -> Doing | None:
     return None
 
 
-def read_all(blobs: Blobs) -> list[Snapshot]:
-    """Return the snapshot of each controller that wrote one. Raises JournalError."""
-    found = []
+def read_all(blobs: Blobs, known: dict[str, tuple[str, Snapshot]] | None = None) -> list[Snapshot]:
+    """
+    Return the snapshot of each controller that wrote one. Raises JournalError.
+
+    *known* keeps those of a process that asks again, by blob and etag: most are parsed once.
+    """
+    found, known = [], {} if known is None else known
     for name in blobs.names(FOLDER):
-        loaded = blobs.load(name)
-        if loaded is None:
+        if (loaded := blobs.load(name)) is None:
             continue
-        try:
-            if len(loaded[0]) > _MAX_BYTES:
-                raise ValueError("it is too large")
-            found.append(read(Snapshot, json.loads(loaded[0])))
-        except (ValueError, RecursionError) as error:
-            raise JournalError(f"{name} cannot be read: {safe(str(error))}") from error
+        if known.get(name, ("",))[0] != loaded[1]:
+            known[name] = (loaded[1], _parsed(name, loaded[0]))
+        found.append(known[name][1])
     return found
+
+
+def _parsed(name: str, data: bytes) -> Snapshot:
+    try:
+        if len(data) > _MAX_BYTES:
+            raise ValueError("it is too large")
+        return read(Snapshot, json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise JournalError(f"{name} cannot be read: {safe(str(error))}") from error
 
 
 def by_app(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:

@@ -72,6 +72,7 @@ class Page:
     def __init__(self, blobs: Blobs, registry: Registry, repository: str) -> None:
         self._blobs, self._registry, self._repository = blobs, registry, repository
         self._journal = Journal(blobs)
+        self._known: dict[str, tuple[str, Snapshot]] = {}
 
     def answer(self, path: str, headers: Mapping[str, str], form: bytes, now: datetime) -> Reply:
         """
@@ -81,7 +82,7 @@ class Page:
         Storage that does not answer is 503 with its reason.
         """
         try:
-            found = snapshot.read_all(self._blobs)
+            found = snapshot.read_all(self._blobs, self._known)
         except GitslotError as error:
             return _reply(headers, "text/plain", f"{error.reason}: {error.message}\n", 503)
         if path == "api/status":
