@@ -33,6 +33,7 @@ class Commands(LazyGroup):
             "cli.rollback",
             "Take production back to what was asked for before.",
         ),
+        Row("wait", "cli.wait", "Wait until the controller is done with a commit."),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
         Row("register", "cli.register", "Put a trained model into the registry.", _MORE),

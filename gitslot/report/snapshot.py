@@ -45,7 +45,7 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class AppView:
-    """One app as it is shown; *code* is the exit code of `gitslot status`."""
+    """One app as it is shown, at the commit *head*; *code* is the exit code of `gitslot status`."""
 
     rows: tuple[Row, ...]
     code: int
@@ -53,6 +53,7 @@ class AppView:
     doing: Doing | None = None
     changes: tuple[Change, ...] = ()
     place: str = ""  # its resource id in Azure
+    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,9 @@ def view_of(
     seen = replace(seen, memory=memory)
     rule = getattr(seen.decision, "rule", "")
     found = rows(seen, recent, rehearsal)
-    return AppView(found, exit_code(seen), rule, _doing(memory, recent), tuple(recent.changes))
+    doing, changes = _doing(memory, recent), tuple(recent.changes)
+    head = seen.head.commit if seen.head else ""
+    return AppView(found, exit_code(seen), rule, doing, changes, head=head)
 
 
 def _doing(memory: Memory, recent: Recent) -> Doing | None:
