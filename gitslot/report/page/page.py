@@ -34,6 +34,7 @@ from gitslot.report.status import HEALTHY, SYNCED, Row
 from gitslot.state.plain import plain
 from gitslot.state.safe_text import seconds_text
 
+PATHS = ("", "api/status", "api/metrics")
 HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _ROWS = 200  # of a list of apps; the rest is found by its name
@@ -79,8 +80,10 @@ class Page:
         Return the reply to a request for *path*: "", "api/status" or "api/metrics".
 
         *headers* have names in small letters; *form* is the body that a form of the page posts.
-        Storage that does not answer is 503 with its reason.
+        Storage that does not answer is 503 with its reason, any other path 404.
         """
+        if path not in PATHS:
+            return _reply(headers, "text/plain", f"there is no /{path[:80]} here\n", 404)
         try:
             found = snapshot.read_all(self._blobs, self._known)
         except GitslotError as error:
