@@ -5,6 +5,7 @@ The page shows what passes saw.
 A push only wakes the loop; its body is ignored. What is wanted is always read from Git itself.
 """
 
+import logging
 import os
 import threading
 
@@ -13,6 +14,7 @@ import azure.functions as func
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
+from gitslot.record.log import print_log
 from gitslot.registry.registry import Registry
 from gitslot.report.page.page import Page
 from gitslot.report.snapshot import Snapshots
@@ -22,17 +24,19 @@ from gitslot.world import credential, open_world
 _GIT_PATIENCE_S = 5.0  # a look at what Git sends slowly waits no longer
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-_settings = settings_.read(os.environ)
-_http = Http()
-_credential = credential(_http)
-_world = open_world(_settings, _credential, http=_http, patience_s=_GIT_PATIENCE_S)
-_shown = Snapshots(_world.journal.blobs, _world.clock, _settings, _world.looker.place)
+print_log()
+try:
+    _settings = settings_.read(os.environ)
+    _http = Http()
+    _credential = credential(_http)
+    _world = open_world(_settings, _credential, http=_http, patience_s=_GIT_PATIENCE_S)
+except Exception:
+    logging.getLogger("gitslot").exception("the controller cannot start")
+    raise
+_blobs = _world.journal.blobs
+_shown = Snapshots(_blobs, _world.clock, _settings, _world.looker.place)
 _rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread, shown=_shown)
-_page = Page(
-    _world.journal.blobs,
-    Registry(_settings.storage, _credential, _http),
-    _settings.repository,
-)
+_page = Page(_blobs, Registry(_settings.storage, _credential, _http), _settings.repository)
 
 
 @app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)

@@ -5,7 +5,6 @@ A round goes on until no app is at work or its time is over. At most one runs in
 wakes a second one wakes the first.
 """
 
-import contextvars
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -30,13 +29,8 @@ def in_turn(work: Callable[[], None]) -> None:
 
 
 def in_a_thread(work: Callable[[], None]) -> None:
-    """
-    Do *work* in a thread of its own, which nobody waits for when the process ends.
-
-    It keeps its caller's context: the Functions worker drops what is logged outside of a call.
-    """
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(work,), name="pass", daemon=True).start()
+    """Do *work* in a thread of its own, which nobody waits for when the process ends."""
+    threading.Thread(target=work, name="pass", daemon=True).start()
 
 
 class Rounds:

@@ -29,6 +29,7 @@ from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.lock import Lock
+from gitslot.record.log import log_event
 from gitslot.registry.registry import Registry
 from gitslot.state.decision import Frozen
 from gitslot.state.policy import Policy
@@ -36,10 +37,7 @@ from gitslot.state.remembered import Memory
 from gitslot.state.wanted import App, Desired, Doubt
 from gitslot.wants import Wants
 
-_log = logging.getLogger("gitslot")
-_LEVELS = {"VerifyFailed": logging.WARNING, "Stalled": logging.WARNING, "Frozen": logging.WARNING}
 _LOGIN_S = 10.0  # for each request of a login
-_WARNS = ("SwapFailed", "SwapUnknown", "SwapReverted", "SwappedBack", "LockBroken")
 
 
 class News(Protocol):
@@ -158,25 +156,6 @@ def credential(http: Http | None = None, total_s: float = _LOGIN_S) -> TokenCred
         transport=AzureTransport(http or Http(), total_s),
         retry_total=0,
         process_timeout=int(_LOGIN_S),
-    )
-
-
-def log_event(event: Event) -> None:
-    """Send *event* to standard logging: one line to read, every field as a dimension."""
-    if event.quiet:
-        return
-    level = logging.WARNING if event.event in _WARNS else _LEVELS.get(event.event, logging.INFO)
-    shown = {
-        key: value for key, value in event.as_dict().items() if key not in ("message", "detail")
-    }
-    _log.log(
-        level,
-        "%s %s %s %s",
-        event.app,
-        event.revision[:7] or "-",
-        event.event,
-        event.message,
-        extra={"custom_dimensions": shown},
     )
 
 

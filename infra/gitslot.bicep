@@ -16,6 +16,28 @@ module storage 'storage.bicep' = {
   }
 }
 
+// Events go here, beside the journal. The connection string is an address, not a key.
+resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: '${name}-logs'
+  location: location
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: 30
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' = {
+  name: '${name}-insights'
+  location: location
+  kind: 'web'
+  properties: {
+    Application_Type: 'web'
+    WorkspaceResourceId: logs.id
+  }
+}
+
 // Two identities, so that what serves predictions can neither swap nor write the journal.
 resource serving 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: '${name}-serving'
@@ -67,6 +89,7 @@ module servingApp 'app.bicep' = {
     slots: ['staging']
     install: install
     settings: {
+      APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
       WEBSITE_SWAP_WARMUP_PING_PATH: '/api/health'
       WEBSITE_SWAP_WARMUP_PING_STATUSES: '200'
       WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG: '1'
@@ -89,6 +112,8 @@ module controllerApp 'app.bicep' = {
     slots: []
     install: install
     settings: {
+      APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
+      AzureWebJobsDisableHomepage: 'true'
       GITSLOT_REPO: repository
       GITSLOT_STORAGE: storage.outputs.account
       GITSLOT_ARM: environment().resourceManager

@@ -1,6 +1,6 @@
 // gitslot on Azure, from nothing: what docs/run/azure.md does line by line.
 //   az deployment sub create -l francecentral -f infra/main.bicep -p name=iris7421 location=francecentral ...
-// or `azd provision` (azure.yaml). No key, no connection string, no secret is made or read.
+// or `azd provision` (azure.yaml). No key and no secret is made or read.
 targetScope = 'subscription'
 
 @description('What every other name is made of: small letters and digits, unique in Azure.')

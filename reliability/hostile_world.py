@@ -26,11 +26,11 @@ from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError, GitslotError, ManifestInvalid
 from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
+from gitslot.record.log import log_event
 from gitslot.registry.manifest import parse_manifest
 from gitslot.registry.package_manifest import parse_package
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
-from gitslot.world import log_event
 from reliability.hostile import Attack, varint
 from serving_app.refused import Refused
 from tests.servers import Answer as Response

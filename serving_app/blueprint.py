@@ -6,11 +6,11 @@ The serving contract (docs/use/serving-contract.md) for a function app of your o
 """
 
 import json
-import logging
 import os
 import threading
 from hashlib import sha256
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -57,8 +57,8 @@ class Served:
     def _run(self) -> None:
         try:
             self._attempt()
-        except Exception:
-            logging.exception("the model is not served: %s", self.reason)
+        except Exception:  # noqa: BLE001 - printed: on Azure a log line outside of a call is lost
+            print(json.dumps({"event": self.reason, "message": format_exc()}), flush=True)
             threading.Timer(PAUSE_S, self._run).start()  # a daemon, as the thread that starts it
 
     def _attempt(self) -> None:

@@ -3,11 +3,11 @@ Load the model of this process in one background task, and report its state.
 
 The model is loaded once, from the settings of the process; another release is another process.
 The start waits for the first attempt, so a slot that answers at all answers with its model. If the
-registry is down, the app starts, reports that, and keeps trying.
+registry is down, the app starts, reports that, and keeps trying. It prints what happened as one
+line of JSON: the Functions host drops what is logged outside of a call.
 """
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -32,7 +32,6 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one re
 
 # Only new settings help, and those start a new process.
 _LASTING = ("NoModel", "SettingsInvalid")
-_log = logging.getLogger("serving_app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +85,12 @@ class Serving:
                 model = load(wanted, store.read, self._stamp.runtime)
         except Refused as refusal:
             if refusal.reason != self.refusal.reason:
-                _log.warning("%s: %s", refusal.reason, refusal.message)
+                self._tell("ModelRefused", reason=refusal.reason, message=refusal.message)
             self.refusal = refusal
             return refusal.reason not in _LASTING
         self.model = model
         self.headers = self._headers()
-        _log.info("serving %s %s", model.name, model.version)
+        self._tell("ModelServed", digest=model.digest)
         return False
 
     def health(self) -> dict[str, object]:
@@ -117,6 +116,10 @@ class Serving:
             "x-model-digest": model.digest if model else "none",
             "x-model-deploy": _header(self._setting("MODEL_DEPLOY")) or "none",
         }
+
+    def _tell(self, event: str, **more: str) -> None:
+        wanted = {"model": self._setting("MODEL_NAME"), "version": self._setting("MODEL_VERSION")}
+        print(json.dumps({"event": event, **wanted, **more}), flush=True)
 
     def _refuse_references(self) -> None:
         """

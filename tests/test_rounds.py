@@ -1,7 +1,5 @@
 """Rounds: several apps at work at once, on virtual time; nothing waits for anything else."""
 
-import contextvars
-import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -11,7 +9,6 @@ import pytest
 
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.rounds import in_a_thread
 from gitslot.state.decision import Converged, Stalled
 from reliability.cloud import APP
 from reliability.company import Company
@@ -158,18 +155,3 @@ def test_an_app_at_a_stop_is_read_from_arm_now_and_then(company: Open) -> None:
     scene.cloud.behaviour.slots["production"] = "silent"
     minutes(found, 1)
     assert sum(call.name.startswith("arm.") for call in scene.rig.seam.calls) > len(reads)
-
-
-def test_a_pass_in_a_thread_logs_as_the_call_that_began_it() -> None:
-    """The Functions worker knows by a context variable which call a line belongs to."""
-    call: contextvars.ContextVar[str] = contextvars.ContextVar("call", default="none")
-    seen, done = [], threading.Event()
-
-    def work() -> None:
-        seen.append(call.get())
-        done.set()
-
-    call.set("timer")
-    in_a_thread(work)
-    assert done.wait(10)
-    assert seen == ["timer"]

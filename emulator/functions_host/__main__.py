@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1, 0 for any")
     parser.add_argument("--keys", type=Path, required=True, help="JSON file of the slot's keys")
     parser.add_argument("--timers", type=Path, help="folder that keeps timer status over restarts")
+    parser.add_argument("--insights", type=Path, help="file of what Application Insights would get")
     options = parser.parse_args(arguments)
     app_folder: Path = options.app.resolve()
     keys = Keys(options.keys.resolve())
@@ -54,7 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"port {options.port} cannot be used: {error}", file=sys.stderr)
         return 1
     _watch_parent()
-    log = Log(os.dup(1))
+    exports = options.insights and os.environ.get("APPLICATIONINSIGHTS_CONNECTION_STRING")
+    log = Log(os.dup(1), insights=options.insights.open("ab", buffering=0) if exports else None)
     threading.Thread(target=log.flush_late, name="log", daemon=True).start()
     asyncio.run(_run(App(log), app_folder, listener, keys, timers))
     log.flush()

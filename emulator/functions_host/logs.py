@@ -6,30 +6,54 @@ Write the host's log to standard output, one entry a line, filtered as host.json
 Time in UTC, level, category, id of the invocation or `-`, message. Further lines of a message are
 indented, so no text from outside looks like an entry. Entries below Warning are written up to 50 ms
 late, many in one write, so that logging does not slow down a busy function.
+
+What the host of Azure would send to Application Insights goes to a second file too, as JSON lines.
+It sends no record that the app logged outside of a running call (`Log` in GrpcWorkerChannel.cs of
+azure-functions-host), no record of the worker's own libraries (`is_system_log_category` in
+logging.py of azure-functions-python-worker), and of no record the custom dimensions (issue 1327
+there). A printed line is sent, under a category of its own and without its call
+(WorkerConsoleLogService.cs).
 """
 
 import io
+import json
 import logging
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from typing import BinaryIO
 
 LATE_S = 0.05
 NAMES = {5: "Trace", 10: "Debug", 20: "Information", 30: "Warning", 40: "Error", 50: "Critical"}
+CONSOLE = "Host.Function.Console"
+OUTSIDE = "Worker.rpcWorkerProcess"  # what an app logs outside of a call
 # Hidden by default: the entries of the worker library at every call.
-BUILT_IN = {"default": 20, "Worker": 30, "Host.Client": 30}
+BUILT_IN = {"default": 20, "Worker": 30, OUTSIDE: 20, "Host.Client": 30}
+LONGEST = 32_768  # characters of a message in Application Insights; the rest is cut off
+_BAD = re.compile("warn|error|fail|severe", re.IGNORECASE)
 # True where the host itself uses a library that logs, such as the client of a queue.
 of_host: ContextVar[bool] = ContextVar("of_host", default=False)
 
 
 class Log:
-    """Collect entries and write them to a file descriptor; safe in any thread."""
+    """
+    Collect entries and write them to a file descriptor; safe in any thread.
 
-    def __init__(self, descriptor: int, now: Callable[[], float] = time.time) -> None:
+    *insights* is the file of what Application Insights would get.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        now: Callable[[], float] = time.time,
+        insights: BinaryIO | None = None,
+    ) -> None:
         self._descriptor = descriptor
+        self._insights = insights
         self._now = now
         self._waiting: list[str] = []
         self._lock = threading.Lock()
@@ -53,13 +77,24 @@ class Log:
             self._least[category] = least
         return level >= least
 
-    def write(self, level: int, category: str, message: str, invocation: str | None = None) -> None:
-        """Write an entry if host.json lets it through."""
+    def write(
+        self,
+        level: int,
+        category: str,
+        message: str,
+        invocation: str | None = None,
+        sent: bool = True,
+    ) -> None:
+        """Write an entry if host.json lets it through; *sent*: to Application Insights too."""
         if not self.shows(category, level):
             return
+        name = NAMES.get(level) or NAMES[max(5, min(50, level // 10 * 10))]
+        if sent and self._insights:
+            entry = {"time": self._time(), "level": name, "category": category}
+            entry |= {"invocation": invocation or "", "message": message[:LONGEST]}
+            self._insights.write(json.dumps(entry).encode() + b"\n")
         if "\n" in message or "\r" in message:
             message = "\n  ".join(message.splitlines())
-        name = NAMES.get(level) or NAMES[max(5, min(50, level // 10 * 10))]
         line = f"{self._time()} {name} {category} {invocation or '-'} {message}\n"
         with self._lock:
             self._waiting.append(line)
@@ -111,7 +146,7 @@ class AppHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         caller = self._whose()
-        category = f"Function.{caller[0]}.User" if caller else "Host.Function.Console"
+        category = f"Function.{caller[0]}.User" if caller else OUTSIDE
         if not caller and of_host.get():
             category = "Host.Client"
         for name, ours in (("azure.functions", "Worker"), ("uvicorn", "Host.Http")):
@@ -119,20 +154,24 @@ class AppHandler(logging.Handler):
                 category = ours
         invocation = caller[1] if caller else None
         if self._log.shows(category, record.levelno):
+            sent = not category.startswith("Worker")
             try:
-                self._log.write(record.levelno, category, self.format(record), invocation)
+                self._log.write(record.levelno, category, self.format(record), invocation, sent)
             except Exception:  # noqa: BLE001 - a bad format string must not end a call
                 self.handleError(record)
 
 
 class Console(io.TextIOBase):
-    """Replace sys.stdout and sys.stderr, so that printed lines become log entries."""
+    """
+    Replace sys.stdout or sys.stderr, so that printed lines become log entries.
 
-    def __init__(self, log: Log, level: int, whose: Callable[[], tuple[str, str] | None]) -> None:
+    As in WorkerProcess.cs, words decide how bad a line on standard error (*descriptor* 2) is.
+    """
+
+    def __init__(self, log: Log, descriptor: int) -> None:
         super().__init__()
         self._log = log
-        self._level = level
-        self._whose = whose
+        self._descriptor = descriptor
         self._rest = ""
         self._lock = threading.Lock()
 
@@ -145,29 +184,30 @@ class Console(io.TextIOBase):
 
     def fileno(self) -> int:
         """Return the descriptor below, for libraries that write past Python."""
-        return 1 if self._level < 30 else 2
+        return self._descriptor
 
     def write(self, text: str) -> int:
         """Write the whole lines of *text*; keep the rest until its line ends."""
         with self._lock:
             *lines, self._rest = (self._rest + text).split("\n")
-        caller = self._whose() if lines else None
         for line in lines:
             if line.strip():
-                category = f"Function.{caller[0]}.User" if caller else "Host.Function.Console"
-                self._log.write(self._level, category, line, caller[1] if caller else None)
+                bad = _BAD.search(line) if self._descriptor == 2 else None
+                level = logging.INFO
+                if bad:
+                    level = logging.WARNING if "warn" in line.lower() else logging.ERROR
+                self._log.write(level, CONSOLE, line)
         return len(text)
 
 
 def take_output(log: Log, whose: Callable[[], tuple[str, str] | None]) -> None:
-    """Send what this process prints and logs to *log*, under the call that *whose* returns."""
+    """Send what this process prints to *log*, and what it logs, under the call of *whose*."""
     root = logging.getLogger()
     root.handlers[:] = [AppHandler(log, whose)]
     debug = os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING", "").lower() in ("1", "true")
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    sys.stdout = Console(log, logging.INFO, whose)
-    sys.stderr = Console(log, logging.WARNING, whose)
+    sys.stdout, sys.stderr = Console(log, 1), Console(log, 2)
 
 
 def quieten_worker(log: Log) -> None:

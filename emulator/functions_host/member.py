@@ -43,10 +43,17 @@ class UpwardLog(Log):
         super().__init__(2)
         self._upwards = upwards
 
-    def write(self, level: int, category: str, message: str, invocation: str | None = None) -> None:
+    def write(
+        self,
+        level: int,
+        category: str,
+        message: str,
+        invocation: str | None = None,
+        sent: bool = True,
+    ) -> None:
         """Send an entry to the host if host.json lets it through."""
         if self.shows(category, level):
-            self._upwards.send("log", level, category, message, invocation)
+            self._upwards.send("log", level, category, message, invocation, sent)
 
 
 class Member:

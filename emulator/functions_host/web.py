@@ -86,9 +86,12 @@ class Web:
             return await self.admin.answer(scope["method"], path, headers, _key(headers, query))
         if self.app.state != "Running":
             return plain(503, "Function host is not running.")
+        if path == "/" and self.home_page:
+            # Whatever function has the root (github.com/MicrosoftDocs/azure-docs/issues/42031).
+            return plain(200, HOME_PAGE, "text/html; charset=utf-8")
         found = self.app.router.find(scope["method"], path)
         if found is None:
-            return self._without_function(path)
+            return (204, [], b"") if path == "/" else empty(404)
         function, parameters = found
         if function.level != "anonymous" or function.disabled:
             key = _key(headers, query)
@@ -119,13 +122,6 @@ class Web:
         except ValueError as error:
             self.app.log.write(40, f"Function.{function.name}", str(error), result.invocation_id)
             return empty(500)
-
-    def _without_function(self, path: str) -> Answer:
-        if path != "/":
-            return empty(404)
-        if self.home_page:
-            return plain(200, HOME_PAGE, "text/html; charset=utf-8")
-        return 204, [], b""
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> TypedData:
         length = headers.get("content-length", "")

@@ -13,8 +13,12 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 async def serve(
     handler: Handler, *sockets: tuple[socket, ssl.SSLContext | None], shutdown_s: float = 2.0
 ) -> web.ServerRunner:
-    """Answer on *sockets*, each with its TLS context or None; ``cleanup`` of the result ends it."""
-    server = web.Server(handler, access_log=None, keepalive_timeout=240.0)
+    """
+    Answer on *sockets*, each with its TLS context or None; ``cleanup`` of the result ends it.
+
+    Bodies arrive as sent, gzip too (github.com/Azure/azure-functions-core-tools/issues/2185).
+    """
+    server = web.Server(handler, access_log=None, keepalive_timeout=240.0, auto_decompress=False)
     runner = web.ServerRunner(server, shutdown_timeout=shutdown_s)
     await runner.setup()
     for listener, context in sockets:

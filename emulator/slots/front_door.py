@@ -4,6 +4,8 @@ The public ports of a slot: each request goes to the process that holds the slot
 A request is sent to a process once. It is sent again only if no connection to the process was
 made, so nothing can be carried out twice. Limits: 100 MB of body and 230 s, as on Azure
 (https://learn.microsoft.com/azure/azure-functions/functions-bindings-http-webhook-trigger#limits).
+While a process starts, a request waits for 30 s and is then answered with 503, as by
+HostAvailabilityCheckMiddleware.cs and DelayUntilHostReady of azure-functions-host.
 """
 
 import asyncio
@@ -23,6 +25,8 @@ from emulator.slots.workers import Worker
 
 BODY_LIMIT = 100 * 1024 * 1024
 ANSWER_LIMIT_S = 230.0
+READY_LIMIT_S = 30.0
+NOT_READY = "Function host is not running."
 # RFC 9110, 7.6.1; headers that Connection names are added per message.
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
@@ -44,7 +48,17 @@ Holder = Callable[[], tuple[Slot, Worker] | None]
 class FrontDoor(Listener):
     """Listens for one slot on two ports; *holder* returns the slot and its worker as of now."""
 
-    def __init__(self, site: str, slot: str, holder: Holder, faults: Faults) -> None:
+    def __init__(
+        self,
+        site: str,
+        slot: str,
+        holder: Holder,
+        faults: Faults,
+        *,
+        answer_s: float = ANSWER_LIMIT_S,
+        ready_s: float = READY_LIMIT_S,
+    ) -> None:
+        self.answer_s, self.ready_s = answer_s, ready_s
         self.site = site
         self.slot = slot
         self.holder = holder
@@ -61,12 +75,14 @@ class FrontDoor(Listener):
         if body is None:
             return web.Response(status=413)
         try:
-            async with asyncio.timeout(ANSWER_LIMIT_S):
+            async with asyncio.timeout(self.answer_s):
                 return await self._pass_on(request, body)
         except TimeoutError:
             return web.Response(status=504, text="The request timed out.")
 
     async def _pass_on(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.ready_s
         while True:
             held = self.holder()
             if held is None:
@@ -82,9 +98,10 @@ class FrontDoor(Listener):
                 return web.Response(status=403, text=STOPPED, content_type="text/html")
             host = worker.serving
             if host is None:
-                if worker.failed:
-                    return web.Response(status=503, text="Function host is not running.")
-                await worker.changed()
+                if worker.failed or loop.time() >= until:
+                    return web.Response(status=503, text=NOT_READY)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(worker.changed(), until - loop.time())
                 continue
             host.enter()
             try:

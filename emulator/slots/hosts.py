@@ -177,7 +177,9 @@ class Launcher:
 
     async def _spawn(self, launch: Launch, app: Path, port: int, keys: Path) -> Child:
         timers = self.folder / "timers" / launch.title
+        insights = self.folder / "logs" / f"{launch.title}.insights.jsonl"
         given = {"--app": app, "--port": port, "--keys": keys, "--timers": timers}
+        given |= {"--insights": insights}
         words = [str(word) for item in given.items() for word in item]
         environment = self._environment(launch)
         with (self.folder / "logs" / f"{launch.title}.log").open("ab") as log:

@@ -31,6 +31,8 @@ from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
 
 CONTROLLER = "gitslot-controller"
+# The emulator then keeps what Application Insights would get: .gitslot/.../logs/*.insights.jsonl
+INSIGHTS = {"APPLICATIONINSIGHTS_CONNECTION_STRING": "local"}
 PLAN = "gitslot-plan"
 SKU = "EP1"  # Elastic Premium: the smallest plan for functions that has slots
 SCHEDULE = "*/2 * * * * *"
@@ -105,6 +107,7 @@ class Provisioner:
                     "WEBSITE_RUN_FROM_PACKAGE": code.first.url,
                     "MODEL_PREDICT_AUTH": "anonymous",
                     **WARMUP_SETTINGS,
+                    **INSIGHTS,
                     **(settings or {}),
                 },
             )
@@ -119,6 +122,8 @@ class Provisioner:
             "FUNCTIONS_EXTENSION_VERSION": "~4",
             "WEBSITE_RUN_FROM_PACKAGE": code.first.url,
             "GITSLOT_SCHEDULE": SCHEDULE,
+            "AzureWebJobsDisableHomepage": "true",
+            **INSIGHTS,
             **follow.settings(self._facts),
         }
         if not self._exists(CONTROLLER):

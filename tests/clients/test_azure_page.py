@@ -204,4 +204,6 @@ def _given(folder: Path, platform: Platform) -> dict[str, str]:
         "ARM": platform.arm,
         "PACKAGES": str(folder / "dist" / "code"),
         "GROUP_ID": group,
+        "LOGS": f"{group}/providers/Microsoft.OperationalInsights/workspaces/x",
+        "INSIGHTS": "InstrumentationKey=x;IngestionEndpoint=https://localhost:1/",
     }

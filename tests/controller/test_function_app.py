@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import importlib
 import json
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from types import ModuleType
 
 import azure.functions as func
 import pytest
+
+from gitslot.errors import SettingsError
 
 SECRET = "canary-secret"
 
@@ -29,6 +32,8 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]
         "IDENTITY_HEADER": "x",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(logging.getLogger("gitslot"), "handlers", [])
+    monkeypatch.setattr(logging.getLogger("gitslot"), "propagate", True)
     sys.modules.pop("controller.function_app", None)
     module = importlib.import_module("controller.function_app")
     monkeypatch.setattr(module._rounds, "go", lambda _: {})
@@ -37,6 +42,18 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ModuleType]
         if thread.name == "reconcile":
             thread.join(60)
     sys.modules.pop("controller.function_app", None)
+
+
+def test_a_controller_that_cannot_start_prints_why(
+    app: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As one line of JSON: what is logged while an app is imported goes nowhere on Azure."""
+    monkeypatch.delenv("GITSLOT_REPO")
+    sys.modules.pop("controller.function_app", None)
+    with pytest.raises(SettingsError):
+        importlib.import_module("controller.function_app")
+    told = json.loads(capsys.readouterr().out)
+    assert told["level"] == "ERROR" and "GITSLOT_REPO" in told["message"]
 
 
 def sign(body: bytes, secret: str = SECRET) -> str:

@@ -10,6 +10,7 @@ NOT_OURS = frozenset(
     {
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
         "AZURE_CLIENT_ID",
+        "AzureWebJobsDisableHomepage",
         "AzureWebJobsStorage__accountName",
         "AzureWebJobsStorage__clientId",
         "AzureWebJobsStorage__credential",

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gitslot.record.event import Event, clean, parse
+from gitslot.record.log import log_event
 from gitslot.record.payload import Payload
 from gitslot.state.safe_text import code_span, safe
-from gitslot.world import log_event
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -68,7 +68,7 @@ def test_the_log_holds_every_public_field_and_no_detail(caplog: pytest.LogCaptur
         log_event(event)
     record = caplog.records[0]
     assert record.getMessage() == "app 9f3c2ab SwapStarted staging <-> production"
-    fields = record.custom_dimensions  # type: ignore[attr-defined]
+    fields = record.fields  # type: ignore[attr-defined]
     assert fields["to_digest"] == "a" * 64
     assert "canary" not in str(vars(record))
 

@@ -34,7 +34,7 @@ class Slot:
         self._log = folder / "log"
         env = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
         with self._log.open("wb") as log:
-            words = ("--port", "0", "--keys", str(keys))
+            words = ("--port", "0", "--keys", str(keys), "--insights", str(folder / "insights"))
             self.process = begin_host(folder / "app", words, env, log)
         self.session = requests.Session()
         self.session.trust_env = False

@@ -167,13 +167,17 @@ def test_nothing_is_served_and_the_reason_is_named(
 
 
 def test_a_version_that_appears_late_is_served(start_slot: StartSlot, registry: Registry) -> None:
-    """An app that came up before its version keeps trying, and then serves it."""
-    slot = start_slot(**iris("1.6.0", MODEL_PREDICT_AUTH="anonymous"))
+    """An app that came up before its version keeps trying, then serves it; Azure hears of both."""
+    insights = {"APPLICATIONINSIGHTS_CONNECTION_STRING": "x"}
+    slot = start_slot(**iris("1.6.0", MODEL_PREDICT_AUTH="anonymous", **insights))
     assert slot.health().json()["reason"] == "UnknownVersion"
     version = built(version="1.6.0")
     registry.register(*version.files)
     until(lambda: slot.health().status_code == 200, "the late version is served")
     assert slot.predict([ROW]).headers["x-model-version"] == "1.6.0"
+    exported = map(json.loads, (slot.home / "insights").read_bytes().splitlines())
+    printed = [e["message"] for e in exported if e["category"] == "Host.Function.Console"]
+    assert [json.loads(line)["event"] for line in printed] == ["ModelRefused", "ModelServed"]
 
 
 def test_a_corrupted_artifact_is_refused(

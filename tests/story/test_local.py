@@ -9,6 +9,8 @@ import pytest
 import requests
 
 from gitslot.local.process import alone
+from gitslot.local.provision import CONTROLLER
+from gitslot.record.event import parse
 from tests.platform import until
 from tests.story.laptop import Laptop, new_laptop
 from tests.story.stage import APP
@@ -29,6 +31,21 @@ def told(folder: Path) -> dict[str, Any]:
     return found
 
 
+def journalled(laptop: Laptop, folder: Path) -> list[tuple[str, ...]]:
+    """Return the journal's events but its bookkeeping."""
+    shown = laptop.run(folder, "logs", "-n", "0", "-o", "json")
+    events = [parse(json.dumps(event).encode()) for event in json.loads(shown.stdout)]
+    return sorted((e.id, e.event, e.to, e.message) for e in events if not e.quiet)
+
+
+def exported(folder: Path) -> list[tuple[str, ...]]:
+    """Return the events that Application Insights would have got of the controller."""
+    (path,) = folder.glob(f".gitslot/**/logs/{CONTROLLER}.insights.jsonl")
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    found = [json.loads(e["message"]) for e in lines if e["category"] == "Host.Function.Console"]
+    return sorted((e["id"], e["event"], e.get("to", ""), e["message"]) for e in found)
+
+
 def serves(folder: Path) -> str:
     """Return the version that production names."""
     url = told(folder)["urls"]["apps"][APP]["production"]
@@ -43,7 +60,10 @@ def page(folder: Path, key: bool = True) -> tuple[int, str]:
 
 
 def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
-    """A checkout gets models, slots and a controller; a commit is served; nothing is left over."""
+    """
+    A checkout gets models, slots and a controller; a commit is served; nothing is left over.
+    Application Insights would get each event of the journal, exactly once.
+    """
     repository = laptop.checkout()
     repository.want("1.4.0")
     first = laptop.run(repository.path, "local", "up", "--latency", "zero")
@@ -67,6 +87,11 @@ def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
         shown = laptop.run(repository.path, "local", "env", "-o", "json")
         assert json.loads(shown.stdout) == told(repository.path)["environment"]
         before = told(repository.path)
+
+        def same() -> bool:
+            return exported(repository.path) == journalled(laptop, repository.path)
+
+        until(same, "each event is exported, once", PATIENCE_S)
     finally:
         ended = laptop.run(repository.path, "local", "down")
     assert ended.returncode == 0, ended.stderr

@@ -12,9 +12,10 @@ from azure.core.credentials import AccessToken
 
 from gitslot.edges import settings as settings_
 from gitslot.reconcile import World, observe
+from gitslot.record.log import log_event
 from gitslot.rounds import reconcile
 from gitslot.state.decision import Converged, Frozen
-from gitslot.world import log_event, open_world
+from gitslot.world import open_world
 from tests.edges.git.test_source import Origin
 from tests.platform import Platform
 from tests.processes import python

@@ -34,7 +34,7 @@ from gitslot.report.status import HEALTHY, SYNCED, Row
 from gitslot.state.plain import plain
 from gitslot.state.safe_text import seconds_text
 
-PATHS = ("", "api/status", "api/metrics")
+PATHS = ("", "api/page", "api/status", "api/metrics")
 HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _ROWS = 200  # of a list of apps; the rest is found by its name

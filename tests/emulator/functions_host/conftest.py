@@ -34,6 +34,7 @@ class Host:
         self.keys = folder / "keys.json"
         self.timers = folder / "timers"
         self.log_path = folder / "log"
+        self.insights = folder / "insights"
         self._settings = settings
         self.process = self._start()
         self.session = requests.Session()
@@ -42,6 +43,7 @@ class Host:
 
     def _start(self) -> Process:
         words = ["--port", "0", "--keys", str(self.keys), "--timers", str(self.timers)]
+        words += ["--insights", str(self.insights)]
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.app.parent), **self._settings}
         with self.log_path.open("ab") as log:
             return begin_host(self.app, words, environment, log)

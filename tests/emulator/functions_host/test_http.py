@@ -342,10 +342,11 @@ def test_an_empty_prefix_and_no_home_page(start_host: StartHost) -> None:
 
 
 def test_a_function_may_have_the_root(start_host: StartHost) -> None:
-    """With an empty prefix, a function with an empty route answers the root itself."""
+    """With an empty prefix and no home page, a function with an empty route answers the root."""
     source = '@app.route("")\ndef root(req: func.HttpRequest) -> str: return "mine"'
-    host = start_host(source, host_json=NO_PREFIX)
-    assert host.get("/").text == "mine"
+    assert start_host(source, host_json=NO_PREFIX).get("/").text.startswith("<!doctype")
+    off = {"AzureWebJobsDisableHomepage": "true"}
+    assert start_host(source, host_json=NO_PREFIX, settings=off).get("/").text == "mine"
 
 
 def test_an_asgi_app_runs(start_host: StartHost) -> None:

@@ -1,11 +1,12 @@
 """What is in the log, and who says it."""
 
+import json
 import re
 
 import pytest
 
 from emulator.functions_host.hostjson import parse_host_config
-from emulator.functions_host.logs import Log
+from emulator.functions_host.logs import CONSOLE, Log
 from tests.emulator.functions_host.conftest import Host, StartHost
 
 SOURCE = """
@@ -16,7 +17,7 @@ async def talk(req: func.HttpRequest) -> func.HttpResponse:
     logging.debug("too quiet")
     logging.getLogger("deep").info("async says %s", req.params.get("what"))
     print("printed\\nin two lines")
-    print("a complaint", file=sys.stderr)
+    print("a complaint\\nit failed", file=sys.stderr)
     return func.HttpResponse("x")
 
 @app.route("talk-sync")
@@ -26,6 +27,7 @@ def talk_sync(req: func.HttpRequest, context: func.Context) -> func.HttpResponse
 
 logging.warning("said while loading")
 """
+KEYS = ("level", "category", "invocation", "message")
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
     r" (Trace|Debug|Information|Warning|Error|Critical) (\S+) ([0-9a-f-]{36}|-) (.*)"
@@ -40,25 +42,34 @@ def entries(host: Host) -> list[tuple[str, ...]]:
 
 
 def test_every_line_says_when_how_bad_who_and_in_which_call(start_host: StartHost) -> None:
-    """All that an app says inside a call carries the call's id, in threads and on the loop."""
-    host = start_host(SOURCE)
+    """
+    All that an app logs inside a call carries the call's id, in threads and on the loop. Only that
+    and what it prints reaches Application Insights.
+    """
+    host = start_host(SOURCE, settings={"APPLICATIONINSIGHTS_CONNECTION_STRING": "x"})
     host.get("/api/talk?what=this")
     invocation = host.get("/api/talk-sync?what=that").text
     host.wait_for(r"Executed 'Functions\.talk_sync' \(Succeeded, Id=[0-9a-f-]{36}, Duration=\d+ms")
     said = entries(host)
-    assert ("Warning", "Host.Function.Console", "-", "said while loading") in said
+    loading = ("Warning", "Worker.rpcWorkerProcess", "-", "said while loading")
+    assert loading in said
     assert ("Warning", "Function.talk_sync.User", invocation, "sync says that") in said
     (first,) = {i for _, category, i, _ in said if category.startswith("Function.talk.")}
     by_talk = [(level, text) for level, _, i, text in said if i == first]
-    said_by_talk = [("Information", t) for t in ("async says this", "printed", "in two lines")]
-    assert by_talk[1:-1] == [*said_by_talk, ("Warning", "a complaint")]
+    assert by_talk[1:-1] == [("Information", "async says this")]
+    printed = [(level, i, text) for level, category, i, text in said if category == CONSOLE]
+    words = ("printed", "in two lines", "a complaint")
+    assert printed == [*(("Information", "-", text) for text in words), ("Error", "-", "it failed")]
+    exported = [json.loads(line) for line in host.insights.read_bytes().splitlines()]
+    got = [tuple(e[key] or "-" for key in KEYS) for e in exported]
+    assert got == [entry for entry in said if entry != loading]
     assert by_talk[0][1].startswith("Executing 'Functions.talk' (Reason='")
     assert by_talk[-1][1].startswith("Executed 'Functions.talk' (Succeeded, Id=" + first)
 
 
 def test_host_json_decides_what_is_shown(start_host: StartHost) -> None:
     """What host.json silences is not written, be it the app's own entries or the host's."""
-    levels = {"Function.talk.": "Warning", "Function.talk_sync": "Error"}
+    levels = {"Function.talk.": "Warning", "Function.talk_sync": "Error", CONSOLE: "Error"}
     host = start_host(SOURCE, host_json={"version": "2.0", "logging": {"logLevel": levels}})
     host.get("/api/talk?what=1")
     host.get("/api/talk-sync?what=2")

@@ -142,7 +142,7 @@ def test_a_crash_takes_its_own_calls_alone(start_host: StartHost) -> None:
     other.start()
     host.wait_for("begun")
     assert host.get("/api/crash").status_code == 500
-    call = host.wait_for(r"Function\.crash\.User ([0-9a-f-]{36}) last words")[1]
+    call = host.wait_for(r"Function\.crash ([0-9a-f-]{36}) Executing[^\n]*\n.* last words")[1]
     host.wait_for(
         rf"Failed, Id={call}, .*\n  WorkerProcessExitException: python exited with code 3"
     )

@@ -1,15 +1,23 @@
 """A slot's port: every request is answered, by the process that holds the slot."""
 
 import asyncio
+import gzip
 import itertools
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any, cast
 
 import aiohttp
 import pytest
 import requests
+from aiohttp.test_utils import make_mocked_request
 
+from emulator.assumptions import Assumed
+from emulator.seen.faults import Faults
+from emulator.slots.front_door import FrontDoor
+from emulator.slots.state import Keys, Slot
+from emulator.slots.workers import Worker
 from tests.emulator.app_under_test import App
 from tests.platform import package, until
 
@@ -156,6 +164,31 @@ def test_slot_that_cannot_start_answers_503(app: App) -> None:
     app.wait_serves("staging", "1")
 
 
+class Hanging:
+    """A process that never answers."""
+
+    connections = property(lambda self: self)
+
+    def enter(self) -> None: ...
+    def leave(self) -> None: ...
+    async def ask(self, *_: object) -> None:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(("host", "status"), [(None, 503), (Hanging(), 504)])
+def test_a_request_does_not_wait_for_ever(host: Hanging | None, status: int) -> None:
+    """One that finds only a starting process gets 503, one that the process leaves alone 504."""
+
+    async def ask() -> int:
+        worker = Worker(cast("Any", None), lambda *_: None, Assumed())
+        worker.serving = cast("Any", host)
+        slot = Slot("Production", "d", {}, Keys("m", "f"), "", "", 1, 2, 0.0)
+        door = FrontDoor("app", "p", lambda: (slot, worker), Faults(), answer_s=0.1, ready_s=0.01)
+        return (await door._answer(make_mocked_request("GET", "/"))).status
+
+    assert asyncio.run(ask()) == status
+
+
 def test_missing_package_answers_503(app: App) -> None:
     """A package that storage does not have keeps the slot from starting."""
     url = f"{app.platform.storage}/code/nowhere.zip"
@@ -193,15 +226,16 @@ def test_both_ports_reach_the_slot(app: App) -> None:
 def test_request_arrives_whole(app: App) -> None:
     """Path, query, body and headers pass; hop-by-hop and forged front headers do not."""
     hop = {"Connection": "keep-alive, X-Hop", "X-Hop": "dropped"}
+    body = gzip.compress(b"y" * 300_000, compresslevel=0)
     answer = requests.post(
         f"{app.url('production')}/api/echo?a=1%202&b",
-        data=b"y" * 300_000,
-        headers={**hop, "X-Own": "kept", "X-Forwarded-Proto": "https"},
+        data=body,
+        headers={**hop, "X-Own": "kept", "X-Forwarded-Proto": "https", "Content-Encoding": "gzip"},
         timeout=30,
     )
     seen = answer.json()
-    assert seen["size"] == 300_000
-    assert seen["headers"]["x-own"] == "kept"
+    assert seen["size"] == len(body) > 300_000
+    assert (seen["headers"]["x-own"], seen["headers"]["content-encoding"]) == ("kept", "gzip")
     assert "x-hop" not in seen["headers"]
     assert seen["headers"]["x-forwarded-proto"] == "http"
     assert "a=1%202" in seen["url"]
