@@ -39,7 +39,6 @@ HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 _ROWS = 200  # of a list of apps; the rest is found by its name
 _BODY = 4096
-_REFRESH_S = 10
 _PORTAL = "https://portal.azure.com/#resource"
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 _HEADERS = {
@@ -94,16 +93,14 @@ class Page:
             kind, text = metrics(found, now)
             return _reply(headers, kind, text)
         asked = {name: values[-1] for name, values in _form(form).items()}
-        return _reply(headers, "text/html", self._html(found, asked, now, posted=bool(form)))
+        return _reply(headers, "text/html", self._html(found, asked, now))
 
-    def _html(
-        self, found: Sequence[Snapshot], asked: Mapping[str, str], now: datetime, *, posted: bool
-    ) -> str:
+    def _html(self, found: Sequence[Snapshot], asked: Mapping[str, str], now: datetime) -> str:
         apps = snapshot.by_app(found)
         name = asked.get("app") or (next(iter(apps)) if len(apps) == 1 else "")
         shared = {
             "style": STYLE,
-            "refresh": 0 if posted else _REFRESH_S,
+            "here": name if name in apps else "",
             "dead": [
                 {"text": _dead(each, now), "start": each.start}
                 for each in found
