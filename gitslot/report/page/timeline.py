@@ -13,7 +13,7 @@ from gitslot.record.recent import HAND, SWAP_BACK, Change
 _WIDTH, _TOP, _BAR, _HEIGHT = 1000.0, 18.0, 30.0, 96.0
 _LEAST = 0.35  # of an equal share: a release of a minute beside one of a month is still seen
 _FAILURES = ("VerifyFailed", "SwapFailed", "SwapReverted", "SwappedBack", "Stalled", "Frozen")
-_FILL = {HAND: "var(--work)", SWAP_BACK: "var(--bad)"}
+_FILL = {HAND: "var(--hand)", SWAP_BACK: "var(--back)"}
 
 
 def drawn(changes: Sequence[Change], events: Sequence[Event], now: datetime) -> Markup:
