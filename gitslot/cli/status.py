@@ -127,18 +127,20 @@ class Watcher:
 def doing_lines(name: str, view: AppView, now: datetime) -> Iterator[str]:
     """Yield the line about the step of the app *name* that is under way."""
     if doing := view.doing:
-        usual = f", usually {seconds_text(doing.usual_s)}" if doing.usual_s else ""
+        took = view.usual.get(doing.step)
+        usual = f", usually {seconds_text(took)}" if took else ""
         words = {"swap": "swapping", "deploy": "deploying and proving"}.get(doing.step, doing.step)
         yield f"{name}: {words} for {seconds_text((now - doing.since).total_seconds())}{usual}"
 
 
-def age_lines(seen: Snapshot, now: datetime) -> Iterator[str]:
-    """Yield how old *seen* is, and what starts a controller that does not look."""
+def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[str]:
+    """Yield how old *seen* is, and what starts a controller that does not look; *dead*: only so."""
     age = seconds_text((now - seen.written).total_seconds())
     if not seen.looks(now):
         yield f"controller {seen.controller} does not look: it last wrote what it saw {age} ago"
         if seen.start:
             yield f"next: {seen.start}"
+    if dead or not seen.looks(now):
         return
     at = f', at {seen.head.short} "{seen.head.subject}"' if seen.head else ""
     yield f"seen by {seen.controller} {age} ago{at}"

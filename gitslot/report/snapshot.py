@@ -36,11 +36,10 @@ _log = logging.getLogger("gitslot")
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """A step under way: what, since when, and how many seconds the last ones usually took."""
+    """A step under way: what, and since when."""
 
     step: str
     since: datetime
-    usual_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,7 @@ class AppView:
     changes: tuple[Change, ...] = ()
     place: str = ""  # its resource id in Azure
     head: str = ""
+    usual: Mapping[str, float] = field(default_factory=dict, hash=False)  # seconds of each step
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +85,16 @@ def view_of(
     found = rows(seen, recent, rehearsal)
     doing, changes = _doing(memory, recent), tuple(recent.changes)
     head = seen.head.commit if seen.head else ""
-    return AppView(found, exit_code(seen), rule, doing, changes, head=head)
+    usual = {step: took for step in ("deploy", "swap") if (took := recent.usual_s(step))}
+    return AppView(found, exit_code(seen), rule, doing, changes, head=head, usual=usual)
 
 
 def _doing(memory: Memory, recent: Recent) -> Doing | None:
     if memory.intent:
-        return Doing("swap", memory.intent.time, recent.usual_s("swap"))
+        return Doing("swap", memory.intent.time)
     deploy = memory.of(STAGING).deploy
     if deploy and memory.stop[0] in ("", "Waiting") and recent.is_open("deploy"):
-        return Doing("deploy", deploy.time, recent.usual_s("deploy"))
+        return Doing("deploy", deploy.time)
     return None
 
 

@@ -53,9 +53,9 @@ def view(name: str, state: str = "Synced", *, text: str = "bump iris to 1.5.0") 
         subject=text,
     )
     first = replace(change, time=NOW - timedelta(days=3), version="1.4.0", how="found", commit="")
-    doing = Doing("swap", NOW - timedelta(seconds=12), 66.0)
+    doing = Doing("swap", NOW - timedelta(seconds=12))
     staging = Row(name, "staging", "iris", "1.4.0", "c", health="Healthy")
-    return AppView((row, staging), 0, "rule", doing, (first, change))
+    return AppView((row, staging), 0, "rule", doing, (first, change), usual={"swap": 66.0})
 
 
 def page(views: Mapping[str, AppView], *, written: datetime = NOW) -> Page:

@@ -75,7 +75,8 @@ def test_an_older_revision_can_be_planned(settled: Stage) -> None:
     """`plan HEAD~1` looks at the checkout, whatever branch the controller follows."""
     gitslot(settled, "bump", "production", "1.5.0")
     assert gitslot(settled, "plan", "HEAD~1").code == 0
-    assert "nothing to do" in gitslot(settled, "plan", "HEAD~1", "--markdown").out
+    text = gitslot(settled, "plan", "HEAD~1", "--markdown").out
+    assert "1.4.0" in text and "this plan may be stale" in text
     assert gitslot(settled, "plan", "HEAD~99").code == 2
 
 

@@ -231,11 +231,12 @@ def _doing(view: AppView, now: datetime) -> dict[str, Any] | None:
     if doing is None:
         return None
     elapsed = max(0.0, (now - doing.since).total_seconds())
-    usual = f", usually {seconds_text(doing.usual_s)}" if doing.usual_s else ""
+    took = view.usual.get(doing.step)
+    usual = f", usually {seconds_text(took)}" if took else ""
     return {
         "text": f"{doing.step} for {seconds_text(elapsed)}{usual}",
-        "elapsed": round(min(elapsed, doing.usual_s or elapsed)),
-        "usual": round(doing.usual_s) if doing.usual_s else 0,
+        "elapsed": round(min(elapsed, took or elapsed)),
+        "usual": round(took or 0),
     }
 
 
