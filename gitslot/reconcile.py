@@ -8,12 +8,14 @@ another look. A pass never sleeps: `gitslot.rounds` runs one when the app is due
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
 from gitslot.record.recent import Recent
 from gitslot.record.recorder import Recorder
+from gitslot.report.plan import course
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -48,6 +50,7 @@ __all__ = ["Pass", "World", "observe"]
 _GUEST_LOOKS = 3  # at most, while the controller writes
 _HELD = Waiting("LockHeld", {}, Wait(), poll_s=1.0, quiet=True)
 _AT_ONCE = Waiting("NextTurn", {}, Wait(), poll_s=0.0, quiet=True)
+_OBSERVED = Waiting("Observed", {"what": ""}, Wait(), quiet=True)
 
 
 def observe(
@@ -96,12 +99,15 @@ def look_for(
         revisions = world.wants.asked_by(app, head, memory) if head else {}
         app = world.hands_off(app, memory)
     block = app if isinstance(app, App) else None
+    whole = whole or world.observe_only  # all steps, not the next one alone
     live = world.looker.look(name, block, memory, prove=prove, fresh=fresh, whole=whole)
     now, policy = world.clock.now(), world.policy
-    found = decisions(_target(name, app), live, memory, now, policy)
+    observed = world.only_observes(memory)
+    judging = memory.as_observer() if observed else memory
+    found = decisions(_target(name, app), live, judging, now, policy)
     found = world.wants.advised(found, name, head, revisions)
-    decision = foremost(found)
-    return Observation(name, app, head, live, memory, decision, now, policy, found, revisions)
+    known = (name, app, head, live, memory, foremost(found), now, policy, found, revisions)
+    return Observation(*known, observed)
 
 
 def _target(name: str, app: App | Doubt | None) -> App | Doubt:
@@ -198,6 +204,8 @@ class Pass:
     def _step(self, seen: Observation, desired: Desired | Doubt) -> Stop | None:
         """Record what *seen* shows, and do what is decided."""
         world = self._world
+        if seen.observed and not seen.memory.intent:
+            return self._left_undone(seen)
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
         if isinstance(seen.app, App) and acts_on_it:
             world.accept(self._name, desired)
@@ -229,9 +237,20 @@ class Pass:
                 return stop
             case stop:
                 recorder.stop(stop)
-                if is_further_slot(stop):
-                    self._rehearse(seen)
+                self._rehearse(seen)
                 return stop
+
+    def _left_undone(self, seen: Observation) -> Stop | None:
+        """Record what would be done, and do nothing of it: no lock, and nothing is accepted."""
+        recorder, app = self._recorder.of(seen), seen.app
+        if recorder.hands():
+            return None
+        if isinstance(app, App):
+            free, memory = replace(app, suspend=None), seen.memory.as_observer()
+            turns = course(free, seen.live, memory, seen.now, seen.policy)
+            writes = (each for each, _, _ in turns if isinstance(each, Deploy | Swap | Reset))
+            recorder.left_undone(writes, begins=not self._world.guest)
+        return seen.decision if isinstance(seen.decision, Converged) else _OBSERVED
 
     # ------------------------------------------------------------ writes
 
@@ -289,11 +308,13 @@ class Pass:
         if intent is None or self._lock.held:
             return False
         age = (self._world.clock.now() - intent.time).total_seconds()
-        return 0 <= age < policy.lock_renew_s and not self._lock.take()
+        return 0 <= age < policy.lock_renew_s and (seen.observed or not self._lock.take())
 
     def _rehearse(self, seen: Observation) -> None:
         """Prove the way back, and record when it turns out not to work, or to work again."""
-        assert isinstance(seen.live, Live)
+        in_sync = isinstance(seen.decision, Converged) or is_further_slot(seen.decision)
+        if not in_sync or not isinstance(seen.live, Live):
+            return
         self._rehearsed = self._world.looker.rehearse(self._name, seen.live, seen.memory)
         if self._rehearsed:
             self._recorder.rehearsal(self._rehearsed)

@@ -62,8 +62,8 @@ class World:
     """
     Everything outside: made once a process, handed to every pass.
 
-    *suspend* is this process's own setting. A *guest* is somebody's command line beside the
-    controller: the controller's setting, of which only the journal tells, binds it too.
+    *suspend* and *observe_only* are this process's own settings. A *guest* is somebody's command
+    line beside the controller: the controller's, of which only the journal tells, bind it too.
     """
 
     wants: Wants
@@ -75,6 +75,7 @@ class World:
     policy: Policy
     store: str
     suspend: str = ""
+    observe_only: bool = False
     guest: bool = False
     new_id: Callable[[], str] = lambda: uuid.uuid4().hex
     locks: dict[str, Lock] = field(default_factory=dict)
@@ -119,6 +120,11 @@ class World:
         """Return *app*, suspended where a setting asks for it."""
         why = self.suspend or (memory.suspended if self.guest else "")
         return replace(app, suspend=why, suspended_by_setting=True) if why else app
+
+    def only_observes(self, memory: Memory) -> bool:
+        """Say whether nothing is written: by a setting, and after it until somebody says retry."""
+        acted = memory.baseline or memory.lost_since is not None
+        return self.observe_only or (memory.observed and (self.guest or not acted))
 
 
 # ---------------------------------------------------------------- the real world
@@ -202,4 +208,5 @@ def open_world(
         policy=settings.policy,
         store=settings.storage,
         suspend=settings.suspend,
+        observe_only=settings.observe,
     )

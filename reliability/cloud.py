@@ -50,6 +50,9 @@ ROLE = Role(  # infra/role.json: what a controller has on Azure, and nothing mor
     "33333333-3333-3333-3333-333333333333", _GIVEN["Name"], tuple(_GIVEN["Actions"]), custom=True
 )
 
+READS = ("/read", "list/action", "listkeys/action")
+OBSERVER = replace(ROLE, actions=tuple(each for each in ROLE.actions if each.endswith(READS)))
+
 
 @cache
 def identity() -> Identity:

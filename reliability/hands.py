@@ -69,6 +69,7 @@ STATES: Mapping[str, Callable[[Lab], object]] = {
     "sticky": _sticky,
     "suspended": lambda lab: lab.want("1.4.0", 'suspend: "incident 7"\n'),
     "suspended-by-setting": lambda lab: lab.restart(suspend="incident 7"),
+    "observed": lambda lab: lab.restart(observe_only=True),
     "git-down": _unread,
     "git-put-off": _put_off,
     "file-broken": lambda lab: lab.cloud.git.push("slots: [", None),

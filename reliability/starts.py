@@ -9,16 +9,18 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import islice, product
 
 from gitslot.look.probe import Reply
 from gitslot.reconcile import observe
+from gitslot.record.accepted import NAME
+from gitslot.record.event import OBSERVING, Event
 from gitslot.record.payload import Payload
 from gitslot.state.decision import Decision, Frozen, Stalled
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability import files, registered, right
 from reliability.checker import Violation
-from reliability.cloud import APP
+from reliability.cloud import APP, OBSERVER, ROLE
 from reliability.rig import QUICK
 from reliability.runs import Case, Run, play
 from reliability.scenarios import NEW, OLD, Scene, converged, open_scene, want, write
@@ -225,8 +227,34 @@ def _first(state: State, decision: Decision) -> str:
     return right.judge(state, decision)
 
 
-def run(start: Start) -> Run:
-    """Judge the first decision from *start*, and run until it comes to rest."""
+def _observed(scene: Scene) -> str:
+    """Let who may only read observe *scene*; return what it did but record its steps once."""
+    cloud, controller, mark = scene.cloud, scene.controller, len(scene.events())
+    accepted, memory = cloud.blobs.load(NAME), controller.start().journal.memory(APP, cloud.now())
+    cloud.world.store.rights.roles[ROLE.id] = OBSERVER
+    for only in (True, True, memory.baseline):  # without a baseline, until somebody says retry
+        controller.changes["observe_only"], controller.world = only, None
+        for _ in range(3):
+            controller.run()
+            cloud.wait(STILL_S)
+    cloud.world.store.rights.roles[ROLE.id] = ROLE
+    told, after = scene.events()[mark:], controller.start().journal.memory(APP, cloud.now())
+    controller.changes, controller.world = {}, None
+    if not memory.baseline:
+        write(scene, Event("Retried", APP, cloud.now()))
+    done = {entry["operation"] for entry in cloud.history.entries}
+    if done & {"write-sent", "lock-taken", "lock-broken"} or accepted != cloud.blobs.load(NAME):
+        return "S4: an observer wrote"
+    of = {each: getattr(memory, each) for each in ("length", "production", "observed", "would")}
+    if replace(after, **of) != memory:
+        return "S4: what an observer records is remembered"
+    steps = [(each.event, each.detail.would) for each in told]
+    again = len(set(steps)) < len(steps) or (OBSERVING, "") not in steps
+    return f"S4: an observer records {steps}" if again else ""
+
+
+def run(start: Start, *, observed: bool = False) -> Run:
+    """Judge the first decision from *start*, and run until it rests, *observed* at first."""
     wrong: list[str] = []
 
     def begin() -> Scene:
@@ -234,11 +262,14 @@ def run(start: Start) -> Run:
         world = scene.controller.start()
         observe(APP, world)
         scene.cloud.wait(STILL_S)
-        wrong.append(_first(start.state, observe(APP, world).decision))
+        first = observe(APP, world).decision
+        wrong.append(_observed(scene) if observed else _first(start.state, first))
         scene.controller.world = None
         bad = start.candidate if start.candidate != "good" else ""
         scene.cloud.behaviour.versions[NEW] = bad
-        return expect(start, scene)
+        lost = observed and start.state.memory == "lost"  # and by then acknowledged
+        memory = "converged-old" if lost else start.state.memory
+        return expect(replace(start, state=replace(start.state, memory=memory)), scene)
 
     found = play(begin, {})
     found.violations += _violations(wrong[0])
@@ -253,3 +284,5 @@ def cases(*, long: bool = False) -> Iterator[Case]:
         yield each.seed, partial(_judged, partial(files.judge, each))
     for start in sample(8 if long else 1):
         yield start.seed, partial(run, start)
+    for start in islice(sample(1), 0, None, 1 if long else 31):
+        yield f"{start.seed},observed", partial(run, start, observed=True)

@@ -133,7 +133,8 @@ def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan
     app = at.apps[name] if at else world.wants.app(name, world.wants.known())
     seen = look_for(name, app, None, world, fresh=True, whole=True)
     target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
-    found = planned(name, target, seen.live, seen.memory, seen.now, world.policy)
+    remembered = seen.memory.as_observer() if seen.observed else seen.memory
+    found = planned(name, target, seen.live, remembered, seen.now, world.policy)
     wanted = seen.live.production.wanted if isinstance(seen.live, Live) else None
     swaps = any(step.action == "swap" for step in found.steps)
     if not swaps or not isinstance(wanted, Resolved) or not wanted.needs.memory:

@@ -16,6 +16,7 @@ from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
 from gitslot.cli.session import CommandRefused, Session, session_of
+from gitslot.decide.decide import foremost
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.reconcile import observe, would_decide
 from gitslot.record.event import Event
@@ -147,6 +148,9 @@ def retry(ctx: typer.Context, app: status_.AppArgument = None) -> int:
 
 def _retry(session: Session, world: World, name: str) -> int:
     seen = observe(name, world, fresh=True)
+    if seen.observed:  # what stands in the way once that has ended
+        found = would_decide(seen, seen.memory)
+        seen = replace(seen, decisions=found, decision=foremost(found))
     if isinstance(seen.decision, Converged):
         session.print_err(f"{name} is in sync: nothing to clear")
         return 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # settings that a command which only looks does without
 _GUARDS = (
     *("GITSLOT_VERIFY_COMMITS", "GITSLOT_ALLOW_UNSIGNED_REVERT", "GITSLOT_ON_REWRITE"),
-    "GITSLOT_REQUIRE_PIN",
+    *("GITSLOT_REQUIRE_PIN", "GITSLOT_MODE"),
 )
 
 

@@ -60,6 +60,7 @@ class Settings:
     webhook_secrets: "tuple[Secret, ...]" = ()
     on_rewrite: str = "freeze"
     suspend: str = ""
+    observe: bool = False
     vouch: "Rule | None" = None
     allowed_apps: frozenset[str] = frozenset()
     policy: Policy = AZURE_POLICY
@@ -123,6 +124,9 @@ def read(environ: Mapping[str, str]) -> Settings:
     on_rewrite = environ.get("GITSLOT_ON_REWRITE", "follow" if local else "freeze")
     if on_rewrite not in ("freeze", "follow"):
         wrong.append("GITSLOT_ON_REWRITE must be freeze or follow")
+    mode = environ.get("GITSLOT_MODE", "").strip() or "reconcile"
+    if mode not in ("reconcile", "observe"):
+        wrong.append("GITSLOT_MODE must be reconcile or observe")
     require_pin = environ.get("GITSLOT_REQUIRE_PIN", "").strip() or "off"
     if require_pin not in ("on", "off"):
         wrong.append("GITSLOT_REQUIRE_PIN must be on or off")
@@ -153,6 +157,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         webhook_secrets=_secrets(environ, "GITSLOT_WEBHOOK_SECRET"),
         on_rewrite=on_rewrite,
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
+        observe=mode == "observe",
         vouch=vouch,
         allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
         policy=replace(LOCAL_POLICY if local else AZURE_POLICY, require_pin=require_pin == "on"),

@@ -238,7 +238,7 @@ class Looker:
         age = self._clock.monotonic() - (kept.full_look or 0.0)
         due = kept.full_look is None or age >= self._policy.full_look_s
         due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
-        return due or app is None or not settled(app, live, memory)
+        return due or app is None or not settled(app, live, memory, kept.production)
 
     def _with_arm(
         self, ref: AppRef, live: Live, memory: Memory, kept: _Kept, *, fresh: bool
@@ -364,12 +364,16 @@ def _their_turn(live: Live, memory: Memory) -> bool:
     return live.production.health.shows(wanted)
 
 
-def settled(app: App, live: Live, memory: Memory) -> bool:
-    """Return whether health alone shows that nothing is to be done."""
+def settled(app: App, live: Live, memory: Memory, seen: Shown | None = None) -> bool:
+    """Return whether health alone shows that nothing is to be done; *seen* is production before."""
     wanted = live.production.wanted
     if not isinstance(wanted, Resolved) or not live.production.health.shows(wanted):
         return False
-    if memory.converged != wanted.release or memory.swap_failed or memory.hold_since:
+    known = memory.converged == wanted.release
+    if memory.observed:  # no Converged is recorded then
+        seen = memory.production or seen
+        known = seen is not None and seen.is_set_to(wanted.release)
+    if not known or memory.swap_failed or memory.hold_since:
         return False  # ARM says whether slots were left prepared, and whose swap it was
     others = (*((STAGING,) if app.pin else ()), *app.further)
     found = [live.slots.get(name) for name in others]

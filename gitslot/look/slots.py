@@ -202,7 +202,7 @@ def reuse_of(seen: Seen, memory: Memory, policy: Policy) -> float:
     if memory.intent is not None:
         return policy.arm_reuse_s
     wanted, attempts = seen.wanted, memory.of(seen.name).attempts
-    if not isinstance(wanted, Resolved) or memory.stop[0] == "Suspended":
+    if not isinstance(wanted, Resolved) or memory.stop[0] == "Suspended" or memory.observed:
         return policy.arm_stop_s
     refused = attempts is not None and attempts.refused and attempts.release == wanted.release
     return policy.arm_stop_s if refused else policy.arm_reuse_s

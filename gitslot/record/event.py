@@ -19,6 +19,10 @@ from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Release
 
 BY_HAND = "ByHand"  # somebody else changed production
+OBSERVING = "Observing"  # the controller only observes from now on
+WOULD = "Would"  # followed by the kind of write that an observer leaves undone
+# What is no act of ours: it vouches for nothing, and the recorded stop stays.
+ONLY_SEEN = (BY_HAND, OBSERVING, *(f"{WOULD}{write}" for write in ("Deploy", "Swap", "Reset")))
 STOPS = ("Converged", "Waiting", "Stalled", "Frozen", "Suspended")
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gitslot.errors import JournalError
-from gitslot.record.event import BY_HAND, STOPS, Event
+from gitslot.record.event import BY_HAND, OBSERVING, ONLY_SEEN, STOPS, Event
 from gitslot.state.remembered import (
     Asked,
     Attempts,
@@ -365,7 +365,14 @@ def _suspended(memory: Memory, event: Event) -> Memory:
 
 def _resumed(memory: Memory, event: Event) -> Memory:
     del event
-    return replace(memory, suspended="")
+    return replace(memory, suspended="", observed=False)
+
+
+def _would(memory: Memory, event: Event) -> Memory:
+    """Remember that the controller only observes, or a step that it left undone."""
+    if event.event == OBSERVING:
+        return replace(memory, observed=True)
+    return replace(memory, would=memory.would | {event.detail.would})
 
 
 def _retried(memory: Memory, event: Event) -> Memory:
@@ -499,10 +506,11 @@ _RULES: dict[str, Callable[[Memory, Event], Memory]] = {
     "SoakPassed": _soak_passed,
     "Left": _left,
     "Returned": _returned,
+    **dict.fromkeys(ONLY_SEEN, _would),
     BY_HAND: _by_hand,
 }
 # What only a controller that looked, decided and found its journal whole can have written.
-_NO_BASELINE = ("Drift", "Waiting", "Suspended", "Resumed", "Retried", "Left", "Returned", BY_HAND)
-_BASELINE = _RULES.keys() - set(_NO_BASELINE)
+_NO_BASELINE = ("Drift", "Waiting", "Suspended", "Resumed", "Retried", "Left", "Returned")
+_BASELINE = _RULES.keys() - {*_NO_BASELINE, *ONLY_SEEN}
 # What is recorded beside a stop, which stays.
-_ASIDE = (BY_HAND, "SoakPassed")
+_ASIDE = (*ONLY_SEEN, "SoakPassed")

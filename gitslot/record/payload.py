@@ -33,7 +33,8 @@ class Payload:
     next blob of the journal. Flags: *put_back*, *aside* (production alone is settled), *refuse*
     (for good), *reset* (nothing is prepared any more), *rehearsal* (of the way back), *quiet*
     (bookkeeping). *retry_after_s*: ARM asked to wait. A change by hand happened *at* that time, by
-    Azure's word, else *after* one look of ours and *before* another.
+    Azure's word, else *after* one look of ours and *before* another. *would* stands for a
+    step, and the wish and state for which an observer leaves it undone.
     """
 
     deploy: str = ""
@@ -75,6 +76,7 @@ class Payload:
     at: datetime | None = None
     after: datetime | None = None
     before: datetime | None = None
+    would: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what the journal holds of it."""

@@ -3,14 +3,14 @@ Records what a pass observes, decides and does: one event a transition, with eve
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, Self
 
 from gitslot.decide.digest import set_to
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.record.event import BY_HAND, Event
+from gitslot.record.event import BY_HAND, OBSERVING, ONLY_SEEN, Event
 from gitslot.record.hands import hand_event
 from gitslot.record.journal import Journal
 from gitslot.record.memory import remember
@@ -21,6 +21,7 @@ from gitslot.record.transitions import (
     note_event,
     rehearsal_event,
     settled_event,
+    would_events,
 )
 from gitslot.state.decision import (
     Converged,
@@ -30,6 +31,7 @@ from gitslot.state.decision import (
     Stop,
     Suspended,
     Waiting,
+    Write,
     frozen,
 )
 from gitslot.state.policy import Policy
@@ -122,13 +124,13 @@ class Recorder:
         Return the payload of *event* with each wish whose commit it is the first to name.
 
         As long as there is no baseline it also holds the digests that the slots are set to, but for
-        what hands did: that vouches for nothing.
+        what is no act of ours: that vouches for nothing.
         """
         seen = self._seen
-        if not isinstance(seen.app, App) or event.event == BY_HAND:
+        if not isinstance(seen.app, App) or event.event in ONLY_SEEN:
             return event.detail
         found: Mapping[str, str] = {}
-        if isinstance(seen.live, Live) and event.event != BY_HAND:
+        if isinstance(seen.live, Live):
             found = set_to(seen.memory, seen.live)
         of_it = {
             slot: revision
@@ -231,13 +233,23 @@ class Recorder:
         return True
 
     def resumed(self) -> bool:
-        """Record that an app is not suspended any more; True if that is new."""
-        seen = self._seen
-        was = seen.memory.stop[0] == "Suspended" or seen.memory.suspended
-        if not was or not isinstance(seen.app, App) or seen.app.suspend:
+        """Record that an app is not suspended, or only observed, any more; True if that is new."""
+        seen, memory = self._seen, self._seen.memory
+        was = memory.stop[0] == "Suspended" or memory.suspended
+        free = isinstance(seen.app, App) and not seen.app.suspend
+        if seen.observed or not (memory.observed or (was and free)):
             return False
         self.record(self.base("Resumed", message="reconciling again"))
         return True
+
+    def left_undone(self, writes: Iterable[Write], *, begins: bool) -> None:
+        """Record *writes* that are not made, and, where that *begins*, that none is: each once."""
+        events = would_events(self._seen, writes, self.base)
+        if begins and not self._seen.memory.observed:
+            message = "what would be done is recorded, and not done"
+            events.insert(0, self.base(OBSERVING, message=message))
+        if events:
+            self.record(*events)
 
     def left_or_returned(self) -> bool:
         """Record that no file asks for the app any more, or one does again; True if that is new."""

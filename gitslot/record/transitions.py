@@ -4,7 +4,8 @@ Turn one observation into journal events; each change is recorded once, in the s
 Pure. A pass that changes nothing and finds nothing yields no event.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from gitslot.decide.decide import is_not_production
 from gitslot.decide.place import holds
 from gitslot.decide.production import served_label, was_taken_back
 from gitslot.decide.soak import is_refused
-from gitslot.record.event import Event
+from gitslot.record.event import WOULD, Event
 from gitslot.record.payload import Payload
 from gitslot.state.decision import (
     Converged,
@@ -22,9 +23,11 @@ from gitslot.state.decision import (
     Frozen,
     Note,
     Observation,
+    Reset,
     Suspended,
     Swap,
     Verify,
+    Write,
 )
 from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Live, Mark, Rehearsal, Seen
@@ -263,6 +266,32 @@ def settled_event(seen: Observation, base: Event) -> Event | None:
         detail=replace(_settled_detail(live, wanted), aside=True),
         **_release_fields(wanted.release, None),
     )
+
+
+def would_events(
+    seen: Observation, writes: Iterable[Write], base: Callable[..., Event]
+) -> list[Event]:
+    """Return an event for each of *writes* that is not recorded for this wish and state."""
+    found: dict[str, Event] = {}
+    for write in writes:
+        assert isinstance(seen.app, App)
+        assert isinstance(seen.live, Live)
+        slot, about = getattr(write, "slot", PRODUCTION), getattr(write, "counts_for", PRODUCTION)
+        release, name = getattr(write, "release", None), f"{WOULD}{type(write).__name__}"
+        shown = filter(None, map(seen.live.slots.get, (PRODUCTION, STAGING, slot)))
+        state = [replace(each.arm.configured, deploy="") for each in shown if each.arm]
+        # A digest, because what a slot is set to may hold a secret: a package's URL with its key.
+        step = repr((name, slot, release, seen.app.wish(about), state)).encode()
+        would = hashlib.sha256(step).hexdigest()[:16]
+        found[would] = replace(
+            base(name, about=about, slot=slot),
+            message=write.message if isinstance(write, Reset) else f"{slot} <- {release}",
+            duration_ms=None,
+            rule=write.rule,
+            detail=Payload(would=would, why=getattr(write, "why", "")),
+            **_release_fields(release, None),
+        )
+    return [event for would, event in found.items() if would not in seen.memory.would]
 
 
 def _seconds(seconds: float) -> str:

@@ -4,6 +4,7 @@ What the controller would do, step by step: `decide` folded over what Azure prom
 Pure. A plan is an inert value: nothing acts on one.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,7 +30,7 @@ from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Arm, Live
 from gitslot.state.wanted import STAGING, App, Doubt, Release, Resolved
 
-_MAX_STEPS = 20
+_MAX_TURNS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +75,28 @@ def plan(
     name: str, app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
-    steps: list[Step] = []
-    start = live
-    decision = decide(app, live, memory, now, policy)
-    while len(steps) < _MAX_STEPS and isinstance(live, Live) and isinstance(app, App):
+    turns = tuple(course(app, live, memory, now, policy))
+    found = (_step(decision, seen) for decision, seen, _ in turns if isinstance(seen, Live))
+    steps, (decision, _, after) = tuple(filter(None, found)), turns[-1]
+    notes: tuple[str, ...] = ()
+    if isinstance(app, App) and isinstance(live, Live):
+        notes = _notes(app, live, steps, after)
+    return Plan(name, steps, *_ended(decision), notes)
+
+
+def course(
+    app: App | Doubt, live: Live | Doubt, memory: Memory, now: datetime, policy: Policy
+) -> Iterator[tuple[Decision, Live | Doubt, Memory]]:
+    """Yield each decision with the world that it is made in, to where the plan ends."""
+    for _ in range(_MAX_TURNS):
         decision = decide(app, live, memory, now, policy)
-        if memory.intent:
-            break
-        if step := _step(decision, live):
-            steps.append(step)
+        yield decision, live, memory
+        if memory.intent or not isinstance(live, Live):
+            return
         moved = promised(decision, live, memory, now)
         if moved is None:
-            break
+            return
         live, memory = moved
-    notes: tuple[str, ...] = ()
-    if isinstance(app, App) and isinstance(start, Live):
-        notes = _notes(app, start, tuple(steps), memory)
-    return Plan(name, tuple(steps), *_ended(decision), notes)
 
 
 def _ended(decision: Decision) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.reasons import Run, still_goes_back
+from gitslot.state.reasons import REASONS, Run, still_goes_back
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
@@ -89,10 +89,18 @@ def rows(seen: Observation, recent: Recent, rehearsal: Rehearsal | None = None) 
     own = {name: _own(seen, each) for name, each in others.items()}
     further = tuple(seen.app.further) if isinstance(seen.app, App) else ()
     return (
-        _production(seen, _DONE if own else state, recent, rehearsal),
+        _observed(seen, _production(seen, _DONE if own else state, recent, rehearsal)),
         _staging(seen, own.get(STAGING), state),
         *(_further(seen, name, own.get(name), state) for name in further),
     )
+
+
+def _observed(seen: Observation, row: Row) -> Row:
+    """Add to *row* that nothing is written, and what is needed before anything is."""
+    entry, acted = REASONS["Observed"], seen.memory.baseline or seen.memory.lost_since
+    what = "" if acted else ", and before it acts `gitslot retry` is needed once"
+    said = "; ".join(filter(None, (row.message, entry.message({"what": what}, entry.next))))
+    return replace(row, reason=row.reason or entry.name, message=said) if seen.observed else row
 
 
 def _state(seen: Observation) -> _State:

@@ -15,7 +15,7 @@ _WORDS = {
     "bold magenta": ("Frozen",),
     "red": ("Degraded", "VerifyFailed", "SwapFailed", "SwapReverted"),
     "bold red": ("Stalled", "wrong"),
-    "cyan": ("Suspended", "Waiting"),
+    "cyan": ("Suspended", "Waiting", "Observing", "WouldDeploy", "WouldSwap", "WouldReset"),
 }
 _STYLES = {word: style for style, words in _WORDS.items() for word in words}
 

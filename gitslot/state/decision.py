@@ -188,7 +188,7 @@ class Observation:
 
     *decisions* holds, for each slot that does not have what the file wants, what is to be done;
     *decision* is the foremost of them, or Converged. *head* is the newest commit, *revisions* for
-    each slot the one that last changed its wish.
+    each slot the one that last changed its wish. *observed*: whatever it is, it is not done.
     """
 
     name: str
@@ -201,6 +201,7 @@ class Observation:
     policy: Policy = field(default_factory=Policy)
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     revisions: Mapping[str, Revision] = field(default_factory=dict)
+    observed: bool = False
 
     def asked_by(self, slot: str) -> Revision:
         """Return the commit that last changed what *slot* wants; while in doubt, the last known."""

@@ -497,6 +497,12 @@ _TABLE = (
         next=Edit("take GITSLOT_SUSPEND out of the controller's settings"),
     ),
     Reason(
+        "Observed",
+        "What would be done is recorded, and not done (GITSLOT_MODE=observe).",
+        "only observed: nothing is written to Azure{what}",
+        Edit("take GITSLOT_MODE out of the controller's settings to act"),
+    ),
+    Reason(
         "JournalLost",
         "The slots serve a release and the journal is empty.",
         "the slots serve a release and the journal is empty: {what}",

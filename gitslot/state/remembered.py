@@ -1,7 +1,7 @@
 """Values: what the journal remembers of an app. Frozen, free of I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gitslot.state.wanted import Release, Revision
@@ -176,6 +176,8 @@ class Memory:
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared
     suspended: str = ""  # why the controller's own setting asks for hands off
+    observed: bool = False  # the controller's own setting lets it only observe
+    would: frozenset[str] = frozenset()  # steps that are recorded as left undone
     writes_from: datetime | None = None  # ARM asked to wait: nothing is written before
     left: bool = False  # no file asks for the app any more
     converged: Release | None = None  # what production last converged to
@@ -190,6 +192,11 @@ class Memory:
     def of(self, slot: str) -> SlotMemory:
         """Return what is remembered of *slot*."""
         return self.slots.get(slot, _NOTHING)
+
+    def as_observer(self) -> "Memory":
+        """Return what an observer decides by: none is lost, and a hold begins with the hand."""
+        since = self.hold_since or (self.production.time if self.production else None)
+        return replace(self, baseline=True, hold_since=since)
 
     @property
     def served(self) -> frozenset[Release]:

@@ -30,10 +30,10 @@ def test_the_local_profile_is_faster_and_follows() -> None:
 def test_all_that_is_wrong_is_named_at_once() -> None:
     """Nobody mends settings one deployment at a time."""
     wrong = {"ARM": "http://arm", "PROFILE": "test", "ON_REWRITE": "maybe", "REF": "a b"}
-    wrong["FILE"] = "../x"
+    wrong |= {"FILE": "../x", "MODE": "watch"}
     with pytest.raises(SettingsError) as caught:
         read({f"GITSLOT_{name}": value for name, value in wrong.items()})
-    for name in ("REPO", "STORAGE", "ARM", "PROFILE", "ON_REWRITE", "REF", "FILE"):
+    for name in ("REPO", "STORAGE", "ARM", "PROFILE", "ON_REWRITE", "REF", "FILE", "MODE"):
         assert f"GITSLOT_{name} " in caught.value.message
 
 

@@ -1,10 +1,13 @@
 """infra/role.json allows nothing that could change production but a swap."""
 
 import json
+import re
 
-from tests.infra.page import ROOT
+from reliability.cloud import OBSERVER
+from tests.infra.page import PAGE, ROOT
 
-ROLE = json.loads((ROOT / "infra" / "role.json").read_text(encoding="utf-8"))
+TEXT = (ROOT / "infra" / "role.json").read_text(encoding="utf-8")
+ROLE = json.loads(TEXT)
 
 
 def test_the_role_never_writes_production() -> None:
@@ -15,3 +18,10 @@ def test_the_role_never_writes_production() -> None:
     assert all(action.startswith("Microsoft.Web/sites/slots/") for action in changes)
     assert not any("*" in action for action in ROLE["Actions"])
     assert ROLE["DataActions"] == []
+
+
+def test_without_the_lines_that_write_it_is_an_observers() -> None:
+    """As docs/run/azure.md makes it of the file."""
+    (left_out,) = re.findall(r"grep -vE '(.*)' infra/role.json", PAGE.read_text(encoding="utf-8"))
+    kept = "\n".join(line for line in TEXT.splitlines() if not re.search(left_out, line))
+    assert tuple(json.loads(kept)["Actions"]) == OBSERVER.actions

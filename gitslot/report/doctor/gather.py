@@ -145,7 +145,7 @@ class Examiner:
             for name, field in _SHARED.items()
             if ours[field] != getattr(theirs, field)
         ]
-        guards = ("schedule", "suspend", "vouch", "allowed_apps", "on_rewrite")
+        guards = ("schedule", "suspend", "observe", "vouch", "allowed_apps", "on_rewrite")
         settings = replace(self.settings, **{name: getattr(theirs, name) for name in guards})
         flaw = "; ".join(filter(None, (self.flaw, *differing)))
         world = self.reopen(settings)

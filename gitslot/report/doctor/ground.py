@@ -60,10 +60,15 @@ def _digits(part: str) -> list[str]:
 
 
 def suspended(ground: Ground) -> Iterator[Note]:
-    """Check whether the controller is suspended."""
+    """Check whether the controller is suspended, or only observes."""
     if ground.settings.suspend:
         fix = "remove GITSLOT_SUSPEND from the controller's settings"
         yield Note(Grade.WARNING, "GITSLOT_SUSPEND is set: nothing is reconciled", (fix,))
+    if ground.settings.observe:
+        fix = "once it may act: remove GITSLOT_MODE, and give it the role of infra/role.json"
+        yield Note(
+            Grade.WARNING, "GITSLOT_MODE=observe: what would be done is only recorded", (fix,)
+        )
 
 
 def git(ground: Ground) -> Iterator[Note]:
@@ -155,7 +160,7 @@ def lease(ground: Ground) -> Iterator[Note]:
 CHECKS: tuple[Check[Ground], ...] = (
     Check("settings", "the controller's settings are well formed", settings),
     Check("schedule", "the timer's schedule is one that Functions reads", schedule),
-    Check("suspended", "GITSLOT_SUSPEND is not set", suspended),
+    Check("suspended", "neither GITSLOT_SUSPEND nor GITSLOT_MODE holds it back", suspended),
     Check("git", "", git),
     Check("file", "", file),
     Check("signatures", "", signatures),

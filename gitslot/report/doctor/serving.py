@@ -249,7 +249,7 @@ def journal(app: AppFacts) -> Iterator[Note]:
     serving = [slot.name for slot in app.there if slot.health.release]
     if not app.memory.baseline and serving:
         text = f"it holds nothing of this app, and {' and '.join(serving)} already serves"
-        fix = f"`gitslot retry {app.name}`, once: until then it is frozen (JournalLost)"
+        fix = f"`gitslot retry {app.name}`, once: until then it is frozen or only observed"
         yield Note(Grade.WARNING, text, (fix,))
         return
     event, reason, message = app.memory.stop

@@ -112,6 +112,7 @@ BROKEN = [
     Case("git", ground(newest=BAD, desired=BAD), WRONG, "BadThing: line 2", "GIT_TOKEN"),
     Case("file", ground(newest=BAD, desired=BAD), UNKNOWN, "Git could not", ""),
     Case("suspended", settings(suspend="sam"), WARNING, "GITSLOT_SUSPEND", "remove"),
+    Case("suspended", settings(observe=True), WARNING, "only recorded", "infra/role.json"),
     Case("git", ground(newest=Doubt("RefGone", "gone")), WRONG, "RefGone", "GITSLOT_REF"),
     Case("file", ground(desired=Doubt("UnknownKey", "line 2")), WRONG, "line 2", "valid"),
     Case("file", ground(desired=TORN), WRONG, "churn.yaml: line 2", "valid"),
