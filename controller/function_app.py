@@ -1,5 +1,6 @@
 """
 The triggers of the controller: a timer or a Git push starts a round, or wakes the one that goes.
+The page shows what passes saw.
 
 A push only wakes the loop; its body is ignored. What is wanted is always read from Git itself.
 """
@@ -14,6 +15,9 @@ from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
 from gitslot.record.log import print_log
+from gitslot.registry.registry import Registry
+from gitslot.report.page.page import Page
+from gitslot.report.snapshot import Snapshots
 from gitslot.rounds import Rounds, in_a_thread
 from gitslot.world import credential, open_world
 
@@ -24,11 +28,15 @@ print_log()
 try:
     _settings = settings_.read(os.environ)
     _http = Http()
-    _world = open_world(_settings, credential(_http), http=_http, patience_s=_GIT_PATIENCE_S)
+    _credential = credential(_http)
+    _world = open_world(_settings, _credential, http=_http, patience_s=_GIT_PATIENCE_S)
 except Exception:
     logging.getLogger("gitslot").exception("the controller cannot start")
     raise
-_rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread)
+_blobs = _world.journal.blobs
+_shown = Snapshots(_blobs, _world.clock, _settings, _world.looker.place)
+_rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread, shown=_shown)
+_page = Page(_blobs, Registry(_settings.storage, _credential, _http), _settings.repository)
 
 
 @app.timer_trigger(arg_name="ticks", schedule=_settings.schedule, run_on_startup=False)
@@ -47,3 +55,12 @@ async def push(req: func.HttpRequest) -> func.HttpResponse:
     if verdict.wakes:
         threading.Thread(target=_rounds.go, args=("push",), name="reconcile").start()
     return func.HttpResponse(f"{verdict.why}\n", status_code=verdict.status)
+
+
+@app.route("{*path}", methods=["GET", "POST"], auth_level=func.AuthLevel.FUNCTION)
+def page(req: func.HttpRequest) -> func.HttpResponse:
+    """Show what the controller sees; change nothing."""
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    path = req.route_params.get("path", "").strip("/")
+    reply = _page.answer(path, headers, req.get_body(), _world.clock.now())
+    return func.HttpResponse(reply.body, status_code=reply.status, headers=dict(reply.headers))

@@ -7,12 +7,13 @@ another look. A pass never sleeps: `gitslot.rounds` runs one when the app is due
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gitslot import act as acts
 from gitslot.decide.decide import decisions, foremost, is_further_slot
 from gitslot.errors import JournalError, JournalMoved, LockLost, Superseded
+from gitslot.record.recent import Recent
 from gitslot.record.recorder import Recorder
 from gitslot.report.plan import course
 from gitslot.state.decision import (
@@ -31,7 +32,7 @@ from gitslot.state.decision import (
 )
 from gitslot.state.reasons import Wait
 from gitslot.state.remembered import Memory
-from gitslot.state.seen import Live
+from gitslot.state.seen import Live, Rehearsal
 from gitslot.state.wanted import (
     PRODUCTION,
     STAGING,
@@ -129,11 +130,19 @@ def _to_prove(decision: Verify | Deploy | Swap | Reset) -> dict[str, Release]:
             return {}
 
 
-class Pass:
-    """An app's turns from when it is due. *look_s* is how many seconds its longest look took."""
+Show = Callable[[Observation, tuple[Memory, Recent], Rehearsal | None], None]
 
-    def __init__(self, name: str, world: World, trigger: str) -> None:
-        self._name, self._world = name, world
+
+class Pass:
+    """
+    An app's turns from when it is due. *look_s* is how many seconds its longest look took.
+
+    *show* is called with what each turn saw and with what the journal says after it.
+    """
+
+    def __init__(self, name: str, world: World, trigger: str, show: Show | None = None) -> None:
+        self._name, self._world, self._show = name, world, show
+        self._rehearsed: Rehearsal | None = None
         self.look_s = 0.0
         self._desired: Desired | Doubt | None = None  # what the present look is for
         self._lock = world.lock_of(name)
@@ -186,6 +195,15 @@ class Pass:
         if isinstance(seen.decision, Frozen) and not is_app_name(self._name):
             self._world.tell_unwritten(self._name, seen.decision)
             return seen.decision
+        try:
+            return self._step(seen, desired)
+        finally:
+            if self._show and (known := self._world.journal.known(self._name)):
+                self._show(seen, known, self._rehearsed)
+
+    def _step(self, seen: Observation, desired: Desired | Doubt) -> Stop | None:
+        """Record what *seen* shows, and do what is decided."""
+        world = self._world
         if seen.observed and not seen.memory.intent:
             return self._left_undone(seen)
         acts_on_it = not seen.memory.intent and not isinstance(seen.decision, Frozen)
@@ -297,6 +315,6 @@ class Pass:
         in_sync = isinstance(seen.decision, Converged) or is_further_slot(seen.decision)
         if not in_sync or not isinstance(seen.live, Live):
             return
-        rehearsal = self._world.looker.rehearse(self._name, seen.live, seen.memory)
-        if rehearsal:
-            self._recorder.rehearsal(rehearsal)
+        self._rehearsed = self._world.looker.rehearse(self._name, seen.live, seen.memory)
+        if self._rehearsed:
+            self._recorder.rehearsal(self._rehearsed)

@@ -13,6 +13,7 @@ from functools import partial
 from gitslot.agenda import Agenda
 from gitslot.errors import SourceError
 from gitslot.reconcile import Pass
+from gitslot.report.snapshot import Snapshots
 from gitslot.state.decision import Stop, frozen
 from gitslot.state.wanted import Desired, Doubt
 from gitslot.world import World
@@ -37,16 +38,25 @@ class Rounds:
     The rounds of one process over all apps, or over the app *only*.
 
     Up to *threads* passes run at once, each by *start*. The clock's `news` guards the agenda.
+    What passes see goes to *shown*.
     """
 
     def __init__(
-        self, world: World, *, only: str = "", threads: int = 1, start: Start = in_turn
+        self,
+        world: World,
+        *,
+        only: str = "",
+        threads: int = 1,
+        start: Start = in_turn,
+        shown: Snapshots | None = None,
     ) -> None:
         self._world, self._only, self._start = world, only, start
         self._agenda = Agenda(world.policy, threads)
         self._trigger = ""
+        self._shown = shown
         self._goes = False
         self._surveys = False
+        self._writes = False
         self._survey_at = 0.0
         self._known: Desired | Doubt | None = None  # at the last survey
 
@@ -67,6 +77,8 @@ class Rounds:
             if self._goes:
                 return {}
             self._goes = True
+            if self._shown:
+                self._shown.begin(trigger)
             try:
                 self._round(now + (self._world.policy.round_s if round_s is None else round_s))
             finally:
@@ -81,20 +93,40 @@ class Rounds:
                 self._start(self._survey)
             elif (name := agenda.take(now)) is not None:
                 self._start(partial(self._pass, name, until))
-            elif self._surveys or agenda.is_at_work(now):
+            elif self._due(busy := self._surveys or agenda.is_at_work(now)):
+                self._writes = True
+                self._start(self._write)
+            elif busy or self._writes or (self._shown and self._shown.pending):
                 clock.news.wait(min(until - now, self._idle_s(now)))
             else:
                 return
 
+    def _due(self, busy: bool) -> bool:
+        """Say whether what is shown is to be written now."""
+        shown = self._shown
+        return shown is not None and not self._writes and shown.due_s(ends=not busy) == 0
+
+    def _write(self) -> None:
+        news = self._world.clock.news
+        try:
+            if self._shown:
+                self._shown.write()
+        finally:
+            with news:
+                self._writes = False
+                news.notify_all()
+
     def _idle_s(self, now: float) -> float:
         """Return for how many seconds there is nothing to begin."""
         next_s = self._agenda.next_s(now)
+        if self._shown and not self._writes:
+            next_s = min(next_s, self._shown.due_s())
         return next_s if self._surveys else min(next_s, self._survey_at - now)
 
     def _pass(self, name: str, until: float) -> None:
         """Run the pass of *name*, and put down when it is due again."""
         world, agenda = self._world, self._agenda
-        one = Pass(name, world, self._trigger)
+        one = Pass(name, world, self._trigger, self._shown.take if self._shown else None)
         try:
             stop = one.run(until)
         except Exception as error:
@@ -134,6 +166,8 @@ class Rounds:
             now = world.clock.monotonic()
             agenda.keep(names, now)
             agenda.recall(changed, now)
+            if self._shown:
+                self._shown.news(names, desired)
             stopped = agenda.at_a_stop()
         self._known = desired
         grown = [name for name in stopped if world.journal.grew(name)]

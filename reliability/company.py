@@ -6,7 +6,7 @@ alone. To the controller an app is called by its name here; on its cloud it is `
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from gitslot.edges.azure.arm import AppRef
 from gitslot.edges.git.last_change import Reverted
 from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
+from gitslot.edges.settings import Settings
 from gitslot.reconcile import World
 from gitslot.record.accepted import NAME, Accepted, AcceptedBlob
 from gitslot.record.journal import Journal
+from gitslot.report.snapshot import Snapshots
 from gitslot.rounds import Rounds
 from gitslot.state.decision import Stop, Waiting
 from gitslot.state.wanted import App, Revision
@@ -24,6 +26,7 @@ from gitslot.wants import Wants
 from reliability.cloud import APP
 from reliability.crew import Crew
 from reliability.doors import SeamBlobs, SeamClock, SeamGit, SeamLock
+from reliability.memory_blobs import MemoryBlobs
 from reliability.registered import STORE
 from reliability.rig import TICK_S
 from reliability.scenarios import Scene
@@ -119,20 +122,40 @@ class _Clock(SeamClock):
         self.crew.wake()
 
 
+class _SlowBlobs(MemoryBlobs):
+    """Where snapshots go: a write waits for *wait*, if any, and then each second one is lost."""
+
+    wait: Callable[[], None] | None = None
+
+    def put(self, name: str, data: bytes) -> None:
+        if self.wait:
+            self.wait()
+            self.lost += ["put"] * (self.calls.count("put") % 2)
+        super().put(name, data)
+
+
 @dataclass
 class Company:
-    """Apps by their names, each in its scene, and the one process that reconciles them."""
+    """
+    Apps by their names, each in its scene, and the one process that reconciles them.
+
+    *shown* holds its snapshots; a write there takes *slow_s* seconds, and may be lost.
+    """
 
     scenes: Mapping[str, Scene]
     threads: int = 4
     rounds: Rounds | None = None
     processes: dict[str, Process] = field(default_factory=dict)
     ids: int = 0
+    slow_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.first = next(iter(self.scenes.values())).cloud
         self.crew = Crew(self._advance, self.first.seconds)
         self.crew.on_death = self.kill
+        self.shown = _SlowBlobs()
+        if self.slow_s:
+            self.shown.wait = lambda: self.crew.wait(self.slow_s)
         commits = {name: scene.cloud.git.commits[0].name for name, scene in self.scenes.items()}
         head = _together(commits.values())
         self.first.blobs.drop(NAME)
@@ -187,7 +210,8 @@ class Company:
             store=STORE,
             new_id=self.new_id,
         )
-        self.rounds = Rounds(world, threads=self.threads, start=self.crew.spawn)
+        shown = Snapshots(self.shown, clock, Settings("https://git.example/it", STORE))
+        self.rounds = Rounds(world, threads=self.threads, start=self.crew.spawn, shown=shown)
         return self.rounds
 
     def run(self, trigger: str = "timer") -> Mapping[str, Stop]:

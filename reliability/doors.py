@@ -145,6 +145,10 @@ class SeamBlobs:
         door = self._door("store", write=True)
         return self._process.call(door, lambda: self._blobs.store(name, data, etag))
 
+    def put(self, name: str, data: bytes) -> None:
+        door = self._door("put", write=True)
+        self._process.call(door, lambda: self._blobs.put(name, data))
+
     def acquire(self, name: str) -> str | None:
         def effect() -> str | None:
             lease = self._blobs.acquire(name)

@@ -16,6 +16,7 @@ from emulator.seen.faults import Fault
 from gitslot.reconcile import World, observe
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
+from gitslot.record.recent import Recent
 from gitslot.report.status import Row, rows
 from gitslot.state.decision import Observation, Stop
 from gitslot.state.policy import Policy
@@ -160,7 +161,7 @@ class Lab:
 
     def row(self, slot: str = PRODUCTION, rehearsal: Rehearsal | None = None) -> Row:
         """Return what `gitslot status` prints of *slot*."""
-        return next(each for each in rows(self.observe(), [], rehearsal) if each.slot == slot)
+        return next(each for each in rows(self.observe(), Recent(), rehearsal) if each.slot == slot)
 
     # ------------------------------------------------------------ what happened
 

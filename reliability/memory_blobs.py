@@ -86,6 +86,12 @@ class MemoryBlobs:
         self._may_lose("store")
         return kept.etag
 
+    def put(self, name: str, data: bytes) -> None:
+        self.calls.append("put")
+        self._may_lose("put")
+        with self._guard:
+            self.kept[name] = _Blob(data, etag=uuid.uuid4().hex)
+
     def acquire(self, name: str) -> str | None:
         with self._guard:
             blob = self.kept.setdefault(name, _Blob(changed=self._now()))

@@ -19,6 +19,7 @@ from reliability.seam import KILL_KINDS, Call
 
 OURS, THEIRS = "ours", "theirs"
 HANGS_S = 80.0  # for as long as every call of a look may time out
+SLOW_S = 20.0  # for as long as a snapshot is written, if it is
 _TOLD = ("write-sent", "swap-started", "swap-flipped")
 _SHARED = ("git.", "sleep", "blobs.load", "blobs.store")  # nobody's own
 
@@ -48,7 +49,7 @@ def alone() -> list[tuple[Any, ...]]:
 @cache
 def calls() -> tuple[Call, ...]:
     """Return the calls about one of two apps that are released at once."""
-    company = Company({OURS: bump(), THEIRS: bump()})
+    company = Company({OURS: bump(), THEIRS: bump()}, slow_s=SLOW_S)
     company.settle(THEIRS)
     company.end()
     return tuple(company.scenes[THEIRS].rig.seam.calls)
@@ -89,7 +90,7 @@ def delete(company: Company, index: int) -> None:
 
 def beside(spoil: Callable[[Company, int], None], index: int) -> Run:
     """Release two apps, the other one spoilt: ours must not notice."""
-    company = Company({OURS: bump(), THEIRS: bump()})
+    company = Company({OURS: bump(), THEIRS: bump()}, slow_s=SLOW_S)
     spoil(company, index)
     stop = company.settle(OURS)
     found = _judged(company, stop, OURS)
@@ -101,7 +102,7 @@ def beside(spoil: Callable[[Company, int], None], index: int) -> Run:
 
 def killed(kind: str, index: int) -> Run:
     """Release two apps; the process is killed at a call about one, and the next ends both."""
-    company = Company({OURS: bump(), THEIRS: bump()})
+    company = Company({OURS: bump(), THEIRS: bump()}, slow_s=SLOW_S)
     company.scenes[THEIRS].rig.seam.plan = plan = {index: kind}
     stop = company.settle(THEIRS)
     found = [*_judged(company, stop, THEIRS), *_judged(company, company.settle(OURS), OURS)]

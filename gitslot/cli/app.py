@@ -20,7 +20,7 @@ class Commands(LazyGroup):
     """The commands of `gitslot`, without the group `local`."""
 
     table = (
-        Row("status", "cli.status", "Show what every slot serves and what is wanted."),
+        Row("status", "cli.status", "Show what users get of each slot, and what is wanted."),
         Row("plan", "cli.plan", "Show what the controller would do now, or for a revision."),
         Row("logs", "cli.logs", "Show the reconcile log: one line per transition."),
         Row("history", "cli.logs", "Show what production served, and when."),
@@ -33,6 +33,7 @@ class Commands(LazyGroup):
             "cli.rollback",
             "Take production back to what was asked for before.",
         ),
+        Row("wait", "cli.wait", "Wait until the controller is done with a commit."),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
         Row("register", "cli.register", "Put a trained model into the registry.", _MORE),

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -14,7 +14,8 @@ from gitslot.cli.release_of import release_of
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.report.history import Change, changes, hand_between, live_at, swap_under_way
+from gitslot.record.recent import Change
+from gitslot.report.history import changes, hand_between, live_at, swap_under_way
 from gitslot.state.remembered import Memory
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
@@ -32,6 +33,10 @@ def logs(
         str | None,
         typer.Option("--commit", metavar="REV", help="Events of one commit, or of its release."),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="From then on: 13:27, 2h, 2026-11-22T03:00Z."),
+    ] = None,
     last: Annotated[
         int | None, typer.Option("--last", "-n", min=0, help="How many; 0 for all, else 100.")
     ] = None,
@@ -42,6 +47,9 @@ def logs(
     journal = session.world().journal
     wants = _of_commit(session, commit)
     every = _read(session, journal, app)
+    if since:
+        start = _time(since, session.now())
+        every = [event for event in every if event.time >= start]
     events = [event for event in every if wants(event)]
     if commit and not events:
         events = _of_its_release(session, commit, every)
@@ -134,19 +142,26 @@ def history(
     app: AppArgument = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="What was live then: 2026-11-22T03:00Z."),
+        typer.Option("--at", metavar="TIME", help="What was live then: 13:27, 2026-11-22T03:00Z."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Show what production served, and when."""
+    """Show what production served, and when.
+
+    The newest change comes first. Times are in UTC unless they name a
+    zone; one without a date is the last such time of day.
+    """
     session = session_of(ctx)
-    moment = _time(at) if at else None
+    moment = _time(at, session.now()) if at else None
     events = _read(session, session.world().journal, app)
     names = list(dict.fromkeys(event.app for event in events))
     found = {name: changes(event for event in events if event.app == name) for name in names}
     if moment is None:
-        flat = sorted((c for each in found.values() for c in each), key=lambda c: c.time)
-        _show_changes(session, flat, output)
+        flat = [change for each in found.values() for change in each]
+        _show_changes(session, sorted(flat, key=lambda c: c.time, reverse=True), output)
+        for name in [name for name, each in found.items() if len(each) > 1]:
+            if output is Output.TABLE:
+                session.print_err(f"to go back: gitslot rollback {name} && git push")
         return 0
     live = [change for each in found.values() if (change := live_at(each, moment))]
     for each in found.values():
@@ -167,11 +182,21 @@ def history(
     return 1 if missing or not found else 0
 
 
-def _time(text: str) -> datetime:
+_AGO = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _time(text: str, now: datetime) -> datetime:
+    """Return the moment that *text* names; a time of day is the last one before *now*."""
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        return now - timedelta(seconds=int(ago[1]) * _AGO[ago[2]])
     try:
+        if re.fullmatch(r"\d\d:\d\d(:\d\d)?Z?", text):
+            moment = datetime.fromisoformat(f"{now.astimezone(UTC):%Y-%m-%d}T{text}")
+            moment = moment.replace(tzinfo=UTC)
+            return moment if moment <= now else moment - timedelta(days=1)
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        why = f"`{text}` is not a time; write it as 2026-11-22T03:00Z"
+        why = f"`{text}` is not a time; write it as 13:27, 2h, 2026-11-22T03:00Z or +01:00"
         raise CommandRefused(why, reason="TimeInvalid") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -1,6 +1,5 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,17 +10,21 @@ from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
+from gitslot.cli.status import age_lines
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
-from gitslot.errors import SourceError
+from gitslot.errors import GitslotError, SourceError
 from gitslot.http.client import Http
 from gitslot.reconcile import look_for
+from gitslot.registry.manifest import Manifest
+from gitslot.registry.registry import Registry
+from gitslot.report import snapshot
+from gitslot.report.comment import Change, comment
 from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
-from gitslot.state.safe_text import code_span
 from gitslot.state.seen import Live
-from gitslot.state.wanted import Desired, Doubt, Resolved
+from gitslot.state.wanted import App, Desired, Doubt, Resolved
 from gitslot.world import World, open_git
 
 
@@ -32,25 +35,72 @@ def plan(
     ] = None,
     app: Annotated[str | None, typer.Option("--app", help="One app; else all.")] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
+        bool,
+        typer.Option(
+            "--markdown", help="Print what a pull request changes; needs no right in ARM."
+        ),
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what the controller would do now, or for a revision."""
-    return show_plans(session_of(ctx), app, rev, output, markdown=markdown)
+    if markdown:
+        return _comment(session_of(ctx), app, rev)
+    return show_plans(session_of(ctx), app, rev, output)
 
 
-def show_plans(
-    session: Session, app: str | None, rev: str | None, output: Output, *, markdown: bool = False
-) -> int:
+def _comment(session: Session, name: str | None, rev: str | None) -> int:
+    """Print what *rev* changes of what the watched branch asks for, from the snapshot."""
+    world, registry, now = session.world(), session.registry(), session.now()
+    base = world.wants.desired()
+    at = _at(session, rev or "HEAD")
+    apps = {each: at.apps[each] for each in chosen(list(at.apps), name)}
+    known = {} if isinstance(base, Doubt) else base.apps
+    changed = {each: app for each, app in apps.items() if app != known.get(each)}
+    seen = snapshot.by_app(snapshot.read_all(world.journal.blobs))
+    warnings = [f"{base.reason}: {base.message}"] if isinstance(base, Doubt) else []
+    if not isinstance(base, Doubt) and not _descends(session, at, base):
+        warnings.append(f"the branch is now at {base.revision.short}: this plan may be stale")
+    warnings += [line for each in {*seen.values()} for line in age_lines(each, now, dead=True)]
+    warnings += [f"{app.message}" for app in changed.values() if isinstance(app, Doubt)]
+    gone = [] if name or isinstance(base, Doubt) else sorted(known.keys() - apps.keys())
+    warnings += [f"{each} is left running, and no longer looked after" for each in gone]
+    found = []
+    for each, app in changed.items():
+        if isinstance(app, Doubt):
+            continue
+        view = seen[each].apps[each] if each in seen else None
+        served = {row.serves for row in view.rows[:1]} if view else set()
+        versions = {wanted.version for wanted in app.slots.values()} | served - {"?", "nothing"}
+        manifests = {version: _manifest(registry, app, version) for version in sorted(versions)}
+        found.append(Change(app, view, manifests))
+    session.out.write(comment(found, len(apps) - len(changed), warnings))
+    return 1 if found else 0
+
+
+def _manifest(registry: Registry, app: App, version: str) -> Manifest | str:
+    try:
+        return registry.manifest(app.model, version)
+    except GitslotError as error:
+        return error.message
+
+
+def _descends(session: Session, at: Desired, base: Desired) -> bool:
+    """Say whether *at* contains the newest commit of the watched branch, as far as is known."""
+    try:
+        checkout = Checkout.around(session)
+    except CommandRefused:
+        return True
+    words = ("merge-base", "--is-ancestor", base.revision.commit, at.revision.commit)
+    return checkout.try_git(*words) is not None
+
+
+def show_plans(session: Session, app: str | None, rev: str | None, output: Output) -> int:
     """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
     world = session.world()
     at = _at(session, rev) if rev else None
     names = chosen(list(at.apps), app) if at else status_.names(world, app)
     plans = [_plan(session, name, world, at) for name in names]
-    if markdown:
-        session.out.write(_in_markdown(plans))
-    elif output is not Output.TABLE:
+    if output is not Output.TABLE:
         out.show_data(session, [out.data_of(each) for each in plans], output)
     else:
         for each in plans:
@@ -117,20 +167,3 @@ def _end(plan_: Plan) -> str:
     if plan_.end != "Converged":
         return f"{plan_.end} {plan_.reason}: {plan_.message}"
     return f"then {plan_.message}" if plan_.steps else f"nothing to do: {plan_.message}"
-
-
-def _in_markdown(plans: Sequence[Plan]) -> str:
-    lines: list[str] = []
-    for each in plans:
-        lines += [f"### gitslot plan: {code_span(each.app)}", ""]
-        for number, step in enumerate(each.steps, 1):
-            what, why = code_span(step.what), code_span(step.why)
-            lines.append(f"{number}. **{step.action}** {what}: {why}")
-            lines += [f"   - {code_span(line)}" for line in _settings(step)]
-        if each.steps:
-            lines.append("")
-        lines += [code_span(_end(each)), ""]
-        lines += [f"> {code_span(note)}" for note in each.notes]
-        if each.notes:
-            lines.append("")
-    return "\n".join(lines).rstrip("\n") + "\n"

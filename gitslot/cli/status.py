@@ -1,7 +1,8 @@
 """`gitslot status`: print a row per slot, and below them why an app is not in sync."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,17 +15,20 @@ from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.decide.decide import is_further_slot
 from gitslot.reconcile import observe
 from gitslot.record.event import Event
-from gitslot.report import text
+from gitslot.record.recent import Recent
+from gitslot.report import snapshot, text
+from gitslot.report.snapshot import AppView, Snapshot
 from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import Converged, Observation
-from gitslot.state.remembered import Memory
+from gitslot.state.safe_text import seconds_text
 from gitslot.state.seen import Live, Rehearsal
 from gitslot.state.wanted import Doubt
 from gitslot.world import World
 
-_COLUMNS = ("app", "slot", "serves", "wanted", "sync", "health", "rollback", "since", "commit")
+_COLUMNS = ("app", "slot", "serves", "wanted", "health", "state", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
+_DEAD = 2  # the exit code where nobody looks
 
 AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 
@@ -35,11 +39,14 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Keep looking; print changes.")
     ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Look at the slots now, not at what the controller saw.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> int:
-    """Show what every slot serves and what is wanted."""
+    """Show what users get of each slot, and what is wanted."""
     session = session_of(ctx)
-    watcher = Watcher(session, session.world())
+    watcher = Watcher(session, session.world(), live)
     if not watch:
         view = watcher.look(app)
         show(session, view, output)
@@ -49,34 +56,54 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The result of one look at all the apps."""
+    """One look at all the apps; *lines* tell of steps under way, *age* how old this is."""
 
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
     code: int
+    lines: tuple[str, ...] = ()
+    age: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Watcher:
-    """Looks at apps, and reads a journal again only if it grew."""
+    """Reads what controllers saw; looks itself where none wrote that, or where *live*."""
 
     session: Session
     world: World
-    read: dict[str, tuple[Memory, list[Event]]] = field(default_factory=dict)
+    live: bool = False
 
     def look(self, app: str | None) -> View:
-        """Look once at *app*, or at all; raises CommandRefused if the file does not list it."""
+        """Return how *app* stands, or all do; raises CommandRefused if there is no such app."""
+        if not self.live and (found := snapshot.read_all(self.world.journal.blobs)):
+            return self._as_seen(found, app)
+        return self._now(app)
+
+    def _as_seen(self, found: Sequence[Snapshot], app: str | None) -> View:
+        by_app, now = snapshot.by_app(found), self.session.now()
+        chosen_ones = {name: by_app[name] for name in chosen(list(by_app), app)}
+        mine = list({each.controller: each for each in chosen_ones.values()}.values())
+        views = {name: each.apps[name] for name, each in chosen_ones.items()}
+        dead = [each for each in mine or found if not each.looks(now)]
+        lines = [line for name, view in views.items() for line in doing_lines(name, view, now)]
+        return View(
+            tuple(row for view in views.values() for row in view.rows),
+            tuple(self._events(chosen_ones)),
+            max([_DEAD if dead else 0, *(view.code for view in views.values())]),
+            tuple(lines),
+            tuple(line for each in mine or found for line in age_lines(each, now)),
+        )
+
+    def _now(self, app: str | None) -> View:
         found: list[Row] = []
-        events: list[Event] = []
-        codes = [0]
-        for name in names(self.world, app):
+        codes, watched = [0], names(self.world, app)
+        for name in watched:
             seen = observe(name, self.world, whole=True)
-            journal = self._events(name, seen.memory)
-            found.extend(rows(seen, journal, self._rehearsed(seen)))
-            events.extend(journal)
+            known = self.world.journal.known(name)
+            recent = known[1] if known else Recent()
+            found.extend(rows(seen, recent, self._rehearsed(seen)))
             codes.append(exit_code(seen))
-        events.sort(key=lambda event: event.time)
-        return View(tuple(found), tuple(events), max(codes))
+        return View(tuple(found), tuple(self._events(watched)), max(codes))
 
     def _rehearsed(self, seen: Observation) -> Rehearsal | None:
         """Check now that the rollback would work, so that the row about it is true."""
@@ -86,10 +113,39 @@ class Watcher:
             return None
         return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)
 
-    def _events(self, name: str, memory: "Memory") -> list[Event]:
-        if name not in self.read or self.read[name][0] is not memory:
-            self.read[name] = (memory, self.world.journal.events(name))
-        return self.read[name][1]
+    def _events(self, apps: Iterable[str]) -> Iterator[Event]:
+        """Return the newest events of *apps*, where a terminal shows them."""
+        if not self.session.out.isatty():
+            return iter(())
+        now, journal = self.session.now(), self.world.journal
+        for name in apps:
+            journal.memory(name, now)
+        read = (known for name in apps if (known := journal.known(name)))
+        return iter(sorted((e for _, r in read for e in r.events), key=lambda e: e.time))
+
+
+def doing_lines(name: str, view: AppView, now: datetime) -> Iterator[str]:
+    """Yield the line about the step of the app *name* that is under way."""
+    if doing := view.doing:
+        took = view.usual.get(doing.step)
+        usual = f", usually {seconds_text(took)}" if took else ""
+        words = {"swap": "swapping", "deploy": "deploying and proving"}.get(doing.step, doing.step)
+        yield f"{name}: {words} for {seconds_text((now - doing.since).total_seconds())}{usual}"
+
+
+def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[str]:
+    """Yield how old *seen* is, and what starts a controller that does not look; *dead*: only so."""
+    age = seconds_text((now - seen.written).total_seconds())
+    if not seen.looks(now):
+        yield f"controller {seen.controller} does not look: it last wrote what it saw {age} ago"
+        if seen.start:
+            yield f"next: {seen.start}"
+    if dead or not seen.looks(now):
+        return
+    at = f', at {seen.head.short} "{seen.head.subject}"' if seen.head else ""
+    yield f"seen by {seen.controller} {age} ago{at}"
+    if seen.doubt:
+        yield f"Git: {seen.doubt}"
 
 
 def names(world: World, app: str | None) -> list[str]:
@@ -108,7 +164,7 @@ def show(session: Session, view: View, output: Output) -> None:
         return
     columns, cells = _fitting(session, view.rows)
     out.show_table(session, columns, cells)
-    for line in _below(session, view.rows, folded=columns == _NARROW):
+    for line in _below(session, view, folded=columns == _NARROW):
         out.show_text(session, line)
 
 
@@ -121,11 +177,19 @@ def row_data(row: Row) -> dict[str, Any]:
 
 def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
-        **{name: getattr(row, name) for name in _COLUMNS[:7]},
+        **{name: getattr(row, name) for name in _COLUMNS[:6]},
+        "rollback": _rollback(session, row),
         "since": out.moment_text(row.since, session.now()),
         "commit": row.commit[:7],
     }
     return [texts[name] for name in columns]
+
+
+def _rollback(session: Session, row: Row) -> str:
+    if row.proved is None:
+        return row.rollback
+    ago_s = (session.now() - row.proved).total_seconds()
+    return f"{row.rollback}, proven {f'{ago_s // 60:.0f} min ago' if ago_s >= 60 else 'just now'}"
 
 
 def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
@@ -138,12 +202,12 @@ def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], li
     return _NARROW, [_cells(session, row, _NARROW) for row in rows]
 
 
-def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
-    lines = []
-    for row in rows:
+def _below(session: Session, view: View, *, folded: bool) -> list[str]:
+    lines = list(view.lines)
+    for row in view.rows:
         if folded and row.commit:
             since = out.moment_text(row.since, session.now())
-            rollback = f", rollback {row.rollback}" if row.rollback else ""
+            rollback = f", rollback {_rollback(session, row)}" if row.rollback else ""
             lines.append(f"{row.app}: commit {row.commit[:7]}, since {since}{rollback}")
         if row.message:
             reason = f"{row.reason}: " if row.reason != "Pending" else ""
@@ -151,7 +215,7 @@ def _below(session: Session, rows: Sequence[Row], *, folded: bool) -> list[str]:
         if row.mend:
             back = row.mend.startswith(("git revert", "gitslot rollback"))
             lines.append(f"{row.app}: {'to go back' if back else 'next'}: {row.mend}")
-    return lines
+    return [*lines, *view.age]
 
 
 # ---------------------------------------------------------------- --watch
@@ -165,8 +229,8 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
     last: tuple[Row, ...] | None = None
     while True:
         view = watcher.look(app)
-        if (steady := _without_age(view.rows)) != last:
-            last = steady
+        if view.rows != last:
+            last = view.rows
             if output is Output.TABLE:
                 show(session, view, output)
                 session.out.write("\n")
@@ -174,11 +238,6 @@ def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) 
             else:
                 out.show_line(session, {"slots": [row_data(row) for row in view.rows]}, output)
         session.sleep(pause)
-
-
-def _without_age(rows: tuple[Row, ...]) -> tuple[Row, ...]:
-    """Return *rows* without the part that changes every minute."""
-    return tuple(replace(row, rollback=row.rollback.partition(", proven")[0]) for row in rows)
 
 
 def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
@@ -194,8 +253,8 @@ def _picture(session: Session, view: View) -> Any:
     columns, cells = _fitting(session, view.rows)
     table = enumerate(out.table_lines(columns, cells))
     lines = [text.styled(line, None if row else "bold") for row, line in table]
-    lines += [Text(line) for line in _below(session, view.rows, folded=columns == _NARROW)]
-    events = [event for event in view.events if not event.quiet][-_LAST_EVENTS:]
+    lines += [Text(line) for line in _below(session, view, folded=columns == _NARROW)]
+    events = view.events[-_LAST_EVENTS:]
     width = max((len(event.app) for event in events), default=0)
     lines.append(Text(""))
     lines += [out.event_text(event, session.now(), width) for event in events]

@@ -65,6 +65,8 @@ class Settings:
     allowed_apps: frozenset[str] = frozenset()
     policy: Policy = AZURE_POLICY
     local: bool = False
+    controller: str = "gitslot"  # the name of its own app
+    start: str = ""  # the line that starts it
 
 
 class Secret:
@@ -160,7 +162,15 @@ def read(environ: Mapping[str, str]) -> Settings:
         allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
         policy=replace(LOCAL_POLICY if local else AZURE_POLICY, require_pin=require_pin == "on"),
         local=local,
+        controller=environ.get("WEBSITE_SITE_NAME", "gitslot"),
+        start="gitslot local up" if local else _start_line(environ),
     )
+
+
+def _start_line(environ: Mapping[str, str]) -> str:
+    """Return the line that starts the app that this runs in, named as Azure names it."""
+    app, group = environ.get("WEBSITE_SITE_NAME"), environ.get("WEBSITE_RESOURCE_GROUP", "GROUP")
+    return f"az functionapp restart -g {group} -n {app}" if app else ""
 
 
 def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Rule | None":

@@ -137,6 +137,11 @@ class Provisioner:
                 group, CONTROLLER, StringDictionary(properties={**there, **wanted})
             )
 
+    def key(self) -> str:
+        """Return the key that opens the controller's page."""
+        keys = self.web.web_apps.list_host_keys(self._facts.resource_group, CONTROLLER)
+        return str((keys.function_keys or {})["default"])
+
     def entitle(self, *apps: str) -> None:
         """
         Give the controller the role of infra/role.json on each of *apps*, and nothing else in ARM.

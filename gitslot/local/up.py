@@ -153,7 +153,7 @@ def fill(
         ports.setdefault(slot["site"], {})[slot["slot"]] = slot["http"]
     return {
         "apps": {name: ports[name] for name in apps},
-        "controller": ports[CONTROLLER]["production"],
+        "page": f"{ports[CONTROLLER]['production']}/?code={fresh.key()}",
         "arm": facts.arm,
         "storage": facts.storage,
         "admin": facts.admin,
@@ -195,6 +195,8 @@ def _show(where: Place, follow: Follow, urls: Mapping[str, Any]) -> None:
         for slot, url in ports.items():
             print(f"  {slot:<11} {url}/api/health")
     print(f"""
+What the controller sees: {urls["page"]}
+
 Next:
   gitslot status --watch
   gitslot models                      what is registered

@@ -86,6 +86,11 @@ class Looker:
         assert ref is not None
         return ref
 
+    def place(self, name: str) -> str:
+        """Return the resource id of the app *name*, or "" before a look has found it."""
+        kept = self._apps.get(name)
+        return kept.ref.id if kept and kept.ref else ""
+
     def blocked_s(self, name: str) -> float:
         """Return for how many seconds ARM has asked not to be asked about the app *name*."""
         kept = self._apps.get(name)

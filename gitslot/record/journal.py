@@ -17,6 +17,7 @@ from gitslot.record.blobs import Blobs
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.memory import fold
 from gitslot.record.payload import Payload
+from gitslot.record.recent import Recent
 from gitslot.state.remembered import Memory
 
 _ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
@@ -35,7 +36,15 @@ class _Tail:
     size: int = 0
     blocks: int = 0
     memory: Memory = field(default_factory=Memory)
+    recent: Recent = field(default_factory=Recent)
     unsealed: dict[str, int] = field(default_factory=dict)
+
+    def fold(self, events: Sequence[Event]) -> None:
+        """Take *events* in, an id that comes twice once. Raises JournalError."""
+        unique = list({event.id: event for event in events}.values())
+        self.memory = fold(unique, self.memory)
+        for event in unique:
+            self.recent.add(event)
 
 
 class Journal:
@@ -46,7 +55,7 @@ class Journal:
     """
 
     def __init__(self, blobs: Blobs, tell: Callable[[Event], None] = lambda _: None) -> None:
-        self._blobs = blobs
+        self.blobs = blobs
         self.tell = tell
         self._tails: dict[str, _Tail] = {}
         self._folders: dict[str, str] = {}
@@ -65,25 +74,30 @@ class Journal:
         self._tails[app] = tail
         return tail.memory
 
+    def known(self, app: str) -> tuple[Memory, Recent] | None:
+        """Return what was last read or written of *app*, asking nobody; None where it is lost."""
+        tail = self._tails.get(app)
+        return (tail.memory, tail.recent) if tail else None
+
     def _open(self, app: str, now: datetime) -> _Tail:
         names = self._names(app)
         tail = _Tail(names[-1] if names else _month(self._folder(app), now))
         for name in names[:-1]:
-            data = self._blobs.read(name)
-            tail.memory = fold(_events(data), tail.memory)
+            data = self.blobs.read(name)
+            tail.fold(_events(data))
             if _seal(data, name) is None:
                 tail.unsealed[name] = len(data)
         return tail
 
     def _names(self, app: str) -> list[str]:
         """Return the blobs of *app*, oldest first."""
-        names = self._blobs.names(f"journal/{self._folder(app)}/")
+        names = self.blobs.names(f"journal/{self._folder(app)}/")
         return sorted((name for name in names if _NAME.fullmatch(name)), key=_order)
 
     def _folder(self, app: str) -> str:
         """Return the name that *app* was first written under: names are compared without case."""
         if app not in self._folders:
-            known = {app} if self._blobs.names(f"journal/{app}/") else set(self.apps())
+            known = {app} if self.blobs.names(f"journal/{app}/") else set(self.apps())
             self._folders[app] = next((n for n in known if n.lower() == app.lower()), app)
         return self._folders[app]
 
@@ -93,7 +107,7 @@ class Journal:
 
     def _read_on(self, tail: _Tail) -> str | None:
         """Fold what was added to the newest blob; return the one that follows if it is sealed."""
-        found = self._blobs.size(tail.name)
+        found = self.blobs.size(tail.name)
         size, tail.blocks = found or (0, 0)
         if size < tail.size:
             raise JournalError(
@@ -103,14 +117,15 @@ class Journal:
             raise JournalError(f"the journal {tail.name} is too large", reason="JournalUnreadable")
         if size == tail.size:
             return None
-        data = self._blobs.read(tail.name, tail.size)[: size - tail.size]
-        tail.memory = replace(fold(_events(data), tail.memory), length=size)
+        data = self.blobs.read(tail.name, tail.size)[: size - tail.size]
+        tail.fold(_events(data))
+        tail.memory = replace(tail.memory, length=size)
         tail.size = size
         return _seal(data, tail.name)
 
     def reader(self) -> "Journal":
         """Return a journal that knows nothing yet, for reading while passes write to this one."""
-        return Journal(self._blobs)
+        return Journal(self.blobs)
 
     def grew(self, app: str) -> bool:
         """Say whether anything was added to the journal of *app* since it was last read."""
@@ -118,7 +133,7 @@ class Journal:
         if tail is None:
             return False
         try:
-            found = self._blobs.size(tail.name)
+            found = self.blobs.size(tail.name)
         except JournalError:
             return False
         return found is not None and found[0] != tail.size
@@ -142,9 +157,9 @@ class Journal:
         data = b"".join(event.line() for event in cleaned)
         try:
             for older, length in {**tail.unsealed, **left}.items():
-                self._blobs.append(older, _sealing(app, name, now).line(), length)
+                self.blobs.append(older, _sealing(app, name, now).line(), length)
                 tail.unsealed.pop(older, None)
-            self._blobs.append(name, data, position)
+            self.blobs.append(name, data, position)
         except JournalMoved:
             self._tails.pop(app, None)
             raise
@@ -152,9 +167,10 @@ class Journal:
             self._tails.pop(app, None)
             raise JournalMoved("somebody else began the journal")
         if name != tail.name:
-            tail = _Tail(name, memory=tail.memory)
+            tail = _Tail(name, memory=tail.memory, recent=tail.recent)
         tail.size, tail.blocks = position + len(data), tail.blocks + 1
-        tail.memory = replace(fold(cleaned, tail.memory), length=tail.size)
+        tail.fold(cleaned)
+        tail.memory = replace(tail.memory, length=tail.size)
         self._tails[app] = tail
         for event in cleaned:
             self.tell(event)
@@ -164,13 +180,13 @@ class Journal:
         """Return every event of *app*, oldest first, each id once."""
         unique: dict[str, Event] = {}
         for name in self._names(app):
-            for event in _events(self._blobs.read(name)):
+            for event in _events(self.blobs.read(name)):
                 unique.setdefault(event.id, event)
         return list(unique.values())
 
     def apps(self) -> list[str]:
         """Return the names of the apps that have a journal."""
-        names = (name.split("/") for name in self._blobs.names("journal/"))
+        names = (name.split("/") for name in self.blobs.names("journal/"))
         return sorted({parts[1] for parts in names if len(parts) == 3})
 
 

@@ -15,6 +15,7 @@ LIBRARY = Path(__file__).resolve().parents[1]
 # An installed wheel has the function apps and the emulator as data; a checkout uses its folders.
 ROOT = LIBRARY / "_apps" if (LIBRARY / "_apps").is_dir() else LIBRARY.parent
 REQUIREMENTS = PurePosixPath("requirements.txt")
+_LIBRARY = (".py", ".html", ".css")  # what of gitslot/ runs in an app
 # Modules of registry/ that the controller does without.
 _PACKAGING = ("compiled", "function_apps", "libraries", "own_app", "package")
 
@@ -51,7 +52,7 @@ class Layout:
     Where the files of an app of ours go.
 
     *root* are the files of its folder for the root of the zip; "*.py" means all of that kind.
-    If *library* is set, the Python files of gitslot/ go there too. The paths in *without* are left
+    If *library* is set, code and page of gitslot/ go there too. The paths in *without* are left
     out, and all below them. *lists* names what each build requires.
     """
 
@@ -96,7 +97,7 @@ def ours(app: str, root: Path = ROOT) -> FunctionApp:
             found |= {PurePosixPath(path.name): path for path in kept}
     if layout.library:
         library = root / LIBRARY.name if root != ROOT else LIBRARY
-        for path in sorted(library.rglob("*.py")):
+        for path in sorted(each for each in library.rglob("*") if each.suffix in _LIBRARY):
             inside = PurePosixPath(path.relative_to(library).as_posix())
             if not any(inside.is_relative_to(place) for place in layout.without):
                 found[PurePosixPath(LIBRARY.name) / inside] = path

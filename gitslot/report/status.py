@@ -4,14 +4,12 @@ The rows of `gitslot status`: one a slot, in the words for state.
 Pure: an Observation and the journal's events in, rows out.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gitslot.decide.case import soaks_until
-from gitslot.record.event import STOPS, Event
-from gitslot.report import history
+from gitslot.record.recent import Recent
 from gitslot.state.decision import (
     Converged,
     Decision,
@@ -28,13 +26,22 @@ from gitslot.state.reasons import REASONS, Run, still_goes_back
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
-SYNCED, OUT_OF_SYNC, UNKNOWN = "Synced", "OutOfSync", "Unknown"
-HEALTHY, PROGRESSING, DEGRADED, SUSPENDED = "Healthy", "Progressing", "Degraded", "Suspended"
+# What users get of a slot, and what the controller does about it.
+HEALTHY, DEGRADED, UNKNOWN = "Healthy", "Degraded", "Unknown"
+SYNCED, PROGRESSING = "Synced", "Progressing"
+_STATES = {
+    **{"Converged": SYNCED, "Waiting": PROGRESSING, "Pending": PROGRESSING},
+    **{name: name for name in ("Stalled", "Frozen", "Suspended")},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One slot of one app. Empty text means that nothing is to be shown."""
+    """
+    One slot of one app: *health* is what users get, *state* what the controller does.
+
+    Empty text means that nothing is to be shown.
+    """
 
     app: str
     slot: str
@@ -42,9 +49,10 @@ class Row:
     serves: str = ""
     digest: str = ""
     wanted: str = ""
-    sync: str = ""
     health: str = ""
+    state: str = ""
     rollback: str = ""
+    proved: datetime | None = None  # when going back was last proved
     since: datetime | None = None
     commit: str = ""  # 40 hex digits
     reason: str = ""
@@ -70,9 +78,7 @@ def exit_code(seen: Observation) -> int:
     return {"Converged": 0, "Frozen": 2}.get(_state(seen).kind, 1)
 
 
-def rows(
-    seen: Observation, events: Sequence[Event], rehearsal: Rehearsal | None = None
-) -> tuple[Row, ...]:
+def rows(seen: Observation, recent: Recent, rehearsal: Rehearsal | None = None) -> tuple[Row, ...]:
     """
     Return a row for production, for staging, and for each further slot, in the file's order.
 
@@ -83,7 +89,7 @@ def rows(
     own = {name: _own(seen, each) for name, each in others.items()}
     further = tuple(seen.app.further) if isinstance(seen.app, App) else ()
     return (
-        _observed(seen, _production(seen, _DONE if own else state, events, rehearsal)),
+        _observed(seen, _production(seen, _DONE if own else state, recent, rehearsal)),
         _staging(seen, own.get(STAGING), state),
         *(_further(seen, name, own.get(name), state) for name in further),
     )
@@ -168,27 +174,29 @@ def _staging(seen: Observation, own: _State | None, state: _State) -> Row:
     """Return the row of staging, which holds a candidate or is the working slot."""
     slot, app = _slot(seen, STAGING), seen.app if isinstance(seen.app, App) else None
     pin = app.pin if app else None
-    health = _health(own, slot) if own else _working_health(state, slot)
-    sync = ""
+    does = ""
     if pin:
         wanted = slot.wanted if slot else None
         held = slot and isinstance(wanted, Resolved) and slot.health.serves(wanted.release)
-        doubt = slot is None or (own or state).kind == "Frozen"
-        sync = UNKNOWN if doubt else SYNCED if held else OUT_OF_SYNC
+        does = _does(own or state, bool(held))
     reason, message = (own.reason, own.message) if own else ("", "")
-    return _row(seen, STAGING, pin, sync=sync, health=health, reason=reason, message=message)
+    health = _answers(own or state, slot)
+    return _row(seen, STAGING, pin, state=does, health=health, reason=reason, message=message)
 
 
-def _working_health(state: _State, slot: Seen | None) -> str:
-    """Return the health of staging; without a model, as a first install leaves it, it has none."""
-    if slot is None:
-        return UNKNOWN
-    if slot.health.answer is Answer.SERVING:
-        return HEALTHY
-    if state.kind in ("Waiting", "Pending"):
-        return PROGRESSING
+def _does(state: _State, done: bool) -> str:
+    """Return what the controller does about a slot beside production."""
+    if done and state.kind != "Frozen":
+        return SYNCED
+    return _STATES[state.kind if state.kind != "Converged" else "Pending"]
+
+
+def _answers(state: _State, slot: Seen | None) -> str:
+    """Return the health of a slot that no user asks: none while it is empty or being changed."""
+    if slot is None or slot.health.answer is Answer.SERVING:
+        return _health(slot)
     empty = slot.health.answer is Answer.UNHEALTHY and not slot.health.version
-    return "" if empty else DEGRADED
+    return "" if empty or _STATES[state.kind] == PROGRESSING else DEGRADED
 
 
 def _further(seen: Observation, name: str, own: _State | None, state: _State) -> Row:
@@ -197,36 +205,37 @@ def _further(seen: Observation, name: str, own: _State | None, state: _State) ->
     wanted = slot.wanted if slot else None
     served = slot and isinstance(wanted, Resolved) and slot.health.release == wanted.release
     own = own or _State("Converged" if served else "Pending")
-    doubt = state.kind == "Frozen"
+    over = state if state.kind in ("Frozen", "Suspended") else own
     row = _row(
         seen,
         name,
         seen.app.slots[name] if isinstance(seen.app, App) else None,
-        sync=UNKNOWN if doubt else SYNCED if own.kind == "Converged" else OUT_OF_SYNC,
-        health=_health(state if state.kind in ("Frozen", "Suspended") else own, slot),
+        state=_does(over, own.kind == "Converged"),
+        health=_answers(over, slot),
         reason=own.reason,
         message=own.message,
     )
     missing = slot is not None and isinstance(slot.unread, Refusal)
-    return replace(row, serves="nothing") if missing else row
+    return replace(row, serves="nothing", health="") if missing else row
 
 
 # ---------------------------------------------------------------- production
 
 
 def _production(
-    seen: Observation, state: _State, events: Sequence[Event], rehearsal: Rehearsal | None
+    seen: Observation, state: _State, recent: Recent, rehearsal: Rehearsal | None
 ) -> Row:
-    since, commit = _since(seen, state, events)
+    since, commit = _since(seen, state, recent)
     quiet = state.kind == "Converged"
     aside = (_unready(rehearsal) or _soaking(seen)) if quiet else ("", "")
     row = _row(
         seen,
         PRODUCTION,
         seen.app.production if isinstance(seen.app, App) else None,
-        sync=_sync(seen, state),
-        health=_as_it_answers(state, _slot(seen, PRODUCTION)),
+        health=_health(_slot(seen, PRODUCTION)),
+        state=_STATES[state.kind],
         rollback=_rollback(seen, rehearsal),
+        proved=_proved(seen, rehearsal),
         since=since,
         commit=commit,
         reason=aside[0] or state.reason,
@@ -247,30 +256,7 @@ def _soaking(seen: Observation) -> tuple[str, str]:
     return "Soaking", f"until {until:%H:%M:%SZ}; should production fail, it is swapped back"
 
 
-def _sync(seen: Observation, state: _State) -> str:
-    if state.kind == "Converged":
-        return SYNCED
-    if state.kind == "Frozen":
-        return UNKNOWN
-    slot = _slot(seen, PRODUCTION)
-    shown = slot and isinstance(slot.wanted, Resolved) and slot.shows(slot.wanted)
-    return SYNCED if shown and state.kind == "Suspended" else OUT_OF_SYNC
-
-
-_HEALTH = {
-    **{"Suspended": SUSPENDED, "Stalled": DEGRADED},
-    **{"Waiting": PROGRESSING, "Pending": PROGRESSING},
-}
-
-
-def _as_it_answers(state: _State, slot: Seen | None) -> str:
-    """Return the health of production: a refused version over one that serves is not Degraded."""
-    return _health(_State("") if state.kind == "Stalled" else state, slot)
-
-
-def _health(state: _State, slot: Seen | None) -> str:
-    if state.kind in _HEALTH:
-        return _HEALTH[state.kind]
+def _health(slot: Seen | None) -> str:
     if slot is None:
         return UNKNOWN
     return HEALTHY if slot.health.answer is Answer.SERVING else DEGRADED
@@ -287,9 +273,12 @@ def _unready(rehearsal: Rehearsal | None) -> tuple[str, str] | None:
 _READY = {Mark.FAIL: "not ready", Mark.INCONCLUSIVE: "1 swap, not proven"}
 
 
-def ago(seconds: float) -> str:
-    """Return how long ago something was, in whole minutes."""
-    return "just now" if seconds < 60 else f"{seconds // 60:.0f} min ago"
+def _proved(seen: Observation, rehearsal: Rehearsal | None) -> datetime | None:
+    """Return when the way back passed, to ten seconds: it is the same moment in every look."""
+    if rehearsal is None or rehearsal.verdict.mark is not Mark.PASS:
+        return None
+    moment = seen.now.timestamp() - rehearsal.age_s
+    return datetime.fromtimestamp(round(moment, -1), UTC)
 
 
 def _rollback(seen: Observation, rehearsal: Rehearsal | None) -> str:
@@ -300,8 +289,7 @@ def _rollback(seen: Observation, rehearsal: Rehearsal | None) -> str:
     if (last and last.back) or not live.production.health.serves(release):
         return ""
     if rehearsal and rehearsal.release == replaced:
-        proven = f"ready, 1 swap, proven {ago(rehearsal.age_s)}"
-        return _READY.get(rehearsal.verdict.mark, proven)
+        return _READY.get(rehearsal.verdict.mark, "ready, 1 swap")
     return "ready, 1 swap" if live.staging.health.serves(replaced) else "needs a deploy"
 
 
@@ -313,20 +301,17 @@ def _last_swap(seen: Observation) -> tuple[Release | None, Release | None]:
     return (last.release, last.replaced) if last else (None, None)
 
 
-def _since(
-    seen: Observation, state: _State, events: Sequence[Event]
-) -> tuple[datetime | None, str]:
+def _since(seen: Observation, state: _State, recent: Recent) -> tuple[datetime | None, str]:
     """Return since when it stands so, and the commit that it stands so for."""
     newest = seen.asked_by(PRODUCTION).commit
     if state.kind == "Converged":
-        slot, changes = _slot(seen, PRODUCTION), history.changes(events)
-        if slot and changes and changes[-1].digest == slot.health.digest:
-            return changes[-1].time, changes[-1].commit or newest
+        slot, last = _slot(seen, PRODUCTION), recent.changes[-1] if recent.changes else None
+        if slot and last and last.digest == slot.health.digest:
+            return last.time, last.commit or newest
         return None, newest
-    stop = next((event for event in reversed(events) if event.event in STOPS), None)
+    stop, drift = recent.stop, recent.drift
     if stop and (stop.event, stop.reason) == seen.memory.stop[:2] == (state.kind, state.reason):
         return stop.time, newest
-    drift = next((event for event in reversed(events) if event.event == "Drift"), None)
     wish = seen.memory.of(PRODUCTION).drift
     if drift and wish and drift.release == wish.release:
         return drift.time, newest

@@ -10,7 +10,7 @@ _GAP = "  "
 _WORDS = {
     "green": ("Synced", "Healthy", "VerifyPassed", "ok"),
     "bold green": ("Converged",),
-    "yellow": ("OutOfSync", "Progressing", "Drift", "warning"),
+    "yellow": ("Progressing", "Drift", "warning"),
     "magenta": ("Unknown", "SwapUnknown", "LockBroken", "not known"),
     "bold magenta": ("Frozen",),
     "red": ("Degraded", "VerifyFailed", "SwapFailed", "SwapReverted"),

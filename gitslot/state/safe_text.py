@@ -44,3 +44,11 @@ def spoken(seconds: float) -> str:
         if seconds >= unit and seconds % unit == 0:
             return f"{seconds // unit:.0f} {words}"
     return f"{seconds:.0f} s"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration as people read it: `12 s`, `14 min`, `3 h`, `5 days`."""
+    for unit, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(seconds, 0):.0f} s"

@@ -239,9 +239,10 @@ def test_history_names_version_commit_author_and_proof(terminal: Terminal) -> No
     """What the auditor asks: what, from which commit, by whom, verified how."""
     _, out, _ = terminal.run("history", "-o", "json")
     found = json.loads(out)
-    assert [(c["version"], c["how"]) for c in found] == [("1.4.0", "found"), ("1.5.0", "swap")]
-    assert (found[1]["commit"], found[1]["author"]) == (BUMP, "sam")
-    assert found[1]["verified"].startswith("staging: 64 of 64 golden rows")
+    assert [(c["version"], c["how"]) for c in found] == [("1.5.0", "swap"), ("1.4.0", "found")]
+    assert (found[0]["commit"], found[0]["author"]) == (BUMP, "sam")
+    assert f"to go back: gitslot rollback {APP} && git push" in terminal.run("history")[2]
+    assert found[0]["verified"].startswith("staging: 64 of 64 golden rows")
 
 
 def test_history_at_a_time_says_what_was_live_then(terminal: Terminal) -> None:
@@ -253,6 +254,7 @@ def test_history_at_a_time_says_what_was_live_then(terminal: Terminal) -> None:
 
     assert live("2026-11-22T14:02:30Z")[:2] == (0, "1.4.0")
     assert live("2026-11-22T15:10+01:00")[:2] == (0, "1.5.0")
+    assert live("14:02:30")[:2] == (0, "1.4.0")
     code, version, err = live("2026-11-22T14:03Z")
     assert (code, version) == (0, "1.4.0")
     assert "under way" in err
@@ -270,9 +272,9 @@ def test_a_change_by_hand_stands_between_the_looks_that_bound_it(terminal: Termi
     swap = Payload(at=DAY + timedelta(hours=15, minutes=30))
     back = told("1.5.0", "1.4.0")
     terminal.write(event("ByHand", "15:31:00", "", "m", slot="production", detail=swap, **back))
-    lines = terminal.run("history")[1].splitlines()[-2:]
-    assert "by hand between 15:02:00 and 15:07:00" in lines[0]
-    assert lines[1].startswith("2026-11-22 15:30:00")
+    lines = terminal.run("history")[1].splitlines()[1:3]
+    assert "by hand between 15:02:00 and 15:07:00" in lines[1]
+    assert lines[0].startswith("2026-11-22 15:30:00")
     _, out, err = terminal.run("history", "--at", "2026-11-22T15:05Z", "-o", "json")
     assert (json.loads(out)[0]["version"], "1.4.0 may have come before" in err) == ("1.5.0", True)
 

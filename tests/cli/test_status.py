@@ -14,6 +14,7 @@ from gitslot.decide.decide import decisions, foremost
 from gitslot.record.event import Event
 from gitslot.record.memory import went_back
 from gitslot.record.payload import Payload
+from gitslot.record.recent import Recent
 from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import (
     Converged,
@@ -60,13 +61,13 @@ IN_SYNC = (app("1.5.0"), live("1.5.0", "1.4.0", "1.5.0"), memory("1.5.0", "1.4.0
 
 
 def words(row: Row) -> tuple[str, str, str, str]:
-    return row.serves, row.wanted, row.sync, row.health
+    return row.serves, row.wanted, row.state, row.health
 
 
 def test_in_sync_says_since_when_and_from_which_commit() -> None:
     """Production in sync names the commit that brought it, and what a rollback costs."""
     found = seen(*IN_SYNC)
-    production, staging = rows(found, [converged("1.5.0", "1.4.0")])
+    production, staging = rows(found, Recent([converged("1.5.0", "1.4.0")]))
     assert words(production) == ("1.5.0", "1.5.0", "Synced", "Healthy")
     assert production.rollback == "ready, 1 swap"
     assert (production.since, production.commit) == (NOW - timedelta(minutes=30), COMMIT)
@@ -79,17 +80,17 @@ def test_a_soak_says_until_when_production_is_watched() -> None:
     swapped = LastSwap(release("1.5.0"), release("1.4.0"), since=NOW)
     soaking = replace(memory("1.5.0", "1.4.0"), last_swap=swapped)
     found = seen(replace(app("1.5.0"), soak_s=600.0), IN_SYNC[1], soaking)
-    production = rows(found, [])[0]
-    assert (production.sync, production.reason, exit_code(found)) == ("Synced", "Soaking", 0)
+    production = rows(found, Recent())[0]
+    assert (production.state, production.reason, exit_code(found)) == ("Synced", "Soaking", 0)
     assert "14:12:11Z" in production.message
 
 
 def test_a_production_that_was_swapped_back_is_healthy_and_offers_no_way_back_to_it() -> None:
-    """OutOfSync, exit code 1; staging holds what failed, which is no rollback."""
+    """Stalled, exit code 1; staging holds what failed, which is no rollback."""
     back = went_back(memory("1.5.0", "1.4.0"), release("1.4.0"), release("1.5.0"))
     found = seen(app("1.5.0"), live("1.4.0", "1.5.0", "1.5.0"), back)
-    production = rows(found, [])[0]
-    assert words(production) == ("1.4.0", "1.5.0", "OutOfSync", "Healthy")
+    production = rows(found, Recent())[0]
+    assert words(production) == ("1.4.0", "1.5.0", "Stalled", "Healthy")
     assert (production.reason, production.rollback, exit_code(found)) == ("SwappedBack", "", 1)
     assert "gitslot rollback" in production.message and "gitslot retry" in production.message
 
@@ -97,40 +98,34 @@ def test_a_production_that_was_swapped_back_is_healthy_and_offers_no_way_back_to
 def test_a_rollback_that_lost_its_copy_is_not_called_ready() -> None:
     """Staging that serves anything else makes the way back a deploy."""
     found = seen(app("1.5.0"), live("1.5.0", "1.6.0", "1.5.0"), memory("1.5.0", "1.4.0"))
-    assert rows(found, [])[0].rollback == "needs a deploy"
+    assert rows(found, Recent())[0].rollback == "needs a deploy"
 
 
 def test_a_swap_that_this_look_proves_over_already_has_its_rollback() -> None:
     """Between the swap's end and its Converged the row does not flicker."""
     intent = Intent("i", "r", NOW, release("1.5.0"), release("1.4.0"), "d", "", "", "", "")
     found = seen(app("1.5.0"), IN_SYNC[1], memory("1.4.0"), Converged("x", finishes=intent))
-    assert rows(found, [])[0].rollback == "ready, 1 swap"
+    assert rows(found, Recent())[0].rollback == "ready, 1 swap"
 
 
 @pytest.mark.parametrize(
-    ("decision", "sync", "health", "code"),
+    ("decision", "state", "health", "code"),
     [
-        (waiting(Doubt("VerifyInconclusive", "held")), "OutOfSync", "Progressing", 1),
-        (stalled(Refusal("GoldenRowsFailed", "no")), "OutOfSync", "Healthy", 1),
-        (frozen(Doubt("RefGone", "gone")), "Unknown", "Healthy", 2),
-        (SUSPENDED, "OutOfSync", "Suspended", 1),
-        (DEPLOY, "OutOfSync", "Progressing", 1),
+        (waiting(Doubt("VerifyInconclusive", "held")), "Progressing", "Healthy", 1),
+        (stalled(Refusal("GoldenRowsFailed", "no")), "Stalled", "Healthy", 1),
+        (frozen(Doubt("RefGone", "gone")), "Frozen", "Healthy", 2),
+        (SUSPENDED, "Suspended", "Healthy", 1),
+        (DEPLOY, "Progressing", "Healthy", 1),
     ],
 )
-def test_every_stop_has_its_words(decision: Decision, sync: str, health: str, code: int) -> None:
+def test_every_stop_has_its_words(decision: Decision, state: str, health: str, code: int) -> None:
     """The table of stops, row by row; the reason and its message come along."""
     look = live("1.4.0", "1.3.0", "1.5.0")
     found = seen(app("1.5.0"), look, memory("1.4.0", "1.3.0"), decision)
-    production = rows(found, [])[0]
-    assert (production.sync, production.health, exit_code(found)) == (sync, health, code)
+    production = rows(found, Recent())[0]
+    assert (production.state, production.health, exit_code(found)) == (state, health, code)
     assert production.message
     assert production.reason
-
-
-def test_a_suspended_app_in_sync_stays_synced() -> None:
-    """Suspension says nothing about drift."""
-    found = seen(*IN_SYNC, SUSPENDED)
-    assert rows(found, [])[0].sync == "Synced"
 
 
 def test_git_in_doubt_still_shows_what_is_served() -> None:
@@ -138,8 +133,8 @@ def test_git_in_doubt_still_shows_what_is_served() -> None:
     doubt = Doubt("GitUnreachable", "cannot read it")
     look = IN_SYNC[1]
     found = seen(doubt, look.having(replace(look.production, wanted=None)), IN_SYNC[2])
-    expected = ("1.5.0", "?", "Unknown", "Healthy")
-    assert (words(rows(found, [])[0]), exit_code(found)) == (expected, 2)
+    expected = ("1.5.0", "?", "Frozen", "Healthy")
+    assert (words(rows(found, Recent())[0]), exit_code(found)) == (expected, 2)
 
 
 @pytest.mark.parametrize("newer", [False, True])
@@ -151,7 +146,7 @@ def test_what_the_controller_gave_up_on_is_not_shown_as_waiting(newer: bool) -> 
     told = ("Stalled", "ProductionDegraded", f"production does not serve it; `{line}` goes back")
     remembered = replace(memory("1.5.0", "1.4.0"), stop=told, next=line)
     found = seen(app("1.5.0"), down, remembered)
-    production = rows(found, [])[0]
+    production = rows(found, Recent())[0]
     assert (production.health, production.reason) == ("Degraded", "ProductionDegraded")
     expected = "gitslot rollback az-fct-python-ml && git push" if newer else line
     assert production.mend == expected and f"`{expected}`" in production.message
@@ -162,16 +157,16 @@ def test_a_candidate_that_fails_in_staging_leaves_productions_row_in_sync() -> N
     look = live("1.5.0", "1.4.0", "1.5.0", "1.6.0")
     look = look.having(replace(look.staging, wanted=Refusal("UnknownVersion", "no 1.6.0")))
     found = seen(app("1.5.0", "1.6.0"), look, memory("1.5.0", "1.4.0"))
-    production, staging = rows(found, [])
-    assert (production.sync, production.health) == ("Synced", "Healthy")
-    assert words(staging) == ("1.4.0", "1.6.0", "OutOfSync", "Degraded")
+    production, staging = rows(found, Recent())
+    assert (production.state, production.health) == ("Synced", "Healthy")
+    assert words(staging) == ("1.4.0", "1.6.0", "Stalled", "Healthy")
     assert (staging.reason, exit_code(found)) == ("UnknownVersion", 1)
 
 
 def test_staging_without_a_model_is_not_degraded() -> None:
     """After a first install it is empty, and that is fine."""
     found = seen(app("1.5.0"), live("1.5.0", None, "1.5.0"), memory("1.5.0"))
-    assert words(rows(found, [])[1]) == ("nothing", "", "", "")
+    assert words(rows(found, Recent())[1]) == ("nothing", "", "", "")
 
 
 CANARY = wanting(app("1.5.0"), canary="1.6.0")
@@ -184,7 +179,7 @@ def test_a_further_slot_has_a_row_of_its_own() -> None:
     proved = {"canary": SlotMemory(proved=(health.deploy, health.digest))}
     remembered = replace(IN_SYNC[2], slots=proved)
     found = seen(CANARY, look, remembered)
-    assert [(row.slot, *words(row)) for row in rows(found, [])] == [
+    assert [(row.slot, *words(row)) for row in rows(found, Recent())] == [
         ("production", "1.5.0", "1.5.0", "Synced", "Healthy"),
         ("staging", "1.4.0", "", "", "Healthy"),
         ("canary", "1.6.0", "1.6.0", "Synced", "Healthy"),
@@ -195,9 +190,9 @@ def test_a_further_slot_has_a_row_of_its_own() -> None:
 def test_a_further_slot_on_its_way_leaves_productions_row_in_sync() -> None:
     """What is about to be done to it stands in its own row."""
     found = seen(CANARY, beside(IN_SYNC[1], "canary"), IN_SYNC[2])
-    production, _, canary = rows(found, [])
+    production, _, canary = rows(found, Recent())
     assert words(production) == ("1.5.0", "1.5.0", "Synced", "Healthy")
-    assert words(canary) == ("1.4.0", "1.6.0", "OutOfSync", "Progressing")
+    assert words(canary) == ("1.4.0", "1.6.0", "Progressing", "Healthy")
     assert canary.message == "next: deploy iris 1.6.0 to canary (canary is set to 1.4.0)"
     assert (production.message, exit_code(found)) == ("", 1)
 
@@ -209,11 +204,11 @@ def test_each_further_slot_says_its_own_reason() -> None:
     blue = replace(look.slots["blue"], wanted=Refusal("UnknownVersion", "no 1.6.0"))
     wants = wanting(app("1.5.0"), canary="1.6.0", blue="1.6.0")
     found = seen(wants, look.having(canary, blue), IN_SYNC[2])
-    production, _, *others = rows(found, [])
-    assert (production.sync, production.reason) == ("Synced", "")
+    production, _, *others = rows(found, Recent())
+    assert (production.state, production.reason) == ("Synced", "")
     assert [(*words(row), row.reason) for row in others] == [
-        ("nothing", "1.6.0", "OutOfSync", "Degraded", "SlotMissing"),
-        ("1.4.0", "1.6.0", "OutOfSync", "Degraded", "UnknownVersion"),
+        ("nothing", "1.6.0", "Stalled", "", "SlotMissing"),
+        ("1.4.0", "1.6.0", "Stalled", "Healthy", "UnknownVersion"),
     ]
     assert exit_code(found) == 1
 
@@ -221,8 +216,8 @@ def test_each_further_slot_says_its_own_reason() -> None:
 def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
     """A slot that serves the wanted version stays in sync meanwhile."""
     look = beside(live("1.4.0", "1.3.0", "1.5.0"), "canary", serves="1.6.0")
-    production, _, canary = rows(seen(CANARY, look, memory("1.4.0", "1.3.0")), [])
-    assert (production.sync, production.health) == ("OutOfSync", "Progressing")
+    production, _, canary = rows(seen(CANARY, look, memory("1.4.0", "1.3.0")), Recent())
+    assert (production.state, production.health) == ("Progressing", "Healthy")
     assert words(canary) == ("1.6.0", "1.6.0", "Synced", "Healthy")
 
 
@@ -231,7 +226,9 @@ def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
 
 def printed(found: Observation, output: Output = Output.TABLE) -> str:
     session = Session(environ={}, out=io.StringIO(), err=io.StringIO(), now=lambda: NOW)
-    shown.show(session, shown.View(rows(found, [converged("1.5.0", "1.4.0")]), (), 0), output)
+    shown.show(
+        session, shown.View(rows(found, Recent([converged("1.5.0", "1.4.0")])), (), 0), output
+    )
     assert isinstance(session.out, io.StringIO)
     return session.out.getvalue()
 
@@ -239,11 +236,11 @@ def printed(found: Observation, output: Output = Output.TABLE) -> str:
 def test_the_table_is_aligned_and_free_of_colour_off_a_terminal() -> None:
     """Columns of product documentation, a dash where there is nothing to say."""
     assert printed(seen(*IN_SYNC)).splitlines() == [
-        "APP               SLOT        SERVES  WANTED  SYNC    HEALTH   ROLLBACK       SINCE     "
+        "APP               SLOT        SERVES  WANTED  HEALTH   STATE   ROLLBACK       SINCE     "
         "COMMIT",
-        "az-fct-python-ml  production  1.5.0   1.5.0   Synced  Healthy  ready, 1 swap  13:32:11  "
+        "az-fct-python-ml  production  1.5.0   1.5.0   Healthy  Synced  ready, 1 swap  13:32:11  "
         "9f3c2ab",
-        "az-fct-python-ml  staging     1.4.0   -       -       Healthy  -              -         -",
+        "az-fct-python-ml  staging     1.4.0   -       Healthy  -       -              -         -",
     ]
 
 

@@ -91,3 +91,23 @@ def test_without_a_secret_there_is_no_webhook(
     sys.modules.pop("controller.function_app", None)
     bare = importlib.import_module("controller.function_app")
     assert push(bare, BODY, sign(BODY, "")) == 404
+
+
+def test_the_page_asks_for_a_key_and_says_that_storage_is_silent(app: ModuleType) -> None:
+    """Only the webhook, which has a secret of its own, is open."""
+    functions = {each.get_function_name(): each for each in app.app.get_functions()}
+    levels = {
+        name: binding.auth_level
+        for name, each in functions.items()
+        for binding in each.get_bindings()
+        if hasattr(binding, "auth_level")
+    }
+    assert levels == {
+        "push": func.AuthLevel.ANONYMOUS,
+        "page": func.AuthLevel.FUNCTION,
+    }
+    request = func.HttpRequest(
+        "GET", "https://x/", body=b"", headers={}, route_params={"path": "api/status"}
+    )
+    answer: func.HttpResponse = app.page.build().get_user_function()(request)
+    assert (answer.status_code, answer.headers["Referrer-Policy"]) == (503, "no-referrer")

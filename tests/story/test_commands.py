@@ -55,7 +55,8 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     assert (gitslot(settled, "rollback").code, gitslot(settled, "reconcile").code) == (0, 0)
     assert (settled.serves(), settled.serves("staging")) == ("1.4.0", "1.5.0")
     row = gitslot(settled, "status", "-o", "json").data[0]
-    assert (row["sync"], row["rollback"]) == ("Synced", "ready, 1 swap, proven just now")
+    assert (row["state"], row["rollback"]) == ("Synced", "ready, 1 swap")
+    assert row["proved"]
     assert gitslot(settled, "plan").code == 0
 
 
@@ -74,7 +75,8 @@ def test_an_older_revision_can_be_planned(settled: Stage) -> None:
     """`plan HEAD~1` looks at the checkout, whatever branch the controller follows."""
     gitslot(settled, "bump", "production", "1.5.0")
     assert gitslot(settled, "plan", "HEAD~1").code == 0
-    assert "nothing to do" in gitslot(settled, "plan", "HEAD~1", "--markdown").out
+    text = gitslot(settled, "plan", "HEAD~1", "--markdown").out
+    assert "1.4.0" in text and "this plan may be stale" in text
     assert gitslot(settled, "plan", "HEAD~99").code == 2
 
 
@@ -104,7 +106,7 @@ def test_a_deleted_branch_freezes_with_exit_code_2(settled: Stage) -> None:
         git("branch", "-m", "elsewhere", "main")
     assert done.code == 2
     row = done.data[0]
-    assert (row["sync"], row["reason"], row["serves"]) == ("Unknown", "RefGone", "1.4.0")
+    assert (row["state"], row["reason"], row["serves"]) == ("Frozen", "RefGone", "1.4.0")
     assert row["wanted"] is None
 
 

@@ -16,6 +16,7 @@ from tests.story.laptop import Laptop, new_laptop
 from tests.story.stage import APP
 
 PATIENCE_S = 90.0
+SYNCED = f"{APP}: synced: production serves iris 1.5.0\n"
 
 
 @pytest.fixture
@@ -51,6 +52,13 @@ def serves(folder: Path) -> str:
     return str(requests.get(f"{url}/api/health", timeout=10).headers.get("x-model-version"))
 
 
+def page(folder: Path, key: bool = True) -> tuple[int, str]:
+    """Return status and headline of the controller's page, asked with its key or without."""
+    url = told(folder)["urls"]["page"]
+    reply = requests.get(url if key else url.partition("?")[0], timeout=10)
+    return reply.status_code, reply.text.partition("<h1>")[2].partition(",")[0]
+
+
 def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
     """
     A checkout gets models, slots and a controller; a commit is served; nothing is left over.
@@ -64,7 +72,13 @@ def test_up_follows_the_newest_commit_until_down(laptop: Laptop) -> None:
     try:
         until(lambda: serves(repository.path) == "1.4.0", "the first install", PATIENCE_S)
         repository.want("1.5.0")
-        until(lambda: serves(repository.path) == "1.5.0", "the bump", PATIENCE_S)
+        waited = laptop.run(repository.path, "wait", "--timeout", "90s")
+        assert (waited.returncode, waited.stdout) == (0, SYNCED), waited.stderr
+        assert serves(repository.path) == "1.5.0"
+        status = laptop.run(repository.path, "status")
+        assert status.returncode == 0 and "seen by " in status.stdout, status.stdout
+        assert page(repository.path) == (200, "Users get iris 1.5.0")
+        assert page(repository.path, key=False) == (401, "")
 
         again = laptop.run(repository.path, "local", "up")
         assert again.returncode == 0, again.stderr

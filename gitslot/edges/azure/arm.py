@@ -50,6 +50,12 @@ class AppRef:
     resource_group: str
     name: str
 
+    @property
+    def id(self) -> str:
+        """Return its resource id."""
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+        return f"{group}/providers/Microsoft.Web/sites/{self.name}"
+
 
 class Sent(Enum):
     """The result of a swap's one POST."""

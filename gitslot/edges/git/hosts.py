@@ -14,6 +14,7 @@ class KnownHost:
 
     The header holds an HMAC-SHA256 of the body after `sha256=` (`signed`), the secret itself, or
     it as the password of Basic authentication (`basic`). *ping* is header and value of a test.
+    *commits* leads from the repository's address to a commit's page.
     """
 
     user: str
@@ -22,6 +23,7 @@ class KnownHost:
     basic: bool = False
     ping: tuple[str, str] = ("", "")
     domains: tuple[str, ...] = ()
+    commits: str = "/commit/"
 
 
 # https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries,
@@ -40,13 +42,14 @@ HOSTS: Mapping[str, KnownHost] = {
     "azure-devops": KnownHost(
         "gitslot", "authorization", basic=True, domains=("dev.azure.com", ".visualstudio.com")
     ),
-    "gitlab": KnownHost("oauth2", "x-gitlab-token", domains=("gitlab.com",)),
+    "gitlab": KnownHost("oauth2", "x-gitlab-token", domains=("gitlab.com",), commits="/-/commit/"),
     "bitbucket": KnownHost(
         "x-token-auth",
         "x-hub-signature",
         signed=True,
         ping=("x-event-key", "diagnostics:ping"),
         domains=("bitbucket.org",),
+        commits="/commits/",
     ),
     "gitea": KnownHost("x-access-token", "x-hub-signature-256", signed=True),
 }

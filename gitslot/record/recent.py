@@ -1,0 +1,176 @@
+"""
+What people are shown of an app's journal: its newest steps, and every change of production.
+
+Folded as the journal is read, beside memory; nothing is decided from it.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from gitslot.record.event import BY_HAND, STOPS, Event
+from gitslot.state.wanted import PRODUCTION
+
+SWAP, SWAP_BACK, HAND, FOUND = "swap", "swap back", "by hand", "found"
+CHANGES, EVENTS, TIMED = 10, 20, 5  # how many are kept
+# Which event begins and which ends a step that takes its time.
+STEPS = {"DeployStarted": "deploy", "SwapStarted": "swap"}
+ENDS = {
+    **dict.fromkeys(("VerifyPassed", "VerifyFailed"), "deploy"),
+    **dict.fromkeys(("Converged", "SwapFinished", "SwappedBack"), "swap"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """
+    One change of what production serves; *time* is when it was proved, in UTC.
+
+    *how* is `swap` for one of ours, `swap back` after a failed soak, `by hand` for anybody else's,
+    `found` for the release that was there at first. *verified* is the result of staging's golden
+    rows before; *swap_sent* is when the swap was sent. One by hand whose time Azure does not name
+    happened in *between* two looks, and *time* is that of the second.
+    """
+
+    time: datetime
+    app: str
+    model: str
+    version: str
+    digest: str
+    before: str
+    commit: str = ""
+    author: str = ""
+    subject: str = ""
+    how: str
+    verified: str = ""
+    swap_sent: datetime | None = None
+    between: tuple[datetime, datetime] | None = None
+
+
+class Trace:
+    """Finds the changes of one app's production in its events, which come in order."""
+
+    def __init__(self) -> None:
+        self._last: Change | None = None
+        self._verified: dict[str, str] = {}
+        self._began: datetime | None = None
+
+    def add(self, event: Event) -> Change | None:
+        """Return the change that *event* shows, or None."""
+        last = self._last
+        if event.event == "VerifyPassed":
+            self._verified[event.to_digest] = event.message
+        if event.event == "SwapStarted":
+            self._began = event.time
+        if event.event in ("SwapFailed", "SwapReverted"):
+            self._began = None
+        if _took_effect(event):
+            found: Change | None = self._swapped(event)
+        elif event.event == BY_HAND:
+            found = _by_hand(event, last)
+        else:
+            found = _seen(event, last)
+        self._last = found or last
+        return found
+
+    def _swapped(self, event: Event) -> Change:
+        began, self._began = self._began, None
+        verified = self._verified.get(event.to_digest, "")
+        return Change(
+            time=event.time,
+            app=event.app,
+            model=event.model,
+            version=event.to,
+            digest=event.to_digest,
+            before=event.from_ or (self._last.version if self._last else ""),
+            how=SWAP_BACK if event.event == "SwappedBack" else SWAP,
+            commit=event.revision,
+            author=event.author,
+            subject=event.subject,
+            verified=verified,
+            swap_sent=began,
+        )
+
+
+class Recent:
+    """The newest of one app: *changes* and *events*, oldest first, and when it came to its stop."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.changes: deque[Change] = deque(maxlen=CHANGES)
+        self.events: deque[Event] = deque(maxlen=EVENTS)
+        self.stop: Event | None = None
+        self.drift: Event | None = None
+        self._trace = Trace()
+        self._began: dict[str, datetime] = {}  # by step
+        self._took: dict[str, deque[float]] = {}
+        for event in events:
+            self.add(event)
+
+    def add(self, event: Event) -> None:
+        """Take in the next *event*."""
+        if change := self._trace.add(event):
+            self.changes.append(change)
+        if event.event in STOPS:
+            self.stop = event
+        if event.event == "Drift":
+            self.drift = event
+        if event.event in STEPS:
+            self._began[STEPS[event.event]] = event.time
+        elif (step := ENDS.get(event.event)) and (began := self._began.pop(step, None)):
+            took = self._took.setdefault(step, deque(maxlen=TIMED))
+            took.append((event.time - began).total_seconds())
+        if not event.quiet:
+            self.events.append(event)
+
+    def is_open(self, step: str) -> bool:
+        """Say whether a step of this kind has begun and not ended."""
+        return step in self._began
+
+    def usual_s(self, step: str) -> float | None:
+        """Return the median of the seconds that the last steps of this kind took, or None."""
+        took = self._took.get(step)
+        return median(took) if took else None
+
+
+def _took_effect(event: Event) -> bool:
+    return event.event in ("SwapFinished", "SwappedBack") or bool(
+        event.event == "Converged" and event.detail.intent
+    )
+
+
+def _by_hand(event: Event, last: Change | None) -> Change:
+    detail = event.detail
+    looks = (detail.after, detail.before)
+    return Change(
+        time=detail.at or event.time,
+        app=event.app,
+        model=event.model,
+        version=event.to or "nothing",
+        digest=event.to_digest,
+        before=event.from_ or (last.version if last else ""),
+        how=HAND,
+        between=(looks[0], looks[1]) if looks[0] and looks[1] else None,
+    )
+
+
+def _seen(event: Event, last: Change | None) -> Change | None:
+    """Return the change of production that *event* shows and no earlier event recorded."""
+    if event.slot != PRODUCTION:
+        return None
+    shown = {"Drift": (event.from_, event.from_digest), "Converged": (event.to, event.to_digest)}
+    version, digest = shown.get(event.event, ("", ""))
+    if not digest or (last and last.digest == digest):
+        return None
+    if last and not last.digest and (last.model, last.version) == (event.model, version):
+        return None  # set by hand without its digest
+    return Change(
+        time=event.time,
+        app=event.app,
+        model=event.model,
+        version=version,
+        digest=digest,
+        before=last.version if last else "",
+        how=HAND if last else FOUND,
+    )

@@ -1,0 +1,227 @@
+"""
+What a controller sees, in one blob that it overwrites: `state/<controller>.json`.
+
+Page, `status`, comments and alerts are made from it. It is no memory: nothing is decided from it.
+"""
+
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gitslot.edges.settings import Settings
+from gitslot.errors import JournalError
+from gitslot.record.blobs import Blobs
+from gitslot.record.recent import Change, Recent
+from gitslot.report.status import Row, exit_code, rows
+from gitslot.state.decision import Observation
+from gitslot.state.plain import plain, read
+from gitslot.state.remembered import Memory
+from gitslot.state.safe_text import safe
+from gitslot.state.seen import Rehearsal
+from gitslot.state.wanted import STAGING, Desired, Doubt, Revision
+from gitslot.version import __version__
+from gitslot.world import Clock
+
+FOLDER = "state/"
+CHANGED_S, STILL_S = 5.0, 30.0  # between two writes, where something changed and where nothing did
+_GONE_S, _INTERVALS = 180.0, 3  # a snapshot older than the longer of both: nobody looks
+_MAX_BYTES = 64 * 1024 * 1024
+
+_log = logging.getLogger("gitslot")
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """A step under way: what, and since when."""
+
+    step: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """One app as it is shown, at the commit *head*; *code* is the exit code of `gitslot status`."""
+
+    rows: tuple[Row, ...]
+    code: int
+    rule: str = ""
+    doing: Doing | None = None
+    changes: tuple[Change, ...] = ()
+    place: str = ""  # its resource id in Azure
+    head: str = ""
+    usual: Mapping[str, float] = field(default_factory=dict, hash=False)  # seconds of each step
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What *controller* saw; *looked* is the last look at each app, *interval_s* of its timer."""
+
+    controller: str
+    version: str
+    written: datetime
+    interval_s: float
+    head: Revision | None = None
+    doubt: str = ""  # about Git, where its newest commit is not known
+    start: str = ""  # the line that starts the controller
+    looked: Mapping[str, datetime] = field(default_factory=dict, hash=False)
+    apps: Mapping[str, AppView] = field(default_factory=dict, hash=False)
+
+    def looks(self, now: datetime) -> bool:
+        """Say whether the controller still looks, by the age of this."""
+        limit_s = max(_GONE_S, _INTERVALS * self.interval_s)
+        return now - self.written <= timedelta(seconds=limit_s)
+
+
+def view_of(
+    seen: Observation, memory: Memory, recent: Recent, rehearsal: Rehearsal | None = None
+) -> AppView:
+    """Return what is shown of the app that was *seen*; *memory* and *recent* are of its journal."""
+    seen = replace(seen, memory=memory)
+    rule = getattr(seen.decision, "rule", "")
+    found = rows(seen, recent, rehearsal)
+    doing, changes = _doing(memory, recent), tuple(recent.changes)
+    head = seen.head.commit if seen.head else ""
+    usual = {step: took for step in ("deploy", "swap") if (took := recent.usual_s(step))}
+    return AppView(found, exit_code(seen), rule, doing, changes, head=head, usual=usual)
+
+
+def _doing(memory: Memory, recent: Recent) -> Doing | None:
+    if memory.intent:
+        return Doing("swap", memory.intent.time)
+    deploy = memory.of(STAGING).deploy
+    if deploy and memory.stop[0] in ("", "Waiting") and recent.is_open("deploy"):
+        return Doing("deploy", deploy.time)
+    return None
+
+
+def read_all(blobs: Blobs, known: dict[str, tuple[str, Snapshot]] | None = None) -> list[Snapshot]:
+    """
+    Return the snapshot of each controller that wrote one. Raises JournalError.
+
+    *known* keeps those of a process that asks again, by blob and etag: most are parsed once.
+    """
+    found, known = [], {} if known is None else known
+    for name in blobs.names(FOLDER):
+        if (loaded := blobs.load(name)) is None:
+            continue
+        if known.get(name, ("",))[0] != loaded[1]:
+            known[name] = (loaded[1], _parsed(name, loaded[0]))
+        found.append(known[name][1])
+    return found
+
+
+def _parsed(name: str, data: bytes) -> Snapshot:
+    try:
+        if len(data) > _MAX_BYTES:
+            raise ValueError("it is too large")
+        return read(Snapshot, json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise JournalError(f"{name} cannot be read: {safe(str(error))}") from error
+
+
+def by_app(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
+    """Return for each app the snapshot whose controller looked at it last, by the app's name."""
+    found: dict[str, Snapshot] = {}
+    for each in sorted(snapshots, key=lambda one: one.written):
+        found.update(dict.fromkeys(each.apps.keys() & each.looked.keys(), each))
+    return dict(sorted(found.items()))
+
+
+class Snapshots:
+    """
+    The snapshot of one controller, kept as its passes look and written now and then.
+
+    *place* returns the resource id of an app.
+
+    Passes of several threads call it. A write that fails is tried again after CHANGED_S.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        clock: Clock,
+        settings: Settings,
+        place: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        self._blobs, self._clock, self._place = blobs, clock, place
+        about = Snapshot(settings.controller, __version__, clock.now(), 60.0)
+        self._about = replace(about, start=settings.start)
+        self._name = f"{FOLDER}{settings.controller}.json"
+        self._names: frozenset[str] = frozenset()
+        self._views: dict[str, AppView] = {}
+        self._lines: dict[str, str] = {}  # the views as JSON: most are the same for hours
+        self._looked: dict[str, datetime] = {}
+        self._guard = threading.Lock()
+        self._changed = False
+        self._wrote = self._began = -math.inf  # by the clock that never goes back
+        self._fired: float | None = None
+
+    def take(
+        self, seen: Observation, known: tuple[Memory, Recent], rehearsal: Rehearsal | None
+    ) -> None:
+        """Take in a look at an app."""
+        view = replace(view_of(seen, *known, rehearsal), place=self._place(seen.name))
+        with self._guard:
+            self._looked[seen.name] = seen.now
+            if self._views.get(seen.name) != view:
+                self._views[seen.name] = view
+                self._lines[seen.name] = json.dumps(plain(view), separators=(",", ":"))
+                self._changed = True
+
+    def news(self, names: Iterable[str], desired: Desired | Doubt) -> None:
+        """Take in what Git asks for, and forget every app but *names*."""
+        doubt = f"{desired.reason}: {desired.message}" if isinstance(desired, Doubt) else ""
+        head = self._about.head if isinstance(desired, Doubt) else desired.revision
+        with self._guard:
+            self._names = frozenset(names)
+            gone = self._views.keys() - self._names
+            for each in (self._views, self._lines, self._looked):
+                for name in gone:
+                    each.pop(name, None)
+            news = replace(self._about, head=head, doubt=doubt)
+            self._changed |= bool(gone) or news != self._about
+            self._about = news
+
+    def begin(self, trigger: str) -> None:
+        """Note that a round begins; the timer's tell how often it fires."""
+        now = self._clock.monotonic()
+        self._began = now
+        if trigger == "timer":
+            if self._fired is not None:
+                self._about = replace(self._about, interval_s=round(now - self._fired, 1))
+            self._fired = now
+
+    def due_s(self, *, ends: bool = False) -> float:
+        """
+        Return in how many seconds to write; *ends*: the round does.
+
+        What nothing changed in is written at the end of a round, or of a long one in between.
+        """
+        since = self._wrote if ends else max(self._wrote, self._began)
+        at = self._wrote + CHANGED_S if self.pending else since + STILL_S
+        if not self._names <= self._views.keys():  # a process that began just now
+            at = max(at, self._began + CHANGED_S)
+        return max(0.0, at - self._clock.monotonic())
+
+    @property
+    def pending(self) -> bool:
+        """Say whether something changed that is not written yet."""
+        return self._changed
+
+    def write(self) -> None:
+        """Write what is known now; never raises for what storage does."""
+        with self._guard:
+            self._changed, self._wrote = False, self._clock.monotonic()
+            looked = dict(sorted(self._looked.items()))
+            about = replace(self._about, written=self._clock.now(), looked=looked)
+            lines = ",".join(f"{json.dumps(name)}:{self._lines[name]}" for name in looked)
+        head = json.dumps(plain(about), separators=(",", ":"))
+        try:
+            self._blobs.put(self._name, f'{head[:-1]},"apps":{{{lines}}}}}'.encode())
+        except JournalError as error:
+            self._wrote -= STILL_S - CHANGED_S
+            _log.warning("the snapshot %s was not written: %s", self._name, error.message)

@@ -1,0 +1,134 @@
+"""The snapshot: what it holds, when it is written, and that nothing waits for it."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from gitslot.cli import status as shown
+from gitslot.cli.output import Output
+from gitslot.cli.session import Session
+from gitslot.errors import JournalError
+from gitslot.report import snapshot
+from gitslot.report.snapshot import CHANGED_S, STILL_S, Snapshot
+from gitslot.state.decision import Converged
+from gitslot.state.plain import plain, read
+from reliability.company import Company
+from reliability.memory_blobs import MemoryBlobs
+from reliability.scenarios import NEW, OLD, Scene, bump, settled
+
+Open = Callable[[Scene], Company]
+
+
+@pytest.fixture
+def company() -> Iterator[Open]:
+    """Give what opens one app under one controller; each write of a snapshot is kept in *put*."""
+    opened: list[Company] = []
+
+    def open_company(scene: Scene) -> Company:
+        opened.append(Company({"iris": scene}))
+        return opened[-1]
+
+    yield open_company
+    for each in opened:
+        each.end()
+
+
+def recorded(company: Company) -> list[tuple[float, Snapshot]]:
+    """Return a list that each write from now on is added to, with its second."""
+    writes: list[tuple[float, Snapshot]] = []
+    put = company.shown.put
+
+    def note(name: str, data: bytes) -> None:
+        put(name, data)
+        writes.append((company.first.seconds(), read(Snapshot, json.loads(data))))
+
+    setattr(company.shown, "put", note)  # noqa: B010 - a method, for mypy
+    return writes
+
+
+def test_a_release_is_shown_as_it_goes_on(company: Open) -> None:
+    """Each step while it runs, then the change with its commit; at most every five seconds."""
+    found = company(bump())
+    writes = recorded(found)
+    assert isinstance(found.settle("iris"), Converged)
+    views = [each.apps["iris"] for _, each in writes]
+    steps = [view.doing.step for view in views if view.doing]
+    assert list(dict.fromkeys(steps)) == ["deploy", "swap"]
+    times = [time for time, _ in writes]
+    assert all(after - before >= CHANGED_S for before, after in pairwise(times))
+    row, change = views[-1].rows[0], views[-1].changes[-1]
+    assert (row.serves, row.wanted, row.health, row.state) == (NEW, NEW, "Healthy", "Synced")
+    assert (change.before, change.version, change.commit) == (OLD, NEW, row.commit)
+    last = writes[-1][1]
+    assert last.head and last.looked["iris"] <= last.written
+    assert read(Snapshot, json.loads(json.dumps(plain(last)))) == last
+
+
+def test_a_converged_controller_writes_the_time_of_its_look_alone(company: Open) -> None:
+    """Every thirty seconds at most, at the end of a round; nothing else is written."""
+    found = company(settled())
+    found.settle("iris")
+    quiet = dict(found.first.blobs.kept)
+    writes = recorded(found)
+    for _ in range(6):
+        found.run()
+        found.crew.wait(20.0)
+    times = [time for time, _ in writes]
+    assert len(times) == 2  # of six rounds, one every 20 s
+    assert all(after - before >= STILL_S for before, after in pairwise(times))
+    assert [replace(each, written=writes[0][1].written, looked={}) for _, each in writes[1:]] == [
+        replace(writes[0][1], looked={}, interval_s=20.0)
+    ]
+    assert dict(found.first.blobs.kept) == quiet
+
+
+# ---------------------------------------------------------------- read
+
+
+def said(company: Company, later: timedelta = timedelta()) -> tuple[str, int]:
+    """Return what `gitslot status` prints so much *later*, and its exit code."""
+    now = company.first.now() + later
+    session = Session(environ={}, out=io.StringIO(), err=io.StringIO(), now=lambda: now)
+
+    class World:
+        class journal:  # noqa: N801 - the field's name
+            blobs = company.shown
+
+    world: Any = World
+    view = shown.Watcher(session, world).look(None)
+    shown.show(session, view, Output.TABLE)
+    assert isinstance(session.out, io.StringIO)
+    return session.out.getvalue(), view.code
+
+
+def test_status_says_how_old_it_is_and_whether_anybody_looks(company: Open) -> None:
+    """It asks nobody but storage; after three minutes it prints what starts the controller."""
+    found = company(settled())
+    found.settle("iris")
+    text, code = said(found, timedelta(seconds=12))
+    assert code == 0 and "seen by gitslot" in text and "production" in text
+    (name,) = found.shown.kept
+    seen = replace(snapshot.read_all(found.shown)[0], start="az functionapp restart -g g -n c")
+    found.shown.put(name, json.dumps(plain(seen)).encode())
+    text, code = said(found, timedelta(minutes=14))
+    assert code == 2
+    assert "controller gitslot does not look: it last wrote what it saw 1" in text
+    assert "next: az functionapp restart -g g -n c" in text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"{}", b'{"controller": 1}', b"[" * 100_000, b'{"controller":"a","apps":{"b":3}}'],
+)
+def test_a_snapshot_that_is_none_is_named(data: bytes) -> None:
+    """It is text from outside; nothing of it is guessed."""
+    blobs = MemoryBlobs()
+    blobs.put("state/a.json", data)
+    with pytest.raises(JournalError, match=r"state/a\.json"):
+        snapshot.read_all(blobs)
