@@ -120,7 +120,13 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
     known = azure.store.plans.get(params["plan"].lower())
-    plan = Plan(known.name if known else params["plan"], location, sku, tier, kind)
+    capacity = part(body, "sku").get("capacity") or (known.capacity if known else 1)
+    burst = part(body, "properties").get("maximumElasticWorkerCount")
+    burst = burst or (known.burst if known else 1)
+    if not isinstance(capacity, int) or not isinstance(burst, int):
+        raise invalid("SKU.Capacity", str(capacity))
+    name = known.name if known else params["plan"]
+    plan = Plan(name, location, sku, tier, kind, capacity, max(burst, capacity))
     azure.store.put_plan(plan)
     return Answer(200, plan_body(azure, plan))
 

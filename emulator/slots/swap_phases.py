@@ -102,7 +102,9 @@ class Swapper:
                 raise _failed(fault, site, operation)
         if self.faults.take("swap-unexpected", site.key, operation.source) is not None:
             raise SwapFailedError(unexpected(site.name))
-        if not await self._warm(site, operation.source):
+        # azure-docs PR#104042: two hosts of one id do not start side by side
+        same_host = state.collisions(site, operation.source).get("host id", ())
+        if operation.target in same_host or not await self._warm(site, operation.source):
             raise _failed("swap-ping", site, operation)
 
     async def _warm(self, site: Site, slot: str) -> bool:

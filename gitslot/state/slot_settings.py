@@ -19,6 +19,21 @@ WARMUP_SETTINGS: Mapping[str, str] = {
     "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG": "1",
 }
 OURS = frozenset((*RELEASE_SETTINGS, PACKAGE_SETTING, *WARMUP_SETTINGS))
+CONTENT_SHARE = "WEBSITE_CONTENTSHARE"
+HOST_ID = "AzureFunctionsWebHost__hostid"
+_SHARES = "CompositionalIT/farmer#1090, Azure/Azure-Functions#2664"
+_RETENTION = "https://learn.microsoft.com/azure/app-service/deploy-staging-slots, not swapped"
+# Settings that belong to one slot's files, host or logs without being marked as slot settings, and
+# where that is told. A deploy leaves each slot its own. On Azure the first three travel with the
+# content, so that a share stays with its files, and the last two stay with the slot.
+SLOT_OWNED: Mapping[str, str] = {
+    CONTENT_SHARE: _SHARES,
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING": _SHARES,
+    HOST_ID: "Azure/azure-functions-host#10650, #8122",
+    "WEBSITE_HTTPLOGGING_RETENTION_DAYS": _RETENTION,
+    "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS": _RETENTION,
+}
+_OWNED = frozenset(map(str.lower, SLOT_OWNED))
 
 
 def configured(settings: Mapping[str, str]) -> Configured:
@@ -38,8 +53,29 @@ def is_url(package: str) -> bool:
     return package.startswith("https://")
 
 
+def value_of(settings: Mapping[str, str], name: str) -> str:
+    """Return the setting *name*, which Azure finds in any case; empty where there is none."""
+    return next((v for k, v in settings.items() if k.lower() == name.lower()), "")
+
+
+def share_content(production: Mapping[str, str], slot: Mapping[str, str]) -> bool:
+    """
+    Say whether both slots name the same content share: what one is sent the other runs.
+
+    That code from a URL makes it harmless is shown nowhere: a slot born with production's share
+    took production down before anything was deployed to it (Azure/Azure-Functions#2664), and swaps
+    failed (MicrosoftDocs/azure-docs#36458).
+    """
+    share = value_of(production, CONTENT_SHARE).lower()
+    return bool(share) and share == value_of(slot, CONTENT_SHARE).lower()
+
+
+def _keeps(name: str, sticky: frozenset[str]) -> bool:
+    return name in sticky or name.lower() in _OWNED
+
+
 def _others(settings: Mapping[str, str], sticky: frozenset[str]) -> dict[str, str]:
-    return {k: v for k, v in settings.items() if k not in OURS and k not in sticky}
+    return {k: v for k, v in settings.items() if k not in OURS and not _keeps(k, sticky)}
 
 
 def differences(
@@ -74,10 +110,10 @@ def staging_settings(
     Build the dictionary that a deploy puts on staging.
 
     It is production's, so that the swap changes the release alone; the slot's own sticky values
-    stay, because a swap leaves them where they are.
+    stay, because a swap leaves them where they are, and so does what else the slot owns.
     """
-    target = {k: v for k, v in production.items() if k not in sticky}
-    target |= {k: v for k, v in staging.items() if k in sticky}
+    target = {k: v for k, v in production.items() if not _keeps(k, sticky)}
+    target |= {k: v for k, v in staging.items() if _keeps(k, sticky)}
     target |= WARMUP_SETTINGS
     target |= {
         "MODEL_NAME": release.model,

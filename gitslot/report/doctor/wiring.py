@@ -11,15 +11,19 @@ from collections.abc import Iterator
 from gitslot.report.doctor.facts import AppFacts, Check, Grade, Note, Sticky, unread
 from gitslot.report.doctor.site import az, set_line
 from gitslot.state.slot_settings import (
+    CONTENT_SHARE,
+    HOST_ID,
     RELEASE_SETTINGS,
     WARMUP_SETTINGS,
     missing_warmup,
+    share_content,
     sticky_release,
+    value_of,
 )
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt
 
-HOST_ID = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
-_HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
+# https://learn.microsoft.com/azure/azure-functions/storage-considerations
+_HOST_ID_LENGTH = 32  # characters
 _BINDING = "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG"
 _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 
@@ -53,19 +57,36 @@ def names(app: AppFacts) -> Iterator[Note]:
     https://github.com/Azure/azure-functions-host/issues/8122
     """
     seen: dict[str, str] = {}
+    marked = () if isinstance(app.sticky, Doubt) else tuple(map(str.lower, app.sticky.settings))
     for slot in app.there:
-        own = slot.known.get(_HOST_ID_SETTING, "")
+        own = value_of(slot.known, HOST_ID)
         full = app.name if slot.name == PRODUCTION else f"{app.name}-{slot.name}"
-        host = own or full.lower()[:HOST_ID].rstrip("-")
+        host = own or full.lower()[:_HOST_ID_LENGTH].rstrip("-")
         if host in seen:
-            value = f"{_HOST_ID_SETTING}=another-short-name"
+            value = f"{HOST_ID}=another-short-name"
             fix = az(app, "config appsettings set", slot.name, f"--slot-settings {value}")
             text = f"{seen[host]} and {slot.name} have the same host id, `{host}`"
             yield Note(Grade.WRONG, text, (fix,))
-        elif not own and len(full) > HOST_ID:
+        elif own and HOST_ID.lower() not in marked:
+            fix = az(app, "config appsettings set", slot.name, f"--slot-settings {HOST_ID}={host}")
+            yield Note(Grade.WARNING, f"a swap moves {slot.name}'s {HOST_ID}", (fix,))
+        elif not own and len(full) > _HOST_ID_LENGTH:
             text = f"{slot.name}'s host id is cut to `{host}`"
             yield Note(Grade.WARNING, text, ("keep site and slot name within 32 characters",))
         seen.setdefault(host, slot.name)
+
+
+def content(app: AppFacts) -> Iterator[Note]:
+    """Check content shares: gitslot sends nothing to a slot that has production's."""
+    taken = {value_of(slot.known, CONTENT_SHARE).lower() for slot in app.there}
+    production, *others = app.there or (None,)
+    for slot in others:
+        if production is None or not share_content(production.known, slot.known):
+            continue
+        names_ = (f"{app.name}-{slot.name}{end}".lower() for end in ("", "-2", "-3", "-4"))
+        fix = set_line(app, slot.name, {CONTENT_SHARE: next(n for n in names_ if n not in taken)})
+        text = f"{slot.name} has production's {CONTENT_SHARE}: a deploy to it overwrites production"
+        yield Note(Grade.WRONG, text, (fix,))
 
 
 def warm_up(app: AppFacts) -> Iterator[Note]:
@@ -199,6 +220,7 @@ def secrets(app: AppFacts) -> Iterator[Note]:
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("rights", "", rights),
     Check("names", "every slot has its own host id within 32 characters", names),
+    Check("content", "no slot has production's content share", content),
     Check("warm-up", "a slot counts as warm only when /api/health answers 200", warm_up),
     Check("binding", "host names are bound so that a swap restarts nothing", binding),
     Check("sticky", "no setting of a release is sticky", sticky),

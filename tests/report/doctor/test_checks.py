@@ -37,7 +37,18 @@ from gitslot.state.wanted import (
     Resolved,
     Revision,
 )
-from tests.report.doctor.facts import GOOD, GROUND, SECRET, STORE, at, at_site, set_to, slot
+from tests.report.doctor.facts import (
+    ALIKE,
+    GOOD,
+    GROUND,
+    NAME,
+    SECRET,
+    STORE,
+    at,
+    at_site,
+    set_to,
+    slot,
+)
 from tests.report.looks import memory, release
 
 NO = Doubt("NotAllowed", "the client does not have authorization")
@@ -48,6 +59,7 @@ SILENT = Health(Answer.SILENT, detail="its host is not known")
 TORN = Desired(Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")})
 READER = "/subscriptions/x/reader"
 WRONG, WARNING, UNKNOWN = Grade.WRONG, Grade.WARNING, Grade.UNKNOWN
+SHARE = {"WEBSITE_CONTENTSHARE": f"{NAME}-staging"}
 SIGNED = replace(GROUND.settings, vouch=Rule(()))
 
 
@@ -193,6 +205,27 @@ BROKEN = [
         good(name="a-function-app-with-a-very-long-name"),
         *(WRONG, "same host id", "AzureFunctionsWebHost__hostid"),
     ),
+    Case(
+        "names",
+        set_to(STAGING, AzureFunctionsWebHost__HostId="ml-stag"),
+        *(WARNING, "a swap moves staging's", "--slot-settings AzureFunctionsWebHost__hostid=ml-"),
+    ),
+    Case(
+        "content",
+        set_to(STAGING, set_to(PRODUCTION, **SHARE), **SHARE),
+        *(WRONG, "overwrites production", f"WEBSITE_CONTENTSHARE={NAME}-staging-2"),
+    ),
+    Case(
+        "alike",
+        at(STAGING, config=ConfigFacts(alike={**ALIKE, "linuxFxVersion": ""})),
+        *(WRONG, "another linuxFxVersion than", "--set 'siteConfig.linuxFxVersion=Python|3.13'"),
+    ),
+    Case(
+        "alike",
+        at(STAGING, config=ConfigFacts(alike={**ALIKE, "ftpsState": "AllAllowed"})),
+        *(WARNING, "another ftpsState than", "--slot staging --set siteConfig.ftpsState=Disabled"),
+    ),
+    Case("plan", good(burst=1), WARNING, "never grows", "--max-burst 3"),
     Case("names", good(name="an-app-with-a-name-of-28-chr"), WARNING, "is cut to", "within 32"),
     Case(
         "warm-up",
