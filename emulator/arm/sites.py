@@ -21,7 +21,7 @@ from emulator.arm.settings import listed
 from emulator.slots import state
 from emulator.slots.azure import Azure
 from emulator.slots.plans import SLOT_LIMITS
-from emulator.slots.state import PRODUCTION, Keys, Plan, Site, Slot
+from emulator.slots.state import CONTENT_SHARE, PRODUCTION, SHARE_ACCOUNT, Keys, Plan, Site, Slot
 
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
@@ -68,9 +68,7 @@ def site_put(azure: Azure, call: Call, params: Params) -> Answer:
 
 def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
     """
-    Create a slot, or update it. A new one copies production's settings, sticky ones too.
-
-    Nothing else is copied: of production's runtime no recording shows it in a new slot.
+    Create a slot, or update it. A new one copies production's settings, sticky ones too, no more.
 
     Raises RefusalError over the plan's limit (text: azure-functions-ux#1309).
     """
@@ -94,7 +92,7 @@ def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
         raise provider(409, "Conflict", f"{message}allowed for the '{tier}' SKU.")
     own = site.production.settings if settings is None else settings
     if settings is None:  # a share is never copied; Azure makes one, as below
-        own = {k: v for k, v in own.items() if k.upper() != state.CONTENT_SHARE}
+        own = {k: v for k, v in own.items() if k.upper() != CONTENT_SHARE}
     content = f"{site.name}__{azure.new_id()[:4]}"
     slot = _slot(azure, site, name, content, own, body)
     return _answer(azure, changed(azure, call, "slot-put", site, slot, restart=True), slot)
@@ -113,14 +111,10 @@ def _slot(
 
     Where it names an account for its files, it gets a share of its own there (azurerm#10499).
     """
-    identity, tags, given = (
-        identities.given(azure, body),
-        part(body, "tags"),
-        part(body, "properties"),
-    )
-    share = state.CONTENT_SHARE
-    if state.value(settings, state.SHARE_ACCOUNT) and not state.value(settings, share):
-        settings = {**settings, share: f"{site.name.lower()}-{azure.new_id()[:8]}"}
+    identity, tags = identities.given(azure, body), part(body, "tags")
+    given, share = part(body, "properties"), f"{site.name.lower()}-{azure.new_id()[:8]}"
+    if state.value(settings, SHARE_ACCOUNT) and not state.value(settings, CONTENT_SHARE):
+        settings = {**settings, CONTENT_SHARE: share}
     https, http = azure.placement.slot_created(site.key, name.lower())
     slot = Slot(
         name=name,
@@ -132,7 +126,6 @@ def _slot(
         https_port=https,
         http_port=http,
         modified=azure.now(),
-        linux_fx="",
         https_only=bool(given.get("httpsOnly")),
         tags=dict(tags),
         scm_port=azure.placement.scm_created(site.key, name.lower()),

@@ -61,7 +61,7 @@ class Slot:
     http_port: int
     modified: float  # unix seconds
     running: bool = True
-    linux_fx: str = "Python|3.13"  # moves with the content
+    linux_fx: str = ""  # moves with the content
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # stay with the slot
     # own settings while another slot's sticky ones are applied
     set_aside: Mapping[str, str] | None = None
@@ -162,8 +162,7 @@ def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> b
     """
     Return whether the setting *name* stays with its slot.
 
-    Settings ending in ``_EXTENSION_VERSION``, and those of diagnostics, stay by default, unless
-    the slot overrides that.
+    Those ending in ``_EXTENSION_VERSION``, and diagnostics' own, do unless the slot overrides it.
     """
     if name.lower() in {sticky.lower() for sticky in names}:
         return True

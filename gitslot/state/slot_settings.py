@@ -21,18 +21,15 @@ WARMUP_SETTINGS: Mapping[str, str] = {
 OURS = frozenset((*RELEASE_SETTINGS, PACKAGE_SETTING, *WARMUP_SETTINGS))
 CONTENT_SHARE = "WEBSITE_CONTENTSHARE"
 HOST_ID = "AzureFunctionsWebHost__hostid"
-_SHARES = "CompositionalIT/farmer#1090, Azure/Azure-Functions#2664"
-_RETENTION = "https://learn.microsoft.com/azure/app-service/deploy-staging-slots, not swapped"
-# Settings that belong to one slot's files, host or logs without being marked as slot settings, and
-# where that is told. A deploy leaves each slot its own. On Azure the first three travel with the
-# content, so that a share stays with its files, and the last two stay with the slot.
-SLOT_OWNED: Mapping[str, str] = {
-    CONTENT_SHARE: _SHARES,
-    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING": _SHARES,
-    HOST_ID: "Azure/azure-functions-host#10650, #8122",
-    "WEBSITE_HTTPLOGGING_RETENTION_DAYS": _RETENTION,
-    "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS": _RETENTION,
-}
+# Settings of one slot's files, host or logs, which are not marked as slot settings: a deploy leaves
+# each slot its own. A swap moves the first three with the content, so that a share stays with its
+# files, and leaves the others (deploy-staging-slots, as above).
+SLOT_OWNED = (
+    CONTENT_SHARE,  # CompositionalIT/farmer#1090, Azure/Azure-Functions#2664
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",  # the account that the share is in
+    HOST_ID,  # Azure/azure-functions-host#10650, #8122
+    *("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS"),
+)
 _OWNED = frozenset(map(str.lower, SLOT_OWNED))
 
 
@@ -62,9 +59,8 @@ def share_content(production: Mapping[str, str], slot: Mapping[str, str]) -> boo
     """
     Say whether both slots name the same content share: what one is sent the other runs.
 
-    That code from a URL makes it harmless is shown nowhere: a slot born with production's share
-    took production down before anything was deployed to it (Azure/Azure-Functions#2664), and swaps
-    failed (MicrosoftDocs/azure-docs#36458).
+    Code from a URL does not make it harmless: production stopped before anything was deployed to a
+    slot born so (Azure/Azure-Functions#2664), and swaps failed (MicrosoftDocs/azure-docs#36458).
     """
     share = value_of(production, CONTENT_SHARE).lower()
     return bool(share) and share == value_of(slot, CONTENT_SHARE).lower()

@@ -213,9 +213,8 @@ class Examiner:
 
     def _sized(self, facts: AppFacts, ref: AppRef, plan: str) -> AppFacts:
         found = read(lambda: self.survey.plan(ref, plan))
-        if isinstance(found, Doubt):
-            return replace(facts, sku=found)
-        return replace(facts, sku=found[0], burst=found[1])
+        sku, burst = (found, 0) if isinstance(found, Doubt) else found
+        return replace(facts, sku=sku, burst=burst)
 
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))

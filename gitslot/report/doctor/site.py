@@ -155,13 +155,11 @@ def alike(app: AppFacts) -> Iterator[Note]:
 
     https://learn.microsoft.com/azure/app-service/deploy-staging-slots#which-settings-are-swapped
     """
-    production, *others = app.there or (None,)
-    for slot in others:
-        if production is None or isinstance(production.config, Doubt):
-            continue
-        theirs = {} if isinstance(slot.config, Doubt) else slot.config.alike
-        differ = {k: v for k, v in production.config.alike.items() if theirs.get(k, v) != v}
-        if differ:
+    production = app.slot(PRODUCTION)
+    for slot in app.there:
+        configs = [each.config for each in (production or slot, slot)]
+        ours, theirs = ({} if isinstance(each, Doubt) else each.alike for each in configs)
+        if differ := {k: v for k, v in ours.items() if theirs.get(k, v) != v}:
             pairs = " ".join(shlex.quote(f"siteConfig.{k}={v}") for k, v in differ.items())
             fix = az(app, "update", slot.name, f"--set {pairs}")
             text = f"{slot.name} has another {', '.join(differ)} than production"

@@ -22,8 +22,7 @@ from gitslot.state.slot_settings import (
 )
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt
 
-# https://learn.microsoft.com/azure/azure-functions/storage-considerations
-_HOST_ID_LENGTH = 32  # characters
+_CUT = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
 _BINDING = "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG"
 _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 
@@ -61,32 +60,38 @@ def names(app: AppFacts) -> Iterator[Note]:
     for slot in app.there:
         own = value_of(slot.known, HOST_ID)
         full = app.name if slot.name == PRODUCTION else f"{app.name}-{slot.name}"
-        host = own or full.lower()[:_HOST_ID_LENGTH].rstrip("-")
+        host = own or full.lower()[:_CUT].rstrip("-")
         if host in seen:
-            value = f"{HOST_ID}=another-short-name"
-            fix = az(app, "config appsettings set", slot.name, f"--slot-settings {value}")
             text = f"{seen[host]} and {slot.name} have the same host id, `{host}`"
-            yield Note(Grade.WRONG, text, (fix,))
+            both = tuple(
+                _named(app, each, f"{each}-short-name") for each in (seen[host], slot.name)
+            )
+            yield Note(Grade.WRONG, text, both)
         elif own and HOST_ID.lower() not in marked:
-            fix = az(app, "config appsettings set", slot.name, f"--slot-settings {HOST_ID}={host}")
+            fix = _named(app, slot.name, host)
             yield Note(Grade.WARNING, f"a swap moves {slot.name}'s {HOST_ID}", (fix,))
-        elif not own and len(full) > _HOST_ID_LENGTH:
+        elif not own and len(full) > _CUT:
             text = f"{slot.name}'s host id is cut to `{host}`"
             yield Note(Grade.WARNING, text, ("keep site and slot name within 32 characters",))
         seen.setdefault(host, slot.name)
 
 
+def _named(app: AppFacts, slot: str, host: str) -> str:
+    """Return the line for one slot; a swap fails unless production has one too (host#8122)."""
+    value = shlex.quote(f"{HOST_ID}={host}")
+    return az(app, "config appsettings set", slot, f"--slot-settings {value}")
+
+
 def content(app: AppFacts) -> Iterator[Note]:
     """Check content shares: gitslot sends nothing to a slot that has production's."""
     taken = {value_of(slot.known, CONTENT_SHARE).lower() for slot in app.there}
-    production, *others = app.there or (None,)
-    for slot in others:
-        if production is None or not share_content(production.known, slot.known):
-            continue
-        names_ = (f"{app.name}-{slot.name}{end}".lower() for end in ("", "-2", "-3", "-4"))
-        fix = set_line(app, slot.name, {CONTENT_SHARE: next(n for n in names_ if n not in taken)})
-        text = f"{slot.name} has production's {CONTENT_SHARE}: a deploy to it overwrites production"
-        yield Note(Grade.WRONG, text, (fix,))
+    production = app.slot(PRODUCTION)
+    for slot in app.there:
+        if production and slot is not production and share_content(production.known, slot.known):
+            names_ = (f"{app.name}-{slot.name}{end}".lower() for end in ("", "-2", "-3", "-4"))
+            own = {CONTENT_SHARE: next(name for name in names_ if name not in taken)}
+            text = f"{slot.name} has production's content share: a deploy overwrites production"
+            yield Note(Grade.WRONG, text, (set_line(app, slot.name, own),))
 
 
 def warm_up(app: AppFacts) -> Iterator[Note]:
