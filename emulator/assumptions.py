@@ -143,7 +143,7 @@ ASSUMPTIONS = (
         "settings-bucket",
         "The 800 calls that list or write settings are there again after an hour, little by little",
         "`resource-requests: 799` after one call in azure-cli's recording; its refill is on none",
-        *("", "", "list the settings twice, a minute apart, and compare what is left"),
+        step="setup: list the settings twice, a minute apart, and compare the header",
     ),
 )
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}

@@ -120,13 +120,14 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
     known = azure.store.plans.get(params["plan"].lower())
-    capacity = part(body, "sku").get("capacity") or (known.capacity if known else 1)
-    burst = part(body, "properties").get("maximumElasticWorkerCount")
-    burst = burst or (known.burst if known else 1)
-    if not isinstance(capacity, int) or not isinstance(burst, int):
-        raise invalid("SKU.Capacity", str(capacity))
-    name = known.name if known else params["plan"]
-    plan = Plan(name, location, sku, tier, kind, capacity, max(burst, capacity))
+    plan = known or Plan(params["plan"], location, sku, tier, kind)
+    capacity = part(body, "sku").get("capacity") or plan.capacity
+    burst = part(body, "properties").get("maximumElasticWorkerCount") or plan.burst
+    try:
+        capacity, burst = int(capacity), max(int(burst), int(capacity))
+    except (ValueError, TypeError) as error:
+        raise invalid("SKU.Capacity", f"{capacity}, {burst}") from error
+    plan = Plan(plan.name, location, sku, tier, kind, capacity, burst)
     azure.store.put_plan(plan)
     return Answer(200, plan_body(azure, plan))
 

@@ -57,7 +57,7 @@ def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None
     properties = {"autoSwapSlotName": "production", "alwaysOn": True, "experiments": experiments}
     arm.answers["web"] = (200, {}, {"id": "x", "properties": properties})
     unset = dict.fromkeys(ALIKE, "")
-    expected = ConfigFacts("production", True, {"staging": 25.0}, unset)
+    expected = ConfigFacts("production", True, {"staging": 25.0}, alike=unset)
     assert Survey(arm.address, arm.credential).config(APP, PRODUCTION) == expected
     arm.answers["web"] = (200, {}, {"id": "x", "properties": {"experiments": None}})
     assert Survey(arm.address, arm.credential).config(APP, STAGING) == ConfigFacts(alike=unset)
