@@ -33,10 +33,10 @@ def again_s(stop: Stop, stopped_s: float, now: datetime, policy: Policy) -> floa
 
 def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
     """
-    Return for how long the settings of *name*, one of *apps*, may stay unread in ARM.
+    Return the seconds for which settings of *name*, one of *apps*, may stay unread in ARM.
 
-    In seconds: since the process began, and since they were last read. Many apps are spread, each
-    to a time of its own: half of the calls that ARM allows is kept for writes and steps under way.
+    Since the process began, and since they were last read: many apps are spread, so that half of
+    the calls that ARM allows is kept for writes and steps under way.
     """
     window_s = apps * policy.full_look_s / policy.full_looks
     first_s = zlib.crc32(name.encode()) / 2**32 * window_s

@@ -123,11 +123,9 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     plan = known or Plan(params["plan"], location, sku, tier, kind)
     capacity = part(body, "sku").get("capacity") or plan.capacity
     burst = part(body, "properties").get("maximumElasticWorkerCount") or plan.burst
-    try:
-        capacity, burst = int(capacity), max(int(burst), int(capacity))
-    except (ValueError, TypeError) as error:
-        raise invalid("SKU.Capacity", f"{capacity}, {burst}") from error
-    plan = Plan(plan.name, location, sku, tier, kind, capacity, burst)
+    if not f"{capacity}{burst}".isdigit():
+        raise invalid("SKU.Capacity", f"{capacity}, {burst}")
+    plan = Plan(plan.name, location, sku, tier, kind, int(capacity), max(int(burst), int(capacity)))
     azure.store.put_plan(plan)
     return Answer(200, plan_body(azure, plan))
 

@@ -106,11 +106,7 @@ def _slot(
     settings: Mapping[str, str],
     body: Mapping[str, Any],
 ) -> Slot:
-    """
-    Return a new slot as *body* asks, and open its ports.
-
-    Where it names an account for its files, it gets a share of its own there (azurerm#10499).
-    """
+    """Return a new slot as *body* asks, with a share of its own (azurerm#10499); open its ports."""
     identity, tags = identities.given(azure, body), part(body, "tags")
     given, share = part(body, "properties"), f"{site.name.lower()}-{azure.new_id()[:8]}"
     if state.value(settings, SHARE_ACCOUNT) and not state.value(settings, CONTENT_SHARE):
@@ -162,13 +158,11 @@ def _update(azure: Azure, call: Call, site: Site, slot: Slot, body: Mapping[str,
     return _answer(azure, changed(azure, call, operation, site, slot, restart=restarts), slot)
 
 
-CONFIG = {"linuxFxVersion": "linux_fx", "minTlsVersion": "min_tls", "ftpsState": "ftps"}
-
-
 def _config(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a slot that ``siteConfig`` sets."""
+    fields = {"linuxFxVersion": "linux_fx", "minTlsVersion": "min_tls", "ftpsState": "ftps"}
     config = part(given, "siteConfig")
-    return {field: str(config[name]) for name, field in CONFIG.items() if config.get(name)}
+    return {field: str(config[name]) for name, field in fields.items() if config.get(name)}
 
 
 def _plan(azure: Azure, given: Mapping[str, Any]) -> Plan:

@@ -171,22 +171,15 @@ def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> b
 
 
 def collisions(site: Site, key: str) -> Mapping[str, tuple[str, ...]]:
-    """
-    Return what the slot *key* has in common with others, and with which: the keys of slots.
-
-    A host checks an id that it cut itself, and no other (ScriptHostIdProvider.cs of
-    azure-functions-host).
-    """
-    owned = {other: _owned(site, slot) for other, slot in site.slots.items()}
-    found = {
-        what: tuple(other for other in owned if other != key and owned[other][what] == own)
-        for what, own in owned[key].items()
-        if own
-    }
+    """Return what the slot *key* has in common with others, and with which of them."""
+    all_ = {other: _owned(site, slot) for other, slot in site.slots.items()}
+    mine = {what: own for what, own in all_.pop(key).items() if own}
+    found = {what: tuple(k for k in all_ if all_[k][what] == own) for what, own in mine.items()}
     return {what: others for what, others in found.items() if others}
 
 
 def _owned(site: Site, slot: Slot) -> Mapping[str, str]:
+    """As in ScriptHostIdProvider.cs of azure-functions-host, which checks only ids that it cut."""
     full = site.name if slot.key == PRODUCTION else f"{site.name}-{slot.name}"
     named = value(slot.settings, "AzureFunctionsWebHost__hostid") or len(full) <= HOST_ID_LENGTH
     cut = "" if named else full[:HOST_ID_LENGTH].lower()

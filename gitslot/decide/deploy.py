@@ -35,10 +35,9 @@ def release_setting_is_sticky(case: Case) -> Stalled | None:
 
 def slots_share_their_content(case: Case) -> Stalled | None:
     """Stall where the slot has production's content share: what it is sent production runs."""
-    if not slot_settings.share_content(case.source.settings, case.arm.settings):
-        return None
-    entry = REASONS["ContentShared"]
-    return Stalled(entry.name, {"slot": case.slot.name}, entry.next)
+    entry, facts = REASONS["ContentShared"], {"slot": case.slot.name}
+    shared = slot_settings.share_content(case.source.settings, case.arm.settings)
+    return Stalled(entry.name, facts, entry.next) if shared else None
 
 
 def code_has_no_package(case: Case) -> Frozen | None:

@@ -219,8 +219,7 @@ def _production(
 ) -> Row:
     since, commit = _since(seen, state, events)
     quiet = state.kind == "Converged"
-    aside = _unready(rehearsal) or _soaking(seen) or _unread(seen) if quiet else None
-    aside = aside or ("", "")
+    aside = (quiet and (_unready(rehearsal) or _soaking(seen) or _unread(seen))) or ("", "")
     row = _row(
         seen,
         PRODUCTION,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 NOT_READ = Doubt("NotRead", "not read")
+ALIKE = ("linuxFxVersion", "minTlsVersion", "ftpsState")  # of `config/web`, equal in all slots
 
 
 class Grade(StrEnum):
@@ -69,9 +70,6 @@ class SiteFacts:
     prepared: str = ""
     plan: str = ""  # resource id of the plan
     affinity: bool = False  # clientAffinityEnabled
-
-
-ALIKE = ("linuxFxVersion", "minTlsVersion", "ftpsState")  # of `config/web`, equal in all slots
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,10 +63,8 @@ def names(app: AppFacts) -> Iterator[Note]:
         host = own or full.lower()[:_CUT].rstrip("-")
         if host in seen:
             text = f"{seen[host]} and {slot.name} have the same host id, `{host}`"
-            both = tuple(
-                _named(app, each, f"{each}-short-name") for each in (seen[host], slot.name)
-            )
-            yield Note(Grade.WRONG, text, both)
+            fixes = (_named(app, each, f"{each}-short") for each in (seen[host], slot.name))
+            yield Note(Grade.WRONG, text, tuple(fixes))
         elif own and HOST_ID.lower() not in marked:
             fix = _named(app, slot.name, host)
             yield Note(Grade.WARNING, f"a swap moves {slot.name}'s {HOST_ID}", (fix,))
@@ -78,8 +76,7 @@ def names(app: AppFacts) -> Iterator[Note]:
 
 def _named(app: AppFacts, slot: str, host: str) -> str:
     """Return the line for one slot; a swap fails unless production has one too (host#8122)."""
-    value = shlex.quote(f"{HOST_ID}={host}")
-    return az(app, "config appsettings set", slot, f"--slot-settings {value}")
+    return az(app, "config appsettings set", slot, f"--slot-settings {HOST_ID}={shlex.quote(host)}")
 
 
 def content(app: AppFacts) -> Iterator[Note]:

@@ -127,8 +127,7 @@ def test_slots_of_one_share_and_one_host_id_disturb_each_other(platform: Platfor
     assert app.settings("staging")[share] != app.settings("production")[share]
     assert platform.slots()[name, "staging"]["collisions"] == {"host id": ["production"]}
     app.set("staging", {share.lower(): app.settings("production")[share], share: None})
-    both = {"content share": ["production"], "host id": ["production"]}
-    assert platform.slots()[name, "staging"]["collisions"] == both
+    assert platform.slots()[name, "staging"]["collisions"].keys() == {"content share", "host id"}
     app.one_deploy("staging", platform.upload(probe("for-both")))
     app.wait_serves("staging", "for-both")
     app.wait_serves("production", "for-both")
