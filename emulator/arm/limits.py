@@ -4,8 +4,7 @@ ARM's rate limits: token buckets per principal and kind of call, and their heade
 `documented`: https://learn.microsoft.com/azure/azure-resource-manager/management/request-limits-and-throttling
 (per principal; the whole subscription has 15 times as much). `recorded`: the remaining calls in the
 headers of test_functionapp_slot_swap in Azure/azure-cli (2025-01); the refill is assumed to be the
-documented one. `generous` sends those headers and never refuses. Settings have a bucket of their
-own: one call left 799 (test_webapp_slot_swap, 2025-07; 11999 in 2025-01).
+documented one. `generous` sends those headers and never refuses.
 """
 
 import math
@@ -28,7 +27,7 @@ class Size:
     refill: float
 
 
-OWN = Size(800, 800 / 3600)  # the assumption settings-bucket
+OWN = Size(800, 800 / 3600)  # left 799 in 2025-07, 11999 in 2025-01; assumption settings-bucket
 PROFILES: Mapping[str, Mapping[str, Size]] = {
     name: dict(zip(KINDS, (Size(reads, 25), Size(writes, 10), Size(writes, 10), OWN), strict=True))
     for name, reads, writes in (("documented", 250, 200), ("recorded", 1100, 800))

@@ -55,8 +55,7 @@ FILTERED = frozenset(
     {"tenants-list", "stacks-list", "subscriptions-list", "groups-list", "resources-list"}
 )
 BUDGETS = {"GET": "reads", "DELETE": "deletes"}
-# On a bucket of Microsoft.Web's own: the list as recorded in test_webapp_slot_swap, the writes in
-# test_functionapp_keys_set_slot of Azure/azure-cli. Of the settings' own PUT it is an assumption.
+# On a bucket of Microsoft.Web's own, as azure-cli recorded; of appsettings-put it is assumed.
 OWN_BUCKET = frozenset({"appsettings-list", "appsettings-put", "site-put", "slot-put"})
 
 

@@ -175,8 +175,8 @@ class Live:
     *slots* has production, staging, and then the further slots of the file that were looked at, in
     the file's order. *still_s* is for how many seconds this process saw the markers of production
     and staging unmoved; an open intent begins the count anew. *last* is production as this process
-    last saw it as it is recorded, or, where nothing is, as it first saw it. *unread_s* is for how
-    long the settings were not read although an hour is over, or never: ARM allows no more.
+    last saw it as it is recorded, or, where nothing is, as it first saw it.
+    *unread_s* is for how long settings that are due were not read, so that ARM allows other calls.
     """
 
     slots: Mapping[str, Seen] = field(hash=False)

@@ -21,9 +21,8 @@ WARMUP_SETTINGS: Mapping[str, str] = {
 OURS = frozenset((*RELEASE_SETTINGS, PACKAGE_SETTING, *WARMUP_SETTINGS))
 CONTENT_SHARE = "WEBSITE_CONTENTSHARE"
 HOST_ID = "AzureFunctionsWebHost__hostid"
-# Settings of one slot's files, host or logs, which are not marked as slot settings: a deploy leaves
-# each slot its own. A swap moves the first three with the content, so that a share stays with its
-# files, and leaves the others (deploy-staging-slots, as above).
+# Settings of one slot's files, host or logs: a deploy leaves each slot its own. A swap moves the
+# first three with the content, a share with its files, and leaves the others (page as above).
 SLOT_OWNED = (
     CONTENT_SHARE,  # CompositionalIT/farmer#1090, Azure/Azure-Functions#2664
     "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",  # the account that the share is in
