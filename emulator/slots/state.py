@@ -17,7 +17,6 @@ OVERRIDE_DEFAULT_STICKY = "WEBSITE_OVERRIDE_PRESERVE_DEFAULT_STICKY_SLOT_SETTING
 CONTENT_SHARE, SHARE_ACCOUNT = "WEBSITE_CONTENTSHARE", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING"
 # Of diagnostic settings, which no swap moves, "even if they don't show up as slot settings".
 RETENTION = ("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS")
-HOST_ID_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +180,8 @@ def collisions(site: Site, key: str) -> Mapping[str, tuple[str, ...]]:
 def _owned(site: Site, slot: Slot) -> Mapping[str, str]:
     """As in ScriptHostIdProvider.cs of azure-functions-host, which checks only ids that it cut."""
     full = site.name if slot.key == PRODUCTION else f"{site.name}-{slot.name}"
-    named = value(slot.settings, "AzureFunctionsWebHost__hostid") or len(full) <= HOST_ID_LENGTH
-    cut = "" if named else full[:HOST_ID_LENGTH].lower()
+    named = value(slot.settings, "AzureFunctionsWebHost__hostid") or len(full) <= 32
+    cut = "" if named else full[:32].lower()
     return {"content share": value(slot.settings, CONTENT_SHARE).lower(), "host id": cut}
 
 

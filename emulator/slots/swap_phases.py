@@ -102,9 +102,8 @@ class Swapper:
                 raise _failed(fault, site, operation)
         if self.faults.take("swap-unexpected", site.key, operation.source) is not None:
             raise SwapFailedError(unexpected(site.name))
-        # Two hosts of one id do not start side by side: azure-docs PR#104042.
-        same_host = state.collisions(site, operation.source).get("host id", ())
-        if operation.target in same_host or not await self._warm(site, operation.source):
+        twins = state.collisions(site, operation.source).get("host id", ())  # azure-docs#104042
+        if operation.target in twins or not await self._warm(site, operation.source):
             raise _failed("swap-ping", site, operation)
 
     async def _warm(self, site: Site, slot: str) -> bool:

@@ -75,7 +75,6 @@ def names(app: AppFacts) -> Iterator[Note]:
 
 
 def _named(app: AppFacts, slot: str, host: str) -> str:
-    """Return the line for one slot; a swap fails unless production has one too (host#8122)."""
     return az(app, "config appsettings set", slot, f"--slot-settings {HOST_ID}={shlex.quote(host)}")
 
 

@@ -202,9 +202,6 @@ BROKEN = [
         *(WRONG, "same host id", "AzureFunctionsWebHost__hostid"),
     ),
     Case("names", set_to(STAGING, **HOST), WARNING, "a swap moves", "--slot-settings"),
-    Case(
-        "names", set_to(STAGING, set_to(PRODUCTION, **HOST), **HOST), WRONG, "same", "=production-"
-    ),
     Case("content", SHARED, WRONG, "overwrites production", f"SHARE={GOOD.name}-staging-2"),
     Case("alike", having(linuxFxVersion=""), WRONG, "another linuxFx", "siteConfig.linuxFxVersion"),
     Case("alike", having(ftpsState="x"), WARNING, "another ftps", "siteConfig.ftpsState=Disabled"),
