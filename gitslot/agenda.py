@@ -4,6 +4,7 @@ When each app is looked at again: the one timetable of the loop.
 Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back.
 """
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +29,18 @@ def again_s(stop: Stop, stopped_s: float, now: datetime, policy: Policy) -> floa
         left_s = (stop.next.until - now).total_seconds()
         return min(rest_s, max(left_s, policy.poll_s))
     return rest_s
+
+
+def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
+    """
+    Return the seconds for which settings of *name*, one of *apps*, may stay unread in ARM.
+
+    Since the process began, and since they were last read: many apps are spread, so that half of
+    the calls that ARM allows is kept for writes and steps under way.
+    """
+    window_s = apps * policy.full_look_s / policy.full_looks
+    first_s = zlib.crc32(name.encode()) / 2**32 * window_s
+    return first_s if apps > policy.full_looks_at_once else 0.0, max(policy.full_look_s, window_s)
 
 
 @dataclass(slots=True)

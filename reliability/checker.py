@@ -20,6 +20,8 @@ from reliability.cloud import APP
 Entry = Mapping[str, Any]
 _RELEASE = ("MODEL_NAME", "MODEL_VERSION", "MODEL_DEPLOY", "MODEL_STORE")
 _CODE = "WEBSITE_RUN_FROM_PACKAGE"
+# Settings of one slot's files and host, which a swap moves.
+_WITH_CONTENT = ("website_content", "azurefunctionswebhost__hostid")
 _WARMUP = (
     "WEBSITE_SWAP_WARMUP_PING_PATH",
     "WEBSITE_SWAP_WARMUP_PING_STATUSES",
@@ -395,7 +397,10 @@ def _effect(replay: Replay, entry: Entry, before: Entry, old: str, new: str) -> 
 def _only_what_was_asked(replay: Replay, entry: Entry, before: Entry, intent: _Intent) -> None:
     old, new = before["settings"]["production"], entry["settings"]["production"]
     changed = {k for k in old.keys() | new.keys() if old.get(k) != new.get(k)}
-    others = changed - {*_RELEASE, *_WARMUP, _CODE}
+    there = entry["settings"]["staging"]
+    owned = {k for k in changed if k.lower().startswith(_WITH_CONTENT)}
+    moved = {k for k in owned if new.get(k) != there.get(k)}
+    others = changed - {*_RELEASE, *_WARMUP, _CODE} - moved
     if others:
         replay.wrong("S11", entry, f"the swap changed {', '.join(sorted(others))} on production")
     commit = replay.commits.get(intent.event.revision)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gitslot.agenda import Agenda, again_s
+from gitslot.agenda import Agenda, again_s, unread_s
 from gitslot.state.decision import Converged, Stalled, Stop, Waiting
 from gitslot.state.policy import Policy
 from gitslot.state.reasons import Wait, retry
@@ -31,6 +31,15 @@ def holds(seconds: float) -> Waiting:
 def test_a_stop_says_when_its_app_is_due_again(stop: Stop, stopped_s: float, again: float) -> None:
     """A step under way at its poll time; a minute, and five after an hour; a hold when it ends."""
     assert again_s(stop, stopped_s, NOW, POLICY) == again
+
+
+@pytest.mark.parametrize(("apps", "most"), [(1, 1), (50, 50), (400, 220)])
+def test_settings_of_many_apps_are_read_little_by_little(apps: int, most: int) -> None:
+    """Up to 50 apps right after a start; of more, no hour has more than half of ARM's 800 calls."""
+    found = [unread_s(f"app-{number}", apps, POLICY) for number in range(apps)]
+    for first, again_after in found:
+        assert sum(0 <= other - first < 3600 for other, _ in found) <= most
+        assert again_after == max(3600, apps * 18)
 
 
 def agenda(*names: str, threads: int = 4) -> Agenda:

@@ -1,17 +1,20 @@
 """The loop on the in-process platform: what one pass, a restart or a lost answer lead to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from emulator.seen.latency import QUICK, RECORDED, Latency
+from gitslot.agenda import unread_s
 from gitslot.errors import GitPutOff, SourceError
 from gitslot.reconcile import Pass
 from gitslot.state.decision import Note, Waiting
 from gitslot.state.reasons import Wait
 from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.cloud import APP
-from reliability.lab import BUSY, PUT, RESET, SWAP, Lab, why
+from reliability.lab import BUSY, LOOK, PUT, RESET, SWAP, Lab, why
 from reliability.registered import release
 
 CODE = "WEBSITE_RUN_FROM_PACKAGE"
@@ -454,6 +457,23 @@ def test_an_edit_after_a_swap_that_changed_nothing_is_no_swap(open_lab: Callable
     lab.run()
     assert lab.told[0] == "ByHand EditByHand"
     assert " between " in lab.events[0].message
+
+
+def test_settings_wait_for_their_time_and_status_says_so(open_lab: Callable[..., Lab]) -> None:
+    """As among many apps: healthy slots are not read in ARM at once, whatever process looks."""
+    lab = open_lab("1.4.0", policy=replace(LOOK, full_looks=1, full_looks_at_once=0))
+    assert (why(lab.run()), lab.calls("arm.appsettings")) == ("Converged", 0)
+    assert lab.row().message == "its settings were not read yet, to stay within ARM's limits"
+    lab.passes(1, unread_s(APP, 1, lab.policy)[0])
+    assert lab.calls("arm.appsettings") == 2
+
+
+@pytest.mark.parametrize("times", [RECORDED, QUICK], ids=lambda times: times.name)
+def test_a_release_ends_with_every_flip_on_record(lab: Lab, times: Latency) -> None:
+    """44 and 66 s after the POST, with a Location as long as Azure's."""
+    lab.cloud.world.latency = replace(times, call_s=0.0)
+    lab.release("1.5.0")
+    assert lab.posts == 1
 
 
 def test_put_backs_are_counted_and_three_stall(bumped: Lab) -> None:

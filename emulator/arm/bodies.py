@@ -187,7 +187,8 @@ def web_config_body(azure: Azure, site: Site, slot: Slot) -> dict[str, Any]:
         "autoSwapSlotName": None,
         "experiments": {"rampUpRules": []},
         "healthCheckPath": None,
-        "minTlsVersion": "1.2",
+        "minTlsVersion": slot.min_tls,
+        "ftpsState": slot.ftps,
         "http20Enabled": False,
     }
     return child_body(azure, site, slot, "config", "web", properties, site_name(site, slot))
@@ -206,11 +207,12 @@ def plan_body(azure: Azure, plan: Plan) -> dict[str, Any]:
             "tier": plan.tier,
             "size": plan.sku,
             "family": plan.sku.rstrip("0123456789"),
-            "capacity": 1,
+            "capacity": plan.capacity,
         },
         "properties": {
             "name": plan.name,
             "status": "Ready",
+            "maximumElasticWorkerCount": plan.burst,
             "reserved": True,
             "numberOfSites": sum(
                 site.plan.rsplit("/", 1)[-1].lower() == plan.name.lower()

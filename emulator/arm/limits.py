@@ -27,9 +27,7 @@ class Size:
     refill: float
 
 
-# POST config/appsettings/list uses a bucket of Microsoft.Web's own: 12000 as recorded; an hour is
-# an assumption.
-OWN = Size(12000, 12000 / 3600)
+OWN = Size(800, 800 / 3600)  # left 799 in 2025-07, 11999 in 2025-01; assumption settings-bucket
 PROFILES: Mapping[str, Mapping[str, Size]] = {
     name: dict(zip(KINDS, (Size(reads, 25), Size(writes, 10), Size(writes, 10), OWN), strict=True))
     for name, reads, writes in (("documented", 250, 200), ("recorded", 1100, 800))
@@ -127,7 +125,7 @@ HEADERS = {
     "reads": _headers("reads", 1099, 16499),
     "writes": _headers("writes", 799, 11999),
     "deletes": _headers("deletes", 800, 12000),
-    "resource-requests": _headers("resource-requests", 11999, 0),
+    "resource-requests": _headers("resource-requests", 799, 0),
 }
 
 

@@ -120,7 +120,12 @@ def plan_put(azure: Azure, call: Call, params: Params) -> Answer:
     tier = tier_of(sku)
     kind = "elastic" if tier == "ElasticPremium" else "linux"
     known = azure.store.plans.get(params["plan"].lower())
-    plan = Plan(known.name if known else params["plan"], location, sku, tier, kind)
+    plan = known or Plan(params["plan"], location, sku, tier, kind)
+    capacity = part(body, "sku").get("capacity") or plan.capacity
+    burst = part(body, "properties").get("maximumElasticWorkerCount") or plan.burst
+    if not f"{capacity}{burst}".isdigit():
+        raise invalid("SKU.Capacity", f"{capacity}, {burst}")
+    plan = Plan(plan.name, location, sku, tier, kind, int(capacity), max(int(burst), int(capacity)))
     azure.store.put_plan(plan)
     return Answer(200, plan_body(azure, plan))
 

@@ -55,12 +55,14 @@ FILTERED = frozenset(
     {"tenants-list", "stacks-list", "subscriptions-list", "groups-list", "resources-list"}
 )
 BUDGETS = {"GET": "reads", "DELETE": "deletes"}
+# On a bucket of Microsoft.Web's own, as azure-cli recorded; of appsettings-put it is assumed.
+OWN_BUCKET = frozenset({"appsettings-list", "appsettings-put", "site-put", "slot-put"})
 
 
 def _route(method: str, template: str, operation: str, handler: Handler) -> Route:
     budget = BUDGETS.get(method, "writes")
-    if operation == "appsettings-list":
-        budget = "resource-requests"  # as recorded: a bucket of Microsoft.Web's own
+    if operation in OWN_BUCKET:
+        budget = "resource-requests"
     action = "" if operation in FILTERED else rights.action_of(method, template)
     segments = tuple(template.lower().strip("/").split("/"))
     return Route(method, segments, operation, handler, budget, action)

@@ -21,7 +21,7 @@ from emulator.arm.settings import listed
 from emulator.slots import state
 from emulator.slots.azure import Azure
 from emulator.slots.plans import SLOT_LIMITS
-from emulator.slots.state import PRODUCTION, Keys, Plan, Site, Slot
+from emulator.slots.state import CONTENT_SHARE, PRODUCTION, SHARE_ACCOUNT, Keys, Plan, Site, Slot
 
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
@@ -62,13 +62,13 @@ def site_put(azure: Azure, call: Call, params: Params) -> Answer:
     plan, name = _plan(azure, given), params["site"]
     kind = str(body.get("kind") or "functionapp,linux")
     site = Site(name, location, kind, plan_id(azure, plan), slots={})
-    slot = _slot(azure, site, "Production", name, settings or {}, "Python|3.13", body)
+    slot = _slot(azure, site, "Production", name, settings or {}, body)
     return _answer(azure, changed(azure, call, "site-put", site, slot, restart=True), slot)
 
 
 def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
     """
-    Create a slot, or update it. A new one copies production's settings, sticky ones too.
+    Create a slot, or update it. A new one copies production's settings, sticky ones too, no more.
 
     Raises RefusalError over the plan's limit (text: azure-functions-ux#1309).
     """
@@ -91,8 +91,10 @@ def slot_put(azure: Azure, call: Call, params: Params) -> Answer:
         message = "Cannot complete the operation because the site will exceed the number of slots "
         raise provider(409, "Conflict", f"{message}allowed for the '{tier}' SKU.")
     own = site.production.settings if settings is None else settings
+    if settings is None:  # a share is never copied; Azure makes one, as below
+        own = {k: v for k, v in own.items() if k.upper() != CONTENT_SHARE}
     content = f"{site.name}__{azure.new_id()[:4]}"
-    slot = _slot(azure, site, name, content, own, site.production.linux_fx, body)
+    slot = _slot(azure, site, name, content, own, body)
     return _answer(azure, changed(azure, call, "slot-put", site, slot, restart=True), slot)
 
 
@@ -102,16 +104,13 @@ def _slot(
     name: str,
     content: str,
     settings: Mapping[str, str],
-    linux_fx: str,
     body: Mapping[str, Any],
 ) -> Slot:
-    """Return a new slot as *body* asks, by default with *linux_fx*, and open its ports."""
-    identity, tags, given = (
-        identities.given(azure, body),
-        part(body, "tags"),
-        part(body, "properties"),
-    )
-    runtime = _linux_fx(given) or linux_fx
+    """Return a new slot as *body* asks, with a share of its own (azurerm#10499); open its ports."""
+    identity, tags = identities.given(azure, body), part(body, "tags")
+    given, share = part(body, "properties"), f"{site.name.lower()}-{azure.new_id()[:8]}"
+    if state.value(settings, SHARE_ACCOUNT) and not state.value(settings, CONTENT_SHARE):
+        settings = {**settings, CONTENT_SHARE: share}
     https, http = azure.placement.slot_created(site.key, name.lower())
     slot = Slot(
         name=name,
@@ -123,13 +122,12 @@ def _slot(
         https_port=https,
         http_port=http,
         modified=azure.now(),
-        linux_fx=runtime,
         https_only=bool(given.get("httpsOnly")),
         tags=dict(tags),
         scm_port=azure.placement.scm_created(site.key, name.lower()),
         publishing_password=azure.new_secret(),
     )
-    return replace(slot, **identity)
+    return replace(slot, **identity, **_config(given))
 
 
 def site_patch(azure: Azure, call: Call, params: Params) -> Answer:
@@ -150,12 +148,13 @@ def _update(azure: Azure, call: Call, site: Site, slot: Slot, body: Mapping[str,
     refuse_if_busy(azure, site)
     given = part(body, "properties")
     settings = listed(given)
-    runtime = _linux_fx(given) or slot.linux_fx
+    config = _config(given)
+    runtime = config.get("linux_fx", slot.linux_fx)
     restarts = slot.running and (settings is not None or runtime != slot.linux_fx)
     if settings is not None:
         refuse_if_prepared(slot)
         slot = replace(slot, settings=settings)
-    slot = replace(slot, linux_fx=runtime, modified=azure.now(), **identities.given(azure, body))
+    slot = replace(slot, modified=azure.now(), **config, **identities.given(azure, body))
     if given.get("serverFarmId"):
         site = replace(site, plan=plan_id(azure, _plan(azure, given)))
     if given.get("httpsOnly") is not None:
@@ -166,8 +165,11 @@ def _update(azure: Azure, call: Call, site: Site, slot: Slot, body: Mapping[str,
     return _answer(azure, changed(azure, call, operation, site, slot, restart=restarts), slot)
 
 
-def _linux_fx(given: Mapping[str, Any]) -> str:
-    return str(part(given, "siteConfig").get("linuxFxVersion") or "")
+def _config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a slot that ``siteConfig`` sets."""
+    fields = {"linuxFxVersion": "linux_fx", "minTlsVersion": "min_tls", "ftpsState": "ftps"}
+    config = part(given, "siteConfig")
+    return {field: str(config[name]) for name, field in fields.items() if config.get(name)}
 
 
 def _plan(azure: Azure, given: Mapping[str, Any]) -> Plan:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from emulator.scm.results import ConflictError, begun, ended, line
+from emulator.slots import state
 from emulator.slots.azure import Azure
 from emulator.slots.deployments import Push
 from emulator.slots.packages import PackageError, Packages, is_url
@@ -122,10 +123,13 @@ class Deployer:
         held = [s for s in (site.slots.values() if site else ()) if s.deployment_id == key[1]]
         if not held:
             raise PackageError("The slot was deleted meanwhile.")
-        slot = replace(held[0], package=package, modified=self.azure.now())
-        self.azure.store.change(key[0], lambda site: site.with_slots(slot))
-        if restart and slot.running:
-            self.azure.placement.restart(key[0], slot.key)
+        shared = state.collisions(site, held[0].key).get("content share", ()) if site else ()
+        hit = (*held, *(site.slots[other] for other in shared if site))
+        new = [replace(slot, package=package, modified=self.azure.now()) for slot in hit]
+        self.azure.store.change(key[0], lambda site: site.with_slots(*new))
+        for slot in new:
+            if restart and slot.running:
+                self.azure.placement.restart(key[0], slot.key)
 
     def _note(self, id_: str, message: str, failure: str | None = None) -> None:
         now, error = self.azure.now(), failure is not None

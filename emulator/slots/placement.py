@@ -14,7 +14,7 @@ from emulator.seen.faults import Faults
 from emulator.slots.azure import Azure
 from emulator.slots.front_door import FrontDoor
 from emulator.slots.hosts import Host, Launch, Launcher
-from emulator.slots.state import Operation, Slot
+from emulator.slots.state import Operation, Slot, collisions
 from emulator.slots.swap_phases import Swapper
 from emulator.slots.workers import Started, Worker
 
@@ -146,6 +146,7 @@ class Placement:
                     "https": f"https://localhost:{slot.https_port}",
                     "http": f"http://localhost:{slot.http_port}",
                     "state": _state(slot, worker),
+                    "collisions": collisions(site, slot.key),
                     "pid": host.process.pid if host else None,
                 }
 

@@ -14,6 +14,9 @@ from types import MappingProxyType
 PRODUCTION = "production"
 EMPTY: Mapping[str, str] = MappingProxyType({})
 OVERRIDE_DEFAULT_STICKY = "WEBSITE_OVERRIDE_PRESERVE_DEFAULT_STICKY_SLOT_SETTINGS"
+CONTENT_SHARE, SHARE_ACCOUNT = "WEBSITE_CONTENTSHARE", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING"
+# Of diagnostic settings, which no swap moves, "even if they don't show up as slot settings".
+RETENTION = ("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Slot:
     http_port: int
     modified: float  # unix seconds
     running: bool = True
-    linux_fx: str = "Python|3.13"  # moves with the content
+    linux_fx: str = ""  # moves with the content
     tags: Mapping[str, str] = field(default_factory=lambda: EMPTY)  # stay with the slot
     # own settings while another slot's sticky ones are applied
     set_aside: Mapping[str, str] | None = None
@@ -66,6 +69,8 @@ class Slot:
     last_swap: SwapStatus | None = None
     operation: str | None = None  # inProgressOperationId
     https_only: bool = False
+    min_tls: str = "1.2"  # like httpsOnly a protocol setting, which stays with the slot
+    ftps: str = "FtpsOnly"
     scm_port: int = 0  # 0 if nothing listens
     publishing_password: str = ""
     scm_basic_auth: bool = False  # basicPublishingCredentialsPolicies/scm
@@ -148,18 +153,41 @@ class Plan:
     sku: str
     tier: str
     kind: str
+    capacity: int = 1
+    burst: int = 1  # maximumElasticWorkerCount: a plan that was given none never scales out
 
 
 def is_sticky(name: str, names: Iterable[str], settings: Mapping[str, str]) -> bool:
     """
     Return whether the setting *name* stays with its slot.
 
-    Settings ending in ``_EXTENSION_VERSION`` stay by default, unless the slot overrides that.
+    Those ending in ``_EXTENSION_VERSION``, and diagnostics' own, do unless the slot overrides it.
     """
     if name.lower() in {sticky.lower() for sticky in names}:
         return True
-    default = name.upper().endswith("_EXTENSION_VERSION")
+    default = name.upper().endswith("_EXTENSION_VERSION") or name.upper() in RETENTION
     return default and settings.get(OVERRIDE_DEFAULT_STICKY) != "0"
+
+
+def collisions(site: Site, key: str) -> Mapping[str, tuple[str, ...]]:
+    """Return what the slot *key* has in common with others, and with which of them."""
+    all_ = {other: _owned(site, slot) for other, slot in site.slots.items()}
+    mine = {what: own for what, own in all_.pop(key).items() if own}
+    found = {what: tuple(k for k in all_ if all_[k][what] == own) for what, own in mine.items()}
+    return {what: others for what, others in found.items() if others}
+
+
+def _owned(site: Site, slot: Slot) -> Mapping[str, str]:
+    """As in ScriptHostIdProvider.cs of azure-functions-host, which checks only ids that it cut."""
+    full = site.name if slot.key == PRODUCTION else f"{site.name}-{slot.name}"
+    named = value(slot.settings, "AzureFunctionsWebHost__hostid") or len(full) <= 32
+    cut = "" if named else full[:32].lower()
+    return {"content share": value(slot.settings, CONTENT_SHARE).lower(), "host id": cut}
+
+
+def value(settings: Mapping[str, str], name: str) -> str:
+    """Return the setting *name*, whatever its case; empty where there is none."""
+    return next((v for k, v in settings.items() if k.upper() == name.upper()), "")
 
 
 def merge(

@@ -102,7 +102,8 @@ class Swapper:
                 raise _failed(fault, site, operation)
         if self.faults.take("swap-unexpected", site.key, operation.source) is not None:
             raise SwapFailedError(unexpected(site.name))
-        if not await self._warm(site, operation.source):
+        twins = state.collisions(site, operation.source).get("host id", ())  # azure-docs#104042
+        if operation.target in twins or not await self._warm(site, operation.source):
             raise _failed("swap-ping", site, operation)
 
     async def _warm(self, site: Site, slot: str) -> bool:

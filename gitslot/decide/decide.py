@@ -90,6 +90,7 @@ UNREAD: Rules[Ask] = (asked.settings_were_not_read,)
 # What brings one slot to a release and proves it there.
 _MAY_WRITE: Rules[Case] = (
     deploy.release_setting_is_sticky,
+    deploy.slots_share_their_content,
     deploy.code_has_no_package,
     deploy.code_lacks_what_the_model_needs,
     deploy.slot_is_stopped,

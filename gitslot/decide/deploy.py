@@ -33,6 +33,13 @@ def release_setting_is_sticky(case: Case) -> Stalled | None:
     return Stalled(entry.name, {"names": ", ".join(sticky)}, entry.next)
 
 
+def slots_share_their_content(case: Case) -> Stalled | None:
+    """Stall where the slot has production's content share: what it is sent production runs."""
+    entry, facts = REASONS["ContentShared"], {"slot": case.slot.name}
+    shared = slot_settings.share_content(case.source.settings, case.arm.settings)
+    return Stalled(entry.name, facts, entry.next) if shared else None
+
+
 def code_has_no_package(case: Case) -> Frozen | None:
     """Freeze where the two slots run different code that comes from no package URL."""
     production, staging = case.live.production.health.code, case.slot.health.code

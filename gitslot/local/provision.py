@@ -37,6 +37,7 @@ PLAN = "gitslot-plan"
 SKU = "EP1"  # Elastic Premium: the smallest plan for functions that has slots
 SCHEDULE = "*/2 * * * * *"
 STAGING = "staging"
+RUNTIME = {"linuxFxVersion": "Python|3.13"}  # a slot is not born with production's
 _START_S = 120.0
 
 Progress: TypeAlias = Callable[[str], None]
@@ -113,7 +114,7 @@ class Provisioner:
             )
         if not self._exists(name, STAGING):
             self.web.web_apps.begin_create_or_update_slot(
-                self._facts.resource_group, name, STAGING, Site(self._body({}))
+                self._facts.resource_group, name, STAGING, Site(self._body(RUNTIME))
             ).result()
 
     def controller(self, code: Package, follow: Follow) -> None:
@@ -211,7 +212,7 @@ class Provisioner:
     def _create(self, name: str, settings: Mapping[str, str]) -> None:
         listed = [{"name": key, "value": value} for key, value in settings.items()]
         self.web.web_apps.begin_create_or_update(
-            self._facts.resource_group, name, Site(self._body({"appSettings": listed}))
+            self._facts.resource_group, name, Site(self._body({**RUNTIME, "appSettings": listed}))
         ).result()
 
     def _body(self, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
+from gitslot.agenda import unread_s
 from gitslot.decide.swap_in_flight import served_as_intended
 from gitslot.edges.azure.answers import unread
 from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
@@ -43,6 +44,7 @@ class _Kept:
     """What is kept of one app between looks."""
 
     ref: AppRef | None = None
+    begun: float = 0.0
     full_look: float | None = None
     blocked: Doubt | None = None  # why nothing is read before *blocked_until*
     blocked_until: float = 0.0
@@ -115,7 +117,7 @@ class Looker:
         further slots also while production comes first: one that hangs must not keep it waiting.
         A Doubt is what could not be read.
         """
-        kept = self._apps.setdefault(name, _Kept())
+        kept = self._apps.setdefault(name, _Kept(begun=self._clock.monotonic()))
         found = self._tried(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
         if isinstance(found, Doubt):
             kept.still = Since()  # what is not seen does not count as unmoved
@@ -168,8 +170,11 @@ class Looker:
         fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
         if whole or _their_turn(live, memory):
             live = live.having(*healths(names).values())
-        if fresh or self._needs_arm(app, live, memory, kept):
+        age_s = self._clock.monotonic() - (kept.full_look or kept.begun)
+        if fresh or self._needs_arm(app, live, memory, kept, age_s):
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
+        elif kept.full_look is None or age_s >= self._policy.full_look_s:
+            live = replace(live, unread_s=age_s)
         live = live.having(*(self._slots.timed(ref, each) for each in live.slots.values()))
         live = replace(live, last=_as_known(live.production, memory, kept, began))
         if app is not None:
@@ -224,7 +229,9 @@ class Looker:
             kept.poll_at = now + max(kept.poll.retry_after_s, self._policy.poll_s)
         return replace(live, poll=kept.poll.poll, poll_message=kept.poll.message)
 
-    def _needs_arm(self, app: App | None, live: Live, memory: Memory, kept: _Kept) -> bool:
+    def _needs_arm(
+        self, app: App | None, live: Live, memory: Memory, kept: _Kept, age_s: float
+    ) -> bool:
         intent = memory.intent
         if intent is not None:
             if live.poll is not Poll.RUNNING or served_as_intended(live, intent):
@@ -235,9 +242,10 @@ class Looker:
             release, known = live.production.health.release, memory.production
             # Nothing is decided before the registry answers; what hands did is recorded.
             return known is not None and not (release and known.is_set_to(release))
-        age = self._clock.monotonic() - (kept.full_look or 0.0)
-        due = kept.full_look is None or age >= self._policy.full_look_s
-        due = due or (kept.ref is not None and self._prover.lacks(kept.ref))
+        assert kept.ref is not None
+        first_s, every_s = unread_s(kept.ref.name, len(self._apps), self._policy)
+        due = age_s >= (first_s if kept.full_look is None else every_s)
+        due = due or self._prover.lacks(kept.ref)
         return due or app is None or not settled(app, live, memory, kept.production)
 
     def _with_arm(

@@ -227,7 +227,7 @@ def _production(
 ) -> Row:
     since, commit = _since(seen, state, recent)
     quiet = state.kind == "Converged"
-    aside = (_unready(rehearsal) or _soaking(seen)) if quiet else ("", "")
+    aside = (quiet and (_unready(rehearsal) or _soaking(seen) or _unread(seen))) or ("", "")
     row = _row(
         seen,
         PRODUCTION,
@@ -245,14 +245,22 @@ def _production(
     return row if row.wanted else replace(row, wanted="?")
 
 
-def _soaking(seen: Observation) -> tuple[str, str]:
+def _unread(seen: Observation) -> tuple[str, str] | None:
+    """Return reason and message where an app in sync has settings that were not read for long."""
+    if not isinstance(seen.live, Live) or seen.live.unread_s is None:
+        return None
+    since = f"for {seen.live.unread_s // 60:.0f} min" if seen.live.unread_s >= 60 else "yet"
+    return "SettingsUnread", f"its settings were not read {since}, to stay within ARM's limits"
+
+
+def _soaking(seen: Observation) -> tuple[str, str] | None:
     """Return reason and message while a production in sync is watched after its swap."""
     slot, app = _slot(seen, PRODUCTION), seen.app
     if not (slot and isinstance(slot.wanted, Resolved) and isinstance(app, App)):
-        return "", ""
+        return None
     until = soaks_until(app, seen.memory, slot.wanted)
     if until is None or seen.now >= until:
-        return "", ""
+        return None
     return "Soaking", f"until {until:%H:%M:%SZ}; should production fail, it is swapped back"
 
 

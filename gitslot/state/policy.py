@@ -25,6 +25,8 @@ class Policy:
     degraded_s: float = 60.0
     hold_s: float = 600.0
     full_look_s: float = 3600.0
+    full_looks: int = 200  # so many apps in that time: two calls each, half of ARM's 800 an hour
+    full_looks_at_once: int = 50  # apps that are read right after a start
     rehearse_s: float = 300.0  # between two proofs of the release that waits in staging
     arm_reuse_s: float = 10.0  # while a step is waited for; never for a write
     arm_stop_s: float = 300.0  # the same at a stop that nothing in ARM ends

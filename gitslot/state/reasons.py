@@ -365,6 +365,12 @@ _TABLE = (
         Edit("unmark it in the slot's configuration"),
     ),
     Reason(
+        "ContentShared",
+        "A slot names production's content share, so that both run the same files.",
+        "{slot} has production's WEBSITE_CONTENTSHARE: what is sent to it, production runs",
+        Run((("gitslot", "doctor"),), "prints the line that gives it a share of its own"),
+    ),
+    Reason(
         "CodeDiffers",
         "The two slots run different code, or code that the file does not want.",
         "{what}",

@@ -176,6 +176,7 @@ class Live:
     the file's order. *still_s* is for how many seconds this process saw the markers of production
     and staging unmoved; an open intent begins the count anew. *last* is production as this process
     last saw it as it is recorded, or, where nothing is, as it first saw it.
+    *unread_s* is for how long settings that are due were not read, so that ARM allows other calls.
     """
 
     slots: Mapping[str, Seen] = field(hash=False)
@@ -183,6 +184,7 @@ class Live:
     poll_message: str = ""
     still_s: float = 0.0
     last: Shown | None = None
+    unread_s: float | None = None
 
     @property
     def production(self) -> Seen:

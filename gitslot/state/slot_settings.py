@@ -19,6 +19,17 @@ WARMUP_SETTINGS: Mapping[str, str] = {
     "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG": "1",
 }
 OURS = frozenset((*RELEASE_SETTINGS, PACKAGE_SETTING, *WARMUP_SETTINGS))
+CONTENT_SHARE = "WEBSITE_CONTENTSHARE"
+HOST_ID = "AzureFunctionsWebHost__hostid"
+# Settings of one slot's files, host or logs: a deploy leaves each slot its own. A swap moves the
+# first three with the content, a share with its files, and leaves the others (page as above).
+SLOT_OWNED = (
+    CONTENT_SHARE,  # CompositionalIT/farmer#1090, Azure/Azure-Functions#2664
+    "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",  # the account that the share is in
+    HOST_ID,  # Azure/azure-functions-host#10650, #8122
+    *("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "DIAGNOSTICS_AZUREBLOBRETENTIONDAYS"),
+)
+_OWNED = frozenset(map(str.lower, SLOT_OWNED))
 
 
 def configured(settings: Mapping[str, str]) -> Configured:
@@ -38,8 +49,28 @@ def is_url(package: str) -> bool:
     return package.startswith("https://")
 
 
+def value_of(settings: Mapping[str, str], name: str) -> str:
+    """Return the setting *name*, which Azure finds in any case; empty where there is none."""
+    return next((v for k, v in settings.items() if k.lower() == name.lower()), "")
+
+
+def share_content(production: Mapping[str, str], slot: Mapping[str, str]) -> bool:
+    """
+    Say whether both slots name the same content share: what one is sent the other runs.
+
+    Code from a URL does not make it harmless: production stopped before anything was deployed to a
+    slot born so (Azure/Azure-Functions#2664), and swaps failed (MicrosoftDocs/azure-docs#36458).
+    """
+    share = value_of(production, CONTENT_SHARE).lower()
+    return bool(share) and share == value_of(slot, CONTENT_SHARE).lower()
+
+
+def _keeps(name: str, sticky: frozenset[str]) -> bool:
+    return name in sticky or name.lower() in _OWNED
+
+
 def _others(settings: Mapping[str, str], sticky: frozenset[str]) -> dict[str, str]:
-    return {k: v for k, v in settings.items() if k not in OURS and k not in sticky}
+    return {k: v for k, v in settings.items() if k not in OURS and not _keeps(k, sticky)}
 
 
 def differences(
@@ -74,10 +105,10 @@ def staging_settings(
     Build the dictionary that a deploy puts on staging.
 
     It is production's, so that the swap changes the release alone; the slot's own sticky values
-    stay, because a swap leaves them where they are.
+    stay, because a swap leaves them where they are, and so does what else the slot owns.
     """
-    target = {k: v for k, v in production.items() if k not in sticky}
-    target |= {k: v for k, v in staging.items() if k in sticky}
+    target = {k: v for k, v in production.items() if not _keeps(k, sticky)}
+    target |= {k: v for k, v in staging.items() if _keeps(k, sticky)}
     target |= WARMUP_SETTINGS
     target |= {
         "MODEL_NAME": release.model,

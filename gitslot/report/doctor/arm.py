@@ -10,7 +10,7 @@ from typing import Any
 
 from gitslot.edges.azure.answers import host_of, translated
 from gitslot.edges.azure.arm import AppRef, Azure
-from gitslot.report.doctor.facts import ConfigFacts, Function, SiteFacts, Sticky
+from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, SiteFacts, Sticky
 from gitslot.state.wanted import PRODUCTION
 
 
@@ -38,12 +38,13 @@ class Survey(Azure):
             found = self._asked(app, slot, "get", "get_slot").as_dict()
             return site_of(found), host_of(found)
 
-    def sku(self, app: AppRef, plan: str) -> str:
-        """Return the size of the *plan* with that resource id, as P1v3."""
+    def plan(self, app: AppRef, plan: str) -> tuple[str, int]:
+        """Return the size of the *plan* with that resource id, as P1v3, and how far it grows."""
         group, name = plan_of(plan)
         with translated():
             found = self.client(app.subscription).app_service_plans.get(group, name).as_dict()
-        return str((found.get("sku") or {}).get("name") or "")
+        most = (found.get("properties") or {}).get("maximumElasticWorkerCount")
+        return str((found.get("sku") or {}).get("name") or ""), int(most or 0)
 
     def config(self, app: AppRef, slot: str) -> ConfigFacts:
         """Return auto swap, idling and traffic from `config/web` of *slot*."""
@@ -123,6 +124,7 @@ def config_of(config: Mapping[str, Any]) -> ConfigFacts:
     return ConfigFacts(
         auto_swap=str(properties.get("autoSwapSlotName") or ""),
         always_on=properties.get("alwaysOn") is True,
+        alike={name: str(properties.get(name) or "") for name in ALIKE},
         routed={
             str(rule.get("name") or rule.get("actionHostName") or "a slot"): float(
                 rule.get("reroutePercentage") or 0.0

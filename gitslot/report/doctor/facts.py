@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 NOT_READ = Doubt("NotRead", "not read")
+ALIKE = ("linuxFxVersion", "minTlsVersion", "ftpsState")  # of `config/web`, equal in all slots
 
 
 class Grade(StrEnum):
@@ -79,6 +80,7 @@ class ConfigFacts:
     always_on: bool = False
     routed: Mapping[str, float] = field(default_factory=dict)
     admitted: frozenset[str] = frozenset({"Any"})  # address ranges of access restrictions
+    alike: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class AppFacts:
     wanted: Mapping[str, Resolved | Refusal | Doubt] = field(default_factory=dict)
     memory: Memory | Doubt = NOT_READ
     sku: str | Doubt = NOT_READ  # of the plan, as P1v3
+    burst: int = 0  # to how many instances the plan grows; 0 where that is not known
     listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform

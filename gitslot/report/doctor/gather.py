@@ -199,7 +199,7 @@ class Examiner:
             facts, name=ref.name, slots=slots, others=others, sticky=sticky, wanted=wanted
         )
         plan = next((site.plan for _, site in found.sites if site.plan), "")
-        return replace(found, sku=read(lambda: self.survey.sku(ref, plan))) if plan else found
+        return self._sized(found, ref, plan) if plan else found
 
     def size(self, name: str, ref: AppRef, wanted: Resolved) -> AppFacts:
         """Return what the check of memory needs, where production shall serve *wanted*."""
@@ -209,7 +209,12 @@ class Examiner:
         facts = AppFacts(name, ref, others=others, wanted={PRODUCTION: wanted})
         if isinstance(site, Doubt):
             return replace(facts, sku=site)
-        return replace(facts, sku=read(lambda: self.survey.sku(ref, site[0].plan)))
+        return self._sized(facts, ref, site[0].plan)
+
+    def _sized(self, facts: AppFacts, ref: AppRef, plan: str) -> AppFacts:
+        found = read(lambda: self.survey.plan(ref, plan))
+        sku, burst = (found, 0) if isinstance(found, Doubt) else found
+        return replace(facts, sku=sku, burst=burst)
 
     def _slot(self, ref: AppRef, name: str) -> SlotFacts:
         site = read(lambda: self.survey.site(ref, name))

@@ -81,6 +81,9 @@ def plan(app: AppFacts) -> Iterator[Note]:
         return
     has = len(app.there) + len(app.others)
     yield Note(Grade.OK, f"{tier} allows {allowed} slots with production; the app has {has}")
+    if app.burst == 1 and tier.lower() == "elasticpremium" and not app.local:
+        fix = f"az functionapp plan update --ids {production.site.plan} --max-burst 3"
+        yield Note(Grade.WARNING, "the plan never grows beyond one instance", (fix,))
     config = production.config
     dedicated = tier.lower().startswith(DEDICATED)
     if dedicated and not isinstance(config, Doubt) and not config.always_on:
@@ -144,6 +147,23 @@ def https(app: AppFacts) -> Iterator[Note]:
         if not site.https_only:
             fix = az(app, "update", slot.name, "--set httpsOnly=true")
             yield Note(Grade.WARNING, f"{slot.name} answers plain http too", (fix,))
+
+
+def alike(app: AppFacts) -> Iterator[Note]:
+    """
+    Check runtime and protocols: a slot is not born with production's, and a swap moves a runtime.
+
+    https://learn.microsoft.com/azure/app-service/deploy-staging-slots#which-settings-are-swapped
+    """
+    production = app.slot(PRODUCTION)
+    for slot in app.there:
+        configs = [each.config for each in (production or slot, slot)]
+        ours, theirs = ({} if isinstance(each, Doubt) else each.alike for each in configs)
+        if differ := {k: v for k, v in ours.items() if theirs.get(k, v) != v}:
+            pairs = " ".join(shlex.quote(f"siteConfig.{k}={v}") for k, v in differ.items())
+            fix = az(app, "update", slot.name, f"--set {pairs}")
+            text = f"{slot.name} has another {', '.join(differ)} than production"
+            yield Note(Grade.WRONG if "linuxFxVersion" in differ else Grade.WARNING, text, (fix,))
 
 
 def identity(app: AppFacts) -> Iterator[Note]:
@@ -254,6 +274,7 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("slots", "every slot that is needed is there", slots),
     Check("running", "every slot runs", running),
     Check("https", "every slot answers https only", https),
+    Check("alike", "all slots have production's runtime, TLS and FTP", alike),
     Check("identity", "every slot has the identities that it needs", identity),
     Check("package", "every slot has the identity that reads its package", package),
     Check("affinity", "no slot ties a client to one instance", affinity),

@@ -11,15 +11,18 @@ from collections.abc import Iterator
 from gitslot.report.doctor.facts import AppFacts, Check, Grade, Note, Sticky, unread
 from gitslot.report.doctor.site import az, set_line
 from gitslot.state.slot_settings import (
+    CONTENT_SHARE,
+    HOST_ID,
     RELEASE_SETTINGS,
     WARMUP_SETTINGS,
     missing_warmup,
+    share_content,
     sticky_release,
+    value_of,
 )
 from gitslot.state.wanted import PRODUCTION, STAGING, Doubt
 
-HOST_ID = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
-_HOST_ID_SETTING = "AzureFunctionsWebHost__hostid"
+_CUT = 32  # characters; https://learn.microsoft.com/azure/azure-functions/storage-considerations
 _BINDING = "WEBSITE_ADD_SITENAME_BINDINGS_IN_APPHOST_CONFIG"
 _RUNTIME = "FUNCTIONS_EXTENSION_VERSION"
 
@@ -53,19 +56,38 @@ def names(app: AppFacts) -> Iterator[Note]:
     https://github.com/Azure/azure-functions-host/issues/8122
     """
     seen: dict[str, str] = {}
+    marked = () if isinstance(app.sticky, Doubt) else tuple(map(str.lower, app.sticky.settings))
     for slot in app.there:
-        own = slot.known.get(_HOST_ID_SETTING, "")
+        own = value_of(slot.known, HOST_ID)
         full = app.name if slot.name == PRODUCTION else f"{app.name}-{slot.name}"
-        host = own or full.lower()[:HOST_ID].rstrip("-")
+        host = own or full.lower()[:_CUT].rstrip("-")
         if host in seen:
-            value = f"{_HOST_ID_SETTING}=another-short-name"
-            fix = az(app, "config appsettings set", slot.name, f"--slot-settings {value}")
             text = f"{seen[host]} and {slot.name} have the same host id, `{host}`"
-            yield Note(Grade.WRONG, text, (fix,))
-        elif not own and len(full) > HOST_ID:
+            fixes = (_named(app, each, f"{each}-short") for each in (seen[host], slot.name))
+            yield Note(Grade.WRONG, text, tuple(fixes))
+        elif own and HOST_ID.lower() not in marked:
+            fix = _named(app, slot.name, host)
+            yield Note(Grade.WARNING, f"a swap moves {slot.name}'s {HOST_ID}", (fix,))
+        elif not own and len(full) > _CUT:
             text = f"{slot.name}'s host id is cut to `{host}`"
             yield Note(Grade.WARNING, text, ("keep site and slot name within 32 characters",))
         seen.setdefault(host, slot.name)
+
+
+def _named(app: AppFacts, slot: str, host: str) -> str:
+    return az(app, "config appsettings set", slot, f"--slot-settings {HOST_ID}={shlex.quote(host)}")
+
+
+def content(app: AppFacts) -> Iterator[Note]:
+    """Check content shares: gitslot sends nothing to a slot that has production's."""
+    taken = {value_of(slot.known, CONTENT_SHARE).lower() for slot in app.there}
+    production = app.slot(PRODUCTION)
+    for slot in app.there:
+        if production and slot is not production and share_content(production.known, slot.known):
+            names_ = (f"{app.name}-{slot.name}{end}".lower() for end in ("", "-2", "-3", "-4"))
+            own = {CONTENT_SHARE: next(name for name in names_ if name not in taken)}
+            text = f"{slot.name} has production's content share: a deploy overwrites production"
+            yield Note(Grade.WRONG, text, (set_line(app, slot.name, own),))
 
 
 def warm_up(app: AppFacts) -> Iterator[Note]:
@@ -195,6 +217,7 @@ def secrets(app: AppFacts) -> Iterator[Note]:
 CHECKS: tuple[Check[AppFacts], ...] = (
     Check("rights", "", rights),
     Check("names", "every slot has its own host id within 32 characters", names),
+    Check("content", "no slot has production's content share", content),
     Check("warm-up", "a slot counts as warm only when /api/health answers 200", warm_up),
     Check("binding", "host names are bound so that a swap restarts nothing", binding),
     Check("sticky", "no setting of a release is sticky", sticky),

@@ -91,7 +91,7 @@ def test_a_throttled_swap_says_how_long_to_wait(arm: Arm, header: str, wait: flo
 
 def test_an_accepted_swap_says_where_to_ask(arm: Arm) -> None:
     """202 and its Location, stored before the first poll."""
-    where = f"{arm.address}/operationresults/1?t=1"
+    where = f"{arm.address}/operationresults/1?c={'c' * 2575}&s={'s' * 342}"
     arm.answers["slotsswap"] = (202, {"Location": where, "Retry-After": "15"}, b"")
     answer = arm.azure().swap(APP, STAGING)
     assert (answer.sent, answer.location, arm.posts()) == (Sent.ACCEPTED, where, 1)

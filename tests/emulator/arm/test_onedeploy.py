@@ -118,6 +118,23 @@ def test_what_cannot_be_deployed_is_refused(app: App, held: Callable[[], None]) 
     app.set("staging", {"WEBSITE_RUN_FROM_PACKAGE": "1"})
 
 
+def test_slots_of_one_share_and_one_host_id_disturb_each_other(platform: Platform) -> None:
+    """Each slot is born with a share of its own; with one, both run what either is sent."""
+    account, share = "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE"
+    name = "an-app-whose-name-is-cut-to-32-chars"
+    platform.create_app(name, {"WEBSITE_RUN_FROM_PACKAGE": "1", account: "a"})
+    app = App(platform, name)
+    assert app.settings("staging")[share] != app.settings("production")[share]
+    assert platform.slots()[name, "staging"]["collisions"] == {"host id": ["production"]}
+    app.set("staging", {share.lower(): app.settings("production")[share], share: None})
+    assert platform.slots()[name, "staging"]["collisions"].keys() == {"content share", "host id"}
+    app.one_deploy("staging", platform.upload(probe("for-both")))
+    app.wait_serves("staging", "for-both")
+    app.wait_serves("production", "for-both")
+    assert refused(app.swap).status_code == 417
+    app.web.delete(app.group, name)
+
+
 def test_calls_of_kudu_are_counted(app: App) -> None:
     """By operation, by caller and by client as ARM's are; unknown paths apart."""
     platform, agent = app.platform, {"User-Agent": "AZURECLI/2.91 python-requests"}

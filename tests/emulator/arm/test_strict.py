@@ -191,14 +191,15 @@ def test_who_reads_key_vault_is_kept(app: App) -> None:
 
 def test_tags_and_runtime_belong_to_each_slot(site: App) -> None:
     """What a slot is given is shown of that slot alone, by create and by update; gone is gone."""
-    said = {"tags": {"of": "new"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.12"}}}
+    config = {"linuxFxVersion": "Python|3.12", "minTlsVersion": "1.3", "ftpsState": "Disabled"}
+    said = {"tags": {"of": "new"}, "properties": {"siteConfig": config}}
     body = {"location": "France Central", **said}
     site.ask("PUT", "/slots/new", json=body).raise_for_status()
     said = {"tags": {"of": "p"}, "properties": {"siteConfig": {"linuxFxVersion": "Python|3.11"}}}
     site.ask("PATCH", json=said).raise_for_status()
     for path, tags, runtime in (
         ("/slots/new", {"of": "new"}, "Python|3.12"),
-        ("/slots/staging", None, "Python|3.13"),
+        ("/slots/staging", None, ""),
         ("", {"of": "p"}, "Python|3.11"),
     ):
         shown = site.ask("GET", path).json()
@@ -206,6 +207,7 @@ def test_tags_and_runtime_belong_to_each_slot(site: App) -> None:
         assert shown["tags"] == tags
         assert shown["properties"]["siteConfig"]["linuxFxVersion"] == runtime
         assert web["properties"]["linuxFxVersion"] == runtime
+        assert (config.items() <= web["properties"].items()) == (path == "/slots/new")
     site.web.delete_slot(site.group, NAME, "new")
 
 

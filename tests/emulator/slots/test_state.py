@@ -3,6 +3,7 @@
 import string
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,9 +77,10 @@ def test_reset_undoes_a_preview(before: Site, side: str) -> None:
     assert all(s.prepared_with is None and s.swapping_into is None for s in after.slots.values())
 
 
-def test_extension_version_stays_unless_overridden() -> None:
-    """Names ending in _EXTENSION_VERSION are sticky by themselves; an override lets them move."""
-    name, override = "FUNCTIONS_EXTENSION_VERSION", state.OVERRIDE_DEFAULT_STICKY
+@pytest.mark.parametrize("name", ["FUNCTIONS_EXTENSION_VERSION", *state.RETENTION])
+def test_what_is_sticky_by_itself_stays_unless_overridden(name: str) -> None:
+    """The runtime's version and the days that logs are kept; an override lets them move."""
+    override = state.OVERRIDE_DEFAULT_STICKY
     after = swap(site({name: "~4"}, {name: "~5"}, []))
     assert after.production.settings[name] == "~4"
     after = swap(site({name: "~4", override: "0"}, {name: "~5", override: "0"}, []))

@@ -26,6 +26,7 @@ STORE = "https://account.blob.core.windows.net"
 REF = AppRef("00000000-0000-0000-0000-000000000001", "group", NAME)
 SECRET = "canary-of-a-setting"
 SITE = SiteFacts("Running", True, "ElasticPremium", "SystemAssigned", principals=("p-1",))
+ALIKE = {"linuxFxVersion": "Python|3.13", "minTlsVersion": "1.2", "ftpsState": "Disabled"}
 
 
 def slot(name: str, version: str | None) -> SlotFacts:
@@ -43,7 +44,8 @@ def slot(name: str, version: str | None) -> SlotFacts:
         settings |= {"MODEL_DEPLOY": "run-1", "MODEL_STORE": STORE}
         health = Health(Answer.SERVING, what.model, version, what.digest, "run-1", code="build-3")
     functions = (Function("predict", "httpTrigger"), Function("warmup", "warmupTrigger"))
-    return SlotFacts(name, SITE, settings, ConfigFacts(), functions, health, passwords=False)
+    config = ConfigFacts(alike=ALIKE)
+    return SlotFacts(name, SITE, settings, config, functions, health, passwords=False)
 
 
 GOOD = AppFacts(

@@ -4,7 +4,7 @@ import pytest
 
 from gitslot.errors import AzureError, NotFound
 from gitslot.report.doctor.arm import Survey
-from gitslot.report.doctor.facts import ConfigFacts, Function, Sticky
+from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, Sticky
 from gitslot.state.wanted import PRODUCTION, STAGING
 from tests.edges.azure.arm import APP, SITE, Arm, gateway
 
@@ -56,10 +56,11 @@ def test_auto_swap_and_traffic_are_read_from_the_configuration(arm: Arm) -> None
     experiments = {"rampUpRules": [rule]}
     properties = {"autoSwapSlotName": "production", "alwaysOn": True, "experiments": experiments}
     arm.answers["web"] = (200, {}, {"id": "x", "properties": properties})
-    expected = ConfigFacts("production", True, {"staging": 25.0})
+    unset = dict.fromkeys(ALIKE, "")
+    expected = ConfigFacts("production", True, {"staging": 25.0}, alike=unset)
     assert Survey(arm.address, arm.credential).config(APP, PRODUCTION) == expected
     arm.answers["web"] = (200, {}, {"id": "x", "properties": {"experiments": None}})
-    assert Survey(arm.address, arm.credential).config(APP, STAGING) == ConfigFacts()
+    assert Survey(arm.address, arm.credential).config(APP, STAGING) == ConfigFacts(alike=unset)
 
 
 def test_restrictions_passwords_and_references_are_read(arm: Arm) -> None:

@@ -48,6 +48,9 @@ SILENT = Health(Answer.SILENT, detail="its host is not known")
 TORN = Desired(Revision("a" * 40), {"churn": Doubt("UnknownKey", "churn.yaml: line 2")})
 READER = "/subscriptions/x/reader"
 WRONG, WARNING, UNKNOWN = Grade.WRONG, Grade.WARNING, Grade.UNKNOWN
+HOST = {"AzureFunctionsWebHost__HostId": "one"}
+SHARE = {"WEBSITE_CONTENTSHARE": f"{GOOD.name}-staging"}
+SHARED = set_to(STAGING, set_to(PRODUCTION, **SHARE), **SHARE)
 SIGNED = replace(GROUND.settings, vouch=Rule(()))
 
 
@@ -74,6 +77,11 @@ def needing(mebibytes: int) -> AppFacts:
     """Return a good app that wants a model whose process holds so much."""
     needs = Needs(memory=mebibytes * 2**20)
     return good(wanted={PRODUCTION: Resolved(release("1.5.0"), needs=needs)})
+
+
+def having(**config: str) -> AppFacts:
+    """Return a good app whose staging is so configured."""
+    return at(STAGING, config=ConfigFacts(alike=config))
 
 
 def saying(answer: Answer, **health: Any) -> AppFacts:
@@ -191,6 +199,11 @@ BROKEN = [
         good(name="a-function-app-with-a-very-long-name"),
         *(WRONG, "same host id", "AzureFunctionsWebHost__hostid"),
     ),
+    Case("names", set_to(STAGING, **HOST), WARNING, "a swap moves", "--slot-settings"),
+    Case("content", SHARED, WRONG, "overwrites production", f"SHARE={GOOD.name}-staging-2"),
+    Case("alike", having(linuxFxVersion=""), WRONG, "another linuxFx", "siteConfig.linuxFxVersion"),
+    Case("alike", having(ftpsState="x"), WARNING, "another ftps", "siteConfig.ftpsState=Disabled"),
+    Case("plan", good(burst=1), WARNING, "never grows", "--max-burst 3"),
     Case("names", good(name="an-app-with-a-name-of-28-chr"), WARNING, "is cut to", "within 32"),
     Case(
         "warm-up",
