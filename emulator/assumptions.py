@@ -7,7 +7,7 @@ docs/believe/emulator.md, a run of the fault designs the other way round, the ch
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -149,12 +149,12 @@ ASSUMPTIONS = (
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}
 
 
+@dataclass(slots=True)
 class Assumed:
     """Which assumptions hold: all, until one is reversed."""
 
-    def __init__(self) -> None:
-        self.reversed: set[str] = set()
-        self.shows: set[str] = set()  # reversed rows that made a difference
+    reversed: set[str] = field(default_factory=set)
+    shows: set[str] = field(default_factory=set)  # reversed rows that made a difference
 
     def holds(self, name: str) -> bool:
         """

@@ -6,6 +6,7 @@ import pytest
 
 from emulator.arm.routes import find
 from emulator.login.rights import BUILT_IN, CONTRIBUTOR, OWNER, Assignment, Rights, Role
+from gitslot.errors import NotFound
 from gitslot.state.decision import Converged
 from reliability.cloud import ROLE
 from reliability.scenarios import Scene, bump, first_install, settled, want
@@ -45,6 +46,23 @@ def test_roles_are_patterns_that_hold_below_their_scope() -> None:
     assert not rights.allow("you", wanted, SITE, now=60.0)
     assert not rights.allow("me", wanted, "/subscriptions/other", now=60.0)
     assert BUILT_IN[OWNER].allows("Microsoft.Authorization/roleAssignments/write")
+
+
+def test_a_role_on_one_app_is_listed_or_not() -> None:
+    """A controller finds its app by a role there alone; where lists need more, it says so."""
+    scene = settled()
+    azure = scene.controller.start().azure
+    rights = scene.cloud.world.store.rights
+    site = SITE.replace("/subscriptions/s/resourceGroups/g", scene.cloud.world.scope)
+    held = rights.assignments["controller"]
+    rights.assignments["controller"] = replace(held, scope=site)
+    assert azure.locate("app", None, None).name == "app"
+    scene.cloud.world.assumed.use({"listed-by-role": False})
+    with pytest.raises(NotFound) as caught:
+        azure.locate("app", None, None)
+    assert caught.value.reason == "AppNotFound"
+    rights.assignments["controller"] = held
+    assert azure.locate("app", None, None).name == "app"
 
 
 def released_and_back(role: Role) -> str:
