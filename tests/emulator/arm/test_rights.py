@@ -1,6 +1,7 @@
 """ARM refuses who has no role; the controller's role is enough for it, and no larger."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_roles_are_patterns_that_hold_below_their_scope() -> None:
 def test_a_role_on_one_app_is_listed_or_not() -> None:
     """A controller finds its app by a role there alone; where lists need more, it says so."""
     scene = settled()
-    azure = scene.controller.start().azure
+    azure: Any = scene.controller.start().azure
     rights = scene.cloud.world.store.rights
     site = SITE.replace("/subscriptions/s/resourceGroups/g", scene.cloud.world.scope)
     held = rights.assignments["controller"]
