@@ -61,6 +61,12 @@ class LocalCommands(LazyGroup):
     )
 
 
+class AzureCommands(LazyGroup):
+    """The commands of `gitslot azure`."""
+
+    table = (Row("record", "cli.azure_record", "Write ARM's answers about an app to a file."),)
+
+
 app = typer.Typer(
     name="gitslot",
     cls=Commands,
@@ -77,6 +83,11 @@ app.add_typer(
         help="The local platform: real slots, real blobs, real git, no cloud account.",
     ),
     name="local",
+    rich_help_panel=_MORE,
+)
+app.add_typer(
+    typer.Typer(cls=AzureCommands, no_args_is_help=True, help="Ask Azure what it answers."),
+    name="azure",
     rich_help_panel=_MORE,
 )
 
