@@ -81,6 +81,16 @@ def assumptions() -> str:
     return f"| | assumed of Azure | why | reversed |\n|---|---|---|---|\n{''.join(rows)}"
 
 
+def steps() -> str:
+    """Return the table of docs/run/first-run-on-azure.md: what decides each row, and how."""
+    rows = ""
+    for each in (each for each in ASSUMPTIONS if each.step):
+        step, _, look = each.step.partition(": ")
+        otherwise = each.opposite or "change the emulator"
+        rows += f"| {step} | {look} | `{each.id}`: {each.says} | {otherwise} |\n"
+    return f"| step | look | as assumed | otherwise |\n|---|---|---|---|\n{rows}"
+
+
 def filled(text: str, **sections: Callable[[], str]) -> str:
     """Return *text*, a page, with its *sections* as they are today."""
     for name, made in sections.items():
@@ -95,6 +105,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/believe/rules.md": lambda _: rules_page(),
     "docs/run/reasons.md": lambda _: reasons_page(),
     "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
+    "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
 }
 
 
