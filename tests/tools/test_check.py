@@ -82,7 +82,7 @@ def test_a_page_that_is_not_the_codes_is_found(tree: Path, page: str) -> None:
 def test_each_assumption_can_be_decided() -> None:
     """Each row that can be reversed has a step of the first run, and checks are doctor's."""
     page = (check.ROOT / "docs/run/first-run-on-azure.md").read_text()
-    checks = ["", *(each.name for each in (*OF_GROUND, *OF_APP))]
+    checks = ["", *(each.name for each in OF_GROUND), *(each.name for each in OF_APP)]
     for row in ASSUMPTIONS:
         step = row.step.partition(":")[0]
         assert row.check in checks and (step or not row.opposite), row.id
