@@ -1,8 +1,6 @@
 """
-D14: what is assumed of Azure, the other way round.
-
-Each row of the emulator's ASSUMPTIONS that can be reversed is, in the scenes of D6; in the long
-form in all of its cases and in samples of other designs.
+D14: each row of the emulator's ASSUMPTIONS that can be reversed is, in the scenes of D6; in the
+long form in all of its cases and in samples of other designs.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,15 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 
 from emulator.assumptions import ASSUMPTIONS
-from reliability import calls, orders, pairs, swaps
+from reliability import calls, orders, pairs, runs, swaps
 from reliability.cloud import ASSUMED
-from reliability.runs import Case, Run, judged
-from reliability.runs import play as play_scene
+from reliability.runs import Case, Run
 from reliability.scenarios import STORIES
 
 # Rows that make no difference to these scenes, and where they are shown instead.
 ELSEWHERE = {"listed-by-role": "tests/emulator/arm/test_rights.py"}
-ROWS = tuple(row.id for row in ASSUMPTIONS if row.opposite)
 
 
 @contextmanager
@@ -43,7 +39,7 @@ def scenes() -> Iterator[Case]:
     for name, fail in {**swaps.FAILURES, **swaps.DEPLOYING}.items():
         yield f"D6,bump,{name}", partial(swaps.failing, "bump", fail)
     for name, begin in STORIES.items():
-        yield f"D6,{name}", partial(play_scene, begin, {})
+        yield f"D6,{name}", partial(runs.play, begin, {})
 
 
 def shown(row: str) -> Run:
@@ -52,12 +48,12 @@ def shown(row: str) -> Run:
         found = play(row, run)
         if row in ASSUMED.shows or found.violations:
             return found
-    return judged("case", f"{row} makes no difference in any scene: plant one, or see ELSEWHERE")
+    return runs.judged("case", f"{row} makes no difference here: plant a scene, or see ELSEWHERE")
 
 
 def cases(*, long: bool = False) -> Iterator[Case]:
     """Give for each row a case that shows it and the scenes; long, the designs' own cases."""
-    for row in ROWS:
+    for row in (row.id for row in ASSUMPTIONS if row.opposite):
         if row not in ELSEWHERE:
             yield f"D14,{row},shown", partial(shown, row)
         given = list(scenes())
@@ -65,5 +61,4 @@ def cases(*, long: bool = False) -> Iterator[Case]:
             with reversing(row):  # what there is to spoil may depend on it
                 given = [*swaps.cases(long=True), *[*calls.cases()][::10]]
                 given += [*pairs.sample("bump", 4, step=20), *[*orders.cases()][::10]]
-        for seed, run in given:
-            yield f"D14,{row},{seed}", partial(play, row, run)
+        yield from ((f"D14,{row},{seed}", partial(play, row, run)) for seed, run in given)

@@ -17,9 +17,8 @@ from gitslot.errors import AzureError
 from gitslot.http.client import Answer, Http
 from gitslot.state.wanted import PRODUCTION, STAGING
 
-# Keys whose values are ARM's own words, and keys below which keys are somebody's names.
 WORDS = re.compile(r"[Cc]ode|kind|type|state|sku|\w+State|hostType|redundancyMode|ipMode")
-_NAMES = ("tags", "functionKeys", "systemKeys", "userAssignedIdentities")
+_NAMES = ("tags", "functionKeys", "systemKeys", "userAssignedIdentities")  # what is below is named
 _KEY, _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,60}"), re.compile(r"[A-Za-z0-9_,./ -]{1,60}")
 _PLACE = re.compile(r"/(subscriptions|resourceGroups|sites|slots)/[^/]+", re.IGNORECASE)
 _HEADER = re.compile(r"etag|location|retry-after|x-ms-failure-cause|x-ms-ratelimit-remaining-.*")
@@ -39,29 +38,29 @@ class Recorder(Http):
         """Send a request, as Http does."""
         answer = self._http.request(method, url, **more)
         path = urlsplit(url).path
-        said = answer.status, self._masked(as_object(answer.text), path.rpartition("/")[0][-11:])
-        if self._last.get(path) != said:
-            self._last[path] = said
+        body = self._masked(as_object(answer.text), path.rpartition("/")[0][-11:])
+        if self._last.get(path) != (answer.status, body):
+            self._last[path] = answer.status, body
             kept = {k.lower(): v for k, v in answer.headers.items() if _HEADER.fullmatch(k.lower())}
             headers = {k: v if v.isdigit() else self._text(v) for k, v in kept.items()}
             call = " ".join((method, _PLACE.sub(r"/\1/{}", path)))
-            named = {"call": call, "status": answer.status, "headers": headers, "body": said[1]}
-            self.answers.append(named)
+            self.answers.append(
+                {"call": call, "status": answer.status, "headers": headers, "body": body}
+            )
         return answer
 
     def _masked(self, value: Any, key: str) -> Any:
         if isinstance(value, dict):
-            below = "tags" if key == "appsettings" else ""
-            return {
-                k if _KEY.fullmatch(k) and key not in _NAMES else self._text(k): self._masked(
-                    v, below if k == "properties" else k
-                )
-                for k, v in value.items()
-            }
+            found = {}
+            for k, v in value.items():
+                named = key in _NAMES or not _KEY.fullmatch(k)
+                below = "tags" if (key, k) == ("appsettings", "properties") else k
+                found[self._text(k) if named else k] = self._masked(v, "" if named else below)
+            return found
         if isinstance(value, list):
             return [self._masked(each, key) for each in value]
-        own = isinstance(value, str) and WORDS.fullmatch(key) and _WORD.fullmatch(value)
-        return self._text(value) if isinstance(value, str) and value and not own else value
+        own = not isinstance(value, str) or (WORDS.fullmatch(key) and _WORD.fullmatch(value))
+        return value if own or not value else self._text(value)
 
     def _text(self, text: str) -> str:
         return self._texts.setdefault(text, f"text-{len(self._texts) + 1}")

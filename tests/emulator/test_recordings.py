@@ -76,7 +76,7 @@ def ours() -> Answers:
     recorder = Recorder(DoorHttp(door, cloud.seconds))
     azure = Azure(ARM, Credential("person"), http=recorder, pool=Inline)
     other = b'{"targetSlot": "production", "properties": {"appSettingNames": ["CANARY"]}}'
-    cloud.change("staging", CANARY="canary-value")
+    cloud.change("staging", CANARY="canary-value", state="canary")
     for method, rest in (
         *(("POST", f"/slots/staging/{each}") for each in ("applySlotConfig", "resetSlotConfig")),
         *(("POST", "/slots/staging/slotsswap"), ("PUT", "/config/slotConfigNames")),
