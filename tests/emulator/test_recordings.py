@@ -72,29 +72,28 @@ def ours() -> Answers:
     """Record the emulator at rest, prepared, while it swaps, and after; no secret is in it."""
     scene = settled()
     cloud = scene.cloud
-    door = ArmDoor(cloud, Process("person", scene.rig.seam))
-    recorder = Recorder(DoorHttp(door, cloud.seconds))
+    recorder = Recorder(DoorHttp(ArmDoor(cloud, Process("person", scene.rig.seam)), cloud.seconds))
     azure = Azure(ARM, Credential("person"), http=recorder, pool=Inline)
-    other = b'{"targetSlot": "production", "properties": {"appSettingNames": ["CANARY"]}}'
+    body = b'{"targetSlot": "production", "properties": {"appSettingNames": ["CANARY"]}}'
     cloud.change("staging", CANARY="canary-value", state="canary")
-    for method, rest in (
-        *(("POST", f"/slots/staging/{each}") for each in ("applySlotConfig", "resetSlotConfig")),
-        *(("POST", "/slots/staging/slotsswap"), ("PUT", "/config/slotConfigNames")),
-    ):
+    for step in ("applySlotConfig", "resetSlotConfig", "slotsswap"):
         reads(azure, azure.locate("app", None, None))
         cloud.wait(90)
-        assert cloud.post("person", rest, other, method) < 300
+        assert cloud.post("person", f"/slots/staging/{step}", body) < 300
+    reads(azure, azure.locate("app", None, None))
+    cloud.wait(90)
+    assert cloud.post("person", "/config/slotConfigNames", body, "PUT") == 200
     tagged = replace(cloud.site.production, tags={"canary-tag": "canary-owner"})
     cloud.world.store.put(cloud.site.with_slots(tagged))
-    reads(azure, azure.locate("app", None, None))
-    kept = [*recorder.answers]
-    reads(azure, azure.locate("app", None, None))
-    assert recorder.answers == kept, "what is not new is left out"
-    text = json.dumps(kept).lower()
+    for _ in range(2):
+        kept = len(recorder.answers)
+        reads(azure, azure.locate("app", None, None))
+    assert len(recorder.answers) == kept, "what is not new is left out"
+    text = json.dumps(recorder.answers).lower()
     slots = cloud.site.slots.values()
     secrets = [*(slot.keys.function for slot in slots), *(slot.host for slot in slots)]
     assert not [each for each in ("canary", SUBSCRIPTION, *secrets) if each in text]
-    return kept
+    return recorder.answers
 
 
 def test_a_recording_of_the_emulator_is_its_own(ours: Answers) -> None:
@@ -117,10 +116,9 @@ def test_a_recording_of_the_emulator_is_its_own(ours: Answers) -> None:
 )
 def test_each_difference_is_listed(ours: Answers, change: Callable[[Any], None], said: str) -> None:
     """A key more or less, a word or a type that the emulator does not know."""
-    broken = deepcopy(ours)
+    broken = deepcopy([each for each in ours if each["call"].endswith("/sites/{}")])
     for each in broken:
-        if each["call"].endswith("/sites/{}"):
-            change(each["body"]["properties"])
+        change(each["body"]["properties"])
     (found,) = differences(broken, ours)
     assert said in found
 
