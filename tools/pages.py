@@ -18,6 +18,7 @@ from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
 
+STEPS = ("setup", "observe", "release", "preview", "failed swap", "revert")  # of the first run
 ROOT = Path(__file__).resolve().parent.parent
 
 _RULES = """\
@@ -83,9 +84,11 @@ def assumptions() -> str:
 
 def steps() -> str:
     """Return the table of docs/run/first-run-on-azure.md: what decides each row, and how."""
-    decided = (row for row in ASSUMPTIONS if row.step)
-    rows = (f"| {a.step.replace(': ', ' | ', 1)} | `{a.id}`: {a.says} |\n" for a in decided)
-    return f"| step | look | as assumed |\n|---|---|---|\n{''.join(rows)}"
+    rows = ""
+    for row in (row for row in ASSUMPTIONS if row.step):
+        at = next((step for step in STEPS if row.step.startswith(f"{step}: ")), "release")
+        rows += f"| {at} | {row.step.removeprefix(f'{at}: ')} | `{row.id}`: {row.says} |\n"
+    return f"| step | look | as assumed |\n|---|---|---|\n{rows}"
 
 
 def filled(text: str, **sections: Callable[[], str]) -> str:
