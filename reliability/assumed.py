@@ -14,7 +14,10 @@ from reliability.runs import Case, Run
 from reliability.scenarios import STORIES
 
 # Rows that make no difference to these scenes, and where they are shown instead.
-ELSEWHERE = {"listed-by-role": "tests/emulator/arm/test_rights.py"}
+ELSEWHERE = {
+    "listed-by-role": "tests/emulator/arm/test_rights.py",
+    "container-create": "tests/emulator/slots/test_blob_door.py",
+}
 
 
 @contextmanager
