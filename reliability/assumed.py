@@ -38,11 +38,11 @@ def play(row: str, run: Callable[[], Run]) -> Run:
 
 
 def scenes() -> Iterator[Case]:
-    """Give D6's failures of a bump, and its stories."""
-    for name, fail in {**swaps.FAILURES, **swaps.DEPLOYING}.items():
-        yield f"D6,bump,{name}", partial(swaps.failing, "bump", fail)
+    """Give D6's stories, and its failures of a bump."""
     for name, begin in STORIES.items():
         yield f"D6,{name}", partial(runs.play, begin, {})
+    for name, fail in {**swaps.FAILURES, **swaps.DEPLOYING}.items():
+        yield f"D6,bump,{name}", partial(swaps.failing, "bump", fail)
 
 
 def shown(row: str) -> Run:

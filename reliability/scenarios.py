@@ -309,10 +309,10 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
 }
 # Played as they are: what they are about is when somebody does what.
 STORIES: dict[str, Callable[[], Scene]] = {
+    "cannot-start": partial(bad_candidate, "crash"),
     "never-healthy": partial(soak, 0.0),  # it fails as soon as production has it
     "held-twice": held_twice,
     "preview-later": preview_later,
-    "cannot-start": partial(bad_candidate, "crash"),
 }
 
 __all__ = ["CONTROLLER", "SCENARIOS", "Scene"]
