@@ -105,18 +105,13 @@ ASSUMPTIONS = (
         step="setup: `az provider operation show -n Microsoft.Web` has what infra/role.json has",
     ),
     Assumption(
-        "ping-allowed",
-        "Access restrictions let the warm-up ping in from 10.* and 100.*",
-        "users' threads, of App Service as a whole",
-        check="warm-up",
-    ),
-    Assumption(
         "others",
         "Equal contents are swapped like others; `If-Match` is not heeded; a prepared slot that is "
         "deleted cancels the swap; production is not deleted as a slot (400); functions are not "
         "listed while no process answers (400); `httpsOnly` answers every method with 301; words "
         "of slot differences; Kudu refuses a bad zip at once, and takes an upload during a swap; "
-        "its records move with the content; its 401; when each `deploymentStatus` holds",
+        "its records move with the content; its 401; when each `deploymentStatus` holds; access "
+        "restrictions let the ping in",
         "Microsoft's sources where they have it; the rest is on no record",
     ),
     Assumption(

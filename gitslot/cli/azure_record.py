@@ -20,9 +20,8 @@ def record(
 ) -> None:
     """Write ARM's answers about an app to a file.
 
-    It makes the controller's reads, with your own sign-in; --for makes them
-    every 5 s and keeps what is new. Names, ids, hosts, settings and secrets
-    are replaced. Nothing is written to Azure.
+    It makes the controller's reads, every 5 s with --for, and your own sign-in.
+    Names, ids, hosts, settings and secrets are replaced.
     """
     session = session_of(ctx)
     session.needs_no_repository()
