@@ -7,11 +7,11 @@ AZURITE_READY := node_modules/.ready
 SETUP := tools/setup.py tools/python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-clients reliability repro check format bench package lock clean
+.PHONY: help demo up down test test-long test-clients test-recordings reliability repro check format bench package lock clean
 
 help: ## show this list
 	@echo "gitslot: make TARGET"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
 	@$(PY) -m gitslot local demo
@@ -35,6 +35,9 @@ test-long: $(PYTHON_READY) $(AZURITE_READY) ## run the tests that take longer
 test-clients: $(PYTHON_READY) $(AZURITE_READY) ## run Microsoft's own clients (az, SDKs) against the local platform
 	@$(PY) tools/setup.py azure-cli
 	@$(PY) -m pytest -m clients
+
+test-recordings: $(PYTHON_READY) ## compare answers of Azure (`gitslot azure record`) with the emulator's: RECORDINGS=FOLDER
+	@RECORDINGS="$(RECORDINGS)" $(PY) -m pytest tests/emulator/test_recordings.py
 
 reliability: $(PYTHON_READY) $(AZURITE_READY) ## run the reliability designs, one line each; LONG=1 for all of their cases
 	@$(PY) -m reliability $(if $(LONG),--long) $(DESIGN)

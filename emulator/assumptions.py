@@ -7,7 +7,7 @@ docs/believe/emulator.md, a run of the fault designs the other way round, the ch
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -41,8 +41,7 @@ ASSUMPTIONS = (
     Assumption(
         "preview-on-both",
         "After a preview both slots name the other in `targetSwapSlot`",
-        "recorded of production (azure-cli, `test_webapp_slot_swap`, 2025-07); the portal writes "
-        "both (azure-functions-ux, `_setTargetSwapSlot`)",
+        "recorded of production (azure-cli, `test_webapp_slot_swap`); the portal writes both",
         "only production names the other",
         "operation",
         "preview: record while the swap is prepared",
@@ -50,10 +49,9 @@ ASSUMPTIONS = (
     Assumption(
         "deployment-id-moves",
         "`deploymentId` moves with the content in a swap",
-        "recorded of a Windows app alone (azure-cli, `test_functionapp_slot_swap`, 2025-01)",
+        "recorded of a Windows app alone (azure-cli, `test_functionapp_slot_swap`)",
         "it stays with the slot",
-        "",
-        "release: compare `deploymentId` of both slots before and after",
+        step="release: compare it in both slots before and after",
     ),
     Assumption(
         "failed-swap-prepared",
@@ -66,11 +64,9 @@ ASSUMPTIONS = (
     Assumption(
         "restart-overlap",
         "A restart starts the new process before the old one ends",
-        "the app settings reference, WEBSITE_DISABLE_OVERLAPPED_RECYCLING, which does not say that "
-        "it always does",
+        "app settings reference, WEBSITE_DISABLE_OVERLAPPED_RECYCLING: not that it always does",
         "the old process ends first, and requests wait for the new one",
-        "",
-        "release: ask /api/health of staging each second while its settings change",
+        step="release: ask /api/health of staging each second while its settings change",
     ),
     Assumption(
         "failed-start-stops",
@@ -84,21 +80,16 @@ ASSUMPTIONS = (
         "listed-by-role",
         "A role on one app shows its holder the subscription and that app in lists",
         "none; Microsoft's pages say it of no list",
-        "only a role on the group or above does, and the controller reports `AppNotFound`",
+        "only a role on the group or above does: `AppNotFound`",
         "app",
         "observe: does the controller report `AppNotFound`?",
     ),
     Assumption(
-        "refusal-texts",
-        "A 409 says `another operation is in progress` or `prepared for swap`",
-        "azure-pipelines-tasks#11384 (2019), azure-cli#27820; its ExtendedCode is on no record",
-        step="release: swap by hand while the swap runs, and keep the answer",
-    ),
-    Assumption(
-        "stopped-refused",
-        "A swap of a stopped slot is refused at once with 409",
-        "azure-functions-host#10722 says that both must run; status and text are on no record",
+        "refusals",
+        "A 409 says `another operation is in progress` or `prepared for swap`; so a stopped slot's",
+        "azure-pipelines-tasks#11384, azure-cli#27820; that both must run: functions-host#10722",
         check="running",
+        step="release: swap by hand while the swap runs, and keep the answer",
     ),
     Assumption(
         "timing",
@@ -114,30 +105,14 @@ ASSUMPTIONS = (
         step="setup: `az provider operation show -n Microsoft.Web` has what infra/role.json has",
     ),
     Assumption(
-        "ping-allowed",
-        "Access restrictions let the warm-up ping in from 10.* and 100.*",
-        "users' threads, of App Service as a whole",
-        check="warm-up",
-    ),
-    Assumption(
-        "https-301",
-        "With `httpsOnly` every method is answered with 301",
-        "the page on bindings: all HTTP requests are redirected to HTTPS",
-        check="https",
-        step="setup: `curl -si -X POST http://HOST/api/health`",
-    ),
-    Assumption(
-        "arm",
-        "Slots of equal content are swapped like any others; `If-Match` is not heeded; a prepared "
-        "slot that is deleted cancels the swap; production is not deleted as a slot (400); "
-        "functions are not listed while no process answers (400); the words of slot differences",
-        "none; their rules are the portal's",
-    ),
-    Assumption(
-        "kudu",
-        "Kudu refuses a bad zip at once; its records move with the content; its challenge at 401; "
-        "what ARM says where Kudu refuses, and when each `deploymentStatus` holds",
-        "Kudu's source, where it has it; the rest is on no record",
+        "others",
+        "Equal contents are swapped like others; `If-Match` is not heeded; a prepared slot that is "
+        "deleted cancels the swap; production is not deleted as a slot (400); functions are not "
+        "listed while no process answers (400); `httpsOnly` answers every method with 301; words "
+        "of slot differences; Kudu refuses a bad zip at once, and takes an upload during a swap; "
+        "its records move with the content; its 401; when each `deploymentStatus` holds; access "
+        "restrictions let the ping in",
+        "Microsoft's sources where they have it; the rest is on no record",
     ),
     Assumption(
         "settings-bucket",
@@ -149,12 +124,12 @@ ASSUMPTIONS = (
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}
 
 
+@dataclass(slots=True)
 class Assumed:
     """Which assumptions hold: all, until one is reversed."""
 
-    def __init__(self) -> None:
-        self.reversed: set[str] = set()
-        self.shows: set[str] = set()  # reversed rows that made a difference
+    reversed: set[str] = field(default_factory=set)
+    shows: set[str] = field(default_factory=set)  # reversed rows that made a difference
 
     def holds(self, name: str) -> bool:
         """

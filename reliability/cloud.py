@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.arm.gateway import Gateway
+from emulator.assumptions import Assumed
 from emulator.login.identity import Caller, Identity, new_signing_key
 from emulator.login.rights import BUILT_IN, OWNER, Assignment, Role
 from emulator.seen.faults import Fault, Faults
@@ -43,6 +44,7 @@ TENANT = "22222222-2222-2222-2222-222222222222"
 STAGING = "staging"
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 LATENCY = replace(RECORDED, name="virtual", call_s=0.0)
+ASSUMED = Assumed()  # what every cloud begins with
 
 
 _GIVEN = json.loads((Path(__file__).parents[1] / "infra/role.json").read_bytes())
@@ -170,6 +172,7 @@ class Cloud(Surroundings):
             group=GROUP,
             location="France Central",
             latency=LATENCY,
+            assumed=replace(ASSUMED, reversed=set(ASSUMED.reversed)),
         )
         self.fabric.azure = self.world
         self.gateway = Gateway(self.world, identity())

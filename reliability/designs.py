@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from reliability import (
     artifacts,
+    assumed,
     attacks,
     calls,
     clocks,
@@ -51,6 +52,7 @@ DESIGNS: dict[str, Design] = {
     "D10": attacks,
     "D12": hands,
     "D13": neighbours,
+    "D14": assumed,
 }
 
 
@@ -73,6 +75,10 @@ def find(seed: str) -> Run:
     name = seed.partition(",")[0]
     if name in _AGAIN:
         return _later(*_AGAIN[name], seed)  # type: ignore[no-any-return]  # a Run
+    if name == "D14" and not seed.endswith(",shown"):
+        _, row, kept = seed.split(",", 2)
+        with assumed.reversing(row):
+            return find(kept)
     runs.KEEP.add(seed)
     if name in ("D1", "D2"):
         return calls.parse(seed)[1]()

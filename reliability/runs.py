@@ -8,6 +8,7 @@ from typing import Any
 
 from gitslot.state.decision import Converged, Frozen, Stalled, Stop, Suspended
 from reliability.checker import Violation, check
+from reliability.rig import TICK_S
 from reliability.said import leaks, listening
 from reliability.scenarios import Scene
 from reliability.seam import Call
@@ -44,8 +45,8 @@ def play(make: Callable[[], Scene], plan: Mapping[int, str]) -> Run:
     rig.seam.on, rig.seam.stage = True, 0
     mark = len(rig.cloud.history.entries)
     stop = scene.controller.settle()
-    if scene.watched_s:
-        scene.cloud.wait(scene.watched_s)
+    if scene.watched_s or not scene.cloud.serves():  # which somebody may have restarted just now
+        scene.cloud.wait(scene.watched_s or TICK_S)
         stop = scene.controller.settle()
     rig.seam.on = False
     entries = rig.cloud.history.entries

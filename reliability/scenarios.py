@@ -10,7 +10,7 @@ from gitslot.record.event import Event
 from gitslot.record.payload import Payload
 from gitslot.state.decision import Converged, Stalled, Stop
 from reliability import registered
-from reliability.cloud import APP, STAGING, Cloud
+from reliability.cloud import APP, ASSUMED, STAGING, Cloud
 from reliability.memory_blobs import MemoryBlobs
 from reliability.recording import Recording
 from reliability.rig import CONTROLLER, Controller, Rig
@@ -132,14 +132,15 @@ def bumped() -> Scene:
 
 
 @cache
-def _bump_at_rest() -> Recording:
+def _bump_at_rest(reverses: frozenset[str]) -> Recording:
+    del reverses  # rows of the world that is kept
     scene = bumped()
     return Recording.of(scene.rig, scene.controller.ids)
 
 
 def revert() -> Scene:
     """The bump is reverted: the old release waits in staging."""
-    kept = _bump_at_rest()
+    kept = _bump_at_rest(frozenset(ASSUMED.reversed))
     rig = kept.resume()
     scene = Scene(rig, rig.controller(), NEW)
     scene.controller.ids = kept.events
@@ -169,10 +170,10 @@ def half_done() -> Scene:
     return scene
 
 
-def bad_candidate() -> Scene:
-    """The new version answers with labels that its training did not give."""
+def bad_candidate(how: str = "wrong") -> Scene:
+    """The new version answers with labels that its training did not give, or fails otherwise."""
     scene = bump()
-    scene.cloud.behaviour.versions[NEW] = "wrong"
+    scene.cloud.behaviour.versions[NEW] = how
     scene.wants, scene.stop = OLD, Stalled
     return scene
 
@@ -308,6 +309,7 @@ SCENARIOS: dict[str, Callable[[], Scene]] = {
 }
 # Played as they are: what they are about is when somebody does what.
 STORIES: dict[str, Callable[[], Scene]] = {
+    "cannot-start": partial(bad_candidate, "crash"),
     "never-healthy": partial(soak, 0.0),  # it fails as soon as production has it
     "held-twice": held_twice,
     "preview-later": preview_later,

@@ -18,6 +18,7 @@ from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
 
+STEPS = ("setup", "observe", "release", "preview", "failed swap", "revert")  # of the first run
 ROOT = Path(__file__).resolve().parent.parent
 
 _RULES = """\
@@ -81,6 +82,15 @@ def assumptions() -> str:
     return f"| | assumed of Azure | why | reversed |\n|---|---|---|---|\n{''.join(rows)}"
 
 
+def steps() -> str:
+    """Return the table of docs/run/first-run-on-azure.md: what decides each row, and how."""
+    rows = ""
+    for row in (row for row in ASSUMPTIONS if row.step):
+        at = next((step for step in STEPS if row.step.startswith(f"{step}: ")), "release")
+        rows += f"| {at} | {row.step.removeprefix(f'{at}: ')} | `{row.id}`: {row.says} |\n"
+    return f"| step | look | as assumed |\n|---|---|---|\n{rows}"
+
+
 def filled(text: str, **sections: Callable[[], str]) -> str:
     """Return *text*, a page, with its *sections* as they are today."""
     for name, made in sections.items():
@@ -95,6 +105,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/believe/rules.md": lambda _: rules_page(),
     "docs/run/reasons.md": lambda _: reasons_page(),
     "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
+    "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
 }
 
 

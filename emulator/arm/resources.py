@@ -1,7 +1,7 @@
 """Tenants, subscriptions, groups, plans, and the list of resources by filter."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emulator.arm.bodies import plan_body, site_body
@@ -48,7 +48,7 @@ def subscription(azure: Azure) -> Mapping[str, Any]:
 
 def subscriptions(azure: Azure, call: Call, _params: Params) -> Answer:
     """List the subscriptions in which the caller has any role."""
-    found = [subscription(azure)] if any(_shown(azure, call)) else []
+    found = [subscription(azure)] if _listed(azure, call) else []
     return Answer(200, {"value": found, "count": {"type": "Total", "value": len(found)}})
 
 
@@ -76,8 +76,8 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     Of ARM's filter language only ``eq`` on resourceType, name and resourceGroup, joined by ``and``,
     is supported.
     """
-    listed = any(_shown(azure, call))
-    found = [b for b in _all(azure) if listed and may_read(azure, call.caller, b["id"])]
+    bodies = _all(azure) if _listed(azure, call) else ()
+    found = [body for body in bodies if may_read(azure, call.caller, body["id"])]
     text = call.query.get("$filter", "").strip()
     for clause in re.split(r"\s+and\s+", text, flags=re.IGNORECASE) if text else ():
         match = CLAUSE.fullmatch(clause)
@@ -93,12 +93,11 @@ def resources(azure: Azure, call: Call, _params: Params) -> Answer:
     return Answer(200, {"value": found})
 
 
-def _shown(azure: Azure, call: Call) -> Iterator[str]:
-    """Yield the scopes of the caller's roles that make lists of the subscription show anything."""
-    for _, held in azure.store.rights.roles_of(call.caller.principal, azure.now()):
-        above = azure.scope.lower().startswith(held.scope.lower().rstrip("/"))
-        if above or azure.assumed.holds("listed-by-role"):
-            yield held.scope
+def _listed(azure: Azure, call: Call) -> bool:
+    """Return whether lists of the subscription show the caller anything: by any role, or not."""
+    held = [each for _, each in azure.store.rights.roles_of(call.caller.principal, azure.now())]
+    above = any(each.covers(azure.scope) for each in held)
+    return above or (held != [] and azure.assumed.holds("listed-by-role"))
 
 
 def _all(azure: Azure) -> Iterable[dict[str, Any]]:

@@ -61,6 +61,12 @@ class LocalCommands(LazyGroup):
     )
 
 
+class AzureCommands(LazyGroup):
+    """The commands of `gitslot azure`."""
+
+    table = (Row("record", "cli.azure_record", "Write ARM's answers about an app to a file."),)
+
+
 app = typer.Typer(
     name="gitslot",
     cls=Commands,
@@ -70,15 +76,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(
-    typer.Typer(
-        cls=LocalCommands,
-        no_args_is_help=True,
-        help="The local platform: real slots, real blobs, real git, no cloud account.",
+for _name, _group, _help in (
+    (
+        "local",
+        LocalCommands,
+        "The local platform: real slots, real blobs, real git, no cloud account.",
     ),
-    name="local",
-    rich_help_panel=_MORE,
-)
+    ("azure", AzureCommands, "Ask Azure what it answers."),
+):
+    _commands = typer.Typer(cls=_group, no_args_is_help=True, help=_help)
+    app.add_typer(_commands, name=_name, rich_help_panel=_MORE)
 
 
 def _version(ctx: typer.Context, asked: bool) -> None:

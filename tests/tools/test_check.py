@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from emulator.assumptions import ASSUMPTIONS
 from gitslot.edges.file import schema
+from gitslot.report.doctor.checks import OF_APP, OF_GROUND
 from tools import check
-from tools.pages import PAGES
+from tools.pages import PAGES, STEPS
 
 FILES = (
     *("requirements.txt", "controller/requirements.txt", "serving_app/requirements.txt"),
@@ -75,6 +77,15 @@ def test_a_page_that_is_not_the_codes_is_found(tree: Path, page: str) -> None:
     """Rules and reasons are documented as they are, or the check says which page is not."""
     (tree / page).write_text("# Old\n")
     assert [page in problem for problem in check.problems(tree)] == [True]
+
+
+def test_each_assumption_can_be_decided() -> None:
+    """Each row that can be reversed has a step of the first run, and checks are doctor's."""
+    page = (check.ROOT / "docs/run/first-run-on-azure.md").read_text()
+    assert [step for step in STEPS if f"**{step}**" not in page] == []
+    checks = ["", *(each.name for each in OF_GROUND), *(each.name for each in OF_APP)]
+    for row in ASSUMPTIONS:
+        assert row.check in checks and (row.step or not row.opposite), row.id
 
 
 def test_a_schema_that_is_not_the_codes_is_found(tree: Path) -> None:

@@ -1,11 +1,13 @@
 """ARM refuses who has no role; the controller's role is enough for it, and no larger."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from emulator.arm.routes import find
 from emulator.login.rights import BUILT_IN, CONTRIBUTOR, OWNER, Assignment, Rights, Role
+from gitslot.errors import NotFound
 from gitslot.state.decision import Converged
 from reliability.cloud import ROLE
 from reliability.scenarios import Scene, bump, first_install, settled, want
@@ -45,6 +47,21 @@ def test_roles_are_patterns_that_hold_below_their_scope() -> None:
     assert not rights.allow("you", wanted, SITE, now=60.0)
     assert not rights.allow("me", wanted, "/subscriptions/other", now=60.0)
     assert BUILT_IN[OWNER].allows("Microsoft.Authorization/roleAssignments/write")
+
+
+def test_a_role_on_one_app_is_listed_or_not() -> None:
+    """A controller finds its app by a role there alone; where lists need more, it says so."""
+    scene = settled()
+    azure: Any = scene.controller.start().azure
+    world = scene.cloud.world
+    site = SITE.replace("/subscriptions/s/resourceGroups/g", world.scope)
+    world.store.rights.assignments["controller"] = replace(
+        world.store.rights.assignments["controller"], scope=site
+    )
+    assert azure.locate("app", None, None).name == "app"
+    world.assumed.use({"listed-by-role": False})
+    with pytest.raises(NotFound, match="no function app `app` is visible"):
+        azure.locate("app", None, None)
 
 
 def released_and_back(role: Role) -> str:
