@@ -91,7 +91,7 @@ def test_a_broken_file_freezes_its_own_app_and_a_neighbour_is_released(fleet: Fl
     assert fleet.scene.cloud.serves() == NEW
     assert stops["broken"] == "Frozen FileInvalid"
     assert stops["_odd"] == "Frozen FileNameInvalid"
-    assert stops["ghost"].split()[0] == "Frozen"
+    assert stops["ghost"] == "Frozen AppNotFound"
     (frozen,) = fleet.events("broken")
     assert (frozen.reason, frozen.revision, frozen.head) == ("FileInvalid", head, head)
     assert "broken.yaml: line 1" in frozen.message
