@@ -70,7 +70,8 @@ class Clone:
 
     def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Run it with no target at all; return exit code, stdout and stderr."""
-        environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
+        inherited = ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")
+        environ |= {name: os.environ[name] for name in inherited if name in os.environ}
         out, err = io.StringIO(), io.StringIO()
         code = run(words, Session(environ, self.path, out, err))
         return code, out.getvalue(), err.getvalue()
