@@ -8,8 +8,8 @@ CASES = {case.name: case for case in cases()}
 SAMPLE = (
     *("BaggingClassifier", "CategoricalNB", "FixedThresholdClassifier", "LinearSVC", "SVC"),
     *("ClassifierChain", "GammaRegressor", "IsotonicRegression", "PLSRegression"),
-    *("xgboost, gaps", "scaler, xgboost", "lightgbm, numbers"),
-    *("scaler, forest", "target in logarithms", "columns by name, gaps imputed", "select, tree"),
+    *("OneVsRestClassifier", "StackingClassifier", "xgboost, gaps", "lightgbm, numbers"),
+    *("target in logarithms", "columns by name, gaps imputed", "select, tree"),
 )
 
 

@@ -31,7 +31,7 @@ def stage(
 
 
 def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None:
-    """The whole loop from a terminal: each command says what it is asked, with its exit code."""
+    """Each command says what it is asked, with its exit code; what is planned is what is done."""
     assert gitslot(settled, "status").code == 0
     bumped = gitslot(settled, "bump", "production", "1.5.0")
     assert bumped.code == 0, bumped.err
@@ -41,12 +41,20 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     assert (drifted.data[0]["serves"], drifted.data[0]["wanted"]) == ("1.4.0", "1.5.0")
     plan = gitslot(settled, "plan", "-o", "json")
     assert plan.code == 1
-    assert [step["action"] for step in plan.data[0]["steps"]][-2:] == ["verify", "swap"]
+    steps = [step["action"] for step in plan.data[0]["steps"]]
+    assert steps[-2:] == ["verify", "swap"]
     assert any("MiB in each of 2 slots" in note for note in plan.data[0]["notes"])
+    older = gitslot(settled, "plan", "HEAD~1", "--markdown")
+    assert older.code == 0 and "1.4.0" in older.out and "this plan may be stale" in older.out
+    assert gitslot(settled, "plan", "HEAD~99").code == 2
     assert (gitslot(settled, "reconcile", "--dry-run").code, settled.serves()) == (1, "1.4.0")
 
+    before = len(settled.writes())
     done = gitslot(settled, "reconcile")
     assert done.code == 0, done.err + done.out
+    writes = {"settings-put": "deploy", "swap-started": "swap"}
+    made = [writes[operation] for operation, _ in settled.writes()[before:]]
+    assert made == [step for step in steps if step != "verify"]
     told = [line.split()[3] for line in done.err.splitlines() if f"  {settled.app}  " in line]
     assert (told[0], told[-1], told.count("SwapStarted")) == ("Drift", "Converged", 1)
     assert "1.5.0" in done.out
@@ -58,26 +66,6 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     assert (row["state"], row["rollback"]) == ("Synced", "ready, 1 swap")
     assert row["proved"]
     assert gitslot(settled, "plan").code == 0
-
-
-def test_what_is_planned_is_what_is_done(settled: Stage) -> None:
-    """The plan's steps are the writes that the controller then makes, one by one."""
-    gitslot(settled, "bump", "production", "1.5.0")
-    steps = [s["action"] for s in gitslot(settled, "plan", "-o", "json").data[0]["steps"]]
-    before = len(settled.writes())
-    assert gitslot(settled, "reconcile").code == 0
-    writes = {"settings-put": "deploy", "swap-started": "swap"}
-    made = [writes[operation] for operation, _ in settled.writes()[before:]]
-    assert made == [step for step in steps if step != "verify"]
-
-
-def test_an_older_revision_can_be_planned(settled: Stage) -> None:
-    """`plan HEAD~1` looks at the checkout, whatever branch the controller follows."""
-    gitslot(settled, "bump", "production", "1.5.0")
-    assert gitslot(settled, "plan", "HEAD~1").code == 0
-    text = gitslot(settled, "plan", "HEAD~1", "--markdown").out
-    assert "1.4.0" in text and "this plan may be stale" in text
-    assert gitslot(settled, "plan", "HEAD~99").code == 2
 
 
 def test_an_unknown_version_stalls_and_retry_does_not_clear_it(settled: Stage) -> None:
