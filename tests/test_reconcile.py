@@ -536,20 +536,6 @@ def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> N
     assert why(lab.run()) == "Converged"
 
 
-def test_rewritten_history_freezes_until_somebody_accepts_it(lab: Lab) -> None:
-    """Retry accepts the head that was seen; no event of the journal does."""
-    lab.cloud.git.rewritten = True
-    lab.want("1.5.0")
-    assert why(lab.settle()) == "Frozen HistoryRewritten"
-    lab.write("Retried")
-    assert why(lab.settle()) == "Frozen HistoryRewritten"
-    assert lab.writes == 0
-    head = lab.world.wants.desired().revision
-    assert head is not None
-    assert lab.rig.controller("person").start().wants.acknowledge(APP, head)
-    assert why(lab.settle()) == "Converged"
-
-
 def test_a_swap_that_ends_during_a_rewrite_does_not_accept_it(lab: Lab) -> None:
     """What is written about the swap does not count as having acted upon the new history."""
     lab.want("1.5.0")
@@ -567,13 +553,6 @@ def test_lifting_a_suspension_does_not_accept_rewritten_history(lab: Lab) -> Non
     lab.want("1.5.0")
     assert why(lab.settle()) == "Frozen HistoryRewritten"
     assert lab.writes == 0
-
-
-def test_history_that_may_be_rewritten_is_followed(lab: Lab) -> None:
-    """On the local platform an amended commit is normal."""
-    lab.restart(on_rewrite="follow")
-    lab.cloud.git.rewritten = True
-    lab.release("1.5.0")
 
 
 def test_arm_that_is_gone_means_no_write(lab: Lab) -> None:

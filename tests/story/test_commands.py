@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -84,20 +83,6 @@ def test_an_unknown_version_stalls_and_retry_does_not_clear_it(settled: Stage) -
     assert (last[0]["reason"], settled.serves()) == ("UnknownVersion", "1.4.0")
 
 
-def test_a_deleted_branch_freezes_with_exit_code_2(settled: Stage) -> None:
-    """What is served is still shown; nothing is said to be wanted."""
-    git = settled.repository.git
-    git("branch", "-m", "main", "elsewhere")
-    try:
-        done = gitslot(settled, "status", settled.app, "-o", "json")
-    finally:
-        git("branch", "-m", "elsewhere", "main")
-    assert done.code == 2
-    row = done.data[0]
-    assert (row["state"], row["reason"], row["serves"]) == ("Frozen", "RefGone", "1.4.0")
-    assert row["wanted"] is None
-
-
 def test_validate_checks_pins_against_the_registry(settled: Stage) -> None:
     """bump --pin writes the digest that validate finds; another one is refused."""
     assert gitslot(settled, "bump", "production", "1.5.0", "--pin").code == 0
@@ -128,16 +113,6 @@ def test_models_says_where_each_version_runs(settled: Stage) -> None:
     found = [entry for entry in registered if entry["version"] in VERSIONS]  # stories add others
     assert [entry["version"] for entry in found] == list(VERSIONS)
     assert f"{settled.app}/production" in found[0]["runs"]
-
-
-def test_history_is_the_sequence_of_what_production_served(settled: Stage) -> None:
-    """Every change of the stories above is there, and none beside them."""
-    found = gitslot(settled, "history", settled.app, "-o", "json").data
-    versions = [change["version"] for change in found]
-    assert versions[0] == "1.4.0"
-    assert all(a != b for a, b in pairwise(versions))
-    assert all(change["how"] == "swap" for change in found)
-    assert all("golden rows" in change["verified"] for change in found)
 
 
 def test_ctrl_c_in_a_reconcile_is_quiet_and_gives_the_lock_back(settled: Stage) -> None:
