@@ -174,18 +174,6 @@ def test_a_second_file_of_one_app_by_other_letters_freezes_both(fleet: Fleet) ->
     assert fleet.scene.cloud.serves() == NEW
 
 
-def test_an_empty_folder_freezes_all_and_thaws(fleet: Fleet) -> None:
-    """Production keeps serving."""
-    fleet.tick(2)
-    fleet.push(app=None)  # Git knows no empty folder
-    assert fleet.tick(3) == {"app": "Frozen FileMissing"}
-    fleet.files["apps/README"] = "One file for each app.\n"
-    fleet.push()
-    assert fleet.tick(3) == {"app": "Frozen FolderEmpty"}
-    fleet.push(app=file(NEW))
-    assert fleet.tick() == {"app": "Converged"}
-
-
 def test_events_name_who_asked_for_it_and_the_newest_commit(fleet: Fleet) -> None:
     """Another team's commit on top is the head of the look, and asked for nothing here."""
     first = fleet.tip

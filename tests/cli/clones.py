@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
+from reliability.rig import Rig
 
 FILE = "desired_state.yaml"
 SIMPLE = """\
@@ -95,3 +96,15 @@ class Folder(Clone):
 
     def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         return super().gitslot(*words, GITSLOT_FILE="apps", **environ)
+
+
+def beside(rig: Rig, *words: str, **environ: str) -> tuple[int, str]:
+    """Run `gitslot` beside the controllers of *rig*; return exit code and all that it prints."""
+    printed, laptop = io.StringIO(), rig.controller("laptop")
+    session = Session(
+        {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere", **environ},
+        *(Path("/"), printed, printed),
+        now=rig.cloud.now,
+        open_world=lambda _: laptop.start(),
+    )
+    return run(words, session), printed.getvalue()
