@@ -9,12 +9,8 @@ import pytest
 import requests
 
 from gitslot.local.process import alone
-<<<<<<< HEAD
 from gitslot.local.provision import CONTROLLER
 from gitslot.record.event import parse
-=======
-from tests.cli.clones import Clone
->>>>>>> 24daca8 (Prove once what was proved in several places)
 from tests.platform import until
 from tests.story.laptop import Laptop, new_laptop
 from tests.story.stage import APP
@@ -128,25 +124,30 @@ def test_an_interrupted_up_leaves_nothing_running(laptop: Laptop) -> None:
 
 def test_up_names_what_a_folder_lacks(laptop: Laptop) -> None:
     """Without a checkout, or without a commit of the file, `up` says so and starts nothing."""
-    code, _, err = Clone(laptop.folder).gitslot("local", "up")
-    assert (code, "not in a Git checkout" in err) == (2, True)
+    outside = laptop.run(laptop.folder, "local", "up")
+    assert outside.returncode == 2
+    assert "not in a Git checkout" in outside.stderr
 
     repository = laptop.checkout()
-    code, _, err = Clone(repository.path).gitslot("local", "up")
-    assert (code, "error: " in err) == (2, True)
+    empty = laptop.run(repository.path, "local", "up")
+    assert empty.returncode == 2
+    assert "error: " in empty.stderr
     assert not (repository.path / ".gitslot/platform").exists()
     until(lambda: not laptop.processes(), "every process has ended", 10)
 
 
 def test_down_without_a_platform_is_done_at_once(laptop: Laptop) -> None:
     """`down` where nothing is up succeeds: what it is asked for holds."""
-    code, _, err = Clone(laptop.checkout().path).gitslot("local", "down")
-    assert (code, "nothing is up" in err) == (0, True)
+    repository = laptop.checkout()
+    done = laptop.run(repository.path, "local", "down")
+    assert done.returncode == 0
+    assert "nothing is up" in done.stderr
 
 
 def test_one_command_at_a_time(laptop: Laptop) -> None:
     """Two commands never start and stop the same platform at once: the second says why not."""
     repository = laptop.checkout()
     with alone(repository.path / ".gitslot"):
-        code, _, err = Clone(repository.path).gitslot("local", "down")
-    assert (code, "at work here" in err) == (2, True)
+        done = laptop.run(repository.path, "local", "down")
+    assert done.returncode == 2
+    assert "at work here" in done.stderr
