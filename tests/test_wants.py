@@ -336,16 +336,6 @@ def test_an_unsigned_commit_freezes_and_nothing_on_top_helps(signed: Branch) -> 
     assert signed.stored == {"head": first, "apps": {APP: first}}
 
 
-def test_an_unsigned_step_back_goes_through_once(signed: Branch) -> None:
-    """A plain `git revert` needs no key at three in the morning; a second one does."""
-    signed.push(wanting("B"), signed.signers[0])
-    assert signed.look() == {APP: "B"}
-    signed.push(wanting("A"))
-    assert signed.look() == {APP: "A"}
-    signed.push(wanting("B"))
-    assert signed.look() == {APP: "CommitUnsigned"}
-
-
 @pytest.mark.parametrize("merged", [False, True])
 @pytest.mark.parametrize("together", [True, False])
 def test_each_of_two_apps_steps_back_once_after_each_signed_bump(
