@@ -38,4 +38,5 @@ def test_the_page_counts_what_it_shows() -> None:
     ]
     text = page(found)
     assert "1 of 3 are served (33%), 1 refused in words, 1 at fault" in text
-    assert "| B |  |  | a / b has several outputs |" in text
+    assert "| ONNX float32 | 1e-07 | A |" in text
+    assert "| B | a / b has several outputs |" in text
