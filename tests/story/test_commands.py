@@ -43,8 +43,8 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     steps = [step["action"] for step in plan.data[0]["steps"]]
     assert steps[-2:] == ["verify", "swap"]
     assert any("MiB in each of 2 slots" in note for note in plan.data[0]["notes"])
-    older = gitslot(settled, "plan", "HEAD~1", "--markdown")
-    assert older.code == 0 and "1.4.0" in older.out and "this plan may be stale" in older.out
+    older = gitslot(settled, "plan", "HEAD~1", "--markdown").out
+    assert "1.4.0" in older and "this plan may be stale" in older
     assert gitslot(settled, "plan", "HEAD~99").code == 2
     assert (gitslot(settled, "reconcile", "--dry-run").code, settled.serves()) == (1, "1.4.0")
 
