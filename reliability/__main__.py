@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from reliability.designs import DESIGNS, LONG, find
-from reliability.runs import Tally, tally
+from reliability.runs import tally
 from reliability.said import listening
 
 
@@ -19,7 +19,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m reliability")
     parser.add_argument("--long", action="store_true", help="all cases, not a sample")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
-    parser.add_argument("--turns", action="store_true", help="say how many turns it took to rest")
     parser.add_argument("--repro", metavar="SEED", help="play one case and print its history")
     parser.add_argument("designs", nargs="*", metavar="DESIGN")
     words = parser.parse_args()
@@ -32,8 +31,6 @@ def main() -> int:
         else:
             found = tally(name, DESIGNS[name].cases(long=words.long), first=words.first)
         print(found.line(), flush=True)
-        if words.turns and isinstance(found, Tally):
-            print(found.rest(), file=sys.stderr)
         if found.failed:
             print(found.report(), file=sys.stderr)
         wrong += found.violations

@@ -3,18 +3,18 @@
 import contextlib
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gitslot.registry.golden import ROWS
 from gitslot.registry.registry import Registry, golden_name
 from reliability.cloud import APP
 from reliability.ground import FIRST, OTHERS, SLOTS, STICKY, Ground, Launcher
-from tests.platform import Platform, start_platform, until
+from tests.platform import start_platform, until
 from tests.servers import git_backend, serving
 from tests.story.stage import make_repository, serving_package, trained
 
@@ -39,7 +39,8 @@ def open_ground(folder: Path) -> Iterator[Ground]:
 
 
 def _register(ground: Ground) -> None:
-    with _trusting(ground.platform):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REQUESTS_CA_BUNDLE", str(ground.platform.facts["ca_bundle"]))
         registry = Registry(ground.platform.storage, ground.platform.credential)
         registry.ensure_containers()
         for seed, version in enumerate((FIRST, *OTHERS), 1):
@@ -56,24 +57,6 @@ def _fewer_rows(raw: bytes, golden: bytes) -> tuple[bytes, bytes]:
     described = {"name": golden_name(sha256), "sha256": sha256, "size": len(fewer)}
     manifest["golden"] |= described | {"rows": ROWS[0]}
     return json.dumps(manifest).encode(), fewer
-
-
-_ENVIRONMENT = threading.Lock()  # grounds are opened side by side, and share one environment
-
-
-@contextlib.contextmanager
-def _trusting(platform: Platform) -> Iterator[None]:
-    """Let clients of this process that take no certificate trust *platform* for a moment."""
-    with _ENVIRONMENT:
-        before = os.environ.get("REQUESTS_CA_BUNDLE")
-        os.environ["REQUESTS_CA_BUNDLE"] = str(platform.facts["ca_bundle"])
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["REQUESTS_CA_BUNDLE"]
-            else:
-                os.environ["REQUESTS_CA_BUNDLE"] = before
 
 
 def _make_app(ground: Ground) -> None:

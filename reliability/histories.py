@@ -5,7 +5,6 @@ The repository is real and is spoilt by git itself; what is right is worked out 
 line alone. The controller is the real loop on the in-process platform.
 """
 
-import os
 import re
 import shlex
 import shutil
@@ -23,32 +22,22 @@ from reliability import vouched
 from reliability.cloud import APP
 from reliability.lab import Lab
 from reliability.runs import Case, Run, judged
+from tests.edges.git.signing import Checkout
 
 FILE = "desired_state.yaml"
 START = "1.4.0"
 LIMIT = 64 * 1024
 
 
-class Watched:
+class Watched(Checkout):
     """A repository whose newest commit wants 1.4.0, and a controller that has acted upon it."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "watched"
-        self.path.mkdir()
-        self._env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-        self._env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true"}
-        for who in ("AUTHOR", "COMMITTER"):
-            self._env |= {f"GIT_{who}_NAME": "Sam", f"GIT_{who}_EMAIL": "sam@example.net"}
-        self.git("init", "-q", "-b", "main")
+        super().__init__(folder / "watched")
+        self.begin()
         self.want("1.3.0")
         self.accepted = self.want(START)
         self.lab = Lab(git=GitSource(str(self.path), "main", FILE))
-
-    def git(self, *words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=self.path, env=self._env, capture_output=True, check=True
-        )
-        return done.stdout.decode("utf-8", "replace").strip()
 
     def says(self, *words: str) -> str | None:
         """Return what git prints, or None where it fails."""

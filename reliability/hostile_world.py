@@ -20,15 +20,12 @@ from typing import Any
 from azure.core.credentials import AccessToken
 
 from gitslot.cli import output
-from gitslot.edges import settings as settings_
 from gitslot.edges.azure.arm import AppRef, Azure, Sent
 from gitslot.edges.file.read import read
-from gitslot.errors import DesiredError, GitslotError, ManifestInvalid
+from gitslot.errors import DesiredError, GitslotError
 from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.log import log_event
-from gitslot.registry.manifest import parse_manifest
-from gitslot.registry.package_manifest import parse_package
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
 from reliability.hostile import Attack, varint
@@ -208,43 +205,12 @@ def addresses() -> Iterator[tuple[str, Attack]]:
     yield "a redirect of a slot's health", lambda: probed(health)
     yield "a redirect of the golden rows, with the key", lambda: probed(golden)
 
-    def setting(name: str, value: str) -> str:
-        environ = {"GITSLOT_REPO": "/x", "GITSLOT_STORAGE": "https://x", name: value}
-        refused = _refusal(GitslotError, lambda: settings_.read(environ))
-        assert name in str(refused)
-        assert "hunter2" not in str(refused), "the password is in the message"
-        return refused.reason
-
-    for value in (
-        "http://git.example/x",
-        "file:///etc",
-        "ssh://git@git.example/x",
-        "git@git.example:x",
-        "https://sam:hunter2@git.example/x",
-        "ext::sh -c id://",
-    ):
-        yield f"a repository at {value}", partial(setting, "GITSLOT_REPO", value)
-    for name in ("GITSLOT_STORAGE", "GITSLOT_ARM"):
-        for value in ("http://x.example", "https://x.example/?sig=hunter2", "https://u:hunter2@x"):
-            yield f"{name}={value}", partial(setting, name, value)
-
     def code(value: str) -> str:
         text = f"app: a\nmodel: m\nslots:\n  production: {{version: 1, code: '{value}'}}\n"
         return _refusal(DesiredError, lambda: read(text.encode())).reason
 
     for value in ("https://evil.example/x.zip", "../../x", "a/b", "x.zip?sig=1", "%2e%2e%2fx"):
         yield f"code at {value}", partial(code, value)
-
-    def package(**changes: object) -> str:
-        good = {"version": "1", "sha256": "0" * 64, "size": 1, "package": "serving", "build": "b"}
-        good |= {"python": "3.13"}
-        parse_package(json.dumps(good).encode())
-        changed = json.dumps({**good, **changes}).encode()
-        return _refusal(GitslotError, lambda: parse_package(changed)).reason
-
-    yield "a package that names its address", lambda: package(url="https://evil.example/x.zip")
-    yield "a package whose digest is a path", lambda: package(sha256="../../../evil")
-    yield "a package of another folder", lambda: package(version="../1")
 
 
 # ---------------------------------------------------------------- model files
@@ -271,18 +237,6 @@ def models() -> Iterator[tuple[str, Attack]]:
     yield "graphs within graphs", lambda: artifact(model)
     yield "a size past the end", lambda: artifact(b"\x3a\xff\xff\xff\xff\x7f")
     yield "many small fields", lambda: artifact(b"\x08\x00" * 500_000)
-
-    def manifest(data: bytes) -> str:
-        return _refusal(ManifestInvalid, lambda: parse_manifest(data)).reason
-
-    for name, data in {
-        "manifest: nested lists": b"[" * 500_000,
-        "manifest: nested objects": b'{"a":' * 200_000,
-        "manifest: a number without end": b'{"format": ' + b"9" * 900_000 + b"}",
-        "manifest: keys twice": b'{"format": 1, "format": 1}',
-        "manifest: too large": b" " * (2 << 20),
-    }.items():
-        yield name, partial(manifest, data)
 
 
 # ---------------------------------------------------------------- the log

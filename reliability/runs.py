@@ -114,12 +114,10 @@ class Tally:
     violations: int = 0
     seconds: float = 0.0
     failed: list[tuple[str, Run]] = field(default_factory=list)
-    turns: dict[int, int] = field(default_factory=dict)
 
     def add(self, seed: str, run: Run) -> None:
         """Count one case; *seed* is what `make repro` needs to play it again."""
         self.cases += 1
-        self.turns[run.taken] = max(self.turns.get(run.taken, 0), run.turns)
         if run.violations:
             self.violations += 1
             self.failed.append((seed, run))
@@ -130,11 +128,6 @@ class Tally:
             f"{self.design} cases={self.cases} violations={self.violations} "
             f"seconds={self.seconds:.1f}"
         )
-
-    def rest(self) -> str:
-        """Return how many turns it took at most to come to rest, by the number of faults."""
-        told = (f"{faults} faults {turns}" for faults, turns in sorted(self.turns.items()))
-        return f"{self.design} turns to rest, at most: {', '.join(told)}"
 
     def report(self, limit: int = 20) -> str:
         """Return seeds and violations of what failed."""

@@ -24,7 +24,7 @@ settings.load_profile("gitslot")
 
 # What takes longest, the longest first: begun last, it would leave one worker alone at the end.
 _FIRST = (
-    *("story/test_demo.py", "story/test_local.py", "story/", "emulator/", "training/"),
+    *("story/test_demo.py", "story/test_local.py", "story/", "emulator/"),
     *("reliability/test_designs.py", "reliability/test_attacks.py"),
 )
 _LAST = "reliability/test_pairs.py"  # many short parts, which fill up whoever has time left

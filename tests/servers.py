@@ -99,7 +99,7 @@ def serving(folder: Path, respond: Callable[[Handler, bytes], Answer]) -> Iterat
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"https://localhost:{server.server_address[1]}"

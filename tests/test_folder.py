@@ -91,7 +91,7 @@ def test_a_broken_file_freezes_its_own_app_and_a_neighbour_is_released(fleet: Fl
     assert fleet.scene.cloud.serves() == NEW
     assert stops["broken"] == "Frozen FileInvalid"
     assert stops["_odd"] == "Frozen FileNameInvalid"
-    assert stops["ghost"].split()[0] == "Frozen"
+    assert stops["ghost"] == "Frozen AppNotFound"
     (frozen,) = fleet.events("broken")
     assert (frozen.reason, frozen.revision, frozen.head) == ("FileInvalid", head, head)
     assert "broken.yaml: line 1" in frozen.message
@@ -172,18 +172,6 @@ def test_a_second_file_of_one_app_by_other_letters_freezes_both(fleet: Fleet) ->
     fleet.push(APP=None, app=file(NEW))
     assert fleet.tick() == {"app": "Converged"}
     assert fleet.scene.cloud.serves() == NEW
-
-
-def test_an_empty_folder_freezes_all_and_thaws(fleet: Fleet) -> None:
-    """Production keeps serving."""
-    fleet.tick(2)
-    fleet.push(app=None)  # Git knows no empty folder
-    assert fleet.tick(3) == {"app": "Frozen FileMissing"}
-    fleet.files["apps/README"] = "One file for each app.\n"
-    fleet.push()
-    assert fleet.tick(3) == {"app": "Frozen FolderEmpty"}
-    fleet.push(app=file(NEW))
-    assert fleet.tick() == {"app": "Converged"}
 
 
 def test_events_name_who_asked_for_it_and_the_newest_commit(fleet: Fleet) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from emulator.seen.latency import QUICK, RECORDED, Latency
 from gitslot.agenda import unread_s
-from gitslot.errors import GitPutOff, SourceError
+from gitslot.errors import GitPutOff
 from gitslot.reconcile import Pass
 from gitslot.state.decision import Note, Waiting
 from gitslot.state.reasons import Wait
@@ -54,13 +54,6 @@ def test_a_bump_is_five_events_and_its_swap_names_both_releases(lab: Lab) -> Non
     assert lab.names == ["Drift", "DeployStarted", "VerifyPassed", "SwapStarted", "Converged"]
     swap = [(event.release, event.replaced) for event in lab.events[-2:]]
     assert swap == [(release("1.5.0"), release("1.4.0"))] * 2
-
-
-def test_bump_revert_bump_leaves_nothing_stuck(lab: Lab) -> None:
-    """Every one of them is one swap."""
-    for version in ("1.5.0", "1.4.0", "1.5.0", "1.6.0", "1.5.0"):
-        lab.release(version)
-    assert lab.posts == 5
 
 
 def test_a_setting_changed_on_production_survives_every_swap(bumped: Lab) -> None:
@@ -323,13 +316,6 @@ def test_only_another_wish_ends_a_stall(lab: Lab, asked: str) -> None:
     assert (lab.serves(), bool(lab.writes)) == ("1.4.0" if stalled else "1.5.0", not stalled)
 
 
-def test_an_unknown_version_stalls_without_a_write(lab: Lab) -> None:
-    """Nothing is deployed that the registry does not know."""
-    lab.want("9.9.9")
-    assert why(lab.settle()) == "Stalled UnknownVersion"
-    assert lab.writes == 0
-
-
 def test_a_revert_wins_over_a_bump_that_is_still_deployed(lab: Lab) -> None:
     """The bump never reaches production."""
     lab.cloud.behaviour.boot_s = 400
@@ -530,16 +516,6 @@ def test_a_revert_of_a_commit_that_named_code_brings_the_old_code_back(lab: Lab)
 # ---------------------------------------------------------------- doubt
 
 
-def test_git_that_is_gone_freezes_once_and_thaws(lab: Lab) -> None:
-    """One event, zero writes, and on it goes when Git is back."""
-    lab.want("1.5.0")
-    lab.cloud.git.down = SourceError("cannot read", reason="GitUnreachable")
-    assert why(lab.passes(5)) == "Frozen GitUnreachable"
-    assert (lab.told, lab.writes) == (["Frozen GitUnreachable"], 0)
-    lab.cloud.git.down = None
-    assert why(lab.run()) == "Converged"
-
-
 def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> None:
     """Nothing is written to Azure, each is recorded once, and production's health is watched."""
     lab.want("1.5.0")
@@ -560,20 +536,6 @@ def test_git_that_is_put_off_waits_and_freezes_after_five_minutes(lab: Lab) -> N
     assert why(lab.run()) == "Converged"
 
 
-def test_rewritten_history_freezes_until_somebody_accepts_it(lab: Lab) -> None:
-    """Retry accepts the head that was seen; no event of the journal does."""
-    lab.cloud.git.rewritten = True
-    lab.want("1.5.0")
-    assert why(lab.settle()) == "Frozen HistoryRewritten"
-    lab.write("Retried")
-    assert why(lab.settle()) == "Frozen HistoryRewritten"
-    assert lab.writes == 0
-    head = lab.world.wants.desired().revision
-    assert head is not None
-    assert lab.rig.controller("person").start().wants.acknowledge(APP, head)
-    assert why(lab.settle()) == "Converged"
-
-
 def test_a_swap_that_ends_during_a_rewrite_does_not_accept_it(lab: Lab) -> None:
     """What is written about the swap does not count as having acted upon the new history."""
     lab.want("1.5.0")
@@ -591,13 +553,6 @@ def test_lifting_a_suspension_does_not_accept_rewritten_history(lab: Lab) -> Non
     lab.want("1.5.0")
     assert why(lab.settle()) == "Frozen HistoryRewritten"
     assert lab.writes == 0
-
-
-def test_history_that_may_be_rewritten_is_followed(lab: Lab) -> None:
-    """On the local platform an amended commit is normal."""
-    lab.restart(on_rewrite="follow")
-    lab.cloud.git.rewritten = True
-    lab.release("1.5.0")
 
 
 def test_arm_that_is_gone_means_no_write(lab: Lab) -> None:

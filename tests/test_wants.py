@@ -273,13 +273,6 @@ def test_while_git_is_in_doubt_the_accepted_apps_are_looked_at(fleet: Branch) ->
     assert fleet.look() == dict.fromkeys(("churn", "fraud"), "FolderEmpty")
 
 
-def test_a_broken_single_file_is_in_doubt_for_its_app(branch: Branch) -> None:
-    """Which app that is was accepted before."""
-    branch.look()
-    branch.push("app: [")
-    assert branch.look() == {APP: "FileInvalid"}
-
-
 def test_a_deleted_file_lets_its_app_go(fleet: Branch) -> None:
     """Unless a swap of it is still under way; its entry stays for when it comes back."""
     first = fleet.tip
@@ -292,15 +285,6 @@ def test_a_deleted_file_lets_its_app_go(fleet: Branch) -> None:
     assert fleet.wants.left(desired, lambda _: True) == []  # not asked again for this commit
     fleet.look()
     assert fleet.stored == {"head": gone, "apps": {"churn": gone, "fraud": first}}
-
-
-def test_names_that_differ_in_case_alone_freeze_both(fleet: Branch) -> None:
-    """Whichever file was there first."""
-    first = fleet.tip
-    fleet.look()
-    head = fleet.push(folder(churn="A", Churn="B", fraud="A"))
-    assert fleet.look() == {"Churn": "AppTwice", "churn": "AppTwice", "fraud": "A"}
-    assert fleet.stored == {"head": head, "apps": {"churn": first, "fraud": head}}
 
 
 def test_apps_that_the_setting_does_not_name_are_not_allowed(fleet: Branch) -> None:
@@ -350,16 +334,6 @@ def test_an_unsigned_commit_freezes_and_nothing_on_top_helps(signed: Branch) -> 
     signed.start()
     assert signed.look() == {APP: "CommitUnsigned"}
     assert signed.stored == {"head": first, "apps": {APP: first}}
-
-
-def test_an_unsigned_step_back_goes_through_once(signed: Branch) -> None:
-    """A plain `git revert` needs no key at three in the morning; a second one does."""
-    signed.push(wanting("B"), signed.signers[0])
-    assert signed.look() == {APP: "B"}
-    signed.push(wanting("A"))
-    assert signed.look() == {APP: "A"}
-    signed.push(wanting("B"))
-    assert signed.look() == {APP: "CommitUnsigned"}
 
 
 @pytest.mark.parametrize("merged", [False, True])

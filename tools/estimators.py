@@ -119,19 +119,23 @@ def page(outcomes: list[Outcome]) -> str:
         "pipelines, and boosted trees of xgboost and lightgbm. Each is proved on at least 40,000",
         "hostile rows, then asked others as it is served. The form is the first that answers as",
         "the model itself does; *worst* is the largest difference of a probability, or of a number",
-        "relative to its size.",
+        "relative to its size, of all its models.",
         "",
         f"{len(served_ones)} of {len(outcomes)} are served ({share:.0%}),"
         f" {len(outcomes) - len(served_ones) - len(faults)} refused in words, {len(faults)} at"
         " fault.",
         "",
-        "| model | served by | worst | or refused, because |",
-        "|---|---|---|---|",
+        "| served by | worst | models |",
+        "|---|---|---|",
     ]
+    for form in sorted({found.form for found in served_ones}):
+        of_form = [found for found in served_ones if found.form == form]
+        names = "; ".join(found.name for found in of_form)
+        lines.append(f"| {form} | {max(found.worst for found in of_form):.0e} | {names} |")
+    lines += ["", "| not served | because |", "|---|---|"]
     for found in outcomes:
-        worst = f"{found.worst:.0e}" if found.form else ""
-        why = _cell(found.fault or found.why)
-        lines.append(f"| {found.name} | {found.form} | {worst} | {why} |")
+        if not found.form or found.fault:
+            lines.append(f"| {found.name} | {_cell(found.fault or found.why)} |")
     return "\n".join(lines) + "\n"
 
 

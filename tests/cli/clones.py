@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
+from reliability.rig import Rig
 
 FILE = "desired_state.yaml"
 SIMPLE = """\
@@ -70,7 +71,8 @@ class Clone:
 
     def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         """Run it with no target at all; return exit code, stdout and stderr."""
-        environ |= {name: os.environ[name] for name in ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")}
+        inherited = ("PATH", "HOME", "GIT_CONFIG_NOSYSTEM")
+        environ |= {name: os.environ[name] for name in inherited if name in os.environ}
         out, err = io.StringIO(), io.StringIO()
         code = run(words, Session(environ, self.path, out, err))
         return code, out.getvalue(), err.getvalue()
@@ -94,3 +96,15 @@ class Folder(Clone):
 
     def gitslot(self, *words: str, **environ: str) -> tuple[int, str, str]:
         return super().gitslot(*words, GITSLOT_FILE="apps", **environ)
+
+
+def beside(rig: Rig, *words: str, **environ: str) -> tuple[int, str]:
+    """Run `gitslot` beside the controllers of *rig*; return exit code and all that it prints."""
+    printed, laptop = io.StringIO(), rig.controller("laptop")
+    session = Session(
+        {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere", **environ},
+        *(Path("/"), printed, printed),
+        now=rig.cloud.now,
+        open_world=lambda _: laptop.start(),
+    )
+    return run(words, session), printed.getvalue()

@@ -8,6 +8,7 @@ import pytest
 
 from gitslot.cli.app import Commands, LocalCommands, run
 from gitslot.cli.lazy import Row
+from tests.cli.clones import Clone
 from tests.processes import python
 
 HERE = Path(__file__).parent
@@ -83,14 +84,12 @@ def test_the_shell_completes_commands_options_and_slots(
     assert (done.returncode, done.stdout.split()) == (0, offered)
 
 
-@pytest.mark.parametrize("words", [("nope",), ("bump", "production"), ("status", "--wat")])
-def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("line", ["nope", "bump production", "status --wat"])
+def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, line: str) -> None:
     """What is wrong, and whose help to read."""
-    done = gitslot(*words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ")
-    assert "--help" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    code, out, err = Clone(tmp_path).gitslot(*line.split())
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith("error: ") and "--help" in err
 
 
 @pytest.mark.parametrize(
@@ -98,9 +97,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: tuple[st
 )
 def test_without_a_target_every_command_says_how_to_get_one(tmp_path: Path, line: str) -> None:
     """Never a default subscription; exit code 2, nothing on stdout, no file."""
-    done = gitslot(*line.split(), cwd=tmp_path)
-    assert (done.returncode, done.stdout, list(tmp_path.glob("*.yaml"))) == (2, "", [])
-    assert "gitslot local up" in done.stderr and "GITSLOT_STORAGE" in done.stderr
+    code, out, err = Clone(tmp_path).gitslot(*line.split())
+    assert (code, out, list(tmp_path.glob("*.yaml"))) == (2, "", [])
+    assert "gitslot local up" in err and "GITSLOT_STORAGE" in err
 
 
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(
@@ -133,43 +132,27 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- validate, offline
 
 
-def validated(folder: Path, text: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    (folder / "f.yaml").write_text(text)
-    return gitslot("validate", "f.yaml", *words, cwd=folder)
-
-
-def test_validate_offline_accepts_a_file_that_is_well_formed(tmp_path: Path) -> None:
-    """For pre-commit, without any network."""
-    done = validated(tmp_path, FILE, "--offline")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "well formed" in done.stdout
-
-
-def test_validate_names_line_and_mend_of_a_broken_file(tmp_path: Path) -> None:
-    """Exit code 1, the file, the line, the nearest known key."""
-    done = validated(tmp_path, FILE.replace("model:", "modle:"), "--offline")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "f.yaml: line 2:" in done.stderr and "did you mean `model`?" in done.stderr
-
-
-def test_validate_advises_quotes_where_others_read_a_number(tmp_path: Path) -> None:
-    """Advice, not an error."""
-    done = validated(tmp_path, FILE.replace("1.4.0", "1.10"), "--offline")
-    assert done.returncode == 0
-    assert 'line 4: advice: quote it, "1.10"' in done.stderr
-
-
-def test_validate_without_a_registry_names_the_way_without_one(tmp_path: Path) -> None:
-    """It does not claim to have checked what it could not."""
-    done = validated(tmp_path, FILE)
-    assert (done.returncode, "--offline" in done.stderr) == (2, True)
-
-
-def test_validate_of_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    """One line, exit code 2."""
-    done = gitslot("validate", "f.yaml", "--offline", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "cannot read" in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("text", "words", "code", "says"),
+    [
+        (FILE, "--offline", 0, ""),
+        (FILE.replace("model:", "modle:"), "--offline", 1, "f.yaml: line 2:"),
+        (FILE.replace("model:", "modle:"), "--offline", 1, "did you mean `model`?"),
+        (FILE.replace("1.4.0", "1.10"), "--offline", 0, 'line 4: advice: quote it, "1.10"'),
+        (FILE, "", 2, "--offline"),
+        (None, "--offline", 2, "cannot read"),
+    ],
+    ids=["well formed", "line", "mend", "advice", "no registry", "no file"],
+)
+def test_validate_names_line_and_mend(
+    tmp_path: Path, text: str | None, words: str, code: int, says: str
+) -> None:
+    """Offline it is for pre-commit; what could not be checked is not claimed to be right."""
+    if text:
+        (tmp_path / "f.yaml").write_text(text)
+    found, out, err = Clone(tmp_path).gitslot("validate", "f.yaml", *words.split())
+    assert (found, says in err, "Traceback" in err) == (code, True, False)
+    assert ("well formed" in out, bool(err)) == (code == 0, bool(says))
 
 
 def test_validate_takes_a_folder_and_names_each_file(tmp_path: Path) -> None:
@@ -179,24 +162,24 @@ def test_validate_takes_a_folder_and_names_each_file(tmp_path: Path) -> None:
     (tmp_path / "apps/broken.yaml").write_text("modle: m\n")
     (tmp_path / "apps/link.yaml").symlink_to("good.yaml")
     (tmp_path / "apps/README").write_text("not an app")
-    done = gitslot("validate", "apps", "--offline", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "broken.yaml: line 1: unknown key `modle`; did you mean `model`?" in done.stderr
-    assert "link.yaml: it is not a plain file" in done.stderr
-    assert 'good.yaml: line 2: advice: quote it, "1.10"' in done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["APP", "good"]
+    typed = Clone(tmp_path).gitslot
+    code, out, err = typed("validate", "apps", "--offline")
+    assert code == 1
+    assert "broken.yaml: line 1: unknown key `modle`; did you mean `model`?" in err
+    assert "link.yaml: it is not a plain file" in err
+    assert 'good.yaml: line 2: advice: quote it, "1.10"' in err
+    assert [line.split()[0] for line in out.splitlines()] == ["APP", "good"]
     for name, code in (("good", 0), ("broken", 1)):
         words = ("validate", f"apps/{name}.yaml", "--offline")
-        assert gitslot(*words, cwd=tmp_path, GITSLOT_FILE="apps").returncode == code
+        assert typed(*words, GITSLOT_FILE="apps")[0] == code
 
 
 def test_validate_refuses_two_files_of_one_app(tmp_path: Path) -> None:
     """Azure knows one app by both names."""
     for name in ("churn", "Churn"):
         (tmp_path / f"{name}.yaml").write_text("model: m\nslots: {production: v1}\n")
-    done = gitslot("validate", ".", "--offline", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "Churn.yaml, churn.yaml; keep one" in done.stderr
+    code, _, err = Clone(tmp_path).gitslot("validate", ".", "--offline")
+    assert (code, "Churn.yaml, churn.yaml; keep one" in err) == (1, True)
 
 
 def test_version_names_the_commit_that_is_checked_out(tmp_path: Path) -> None:

@@ -14,18 +14,13 @@ from gitslot.cli.session import Session
 from gitslot.report.doctor import checks
 from gitslot.report.doctor.facts import Finding, Grade
 from gitslot.state.wanted import STAGING
-from tests.cli.test_app import gitslot
+from tests.cli.clones import Clone
 from tests.report.doctor.facts import GOOD, GROUND, at_site
 
 
-def session(folder: Path, **environ: str) -> tuple[Session, io.StringIO, io.StringIO]:
-    out, err = io.StringIO(), io.StringIO()
-    return Session(dict(environ), folder, out, err), out, err
-
-
 def shown(found: tuple[Finding, ...], output: Output, folder: Path) -> str:
-    here, out, _ = session(folder)
-    doctor.show(here, found, output)
+    out = io.StringIO()
+    doctor.show(Session({}, folder, out), found, output)
     return out.getvalue()
 
 
@@ -74,15 +69,19 @@ def test_adopt_never_replaces_a_file_that_it_was_not_told_to(tmp_path: Path) -> 
     (tmp_path / "desired_state.yaml").write_text("app: mine\n")
     (tmp_path / "link.yaml").symlink_to(tmp_path / "elsewhere")
     for words in (("adopt", "a"), ("adopt", "a", "link.yaml")):
-        here, out, err = session(tmp_path)
-        assert (run(words, here), out.getvalue(), "--overwrite" in err.getvalue()) == (2, "", True)
+        code, out, err = Clone(tmp_path).gitslot(*words)
+        assert (code, out, "--overwrite" in err) == (2, "", True)
     assert (tmp_path / "desired_state.yaml").read_text() == "app: mine\n"
     assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("command", ["doctor", "adopt"])
-def test_their_help_fits_a_narrow_terminal(tmp_path: Path, command: str) -> None:
+def test_their_help_fits_a_narrow_terminal(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No line is broken in its middle, and the exit codes are there."""
-    text = gitslot(command, "--help", cwd=tmp_path).stdout
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([command, "--help"]) == 0
+    text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     assert "Exit codes: 0" in text

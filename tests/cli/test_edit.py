@@ -1,7 +1,7 @@
 """`gitslot bump` in real repositories: one line, one commit."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
@@ -153,6 +153,7 @@ def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
 # ---------------------------------------------------------------- the edit itself
 
 
+@settings(max_examples=40)
 @given(
     version=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,12}\Z"),
     slot=st.sampled_from(["production", "staging"]),

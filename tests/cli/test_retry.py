@@ -1,16 +1,13 @@
 """`gitslot retry` on the in-process platform: what it clears, what it does not, and who said so."""
 
-import io
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from gitslot.cli.app import run
-from gitslot.cli.session import Session
 from gitslot.record.event import Event
 from reliability.cloud import APP
 from reliability.lab import Lab, why
+from tests.cli.clones import beside
 
 WHO = {
     "GIT_CONFIG_COUNT": "1",
@@ -21,14 +18,7 @@ WHO = {
 
 def retry(lab: Lab) -> tuple[int, str]:
     """Type `gitslot retry` beside the controller; return the exit code and all that it prints."""
-    out, err = io.StringIO(), io.StringIO()
-    session = Session(
-        {"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere", **WHO},
-        *(Path("/"), out, err),
-        now=lab.cloud.now,
-        open_world=lambda _: lab.rig.controller("laptop").start(),
-    )
-    return run(("retry",), session), out.getvalue() + err.getvalue()
+    return beside(lab.rig, "retry", **WHO)
 
 
 def retried(lab: Lab) -> list[Event]:

@@ -8,8 +8,8 @@ CASES = {case.name: case for case in cases()}
 SAMPLE = (
     *("BaggingClassifier", "CategoricalNB", "FixedThresholdClassifier", "LinearSVC", "SVC"),
     *("ClassifierChain", "GammaRegressor", "IsotonicRegression", "PLSRegression"),
-    *("xgboost, gaps", "scaler, xgboost", "lightgbm, numbers"),
-    *("scaler, forest", "target in logarithms", "columns by name, gaps imputed", "select, tree"),
+    *("OneVsRestClassifier", "StackingClassifier", "xgboost, gaps", "lightgbm, numbers"),
+    *("target in logarithms", "columns by name, gaps imputed", "select, tree"),
 )
 
 
@@ -38,4 +38,5 @@ def test_the_page_counts_what_it_shows() -> None:
     ]
     text = page(found)
     assert "1 of 3 are served (33%), 1 refused in words, 1 at fault" in text
-    assert "| B |  |  | a / b has several outputs |" in text
+    assert "| ONNX float32 | 1e-07 | A |" in text
+    assert "| B | a / b has several outputs |" in text

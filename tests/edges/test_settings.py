@@ -47,6 +47,7 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
         "ssh://git.example/canary",
         "git@git.example:canary",
         "file:///canary",
+        "ext::sh -c canary://",
         "https://[canary",
         "https://git.example/x?token=canary",
         "https://",
@@ -61,13 +62,14 @@ def test_a_repository_that_is_no_plain_address_is_refused_without_saying_it(
     assert "GITSLOT_REPO" in caught.value.message and "canary" not in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["GITSLOT_STORAGE", "GITSLOT_ARM"])
 @pytest.mark.parametrize(
-    "storage", ["http://acc", "https://acc/?sig=canary", "https://a:canary@acc", "https://[canary"]
+    "address", ["http://acc", "https://acc/?sig=canary", "https://a:canary@acc", "https://[canary"]
 )
-def test_a_storage_address_holds_no_secret(storage: str) -> None:
+def test_an_address_of_azure_holds_no_secret(name: str, address: str) -> None:
     """Tokens alone open it."""
-    with pytest.raises(SettingsError) as caught:
-        read(ENOUGH | {"GITSLOT_STORAGE": storage})
+    with pytest.raises(SettingsError, match=name) as caught:
+        read(ENOUGH | {name: address})
     assert "canary" not in caught.value.message
 
 

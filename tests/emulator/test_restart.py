@@ -14,6 +14,7 @@ from emulator.machine.disk import read_json, write_json
 from emulator.machine.storage import command
 from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
+from tests.emulator.login.test_user_identities import ask, assign, create
 from tests.platform import ROOT, Platform, package, start_platform, until
 
 
@@ -30,6 +31,8 @@ def with_app(platform: Platform) -> App:
     platform.create_app("app", {"WEBSITE_RUN_FROM_PACKAGE": url, "MODEL_VERSION": "1"})
     app = App(platform, "app")
     app.stick("RING")
+    identity = create(platform, "kept")["id"]
+    assign(platform, "app", "staging", "SystemAssigned, UserAssigned", identity)
     app.deploy("2")
     app.wait_serves("production", "1")
     # Azurite writes down what it holds each 5 s; what it has not is lost with kill -9.
@@ -40,9 +43,12 @@ def with_app(platform: Platform) -> App:
 
 
 def facts(app: App) -> list[object]:
-    """Return what must survive: addresses, settings, markers, keys, what is served."""
+    """Return what must survive: identities, addresses, settings, markers, keys, what is served."""
     slots = app.platform.slots()
+    client = create(app.platform, "kept")["properties"]["clientId"]
+    sides = ("production", "staging")
     return [
+        [ask(app.platform, "app", side, client_id=client).status_code for side in sides],
         app.platform.facts["arm"],
         app.platform.facts["storage"],
         {key: (slot["https"], slot["http"]) for key, slot in slots.items()},
@@ -56,14 +62,14 @@ def facts(app: App) -> list[object]:
 
 
 def test_killed_platform_comes_back_as_it_was(tmp_path: Path) -> None:
-    """After kill -9: same addresses, sites, keys, settings, content and history; no orphan."""
+    """After kill -9: no orphan; then same addresses, sites, keys, settings, content and history."""
     with start_platform(tmp_path / "state") as first:
         before = facts(with_app(first))
         started = children(first)
         assert len(started) >= 3  # Azurite and two slots
         first.kill()
+    until(lambda: not [pid for pid in started if running(pid)], "every child ends", 20)
     with start_platform(tmp_path / "state") as second:
-        assert not [pid for pid in started if running(pid)]
         app = App(second, "app")
         app.wait_serves("production", "1")
         app.wait_serves("staging", "2")
@@ -117,34 +123,19 @@ def test_azurite_that_ends_at_once_is_started_again(
             start_platform(state, azurite=script)
 
 
-def test_children_end_with_a_killed_platform(tmp_path: Path) -> None:
-    """Nothing outlives kill -9, even when no platform is started again."""
-    platform = start_platform(tmp_path / "state")
-    with_app(platform)
-    started = children(platform)
-    platform.kill()
-    until(lambda: not [pid for pid in started if running(pid)], "every child ends", 20)
-
-
-def test_one_platform_a_folder(tmp_path: Path) -> None:
-    """A second emulator on the same folder is refused, and the first goes on."""
+def test_one_platform_a_folder_that_leaves_nothing(tmp_path: Path) -> None:
+    """A second emulator is refused; SIGTERM ends every process; secrets are the owner's alone."""
     with start_platform(tmp_path / "state") as first:
-        facts_file = tmp_path / "state" / "platform.json"
+        started, facts_file = children(first), first.state / "platform.json"
         kept = facts_file.read_text()
         with pytest.raises(RuntimeError, match="an emulator already runs"):
-            start_platform(tmp_path / "state", keep=True)
+            start_platform(first.state, keep=True)
         assert facts_file.read_text() == kept
         assert first.admin_get("/slots") == []
-
-
-def test_stopped_platform_leaves_nothing(tmp_path: Path) -> None:
-    """After SIGTERM platform.json and every process are gone; secrets are the owner's alone."""
-    with start_platform(tmp_path / "state") as platform:
-        started = children(platform)
         for name in ("seed.json", "server.key", "platform.json"):
-            assert (platform.state / name).stat().st_mode & 0o077 == 0
-    assert not (tmp_path / "state" / "platform.json").exists()
-    assert platform.process.returncode == 0
+            assert (first.state / name).stat().st_mode & 0o077 == 0
+    assert not facts_file.exists()
+    assert first.process.returncode == 0
     assert not [pid for pid in started if running(pid)]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import requests
-from azure.core.exceptions import ResourceNotFoundError
 
 from emulator.arm.calls import RefusalError
 from emulator.arm.limits import Limits
@@ -180,22 +179,6 @@ def test_restarts_that_do_not_overlap(app: App) -> None:
 # ------------------------------------------------------------ faults
 
 
-def test_stale_read_over_http(app: App) -> None:
-    """An hour ago there was no such app, says a read that is that stale; the next one is fresh."""
-    app.platform.faults({"operation": "appsettings-list", "slot": "staging", "stale_s": 3600})
-    with pytest.raises(ResourceNotFoundError):
-        app.settings("staging")
-    assert app.settings("staging")["MODEL_VERSION"] == "1"
-
-
-def test_throttled_in_arms_words(app: App) -> None:
-    """Status 429 with retry_after_s is ARM's own refusal."""
-    app.platform.faults({"operation": "site-get", "status": 429, "retry_after_s": 17})
-    answer = refused(lambda: app.web.get(app.group, app.name, retry_total=0))
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "17")
-    assert "try again after '17' seconds" in answer.json()["error"]["message"]
-
-
 def test_reported_failures_have_names(app: App) -> None:
     """Each is taken by its name, shown with what it does, and some of it may be changed."""
     rules = [{"reported": name, "site": app.name, "times": 0} for name in REPORTED]
@@ -203,23 +186,6 @@ def test_reported_failures_have_names(app: App) -> None:
     shown = app.platform.admin_get("/faults")
     assert [rule["reported"] for rule in shown] == list(REPORTED)
     assert {rule["times"] for rule in shown} == {0}
-
-
-def test_poll_without_a_body(app: App) -> None:
-    """The poll fails with a status and nothing to read; the swap itself goes on."""
-    app.deploy("2")
-    app.platform.faults({"reported": "poll-without-body"})
-    answer = refused(lambda: app.begin_swap(retry_total=0).result())
-    assert (answer.status_code, answer.text()) == (400, "")
-    app.wait_serves("production", "2")
-
-
-def test_keys_change_with_a_swap(app: App) -> None:
-    """Both slots have other keys afterwards."""
-    before = app.web.list_host_keys(app.group, app.name).master_key
-    app.platform.faults({"reported": "keys-changed"})
-    app.swap()
-    assert app.web.list_host_keys(app.group, app.name).master_key != before
 
 
 def test_restart_loop_ends_with_a_restart(app: App) -> None:
@@ -234,12 +200,14 @@ def test_restart_loop_ends_with_a_restart(app: App) -> None:
     assert (app.serves("production"), len(app.history("process-crashed"))) == ("1", crashed)
 
 
-def test_front_fails_for_a_while_after_a_swap(app: App) -> None:
-    """503 from production, although the swap succeeded; then it answers."""
-    app.platform.faults({"reported": "front-503", "delay_s": 1.0})
+def test_what_people_reported_after_a_swap(app: App) -> None:
+    """503 from production for a while, and other keys in both slots, although it succeeded."""
+    before = app.web.list_host_keys(app.group, app.name).master_key
+    app.platform.faults({"reported": "keys-changed"}, {"reported": "front-503", "delay_s": 1.0})
     app.swap()
     until(lambda: app.get("production").status_code == 503, "production fails", 5)
     app.wait_serves("production", "1")
+    assert app.web.list_host_keys(app.group, app.name).master_key != before
 
 
 # ------------------------------------------------------------ in process
@@ -270,10 +238,14 @@ def test_the_switchboard_works_without_sockets() -> None:
     spoiler = in_process(
         cloud,
         {"operation": "site-get", "status": 503, "code": "ServerBusy"},
+        {"operation": "site-get", "status": 429, "retry_after_s": 17},
         {"operation": "site-get", "drop": True, "when": "after"},
     )
     first = ask(spoiler, "GET", "")
     assert (first.status, first.body["error"]["code"]) == (503, "ServerBusy")
+    throttled = ask(spoiler, "GET", "")
+    assert (throttled.status, throttled.headers["retry-after"]) == (429, "17")
+    assert "try again after '17' seconds" in throttled.body["error"]["message"]
     with pytest.raises(DroppedError):
         ask(spoiler, "GET", "")
     assert json.loads(json.dumps(ask(spoiler, "GET", "").body))["name"] == "app"

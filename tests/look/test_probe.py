@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,28 +168,3 @@ def test_a_slot_that_hangs_up_is_silent(slot: Callable[[Respond], str]) -> None:
 def test_a_host_that_is_none_is_silent(host: str) -> None:
     """Never an exception."""
     assert Prober().health(host).answer is Answer.SILENT
-
-
-def test_an_untrusted_certificate_is_silent(
-    slot: Callable[[Respond], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Probes verify whom they ask."""
-    host = slot(lambda *_: (200, {}, json.dumps(GOOD).encode()))
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    assert Prober().health(host).answer is Answer.SILENT
-
-
-def test_a_dripping_slot_is_given_up(slot: Callable[[Respond], str]) -> None:
-    """A body that comes byte by byte has no time-out of its own."""
-
-    def drip(handler: Handler, _: bytes) -> Sent:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        for _byte in range(600):
-            handler.wfile.write(b" ")
-            handler.wfile.flush()
-            time.sleep(0.05)
-        return None
-
-    began = time.monotonic()
-    assert Prober(total_s=0.5).health(slot(drip)).answer is Answer.SILENT
-    assert time.monotonic() - began < 10

@@ -1,32 +1,21 @@
 """One contract for the journal's and the lock's blobs: in memory, and over Azurite."""
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from gitslot.errors import JournalError, JournalMoved
 from gitslot.record.blobs import AzureBlobs, Blobs
 from reliability.memory_blobs import MemoryBlobs
-from tests.platform import start_platform
-
-
-@pytest.fixture(scope="module")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Blobs]:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        start_platform(tmp_path_factory.mktemp("azurite") / "state") as platform,
-    ):
-        patch.setenv("REQUESTS_CA_BUNDLE", platform.ca)
-        yield AzureBlobs(platform.storage, platform.credential)
 
 
 @pytest.fixture(params=["memory", "azurite"])
-def blobs(request: pytest.FixtureRequest) -> Blobs:
+def blobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Blobs:
     if request.param == "memory":
         return MemoryBlobs()
-    found: Blobs = request.getfixturevalue("azurite")
-    return found
+    platform = request.getfixturevalue("platform")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", platform.ca)
+    return AzureBlobs(platform.storage, platform.credential)
 
 
 @pytest.fixture

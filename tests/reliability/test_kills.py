@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gitslot.record.event import Event, parse
-from reliability import hunt, kills, registered
+from reliability import kills, registered
 from reliability.checker import check
 from reliability.cloud import APP
 from reliability.course import Kill
@@ -108,7 +108,7 @@ def test_what_changes_something_is_killed_on_both_sides_and_a_read_once() -> Non
     """After a read is before the next request: nothing outside tells the two apart."""
     health, append = "health.staging", "journal.append.Drift"
     trace = _sent(health, append, health, health, "lock.release", health)
-    assert hunt.kills("bump", trace) == [
+    assert kills.kills("bump", trace) == [
         Kill("bump", "start/health.staging", "before"),
         Kill("bump", "start/journal.append.Drift", "before"),
         Kill("bump", "start/journal.append.Drift", "after"),

@@ -1,5 +1,5 @@
 """
-D2 in `make test`: half of the pairs of faults that begin with every eighth single fault.
+D2 in `make test`: a quarter of the pairs of faults that begin with every eighth single fault.
 
 A call can be spoilt in eight ways at least, so each is spoilt first in some pair. All 10,000 pairs
 are in `make reliability` and, with as many again, in `make test-long`.
@@ -12,7 +12,7 @@ from reliability.runs import play, tally, thinned
 from reliability.scenarios import SCENARIOS
 
 SHARE = 8  # which first fault of how many there is time for
-SECONDS = {scenario: (each + 1) // 2 for scenario, each in pairs.EACH.items()}  # for each of those
+SECONDS = {scenario: (each + 3) // 4 for scenario, each in pairs.EACH.items()}  # for each of those
 PARTS = 4  # of each scenario, so that they can be played side by side
 
 

@@ -49,9 +49,11 @@ def test_a_secret_that_was_said_is_found(say: Callable[[Scene], None]) -> None:
         assert [violation.rule for violation in leaks(scene.cloud, None)] == ["S9"]
         if say is not in_the_journal:
             assert not leaks(scene.cloud, None)
+    scene.cloud.end()
 
 
 def test_a_secret_in_a_stop_is_found() -> None:
     """What a pass ends with is shown to people."""
     scene = settled()
     assert leaks(scene.cloud, frozen(Doubt("Unreadable", f"ARM said {SETTING}")))
+    scene.cloud.end()

@@ -1,19 +1,16 @@
 """GITSLOT_SUSPEND stands in the controller's settings, and binds everybody beside it, too."""
 
-import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from gitslot.cli.app import run
-from gitslot.cli.session import Session
 from gitslot.rounds import reconcile
 from gitslot.state.decision import Converged, Frozen, Stop, Suspended
 from gitslot.state.reasons import REASONS
 from reliability.cloud import APP
 from reliability.rig import Controller
 from reliability.scenarios import NEW, OLD, Scene, bump, settled, want
+from tests.cli.clones import beside
 
 WHY = "incident 7, sam"
 
@@ -36,17 +33,7 @@ BY_SETTING = asked_for("SuspendedBySetting")
 
 def gitslot(scene: Scene, *words: str) -> tuple[int, str]:
     """Run a command on a laptop, whose own environment suspends nothing."""
-    out, err = io.StringIO(), io.StringIO()
-    laptop = scene.rig.controller("laptop")
-    session = Session(
-        environ={"GITSLOT_STORAGE": "https://account.example", "GITSLOT_REPO": "/nowhere"},
-        cwd=Path("/"),
-        out=out,
-        err=err,
-        now=scene.cloud.now,
-        open_world=lambda settings: laptop.start(),
-    )
-    return run(words, session), out.getvalue() + err.getvalue()
+    return beside(scene.rig, *words)
 
 
 def told(scene: Scene) -> list[str]:

@@ -24,8 +24,6 @@ from joblib.externals.loky import reusable_executor
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     BaggingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestRegressor,
 )
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
@@ -33,7 +31,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
-from sklearn.svm import LinearSVC
 
 from gitslot.convert.skops_bytes import saved
 from serving_app import skops_file
@@ -102,31 +99,6 @@ def test_each_column_comes_as_it_was_trained() -> None:
     assert seen[0].dtypes.astype(str).tolist() == ["int64", "object", "float64", "bool", "category"]
     assert seen[0]["size"].tolist() == ["s", "l", "xl"]
     assert list(seen[0]["size"].cat.categories) == ["s", "m", "l", "xl"]
-
-
-def test_missing_numbers_reach_a_model_of_arrays() -> None:
-    """NaN of an array reaches a model that was trained with it."""
-    rows = np.array([[1.0, np.nan], [2.0, 3.0], [np.nan, 1.0], [4.0, 0.0]] * 10)
-    model = HistGradientBoostingClassifier(min_samples_leaf=2).fit(rows, [0, 1, 0, 1] * 10)
-    columns = (Column("a", missing=True), Column("b", missing=True))
-    shape = Shape("classifier", columns, (0, 1), True)
-    runtime = open_runtime(skops.io.dumps(model), shape)
-    assert (
-        runtime.labels(table_of([[None, 1.0], [2.0, None]], shape))
-        == model.predict([[np.nan, 1.0], [2.0, np.nan]]).tolist()
-    )
-
-
-def test_regressors_and_models_without_probabilities_answer() -> None:
-    """A regressor gives numbers, and LinearSVC labels without probabilities."""
-    rows = np.arange(20.0).reshape(10, 2)
-    for model, shape in (
-        (RandomForestRegressor(5), Shape("regressor", (Column("a"), Column("b")), (), False)),
-        (LinearSVC(), Shape("classifier", (Column("a"), Column("b")), (0, 1), False)),
-    ):
-        model.fit(rows, [0, 1] * 5)
-        runtime = open_runtime(skops.io.dumps(model), shape)
-        assert runtime.answers(rows) == (model.predict(rows).tolist(), None)
 
 
 def test_many_rows_are_answered_in_blocks_on_one_thread() -> None:

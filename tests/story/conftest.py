@@ -25,13 +25,6 @@ def stage(platform: Platform, tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def empty_stage(platform: Platform, tmp_path: Path) -> Iterator[Stage]:
-    """Set a stage whose two slots have no model."""
-    with set_stage(platform, tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
 def settled(stage: Stage) -> Stage:
     """Let production serve 1.4.0 by the file's newest commit."""
     stage.repository.want("1.4.0")

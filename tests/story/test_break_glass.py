@@ -97,21 +97,6 @@ def test_production_goes_back_without_git_and_the_revert_agrees(found: Incident)
     agree(found, lambda: found.suspend(None))
 
 
-def test_a_suspension_that_is_forgotten_costs_ten_minutes_and_no_surprise(found: Incident) -> None:
-    """Without the revert the swap by hand is held, and the way to make it last is named."""
-    stage = found.stage
-    found.git_down()
-    stage.hand.swap()
-    until(lambda: stage.serves() == "1.4.0", "the swap by hand shows")
-    found.git_up()
-    stop, writes = found.reconcile(), stage.writes()
-    assert stop.reason == "ForeignSwap"
-    assert "git revert" in stop.message
-    stage.repository.revert()
-    assert isinstance(found.reconcile(), Converged)
-    assert (stage.writes(), stage.serves()) == (writes, "1.4.0")
-
-
 def commands() -> list[str]:
     """Return the lines of the document, in its order."""
     text = (ROOT / "docs/run/break-glass.md").read_text(encoding="utf-8")

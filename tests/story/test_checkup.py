@@ -8,19 +8,12 @@ from pathlib import Path
 import pytest
 
 from gitslot.edges.file.read import read
-from tests.platform import Platform, package, until
-from tests.story.stage import SERVING_FILES, Stage, set_stage
+from tests.platform import Platform, until
+from tests.story.stage import Stage, set_stage
 from tests.story.typed import gitslot
 
 PASSWORD = "canary-database-password"
 OTHER = "az-fct-older"
-SWITCH = "AzureWebJobs.clean.Disabled"
-CLEAN = """
-
-@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")
-def clean(timer: func.TimerRequest) -> None:
-    pass
-"""
 
 
 @pytest.fixture(scope="module")
@@ -94,31 +87,6 @@ def test_a_set_up_app_is_fine_and_three_broken_things_are_named_with_their_fix(
     until(lambda: stage.serves("staging") != "", "staging is up again")
     mended = gitslot(stage, "doctor", "-v")
     assert (mended.code, "every slot runs" in mended.out) == (0, True)
-
-
-def test_a_timer_in_staging_is_found_until_only_staging_switches_it_off(settled: Stage) -> None:
-    """It fires beside production's; switched off it is no trouble, once the switch stays there."""
-    stage = settled
-    own = stage.settings("staging")["WEBSITE_RUN_FROM_PACKAGE"]
-    files = {path.name: path.read_text() for path in SERVING_FILES}
-    code = files["function_app.py"] + CLEAN
-    url = stage.platform.upload(package({**files, "function_app.py": code}))
-    stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=url)
-
-    def triggers() -> tuple[str, list[str]]:
-        done = gitslot(stage, "doctor", stage.app, "-o", "json")
-        return done.results["triggers"], done.fixes("triggers")
-
-    where = f"-g {stage.platform.group} -n {stage.app} --slot staging"
-    line = f"az functionapp config appsettings set {where} --slot-settings {SWITCH}=true"
-    until(lambda: triggers() == ("wrong", [line]), "the timer is found")
-    stage.change("staging", **{SWITCH: "true"})
-    assert triggers() == ("wrong", [line])  # the switch would go to production
-    stage.hand.stick(SWITCH)
-    until(lambda: triggers() == ("ok", []), "nothing fires in staging")
-    stage.hand.stick()
-    stage.change("staging", WEBSITE_RUN_FROM_PACKAGE=own, **{SWITCH: None})
-    until(lambda: stage.serves("staging") != "", "staging is up again")
 
 
 def test_one_thing_that_cannot_be_asked_hides_no_other(settled: Stage) -> None:

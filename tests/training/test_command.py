@@ -1,24 +1,12 @@
 """The command line of training, as people and CI run it."""
 
 import json
-import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from gitslot.registry.registry import Registry
-from tests.platform import ROOT, Platform
-from tests.processes import python
 from training.__main__ import main
-
-
-def run(*words: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m training` with *words*, in an environment of its own."""
-    env = {"PATH": os.environ["PATH"], "HOME": str(home), **environment}
-    return python("-m", "training", *words, cwd=ROOT, env=env, timeout=120)
 
 
 class Typed:
@@ -44,19 +32,19 @@ def typed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     return Typed(capsys)
 
 
-def test_help_names_the_seams(tmp_path: Path) -> None:
+def test_help_names_the_seams(typed: Typed) -> None:
     """Help says what it does, how to begin, and which files are for the user to replace."""
-    done = run("--help", home=tmp_path)
+    done = typed("--help")
     assert done.returncode == 0
     for words in ("python -m training train --version 1.5.0", "data.py", "pipeline.py"):
         assert words in done.stdout
 
 
-def test_a_dry_run_needs_no_registry_and_writes_a_card(tmp_path: Path) -> None:
+def test_a_dry_run_needs_no_registry_and_writes_a_card(typed: Typed, tmp_path: Path) -> None:
     """Everything but registering works anywhere; data on stdout, progress on stderr."""
     card = tmp_path / "card.md"
     words = ("--dry-run", "--estimator", "tree", "-o", "json", "--card", str(card))
-    done = run("train", "--version", "1", *words, home=tmp_path)
+    done = typed("train", "--version", "1", *words)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert (result["model"], result["version"], result["registered"]) == ("iris", "1", False)
@@ -106,34 +94,11 @@ def test_a_model_without_data_never_reaches_the_registry(
     assert "--data" in line
 
 
-def test_two_at_once_leave_one_whole_version(
-    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two people who register one version at once: one succeeds, one is told, one whole version."""
-    version = f"2.0.{uuid4().hex[:8]}"
-
-    def register(seed: int) -> subprocess.CompletedProcess[str]:
-        words = ("--version", version, "--estimator", "tree", "--seed", str(seed), "-o", "json")
-        storage = {"GITSLOT_STORAGE": platform.storage}
-        return run("train", *words, home=tmp_path, **platform.environment, **storage)
-
-    with ThreadPoolExecutor(2) as pool:
-        done = list(pool.map(register, range(2)))
-    assert sorted(each.returncode for each in done) == [0, 1], [each.stderr for each in done]
-    won, lost = sorted(done, key=lambda each: each.returncode)
-    assert "registered already" in lost.stderr
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(platform.facts["ca_bundle"]))
-    manifest = Registry(platform.storage, platform.credential).manifest("iris", version)
-    assert manifest.digest == json.loads(won.stdout)["digest"]
-
-
-def test_a_silent_registry_is_an_error(
-    typed: Typed, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_registry_is_an_error(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry that does not answer is one sentence, and exit code 2."""
-    environment = {**platform.environment, "GITSLOT_STORAGE": "https://127.0.0.1:9/gitslot"}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("GITSLOT_STORAGE", "https://127.0.0.1:9/gitslot")
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     done = typed("train", "--version", "3")
     assert done.returncode == 2
     assert "error: cannot create container models" in done.stderr and "Traceback" not in done.stderr

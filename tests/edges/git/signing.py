@@ -111,7 +111,7 @@ class Checkout:
         """Make the repository, which lets clients ask for single objects."""
         self.path.mkdir(parents=True)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.path.parent), "TZ": "UTC"}
-        self.env |= {"GIT_CONFIG_NOSYSTEM": "1"}
+        self.env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true"}
         for who in ("AUTHOR", "COMMITTER"):
             self.env |= {f"GIT_{who}_NAME": "Sam", f"GIT_{who}_EMAIL": "sam@example.net"}
         self.git("init", "-q", "-b", "main")

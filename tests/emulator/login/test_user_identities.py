@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.mgmt.web.models import Site
 
 from tests.emulator.app_under_test import App
-from tests.platform import Platform, start_platform, until
+from tests.platform import Platform, until
 
 KIND = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
@@ -124,15 +124,3 @@ def test_an_identity_that_is_not_there_cannot_be_assigned(platform: Platform) ->
     assert kept is not None
     assert kept.type == "SystemAssigned"
     assert platform.ask("GET", missing).status_code == 404
-
-
-def test_identities_are_kept_over_a_restart(tmp_path: Any) -> None:
-    """The next start of the platform brings them back, to the slot that had them."""
-    with start_platform(tmp_path / "state") as platform:
-        made = create(platform, "kept")
-        platform.create_app("keeps")
-        assign(platform, "keeps", "staging", "UserAssigned", made["id"])
-    with start_platform(tmp_path / "state") as platform:
-        client = made["properties"]["clientId"]
-        assert ask(platform, "keeps", "staging", client_id=client).ok
-        assert ask(platform, "keeps", "production", client_id=client).status_code == 400
