@@ -311,10 +311,11 @@ class Pass:
         return 0 <= age < policy.lock_renew_s and (seen.observed or not self._lock.take())
 
     def _rehearse(self, seen: Observation) -> None:
-        """Prove the way back, and record when it turns out not to work, or to work again."""
+        """Ask as users do, prove the way back, and record what turned out otherwise than before."""
         in_sync = isinstance(seen.decision, Converged) or is_further_slot(seen.decision)
         if not in_sync or not isinstance(seen.live, Live):
             return
+        self._recorder.users(self._world.looker.refuses_users(self._name, seen.live))
         self._rehearsed = self._world.looker.rehearse(self._name, seen.live, seen.memory)
         if self._rehearsed:
             self._recorder.rehearsal(self._rehearsed)

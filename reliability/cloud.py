@@ -272,9 +272,9 @@ class Cloud(Surroundings):
         rest = "" if slot == PRODUCTION else f"/slots/{slot}"
         return self.post("person", f"{rest}/config/appsettings", json.dumps(body).encode(), "PUT")
 
-    def host(self, slot: str) -> ModelHost | None:
-        """Return the process that answers for *slot*."""
-        found: Any = self.fabric.host(APP, slot)
+    def host(self, slot: str, connection: int = 0) -> ModelHost | None:
+        """Return the process that answers for *slot* on the *connection* of that number."""
+        found: Any = self.fabric.reached(APP, self.site.slots[slot], connection).serving
         return found  # type: ignore[no-any-return]
 
     def proved(self, host: ModelHost, digest: str, deploy: str) -> None:

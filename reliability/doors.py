@@ -43,10 +43,11 @@ class SeamProbes:
         self._cloud, self._process = cloud, process
         self._last: dict[tuple[str, str, bytes | None], list[Reply]] = {}
         self._slots: dict[str, str] = {}
+        self._opened = self._connection = 0
 
-    def health(self, host: str) -> Health:
+    def health(self, host: str, *, fresh: bool = False) -> Health:
         """Return what GET /api/health says, read by the controller's own parser."""
-        return _read(self.request("GET", host, "/api/health"))
+        return _read(self.request("GET", host, "/api/health", fresh=fresh))
 
     def request(
         self,
@@ -55,8 +56,13 @@ class SeamProbes:
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        fresh: bool = False,
     ) -> Reply:
-        """Send one request to whatever answers on *host*."""
+        """Send one request to whatever answers on *host*; the kept connection has number 0."""
+        if fresh:
+            self._opened += 1
+        self._connection = self._opened if fresh else 0
         slot = self._slots.get(host) or self._slot(host)
         kind = self._process.begin(f"{'health' if method == 'GET' else 'golden'}.{slot}")
         key = (slot, path, body)
@@ -99,7 +105,7 @@ class SeamProbes:
         self, slot: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Reply:
         how = self._cloud.behaviour.slots.get(slot)
-        host = self._cloud.host(slot)
+        host = self._cloud.host(slot, self._connection)
         status = _STATUS.get(how) if isinstance(how, str) else None
         if status or host is None:
             return Reply(status or 503, b"", {}, 0.01)

@@ -85,6 +85,10 @@ async def openapi_json(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="api/health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """Return the model that is served, or the reason why there is none."""
+    if "SiteWarmup" in req.headers.get("user-agent", ""):
+        # A wrong status ends the swap at once, silence does not:
+        # https://learn.microsoft.com/azure/app-service/deploy-staging-slots
+        await asyncio.to_thread(serving.wait)
     return _json(503 if serving.model is None else 200, json.dumps(serving.health()))
 
 

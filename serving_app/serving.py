@@ -27,6 +27,7 @@ else:  # the Functions worker puts this folder itself on sys.path
     from refused import Refused
     from store import Store
 
+WARM_S = 300.0  # for the platform's ping, which is repeated after 90 s of silence
 FIRST_WAIT_S = 20.0  # for the first attempt; Azure restarts a worker that takes longer to start
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one repeats
 
@@ -71,6 +72,10 @@ class Serving:
         """Start to load in the background, and wait up to *wait_s* seconds for one attempt."""
         threading.Thread(target=self._run, name="load-model", daemon=True).start()
         self._tried.wait(wait_s)
+
+    def wait(self) -> None:
+        """Wait until the first attempt to load has ended."""
+        self._tried.wait(WARM_S)
 
     def stop(self) -> None:
         """Stop trying."""

@@ -112,7 +112,7 @@ def test_a_swap_that_never_began_is_tried_again_only_after_the_deadline(lab: Lab
     [
         ({"operation": SWAP, **BUSY}, "SwapFailed NotBegun"),
         ({"operation": SWAP, "status": 400, "code": "BadRequest"}, "SwapFailed SwapRefused"),
-        ({"operation": "swap-ping"}, "SwapFailed SwapRefused"),
+        ({"operation": "swap-ping"}, "SwapFailed PingRefused"),
         ({}, "SwapFailed NotSent"),
     ],
     ids=["busy", "refused", "failed", "unopened"],

@@ -21,7 +21,7 @@ slot-put slotconfignames-get slotconfignames-put slots-list slotsswap start stop
 AZ = """
 assignment-delete assignment-put assignments-list config-web-get config-web-patch identities-list
 identity-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete
-role-put roles-list stacks-list subscriptions-list
+key-put role-put roles-list stacks-list subscriptions-list
 """
 SDK = """
 deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list

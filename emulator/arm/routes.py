@@ -128,6 +128,7 @@ ROUTES: tuple[Route, ...] = (
     *_both("GET", "/config/web", "config-web-get", of_slot(web_config_body)),
     *_both("PATCH", "/config/web", "config-web-patch", sites.config_patch),
     *_both("POST", "/host/default/listkeys", "listkeys", running.list_keys),
+    *_both("PUT", "/host/default/functionKeys/{key}", "key-put", running.key_put),
     *_both("GET", "/functions", "functions-list", functions.functions),
     *_both("GET", "/functions/{function}", "function-get", functions.function),
     *_both("POST", "/syncfunctiontriggers", "sync-triggers", running.sync_triggers),

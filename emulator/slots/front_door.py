@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable
+from weakref import WeakKeyDictionary
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
@@ -42,7 +43,7 @@ STOPPED = (
     "<body><h1>Error 403 - This web app is stopped.</h1></body></html>"
 )
 
-Holder = Callable[[], tuple[Slot, Worker] | None]
+Holder = Callable[[int], tuple[Slot, Worker] | None]  # by the number of the connection
 
 
 class FrontDoor(Listener):
@@ -63,7 +64,8 @@ class FrontDoor(Listener):
         self.slot = slot
         self.holder = holder
         self.faults = faults
-        self._numbers = itertools.count(1)
+        self._numbers, self._opened = itertools.count(1), itertools.count(1)
+        self._connections: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         planted = await self.faults.answer(request, "front", self.site, self.slot)
@@ -83,8 +85,11 @@ class FrontDoor(Listener):
     async def _pass_on(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         loop = asyncio.get_running_loop()
         until = loop.time() + self.ready_s
+        connection = self._connections.get(request.transport)
+        if connection is None:
+            connection = self._connections[request.transport] = next(self._opened)
         while True:
-            held = self.holder()
+            held = self.holder(connection)
             if held is None:
                 return web.Response(status=404, text="404 Web Site not found.")
             slot, worker = held

@@ -6,6 +6,7 @@ import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from emulator.machine.ports import listen, number
@@ -14,9 +15,11 @@ from emulator.seen.faults import Faults
 from emulator.slots.azure import Azure
 from emulator.slots.front_door import FrontDoor
 from emulator.slots.hosts import Host, Launch, Launcher
-from emulator.slots.state import Operation, Slot, collisions
+from emulator.slots.state import Keys, Operation, Slot, collisions
 from emulator.slots.swap_phases import Swapper
 from emulator.slots.workers import Started, Worker
+
+MIXED_S = 30.0  # for which instances differ after a swap, if they do
 
 
 class Placement:
@@ -107,11 +110,18 @@ class Placement:
     def host(self, site: str, slot: str) -> Host | None:
         return self._of(site, slot)[1].serving
 
-    def keys_moved(self, site: str, slots: tuple[str, str]) -> None:
+    def keys(self, site: str, slot: str) -> Keys:
+        """Return the keys that the process of *slot* uses: those of the name that it goes by."""
+        slots, host = self.azure.store.sites[site].slots, self.host(site, slot)
+        follows = host is None or self.azure.assumed.holds("slot-name-follows")
+        named = slot if follows or host is None else host.launch.slot.lower()
+        return slots.get(named, slots[slot]).keys
+
+    def keys_moved(self, site: str, slots: Iterable[str]) -> None:
         for key in slots:
             host = self.host(site, key)
             if host is not None:
-                host.use_keys(self.azure.store.sites[site].slots[key].keys)
+                host.use_keys(self.keys(site, key))
 
     # Called by the platform.
 
@@ -163,10 +173,10 @@ class Placement:
         await asyncio.gather(*(worker.close(grace_s) for worker in self.workers.values()))
 
     def _open(self, site: str, slot: str, https: int, http: int) -> tuple[int, int]:
-        def holder() -> tuple[Slot, Worker] | None:
+        def holder(connection: int) -> tuple[Slot, Worker] | None:
             known = self.azure.store.sites.get(site)
             held = known.slots.get(slot) if known else None
-            return None if held is None else (held, self._worker(site, held))
+            return None if held is None else (held, self.reached(site, held, connection))
 
         secure, plain = listen(https), listen(http)
         door = FrontDoor(site, slot, holder, self.faults)
@@ -196,6 +206,17 @@ class Placement:
             held.package,
         )
         return launch, self._worker(site, held)
+
+    def reached(self, site: str, slot: Slot, connection: int) -> Worker:
+        """Return what answers on the connection of that number: after a swap it may be the old."""
+        last, mine = slot.last_swap, self._worker(site, slot)
+        if self.azure.assumed.holds("one-instance") or last is None or connection % 2 == 0:
+            return mine
+        since = self.azure.now() - datetime.fromisoformat(last.time).timestamp()
+        name = last.source if slot.name == last.destination else last.destination
+        other = self.azure.store.sites[site].slots.get(name.lower())
+        old = self._worker(site, other) if other and since <= MIXED_S else mine
+        return old if old.serving else mine
 
     def _worker(self, site: str, slot: Slot) -> Worker:
         key = (site, slot.deployment_id)

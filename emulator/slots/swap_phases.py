@@ -107,6 +107,7 @@ class Swapper:
             raise _failed("swap-ping", site, operation)
 
     async def _warm(self, site: Site, slot: str) -> bool:
+        # A status that is not in the list ends it; only silence is asked again (the page above).
         path, statuses = state.warmup(site.slots[slot].settings)
         for attempt in range(1 + RETRIES):
             if attempt:
@@ -114,14 +115,16 @@ class Swapper:
             host = self.processes.host(site.key, slot)
             if host is None:
                 continue
+            redirects = not self.azure.assumed.holds("ping-ignores-https-only")
+            if redirects and site.slots[slot].https_only:
+                return not statuses or 301 in statuses
             headers = ((b"host", site.slots[slot].host.encode()), (b"user-agent", AGENT))
             try:
                 async with asyncio.timeout(self.azure.latency.ping_timeout_s):
                     reply = await host.connections.ask("GET", path, headers)
             except (OSError, LostError):  # TimeoutError is an OSError
                 continue
-            if not statuses or reply.status in statuses:
-                return True
+            return not statuses or reply.status in statuses
         return False
 
     def _flip(self, operation: Operation) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from gitslot.decide.case import clock
 from gitslot.state.decision import Converged, Note, Stalled, Waiting
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import REASONS
+from gitslot.state.reasons import REASONS, Wait
 from gitslot.state.remembered import Intent
 from gitslot.state.seen import Arm, Live, Mark, Poll
 from gitslot.state.wanted import Resolved
@@ -112,10 +112,13 @@ def production_serves_it(flight: Flight) -> Converged | Note | None:
 
 def platform_reports_a_failure(flight: Flight) -> Note | None:
     """Close the intent as failed where the platform reports so."""
-    if flight.live is None or flight.live.poll is not Poll.FAILED:
+    if flight.live is None or flight.live.poll not in (Poll.FAILED, Poll.COLD):
         return None
-    message = flight.live.poll_message
-    return _note(flight, "SwapFailed", "SwapRefused", message, Mark.INCONCLUSIVE)
+    reason, message = "SwapRefused", flight.live.poll_message
+    if flight.live.poll is Poll.COLD:
+        reason = "PingRefused"
+        message = REASONS[reason].message({"answer": message}, Wait())
+    return _note(flight, "SwapFailed", reason, message, Mark.INCONCLUSIVE)
 
 
 def slots_cannot_be_read(flight: Flight) -> Waiting | Stalled | None:

@@ -81,15 +81,16 @@ class Http:
         headers: Mapping[str, str] | None = None,
         body: Any = None,
         connect_s: float = CONNECT_S,
+        fresh: bool = False,
     ) -> Answer:
         """
         Send one request and return the whole answer, of any status.
 
-        It takes *total_s* seconds at most. Raises PutOff, and NoAnswer for everything else, an
-        answer of more than *most* bytes too.
+        It takes *total_s* seconds at most; a *fresh* one uses no kept connection. Raises PutOff,
+        and NoAnswer for everything else, an answer of more than *most* bytes too.
         """
         started = time.perf_counter()
-        with within(total_s) as call:
+        with within(total_s, fresh=fresh) as call:
             try:
                 found = self.send(method, url, headers=headers, body=body, connect_s=connect_s)
                 content = _read(found, most)

@@ -25,10 +25,11 @@ _IDLE_S = 120.0  # Azure's NAT drops a connection after 4 minutes, and tells nob
 
 @dataclass(slots=True)
 class Call:
-    """One call: the monotonic time at which it *ends*, and whether any of it was *sent*."""
+    """One call: when it *ends* (monotonic), if it was *sent*; *fresh*: on its own connection."""
 
     ends: float = math.inf
     sent: bool = False
+    fresh: bool = False
 
     def left(self) -> float:
         """Return the seconds that are left. Raises TimeoutError where there are none."""
@@ -46,10 +47,10 @@ _now = _Now()
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[Call]:
+def within(seconds: float, *, fresh: bool = False) -> Iterator[Call]:
     """Give all that this thread does over HTTP inside *seconds* in all; they nest."""
     outer = _now.call
-    _now.call = Call(min(outer.ends, time.monotonic() + seconds))
+    _now.call = Call(min(outer.ends, time.monotonic() + seconds), fresh=fresh)
     try:
         yield _now.call
     finally:
@@ -119,9 +120,9 @@ class _Bounded:
 
     @property
     def is_connected(self) -> bool:
-        """Say whether the connection is open and fresh enough to be used again."""
-        fresh = time.monotonic() - self._used < _IDLE_S
-        return fresh and super().is_connected  # type: ignore[misc] # see above
+        """Say whether the connection is open, and new enough for this call to use it again."""
+        usable = not _now.call.fresh and time.monotonic() - self._used < _IDLE_S
+        return usable and super().is_connected  # type: ignore[misc] # see above
 
 
 class _Http(_Bounded, HTTPConnection):

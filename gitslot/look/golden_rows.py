@@ -18,6 +18,7 @@ from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark, Verdict
 from gitslot.state.wanted import STAGING, Release
 
+PROBES = 3  # over new connections: one answer proves one instance
 _PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
 
 
@@ -25,9 +26,16 @@ class Asks(Protocol):
     """Whoever can send one request to a slot."""
 
     def request(
-        self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
+        self,
+        method: str,
+        host: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Any = None,
+        *,
+        fresh: bool = False,
     ) -> Reply:
-        """Send it and return the reply; status 0 where there was none."""
+        """Send it, *fresh* over a new connection, and return the reply; status 0 without one."""
         ...
 
 
@@ -41,6 +49,7 @@ class Proof:
     manifest: Manifest
     budget_ms: float | None = None
     slot: str = STAGING
+    probes: int = PROBES  # over so many new connections go the first rows
 
 
 class _Ended(Exception):
@@ -66,11 +75,12 @@ def prove(
         return Verdict(Mark.FAIL, f"{proof.slot}: there are no golden rows", "GoldenRowsFailed")
     worst, times = 0.0, []
     try:
-        for index in range(len(golden.inputs)):
-            reply = caller.ask(golden.inputs[index])
+        for nth in range(max(len(golden.inputs), proof.probes)):
+            index = nth % len(golden.inputs)
+            reply = caller.ask(golden.inputs[index], fresh=nth < proof.probes)
             worst = max(worst, _difference(proof, index, reply))
             times.append(reply.seconds * 1000)
-        p99 = _p99(times[policy.golden_warmup :] or times)
+        p99 = _p99(times[max(policy.golden_warmup, proof.probes) :] or times)
         if proof.budget_ms is not None:
             p99 = _within_budget(caller, proof, policy, proof.budget_ms)
     except _Ended as ended:
@@ -93,12 +103,12 @@ class _Caller:
         self._headers: dict[str, str] = {}
         self._left_s = _PROOF_S
 
-    def ask(self, row: tuple[Cell, ...]) -> Reply:
+    def ask(self, row: tuple[Cell, ...], *, fresh: bool = False) -> Reply:
         body = json.dumps([row]).encode()
-        reply = self._post(body)
+        reply = self._post(body, fresh=fresh)
         if reply.status == 401 and not self._headers:
             self._headers = {"x-functions-key": self._key()}
-            reply = self._post(body)
+            reply = self._post(body, fresh=fresh)
         _usable(reply, self._proof.slot)
         served = (reply.header("x-model-digest"), reply.header("x-model-deploy"))
         if served != (self._proof.release.digest, self._proof.deploy):
@@ -107,14 +117,26 @@ class _Caller:
             )
         return reply
 
-    def _post(self, body: bytes) -> Reply:
+    def _post(self, body: bytes, *, fresh: bool = False) -> Reply:
         if self._left_s <= 0:
             slow = f"{self._proof.slot} took more than {_PROOF_S:.0f} s for its proof"
             raise _inconclusive(slow)
         path = "/api/predict?proba=1" if self._proof.manifest.probabilities else "/api/predict"
-        reply = self._asks.request("POST", self._proof.host, path, body, self._headers)
+        reply = self._asks.request("POST", self._proof.host, path, body, self._headers, fresh=fresh)
         self._left_s -= reply.seconds
         return reply
+
+
+def is_refused(asks: Asks, host: str, manifest: Manifest, key: Callable[[], str]) -> bool | None:
+    """Ask *host* one golden row; return whether any answer is 401 despite *key*, None: unclear."""
+    where = host, "/api/predict", json.dumps([manifest.golden.inputs[0]]).encode()
+    found = [asks.request("POST", *where).status]
+    if found == [401]:
+        headers = {"x-functions-key": key()}
+        if not headers["x-functions-key"]:
+            return None
+        found = [asks.request("POST", *where, headers, fresh=True).status for _ in range(PROBES)]
+    return True if 401 in found else (None if min(found) == 0 or max(found) >= 429 else False)
 
 
 def _inconclusive(message: str, reason: str = "VerifyInconclusive") -> _Ended:

@@ -56,6 +56,7 @@ class _Kept:
     rehearsed: tuple[Release, str] | None = None
     rehearsed_at: float = 0.0
     rehearsal: Verdict | None = None
+    asked_at: float | None = None  # when ARM was read before production was asked as users do
     production: Shown | None = None
 
 
@@ -167,7 +168,8 @@ class Looker:
         healths = partial(self._healths, ref, app, memory, anew=fresh)
         live = Live(healths(pair))
         live = self._polled(live, memory, kept)
-        fresh = fresh or (memory.intent is not None and served_as_intended(live, memory.intent))
+        if memory.intent is not None and served_as_intended(live, memory.intent):
+            fresh, live = True, live.having(self._slots.everywhere(ref, live.production))
         if whole or _their_turn(live, memory):
             live = live.having(*healths(names).values())
         age_s = self._clock.monotonic() - (kept.full_look or kept.begun)
@@ -224,7 +226,7 @@ class Looker:
         now = self._clock.monotonic()
         if kept.location != intent.location:
             kept.location, kept.poll, kept.poll_at = intent.location, PollAnswer(Poll.RUNNING), now
-        if now >= kept.poll_at and kept.poll.poll not in (Poll.DONE, Poll.FAILED):
+        if now >= kept.poll_at and kept.poll.poll not in (Poll.DONE, Poll.FAILED, Poll.COLD):
             kept.poll = self._azure.poll(kept.poll.location or intent.location)
             kept.poll_at = now + max(kept.poll.retry_after_s, self._policy.poll_s)
         return replace(live, poll=kept.poll.poll, poll_message=kept.poll.message)
@@ -297,7 +299,19 @@ class Looker:
         if seen is None:
             return live
         budget = None if release in memory.served else app.latency_p99_ms
-        return live.having(replace(seen, verdict=self._prover.verdict(ref, seen, release, budget)))
+        verdict = self._prover.verdict(ref, seen, release, budget)
+        if slot == STAGING and verdict and verdict.mark is Mark.PASS and live.production.arm:
+            self._prover.refuses_users(ref, live.production.arm.host, release)  # before a swap
+        return live.having(replace(seen, verdict=verdict))
+
+    def refuses_users(self, name: str, live: Live) -> bool | None:
+        """Return whether production refuses staging's key; asked once for each read of ARM."""
+        kept, health = self._apps[name], live.production.health
+        if kept.full_look == kept.asked_at or health.release is None or health.verify == "health":
+            return None
+        kept.asked_at, ref = kept.full_look, self.ref(name)
+        host = self._slots.kept(ref.name, PRODUCTION).host
+        return self._prover.refuses_users(ref, host, health.release)
 
     # ------------------------------------------------------------ rehearsing the way back
 

@@ -63,9 +63,9 @@ class Prober:
         self._http = http or Http()
         self._total_s = total_s
 
-    def health(self, host: str) -> Health:
+    def health(self, host: str, *, fresh: bool = False) -> Health:
         """Return the answer of GET /api/health of *host*; never raise."""
-        return read_health(self.request("GET", host, "/api/health"))
+        return read_health(self.request("GET", host, "/api/health", fresh=fresh))
 
     def request(
         self,
@@ -74,8 +74,10 @@ class Prober:
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        fresh: bool = False,
     ) -> Reply:
-        """Send one request and return at most 256 KB of the answer; never raises."""
+        """Send one request, *fresh* over a new connection; return 256 KB at most; never raise."""
         try:
             answer = self._http.request(
                 method,
@@ -85,6 +87,7 @@ class Prober:
                 connect_s=_CONNECT_S,
                 total_s=self._total_s,
                 most=_MAX_BODY,
+                fresh=fresh,
             )
         except NoAnswer as error:
             return Reply(0, error=error.cause)

@@ -14,7 +14,7 @@ from gitslot.errors import (
     ManifestInvalid,
     UnknownVersion,
 )
-from gitslot.look.golden_rows import Asks, Proof, prove
+from gitslot.look.golden_rows import Asks, Proof, is_refused, prove
 from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
@@ -38,6 +38,7 @@ class Prover:
         self._keys: dict[tuple[AppRef, str], str] = {}
         self._asked: set[AppRef] = set()  # a rehearsal there was asked for a key
         self._tried: dict[AppRef, str] = {}  # and ARM for that key: why it gave none, or ""
+        self._refused: dict[AppRef, str] = {}  # the key of staging that production has refused
 
     def verdict(
         self, ref: AppRef, slot: Seen, release: Release, budget_ms: float | None
@@ -73,7 +74,7 @@ class Prover:
             self._asked.add(ref)
             return self._keys.get((ref, STAGING), "")
 
-        proof = Proof(host, release, health.deploy, manifest)
+        proof = Proof(host, release, health.deploy, manifest, probes=0)
         health_only = health.verify == "health"
         verdict = prove(self._asks, proof, key, self._policy, health_only=health_only)
         refused = self._tried.get(ref, "")
@@ -81,6 +82,33 @@ class Prover:
             text = f"POST /api/predict asks for a key, and ARM does not give it: {refused}"
             return Verdict(Mark.FAIL, text, "KeyRefused")
         return verdict
+
+    def refuses_users(self, ref: AppRef, host: str, release: Release) -> bool | None:
+        """
+        Return whether production at *host* refuses a golden row with staging's key; None: unclear.
+
+        On Linux a process that a swap moved may go by its old slot's name, and use its keys
+        (azure-functions-host#8999, #7710): users get 401 unless both slots have the same key, then
+        staging's. Production's own would show no more: ARM asks that process, which answers with
+        the wrong slot's; and the role would disclose the master key. Such a process accepts
+        staging's key, so what was refused once counts until that key changes.
+        """
+        try:
+            manifest = self._catalog.manifest(release.model, release.version)
+        except GitslotError:
+            return None
+        where, known = (ref, STAGING), self._keys.get((ref, STAGING), "")
+
+        def key() -> str:
+            return self._keys.get(where) or self._fetched(*where)
+
+        refused = is_refused(self._asks, host, manifest, key)
+        if refused and known and self._fetched(*where) != known:  # it was changed meanwhile
+            refused = is_refused(self._asks, host, manifest, key)
+        if refused:
+            self._refused[ref] = self._keys[where]
+        same = ref in self._refused and self._refused[ref] == self._keys.get(where)
+        return True if same and refused is False else refused
 
     def lacks(self, ref: AppRef) -> bool:
         """Return whether a rehearsal was asked for a key for which ARM has not been asked yet."""

@@ -161,13 +161,19 @@ def _deploy_finished(memory: Memory, event: Event) -> Memory:
     return replace(memory, conflict_prepared=event.detail.prepared)
 
 
+def _rehearsed(memory: Memory, event: Event, *, failed: bool) -> Memory:
+    if event.slot == PRODUCTION:  # asked as users do
+        return replace(memory, users_refused=failed)
+    return replace(memory, rehearsal_failed=failed)
+
+
 def _verify_failed(memory: Memory, event: Event) -> Memory:
-    return replace(memory, rehearsal_failed=True) if event.rehearsal else memory
+    return _rehearsed(memory, event, failed=True) if event.rehearsal else memory
 
 
 def _verify_passed(memory: Memory, event: Event) -> Memory:
     if event.rehearsal:
-        return replace(memory, rehearsal_failed=False)
+        return _rehearsed(memory, event, failed=False)
     proof = (event.detail.deploy, event.to_digest)
     verified = tuple(each for each in memory.verified if each != proof)
     memory = replace(memory, verified=(*verified, proof)[-_PROOFS:])

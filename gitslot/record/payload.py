@@ -31,7 +31,7 @@ class Payload:
     because the one that asked for it is too far back. *set_to* is, until there is a baseline, the
     digest that a slot is set to, by model and version. *markers* of a lost journal, *follows* the
     next blob of the journal. Flags: *put_back*, *aside* (production alone is settled), *refuse*
-    (for good), *reset* (nothing is prepared any more), *rehearsal* (of the way back), *quiet*
+    (for good), *reset* (nothing is prepared any more), *rehearsal* (or asked as users do), *quiet*
     (bookkeeping). *retry_after_s*: ARM asked to wait. A change by hand happened *at* that time, by
     Azure's word, else *after* one look of ours and *before* another. *would* stands for a
     step, and the wish and state for which an observer leaves it undone.

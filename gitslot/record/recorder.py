@@ -35,7 +35,7 @@ from gitslot.state.decision import (
     frozen,
 )
 from gitslot.state.policy import Policy
-from gitslot.state.reasons import GoBack, Run
+from gitslot.state.reasons import REASONS, GoBack, Run
 from gitslot.state.remembered import Intent, Memory
 from gitslot.state.seen import Live, Rehearsal
 from gitslot.state.wanted import PRODUCTION, App, Doubt, Revision
@@ -275,6 +275,16 @@ class Recorder:
         event = rehearsal_event(self._seen, rehearsal, self.base(""))
         if event:
             self.record(event)
+
+    def users(self, refused: bool | None) -> None:
+        """Record when production begins to refuse the key that users have, or accepts it again."""
+        if refused is None or refused == self._seen.memory.users_refused:
+            return
+        entry = REASONS["KeyDiffers"]
+        message = entry.message({}, entry.next) if refused else "both slots have the same key"
+        event = self.base("VerifyFailed" if refused else "VerifyPassed", slot=PRODUCTION)
+        event = replace(event, reason=entry.name, message=message)
+        self.record(replace(event, detail=Payload(rehearsal=True)))
 
 
 def _changes(memory: Memory, event: Event) -> bool:

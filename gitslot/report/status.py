@@ -227,7 +227,7 @@ def _production(
 ) -> Row:
     since, commit = _since(seen, state, recent)
     quiet = state.kind == "Converged"
-    aside = (quiet and (_unready(rehearsal) or _soaking(seen) or _unread(seen))) or ("", "")
+    aside = (quiet and (_unready(seen, rehearsal) or _soaking(seen) or _unread(seen))) or ("", "")
     row = _row(
         seen,
         PRODUCTION,
@@ -270,8 +270,11 @@ def _health(slot: Seen | None) -> str:
     return HEALTHY if slot.health.answer is Answer.SERVING else DEGRADED
 
 
-def _unready(rehearsal: Rehearsal | None) -> tuple[str, str] | None:
-    """Return reason and message where the way back was not proved, or None."""
+def _unready(seen: Observation, rehearsal: Rehearsal | None) -> tuple[str, str] | None:
+    """Return reason and message where users may be refused or the way back is not proved."""
+    if seen.memory.users_refused:
+        entry = REASONS["KeyDiffers"]
+        return entry.name, entry.message({}, entry.next)
     if rehearsal is None or rehearsal.verdict.mark is Mark.PASS:
         return None
     would = "would not work" if rehearsal.verdict.mark is Mark.FAIL else "is not proved"

@@ -322,6 +322,17 @@ _TABLE = (
         "POST /api/predict asks for a key, and ARM does not give it.",
         next=Run((("gitslot", "doctor"),), "names the role that is missing"),
     ),
+    Reason(
+        "KeyDiffers",
+        "Production refuses staging's key: the two slots have different keys.",
+        "production refuses staging's function key: after a swap a process may keep the other "
+        "slot's keys until it restarts, and answer users with 401",
+        Edit(
+            "give both slots the users' key: az functionapp keys set -g GROUP -n APP --slot "
+            "staging --key-type functionKeys --key-name default --key-value KEY, and the same "
+            "without --slot"
+        ),
+    ),
     Reason("AzureUnavailable", "ARM did not answer.", next=_MINUTE),
     Reason(
         "Throttled",
@@ -442,6 +453,16 @@ _TABLE = (
         Edit("let the controller read them again: `gitslot doctor` names what is wrong"),
     ),
     Reason("SwapRefused", "The platform refused the swap.", next=retry()),
+    Reason(
+        "PingRefused",
+        "The platform gave the swap up because staging did not answer its warm-up ping with 200.",
+        "{answer} Known causes: the app does not answer GET /api/health with 200 within 90 s of "
+        "its restart (look at its log); HTTPS Only redirects the ping, which goes over http "
+        "(az functionapp update --slot staging --set httpsOnly=false, and the same without "
+        "--slot); access restrictions of staging block the addresses 10.* and 100.*, from which "
+        "it comes (allow them)",
+        retry(),
+    ),
     Reason("SwapReverted", "The platform took the swap back.", next=retry()),
     Reason("SwapLeftPrepared", "The platform gave the swap up half done.", next=retry()),
     Reason(

@@ -172,6 +172,7 @@ class Memory:
     last_swap: LastSwap | None = None
     production: Shown | None = None  # as we left it or, since then, as hands did
     rehearsal_failed: bool = False  # the last recorded one: going back would not work
+    users_refused: bool = False  # production refuses staging's key
     swap_status: str | None = None  # production's, when last seen as we left it
     swap_failed: datetime | None = None  # the last swap did then: it may have left them prepared
     conflict_prepared: bool = False  # ARM refused a write because a swap is prepared

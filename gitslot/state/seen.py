@@ -165,6 +165,7 @@ class Poll(Enum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    COLD = "cold"  # failed: the slot did not answer the warm-up ping as it must
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,11 @@ def test_keys(az: Az, app: App) -> None:
     assert app.get("staging", "/api/keyed", headers=headers).status_code == 200
     table = az.table("functionapp", "keys", "list", *of(app))
     assert table == [["MasterKey"], [own["masterKey"]]]
+    users = ("--key-type", "functionKeys", "--key-name", "default", "--key-value", "of-users")
+    for where in (of(app), of(app, *STAGING)):
+        az.run("functionapp", "keys", "set", *where, *users)
+        kept = az.json("functionapp", "keys", "list", *where)["functionKeys"]
+        assert kept == {"default": "of-users"}
 
 
 def test_functions(az: Az, app: App) -> None:

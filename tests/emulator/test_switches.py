@@ -14,7 +14,9 @@ from emulator.arm.limits import Limits
 from emulator.arm.spoiling import DroppedError, Spoiler
 from emulator.login.rights import OWNER, Assignment
 from emulator.seen.faults import REPORTED, Faults, parse
+from emulator.slots.connection import LostError, Reply
 from reliability.cloud import Cloud, token
+from reliability.processes import ModelHost
 from tests.emulator.app_under_test import App, refused
 from tests.platform import Platform, until
 
@@ -267,4 +269,28 @@ def test_stale_reads_show_what_was() -> None:
         ask(spoiler, "POST", "/config/appsettings/list").body["properties"]["V"] for _ in range(4)
     ]
     assert seen == ["3", "2", "1", "3"]
+    cloud.end()
+
+
+@pytest.mark.parametrize(
+    ("answers", "ends"), [((503,), "swap-failed"), ((None, None, 200), "swap-finished")]
+)
+def test_warm_up_stops_at_a_wrong_status_and_repeats_after_silence(
+    answers: tuple[int | None, ...], ends: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Microsoft's page on slots says; the swap ends with the last of *answers*."""
+    left = list(answers)
+
+    async def ask(_self: ModelHost, *_: Any) -> Reply:
+        status = left.pop(0)
+        if status is None:
+            raise LostError
+        return Reply(status, [], b"")
+
+    monkeypatch.setattr(ModelHost, "ask", ask)
+    cloud = Cloud()
+    cloud.build({"V": "1"}, {"V": "2", "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200"})
+    cloud.swap_by_hand()
+    cloud.wait(200)
+    assert (left, ends in {entry["operation"] for entry in cloud.history.entries}) == ([], True)
     cloud.end()

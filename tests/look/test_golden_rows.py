@@ -44,7 +44,7 @@ class Slot:
     paths: set[str] = field(default_factory=set)
 
     def request(
-        self, method: str, host: str, path: str, body: bytes | None = None, headers: Any = None
+        self, method: str, host: str, path: str, body: Any = None, headers: Any = None, **_: Any
     ) -> Reply:
         assert (method, host) == ("POST", "staging")
         self.paths.add(path)

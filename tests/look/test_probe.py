@@ -125,17 +125,19 @@ def test_health_is_asked_over_https_and_a_redirect_is_not_followed(
 
 
 def test_a_cookie_is_not_sent_back(slot: Callable[[Respond], str]) -> None:
-    """It would pin the probes to one instance, or route them to the other slot."""
+    """It would pin the probes to one instance; a fresh one opens a connection of its own."""
     cookies: list[str | None] = []
+    ports: list[int] = []
 
     def respond(handler: Handler, _: bytes) -> Sent:
         cookies.append(handler.headers.get("Cookie"))
+        ports.append(handler.client_address[1])
         return 200, {"Set-Cookie": "x-ms-routing-name=staging; path=/"}, json.dumps(GOOD).encode()
 
     host, prober = slot(respond), Prober()
-    prober.health(host)
-    prober.health(host)
-    assert cookies == [None, None]
+    for fresh in (False, False, True, True):
+        prober.health(host, fresh=fresh)
+    assert (cookies, ports[0] == ports[1], len(set(ports))) == ([None] * 4, True, 3)
 
 
 GZIP = {"Content-Encoding": "gzip"}

@@ -19,12 +19,12 @@ class _Together:
     def __init__(self, slots: int) -> None:
         self._asked = threading.Barrier(slots)
 
-    def health(self, host: str) -> Health:
+    def health(self, host: str, **_: Any) -> Health:
         del host
         self._asked.wait(10)
         return Health(Answer.SILENT)
 
-    def request(self, *_: Any) -> Any:
+    def request(self, *_: Any, **more: Any) -> Any:
         raise NotImplementedError
 
 

@@ -1,5 +1,6 @@
 """Requests of every form that people send: by name, typed, gzip, Open Inference."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from jsonschema import Draft202012Validator
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
 
+from serving_app import function_app
 from serving_app.columns import Shape
 from serving_app.describe import openapi
 from serving_app.limits import BODY, TEXT
@@ -19,6 +21,7 @@ from serving_app.model import Model
 from serving_app.onnx_runtime import open_runtime
 from serving_app.open_inference import metadata
 from serving_app.refused import Refused
+from serving_app.serving import Serving, Stamp
 from tests.serving_app import served
 from tests.serving_app.served import ask
 
@@ -374,3 +377,18 @@ def test_other_bytes_than_the_manifest_names_are_not_read(name: str) -> None:
         with pytest.raises(Refused) as refusal:
             served.loaded(stored, digest)
         assert refusal.value.reason == "DigestMismatch"
+
+
+def test_the_platforms_ping_waits_until_loading_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong status would end the swap; everybody else learns at once that it is loading."""
+    slow = Serving({}, Stamp("source", ""))
+    monkeypatch.setattr(function_app, "serving", slow)
+
+    async def reasons() -> list[str]:
+        one, other = ({"User-Agent": agent} for agent in ("SiteWarmup", "curl"))
+        ping = asyncio.ensure_future(served.asked(None, "api/health", headers=one))
+        found = [await served.asked(None, "api/health", headers=other)]
+        slow.start()
+        return [body["reason"] for _, body in (*found, await ping)]
+
+    assert asyncio.run(reasons()) == ["Loading", "NoModel"]

@@ -271,7 +271,7 @@ class Azure:
             return PollAnswer(Poll.DONE)
         said = translate(answer.status, answer.text, answer.headers)
         if said.status in (400, 417) and said.code:
-            return PollAnswer(Poll.FAILED, said.message)
+            return PollAnswer(Poll.COLD if said.status == 417 else Poll.FAILED, said.message)
         return PollAnswer(Poll.UNKNOWN, said.message, wait)
 
     # ------------------------------------------------------------ writing

@@ -127,7 +127,7 @@ def test_production_is_never_a_deploy_target(arm: Arm) -> None:
     [
         (202, {"Retry-After": "7"}, b"", Poll.RUNNING),
         (200, {}, b"{}", Poll.DONE),
-        (417, {}, provider("ExpectationFailed", "did not respond to http ping"), Poll.FAILED),
+        (417, {}, provider("ExpectationFailed", "did not respond to http ping"), Poll.COLD),
         (400, {}, provider("BadRequest", "could not be started"), Poll.FAILED),
         (400, {}, b"", Poll.UNKNOWN),
         (404, {}, b"", Poll.UNKNOWN),

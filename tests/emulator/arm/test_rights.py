@@ -74,7 +74,7 @@ def released_and_back(role: Role) -> str:
         stop = scene.controller.settle(passes=40)
         if not isinstance(stop, Converged) or scene.cloud.serves() != scene.wants:
             return f"{begin.__name__}: {stop}"
-        if begin is half_prepared and "SwapRefused" not in scene.reasons():
+        if begin is half_prepared and "PingRefused" not in scene.reasons():
             return "the failure of the swap was not read"
     return ""
 

@@ -183,7 +183,7 @@ def test_a_request_does_not_wait_for_ever(host: Hanging | None, status: int) -> 
         worker = Worker(cast("Any", None), lambda *_: None, Assumed())
         worker.serving = cast("Any", host)
         slot = Slot("Production", "d", {}, Keys("m", "f"), "", "", 1, 2, 0.0)
-        door = FrontDoor("app", "p", lambda: (slot, worker), Faults(), answer_s=0.1, ready_s=0.01)
+        door = FrontDoor("app", "p", lambda _: (slot, worker), Faults(), answer_s=0.1, ready_s=0.01)
         return (await door._answer(make_mocked_request("GET", "/"))).status
 
     assert asyncio.run(ask()) == status
