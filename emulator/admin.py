@@ -42,6 +42,7 @@ class Admin:
             "/latency": lambda: asdict(self.azure.latency),
             "/limits": limits.shown,
             "/assumptions": self.azure.assumed.shown,
+            "/rights": self.azure.store.rights.shown,
             "/transitions": transitions.shown,
             "/requests": self.azure.counts.shown,
             "/coverage": self.azure.counts.shown_unknown,
@@ -51,6 +52,7 @@ class Admin:
             ("PUT", "/latency"): self._set_latency,
             ("PUT", "/limits"): limits.use,
             ("PUT", "/assumptions"): self.azure.assumed.use,
+            ("PUT", "/rights"): self.azure.store.rights.use,
             ("PUT", "/transitions"): transitions.use,
             ("POST", "/transitions/advance"): transitions.advance,
         }

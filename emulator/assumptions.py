@@ -120,6 +120,13 @@ ASSUMPTIONS = (
         "`resource-requests: 799` after one call in azure-cli's recording; its refill is on none",
         step="setup: list the settings twice, a minute apart, and compare the header",
     ),
+    Assumption(
+        "container-create",
+        "A role on a container does not let its holder create that container",
+        "no page says whether a role counts at a scope that is not there yet",
+        opposite="it may create the container",
+        step="setup: ask for the container `gitslot` as the controller before the `az` line makes it",
+    ),
 )
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}
 

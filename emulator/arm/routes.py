@@ -18,6 +18,7 @@ from emulator.arm import (
     settings,
     sites,
     stacks,
+    storage,
     swaps,
 )
 from emulator.arm.bodies import settings_body, web_config_body
@@ -85,6 +86,8 @@ CREDENTIALS = "/config/publishingcredentials"
 POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{{account}}"
+CONTAINER = f"{ACCOUNT}/blobServices/default/containers/{{container}}"
 ROLES, GIVEN = (f"{rights.AUTHORIZATION}/role{kind}" for kind in ("Definitions", "Assignments"))
 
 ROUTES: tuple[Route, ...] = (
@@ -104,6 +107,25 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
     _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
+    _route(
+        "POST",
+        f"{SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability",
+        "storage-name",
+        storage.available,
+    ),
+    _route(
+        "GET",
+        f"{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts",
+        "storage-list",
+        storage.accounts,
+    ),
+    _route("GET", ACCOUNT, "storage-get", storage.account_get),
+    _route("PUT", ACCOUNT, "storage-put", storage.account_put),
+    _route("GET", f"{ACCOUNT}/blobServices/default", "blobs-get", storage.service_get),
+    _route("PUT", f"{ACCOUNT}/blobServices/default", "blobs-put", storage.service_put),
+    _route("GET", CONTAINER, "container-get", storage.container_get),
+    _route("PUT", CONTAINER, "container-put", storage.container_put),
+    _route("PUT", f"{CONTAINER}/immutabilityPolicies/default", "policy-put", storage.policy_put),
     _route("GET", USERS, "identities-list", identities.identities),
     _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
     _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),

@@ -7,8 +7,9 @@ Source: https://learn.microsoft.com/azure/role-based-access-control/role-definit
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,10 @@ class Role:
     custom: bool = False
     scopes: tuple[str, ...] = ("/",)
 
-    def allows(self, action: str) -> bool:
-        """Return whether the role allows *action*, as in `Microsoft.Web/sites/read`."""
-        return _any(self.actions, action) and not _any(self.not_actions, action)
+    def allows(self, action: str, *, data: bool = False) -> bool:
+        """Return whether the role allows *action*, as in `Microsoft.Web/sites/read`, or on data."""
+        given = (*self.actions, *self.data_actions) if data else self.actions
+        return _any(given, action) and not _any(self.not_actions, action)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,9 @@ class Assignment:
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles: those that the way
 # onto Azure names.
 OWNER, CONTRIBUTOR = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "b24988ac-6180-42a0-ab88-20f7382dd24c"
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers"
+READER, WRITER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers"  # READER, WRITER: of blobs
+_WRITES = ("read", "write", "delete", "add/action", "move/action")
 _NO_RIGHTS = ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write")
 BUILT_IN = {
     role.id: role
@@ -61,22 +65,22 @@ BUILT_IN = {
             ("Microsoft.Web/sites/*", "Microsoft.Web/serverFarms/join/action", "*/read"),
         ),
         Role(
-            "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+            READER,
             "Storage Blob Data Reader",
-            (f"{_BLOBS}/read",),
-            data_actions=(f"{_BLOBS}/blobs/read",),
+            (f"{BLOBS}/read",),
+            data_actions=(f"{BLOBS}/blobs/read",),
         ),
         Role(
-            "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+            WRITER,
             "Storage Blob Data Contributor",
-            (f"{_BLOBS}/read", f"{_BLOBS}/write", f"{_BLOBS}/delete"),
-            data_actions=(f"{_BLOBS}/blobs/*",),
+            (f"{BLOBS}/read", f"{BLOBS}/write", f"{BLOBS}/delete"),
+            data_actions=tuple(f"{BLOBS}/blobs/{each}" for each in _WRITES),
         ),
         Role(
             "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
             "Storage Blob Data Owner",
-            (f"{_BLOBS}/*",),
-            data_actions=(f"{_BLOBS}/blobs/*",),
+            (f"{BLOBS}/*",),
+            data_actions=(f"{BLOBS}/blobs/*",),
         ),
     )
 }
@@ -84,11 +88,30 @@ BUILT_IN = {
 
 @dataclass(slots=True)
 class Rights:
-    """Every role and assignment; *delay_s* is how long a new assignment is not known yet."""
+    """
+    Every role and assignment.
+
+    *delay_s* is how long a new assignment is not known yet; without *storage* blobs ask for none.
+    """
 
     roles: dict[str, Role] = field(default_factory=lambda: dict(BUILT_IN))
     assignments: dict[str, Assignment] = field(default_factory=dict)
     delay_s: float = 0.0
+    storage: bool = True
+
+    def shown(self) -> Mapping[str, Any]:
+        """Return the two switches."""
+        return {"delay_s": self.delay_s, "storage": self.storage}
+
+    def use(self, given: Any) -> Mapping[str, Any]:
+        """Set switches; raise ValueError that names what is wrong."""
+        if not isinstance(given, Mapping) or not given.keys() <= self.shown().keys():
+            raise ValueError("rights are an object with delay_s and storage")
+        if not isinstance(given.get("storage", True), bool):
+            raise ValueError("storage is true or false")
+        self.delay_s = float(given.get("delay_s", self.delay_s))
+        self.storage = given.get("storage", self.storage)
+        return self.shown()
 
     def roles_of(self, principal: str, now: float) -> Iterable[tuple[Role, Assignment]]:
         """Return the roles of *principal* that are known by *now*, with where they hold."""

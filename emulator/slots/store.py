@@ -17,6 +17,7 @@ from emulator.login.rights import BUILT_IN, Assignment, Rights, Role
 from emulator.machine.disk import read_json, write_json
 from emulator.slots import state
 from emulator.slots.state import (
+    Container,
     Failure,
     Keys,
     Operation,
@@ -43,6 +44,8 @@ class Store:
         self.sites: dict[str, Site] = {}
         self.operations: dict[str, Operation] = {}
         self.rights = Rights()
+        self.accounts: dict[str, Mapping[str, Any]] = {}  # of storage, with how long they keep
+        self.containers: dict[str, Container] = {}
 
     def load(self) -> None:
         """Read what an earlier run saved."""
@@ -57,6 +60,9 @@ class Store:
         own = kept.get("roles", ())
         self.rights.roles = {**BUILT_IN, **{role["id"]: _role(role) for role in own}}
         given = kept.get("assignments", ())
+        self.accounts = kept.get("accounts", {})
+        found = kept.get("containers", {})
+        self.containers = {key: Container(**value) for key, value in found.items()}
         self.rights.assignments = {each["id"]: Assignment(**each) for each in given}
 
     def save(self) -> None:
@@ -69,6 +75,8 @@ class Store:
             "sites": {key: _plain(value) for key, value in self.sites.items()},
             "operations": {key: asdict(value) for key, value in self.operations.items()},
             "roles": [asdict(role) for role in self.rights.roles.values() if role.custom],
+            "accounts": self.accounts,
+            "containers": {key: asdict(value) for key, value in self.containers.items()},
             "assignments": [asdict(each) for each in self.rights.assignments.values()],
         }
         write_json(self.path, kept)
@@ -80,6 +88,23 @@ class Store:
     def put_identity(self, identity: UserIdentity) -> None:
         self.identities[identity.name.lower()] = identity
         self.save()
+
+    def put_account(self, name: str, kept: Mapping[str, Any] | None = None) -> None:
+        self.accounts[name] = self.accounts.get(name, {}) if kept is None else kept
+        self.save()
+
+    def put_container(self, name: str, container: Container) -> None:
+        self.containers[name] = container
+        self.save()
+
+    def note_container(self, name: str, there: bool) -> None:
+        """Note that the blob service has the container *name*, or has it no more."""
+        known = self.containers.get(name, Container())
+        if not there:
+            self.containers.pop(name, None)
+            self.save()
+        elif not known.made or name not in self.containers:
+            self.put_container(name, replace(known, made=True))
 
     def put(self, site: Site) -> None:
         past = self._past.setdefault(site.key, deque(maxlen=KEPT_PAST))

@@ -23,7 +23,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.http.azure import STORAGE, AzureTransport, why
+from gitslot.http.azure import STORAGE, AzureTransport, in_container, why
 from gitslot.http.client import Http
 
 CONTAINER = "gitslot"
@@ -121,10 +121,12 @@ class AzureBlobs:
         blob = self._blob(name)
         with _translated("append to the journal", moved=(412,)):
             if position == 0:
-                self._make_container()
                 # It may be there from a writer that got no further: the position still decides.
                 with suppress(ResourceExistsError):
-                    blob.create_append_blob(match_condition=MatchConditions.IfMissing)
+                    in_container(
+                        self._container,
+                        lambda: blob.create_append_blob(match_condition=MatchConditions.IfMissing),
+                    )
             blob.append_block(data, length=len(data), appendpos_condition=position)
 
     def load(self, name: str) -> tuple[bytes, str] | None:
@@ -141,20 +143,19 @@ class AzureBlobs:
         condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if etag:
             condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
-        with _translated(f"write {name}"):
-            self._make_container()
         with _translated(f"write {name}", moved=_GONE):
-            return str(self._blob(name).upload_blob(data, overwrite=True, **condition)["etag"])
+            return str(self._upload(name, data, **condition)["etag"])
 
     def put(self, name: str, data: bytes) -> None:
         """Write *name*, whatever it holds."""
         with _translated(f"write {name}"):
-            self._make_container()
-            self._blob(name).upload_blob(data, overwrite=True)
+            self._upload(name, data)
 
-    def _make_container(self) -> None:
-        with suppress(ResourceExistsError):
-            self._container.create_container()
+    def _upload(self, name: str, data: bytes, **condition: Any) -> Any:
+        blob = self._blob(name)
+        return in_container(
+            self._container, lambda: blob.upload_blob(data, overwrite=True, **condition)
+        )
 
     def acquire(self, name: str) -> str | None:
         """Take an infinite lease and return its id, or None while somebody holds it."""
@@ -169,10 +170,133 @@ class AzureBlobs:
         return None
 
     def _make_lock(self, name: str) -> None:
-        self._make_container()
-        condition = MatchConditions.IfMissing
         with suppress(ResourceExistsError):
-            self._blob(name).upload_blob(b"", match_condition=condition, overwrite=True)
+            self._upload(name, b"", match_condition=MatchConditions.IfMissing)
+
+    def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool: ...
+    def look(self, name: str) -> Leased | None: ...
+    def break_lease(self, name: str) -> None: ...
+    def release(self, name: str, lease: str) -> None: ...
+
+
+@contextmanager
+def _translated(what: str, moved: Collection[int] = ()) -> Iterator[None]:
+    """Raise a JournalError for an error of storage; JournalMoved for a status in *moved*."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if error.status_code in moved:
+            raise JournalMoved(f"somebody else was first to {what}") from error
+        code = getattr(error, "error_code", None) or error.status_code
+        raise JournalError(f"storage refused to {what}: {code}") from error
+    except AzureError as error:
+        cause = no_answer.cause if (no_answer := why(error)) else type(error).__name__
+        raise JournalError(f"storage did not answer to {what}: {cause}") from error
+
+
+class AzureBlobs:
+    """
+    `Blobs` over one storage account; *account_url* as in GITSLOT_STORAGE.
+
+    A request takes *total_s* seconds at most.
+    """
+
+    def __init__(
+        self,
+        account_url: str,
+        credential: TokenCredential,
+        http: Http | None = None,
+        total_s: float = _TOTAL_S,
+    ) -> None:
+        transport = AzureTransport(http or Http(), total_s)
+        self._service = BlobServiceClient(account_url, credential, transport=transport, **STORAGE)
+        self._container = self._service.get_container_client(CONTAINER)
+
+    def _blob(self, name: str) -> BlobClient:
+        return self._container.get_blob_client(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that start with *prefix*, sorted; a missing container holds none."""
+        with _translated("list the journal"):
+            try:
+                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+            except ResourceNotFoundError:
+                return []
+
+    def size(self, name: str) -> tuple[int, int] | None:
+        """Return the bytes and the blocks of an append blob, or None where there is none."""
+        with _translated("look at the journal"):
+            try:
+                found = self._blob(name).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+            return found.size, found.append_blob_committed_block_count or 0
+
+    def read(self, name: str, offset: int = 0) -> bytes:
+        """Return the bytes of *name* from *offset* on."""
+        with _translated("read the journal"):
+            return self._blob(name).download_blob(offset=offset or None).readall()
+
+    def append(self, name: str, data: bytes, position: int) -> None:
+        """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""
+        blob = self._blob(name)
+        with _translated("append to the journal", moved=(412,)):
+            if position == 0:
+                # It may be there from a writer that got no further: the position still decides.
+                with suppress(ResourceExistsError):
+                    in_container(
+                        self._container,
+                        lambda: blob.create_append_blob(match_condition=MatchConditions.IfMissing),
+                    )
+            blob.append_block(data, length=len(data), appendpos_condition=position)
+
+    def load(self, name: str) -> tuple[bytes, str] | None:
+        """Return the bytes of *name* and their etag, or None where there is no such blob."""
+        with _translated(f"read {name}"):
+            try:
+                found = self._blob(name).download_blob()
+            except ResourceNotFoundError:
+                return None
+            return found.readall(), str(found.properties.etag)
+
+    def store(self, name: str, data: bytes, etag: str) -> str:
+        """Replace what has *etag* ("": there is none) and return the new one, or JournalMoved."""
+        condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
+        if etag:
+            condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
+        with _translated(f"write {name}", moved=_GONE):
+            return str(self._upload(name, data, **condition)["etag"])
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write *name*, whatever it holds."""
+        with _translated(f"write {name}"):
+            self._upload(name, data)
+
+    def _upload(self, name: str, data: bytes, **condition: Any) -> Any:
+        blob = self._blob(name)
+        return in_container(
+            self._container, lambda: blob.upload_blob(data, overwrite=True, **condition)
+        )
+
+    def acquire(self, name: str) -> str | None:
+        """Take an infinite lease and return its id, or None while somebody holds it."""
+        for _ in range(2):
+            with suppress(JournalMoved), _translated("take the lock", moved=(409,)):
+                try:
+                    return str(self._blob(name).acquire_lease(lease_duration=-1).id)
+                except ResourceNotFoundError:
+                    self._make_lock(name)
+                    continue
+            return None
+        return None
+
+    def _make_lock(self, name: str) -> None:
+        blob, condition = self._blob(name), MatchConditions.IfMissing
+        with suppress(ResourceExistsError):
+            in_container(
+                self._container,
+                lambda: blob.upload_blob(b"", match_condition=condition, overwrite=True),
+            )
 
     def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
         """Write *metadata* under *lease*; False if the lease is not ours any more."""
