@@ -21,10 +21,9 @@ from emulator.arm.bodies import site_id, site_name
 from emulator.arm.gateway import Gateway
 from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
-from emulator.login.blob_rights import account_scope
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
-from emulator.login.rights import CONTRIBUTOR, OWNER, WRITER, Assignment
+from emulator.login.rights import CONTRIBUTOR, OWNER, WRITER, Assignment, blobs_scope
 from emulator.machine import storage
 from emulator.machine.account import Account
 from emulator.machine.certificates import certificates
@@ -225,7 +224,7 @@ class Platform:
         ):
             given.setdefault(principal, Assignment(principal, principal, role, subscription, 0.0))
             data = f"{principal}-blobs"  # no right in ARM gives one to data
-            account = account_scope(self.azure.scope, self.azure.account)
+            account = blobs_scope(self.azure.scope, self.azure.account)
             given.setdefault(data, Assignment(data, principal, WRITER, account, 0.0))
         for operation in self.azure.store.end_lost_operations(time.time()):
             self.azure.history.record(

@@ -77,6 +77,12 @@ def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Rout
     ]
 
 
+def _kept(template: str, name: str) -> list[Route]:
+    """Return the two routes of a resource of storage."""
+    both = (("GET", storage.get), ("PUT", storage.put))
+    return [_route(m, template, f"{name}-{m.lower()}", handler) for m, handler in both]
+
+
 SUBSCRIPTION = "/subscriptions/{subscription}"
 ALL = f"{SUBSCRIPTION}/providers/Microsoft.Web"  # in all groups
 GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
@@ -107,25 +113,11 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
     _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
-    _route(
-        "POST",
-        f"{SUBSCRIPTION}/providers/Microsoft.Storage/checkNameAvailability",
-        "storage-name",
-        storage.available,
-    ),
-    _route(
-        "GET",
-        f"{SUBSCRIPTION}/providers/Microsoft.Storage/storageAccounts",
-        "storage-list",
-        storage.accounts,
-    ),
-    _route("GET", ACCOUNT, "storage-get", storage.account_get),
-    _route("PUT", ACCOUNT, "storage-put", storage.account_put),
-    _route("GET", f"{ACCOUNT}/blobServices/default", "blobs-get", storage.service_get),
-    _route("PUT", f"{ACCOUNT}/blobServices/default", "blobs-put", storage.service_put),
-    _route("GET", CONTAINER, "container-get", storage.container_get),
-    _route("PUT", CONTAINER, "container-put", storage.container_put),
-    _route("PUT", f"{CONTAINER}/immutabilityPolicies/default", "policy-put", storage.policy_put),
+    _route("GET", ACCOUNT.replace(GROUP, SUBSCRIPTION)[:-10], "accounts-list", storage.accounts),
+    *_kept(ACCOUNT, "account"),
+    *_kept(f"{ACCOUNT}/blobServices/default", "blobs"),
+    *_kept(CONTAINER, "container"),
+    *_kept(f"{CONTAINER}/immutabilityPolicies/default", "policy"),
     _route("GET", USERS, "identities-list", identities.identities),
     _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
     _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),

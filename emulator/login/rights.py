@@ -7,9 +7,8 @@ Source: https://learn.microsoft.com/azure/role-based-access-control/role-definit
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +98,6 @@ class Rights:
     delay_s: float = 0.0
     storage: bool = True
 
-    def shown(self) -> Mapping[str, Any]:
-        """Return the two switches."""
-        return {"delay_s": self.delay_s, "storage": self.storage}
-
-    def use(self, given: Any) -> Mapping[str, Any]:
-        """Set switches; raise ValueError that names what is wrong."""
-        if not isinstance(given, Mapping) or not given.keys() <= self.shown().keys():
-            raise ValueError("rights are an object with delay_s and storage")
-        if not isinstance(given.get("storage", True), bool):
-            raise ValueError("storage is true or false")
-        self.delay_s = float(given.get("delay_s", self.delay_s))
-        self.storage = given.get("storage", self.storage)
-        return self.shown()
-
     def roles_of(self, principal: str, now: float) -> Iterable[tuple[Role, Assignment]]:
         """Return the roles of *principal* that are known by *now*, with where they hold."""
         for each in self.assignments.values():
@@ -123,6 +108,39 @@ class Rights:
         """Return whether *principal* may do *action* at *scope*."""
         mine = self.roles_of(principal, now)
         return any(role.allows(action) and held.covers(scope) for role, held in mine)
+
+    def allow_blobs(self, principal: str, action: str, scope: str, now: float) -> bool:
+        """
+        Return whether *principal* may do *action* with the blobs at *scope*.
+
+        Only roles that name actions on data count: "Even though you are the account owner, you need
+        explicit permissions to perform data operations", says
+        https://learn.microsoft.com/azure/storage/blobs/storage-quickstart-blobs-cli.
+        """
+        return not self.storage or any(
+            role.data_actions and role.allows(action, data=True) and held.covers(scope)
+            for role, held in self.roles_of(principal, now)
+        )
+
+
+def blobs_scope(group: str, account: str, container: str = "") -> str:
+    """Return the resource id of *account*, or of its *container*, in the group with that id."""
+    place = f"{group}/providers/Microsoft.Storage/storageAccounts/{account}"
+    return f"{place}/blobServices/default/containers/{container}" if container else place
+
+
+def blob_action(method: str, container: str, blob: str, comp: str) -> str:
+    """
+    Return the action that *method* with the query *comp* on *blob* needs.
+
+    https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
+    """
+    verb = {"GET": "read", "HEAD": "read", "DELETE": "delete"}.get(method, "write")
+    if comp == "userdelegationkey":
+        return f"{BLOBS.rpartition('/')[0]}/generateUserDelegationKey/action"
+    if container and (blob or comp == "list"):
+        return f"{BLOBS}/blobs/{verb}"
+    return f"{BLOBS if container or comp == 'list' else BLOBS.rpartition('/')[0]}/{verb}"
 
 
 def _any(patterns: Iterable[str], action: str) -> bool:

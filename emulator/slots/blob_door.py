@@ -1,10 +1,10 @@
 """
 The door of the storage account: Azurite checks no role and knows no policy, so this does.
 
-A request of who may not is refused as Azure refuses it (codes and messages:
-https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes); keys and SAS are
-refused, as by all accounts of docs/run/azure.md. All else is passed on as it came. Under a policy
-a blob that is there is neither changed nor deleted
+A request of who may not is refused with Azure's codes and messages
+(https://learn.microsoft.com/rest/api/storageservices/common-rest-api-error-codes); so are keys and
+SAS, as by each account of docs/run/azure.md. All else is passed on as it came. Under a policy a
+blob that is there is neither changed nor deleted
 (https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview); that it may be deleted
 after the policy's days is left out.
 """
@@ -19,24 +19,22 @@ import aiohttp
 from aiohttp import hdrs, web
 from yarl import URL
 
-from emulator.login.blob_rights import account_scope, action_of, container_scope, may
 from emulator.login.identity import STORAGE, Identity, TokenRefusedError
+from emulator.login.rights import blob_action, blobs_scope
 from emulator.machine.serving import Listener
 from emulator.slots.azure import Azure
+from emulator.slots.store import POLICY
 
 CHUNK = 1 << 18
-# Azurite is node, which closes idle connections after 5 s; ours are closed first.
-IDLE_S = 3.0
+IDLE_S = 3.0  # Azurite, which is node, closes idle connections after 5 s; ours are closed first
 HOPS = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "expect"})
-POLICY = "x-ms-has-immutability-policy"
-# Requests about a blob, by `comp`, that a policy leaves alone: they change no content.
-HARMLESS = frozenset({"lease", "block", "tier", "tags"})
+HAS_POLICY = "x-ms-has-immutability-policy"
+HARMLESS = frozenset({"lease", "block", "tier", "tags"})  # by `comp`: they change no content
+_NO_LOGIN = "Server failed to authenticate the request. Please refer to the information in the"
+_NO_LOGIN += " www-authenticate header."
 REFUSALS: Mapping[str, tuple[int, str]] = {
-    "NoAuthenticationInformation": (
-        401,
-        "Server failed to authenticate the request. Please refer to the information in the"
-        " www-authenticate header.",
-    ),
+    "NoAuthenticationInformation": (401, _NO_LOGIN),
+    "InvalidAuthenticationInfo": (401, _NO_LOGIN),
     "KeyBasedAuthenticationNotPermitted": (
         403,
         "Key based authentication is not permitted on this storage account.",
@@ -51,7 +49,6 @@ REFUSALS: Mapping[str, tuple[int, str]] = {
     ),
     "ServerBusy": (503, "The server is currently unable to receive requests."),
 }
-REFUSALS = {**REFUSALS, "InvalidAuthenticationInfo": REFUSALS["NoAuthenticationInformation"]}
 
 
 class BlobDoor(Listener):
@@ -63,6 +60,7 @@ class BlobDoor(Listener):
         self.azure = azure
         self.identity = identity
         self.behind = f"https://127.0.0.1:{port}"
+        self._made: set[str] = set()  # containers that ARM was asked for, and Azurite has
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60),
@@ -76,11 +74,12 @@ class BlobDoor(Listener):
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         account, _, rest = unquote(request.rel_url.raw_path).lstrip("/").partition("/")
         container, _, blob = rest.partition("/")
-        code = self._refusal(request, account, container, blob)
+        scope = blobs_scope(self.azure.scope, account, container).lower()
+        code = self._refusal(request, container, blob)
         try:
-            if not code and await self._protected(request, container, blob):
+            if not code and await self._protected(request, scope, blob):
                 code = "BlobImmutableDueToPolicy"
-            return self._refused(code) if code else await self._pass_on(request, container, blob)
+            return self._refused(code) if code else await self._pass_on(request, scope)
         except aiohttp.ClientConnectorError:
             return self._refused("ServerBusy")
         except aiohttp.ClientError:  # the service ended meanwhile: the caller gets no answer
@@ -88,9 +87,9 @@ class BlobDoor(Listener):
                 request.transport.abort()
             return web.Response(status=500)
 
-    def _refusal(self, request: web.BaseRequest, account: str, container: str, blob: str) -> str:
+    def _refusal(self, request: web.BaseRequest, container: str, blob: str) -> str:
         """Return the code by which the request is refused; "" where its caller may."""
-        given = request.headers.get(hdrs.AUTHORIZATION, "")
+        given, azure = request.headers.get(hdrs.AUTHORIZATION, ""), self.azure
         if given.lower().startswith("sharedkey") or "sig" in request.query:
             return "KeyBasedAuthenticationNotPermitted"
         if not given:
@@ -99,39 +98,31 @@ class BlobDoor(Listener):
             caller = self.identity.verify(given, STORAGE)
         except TokenRefusedError:
             return "InvalidAuthenticationInfo"
-        azure = self.azure
-        action = action_of(request.method, container, blob, request.query)
-        scope = account_scope(azure.scope, account)
         creates = request.method == hdrs.METH_PUT and not blob and "comp" not in request.query
-        if container and not (creates and azure.assumed.holds("container-create")):
-            scope = container_scope(azure.scope, account, container)
-        fine = may(azure.store.rights, caller.principal, action, scope, azure.now())
+        at = "" if creates and azure.assumed.holds("container-create") else container
+        action = blob_action(request.method, container, blob, request.query.get("comp", ""))
+        scope = blobs_scope(azure.scope, azure.account, at)
+        fine = azure.store.rights.allow_blobs(caller.principal, action, scope, azure.now())
         return "" if fine else "AuthorizationPermissionMismatch"
 
-    async def _protected(self, request: web.BaseRequest, container: str, blob: str) -> bool:
+    async def _protected(self, request: web.BaseRequest, scope: str, blob: str) -> bool:
         """Return whether a policy forbids what *request* would change."""
-        known = self.azure.store.containers.get(container)
-        if known is None or not known.days or request.method in ("GET", "HEAD"):
+        if f"{scope}{POLICY}" not in self.azure.store.storage or request.method in ("GET", "HEAD"):
             return False
         if not blob:
             return request.method == hdrs.METH_DELETE
         if request.query.get("comp") in HARMLESS:
             return False
-        names = (hdrs.AUTHORIZATION, "x-ms-version")
-        headers = {name: request.headers[name] for name in names if name in request.headers}
         url = URL(f"{self.behind}{request.rel_url.raw_path}", encoded=True)
-        async with self._session.head(url, headers=headers) as there:
+        async with self._session.head(url, headers=_caller(request)) as there:
             return there.status == 200
 
-    async def _pass_on(
-        self, request: web.BaseRequest, container: str, blob: str
-    ) -> web.StreamResponse:
-        known = self.azure.store.containers
-        if container in known and not known[container].made:
-            await self._make(request, container)
-        if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-            assert request.transport is not None
-            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    async def _pass_on(self, request: web.BaseRequest, scope: str) -> web.StreamResponse:
+        kept = self.azure.store.storage
+        if scope in kept and scope not in self._made:
+            url = f"{self.behind}/{self.azure.account}/{scope.rpartition('/')[2]}"
+            async with self._session.put(f"{url}?restype=container", headers=_caller(request)):
+                self._made.add(scope)
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in HOPS]
         async with self._session.request(
             request.method,
@@ -141,14 +132,12 @@ class BlobDoor(Listener):
             skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.CONTENT_TYPE),
             allow_redirects=False,
         ) as reply:
-            if container and not blob and reply.ok and request.query.get("comp") != "list":
-                self.azure.store.note_container(container, request.method != hdrs.METH_DELETE)
             answer = web.StreamResponse(status=reply.status)
             for name, value in reply.headers.items():
                 if name.lower() not in HOPS:
                     answer.headers.add(name, value)
-            if POLICY in answer.headers and container in known:
-                answer.headers[POLICY] = "true" if known[container].days else "false"
+            if HAS_POLICY in answer.headers and f"{scope}{POLICY}" in kept:
+                answer.headers[HAS_POLICY] = "true"
             await answer.prepare(request)
             if request.method != hdrs.METH_HEAD:
                 async for chunk in reply.content.iter_chunked(CHUNK):
@@ -156,28 +145,22 @@ class BlobDoor(Listener):
             await answer.write_eof()
             return answer
 
-    async def _make(self, request: web.BaseRequest, container: str) -> None:
-        """Make *container* in Azurite too: ARM was asked for it."""
-        url = f"{self.behind}/{self.azure.account}/{container}?restype=container"
-        names = (hdrs.AUTHORIZATION, "x-ms-version")
-        headers = {name: request.headers[name] for name in names if name in request.headers}
-        async with self._session.put(url, headers=headers) as reply:
-            if reply.status in (201, 409):
-                self.azure.store.note_container(container, there=True)
-
     def _refused(self, code: str) -> web.Response:
         status, message = REFUSALS[code]
         now, id_ = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z"), str(uuid.uuid4())
         headers = {"x-ms-error-code": code, "x-ms-request-id": id_}
         if status == 401:
             entra = f"{self.azure.url}/{self.azure.tenant}/oauth2/authorize"
-            headers[hdrs.WWW_AUTHENTICATE] = (
-                f"Bearer authorization_uri={entra} resource_id={STORAGE}"
-            )
+            challenge = f"Bearer authorization_uri={entra} resource_id={STORAGE}"
+            headers[hdrs.WWW_AUTHENTICATE] = challenge
         text = (
             f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
             f"<Message>{message}\nRequestId:{id_}\nTime:{now}</Message></Error>"
         )
-        return web.Response(
-            status=status, headers=headers, text=text, content_type="application/xml"
-        )
+        kind = "application/xml"
+        return web.Response(status=status, headers=headers, text=text, content_type=kind)
+
+
+def _caller(request: web.BaseRequest) -> Mapping[str, str]:
+    names = (hdrs.AUTHORIZATION, "x-ms-version")
+    return {name: request.headers[name] for name in names if name in request.headers}

@@ -37,18 +37,6 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
-    """
-    A container of blobs.
-
-    *made* in the blob service, too; *days* are those of its immutability policy, 0 without one.
-    """
-
-    made: bool = False
-    days: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class UserIdentity:
     """A user-assigned identity: *principal* is its object id, *client* its client id."""
 

@@ -17,7 +17,6 @@ from emulator.login.rights import BUILT_IN, Assignment, Rights, Role
 from emulator.machine.disk import read_json, write_json
 from emulator.slots import state
 from emulator.slots.state import (
-    Container,
     Failure,
     Keys,
     Operation,
@@ -28,6 +27,7 @@ from emulator.slots.state import (
     UserIdentity,
 )
 
+POLICY = "/immutabilitypolicies/default"  # of a container, below its resource id
 KEPT_OPERATIONS = 200
 KEPT_PAST = 100  # changes of a site, for stale reads
 
@@ -44,8 +44,7 @@ class Store:
         self.sites: dict[str, Site] = {}
         self.operations: dict[str, Operation] = {}
         self.rights = Rights()
-        self.accounts: dict[str, Mapping[str, Any]] = {}  # of storage, with how long they keep
-        self.containers: dict[str, Container] = {}
+        self.storage: dict[str, Mapping[str, Any]] = {}  # by resource id, as ARM was given it
 
     def load(self) -> None:
         """Read what an earlier run saved."""
@@ -60,9 +59,7 @@ class Store:
         own = kept.get("roles", ())
         self.rights.roles = {**BUILT_IN, **{role["id"]: _role(role) for role in own}}
         given = kept.get("assignments", ())
-        self.accounts = kept.get("accounts", {})
-        found = kept.get("containers", {})
-        self.containers = {key: Container(**value) for key, value in found.items()}
+        self.storage = kept.get("storage", {})
         self.rights.assignments = {each["id"]: Assignment(**each) for each in given}
 
     def save(self) -> None:
@@ -75,8 +72,7 @@ class Store:
             "sites": {key: _plain(value) for key, value in self.sites.items()},
             "operations": {key: asdict(value) for key, value in self.operations.items()},
             "roles": [asdict(role) for role in self.rights.roles.values() if role.custom],
-            "accounts": self.accounts,
-            "containers": {key: asdict(value) for key, value in self.containers.items()},
+            "storage": self.storage,
             "assignments": [asdict(each) for each in self.rights.assignments.values()],
         }
         write_json(self.path, kept)
@@ -89,22 +85,9 @@ class Store:
         self.identities[identity.name.lower()] = identity
         self.save()
 
-    def put_account(self, name: str, kept: Mapping[str, Any] | None = None) -> None:
-        self.accounts[name] = self.accounts.get(name, {}) if kept is None else kept
+    def put_storage(self, path: str, body: Mapping[str, Any]) -> None:
+        self.storage[path.lower()] = body
         self.save()
-
-    def put_container(self, name: str, container: Container) -> None:
-        self.containers[name] = container
-        self.save()
-
-    def note_container(self, name: str, there: bool) -> None:
-        """Note that the blob service has the container *name*, or has it no more."""
-        known = self.containers.get(name, Container())
-        if not there:
-            self.containers.pop(name, None)
-            self.save()
-        elif not known.made or name not in self.containers:
-            self.put_container(name, replace(known, made=True))
 
     def put(self, site: Site) -> None:
         past = self._past.setdefault(site.key, deque(maxlen=KEPT_PAST))
