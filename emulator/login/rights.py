@@ -9,6 +9,7 @@ Source: https://learn.microsoft.com/azure/role-based-access-control/role-definit
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +148,6 @@ def _any(patterns: Iterable[str], action: str) -> bool:
     return any(_pattern(each).fullmatch(action) for each in patterns)
 
 
+@cache
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text).replace(r"\*", ".*"), re.IGNORECASE)
