@@ -92,6 +92,7 @@ CREDENTIALS = "/config/publishingcredentials"
 POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
+STORAGE = f"{SUBSCRIPTION}/providers/Microsoft.Storage"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{{account}}"
 CONTAINER = f"{ACCOUNT}/blobServices/default/containers/{{container}}"
 ROLES, GIVEN = (f"{rights.AUTHORIZATION}/role{kind}" for kind in ("Definitions", "Assignments"))
@@ -113,7 +114,8 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
     _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
-    _route("GET", ACCOUNT.replace(GROUP, SUBSCRIPTION)[:-10], "accounts-list", storage.accounts),
+    _route("GET", f"{STORAGE}/storageAccounts", "accounts-list", storage.accounts),
+    _route("POST", f"{STORAGE}/checkNameAvailability", "account-name", storage.available),
     *_kept(ACCOUNT, "account"),
     *_kept(f"{ACCOUNT}/blobServices/default", "blobs"),
     *_kept(CONTAINER, "container"),

@@ -6,8 +6,9 @@ https://learn.microsoft.com/rest/api/storagerp/blob-containers, and .../blob-ser
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from emulator.arm.calls import Answer, Call, gateway
+from emulator.arm.calls import Answer, Call, gateway, part
 from emulator.login.rights import blobs_scope
 from emulator.slots.azure import Azure
 from emulator.slots.store import POLICY
@@ -17,7 +18,10 @@ Params = Mapping[str, str]
 
 def put(azure: Azure, call: Call, params: Params) -> Answer:
     """Create an account, a container or a policy, or set how long deleted blobs stay."""
-    azure.store.put_storage(call.path, {**call.json(), "etag": azure.new_id()})
+    body, more = call.json(), {"etag": azure.new_id()}
+    if call.path.lower().endswith(POLICY):
+        body = {**body, "properties": {**part(body, "properties"), "state": "Unlocked"}}
+    azure.store.put_storage(call.path, {**body, **more})
     return get(azure, call, params)
 
 
@@ -34,15 +38,17 @@ def get(azure: Azure, call: Call, _params: Params) -> Answer:
     elif words[-2].lower() == "containers":
         policy = kept.get(f"{call.path}{POLICY}".lower())
         properties |= {"hasImmutabilityPolicy": bool(policy), "immutabilityPolicy": policy}
-    elif words[-2].lower() == "immutabilitypolicies":
-        properties["state"] = "Unlocked"
     kind = "/".join(["Microsoft.Storage", *words[7::2]])
     body = {"location": azure.location, "id": call.path, "name": words[-1], "type": kind}
     return Answer(200, {**found, **body, "properties": properties})
 
 
-def accounts(azure: Azure, _call: Call, params: Params) -> Answer:
+def available(_azure: Azure, _call: Call, _params: Params) -> Answer:
+    """Answer what `az` asks first: every name is free here."""
+    return Answer(200, {"nameAvailable": True})
+
+
+def accounts(azure: Azure, call: Call, params: Params) -> Answer:
     """List the account that has blobs: no other is looked for."""
-    own = blobs_scope(azure.scope, azure.account)
-    asked = Call("GET", own, {}, {}, b"", "", _call.caller)
+    asked = replace(call, path=blobs_scope(azure.scope, azure.account))
     return Answer(200, {"value": [get(azure, asked, params).body]})
