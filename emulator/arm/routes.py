@@ -115,6 +115,7 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
     _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
     _route("GET", f"{STORAGE}/storageAccounts", "accounts-list", storage.accounts),
+    _route("GET", ACCOUNT.rpartition("/")[0], "accounts-list", storage.accounts),
     _route("POST", f"{STORAGE}/checkNameAvailability", "account-name", storage.available),
     *_kept(ACCOUNT, "account"),
     *_kept(f"{ACCOUNT}/blobServices/default", "blobs"),

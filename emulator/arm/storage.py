@@ -49,6 +49,7 @@ def available(_azure: Azure, _call: Call, _params: Params) -> Answer:
 
 
 def accounts(azure: Azure, call: Call, params: Params) -> Answer:
-    """List the account that has blobs: no other is looked for."""
-    asked = replace(call, path=blobs_scope(azure.scope, azure.account))
-    return Answer(200, {"value": [get(azure, asked, params).body]})
+    own = blobs_scope(azure.scope, azure.account)
+    known = {own.lower(): own, **{k: k for k in azure.store.storage if k.count("/") == 8}}
+    every = [get(azure, replace(call, path=path), params).body for path in known.values()]
+    return Answer(200, {"value": every})

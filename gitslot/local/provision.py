@@ -249,11 +249,7 @@ class Provisioner:
         }
         listed = [{"name": key, "value": value} for key, value in {**settings, **named}.items()]
         self.web.web_apps.begin_create_or_update(
-<<<<<<< HEAD
-            self._facts.resource_group, name, Site(self._body({**RUNTIME, "appSettings": listed}))
-=======
-            self._facts.resource_group, name, Site(self._body({"appSettings": listed}, identity))
->>>>>>> 099e1ce (Run the local controller and app under storage roles)
+            self._facts.resource_group, name, Site(self._body({**RUNTIME, "appSettings": listed}, identity))
         ).result()
 
     def _body(self, config: Mapping[str, Any], identity: str) -> dict[str, Any]:

@@ -74,7 +74,17 @@ class Examiner:
         containers, skew_s = self._containers()
         lease = self._lease(containers)
         return Ground(
-            self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
+            self.settings,
+            self.flaw,
+            newest,
+            desired,
+            untrusted,
+            containers,
+            skew_s,
+            lease,
+            NOT_READ
+            if self.settings.local
+            else read(lambda: self.survey.kept(self.settings.storage)),
         )
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
