@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 from yarl import URL
 
 from emulator.login.identity import STORAGE, Identity, TokenRefusedError
@@ -28,27 +29,19 @@ from emulator.slots.store import POLICY
 CHUNK = 1 << 18
 IDLE_S = 3.0  # Azurite, which is node, closes idle connections after 5 s; ours are closed first
 HOPS = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "expect"})
+XML = {"content-type": "application/xml"}
 HAS_POLICY = "x-ms-has-immutability-policy"
 HARMLESS = frozenset({"lease", "block", "tier", "tags"})  # by `comp`: they change no content
-_NO_LOGIN = "Server failed to authenticate the request. Please refer to the information in the"
-_NO_LOGIN += " www-authenticate header."
-REFUSALS: Mapping[str, tuple[int, str]] = {
-    "NoAuthenticationInformation": (401, _NO_LOGIN),
-    "InvalidAuthenticationInfo": (401, _NO_LOGIN),
-    "KeyBasedAuthenticationNotPermitted": (
-        403,
-        "Key based authentication is not permitted on this storage account.",
-    ),
-    "AuthorizationPermissionMismatch": (
-        403,
-        "This request is not authorized to perform this operation using this permission.",
-    ),
-    "BlobImmutableDueToPolicy": (
-        409,
-        "This operation is not permitted as the blob is immutable due to a policy.",
-    ),
-    "ServerBusy": (503, "The server is currently unable to receive requests."),
-}
+_TEXT = """
+401 NoAuthenticationInformation Server failed to authenticate the request. Please refer to the \
+information in the www-authenticate header.
+403 KeyBasedAuthenticationNotPermitted Key based authentication is not permitted on this storage \
+account.
+403 AuthorizationPermissionMismatch This request is not authorized to perform this operation \
+using this permission.
+409 BlobImmutableDueToPolicy This operation is not permitted as the blob is immutable due to a \
+policy."""
+REFUSALS = {line.split(" ", 2)[1]: line.split(" ", 2) for line in _TEXT.strip().splitlines()}
 
 
 class BlobDoor(Listener):
@@ -80,9 +73,7 @@ class BlobDoor(Listener):
             if not code and await self._protected(request, scope, blob):
                 code = "BlobImmutableDueToPolicy"
             return self._refused(code) if code else await self._pass_on(request, scope)
-        except aiohttp.ClientConnectorError:
-            return self._refused("ServerBusy")
-        except aiohttp.ClientError:  # the service ended meanwhile: the caller gets no answer
+        except aiohttp.ClientError:  # the service is down: the caller gets no answer
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=500)
@@ -92,12 +83,10 @@ class BlobDoor(Listener):
         given, azure = request.headers.get(hdrs.AUTHORIZATION, ""), self.azure
         if given.lower().startswith("sharedkey") or "sig" in request.query:
             return "KeyBasedAuthenticationNotPermitted"
-        if not given:
-            return "NoAuthenticationInformation"
         try:
             caller = self.identity.verify(given, STORAGE)
         except TokenRefusedError:
-            return "InvalidAuthenticationInfo"
+            return "NoAuthenticationInformation"
         creates = request.method == hdrs.METH_PUT and not blob and "comp" not in request.query
         at = "" if creates and azure.assumed.holds("container-create") else container
         action = blob_action(request.method, container, blob, request.query.get("comp", ""))
@@ -107,12 +96,11 @@ class BlobDoor(Listener):
 
     async def _protected(self, request: web.BaseRequest, scope: str, blob: str) -> bool:
         """Return whether a policy forbids what *request* would change."""
-        if f"{scope}{POLICY}" not in self.azure.store.storage or request.method in ("GET", "HEAD"):
+        kept = f"{scope}{POLICY}" in self.azure.store.storage
+        if not kept or request.method in ("GET", "HEAD") or request.query.get("comp") in HARMLESS:
             return False
         if not blob:
             return request.method == hdrs.METH_DELETE
-        if request.query.get("comp") in HARMLESS:
-            return False
         url = URL(f"{self.behind}{request.rel_url.raw_path}", encoded=True)
         async with self._session.head(url, headers=_caller(request)) as there:
             return there.status == 200
@@ -123,19 +111,15 @@ class BlobDoor(Listener):
             url = f"{self.behind}/{self.azure.account}/{scope.rpartition('/')[2]}"
             async with self._session.put(f"{url}?restype=container", headers=_caller(request)):
                 self._made.add(scope)
-        headers = [(k, v) for k, v in request.headers.items() if k.lower() not in HOPS]
         async with self._session.request(
             request.method,
             URL(f"{self.behind}{request.raw_path}", encoded=True),
-            headers=headers,
+            headers=_kept(request.headers),
             data=request.content.iter_chunked(CHUNK) if request.body_exists else None,
             skip_auto_headers=(hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.CONTENT_TYPE),
             allow_redirects=False,
         ) as reply:
-            answer = web.StreamResponse(status=reply.status)
-            for name, value in reply.headers.items():
-                if name.lower() not in HOPS:
-                    answer.headers.add(name, value)
+            answer = web.StreamResponse(status=reply.status, headers=_kept(reply.headers))
             if HAS_POLICY in answer.headers and f"{scope}{POLICY}" in kept:
                 answer.headers[HAS_POLICY] = "true"
             await answer.prepare(request)
@@ -146,19 +130,20 @@ class BlobDoor(Listener):
             return answer
 
     def _refused(self, code: str) -> web.Response:
-        status, message = REFUSALS[code]
+        status, _, message = REFUSALS[code]
         now, id_ = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z"), str(uuid.uuid4())
-        headers = {"x-ms-error-code": code, "x-ms-request-id": id_}
-        if status == 401:
+        headers = {"x-ms-error-code": code, "x-ms-request-id": id_, **XML}
+        if status == "401":
             entra = f"{self.azure.url}/{self.azure.tenant}/oauth2/authorize"
             challenge = f"Bearer authorization_uri={entra} resource_id={STORAGE}"
             headers[hdrs.WWW_AUTHENTICATE] = challenge
-        text = (
-            f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
-            f"<Message>{message}\nRequestId:{id_}\nTime:{now}</Message></Error>"
-        )
-        kind = "application/xml"
-        return web.Response(status=status, headers=headers, text=text, content_type=kind)
+        text = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{message}'
+        text += f"\nRequestId:{id_}\nTime:{now}</Message></Error>"
+        return web.Response(status=int(status), headers=headers, text=text)
+
+
+def _kept(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    return CIMultiDict([(k, v) for k, v in headers.items() if k.lower() not in HOPS])
 
 
 def _caller(request: web.BaseRequest) -> Mapping[str, str]:
