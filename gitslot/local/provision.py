@@ -168,16 +168,16 @@ class Provisioner:
         place = f"{self._place}/Microsoft.Authorization/roleDefinitions/{id_}"
         self._put(place, {"properties": given})
         for app in apps:
-            self._assign(CONTROLLER, id_, f"Microsoft.Web/sites/{app}")
+            self._assign(self._identities[CONTROLLER], id_, f"Microsoft.Web/sites/{app}")
 
-    def _assign(self, identity: str, role: str, scope: str) -> None:
+    def _assign(self, identity: Mapping[str, Any], role: str, scope: str) -> None:
         """Give *identity* the *role*, a GUID, at *scope*, a path below the resource group."""
         properties = {
             "roleDefinitionId": f"{self._place}/Microsoft.Authorization/roleDefinitions/{role}",
-            "principalId": self._identities[identity]["properties"]["principalId"],
+            "principalId": identity["properties"]["principalId"],
             "principalType": "ServicePrincipal",
         }
-        made = _guid(f"{identity} {role} {scope}")
+        made = _guid(f"{identity['name']} {role} {scope}")
         place = f"{self._place}/{scope}/providers/Microsoft.Authorization/roleAssignments/{made}"
         self._put(place, {"properties": properties})
 
@@ -188,17 +188,14 @@ class Provisioner:
 
     @cached_property
     def _identities(self) -> Mapping[str, Any]:
-        """Return the two identities; an app could not start whose own has no role yet."""
+        """Return the two identities with their roles on blobs, without which no app starts."""
         users = f"{self._place}/Microsoft.ManagedIdentity/userAssignedIdentities"
         where = {"location": self._facts.location}
-        return {name: self._put(f"{users}/{name}", where) for name in (SERVING, CONTROLLER)}
-
-    def _storage_roles(self) -> None:
-        """Let both identities read models and code, and the controller alone write the journal."""
-        account = self._facts.storage.rpartition("/")[2]
-        place = f"Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers"
-        for identity, container, role in BLOB_ROLES:
-            self._assign(identity, role, f"{place}/{container}")
+        made = {name: self._put(f"{users}/{name}", where) for name in (SERVING, CONTROLLER)}
+        account = f"Microsoft.Storage/storageAccounts/{self._facts.storage.rpartition('/')[2]}"
+        for name, blobs, role in BLOB_ROLES:
+            self._assign(made[name], role, f"{account}/blobServices/default/containers/{blobs}")
+        return made
 
     def _put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create what *path* names in ARM, or leave it as it is."""
@@ -241,7 +238,6 @@ class Provisioner:
 
     def _create(self, name: str, identity: str, settings: Mapping[str, str]) -> None:
         """Create an app that is *identity* from its first start on."""
-        self._storage_roles()
         mine = self._identities[identity]
         named = {
             "AZURE_CLIENT_ID": mine["properties"]["clientId"],
