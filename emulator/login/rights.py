@@ -131,14 +131,9 @@ def blobs_scope(group: str, account: str, container: str = "") -> str:
 
 
 def blob_action(method: str, container: str, blob: str, comp: str) -> str:
-    """
-    Return the action that *method* with the query *comp* on *blob* needs.
-
-    https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
-    """
+    """Return the action that *method* with the query *comp* on *blob* needs."""
+    # https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
     verb = {"GET": "read", "HEAD": "read", "DELETE": "delete"}.get(method, "write")
-    if comp == "userdelegationkey":
-        return f"{BLOBS.rpartition('/')[0]}/generateUserDelegationKey/action"
     if container and (blob or comp == "list"):
         return f"{BLOBS}/blobs/{verb}"
     return f"{BLOBS if container or comp == 'list' else BLOBS.rpartition('/')[0]}/{verb}"

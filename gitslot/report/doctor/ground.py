@@ -144,7 +144,7 @@ def kept(ground: Ground) -> Iterator[Note]:
     for name in (MODELS, CODE):
         if name not in found.policies:
             line = (
-                f"az storage container immutability-policy create {account} -c {name} --period 30"
+                f"az storage container immutability-policy create {account} --period 30 -c {name}"
             )
             yield Note(Grade.WARNING, f"versions in `{name}` can be overwritten", (line,))
     if not found.soft:
