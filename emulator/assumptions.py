@@ -125,7 +125,7 @@ ASSUMPTIONS = (
         "A role on a container does not let its holder create that container",
         "no page says whether a role counts at a scope that is not there yet",
         opposite="it may create the container",
-        step="setup: ask for the container `gitslot` as the controller before the `az` line makes it",
+        step="setup: ask for `gitslot` as the controller before the `az` line has made it",
     ),
 )
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}

@@ -245,7 +245,9 @@ class Provisioner:
         }
         listed = [{"name": key, "value": value} for key, value in {**settings, **named}.items()]
         self.web.web_apps.begin_create_or_update(
-            self._facts.resource_group, name, Site(self._body({**RUNTIME, "appSettings": listed}, identity))
+            self._facts.resource_group,
+            name,
+            Site(self._body({**RUNTIME, "appSettings": listed}, identity)),
         ).result()
 
     def _body(self, config: Mapping[str, Any], identity: str) -> dict[str, Any]:
