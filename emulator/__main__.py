@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from emulator.machine.storage import StorageError
+from emulator.machine.storage import ACCOUNT, StorageError
 from emulator.platform import AlreadyRunningError, Options, Platform
 from emulator.seen.latency import PROFILES
 
@@ -20,8 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     add("--state", type=Path, required=True, metavar="DIR", help="folder for all state")
     add("--latency", choices=sorted(PROFILES), default="zero", help="how long Azure takes")
     add("--azurite", metavar="CMD", help="azurite-blob, if npm ci did not install it")
+    add("--account", default=ACCOUNT, metavar="NAME", help="the storage account's name")
     given = parser.parse_args(arguments)
-    options = Options(given.state, PROFILES[given.latency], given.azurite)
+    options = Options(given.state, PROFILES[given.latency], given.azurite, given.account)
     try:
         asyncio.run(_run(options))
     except (AlreadyRunningError, StorageError) as error:

@@ -51,6 +51,7 @@ class Admin:
             ("PUT", "/latency"): self._set_latency,
             ("PUT", "/limits"): limits.use,
             ("PUT", "/assumptions"): self.azure.assumed.use,
+            ("PUT", "/rights"): self._set_rights,
             ("PUT", "/transitions"): transitions.use,
             ("POST", "/transitions/advance"): transitions.advance,
         }
@@ -82,12 +83,17 @@ class Admin:
     ) -> web.StreamResponse:
         try:
             return web.json_response(change(json.loads(await request.read())))
-        except (ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             return web.json_response({"message": str(error)}, status=400)
 
     def _set_faults(self, given: Any) -> Any:
         self.rules.rules = faults.parse(given, OPERATIONS)
         return self.rules.shown()
+
+    def _set_rights(self, given: Any) -> Any:
+        rights = self.azure.store.rights
+        rights.storage, rights.delay_s = bool(given["storage"]), float(given.get("delay_s", 0))
+        return given
 
     def _set_latency(self, given: Any) -> Mapping[str, Any]:
         self.azure.latency = latency.parse(given, self.azure.latency)

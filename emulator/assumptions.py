@@ -125,27 +125,31 @@ ASSUMPTIONS = (
         "A process that a swap moved finds its keys by the name of its new slot at once",
         "azure-functions-host, DefaultSecretManagerProvider: secrets go by WEBSITE_SLOT_NAME, "
         "stale there; users report 401 with the right key (host#8999, #7710, #6785, #8807)",
-        "until it restarts it accepts, and `listkeys` shows, the keys of the slot it started in",
-        "",
-        "give the slots different keys, swap, and ask production for a prediction with its key",
+        opposite="until it restarts it accepts, and `listkeys` shows, the keys of the slot it started in",
+        step="give the slots different keys, swap, and ask production for a prediction with its key",
     ),
     Assumption(
         "one-instance",
         "Once a swap has flipped, every new connection reaches the new content",
         "Microsoft's page on slots promises no instant; an app on several instances is told of it "
         "one instance after the other",
-        "for 30 s every other new connection reaches the content that the slot held before",
-        "",
-        "scale out to two instances, swap, and ask /api/health over new connections each second",
+        opposite="for 30 s every other new connection reaches the content that the slot held before",
+        step="scale out to two instances, swap, and ask /api/health over new connections each second",
     ),
     Assumption(
         "ping-ignores-https-only",
         "The swap's warm-up ping, which goes over http, is not redirected by `httpsOnly`",
         "azure-docs PR#104815; against it azure-docs#57197, #83215 and aspnetcore#41231, where "
         "every swap failed until HTTPS Only was off",
-        "the ping is answered by 301, which stops a swap that wants 200 with 417",
-        "",
-        "the first swap: 417 within seconds means that it does not hold",
+        opposite="the ping is answered by 301, which stops a swap that wants 200 with 417",
+        step="the first swap: 417 within seconds means that it does not hold",
+    ),
+    Assumption(
+        "container-create",
+        "A role on a container does not let its holder create that container",
+        "no page says whether a role counts at a scope that is not there yet",
+        opposite="it may create the container",
+        step="setup: ask for `gitslot` as the controller before the `az` line has made it",
     ),
 )
 BY_ID: Mapping[str, Assumption] = {row.id: row for row in ASSUMPTIONS}

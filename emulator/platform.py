@@ -23,7 +23,7 @@ from emulator.arm.identities import identity_id
 from emulator.arm.spoiling import Spoiler
 from emulator.login.entra import Entra, ServicePrincipal
 from emulator.login.identity import STORAGE, Caller, Identity, new_signing_key
-from emulator.login.rights import CONTRIBUTOR, OWNER, Assignment
+from emulator.login.rights import CONTRIBUTOR, OWNER, WRITER, Assignment, blobs_scope
 from emulator.machine import storage
 from emulator.machine.account import Account
 from emulator.machine.certificates import certificates
@@ -38,6 +38,7 @@ from emulator.seen.faults import Faults
 from emulator.seen.history import History
 from emulator.seen.latency import Latency
 from emulator.slots.azure import Azure
+from emulator.slots.blob_door import BlobDoor
 from emulator.slots.deployments import Deployments
 from emulator.slots.hosts import Launcher
 from emulator.slots.packages import Packages, reader
@@ -64,6 +65,7 @@ class Options:
     state: Path
     latency: Latency
     azurite: str | None = None
+    account: str = storage.ACCOUNT
 
 
 class Platform:
@@ -95,20 +97,23 @@ class Platform:
         words = storage.command(self.options.azurite, Path.cwd())
         certs = certificates(folder, datetime.now(UTC))
         seed = self._seed()
-        seed["ports"]["storage"] = free(seed["ports"]["storage"])
+        azurite_port, blobs = free(), listen(free(seed["ports"]["storage"]))
         arm, door = listen(seed["ports"]["arm"]), listen(seed["ports"]["admin"])
         queues = listen(seed["ports"].get("queues", 0))
         seed["ports"].update(arm=number(arm), admin=number(door), queues=number(queues))
+        seed["ports"]["storage"] = number(blobs)
         write_json(folder / "seed.json", seed)
-        self.account = Account(words, folder, seed["storage_key"], certs, self.children)
+        self.account = Account(
+            self.options.account, words, folder, seed["storage_key"], certs, self.children
+        )
         azurite = asyncio.create_task(
-            self.account.start(seed["ports"]["storage"], queues, self._storage_crashed)
+            self.account.start(azurite_port, queues, self._storage_crashed)
         )
 
         self.identity = Identity(seed["tenant"], seed["signing_key"], time.time)
         self.laptop = Caller(LAPTOP, seed["laptop"])
         self.seed = seed
-        account = f"https://127.0.0.1:{{}}/{storage.ACCOUNT}"
+        account = f"https://127.0.0.1:{{}}/{self.options.account}"
         storage_url = account.format(seed["ports"]["storage"])
         identity_endpoint = f"http://127.0.0.1:{number(door)}/msi/token"
         self.session = aiohttp.ClientSession(
@@ -139,6 +144,8 @@ class Platform:
             location=LOCATION,
             latency=self.options.latency,
             deployments=Deployments(folder / "deployments.json"),
+            account=self.options.account,
+            blobs=storage_url,
         )
         self.placement.azure = self.azure
         self.deployer = Deployer(self.azure, packages)
@@ -153,6 +160,8 @@ class Platform:
         for handler, where in ((app, (arm, certs.server_context())), (admin, (door, None))):
             self._runners.append(await serve(handler, where, shutdown_s=1.0))
         await azurite
+        self.door = BlobDoor(self.azure, self.identity, azurite_port, certs.client_context())
+        await self.door.open((blobs, certs.server_context()))
         self.placement.start_all()
         facts = {
             "pid": os.getpid(),
@@ -208,12 +217,15 @@ class Platform:
         self.azure.history.load()
         self.azure.deployments.load()
         subscription = f"/subscriptions/{self.azure.subscription}"
+        given = self.azure.store.rights.assignments
         for role, principal in (
             (OWNER, self.seed["laptop"]),
             (CONTRIBUTOR, self.seed["service_principal"]["client_id"]),
         ):
-            held = Assignment(principal, principal, role, subscription, 0.0)
-            self.azure.store.rights.assignments.setdefault(principal, held)
+            given.setdefault(principal, Assignment(principal, principal, role, subscription, 0.0))
+            data = f"{principal}-blobs"  # no right in ARM gives one to data
+            account = blobs_scope(self.azure.scope, self.azure.account)
+            given.setdefault(data, Assignment(data, principal, WRITER, account, 0.0))
         for operation in self.azure.store.end_lost_operations(time.time()):
             self.azure.history.record(
                 "swap-failed" if operation.failure else "swap-finished",
@@ -267,6 +279,8 @@ class Platform:
             await self.placement.close(GRACE_S)
         if hasattr(self, "account"):
             await self.account.close()
+        if hasattr(self, "door"):
+            await self.door.close()
         for runner in self._runners:
             await runner.cleanup()
         if hasattr(self, "children"):

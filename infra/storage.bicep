@@ -27,6 +27,10 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2023-05-01' = {
       enabled: true
       days: 14
     }
+    containerDeleteRetentionPolicy: {
+      enabled: true
+      days: 14
+    }
   }
 }
 
@@ -35,6 +39,15 @@ resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2
   name: container
   properties: {
     publicAccess: 'None'
+  }
+}]
+
+// Not locked: an Owner or Contributor can take it away (docs/run/azure.md says what that does).
+resource keep 'Microsoft.Storage/storageAccounts/blobServices/containers/immutabilityPolicies@2023-05-01' = [for i in range(0, 2): {
+  parent: containers[i]
+  name: 'default'
+  properties: {
+    immutabilityPeriodSinceCreationInDays: 30
   }
 }]
 

@@ -14,7 +14,7 @@ from typing import Any
 from emulator.arm.gateway import Gateway
 from emulator.assumptions import Assumed
 from emulator.login.identity import Caller, Identity, new_signing_key
-from emulator.login.rights import BUILT_IN, OWNER, Assignment, Role
+from emulator.login.rights import BLOBS, BUILT_IN, OWNER, Assignment, Role, blobs_scope
 from emulator.seen.faults import Fault, Faults
 from emulator.seen.history import History
 from emulator.seen.latency import RECORDED
@@ -22,6 +22,7 @@ from emulator.slots.azure import Azure
 from emulator.slots.placement import Placement
 from emulator.slots.state import PRODUCTION, Keys, Operation, Plan, Site, Slot
 from emulator.slots.store import Store
+from gitslot.local import provision
 from reliability import registered
 from reliability.memory_blobs import MemoryBlobs
 from reliability.processes import (
@@ -51,6 +52,7 @@ _GIVEN = json.loads((Path(__file__).parents[1] / "infra/role.json").read_bytes()
 ROLE = Role(  # infra/role.json: what a controller has on Azure, and nothing more
     "33333333-3333-3333-3333-333333333333", _GIVEN["Name"], tuple(_GIVEN["Actions"]), custom=True
 )
+BLOB_ROLES = [each[1:] for each in provision.BLOB_ROLES if each[0] == provision.CONTROLLER]
 
 READS = ("/read", "list/action", "listkeys/action")
 OBSERVER = replace(ROLE, actions=tuple(each for each in ROLE.actions if each.endswith(READS)))
@@ -286,9 +288,22 @@ class Cloud(Surroundings):
     # ------------------------------------------------------------ rights
 
     def entitle(self, name: str, role: Role = ROLE) -> None:
-        """Give the caller *name* a role in the group: by default the controller's own, no other."""
-        held = Assignment(name, f"principal-{name}", role.id, self.world.scope, 0.0)
-        self.world.store.rights.assignments.setdefault(name, held)
+        """Give the caller *name* a role in the group: by default the controller's own, no more."""
+        given = {name: (role.id, self.world.scope)}
+        if role is ROLE:
+            given |= {f"{name} {blobs}": (id_, self._blobs(blobs)) for blobs, id_ in BLOB_ROLES}
+        for id_, (role_id, scope) in given.items():
+            held = Assignment(id_, f"principal-{name}", role_id, scope, 0.0)
+            self.world.store.rights.assignments.setdefault(id_, held)
+
+    def _blobs(self, container: str) -> str:
+        return blobs_scope(self.world.scope, self.world.account, container)
+
+    def may(self, name: str, verb: str, container: str) -> bool:
+        """Return whether the roles of the caller *name* let it read, or write, a blob there."""
+        action, scope = f"{BLOBS}/blobs/{verb}", self._blobs(container)
+        rights = self.world.store.rights
+        return rights.allow_blobs(f"principal-{name}", action, scope, self._unix())
 
     # ------------------------------------------------------------ what people do
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError, ServiceResponseError
 
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.last_change import Reverted
@@ -15,7 +15,7 @@ from gitslot.look.probe import Reply, read_health
 from gitslot.record.blobs import Leased
 from gitslot.record.event import parse
 from gitslot.record.lock import Lock
-from gitslot.registry.registry import Registry
+from gitslot.registry.registry import GITSLOT, Registry
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Health
 from gitslot.state.wanted import App, Desired, Revision
@@ -123,6 +123,8 @@ class SeamBlobs:
         def lose(cause: str) -> Any:
             raise JournalError(f"storage did not answer: {cause}")
 
+        if not self._cloud.may(self._process.name, "write" if write else "read", GITSLOT):
+            raise JournalError("storage refused: AuthorizationPermissionMismatch")
         return Door(f"blobs.{what}", lose, write=write)
 
     def _ghost(self, operation: str, **fields: Any) -> None:
@@ -336,6 +338,8 @@ class SeamRegistry(Registry):
         def effect() -> bytes:
             if self._cloud.account.down:
                 raise ServiceResponseError("the account does not answer")
+            if not self._cloud.may(self._process.name, "read", container):
+                raise HttpResponseError("AuthorizationPermissionMismatch")
             name = f"{container}/{path}"
             if name not in self._cloud.account.blobs:
                 raise ResourceNotFoundError("BlobNotFound")

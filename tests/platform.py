@@ -243,13 +243,20 @@ def _listed(settings: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def start_platform(
-    state: Path, *, latency: str = "zero", keep: bool = False, azurite: Path | None = None
+    state: Path,
+    *,
+    latency: str = "zero",
+    keep: bool = False,
+    azurite: Path | None = None,
+    roles: bool = False,
+    account: str = "gitslot",
 ) -> Platform:
     """
     Start a platform on *state*, return it once ready; RuntimeError with its output if not.
 
     *keep* leaves a platform.json that is there, as for a second emulator on the same folder;
-    *azurite* is a command other than npm's.
+    *azurite* is a command other than npm's. Without *roles* storage asks for none: the slots of
+    `create_app` have identities of their own, which no test could give a role before they start.
     """
     state.mkdir(parents=True, exist_ok=True)
     file = state / "platform.json"
@@ -262,6 +269,7 @@ def start_platform(
                 *(LEASH if sys.platform == "linux" else ()),
                 *(sys.executable, "-m", "emulator", "--state", str(state), "--latency", latency),
                 *(("--azurite", str(azurite)) if azurite else ()),
+                *("--account", account),
             ],
             cwd=ROOT,
             stdout=log,
@@ -273,7 +281,9 @@ def start_platform(
         if file.exists():
             facts = json.loads(file.read_text())
             if facts["pid"] == process.pid:
-                return Platform(process, state, facts)
+                platform = Platform(process, state, facts)
+                platform.admin_put("/rights", {"storage": roles})
+                return platform
         time.sleep(0.02)
     process.kill()
     process.wait()

@@ -23,6 +23,8 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _INSTANCES = {
     "config": {"appsettings", "slotconfignames", "web", "publishingcredentials"},
     "host": {"default"},
+    "blobServices": {"default"},
+    "immutabilityPolicies": {"default"},
     "extensions": {"onedeploy"},
     "basicPublishingCredentialsPolicies": {"scm"},
 }

@@ -18,6 +18,7 @@ from emulator.arm import (
     settings,
     sites,
     stacks,
+    storage,
     swaps,
 )
 from emulator.arm.bodies import settings_body, web_config_body
@@ -76,6 +77,12 @@ def _both(method: str, rest: str, operation: str, handler: Handler) -> list[Rout
     ]
 
 
+def _kept(template: str, name: str) -> list[Route]:
+    """Return the two routes of a resource of storage."""
+    both = (("GET", storage.get), ("PUT", storage.put))
+    return [_route(m, template, f"{name}-{m.lower()}", handler) for m, handler in both]
+
+
 SUBSCRIPTION = "/subscriptions/{subscription}"
 ALL = f"{SUBSCRIPTION}/providers/Microsoft.Web"  # in all groups
 GROUP = f"{SUBSCRIPTION}/resourceGroups/{{group}}"
@@ -85,6 +92,9 @@ CREDENTIALS = "/config/publishingcredentials"
 POLICY = "/basicPublishingCredentialsPolicies/scm"
 USERS = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"
 
+STORAGE = f"{SUBSCRIPTION}/providers/Microsoft.Storage"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/{{account}}"
+CONTAINER = f"{ACCOUNT}/blobServices/default/containers/{{container}}"
 ROLES, GIVEN = (f"{rights.AUTHORIZATION}/role{kind}" for kind in ("Definitions", "Assignments"))
 
 ROUTES: tuple[Route, ...] = (
@@ -104,6 +114,13 @@ ROUTES: tuple[Route, ...] = (
     _route("GET", f"{SUBSCRIPTION}/resources", "resources-list", resources.resources),
     _route("GET", f"{GROUP}/resources", "resources-list", resources.resources),
     _route("GET", f"{ALL}/serverfarms", "plans-list", shown(resources.plans)),
+    _route("GET", f"{STORAGE}/storageAccounts", "accounts-list", storage.accounts),
+    _route("GET", ACCOUNT.rpartition("/")[0], "accounts-list", storage.accounts),
+    _route("POST", f"{STORAGE}/checkNameAvailability", "account-name", storage.available),
+    *_kept(ACCOUNT, "account"),
+    *_kept(f"{ACCOUNT}/blobServices/default", "blobs"),
+    *_kept(CONTAINER, "container"),
+    *_kept(f"{CONTAINER}/immutabilityPolicies/default", "policy"),
     _route("GET", USERS, "identities-list", identities.identities),
     _route("GET", f"{USERS}/{{identity}}", "identity-get", identities.identity_get),
     _route("PUT", f"{USERS}/{{identity}}", "identity-put", identities.identity_put),

@@ -20,8 +20,9 @@ PAUSE_S = 0.5  # before the blob service is restarted
 
 @dataclass
 class Account:
-    """Runs Azurite by *command* with its data and logs below *folder*."""
+    """Runs Azurite for account *name* by *command*, with data and logs below *folder*."""
 
+    name: str
     command: list[str]
     folder: Path
     key: str
@@ -71,7 +72,7 @@ class Account:
             *(f"--location={self.folder / 'azurite'}", "--disableTelemetry"),
             *("--skipApiVersionCheck", "--silent"),
         ]
-        pipe, environment = asyncio.subprocess.PIPE, storage.environment(self.key)
+        pipe, environment = asyncio.subprocess.PIPE, storage.environment(self.name, self.key)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *words, stdin=pipe, stdout=output, stderr=output, env=environment

@@ -64,10 +64,10 @@ def _node() -> str:
     )
 
 
-def environment(key: str) -> Mapping[str, str]:
-    """Return Azurite's environment, with the account and its *key*."""
+def environment(account: str, key: str) -> Mapping[str, str]:
+    """Return Azurite's environment, with the *account* and its *key*."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{key}"}
+    return {**kept, "AZURITE_ACCOUNTS": f"{account}:{key}"}
 
 
 async def answers(

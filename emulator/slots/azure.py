@@ -47,6 +47,8 @@ class Azure:
     transitions: Transitions = field(default_factory=Transitions)
     counts: RequestCounts = field(default_factory=RequestCounts)
     assumed: Assumed = field(default_factory=Assumed)
+    account: str = "gitslot"  # the storage account, and where its blobs are
+    blobs: str = ""
     begin_deployment: BeginDeployment | None = None  # None in tests without sockets
 
     @property

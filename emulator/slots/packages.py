@@ -4,7 +4,7 @@ The packages that slots run: fetched, checked, and unpacked once for each conten
 As on Azure, every start asks for the package that ``WEBSITE_RUN_FROM_PACKAGE`` names; an unchanged
 blob is not sent again. A blob URL without a signature is read with an identity of the slot
 (https://learn.microsoft.com/azure/azure-functions/run-functions-from-deployment-package, "Fetch a
-package from Azure Blob Storage using a managed identity"). Permissions are not checked.
+package from Azure Blob Storage using a managed identity").
 """
 
 import asyncio

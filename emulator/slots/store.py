@@ -27,6 +27,7 @@ from emulator.slots.state import (
     UserIdentity,
 )
 
+POLICY = "/immutabilitypolicies/default"  # of a container, below its resource id
 KEPT_OPERATIONS = 200
 KEPT_PAST = 100  # changes of a site, for stale reads
 
@@ -43,6 +44,7 @@ class Store:
         self.sites: dict[str, Site] = {}
         self.operations: dict[str, Operation] = {}
         self.rights = Rights()
+        self.storage: dict[str, Mapping[str, Any]] = {}  # by resource id, as ARM was given it
 
     def load(self) -> None:
         """Read what an earlier run saved."""
@@ -57,6 +59,7 @@ class Store:
         own = kept.get("roles", ())
         self.rights.roles = {**BUILT_IN, **{role["id"]: _role(role) for role in own}}
         given = kept.get("assignments", ())
+        self.storage = kept.get("storage", {})
         self.rights.assignments = {each["id"]: Assignment(**each) for each in given}
 
     def save(self) -> None:
@@ -69,6 +72,7 @@ class Store:
             "sites": {key: _plain(value) for key, value in self.sites.items()},
             "operations": {key: asdict(value) for key, value in self.operations.items()},
             "roles": [asdict(role) for role in self.rights.roles.values() if role.custom],
+            "storage": self.storage,
             "assignments": [asdict(each) for each in self.rights.assignments.values()],
         }
         write_json(self.path, kept)
@@ -79,6 +83,10 @@ class Store:
 
     def put_identity(self, identity: UserIdentity) -> None:
         self.identities[identity.name.lower()] = identity
+        self.save()
+
+    def put_storage(self, path: str, body: Mapping[str, Any]) -> None:
+        self.storage[path.lower()] = body
         self.save()
 
     def put(self, site: Site) -> None:

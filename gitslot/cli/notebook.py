@@ -126,7 +126,6 @@ def registered(session: Session, model: str, version: str, build: Build) -> Buil
     try:
         check_names(model, version)
         registry = session.registry_alone()
-        registry.ensure_containers()
         registry.refuse_existing(model, version)
         built = build(progress)
         check_code(registry, built)

@@ -4,12 +4,18 @@ Our HTTP client as the transport of Azure's own clients.
 Whoever makes such a client also sets its retries to none and its redirects off.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest._http_response_impl import HttpResponseImpl
 
@@ -24,6 +30,8 @@ STORAGE: dict[str, Any] = {
     "max_single_get_size": 4 * 1024 * 1024,
     "max_chunk_get_size": 4 * 1024 * 1024,
 }
+T = TypeVar("T")
+
 MAX_BODY = 64 * 1024 * 1024
 _UPLOAD_BYTES_A_SECOND = 100_000  # a large body gets more time
 
@@ -110,3 +118,19 @@ def why(error: BaseException) -> NoAnswer | None:
     """Return the NoAnswer that made an Azure client raise *error*, if that is what it was."""
     cause = getattr(error, "inner_exception", None)
     return cause if isinstance(cause, NoAnswer) else None
+
+
+def in_container(container: Any, ask: Callable[[], T]) -> T:
+    """
+    Return what *ask* returns; create *container*, a ContainerClient, if storage says it lacks it.
+
+    Never before: whether a role on a container lets its holder create it is not known.
+    """
+    try:
+        return ask()
+    except ResourceNotFoundError as error:
+        if getattr(error, "error_code", "") != "ContainerNotFound":
+            raise
+    with suppress(ResourceExistsError):
+        container.create_container()
+    return ask()

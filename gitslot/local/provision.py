@@ -25,7 +25,7 @@ from gitslot.edges.settings import FILE
 from gitslot.local.process import Facts, PlatformError, wait_until
 from gitslot.registry.function_apps import ROOT as PROJECT
 from gitslot.registry.package_manifest import parse_package
-from gitslot.registry.registry import Registry
+from gitslot.registry.registry import CODE, GITSLOT, MODELS, Registry
 from gitslot.state.code import Package
 from gitslot.state.slot_settings import WARMUP_SETTINGS
 from gitslot.world import credential
@@ -33,12 +33,19 @@ from gitslot.world import credential
 CONTROLLER = "gitslot-controller"
 # The emulator then keeps what Application Insights would get: .gitslot/.../logs/*.insights.jsonl
 INSIGHTS = {"APPLICATIONINSIGHTS_CONNECTION_STRING": "local"}
+SERVING = "gitslot-serving"  # the identity of all apps; the controller's is named like its app
 PLAN = "gitslot-plan"
 SKU = "EP1"  # Elastic Premium: the smallest plan for functions that has slots
 SCHEDULE = "*/2 * * * * *"
 STAGING = "staging"
 RUNTIME = {"linuxFxVersion": "Python|3.13"}  # a slot is not born with production's
 _START_S = 120.0
+_READER, _WRITER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+# Which identity has which role on which container, as in docs/run/azure.md.
+BLOB_ROLES = (
+    *((name, blobs, _READER) for name in (SERVING, CONTROLLER) for blobs in (MODELS, CODE)),
+    (CONTROLLER, GITSLOT, _WRITER),
+)
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -103,6 +110,7 @@ class Provisioner:
         if not self._exists(name):
             self._create(
                 name,
+                SERVING,
                 {
                     "FUNCTIONS_EXTENSION_VERSION": "~4",
                     "WEBSITE_RUN_FROM_PACKAGE": code.first.url,
@@ -114,7 +122,7 @@ class Provisioner:
             )
         if not self._exists(name, STAGING):
             self.web.web_apps.begin_create_or_update_slot(
-                self._facts.resource_group, name, STAGING, Site(self._body(RUNTIME))
+                self._facts.resource_group, name, STAGING, Site(self._body(RUNTIME, SERVING))
             ).result()
 
     def controller(self, code: Package, follow: Follow) -> None:
@@ -128,7 +136,7 @@ class Provisioner:
             **follow.settings(self._facts),
         }
         if not self._exists(CONTROLLER):
-            self._create(CONTROLLER, wanted)
+            self._create(CONTROLLER, CONTROLLER, wanted)
             return
         apps, group = self.web.web_apps, self._facts.resource_group
         there = dict(apps.list_application_settings(group, CONTROLLER).properties or {})
@@ -149,38 +157,57 @@ class Provisioner:
 
         Raises PlatformError.
         """
-        place = f"/subscriptions/{self._facts.subscription}/resourceGroups/"
-        place += f"{self._facts.resource_group}/providers"
         role = json.loads((PROJECT / "infra/role.json").read_bytes())
         permission = {"actions": role["Actions"], "notActions": role["NotActions"]}
         given = {
             "roleName": role["Name"],
-            "assignableScopes": [place.removesuffix("/providers")],
+            "assignableScopes": [self._place.removesuffix("/providers")],
             "permissions": [permission],
         }
         id_ = _guid(role["Name"])
-        made = self._put(f"{place}/Microsoft.Authorization/roleDefinitions/{id_}", given)
-        principal = self.web.web_apps.get(self._facts.resource_group, CONTROLLER).identity
+        place = f"{self._place}/Microsoft.Authorization/roleDefinitions/{id_}"
+        self._put(place, {"properties": given})
         for app in apps:
-            scope = f"{place}/Microsoft.Web/sites/{app}/providers/Microsoft.Authorization"
-            properties = {
-                "roleDefinitionId": made["id"],
-                "principalId": principal.principal_id if principal else "",
-                "principalType": "ServicePrincipal",
-            }
-            self._put(f"{scope}/roleAssignments/{_guid(app)}", properties)
+            self._assign(self._identities[CONTROLLER], id_, f"Microsoft.Web/sites/{app}")
 
-    def _put(self, path: str, properties: Mapping[str, Any]) -> Any:
+    def _assign(self, identity: Mapping[str, Any], role: str, scope: str) -> None:
+        """Give *identity* the *role*, a GUID, at *scope*, a path below the resource group."""
+        properties = {
+            "roleDefinitionId": f"{self._place}/Microsoft.Authorization/roleDefinitions/{role}",
+            "principalId": identity["properties"]["principalId"],
+            "principalType": "ServicePrincipal",
+        }
+        made = _guid(f"{identity['name']} {role} {scope}")
+        place = f"{self._place}/{scope}/providers/Microsoft.Authorization/roleAssignments/{made}"
+        self._put(place, {"properties": properties})
+
+    @cached_property
+    def _place(self) -> str:
+        where = f"/subscriptions/{self._facts.subscription}"
+        return f"{where}/resourceGroups/{self._facts.resource_group}/providers"
+
+    @cached_property
+    def _identities(self) -> Mapping[str, Any]:
+        """Return the two identities with their roles on blobs, without which no app starts."""
+        users = f"{self._place}/Microsoft.ManagedIdentity/userAssignedIdentities"
+        where = {"location": self._facts.location}
+        made = {name: self._put(f"{users}/{name}", where) for name in (SERVING, CONTROLLER)}
+        account = f"Microsoft.Storage/storageAccounts/{self._facts.storage.rpartition('/')[2]}"
+        for name, blobs, role in BLOB_ROLES:
+            self._assign(made[name], role, f"{account}/blobServices/default/containers/{blobs}")
+        return made
+
+    def _put(self, path: str, body: Mapping[str, Any]) -> Any:
         """Create what *path* names in ARM, or leave it as it is."""
         token = credential().get_token(f"{self._facts.arm}/.default").token
         answer = requests.put(
             f"{self._facts.arm}{path}?api-version=2022-04-01",
-            json={"properties": properties},
+            json=body,
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,
         )
         if not answer.ok and answer.status_code != 409:
-            raise PlatformError(f"the controller gets no role: {answer.text[:200]}")
+            raise PlatformError(f"{path.rpartition('/')[0]} is refused: {answer.text[:200]}")
         return answer.json()
 
     def running(self, *names: str) -> None:
@@ -209,18 +236,31 @@ class Provisioner:
             return False
         return True
 
-    def _create(self, name: str, settings: Mapping[str, str]) -> None:
-        listed = [{"name": key, "value": value} for key, value in settings.items()]
+    def _create(self, name: str, identity: str, settings: Mapping[str, str]) -> None:
+        """Create an app that is *identity* from its first start on."""
+        mine = self._identities[identity]
+        named = {
+            "AZURE_CLIENT_ID": mine["properties"]["clientId"],
+            "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID": mine["id"],
+        }
+        listed = [{"name": key, "value": value} for key, value in {**settings, **named}.items()]
         self.web.web_apps.begin_create_or_update(
-            self._facts.resource_group, name, Site(self._body({**RUNTIME, "appSettings": listed}))
+            self._facts.resource_group,
+            name,
+            Site(self._body({**RUNTIME, "appSettings": listed}, identity)),
         ).result()
 
-    def _body(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    def _body(self, config: Mapping[str, Any], identity: str) -> dict[str, Any]:
         properties: dict[str, Any] = {"serverFarmId": self._plan}
         if config:
             properties["siteConfig"] = config
-        location = self._facts.location
-        return {"location": location, "kind": "functionapp,linux", "properties": properties}
+        users: dict[str, Any] = {self._identities[identity]["id"]: {}}
+        return {
+            "location": self._facts.location,
+            "kind": "functionapp,linux",
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": users},
+            "properties": properties,
+        }
 
     @cached_property
     def _plan(self) -> str:

@@ -23,7 +23,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.http.azure import STORAGE, AzureTransport, why
+from gitslot.http.azure import STORAGE, AzureTransport, in_container, why
 from gitslot.http.client import Http
 
 CONTAINER = "gitslot"
@@ -121,10 +121,12 @@ class AzureBlobs:
         blob = self._blob(name)
         with _translated("append to the journal", moved=(412,)):
             if position == 0:
-                self._make_container()
                 # It may be there from a writer that got no further: the position still decides.
                 with suppress(ResourceExistsError):
-                    blob.create_append_blob(match_condition=MatchConditions.IfMissing)
+                    in_container(
+                        self._container,
+                        lambda: blob.create_append_blob(match_condition=MatchConditions.IfMissing),
+                    )
             blob.append_block(data, length=len(data), appendpos_condition=position)
 
     def load(self, name: str) -> tuple[bytes, str] | None:
@@ -141,20 +143,19 @@ class AzureBlobs:
         condition: dict[str, Any] = {"match_condition": MatchConditions.IfMissing}
         if etag:
             condition = {"match_condition": MatchConditions.IfNotModified, "etag": etag}
-        with _translated(f"write {name}"):
-            self._make_container()
         with _translated(f"write {name}", moved=_GONE):
-            return str(self._blob(name).upload_blob(data, overwrite=True, **condition)["etag"])
+            return str(self._upload(name, data, **condition)["etag"])
 
     def put(self, name: str, data: bytes) -> None:
         """Write *name*, whatever it holds."""
         with _translated(f"write {name}"):
-            self._make_container()
-            self._blob(name).upload_blob(data, overwrite=True)
+            self._upload(name, data)
 
-    def _make_container(self) -> None:
-        with suppress(ResourceExistsError):
-            self._container.create_container()
+    def _upload(self, name: str, data: bytes, **condition: Any) -> Any:
+        blob = self._blob(name)
+        return in_container(
+            self._container, lambda: blob.upload_blob(data, overwrite=True, **condition)
+        )
 
     def acquire(self, name: str) -> str | None:
         """Take an infinite lease and return its id, or None while somebody holds it."""
@@ -169,10 +170,8 @@ class AzureBlobs:
         return None
 
     def _make_lock(self, name: str) -> None:
-        self._make_container()
-        condition = MatchConditions.IfMissing
         with suppress(ResourceExistsError):
-            self._blob(name).upload_blob(b"", match_condition=condition, overwrite=True)
+            self._upload(name, b"", match_condition=MatchConditions.IfMissing)
 
     def touch(self, name: str, lease: str, metadata: Mapping[str, str]) -> bool:
         """Write *metadata* under *lease*; False if the lease is not ours any more."""

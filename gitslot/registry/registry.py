@@ -36,7 +36,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
-from gitslot.http.azure import STORAGE, AzureTransport, why
+from gitslot.http.azure import STORAGE, AzureTransport, in_container, why
 from gitslot.http.client import CONNECT_S, Http
 from gitslot.registry.golden import MAX_BYTES as GOLDEN_BYTES
 from gitslot.registry.manifest import (
@@ -250,8 +250,9 @@ class Registry:
     def ensure_containers(self) -> None:
         """Create the containers that are not there yet; raise RegistryUnavailable."""
         for name in CONTAINERS:
-            with _translated(f"create container {name}"), suppress(ResourceExistsError):
-                self._container(name).create_container()
+            place = self._container(name)
+            with _translated(f"create container {name}"):
+                in_container(place, place.get_container_properties)
 
     def listing(self, prefix: str = "") -> tuple[Registered, ...]:
         """
@@ -311,9 +312,10 @@ class Registry:
         If the answer was lost, the blob's content decides: our own bytes mean that we were first.
         """
         with _translated(f"create {container}/{path}"):
-            blob = self._container(container).get_blob_client(path)
+            place = self._container(container)
+            blob = place.get_blob_client(path)
             try:
-                blob.upload_blob(content, overwrite=False)
+                in_container(place, lambda: blob.upload_blob(content, overwrite=False))
             except ResourceExistsError:
                 return False
             except ServiceResponseError:

@@ -41,9 +41,7 @@ def test_the_page_leads_to_a_production_that_answers(
     checkout.git("clone", "-q", "--bare", ".", str(tmp_path / "origin"))
     checkout.git("remote", "add", "origin", str(tmp_path / "origin"))
     checkout.git("push", "-q", "-u", "origin", "main")
-    with start_platform(tmp_path / "platform") as platform:
-        for container in ("models", "code", "gitslot"):
-            platform.blobs.create_container(container)
+    with start_platform(tmp_path / "platform", roles=True, account="iris7421registry") as platform:
         env = _environment(tmp_path, platform)
         log_in(env, platform)
         page = Page(tmp_path, platform, env)

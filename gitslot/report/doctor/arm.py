@@ -8,14 +8,44 @@ allow all of them.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gitslot.edges.azure.answers import host_of, translated
+from gitslot.edges.azure.answers import as_object, host_of, translate, translated
 from gitslot.edges.azure.arm import AppRef, Azure
-from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, SiteFacts, Sticky
+from gitslot.errors import NotFound
+from gitslot.registry.registry import CODE, MODELS
+from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, Kept, SiteFacts, Sticky
 from gitslot.state.wanted import PRODUCTION
+
+_STORAGE = "api-version=2023-05-01"
+_SOFT = ("deleteRetentionPolicy", "containerDeleteRetentionPolicy")
 
 
 class Survey(Azure):
     """Ask ARM more. Every method raises NotFound, AzureUnavailable or AzureError."""
+
+    def kept(self, store: str) -> Kept:
+        """Return what keeps the blobs of the account at *store*; raise NotFound if none shows."""
+        kind = "providers/Microsoft.Storage/storageAccounts"
+        for each in self._subscriptions():
+            for account in self._values(f"/subscriptions/{each}/{kind}?{_STORAGE}"):
+                endpoints = (account.get("properties") or {}).get("primaryEndpoints") or {}
+                if str(endpoints.get("blob")).rstrip("/") == store.rstrip("/"):
+                    place = str(account["id"])
+                    blobs = self._properties(f"{place}/blobServices/default")
+                    soft = [(blobs.get(name) or {}).get("enabled") is True for name in _SOFT]
+                    policies = [c for c in (MODELS, CODE) if self._has_policy(place, c)]
+                    group, name = plan_of(place)
+                    return Kept(group, name, all(soft), tuple(policies))
+        raise NotFound("you may read no storage account with that address", status=404)
+
+    def _has_policy(self, place: str, container: str) -> bool:
+        found = self._properties(f"{place}/blobServices/default/containers/{container}")
+        return found.get("hasImmutabilityPolicy") is True
+
+    def _properties(self, path: str) -> dict[str, Any]:
+        answer = self._get(f"{self._endpoint}{path}?{_STORAGE}")
+        if answer.status != 200:
+            raise translate(answer.status, answer.text, answer.headers)
+        return as_object(answer.text).get("properties") or {}
 
     def _apps(self, app: AppRef) -> Any:
         return self.client(app.subscription).web_apps

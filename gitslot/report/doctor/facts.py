@@ -158,6 +158,16 @@ class AppFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What keeps the blobs of a storage account: soft delete, and containers with a policy."""
+
+    group: str
+    account: str
+    soft: bool
+    policies: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """
     The facts that all apps share: the controller's settings, Git, storage.
@@ -173,6 +183,7 @@ class Ground:
     containers: Mapping[str, bool | Doubt] = field(default_factory=dict)
     skew_s: float | None = None
     lease: Doubt | None = None
+    kept: Kept | Doubt = NOT_READ
 
 
 # ---------------------------------------------------------------- checking

@@ -73,9 +73,12 @@ class Examiner:
         newest, desired, untrusted = self._wanted()
         containers, skew_s = self._containers()
         lease = self._lease(containers)
-        return Ground(
+        found = Ground(
             self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
+        if self.settings.local:
+            return found
+        return replace(found, kept=read(lambda: self.survey.kept(self.settings.storage)))
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
         wants = self.world.wants

@@ -5,8 +5,10 @@ Pure: a `Ground` in, notes out. The cheapest checks come first.
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 
+from gitslot.registry.registry import CODE, MODELS
 from gitslot.report.doctor.facts import Check, Grade, Ground, Note
 from gitslot.state.wanted import Doubt
 
@@ -129,6 +131,29 @@ def storage(ground: Ground) -> Iterator[Note]:
             yield Note(Grade.WRONG, f"there is no container `{name}`", (f"{line} -n {name}",))
 
 
+def kept(ground: Ground) -> Iterator[Note]:
+    """Check what keeps blobs: without it, who may write a version may also overwrite it."""
+    found = ground.kept
+    if ground.settings.local:
+        return
+    if isinstance(found, Doubt):
+        fix = "ask for role Reader on the storage account"
+        yield Note(Grade.UNKNOWN, f"the account's policies were not read: {found.message}", (fix,))
+        return
+    account = f"-g {shlex.quote(found.group)} --account-name {shlex.quote(found.account)}"
+    for name in (MODELS, CODE):
+        if name not in found.policies:
+            line = (
+                f"az storage container immutability-policy create {account} --period 30 -c {name}"
+            )
+            yield Note(Grade.WARNING, f"versions in `{name}` can be overwritten", (line,))
+    if not found.soft:
+        days = "--enable-delete-retention true --delete-retention-days 14 "
+        days += "--enable-container-delete-retention true --container-delete-retention-days 14"
+        line = f"az storage account blob-service-properties update {account} {days}"
+        yield Note(Grade.WARNING, "deleted blobs or containers are gone at once", (line,))
+
+
 def clock(ground: Ground) -> Iterator[Note]:
     """Check the clock: tokens and the journal need clocks that agree."""
     if ground.skew_s is None:
@@ -165,6 +190,7 @@ CHECKS: tuple[Check[Ground], ...] = (
     Check("file", "", file),
     Check("signatures", "", signatures),
     Check("storage", "the containers models, code and gitslot are there", storage),
+    Check("kept", "versions cannot be overwritten, nor deleted for good", kept),
     Check("clock", "this machine's clock and storage's agree", clock),
     Check("lease", "you can take and release a lease in `gitslot`", lease),
 )

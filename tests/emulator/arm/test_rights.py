@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from emulator.arm.routes import find
-from emulator.login.rights import BUILT_IN, CONTRIBUTOR, OWNER, Assignment, Rights, Role
+from emulator.login.rights import BUILT_IN, CONTRIBUTOR, OWNER, READER, Assignment, Rights, Role
 from gitslot.errors import NotFound
 from gitslot.state.decision import Converged
 from reliability.cloud import ROLE
@@ -96,3 +96,15 @@ def test_the_role_is_no_larger(action: str) -> None:
     """Without any one of its actions something of that does not work."""
     less = replace(ROLE, actions=tuple(each for each in ROLE.actions if each != action))
     assert released_and_back(less)
+
+
+@pytest.mark.parametrize("blobs", ["", "models", "code", "gitslot"])
+def test_each_role_on_blobs_is_needed(blobs: str) -> None:
+    """The controller that may not read models or code, or only read its journal, releases none."""
+    scene = want(settled(), "1.5.0", code="c2")
+    rights, held = scene.cloud.world.store.rights, f"{scene.controller.name} {blobs}"
+    if blobs == "gitslot":
+        rights.assignments[held] = replace(rights.assignments[held], role=READER)
+    elif blobs:
+        del rights.assignments[held]
+    assert isinstance(scene.controller.settle(passes=9), Converged) == (not blobs)

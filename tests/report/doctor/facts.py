@@ -11,6 +11,7 @@ from gitslot.report.doctor.facts import (
     ConfigFacts,
     Function,
     Ground,
+    Kept,
     SiteFacts,
     SlotFacts,
     Sticky,
@@ -64,6 +65,7 @@ GROUND = Ground(
     desired=Desired(Revision(COMMIT), {"az-fct-python-ml": app("1.5.0")}),
     containers={"models": True, "code": True, "gitslot": True},
     skew_s=0.4,
+    kept=Kept("group", "account", soft=True, policies=("models", "code")),
 )
 
 

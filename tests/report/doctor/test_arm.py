@@ -4,7 +4,7 @@ import pytest
 
 from gitslot.errors import AzureError, NotFound
 from gitslot.report.doctor.arm import Survey
-from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, Sticky
+from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, Kept, Sticky
 from gitslot.state.wanted import PRODUCTION, STAGING
 from tests.edges.azure.arm import APP, SITE, Arm, gateway
 
@@ -104,3 +104,22 @@ def test_what_is_refused_or_missing_says_so(arm: Arm) -> None:
     assert refused.value.reason == "NotAllowed"
     with pytest.raises(NotFound):
         Survey(arm.address, arm.credential).site(APP, "nowhere")
+
+
+def test_what_keeps_blobs_is_read_of_the_account_at_an_address(arm: Arm) -> None:
+    """The account is found by its endpoint; one that may not be read is not found."""
+    place = "/subscriptions/1/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
+    endpoint = {"primaryEndpoints": {"blob": "https://a.example/"}}
+    on = {"enabled": True}
+    for last, body in {
+        "subscriptions": {"value": [{"subscriptionId": "1"}]},
+        "storageAccounts": {"value": [{"id": "x"}, {"id": place, "properties": endpoint}]},
+        "default": {"properties": {"deleteRetentionPolicy": on}},
+        "models": {"properties": {"hasImmutabilityPolicy": True}},
+        "code": {"properties": None},
+    }.items():
+        arm.answers[last] = (200, {}, body)
+    survey = Survey(arm.address, arm.credential)
+    assert survey.kept("https://a.example") == Kept("g", "a", soft=False, policies=("models",))
+    with pytest.raises(NotFound):
+        survey.kept("https://b.example")
