@@ -125,16 +125,17 @@ ASSUMPTIONS = (
         "A process that a swap moved finds its keys by the name of its new slot at once",
         "azure-functions-host, DefaultSecretManagerProvider: secrets go by WEBSITE_SLOT_NAME, "
         "stale there; users report 401 with the right key (host#8999, #7710, #6785, #8807)",
-        opposite="until it restarts it accepts, and `listkeys` shows, the keys of the slot it started in",
-        step="give the slots different keys, swap, and ask production for a prediction with its key",
+        opposite="until it restarts it accepts, and `listkeys` shows, the keys of the slot that it "
+        "started in",
+        step="give the slots different keys, swap, and ask production with its key",
     ),
     Assumption(
         "one-instance",
         "Once a swap has flipped, every new connection reaches the new content",
         "Microsoft's page on slots promises no instant; an app on several instances is told of it "
         "one instance after the other",
-        opposite="for 30 s every other new connection reaches the content that the slot held before",
-        step="scale out to two instances, swap, and ask /api/health over new connections each second",
+        opposite="for 30 s every other new connection reaches the content that the slot held",
+        step="scale out to two, swap, and ask /api/health over new connections each second",
     ),
     Assumption(
         "ping-ignores-https-only",
