@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gitslot.edges.settings import Settings
+from gitslot.edges.settings import PUBLIC_ARM, Settings
 from gitslot.errors import JournalError
 from gitslot.record.blobs import Blobs
 from gitslot.record.recent import Change, Recent
@@ -135,7 +135,7 @@ class Snapshots:
     """
     The snapshot of one controller, kept as its passes look and written now and then.
 
-    *place* returns the resource id of an app.
+    *place* returns the resource id of an app, which is shown where it is Azure's own.
 
     Passes of several threads call it. A write that fails is tried again after CHANGED_S.
     """
@@ -147,7 +147,8 @@ class Snapshots:
         settings: Settings,
         place: Callable[[str], str] = lambda _: "",
     ) -> None:
-        self._blobs, self._clock, self._place = blobs, clock, place
+        self._blobs, self._clock = blobs, clock
+        self._place = place if settings.arm == PUBLIC_ARM else lambda _: ""
         about = Snapshot(settings.controller, __version__, clock.now(), 60.0)
         self._about = replace(about, start=settings.start)
         self._name = f"{FOLDER}{settings.controller}.json"

@@ -69,7 +69,9 @@ def page(views: Mapping[str, AppView], *, written: datetime = NOW) -> Page:
     journal = Journal(blobs)
     for name in list(views)[:1]:
         journal.memory(name, NOW)
-        failed = Event("VerifyFailed", name, NOW, message=EVIL, id="1")
+        failed = Event(
+            "VerifyFailed", name, NOW, message=EVIL, revision=COMMIT, subject=EVIL, id="1"
+        )
         journal.append(name, [failed], NOW)
     registry: Any = NoVersions()
     return Page(blobs, registry, "https://git.example/you/models.git")

@@ -123,13 +123,13 @@ class Page:
         recent = self._recent(name, now)
         events = list(recent.events)
         proofs = [e for e in events if e.event in ("VerifyPassed", "VerifyFailed")]
-        wants = view.changes[-1] if view.changes else None
-        about = {"text": wants.subject, "author": wants.author} if wants else {}
+        told = [e for e in events if e.revision == row.commit and e.subject]
+        about = {"text": told[-1].subject, "author": told[-1].author} if told else {}
         return {
             "app": name,
             "headline": f"Users get {_gets(row)}, {row.health}; last looked "
             f"{seconds_text((now - seen.looked[name]).total_seconds())} ago",
-            "subject": {**about, **self._commit(row.commit)} if row.commit and wants else None,
+            "subject": {**about, **self._commit(row.commit)} if about else None,
             "portal": f"{_PORTAL}{view.place}" if view.place else "",
             "doing": _doing(view, now),
             "stops": [each for each in view.rows if each.message],
