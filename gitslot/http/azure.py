@@ -68,11 +68,15 @@ class AzureTransport(HttpTransport[Any, Any]):
         stream: bool = False,
         **_: Any,
     ) -> Any:
-        """Send *request*, an `azure.core.rest.HttpRequest`, and return its answer, read whole."""
+        """
+        Send *request* and return its answer, read whole.
+
+        It is an `azure.core.rest.HttpRequest`, or its forerunner, which azure-identity 1.19 makes.
+        """
         headers = dict(request.headers)
         agents = USER_AGENT, headers.pop("User-Agent", "")
         headers["User-Agent"] = " ".join(filter(None, agents))
-        body = request.content
+        body = getattr(request, "content", None) or getattr(request, "data", None)
         if isinstance(body, dict):
             body = urlencode(body)
         upload_s = int(headers.get("Content-Length", 0)) / _UPLOAD_BYTES_A_SECOND

@@ -34,5 +34,5 @@ def test_every_line_of_the_page_does_what_the_page_says(tmp_path: Path, tools: T
         r"churn +1\.[01]\.0 +(?:1\.[01]\.0|-) +", done.stdout.rpartition("TIME ")[2]
     )
     assert [line.split()[1] for line in served] == ["1.0.0", "1.1.0", "1.0.0"]
-    assert "one swap, nothing deployed" in done.stderr
+    assert "one swap, nothing deployed" in done.stdout
     assert laptop.processes() == []
