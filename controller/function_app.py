@@ -14,12 +14,13 @@ import azure.functions as func
 from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
+from gitslot.http.login import credential
 from gitslot.record.log import print_log
 from gitslot.registry.registry import Registry
 from gitslot.report.page.page import Page
 from gitslot.report.snapshot import Snapshots
 from gitslot.rounds import Rounds, in_a_thread
-from gitslot.world import credential, open_world
+from gitslot.world import open_world
 
 _GIT_PATIENCE_S = 5.0  # a look at what Git sends slowly waits no longer
 

@@ -2,7 +2,6 @@
 Everything outside a pass: its collaborators, made once a process by `open_world`.
 """
 
-import logging
 import threading
 import time
 import uuid
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from azure.core.credentials import TokenCredential
-from azure.identity import DefaultAzureCredential
 
 from gitslot import act as acts
 from gitslot.edges.azure.arm import Azure
@@ -20,7 +18,6 @@ from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import PATIENCE_S, GitSource
 from gitslot.edges.settings import Settings
 from gitslot.errors import JournalError
-from gitslot.http.azure import AzureTransport
 from gitslot.http.client import Http
 from gitslot.look.look import Looker, Ticks
 from gitslot.look.probe import Prober
@@ -36,8 +33,6 @@ from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.wanted import App, Desired, Doubt
 from gitslot.wants import Wants
-
-_LOGIN_S = 10.0  # for each request of a login
 
 
 class News(Protocol):
@@ -147,22 +142,6 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for *seconds*."""
         time.sleep(seconds)
-
-
-def credential(http: Http | None = None, total_s: float = _LOGIN_S) -> TokenCredential:
-    """
-    Return what works here as on Azure: a managed identity, else the user's own login.
-
-    Each of its requests takes *total_s* seconds at most.
-    """
-    logging.getLogger("azure").setLevel(logging.ERROR)
-    return DefaultAzureCredential(
-        exclude_interactive_browser_credential=True,
-        exclude_broker_credential=True,
-        transport=AzureTransport(http or Http(), total_s),
-        retry_total=0,
-        process_timeout=int(_LOGIN_S),
-    )
 
 
 def open_git(settings: Settings, http: Http, patience_s: float = PATIENCE_S) -> GitSource:

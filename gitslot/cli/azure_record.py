@@ -8,8 +8,8 @@ import typer
 from gitslot.cli.session import session_of
 from gitslot.edges.azure.arm import Azure
 from gitslot.http.client import Http
+from gitslot.http.login import credential
 from gitslot.report.azure_record import Recorder, reads
-from gitslot.world import credential
 
 
 def record(

@@ -41,22 +41,23 @@ class CommandRefused(GitslotError):
 
 def _open_world(settings: Settings) -> "World":
     from gitslot.http.client import Http  # noqa: PLC0415 - slow import
-    from gitslot.world import credential, open_world  # noqa: PLC0415 - slow import
+    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
+    from gitslot.world import open_world  # noqa: PLC0415 - slow import
 
     http = Http()
     return open_world(settings, credential(http), tell=lambda _: None, http=http)
 
 
 def _open_registry(settings: Settings) -> "Registry":
+    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
     from gitslot.registry.registry import Registry  # noqa: PLC0415 - slow import
-    from gitslot.world import credential  # noqa: PLC0415 - slow import
 
     return Registry(settings.storage, credential())
 
 
 def _open_examiner(settings: Settings, flaw: str) -> "Examiner":
+    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
     from gitslot.report.doctor.gather import open_examiner  # noqa: PLC0415 - slow import
-    from gitslot.world import credential  # noqa: PLC0415 - slow import
 
     return open_examiner(settings, credential(), flaw)
 

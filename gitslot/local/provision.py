@@ -22,13 +22,13 @@ from azure.mgmt.web.models import AppServicePlan, Site, SkuDescription, StringDi
 
 from gitslot.edges.azure.arm import Azure
 from gitslot.edges.settings import FILE
+from gitslot.http.login import credential
 from gitslot.local.process import Facts, PlatformError, wait_until
 from gitslot.registry.function_apps import ROOT as PROJECT
 from gitslot.registry.package_manifest import parse_package
 from gitslot.registry.registry import CODE, GITSLOT, MODELS, Registry
 from gitslot.state.code import Package
 from gitslot.state.slot_settings import WARMUP_SETTINGS
-from gitslot.world import credential
 
 CONTROLLER = "gitslot-controller"
 # The emulator then keeps what Application Insights would get: .gitslot/.../logs/*.insights.jsonl

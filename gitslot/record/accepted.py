@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from gitslot.errors import JournalError
-from gitslot.record.blobs import Blobs
+
+if TYPE_CHECKING:
+    from gitslot.record.blobs import Blobs
 
 NAME = "accepted.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -47,7 +50,7 @@ class Accepted:
 class AcceptedBlob:
     """Reads and writes `accepted.json`; keeps what it knows of it."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: "Blobs") -> None:
         self._blobs = blobs
         self._known: tuple[Accepted, str] | None = None
 

@@ -11,14 +11,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.record.blobs import Blobs
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.memory import fold
 from gitslot.record.payload import Payload
 from gitslot.record.recent import Recent
 from gitslot.state.remembered import Memory
+
+if TYPE_CHECKING:
+    from gitslot.record.blobs import Blobs
 
 _ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
 _MAX_BYTES = 256 * 1024 * 1024
@@ -54,7 +57,7 @@ class Journal:
     *tell* is called with each event after it is written: logging and the terminal listen there.
     """
 
-    def __init__(self, blobs: Blobs, tell: Callable[[Event], None] = lambda _: None) -> None:
+    def __init__(self, blobs: "Blobs", tell: Callable[[Event], None] = lambda _: None) -> None:
         self.blobs = blobs
         self.tell = tell
         self._tails: dict[str, _Tail] = {}

@@ -10,10 +10,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gitslot.errors import JournalError, LockLost
-from gitslot.record.blobs import Blobs
 from gitslot.state.policy import Policy
+
+if TYPE_CHECKING:
+    from gitslot.record.blobs import Blobs
 
 
 class Lock:
@@ -26,7 +29,7 @@ class Lock:
     """
 
     def __init__(
-        self, blobs: Blobs, app: str, policy: Policy, monotonic: Callable[[], float]
+        self, blobs: "Blobs", app: str, policy: Policy, monotonic: Callable[[], float]
     ) -> None:
         self._blobs = blobs
         self._name = f"locks/{app}"

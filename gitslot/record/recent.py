@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
 
 from gitslot.record.event import BY_HAND, STOPS, Event
 from gitslot.state.wanted import PRODUCTION
@@ -130,8 +129,8 @@ class Recent:
 
     def usual_s(self, step: str) -> float | None:
         """Return the median of the seconds that the last steps of this kind took, or None."""
-        took = self._took.get(step)
-        return median(took) if took else None
+        took = sorted(self._took.get(step, ()))
+        return took[len(took) // 2] if took else None
 
 
 def _took_effect(event: Event) -> bool:

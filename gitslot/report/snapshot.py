@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from gitslot.edges.settings import PUBLIC_ARM, Settings
 from gitslot.errors import JournalError
-from gitslot.record.blobs import Blobs
 from gitslot.record.recent import Change, Recent
 from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import Observation
@@ -24,7 +24,10 @@ from gitslot.state.safe_text import safe
 from gitslot.state.seen import Rehearsal
 from gitslot.state.wanted import STAGING, Desired, Doubt, Revision
 from gitslot.version import __version__
-from gitslot.world import Clock
+
+if TYPE_CHECKING:
+    from gitslot.record.blobs import Blobs
+    from gitslot.world import Clock
 
 FOLDER = "state/"
 CHANGED_S, STILL_S = 5.0, 30.0  # between two writes, where something changed and where nothing did
@@ -98,7 +101,9 @@ def _doing(memory: Memory, recent: Recent) -> Doing | None:
     return None
 
 
-def read_all(blobs: Blobs, known: dict[str, tuple[str, Snapshot]] | None = None) -> list[Snapshot]:
+def read_all(
+    blobs: "Blobs", known: dict[str, tuple[str, Snapshot]] | None = None
+) -> list[Snapshot]:
     """
     Return the snapshot of each controller that wrote one. Raises JournalError.
 
@@ -142,8 +147,8 @@ class Snapshots:
 
     def __init__(
         self,
-        blobs: Blobs,
-        clock: Clock,
+        blobs: "Blobs",
+        clock: "Clock",
         settings: Settings,
         place: Callable[[str], str] = lambda _: "",
     ) -> None:

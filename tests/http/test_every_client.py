@@ -17,11 +17,11 @@ from gitslot.edges.azure.arm import AppRef, Azure, Sent
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import GitslotError
 from gitslot.http.client import USER_AGENT, Http
+from gitslot.http.login import credential
 from gitslot.http.sockets import within
 from gitslot.look.probe import Prober
 from gitslot.record.blobs import AzureBlobs
 from gitslot.registry.registry import Registry
-from gitslot.world import credential
 from tests.http.conftest import Host
 from tests.http.hosts import Proxy, Slow, listening
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from azure.mgmt.web import WebSiteManagementClient
 
+from gitslot.http.login import credential
 from gitslot.local.demo.screen import clock
 from gitslot.local.demo.stage import APP, BLIND, PATIENCE_S, Stage
 from gitslot.local.demo.steps import NEW, OLD, Measured
@@ -20,7 +21,6 @@ from gitslot.local.demo.witness import Entry
 from gitslot.local.process import PlatformError, wait_until
 from gitslot.local.provision import CONTROLLER
 from gitslot.record.event import Event
-from gitslot.world import credential
 
 _ACCOUNTS = {
     "swap-started": "POST slotsswap, number {number}",

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitslot.http.login import credential
 from gitslot.local import azurite, first_models, process
 from gitslot.local.command import handling
 from gitslot.local.demo import repository
@@ -25,7 +26,6 @@ from gitslot.record.blobs import AzureBlobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.state.code import Package
-from gitslot.world import credential
 
 APP = "az-fct-python-ml"
 BLIND = "swapped-by-hand"  # the app on which a pipeline swaps without looking

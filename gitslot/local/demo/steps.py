@@ -10,9 +10,9 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 
+from gitslot.http.login import credential
 from gitslot.local.demo.stage import APP, Stage
 from gitslot.local.process import wait_until
-from gitslot.world import credential
 
 OLD, NEW, BAD = "1.4.0", "1.5.0", "1.6.0"
 _REVERT = "git revert --no-edit HEAD && git push"

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gitslot.edges.git.hosts import HOSTS, host_of
 from gitslot.errors import GitslotError
-from gitslot.record.blobs import Blobs
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.recent import Recent
@@ -33,6 +32,9 @@ from gitslot.report.snapshot import AppView, Snapshot
 from gitslot.report.status import HEALTHY, SYNCED, Row
 from gitslot.state.plain import plain
 from gitslot.state.safe_text import seconds_text
+
+if TYPE_CHECKING:
+    from gitslot.record.blobs import Blobs
 
 PATHS = ("", "api/page", "api/status", "api/metrics")
 HERE = Path(__file__).parent
@@ -69,7 +71,7 @@ class Reply:
 class Page:
     """Answers for the apps whose snapshots and journals are in *blobs*."""
 
-    def __init__(self, blobs: Blobs, registry: Registry, repository: str) -> None:
+    def __init__(self, blobs: "Blobs", registry: Registry, repository: str) -> None:
         self._blobs, self._registry, self._repository = blobs, registry, repository
         self._journal = Journal(blobs)
         self._known: dict[str, tuple[str, Snapshot]] = {}
