@@ -45,7 +45,7 @@ def run(results: Path) -> int:
     measured = Measured()
     screen.title(
         "gitslot",
-        "the whole story on this machine, in about a minute",
+        "the whole story on this machine, in two minutes",
         "Real processes, HTTP, git and blobs; Microsoft's SDK and worker library.\n"
         "What is not Azure: the platform under it, with Azure's recorded times divided by 40.",
     )

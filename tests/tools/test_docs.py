@@ -1,0 +1,44 @@
+"""What a page shows can be typed: `sh` is run by a test, `console` is held against the command."""
+
+import re
+from typing import Any
+
+import pytest
+import typer.main
+
+from gitslot.cli.app import app
+from tests.infra.page import ROOT
+
+PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*/*.md"))]
+# Each page that a test runs, and that test.
+RUN = {
+    "docs/run/azure.md": "tests/clients/test_azure_page.py",
+    "docs/run/break-glass.md": "tests/story/test_break_glass.py",
+    "docs/use/getting-started.md": "tests/install/test_getting_started.py",
+}
+_SHOWN = {"console", "yaml", "json", "toml", "python", "kusto"}
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_GITSLOT = re.compile(r"(?:^|[$;&-] )gitslot ([^#|;&\n`]+)", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_line_that_is_shown_is_run_or_marked(page: str) -> None:
+    """Commands and options of gitslot exist; lines of prose are at most 120 wide."""
+    group: Any = typer.main.get_command(app)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for kind, code in _FENCE.findall(text):
+        assert kind in _SHOWN or (kind == "sh" and page in RUN), f"{page}: {code[:60]}"
+        for words in (line.split() for line in _GITSLOT.findall(code) if line[0] != "-"):
+            _, found, rest = group.resolve_command(None, words)
+            while hasattr(found, "commands"):
+                _, found, rest = found.resolve_command(None, rest)
+            known = {option for each in found.params for option in (*each.opts, "--help")}
+            assert {w.split("=")[0] for w in rest if w.startswith("--")} <= known, words
+    for line in re.sub(r"<!-- \w+: .*?<!-- end of", "", text, flags=re.DOTALL).splitlines():
+        assert len(line) <= 120 or line.startswith(("|", "  |")) or "http" in line, line
+
+
+def test_what_runs_a_page_is_there() -> None:
+    """The test of each page that is run reads that page."""
+    for page, test in RUN.items():
+        assert page in (ROOT / test).read_text(encoding="utf-8")
