@@ -3,7 +3,7 @@ Make the pictures of README and docs in docs/pictures: `make screenshots`.
 
 `python -m tools.screenshots record` plays a release and its revert on the local platform, with the
 times recorded on Azure, then the incident with shorter ones, and keeps in release.json what was
-typed, logged and shown (7 minutes). The page is shown with what its test shows.
+typed, logged and shown (7 minutes).
 """
 
 import json
@@ -24,7 +24,7 @@ from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
 from gitslot.record.event import Event
 from gitslot.report import snapshot
-from tests.report.test_page import NOW, page, view
+from gitslot.report.page.page import Page
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "pictures"
 RECORD = FOLDER / "release.json"
@@ -70,6 +70,7 @@ def record() -> None:
         watcher.start()
         try:
             steps.bump(scene, measured := steps.Measured())
+            screen.note("page", _page(scene))
             steps.rollback(scene, measured)
             time.sleep(snapshot.CHANGED_S)
         finally:
@@ -88,23 +89,34 @@ def record() -> None:
 
 
 def _watch(scene: stage.Stage, screen: Recorder, over: threading.Event) -> None:
-    """Keep what `gitslot status --watch` shows, until it is *over*."""
+    """Keep what `gitslot status --watch` shows, until it is *over*; a step's time every 5 s."""
+    before, at = None, 0.0
     while not over.wait(0.5):
         for seen in snapshot.read_all(scene.journal.blobs):
             view, now = seen.apps[stage.APP], datetime.now(UTC)
             rows = [[r.slot, r.serves, r.wanted, r.health, r.state, r.rollback] for r in view.rows]
-            screen.note("status", [rows, *doing_lines(stage.APP, view, now)])
+            doing = [*doing_lines(stage.APP, view, now)]
+            if (rows, bool(doing)) != before or time.monotonic() >= at + 5:
+                before, at = (rows, bool(doing)), time.monotonic()
+                screen.note("status", [rows, *doing])
+
+
+def _page(scene: stage.Stage) -> str:
+    """Return the controller's page as it is now."""
+    shown = Page(scene.journal.blobs, scene.provisioner.registry, "https://git.example/you/models")
+    return shown.answer("", {}, b"", datetime.now(UTC)).body.decode()
 
 
 # ---------------------------------------------------------------- pictures
 
 PLAY_S, HOLD_S = 26.0, 6.0
-_STYLE = """:root{--ink:#1f2328;--dim:#59636e;--back:#fff;--line:#d1d9e0;--good:#1a7f37;--name:#0550ae}
+_STYLE = """:root{--ink:#1f2328;--dim:#59636e;--back:#fff;--line:#d1d9e0;--good:#1a7f37;
+--name:#0550ae}
 @media(prefers-color-scheme:dark){:root{--ink:#f0f6fc;--dim:#9198a1;--back:#0d1117;--line:#3d444d;
 --good:#3fb950;--name:#79c0ff}}
 text{font:13px ui-monospace,Menlo,Consolas,monospace;fill:var(--ink);white-space:pre}
 .d{fill:var(--dim)}.g{fill:var(--good)}.n{fill:var(--name)}.b{font-weight:bold}
-rect,path{fill:var(--back);stroke:var(--line)}"""
+rect,path{fill:var(--back);stroke:var(--line)}.a{fill:none;stroke:var(--dim)}"""
 
 
 def picture(width: int, height: int, title: str, body: str, style: str = "") -> str:
@@ -125,13 +137,13 @@ def line(x: int, y: int, *parts: tuple[str, str], more: str = "") -> str:
 def release(kept: list[Any]) -> str:
     """Return the release and its revert as they went on, in half a minute and over again."""
     last = max(at for at, kind, _ in kept if kind != "incident")
-    body, style, typed, logged = [], [], 52, 258
+    body, style, typed, logged = [], [], 50, 262
     shown = [(at, what) for at, kind, what in kept if kind == "status"]
     ends = [at for at, _ in shown[1:]] + [math.inf]
     for at, kind, what in kept:
         if kind == "typed":
             body.append(line(20, typed, ("d", "$ "), ("b", what), more=_from(at, last, style)))
-            typed += 22
+            typed += 20
         elif kind == "log":
             name = "g" if what[1] == "Converged" else "n"
             parts = ("d", f"{what[0]}  "), (name, f"{what[1]:<15}"), ("", what[2][:92])
@@ -140,15 +152,15 @@ def release(kept: list[Any]) -> str:
     for (at, (rows, *doing)), end in zip(shown, ends, strict=True):
         cells = [("SLOT", "SERVES", "WANTED", "HEALTH", "STATE", "BACK"), *rows]
         lines = [
-            line(20, 148 + 20 * n, ("" if n else "d", "".join(f"{c:<13}" for c in each)))
+            line(20, 146 + 20 * n, ("" if n else "d", "".join(f"{c:<13}" for c in each)))
             for n, each in enumerate(cells)
         ]
-        lines += [line(20, 212, ("d", each)) for each in doing]
+        lines += [line(20, 206, ("d", each)) for each in doing]
         more = _from(at, last, style, end)
         body.append(f"<g{more}>{''.join(lines)}</g>")
-    heads = [(26, "one terminal"), (122, "gitslot status --watch"), (236, "gitslot logs -f")]
+    heads = [(26, "one terminal"), (122, "gitslot status --watch"), (240, "gitslot logs -f")]
     body += [line(20, y, ("d", words)) for y, words in heads]
-    body += [f'<path d="M0 {y}H1000"/>' for y in (104, 218)]
+    body += [f'<path d="M0 {y}H1000"/>' for y in (104, 220)]
     title = "A release by a commit, and its revert by one swap, as gitslot status shows them"
     times = f"{last:.0f} s in {PLAY_S:.0f}: the local platform, with the times recorded on Azure"
     body.append(line(20, logged + 8, ("d", times)))
@@ -190,8 +202,8 @@ def loop() -> str:
         body.append(line(x + 14, 54, ("n b", name)))
         body += [line(x + 14, 82 + 20 * n, ("", words)) for n, words in enumerate(about)]
         if x > 20:
-            body.append(f'<path d="M{x - 27} 76h22m-7 -5l7 5l-7 5" fill="none"/>')
-    body.append('<path d="M862 122v34H127v-30m-5 7l5 -7l5 7" fill="none"/>')
+            body.append(f'<path d="M{x - 27} 76h22m-7 -5l7 5l-7 5" class="a"/>')
+    body.append('<path d="M862 122v34H127v-30m-5 7l5 -7l5 7" class="a"/>')
     body.append(line(210, 175, ("d", "from the start after each write, each crash, each minute")))
     return picture(990, 192, "The loop: look, decide, act, record", "\n".join(body))
 
@@ -199,17 +211,14 @@ def loop() -> str:
 def pages() -> None:
     """Write the controller's page in light, dark and on a phone, through Debian's Chromium."""
     chromium = shutil.which("chromium") or sys.exit("apt-get install chromium")
-    html = page({"az-fct-python-ml": view("az-fct-python-ml")}).answer("", {}, b"", NOW).body
+    kept = json.loads(RECORD.read_text(encoding="utf-8"))
+    (html,) = (what for _, kind, what in kept if kind == "page")
     with tempfile.TemporaryDirectory() as home:
         file = Path(home, "page.html")
-        file.write_bytes(html)
-        for name, size, dark in (
-            ("light", "1000,900", 1),
-            ("dark", "1000,900", 0),
-            ("phone", "500,900", 1),
-        ):
+        file.write_text(html, encoding="utf-8")
+        for name, width, dark in (("light", 1000, 1), ("dark", 1000, 0), ("phone", 500, 1)):
             words = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={home}"]
-            words += ["--hide-scrollbars", f"--window-size={size}"]
+            words += ["--hide-scrollbars", f"--window-size={width},900"]
             words += [f"--blink-settings=preferredColorScheme={dark}"]
             words += [f"--screenshot={FOLDER / f'page-{name}.png'}", file.as_uri()]
             subprocess.run([chromium, *words], check=True, capture_output=True, timeout=120)

@@ -2,12 +2,14 @@
 
 import re
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 import typer.main
 
 from gitslot.cli.app import app
 from tests.infra.page import ROOT
+from tools.screenshots import drawn
 
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*/*.md"))]
 # Each page that a test runs, and that test.
@@ -42,3 +44,13 @@ def test_what_runs_a_page_is_there() -> None:
     """The test of each page that is run reads that page."""
     for page, test in RUN.items():
         assert page in (ROOT / test).read_text(encoding="utf-8")
+
+
+def test_the_pictures_are_those_of_the_record() -> None:
+    """Each is drawn from what was recorded, and loads nothing from elsewhere."""
+    for name, text in drawn().items():
+        assert (ROOT / "docs/pictures" / name).read_text(encoding="utf-8") == text
+        fromstring(text)
+        assert "http" not in text.replace("http://www.w3.org/2000/svg", "", 1).replace(
+            "localhost", ""
+        )
