@@ -7,44 +7,20 @@ param insightsId string
 param actionGroup string
 
 var lines = 'traces | where customDimensions.Category == "Host.Function.Console" and cloud_RoleName =~ "${name}-gitslot" | extend e = parse_json(message)'
-var rules = [
-  {
-    name: 'degraded'
-    severity: 1
-    query: 'where e.event == "Stalled" and e.reason in ("ProductionDegraded", "SoakFailed")'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'stalled'
-    severity: 2
-    query: 'where e.event == "Stalled" and e.reason !in ("ProductionDegraded", "SoakFailed")'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'frozen'
-    severity: 1
-    query: 'where e.event == "Frozen"'
-    operator: 'GreaterThan'
-    threshold: 0
-  }
-  {
-    name: 'does-not-look'
-    severity: 1
-    query: 'where e.event == "Looked"'
-    operator: 'LessThan'
-    threshold: 1
-  }
-]
+var rules = {
+  degraded: 'where e.event == "Stalled" and e.reason in ("ProductionDegraded", "SoakFailed")'
+  stalled: 'where e.event == "Stalled" and e.reason !in ("ProductionDegraded", "SoakFailed")'
+  frozen: 'where e.event == "Frozen"'
+  'does-not-look': 'where e.event == "Looked"'
+}
 
 // The window is longer than a line takes to arrive; an alert that is open is not raised again.
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: '${name}-gitslot-${rule.name}'
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in items(rules): {
+  name: '${name}-gitslot-${rule.key}'
   location: location
   kind: 'LogAlert'
   properties: {
-    severity: rule.severity
+    severity: 1
     enabled: true
     scopes: [insightsId]
     evaluationFrequency: 'PT5M'
@@ -53,10 +29,10 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     criteria: {
       allOf: [
         {
-          query: '${lines} | ${rule.query}'
+          query: '${lines} | ${rule.value}'
           timeAggregation: 'Count'
-          operator: rule.operator
-          threshold: rule.threshold
+          operator: rule.key == 'does-not-look' ? 'LessThan' : 'GreaterThanOrEqual'
+          threshold: 1
         }
       ]
     }

@@ -7,6 +7,7 @@ A post has one try of a few seconds in a thread of its own; no pass waits for it
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from gitslot.errors import GitslotError
@@ -15,9 +16,8 @@ from gitslot.record.event import Event
 from gitslot.record.log import log_event
 from gitslot.state.reasons import reason_of
 
-TOTAL_S = 10.0
 DEGRADED = ("ProductionDegraded", "SoakFailed")  # reasons of a Stalled: users get wrong answers
-_MOST, _KEPT = 64 * 1024, 10_000
+_TOTAL_S, _MOST, _KEPT = 10.0, 64 * 1024, 1000
 
 _log = logging.getLogger("gitslot")
 
@@ -39,7 +39,7 @@ def alert_of(event: Event) -> dict[str, str] | None:
 
 def alerting(http: Http, url: str) -> Callable[[Event], None]:
     """Return what logs an event, and posts it to *url* where somebody is needed."""
-    told: dict[tuple[str, ...], None] = {}
+    told: deque[tuple[str, ...]] = deque(maxlen=_KEPT)
     guard = threading.Lock()
 
     def tell(event: Event) -> None:
@@ -50,9 +50,7 @@ def alerting(http: Http, url: str) -> Callable[[Event], None]:
         with guard:
             if key in told:
                 return
-            told[key] = None
-            if len(told) > _KEPT:
-                del told[next(iter(told))]
+            told.append(key)
         body = json.dumps(found, ensure_ascii=False).encode()
         threading.Thread(target=_post, args=(http, url, body), name="alert", daemon=True).start()
 
@@ -63,7 +61,7 @@ def _post(http: Http, url: str, body: bytes) -> None:
     """Post *body*; a failure is one line of the log, with the host and not the URL."""
     headers = {"Content-Type": "application/json"}
     try:
-        found = http.request("POST", url, total_s=TOTAL_S, most=_MOST, headers=headers, body=body)
+        found = http.request("POST", url, total_s=_TOTAL_S, most=_MOST, headers=headers, body=body)
         why = "" if found.status < 300 else f"it answered {found.status}"
     except GitslotError as error:
         why = error.message
