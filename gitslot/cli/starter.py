@@ -128,7 +128,8 @@ def _readme(wish: Wish, watched: str) -> dict[str, str]:
         "shown": "envs/" if wish.environments else watched + ("/" if wish.folder else ""),
         "promote": promote,
         "enter": f"cd envs/{first} && " if first else "",
-        "plan_environments": " and ".join(f"`{plan}`" for plan in _plans(wish)),
+        "plan_environments": ", ".join(f"`{plan}`" for plan in _plans(wish)),
+        "wait_environments": ", ".join(f"`{each}`" for each in _productions(wish)),
         "local": wish.requirement.replace("gitslot", "gitslot[local]", 1),
     }
 
