@@ -13,7 +13,7 @@ help: ## show this list
 	@echo "gitslot: make TARGET"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
+demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 1 minute, leaves nothing running
 	@$(PY) -m gitslot local demo
 
 up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkout; it follows your newest commit

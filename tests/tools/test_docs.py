@@ -6,6 +6,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 import typer.main
+import yaml
 
 from gitslot.cli.app import app
 from tests.infra.page import ROOT
@@ -35,6 +36,15 @@ def test_every_line_that_is_shown_is_run_or_marked(page: str) -> None:
             assert {w.split("=")[0] for w in rest if w.startswith("--")} <= known, words
     for line in re.sub(r"<!-- \w+: .*?<!-- end of", "", text, flags=re.DOTALL).splitlines():
         assert len(line) <= 120 or line.startswith(("|", "  |")) or "http" in line, line
+
+
+def test_the_hook_runs_a_command_that_is_there() -> None:
+    """pre-commit installs gitslot and types the entry."""
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    program, command, option = hook["entry"].split()
+    group: Any = typer.main.get_command(app)
+    found = group.resolve_command(None, [command])[1]
+    assert program == "gitslot" and option in {opt for each in found.params for opt in each.opts}
 
 
 def test_the_pictures_are_those_of_the_record() -> None:

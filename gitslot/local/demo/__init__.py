@@ -27,7 +27,7 @@ def demo(
         Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
     ] = Path(FOLDER, "demo.json"),
 ) -> int:
-    """Watch the whole story on its own platform, in two minutes.
+    """Watch the whole story on its own platform, in a minute.
 
     It leaves nothing running.
 
@@ -45,7 +45,7 @@ def run(results: Path) -> int:
     measured = Measured()
     screen.title(
         "gitslot",
-        "the whole story on this machine, in two minutes",
+        "the whole story on this machine, in about a minute",
         "Real processes, HTTP, git and blobs; Microsoft's SDK and worker library.\n"
         "What is not Azure: the platform under it, with Azure's recorded times divided by 40.",
     )
