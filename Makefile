@@ -7,13 +7,13 @@ AZURITE_READY := node_modules/.ready
 SETUP := tools/setup.py tools/python.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-clients test-recordings reliability repro check format bench package lock clean
+.PHONY: help demo up down test test-long test-clients test-recordings reliability repro check format bench screenshots package lock clean
 
 help: ## show this list
 	@echo "gitslot: make TARGET"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 2 minutes, leaves nothing running
+demo: $(PYTHON_READY) $(AZURITE_READY) ## watch the whole story on real processes: 1 minute, leaves nothing running
 	@$(PY) -m gitslot local demo
 
 up: $(PYTHON_READY) $(AZURITE_READY) ## start the local platform on this checkout; it follows your newest commit
@@ -58,6 +58,9 @@ format: $(PYTHON_READY) ## format the code and fix what can be fixed
 
 bench: $(PYTHON_READY) $(AZURITE_READY) ## measure docs/believe/performance.md's claims again; CLAIM=bump for one
 	@$(PY) -m bench $(CLAIM)
+
+screenshots: $(PYTHON_READY) ## draw the pictures of README and docs (needs Debian's chromium)
+	@$(PY) -m tools.screenshots
 
 package: $(PYTHON_READY) ## zip both function apps into dist/ as Azure runs them
 	@$(PY) -m gitslot.registry.package serving_app

@@ -15,7 +15,8 @@ from gitslot.edges import settings as settings_
 from gitslot.edges import webhook
 from gitslot.http.client import Http
 from gitslot.http.login import credential
-from gitslot.record.log import print_log
+from gitslot.record.alert import alerting
+from gitslot.record.log import log_event, print_log
 from gitslot.registry.registry import Registry
 from gitslot.report.page.page import Page
 from gitslot.report.snapshot import Snapshots
@@ -30,7 +31,8 @@ try:
     _settings = settings_.read(os.environ)
     _http = Http()
     _credential = credential(_http)
-    _world = open_world(_settings, _credential, http=_http, patience_s=_GIT_PATIENCE_S)
+    _tell = alerting(_http, _settings.alert_url[0].reveal()) if _settings.alert_url else log_event
+    _world = open_world(_settings, _credential, tell=_tell, http=_http, patience_s=_GIT_PATIENCE_S)
 except Exception:
     logging.getLogger("gitslot").exception("the controller cannot start")
     raise

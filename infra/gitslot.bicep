@@ -7,6 +7,7 @@ param servingPackage string
 param controllerPackage string
 param publisher string
 param install bool
+param actionGroup string
 
 module storage 'storage.bicep' = {
   name: 'storage'
@@ -35,6 +36,16 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: logs.id
+  }
+}
+
+module alerts 'alerts.bicep' = if (!empty(actionGroup)) {
+  name: 'alerts'
+  params: {
+    name: name
+    location: location
+    insightsId: insights.id
+    actionGroup: actionGroup
   }
 }
 

@@ -26,6 +26,9 @@ param publisher string = ''
 @description('Write the settings of the apps. True the first time only: afterwards they are gitslot\'s, and writing them again would take production back to the first package and to no model.')
 param install bool = true
 
+@description('Id of an action group that alerts call: Stalled, Frozen, Degraded, does not look. None where empty.')
+param actionGroup string = ''
+
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: '${name}-gitslot'
   location: location
@@ -42,6 +45,7 @@ module gitslot 'gitslot.bicep' = {
     controllerPackage: controllerPackage
     publisher: publisher
     install: install
+    actionGroup: actionGroup
   }
 }
 

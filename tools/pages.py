@@ -2,8 +2,8 @@
 Make the pages that the code tells: `python -m tools.pages` writes them, `make check` compares.
 
 docs/believe/rules.md lists every rule of `decide` in its order, docs/run/reasons.md every reason
-why an app stops. Of docs/believe/emulator.md and docs/run/first-run-on-azure.md it writes the
-sections between `<!-- NAME: python -m tools.pages -->` and `<!-- end of NAME -->`.
+why an app stops. Of docs/believe/emulator.md, docs/run/first-run-on-azure.md and docs/use/file.md
+it writes the sections between `<!-- NAME: python -m tools.pages -->` and `<!-- end of NAME -->`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +16,7 @@ from typing import Any, get_args, get_type_hints
 from emulator.arm import coverage
 from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
+from gitslot.edges.file import keys
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
 
 STEPS = ("setup", "observe", "release", "preview", "failed swap", "revert")  # of the first run
@@ -91,6 +92,22 @@ def steps() -> str:
     return f"| step | look | as assumed |\n|---|---|---|\n{rows}"
 
 
+def keys_of_the_file() -> str:
+    """Return the table of docs/use/file.md: every key of desired_state.yaml, from the schema."""
+    slots = [f"{keys.SLOTS}.{name}" for name in (*keys.SLOT_MEANS, "NAME")]
+    means = {
+        **{key.name: key.means for key in keys.KEYS},
+        keys.SLOTS: keys.SLOTS_MEAN,
+        **dict(zip(slots, (*keys.SLOT_MEANS.values(), keys.FURTHER_MEANS), strict=True)),
+        **{f"{keys.SLOTS}.NAME.{key.name}": key.means for key in keys.SLOT_KEYS},
+    }
+    order = ("app", "model", *(name for name in means if name.startswith(keys.SLOTS)), *means)
+    rows = (
+        f"| `{name}` | {means[name].replace('<64', '&lt;64')} |\n" for name in dict.fromkeys(order)
+    )
+    return f"| key | meaning |\n|---|---|\n{''.join(rows)}"
+
+
 def filled(text: str, **sections: Callable[[], str]) -> str:
     """Return *text*, a page, with its *sections* as they are today."""
     for name, made in sections.items():
@@ -105,6 +122,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/believe/rules.md": lambda _: rules_page(),
     "docs/run/reasons.md": lambda _: reasons_page(),
     "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
+    "docs/use/file.md": partial(filled, keys=keys_of_the_file),
     "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
 }
 

@@ -57,7 +57,7 @@ class LocalCommands(LazyGroup):
         Row("up", "local.up", "Start the platform on your checkout and follow its newest commit."),
         Row("down", "local.command", "Stop the platform and everything that it started."),
         Row("env", "local.command", "Print variables that point Azure clients at the platform."),
-        Row("demo", "local.demo", "Watch the whole story on its own platform, in two minutes."),
+        Row("demo", "local.demo", "Watch the whole story on its own platform, in a minute."),
     )
 
 

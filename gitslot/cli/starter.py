@@ -85,21 +85,30 @@ def files(wish: Wish) -> dict[PurePosixPath, str]:
 
 def _plan(wish: Wish, watched: str) -> dict[str, str]:
     inside = f"{watched}/**" if wish.folder else watched
-    lines = [
-        f"          - {{folder: {_scalar(str(place))}, environment: {plan}}}"
-        for place, plan in zip(wish.apps, _plans(wish), strict=True)
-    ]
     return {
+        "branch": _scalar(wish.settings.get("branch") or "main"),
         "paths": ", ".join(json.dumps(str(place / inside)) for place in wish.apps),
         "folders": ", ".join(_scalar(str(place)) for place in wish.apps),
-        "environments": "\n".join(lines),
+        "environments": _matrix(wish, _plans(wish)),
+        "productions": _matrix(wish, _productions(wish)),
         "watched": watched,
     }
+
+
+def _matrix(wish: Wish, environments: list[str]) -> str:
+    places = zip(wish.apps, environments, strict=True)
+    rows = (f"{{folder: {_scalar(str(place))}, environment: {each}}}" for place, each in places)
+    return "\n".join(f"          - {row}" for row in rows)
 
 
 def _plans(wish: Wish) -> list[str]:
     """Return the environment of GitHub in which each app is planned."""
     return [f"gitslot-plan-{name}" for name in wish.environments] or ["gitslot-plan"]
+
+
+def _productions(wish: Wish) -> list[str]:
+    """Return the environment of GitHub in which each app's production is waited for."""
+    return [f"production-{name}" for name in wish.environments] or ["production"]
 
 
 def _owned(wish: Wish, watched: str) -> str:
@@ -119,7 +128,8 @@ def _readme(wish: Wish, watched: str) -> dict[str, str]:
         "shown": "envs/" if wish.environments else watched + ("/" if wish.folder else ""),
         "promote": promote,
         "enter": f"cd envs/{first} && " if first else "",
-        "plan_environments": " and ".join(f"`{plan}`" for plan in _plans(wish)),
+        "plan_environments": ", ".join(f"`{plan}`" for plan in _plans(wish)),
+        "wait_environments": ", ".join(f"`{each}`" for each in _productions(wish)),
         "local": wish.requirement.replace("gitslot", "gitslot[local]", 1),
     }
 

@@ -58,6 +58,7 @@ class Settings:
     git_user: str = ""
     git_tokens: "tuple[Secret, ...]" = ()
     webhook_secrets: "tuple[Secret, ...]" = ()
+    alert_url: "tuple[Secret, ...]" = ()  # none or one: whoever has it may post there
     on_rewrite: str = "freeze"
     suspend: str = ""
     observe: bool = False
@@ -141,6 +142,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         wrong.append(f"GITSLOT_GIT_HOST must be one of {', '.join(HOSTS)}")
     if ":" in environ.get("GITSLOT_GIT_USER", ""):
         wrong.append("GITSLOT_GIT_USER must not hold a colon")
+    alert_url = _alert_url(environ, wrong)
     vouch = _vouch(environ, repository, wrong)
     if wrong:
         raise SettingsError("; ".join(wrong))
@@ -155,6 +157,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         git_user=environ.get("GITSLOT_GIT_USER", "").strip() or HOSTS[git_host].user,
         git_tokens=_secrets(environ, "GITSLOT_GIT_TOKEN"),
         webhook_secrets=_secrets(environ, "GITSLOT_WEBHOOK_SECRET"),
+        alert_url=alert_url,
         on_rewrite=on_rewrite,
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
         observe=mode == "observe",
@@ -212,6 +215,13 @@ def _signers_text(value: str, repository: str) -> str:
     except (OSError, ValueError) as error:
         what = f"GITSLOT_ALLOWED_SIGNERS cannot be read: {type(error).__name__}"
         raise SettingsError(what) from error
+
+
+def _alert_url(environ: Mapping[str, str], wrong: list[str]) -> tuple[Secret, ...]:
+    found = _secrets(environ, "GITSLOT_ALERT_URL")[:1]
+    if not all(is_https(each.reveal().partition("?")[0]) for each in found):
+        wrong.append("GITSLOT_ALERT_URL must be an https URL without user or password")
+    return found
 
 
 def _secrets(environ: Mapping[str, str], name: str) -> tuple[Secret, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = "state/"
 CHANGED_S, STILL_S = 5.0, 30.0  # between two writes, where something changed and where nothing did
+LOOKED, LOGGED_S = "Looked", 300.0  # between two lines of the log that say that one was written
 _GONE_S, _INTERVALS = 180.0, 3  # a snapshot older than the longer of both: nobody looks
 _MAX_BYTES = 64 * 1024 * 1024
 
@@ -164,6 +165,7 @@ class Snapshots:
         self._guard = threading.Lock()
         self._changed = False
         self._wrote = self._began = -math.inf  # by the clock that never goes back
+        self._logged = -math.inf
         self._fired: float | None = None
 
     def take(
@@ -231,3 +233,7 @@ class Snapshots:
         except JournalError as error:
             self._wrote -= STILL_S - CHANGED_S
             _log.warning("the snapshot %s was not written: %s", self._name, error.message)
+            return
+        if self._wrote >= self._logged + LOGGED_S:  # an alert waits for these lines to stop
+            self._logged = self._wrote
+            _log.info("%s", self._name, extra={"fields": {"event": LOOKED, "message": self._name}})

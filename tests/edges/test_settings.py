@@ -76,7 +76,9 @@ def test_an_address_of_azure_holds_no_secret(name: str, address: str) -> None:
 def test_secrets_are_in_no_text_of_the_settings() -> None:
     """They are revealed where a header is built, and nowhere else."""
     secrets = {"GITSLOT_GIT_TOKEN": " canary-1 ", "GITSLOT_WEBHOOK_SECRET": "canary-2"}
-    settings = read(ENOUGH | secrets)
+    settings = read(ENOUGH | secrets | {"GITSLOT_ALERT_URL": "https://alerts.example/canary-3?x"})
+    with pytest.raises(SettingsError, match="GITSLOT_ALERT_URL must be an https"):
+        read(ENOUGH | {"GITSLOT_ALERT_URL": "http://canary"})
     assert [token.reveal() for token in settings.git_tokens] == ["canary-1"]
     for text in (repr(settings), str(settings), f"{settings.git_tokens}", repr(vars)):
         assert "canary" not in text

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from azure.mgmt.web.models import (
 from pycep import BicepParser
 
 from emulator.login.rights import BUILT_IN
+from gitslot.record.event import Event
+from gitslot.report.snapshot import LOOKED
+from gitslot.state.reasons import REASONS
 from tests.infra.page import ROOT, calls, option
 from tests.infra.settings import NOT_OURS, ours
 
@@ -53,12 +57,13 @@ def test_every_module_gets_what_it_asks_for(trees: dict[str, Any]) -> None:
     for name, tree in trees.items():
         for module in tree.get("modules", {}).values():
             target = trees[module["detail"]["path"]]
-            given = set(module["config"]["params"])
+            config = module["config"]
+            given = set(config.get("config", config)["params"])  # a condition is around it
             asked = target["parameters"]
             needed = {key for key, value in asked.items() if value["default"] is None}
             assert needed <= given <= set(asked), f"{name}: {module['detail']['path']}"
             seen += 1
-    assert seen == 6
+    assert seen == 7
 
 
 def test_every_name_is_declared(trees: dict[str, Any]) -> None:
@@ -67,7 +72,7 @@ def test_every_name_is_declared(trees: dict[str, Any]) -> None:
         tree = trees[path.name]
         modules = tree.get("modules", {})
         declared = {*modules, *tree.get("resources", {}), *tree.get("variables", {})}
-        declared |= {*tree.get("parameters", {}), "least"}
+        declared |= {*tree.get("parameters", {}), "least", "rule"}
         code = re.sub(r"^\s*(//|@).*$", "", path.read_text(encoding="utf-8"), flags=re.M)
         for symbol, kind, member in _REFERENCE.findall(code):
             assert symbol in declared, f"{path.name}: {symbol}"
@@ -104,6 +109,18 @@ def assert_same(template: dict[str, Any], pasted: dict[str, Any], names: set[str
             assert_same(value, pasted[key], names)
         elif isinstance(value, (str, bool, int)) and value not in names and "${" not in str(value):
             assert value == pasted[key], key
+
+
+@pytest.mark.parametrize("file", ["infra/alerts.bicep", "docs/run/watch.md", "docs/run/azure.md"])
+def test_queries_ask_for_what_the_log_writes(file: str) -> None:
+    """Each field, event and reason that a query names is written by the controller."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if re.search(r"\be\.event\b", line)]
+    written = {entry.name.rstrip("_") for entry in fields(Event)} | {"level"}
+    assert lines and set(re.findall(r"\be\.(\w+)", "\n".join(lines))) <= written
+    asked = [part for line in lines for part in re.split(r"\bwhere e\.|\band e\.", line)[1:]]
+    named = {name for part in asked for name in re.findall(r'"(\w+)"', part)}
+    assert named <= {"Stalled", "Frozen", LOOKED, *REASONS}
 
 
 def test_both_ways_make_the_same_apps(trees: dict[str, Any]) -> None:

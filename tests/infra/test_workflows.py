@@ -3,6 +3,7 @@ The workflows, ours and those that `gitslot init` writes, do what they say with 
 need. zizmor runs on ours in `make check`, on the others here.
 """
 
+import os
 import re
 import subprocess
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ import yaml
 from gitslot.cli.app import app
 from gitslot.cli.starter import Wish, files
 from gitslot.registry.package import main as package_main
+from gitslot.report.comment import MARK
 from tests.infra.page import ROOT
 from tools.check import workflow_problems
 from training.__main__ import main as training_main
@@ -58,7 +60,9 @@ def test_a_job_may_only_what_it_says(text: str) -> None:
         assert "timeout-minutes" in job
         writes = {name for name, level in job["permissions"].items() if level == "write"}
         assert writes <= _MAY_WRITE
-        assert job["permissions"]["contents"] == ("write" if "pull-requests" in writes else "read")
+        opens = "gh pr create" in str(job["steps"])
+        assert job["permissions"]["contents"] == ("write" if opens else "read")
+        assert ("pull-requests" in writes) == ("GH_TOKEN" in str(job["steps"]))
 
 
 @EVERY
@@ -68,6 +72,8 @@ def test_a_fork_without_azure_skips_what_needs_it(text: str) -> None:
     assert azure
     for job in azure:
         assert job["if"].startswith("vars.AZURE_CLIENT_ID != ''")
+        if "gitslot wait" in str(job["steps"]):
+            continue
         matrix = job.get("strategy", {}).get("matrix", {}).get("include", [{}])
         names = {row.get("environment", job["environment"]) for row in matrix}
         assert all(re.match("gitslot-(models|code|plan)", name) for name in names)
@@ -96,7 +102,7 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     for text in (OURS | MADE).values():
         for script in _scripts(text):
             for command in _COMMAND.findall(script.replace("\\\n", " ")):
-                words = command.split()
+                words = command.replace("python -m gitslot ", "gitslot ").split()
                 options = {word for word in words if word.startswith("--")}
                 if words[0] == "gitslot":
                     _, found, _ = group.resolve_command(None, words[1:])
@@ -106,7 +112,7 @@ def test_the_commands_are_there(capsys: pytest.CaptureFixture[str]) -> None:
                 assert options <= known, command
                 seen.add(" ".join(words[:3]))
     ours = {" ".join(each.split()[:2]) for each in seen}
-    assert {"gitslot validate", "gitslot bump"} <= ours
+    assert {"gitslot validate", "gitslot plan", "gitslot wait", "gitslot bump"} <= ours
     assert {"python -m training", "python -m gitslot.registry.package"} <= seen
 
 
@@ -132,3 +138,30 @@ def test_a_made_workflow_needs_nothing_of_ours(tmp_path: Path) -> None:
                 "pip install -r .github/gitslot-requirements.txt" in each for each in installs
             )
     assert list(workflow_problems(tmp_path)) == []
+
+
+_GH = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in *--jq*) cat found ;; esac
+for word; do case $word in body=@*) cp "${word#body=@}" sent ;; esac; done
+"""
+
+
+@pytest.mark.parametrize("text", [OURS["desired-state.yml"], MADE["more-gitslot-plan.yml"]])
+@pytest.mark.parametrize("found", ["", "77\n78\n"])
+def test_the_plan_is_one_comment(text: str, found: str, tmp_path: Path) -> None:
+    """The job's own comment is changed where there is one; else one is made."""
+    (script,) = [each for each in _scripts(text) if "gh api" in each]
+    (tmp_path / "gh").write_text(_GH)
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "found").write_text(found)
+    (tmp_path / "plan.md").write_text(f"{MARK}\n\n{'x' * 70_000}")
+    names = {"GITHUB_REPOSITORY": "you/models", "NUMBER": "7", "FOLDER": "envs/prod"}
+    env = {**names, "RUNNER_TEMP": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=env, check=True)
+    asked, wrote = (tmp_path / "calls").read_text().strip().rsplit("\n", 1)
+    assert "repos/you/models/issues/7/comments" in asked and "github-actions[bot]" in asked
+    one = "-X PATCH repos/you/models/issues/comments/77"
+    assert (one if found else "api repos/you/models/issues/7/comments --silent") in wrote
+    sent = (tmp_path / "sent").read_text()
+    assert sent.startswith("<!-- gitslot plan envs/prod -->\n\nxx") and len(sent) == 60_000

@@ -15,7 +15,7 @@ from gitslot.cli.output import Output
 from gitslot.cli.session import Session
 from gitslot.errors import JournalError
 from gitslot.report import snapshot
-from gitslot.report.snapshot import CHANGED_S, STILL_S, Snapshot
+from gitslot.report.snapshot import CHANGED_S, LOOKED, STILL_S, Snapshot
 from gitslot.state.decision import Converged
 from gitslot.state.plain import plain, read
 from reliability.company import Company
@@ -70,8 +70,11 @@ def test_a_release_is_shown_as_it_goes_on(company: Open) -> None:
     assert read(Snapshot, json.loads(json.dumps(plain(last)))) == last
 
 
-def test_a_converged_controller_writes_the_time_of_its_look_alone(company: Open) -> None:
-    """Every thirty seconds at most, at the end of a round; nothing else is written."""
+def test_a_converged_controller_writes_the_time_of_its_look_alone(
+    company: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every thirty seconds at most, at the end of a round; nothing else is written but a line."""
+    caplog.set_level("INFO", "gitslot")
     found = company(settled())
     found.settle("iris")
     quiet = dict(found.first.blobs.kept)
@@ -86,6 +89,8 @@ def test_a_converged_controller_writes_the_time_of_its_look_alone(company: Open)
         replace(writes[0][1], looked={}, interval_s=20.0)
     ]
     assert dict(found.first.blobs.kept) == quiet
+    logged = [getattr(each, "fields", {}) for each in caplog.records]
+    assert [each["event"] for each in logged if each.get("event") == LOOKED] == [LOOKED]
 
 
 # ---------------------------------------------------------------- read

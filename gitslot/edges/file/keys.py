@@ -186,6 +186,10 @@ SLOT_MEANS: Mapping[str, str] = {
     STAGING: "A candidate to deploy and hold. Left out, staging keeps the previous version, so "
     "that going back is one swap.",
 }
+FURTHER_MEANS = (
+    "A further slot of the app: deployed and proved once production has converged, never swapped, "
+    "never in the way of a release. Create it in Azure first."
+)
 
 
 def slots(block: Map) -> dict[str, Wanted]:

@@ -38,12 +38,10 @@ def text() -> str:
 
 def _slots() -> dict[str, Any]:
     slots = {name: {"description": means, **_wanted()} for name, means in keys.SLOT_MEANS.items()}
-    further = "A further slot of the app: deployed and proved once production has converged, never "
-    further += "swapped, never in the way of a release. Create it in Azure first."
     return _object(slots, (PRODUCTION,)) | {
         "maxProperties": keys.MAX_SLOTS,
         "propertyNames": keys.SLOT_NAME,
-        "additionalProperties": {"description": further, **_wanted()},
+        "additionalProperties": {"description": keys.FURTHER_MEANS, **_wanted()},
     }
 
 

@@ -27,7 +27,7 @@ def demo(
         Path, typer.Option(metavar="FILE", help="Where to write the measured values, as JSON.")
     ] = Path(FOLDER, "demo.json"),
 ) -> int:
-    """Watch the whole story on its own platform, in two minutes.
+    """Watch the whole story on its own platform, in a minute.
 
     It leaves nothing running.
 

@@ -102,13 +102,17 @@ class Stage:
 
 
 @contextmanager
-def opened(screen: Screen) -> Iterator[Stage]:
-    """Open a stage; in every case nothing is left running. Logs are kept if the demo failed."""
+def opened(screen: Screen, load: str = "fast") -> Iterator[Stage]:
+    """
+    Open a stage; in every case nothing is left running. Logs are kept if the demo failed.
+
+    *load* names the times that the platform takes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="gitslot-demo-")).resolve()
     ends = ExitStack()
     keep = True
     try:
-        stage = _set(folder, screen, ends)
+        stage = _set(folder, screen, ends, load)
         yield stage
         keep = stage.keep
     finally:
@@ -122,14 +126,14 @@ def opened(screen: Screen) -> Iterator[Stage]:
             screen.output(f"logs: {folder} (process.log, platform/logs)")
 
 
-def _set(folder: Path, screen: Screen, ends: ExitStack) -> Stage:
+def _set(folder: Path, screen: Screen, ends: ExitStack, times: str) -> Stage:
     """Start everything: one app with two empty slots, and the controller that fills them."""
     git = repository.make(folder)
     state = folder / "platform"
     ends.callback(process.stop, state)
     program = azurite.script(screen.output)
     with screen.waiting("starting storage, ARM and identity"):
-        facts = process.start(state, "fast", program)
+        facts = process.start(state, times, program)
     _guard(facts.pid, ends)
     use(facts)
     provisioner = Provisioner(facts, folder, lambda _: None)

@@ -1,29 +1,19 @@
 """The published schema of desired_state.yaml agrees with what the controller accepts."""
 
+import re
+from pathlib import Path
+
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from gitslot.edges.file import schema
+from gitslot.edges.file import keys, schema
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
 
 ONE = "app: my-app\nmodel: iris\nslots:\n  production: 1.4.0\n"
-FULL = """\
-app: other
-model: churn
-resource_group: rg-ml
-subscription: 00000000-0000-0000-0000-000000000001
-suspend: "incident 7, sam"
-drift: report
-latency_p99_ms: 250
-soak: 10m
-slots:
-  production: "7"
-  staging: {version: "8", code: 3.1.0}
-  canary: {version: "9", code: 3.1.0}
-  blue-2: 1.5.0
-"""
+PAGE = Path(__file__).parents[3] / "docs/use/file.md"
+FULL = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
 def accepts_schema(text: str) -> bool:
@@ -50,6 +40,13 @@ def test_accepts_what_the_controller_accepts(text: str) -> None:
     assert accepts_controller(text)
 
 
+def test_the_page_shows_every_key() -> None:
+    """Its example has each key once, of the file and of a slot."""
+    found = yaml.safe_load(FULL)
+    assert set(found) == set(keys.NAMES)
+    assert set(found["slots"]["production"]) == {key.name for key in keys.SLOT_KEYS}
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -62,7 +59,7 @@ def test_accepts_what_the_controller_accepts(text: str) -> None:
         ONE.replace("1.4.0", "1.4.0@sha256:12"),
         ONE.replace("1.4.0", "v 1"),
         ONE.replace("my-app", "-app"),
-        FULL.replace("churn", "{}"),
+        FULL.replace("model: churn", "model: {}"),
         "apps: {a: {model: m, slots: {production: v1}}}\n",
         ONE + "  canary_1: 1.5.0\n",
         ONE + f"  {'a' * 60}: 1.5.0\n",
