@@ -137,7 +137,7 @@ def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[
     """Yield how old *seen* is, and what starts a controller that does not look; *dead*: only so."""
     age = seconds_text((now - seen.written).total_seconds())
     if not seen.looks(now):
-        yield f"controller {seen.controller} does not look: it last wrote what it saw {age} ago"
+        yield seen.age(now)
         if seen.start:
             yield f"next: {seen.start}"
     if dead or not seen.looks(now):

@@ -20,7 +20,7 @@ from gitslot.report.status import Row, exit_code, rows
 from gitslot.state.decision import Observation
 from gitslot.state.plain import plain, read
 from gitslot.state.remembered import Memory
-from gitslot.state.safe_text import safe
+from gitslot.state.safe_text import safe, seconds_text
 from gitslot.state.seen import Rehearsal
 from gitslot.state.wanted import STAGING, Desired, Doubt, Revision
 from gitslot.version import __version__
@@ -78,6 +78,11 @@ class Snapshot:
         """Say whether the controller still looks, by the age of this."""
         limit_s = max(_GONE_S, _INTERVALS * self.interval_s)
         return now - self.written <= timedelta(seconds=limit_s)
+
+    def age(self, now: datetime) -> str:
+        """Return in words since when nobody looks, for one that does not."""
+        ago = seconds_text((now - self.written).total_seconds())
+        return f"controller {self.controller} does not look: it last wrote what it saw {ago} ago"
 
 
 def view_of(

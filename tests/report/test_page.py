@@ -141,9 +141,9 @@ def test_a_controller_that_does_not_look_is_said_first() -> None:
     """With the line that starts it, for people and for programs."""
     dead = page({"iris": view("iris")}, written=NOW - timedelta(minutes=14))
     html = text(dead.answer("", {}, b"", NOW))
-    assert html.index("ctl does not look: it last wrote what it saw 14 min ago") < html.index(
-        "<h1>"
-    )
+    assert html.index(
+        "controller ctl does not look: it last wrote what it saw 14 min ago"
+    ) < html.index("<h1>")
     assert "az functionapp restart" in html
     (twin,) = json.loads(dead.answer("api/status", {}, b"", NOW).body)
     assert (twin["looks"], twin["apps"]["iris"]["rows"][0]["serves"]) == (False, "1.5.0")

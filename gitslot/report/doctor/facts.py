@@ -172,7 +172,8 @@ class Ground:
     """
     The facts that all apps share: the controller's settings, Git, storage.
 
-    *flaw* is the error in the settings; *skew_s* is this machine's clock minus storage's.
+    *flaw* is the error in the settings; *skew_s* is this machine's clock minus storage's. *asleep*
+    has two texts for each controller that does not look: since when, and the line that starts it.
     """
 
     settings: "Settings"
@@ -184,6 +185,7 @@ class Ground:
     skew_s: float | None = None
     lease: Doubt | None = None
     kept: Kept | Doubt = NOT_READ
+    asleep: tuple[tuple[str, str], ...] = ()
 
 
 # ---------------------------------------------------------------- checking

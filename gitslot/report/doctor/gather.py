@@ -21,6 +21,7 @@ from gitslot.look.probe import Prober
 from gitslot.look.wanted import Catalog
 from gitslot.record.blobs import AzureBlobs, Blobs
 from gitslot.registry.registry import CONTAINERS, GITSLOT, Registry
+from gitslot.report import snapshot
 from gitslot.report.doctor.arm import Survey
 from gitslot.report.doctor.facts import NOT_READ, AppFacts, Ground, SlotFacts
 from gitslot.state.seen import Answer, Health
@@ -76,9 +77,19 @@ class Examiner:
         found = Ground(
             self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
+        found = replace(found, asleep=self._asleep())
         if self.settings.local:
             return found
         return replace(found, kept=read(lambda: self.survey.kept(self.settings.storage)))
+
+    def _asleep(self) -> tuple[tuple[str, str], ...]:
+        """Return what is wrong with each snapshot that is too old, or cannot be read."""
+        now = self.world.clock.now()
+        try:
+            found = snapshot.read_all(self.blobs)
+        except GitslotError as error:
+            return ((error.message, ""),)
+        return tuple((each.age(now), each.start) for each in found if not each.looks(now))
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
         wants = self.world.wants

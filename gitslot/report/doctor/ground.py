@@ -154,6 +154,12 @@ def kept(ground: Ground) -> Iterator[Note]:
         yield Note(Grade.WARNING, "deleted blobs or containers are gone at once", (line,))
 
 
+def looks(ground: Ground) -> Iterator[Note]:
+    """Check that each controller that ever wrote what it sees still does."""
+    for since, start in ground.asleep:
+        yield Note(Grade.WRONG, since, (start or "start the controller's app",))
+
+
 def clock(ground: Ground) -> Iterator[Note]:
     """Check the clock: tokens and the journal need clocks that agree."""
     if ground.skew_s is None:
@@ -190,6 +196,7 @@ CHECKS: tuple[Check[Ground], ...] = (
     Check("file", "", file),
     Check("signatures", "", signatures),
     Check("storage", "the containers models, code and gitslot are there", storage),
+    Check("looks", "no controller has stopped to look", looks),
     Check("kept", "versions cannot be overwritten, nor deleted for good", kept),
     Check("clock", "this machine's clock and storage's agree", clock),
     Check("lease", "you can take and release a lease in `gitslot`", lease),

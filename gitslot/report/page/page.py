@@ -104,7 +104,7 @@ class Page:
             "style": STYLE,
             "here": name if name in apps else "",
             "dead": [
-                {"text": _dead(each, now), "start": each.start}
+                {"text": each.age(now), "start": each.start}
                 for each in found
                 if not each.looks(now) and (each in apps.values() or not apps)
             ],
@@ -254,11 +254,6 @@ def _seen(seen: Snapshot, now: datetime) -> str:
     at = f", at {seen.head.short}{subject}" if seen.head else ""
     doubt = f". Git: {seen.doubt}" if seen.doubt else ""
     return f"{seen.controller} {seen.version} wrote this {age} ago{at}{doubt}"
-
-
-def _dead(seen: Snapshot, now: datetime) -> str:
-    age = seconds_text((now - seen.written).total_seconds())
-    return f"{seen.controller} does not look: it last wrote what it saw {age} ago."
 
 
 def _time(moment: datetime, now: datetime) -> str:

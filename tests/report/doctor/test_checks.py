@@ -140,6 +140,7 @@ BROKEN = [
         ground(containers={"models": True, "code": False}),
         *(WRONG, "no container `code`", "az storage container create"),
     ),
+    Case("looks", ground(asleep=(("it does not look", "az x"),)), WRONG, "does not look", "az x"),
     Case("kept", ground(kept=DOWN), UNKNOWN, "not read", "Reader"),
     Case(
         "kept",
