@@ -132,8 +132,8 @@ ASSUMPTIONS = (
     Assumption(
         "one-instance",
         "Once a swap has flipped, every new connection reaches the new content",
-        "Microsoft's page on slots promises no instant; an app on several instances is told of it "
-        "one instance after the other",
+        "Microsoft's page on slots promises no instant; the instances of an app follow one after "
+        "the other",
         opposite="for 30 s every other new connection reaches the content that the slot held",
         step="scale out to two, swap, and ask /api/health over new connections each second",
     ),
