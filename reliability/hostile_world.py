@@ -26,6 +26,7 @@ from gitslot.errors import DesiredError, GitslotError
 from gitslot.look.probe import Prober, Reply, read_health
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.log import log_event
+from gitslot.report.text import Log
 from gitslot.state.seen import Answer, Poll
 from gitslot.state.wanted import STAGING
 from reliability.hostile import Attack, varint
@@ -270,7 +271,7 @@ def logs() -> Iterator[tuple[str, Attack]]:
         assert parse(line.strip()) == event, "it does not read back"
         assert parse(line.strip()).event == "Drift"
         shown = io.StringIO()
-        output.show_event(shown, event, datetime(2026, 11, 22, tzinfo=UTC), 8)
+        output.show_event(shown, Log(), event, datetime(2026, 11, 22, tzinfo=UTC))
         heard = io.StringIO()
         handler = logging.StreamHandler(heard)
         logger = logging.getLogger("gitslot")

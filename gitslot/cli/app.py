@@ -33,6 +33,8 @@ class Commands(LazyGroup):
             "cli.rollback",
             "Take production back to what was asked for before.",
         ),
+        Row("suspend", "cli.edit", "Have the controller leave an app alone, by a commit."),
+        Row("resume", "cli.edit", "Take `suspend` out of an app's file, and commit it."),
         Row("wait", "cli.wait", "Wait until the controller is done with a commit."),
         Row("reconcile", "cli.reconcile", "Reconcile now, to the end, and show the result.", _MORE),
         Row("retry", "cli.reconcile", "Clear a stall or a freeze, to try again.", _MORE),
@@ -73,6 +75,7 @@ app = typer.Typer(
     help="Keep deployment slots equal to a file in Git.",
     epilog="Exit codes: 0 in sync or done, 1 drift or not done, 2 error.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -84,7 +87,7 @@ for _name, _group, _help in (
     ),
     ("azure", AzureCommands, "Ask Azure what it answers."),
 ):
-    _commands = typer.Typer(cls=_group, no_args_is_help=True, help=_help)
+    _commands = typer.Typer(cls=_group, no_args_is_help=True, rich_markup_mode=None, help=_help)
     app.add_typer(_commands, name=_name, rich_help_panel=_MORE)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gitslot.cli import output as out
+from gitslot.cli.complete import AppArgument
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import Session, chosen, session_of
 from gitslot.report.doctor.checks import of_app, of_controller, of_ground
@@ -20,7 +21,7 @@ _COLUMNS = ("app", "check", "result", "found")
 
 def doctor(
     ctx: typer.Context,
-    app: Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")] = None,
+    app: AppArgument = None,
     controller: Annotated[
         str | None,
         typer.Option(

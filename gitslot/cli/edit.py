@@ -1,5 +1,5 @@
 """
-`gitslot bump`: a commit to the watched file. Azure is not touched.
+`gitslot bump`, `suspend` and `resume`: a commit to the watched file. Azure is not touched.
 """
 
 from pathlib import Path
@@ -9,20 +9,16 @@ import typer
 
 from gitslot.cli.bump_from import version_from
 from gitslot.cli.checkout import Checkout
+from gitslot.cli.complete import AppArgument, complete_version
 from gitslot.cli.session import CommandRefused, Session, session_of
-from gitslot.edges.file.edit import with_version
+from gitslot.cli.validate import check
+from gitslot.edges.file.edit import with_suspend, with_version
+from gitslot.edges.file.read import read
 from gitslot.errors import RegistryUnavailable, SettingsError
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import App
 
-AppArgument = Annotated[
-    str | None, typer.Argument(metavar="APP", help="Which app, if a folder has several.")
-]
 _SLOTS = ("production", "staging")
-
-
-def _complete_slot(incomplete: str) -> list[str]:
-    return [slot for slot in _SLOTS if slot.startswith(incomplete)]
 
 
 def bump(
@@ -30,11 +26,12 @@ def bump(
     slot: Annotated[
         str | None,
         typer.Argument(
-            autocompletion=_complete_slot, help="production, staging, or another of the file."
+            autocompletion=lambda: _SLOTS, help="production, staging, or another of the file."
         ),
     ] = None,
     version: Annotated[
-        str | None, typer.Argument(help="A registered version; left out with --from.")
+        str | None,
+        typer.Argument(autocompletion=complete_version, help="A version; left out with --from."),
     ] = None,
     app: AppArgument = None,
     pin: Annotated[
@@ -82,7 +79,55 @@ def bump(
     if after == before:
         session.print_err(f"{slot} is {version} already; nothing to commit")
         return 0
+    _refuse_unregistered(session, read(after, chosen.name), slot)
     chosen.commit(after, _subject(block, slot, version, chosen.name))
+    committed(session, checkout)
+    return 0
+
+
+def _refuse_unregistered(session: Session, app: App, slot: str) -> None:
+    """Raise CommandRefused where a registry is at hand and has not what *slot* of *app* asks."""
+    try:
+        found = check(app, slot, app.slots[slot], session.registry_alone())
+    except SettingsError:  # none is at hand
+        return
+    except RegistryUnavailable as error:
+        session.print_err(f"not checked whether it is registered: {error.message}")
+        return
+    if not found.ok:
+        raise CommandRefused(found.result, reason="NotRegistered")
+
+
+def suspend(
+    ctx: typer.Context,
+    app: AppArgument = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, and who.")] = "",
+) -> int:
+    """Have the controller leave an app alone, by a commit.
+
+    The file gets `suspend: TEXT`. A swap that was sent already ends;
+    nothing else is done until `gitslot resume`.
+    """
+    if not reason.strip():
+        raise typer.BadParameter('say why and who: --reason "incident 7, sam"', ctx=ctx)
+    return _suspended(session_of(ctx), app, reason.strip())
+
+
+def resume(ctx: typer.Context, app: AppArgument = None) -> int:
+    """Take `suspend` out of an app's file, and commit it."""
+    return _suspended(session_of(ctx), app, "")
+
+
+def _suspended(session: Session, app: str | None, reason: str) -> int:
+    checkout = Checkout.around(session)
+    chosen = checkout.file_of(app)
+    before, name = chosen.path.read_bytes(), chosen.read().name
+    after = with_suspend(before, reason, chosen.name)
+    if after == before:
+        already = "suspended for that reason already" if reason else "not suspended"
+        session.print_err(f"{name} is {already}; nothing to commit")
+        return 0
+    chosen.commit(after, f"suspend {name}: {safe(reason)}" if reason else f"resume {name}")
     committed(session, checkout)
     return 0
 

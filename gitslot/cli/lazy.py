@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from gitslot.cli.examples import EXAMPLES
+
 
 class Row(NamedTuple):
     """
@@ -25,10 +27,27 @@ class Row(NamedTuple):
     panel: str | None = None
 
     def load(self) -> Any:
-        """Import the module and return the command with its own options and help."""
-        single = typer.Typer(add_completion=False)
-        single.command(self.name)(getattr(import_module(f"gitslot.{self.module}"), self.name))
+        """Import the module and return the command with its own options, help and examples."""
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        function = getattr(import_module(f"gitslot.{self.module}"), self.name)
+        epilog = "\n".join(["\b", "Examples:", *(f"  {line}" for line in examples(self.name))])
+        single.command(self.name, epilog=epilog)(function)
         return get_command(single)
+
+
+def examples(name: str) -> list[str]:
+    """Return the lines that the help of the command *name* shows."""
+    lines = (line for line in EXAMPLES.splitlines() if f" {name} " in f" {line.partition('|')[0]} ")
+    return [f"gitslot {each.strip()}" for line in lines for each in line.split("|")]
+
+
+def _app_first(command: Any, words: list[str]) -> list[str]:
+    """Return *words* with the value of `--app` as the APP that may stand first in them."""
+    first = next((each for each in command.params if each.param_type_name == "argument"), None)
+    if "--app" not in words or first is None or first.name != "app":
+        return words
+    at = words.index("--app")
+    return [*words[at + 1 : at + 2], *words[:at], *words[at + 2 :]]
 
 
 class LazyGroup(TyperGroup):
@@ -44,8 +63,21 @@ class LazyGroup(TyperGroup):
         }
         self.commands = {**rows, **self.commands}
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands in the order of the table, those that are seldom typed last."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            panel = getattr(command, "rich_help_panel", None) or "Commands"
+            panels.setdefault(panel, []).append((name, command.help or ""))
+        for panel, rows in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the command that *args* names, imported; it runs, or it completes a word."""
         name, command, rest = super().resolve_command(ctx, args)
         row = next((row for row in self.table if row.name == name), None)
-        return name, row.load() if row else command, rest
+        if row is None:
+            return name, command, rest
+        command = row.load()
+        return name, command, _app_first(command, rest)

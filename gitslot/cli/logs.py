@@ -9,6 +9,7 @@ import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.checkout import Checkout
+from gitslot.cli.complete import AppArgument
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.release_of import release_of
 from gitslot.cli.session import CommandRefused, Session, session_of
@@ -16,9 +17,9 @@ from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.recent import Change
 from gitslot.report.history import changes, hand_between, live_at, swap_under_way
+from gitslot.report.text import Log, moment_text
 from gitslot.state.remembered import Memory
 
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app only.")]
 _LAST = 100
 _CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
 
@@ -45,6 +46,7 @@ def logs(
     """Show the reconcile log: one line per transition."""
     session = session_of(ctx)
     journal = session.world().journal
+    lines = out.log(session.out, [app] if app else journal.apps())
     wants = _of_commit(session, commit)
     every = _read(session, journal, app)
     if since:
@@ -57,7 +59,7 @@ def logs(
     if last is None and len(shown) > _LAST:
         session.print_err(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
     shown = shown[-(_LAST if last is None else last) :]
-    _print(session, shown, output, stream=follow)
+    _print(session, lines, shown, output, stream=follow)
     if not follow:
         return 0
     new = NewEvents(session, journal, {event.id for event in events})
@@ -66,7 +68,8 @@ def logs(
         session.sleep(pause)
         added = [e for name in ([app] if app else journal.apps()) for e in new.of(name) if wants(e)]
         shown = [event for event in added if output is not Output.TABLE or not event.quiet]
-        _print(session, sorted(shown, key=lambda event: event.time), output, stream=True)
+        shown.sort(key=lambda event: event.time)
+        _print(session, lines, shown, output, stream=True)
 
 
 class NewEvents:
@@ -120,13 +123,14 @@ def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:
     return sorted(events, key=lambda event: event.time)
 
 
-def _print(session: Session, events: Sequence[Event], output: Output, *, stream: bool) -> None:
+def _print(
+    session: Session, lines: Log, events: Sequence[Event], output: Output, *, stream: bool
+) -> None:
     if output is Output.TABLE:
         now = session.now()
-        width = max((len(event.app) for event in events), default=0)
         dated = any(event.time.astimezone(UTC).date() != now.date() for event in events)
         for event in events:
-            out.show_event(session.out, event, now, width, dated=dated)
+            out.show_event(session.out, lines, event, now, dated=dated)
     elif stream:
         for event in events:
             out.show_line(session, out.event_data(event), output)
@@ -182,13 +186,10 @@ def history(
     return 1 if missing or not found else 0
 
 
-_AGO = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
 def _time(text: str, now: datetime) -> datetime:
     """Return the moment that *text* names; a time of day is the last one before *now*."""
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return now - timedelta(seconds=int(ago[1]) * _AGO[ago[2]])
+    if (ago := out.span(text)) is not None:
+        return now - ago
     try:
         if re.fullmatch(r"\d\d:\d\d(:\d\d)?Z?", text):
             moment = datetime.fromisoformat(f"{now.astimezone(UTC):%Y-%m-%d}T{text}")
@@ -204,7 +205,7 @@ def _time(text: str, now: datetime) -> datetime:
 def _between(change: Change, now: datetime) -> str:
     if change.between is None:
         return ""
-    after, before = (out.moment_text(moment, now) for moment in change.between)
+    after, before = (moment_text(moment, now) for moment in change.between)
     return f"between {after} and {before}"
 
 
@@ -214,7 +215,7 @@ def _show_changes(session: Session, found: Sequence[Change], output: Output) -> 
         return
     rows = [
         (
-            out.moment_text(change.time, session.now(), dated=True),
+            moment_text(change.time, session.now(), dated=True),
             change.app,
             change.version,
             change.before,

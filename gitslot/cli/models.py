@@ -11,6 +11,7 @@ from gitslot.cli.status import names
 from gitslot.errors import GitslotError
 from gitslot.reconcile import observe
 from gitslot.registry.card import lines
+from gitslot.report.text import moment_text
 from gitslot.state.seen import Live
 
 _COLUMNS = ("model", "version", "registered", "runs")
@@ -45,7 +46,7 @@ def models(
     if not rows:
         session.print_err("no versions are registered" + (f" of {model}" if model else ""))
         return 0
-    times = (out.moment_text(entry.registered, session.now(), dated=True) for entry in found)
+    times = (moment_text(entry.registered, session.now(), dated=True) for entry in found)
     cells = [
         (row["model"], row["version"], time, ", ".join(row["runs"]))
         for row, time in zip(rows, times, strict=True)

@@ -5,9 +5,10 @@ Text from outside is escaped before it reaches a terminal, and no markup is inte
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TextIO
 
@@ -18,10 +19,11 @@ from rich.text import Text
 
 from gitslot.cli.session import Session
 from gitslot.record.event import Event
-from gitslot.report.text import console, styled
+from gitslot.report.text import Log, console, styled
 from gitslot.state.safe_text import safe
 
 _BIG = 10**9
+_UNITS = {unit[0]: timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days")}
 
 
 class Output(StrEnum):
@@ -99,14 +101,10 @@ def event_data(event: Event) -> dict[str, Any]:
 # ---------------------------------------------------------------- for people
 
 
-def moment_text(moment: datetime | None, now: datetime, *, dated: bool = False) -> str:
-    """Return *moment* in UTC, with its date if that is not today's."""
-    if moment is None:
-        return "-"
-    moment, today = moment.astimezone(UTC), now.astimezone(UTC).date()
-    if moment.date() == today and not dated:
-        return f"{moment:%H:%M:%S}"
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
+def span(text: str) -> timedelta | None:
+    """Return the span of time that *text* names, such as 90s or 2h; None where it is none."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    return int(found[1]) * _UNITS[found[2]] if found else None
 
 
 def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -137,24 +135,16 @@ def show_text(session: Session, text: str, style: str | None = None) -> None:
     console(session.out).print(Text(safe(text), style or ""), soft_wrap=True)
 
 
-def event_text(event: Event, now: datetime, width: int, *, dated: bool = False) -> Any:
-    """Return *event* as one line of the log; *width* is that of the longest app name."""
-    subject = f'  "{event.subject}" ({event.author})' if event.event == "Drift" else ""
-    cells = [
-        moment_text(event.time, now, dated=dated),
-        event.app.ljust(width),
-        (event.revision[:7] or "-").ljust(7),
-        event.event.ljust(14),
-        event.message + (subject if event.subject else ""),
-    ]
-    return styled([safe(cell, 5000) for cell in cells])
+def log(stream: TextIO, apps: Iterable[str]) -> Log:
+    """Return the log of *apps* for *stream*: folded on a terminal, a line for each event else."""
+    return Log(apps, console(stream).width if stream.isatty() else None)
 
 
 def show_event(
-    stream: TextIO, event: Event, now: datetime, width: int, *, dated: bool = False
+    stream: TextIO, lines: Log, event: Event, now: datetime, *, dated: bool = False
 ) -> None:
-    """Print *event* as one line of the log."""
-    console(stream).print(event_text(event, now, width, dated=dated), soft_wrap=True)
+    """Print *event* as the next one of *lines*."""
+    console(stream).print(lines.line(event, now, dated=dated), soft_wrap=True)
     stream.flush()
 
 

@@ -1,6 +1,8 @@
 """`gitslot plan`: show what the controller would do, step by step, and why."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,9 +10,11 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
+from gitslot.cli.complete import complete_app
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.cli.status import age_lines
+from gitslot.cli.validate import read_files
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import GitslotError, SourceError
@@ -24,7 +28,7 @@ from gitslot.report.doctor.site import memory
 from gitslot.report.plan import Plan, Step
 from gitslot.report.plan import plan as planned
 from gitslot.state.seen import Live
-from gitslot.state.wanted import App, Desired, Doubt, Resolved
+from gitslot.state.wanted import App, Desired, Doubt, Resolved, Revision
 from gitslot.world import World, open_git
 
 
@@ -33,19 +37,29 @@ def plan(
     rev: Annotated[
         str | None, typer.Argument(metavar="REV", help="A commit; else the newest one.")
     ] = None,
-    app: Annotated[str | None, typer.Option("--app", help="One app; else all.")] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", autocompletion=complete_app, help="One app; else all.")
+    ] = None,
     markdown: Annotated[
         bool,
         typer.Option(
             "--markdown", help="Print what a pull request changes; needs no right in ARM."
         ),
     ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="PATH", help="A file or folder as edited, not committed."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what the controller would do now, or for a revision."""
+    session = session_of(ctx)
+    if file and (rev or markdown):
+        raise typer.BadParameter("--file goes with neither REV nor --markdown", ctx=ctx)
     if markdown:
-        return _comment(session_of(ctx), app, rev)
-    return show_plans(session_of(ctx), app, rev, output)
+        return _comment(session, app, rev)
+    at = _at(session, rev) if rev else _edited(session, file) if file else None
+    return show_plans(session, app, at, output)
 
 
 def _comment(session: Session, name: str | None, rev: str | None) -> int:
@@ -94,10 +108,9 @@ def _descends(session: Session, at: Desired, base: Desired) -> bool:
     return checkout.try_git(*words) is not None
 
 
-def show_plans(session: Session, app: str | None, rev: str | None, output: Output) -> int:
-    """Plan *app*, or all, at *rev* or the newest commit; print it and return the exit code."""
+def show_plans(session: Session, app: str | None, at: Desired | None, output: Output) -> int:
+    """Plan *app*, or all, for *at* or the newest commit; print it and return the exit code."""
     world = session.world()
-    at = _at(session, rev) if rev else None
     names = chosen(list(at.apps), app) if at else status_.names(world, app)
     plans = [_plan(session, name, world, at) for name in names]
     if output is not Output.TABLE:
@@ -123,7 +136,16 @@ def _at(session: Session, rev: str) -> Desired:
                 f"`{rev}` cannot be planned: no commit of that name, or no {settings.file} in it",
                 reason="UnknownRevision",
             ) from error
-    found = desired(newest.revision, newest.data)
+    return _readable(desired(newest.revision, newest.data))
+
+
+def _edited(session: Session, file: Path) -> Desired:
+    """Return what *file*, or the folder of that name, asks for as it is on disk."""
+    edited = Revision("", subject=f"{file}, as edited")
+    return _readable(desired(edited, read_files(session, session.cwd / file)))
+
+
+def _readable(found: Desired | Doubt) -> Desired:
     if isinstance(found, Doubt):
         raise CommandRefused(found.message, reason=found.reason)
     return found
@@ -135,6 +157,8 @@ def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan
     target = seen.app or Doubt("NotInFile", f"no file asks for `{name}` any more")
     remembered = seen.memory.as_observer() if seen.observed else seen.memory
     found = planned(name, target, seen.live, remembered, seen.now, world.policy)
+    commit = (at or world.wants.desired()).revision or Revision("")
+    found = replace(found, revision=commit.commit, subject=commit.subject)
     wanted = seen.live.production.wanted if isinstance(seen.live, Live) else None
     swaps = any(step.action == "swap" for step in found.steps)
     if not swaps or not isinstance(wanted, Resolved) or not wanted.needs.memory:
@@ -148,14 +172,22 @@ def _plan(session: Session, name: str, world: World, at: Desired | None) -> Plan
 
 
 def _show(session: Session, plan_: Plan) -> None:
-    out.show_text(session, plan_.app, "bold")
-    for number, step in enumerate(plan_.steps, 1):
+    at = f'{plan_.revision[:7]} "{plan_.subject}"' if plan_.revision else plan_.subject
+    out.show_text(session, f"{plan_.app}  {at}".rstrip(), "bold")
+    _show_steps(session, plan_.steps, 1)
+    for line in (_end(plan_), *plan_.notes):
+        out.show_text(session, f"  {line}")
+    if plan_.follows:
+        out.show_text(session, "  once that is over:")
+        _show_steps(session, plan_.follows, len(plan_.steps) + 1)
+
+
+def _show_steps(session: Session, steps: Sequence[Step], first: int) -> None:
+    for number, step in enumerate(steps, first):
         out.show_text(session, f"  {number}. {step.action:<7} {step.what}")
         out.show_text(session, f"             {step.why}", "dim")
         for line in _settings(step):
             out.show_text(session, f"             {line}", "dim")
-    for line in (_end(plan_), *plan_.notes):
-        out.show_text(session, f"  {line}")
 
 
 def _settings(step: Step) -> list[str]:

@@ -12,6 +12,7 @@ import typer
 from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import user_name
+from gitslot.cli.complete import AppArgument
 from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
@@ -25,6 +26,7 @@ from gitslot.record.payload import Payload
 from gitslot.report import text
 from gitslot.rounds import reconcile as to_the_end
 from gitslot.state.decision import Converged, Frozen, Observation, Stalled, Suspended, Waiting
+from gitslot.state.reasons import next_line
 from gitslot.state.seen import Live
 from gitslot.state.wanted import Doubt, is_app_name
 from gitslot.world import Clock, World
@@ -36,7 +38,7 @@ _Standing: TypeAlias = Stalled | Frozen | Waiting
 
 def reconcile(
     ctx: typer.Context,
-    app: status_.AppArgument = None,
+    app: AppArgument = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be done.")
     ] = False,
@@ -48,24 +50,24 @@ def reconcile(
         return show_plans(session, app, None, output)
     world = session.world()
     names = status_.names(world, app)
-    width = max((len(name) for name in names), default=0)
+    lines = out.log(session.err, names)
     for name in names:
         new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
-        print_new = partial(_print_new, session, new, name, width)
+        print_new = partial(_print_new, session, new, name, lines)
         with _progress(session, name):
             stop = to_the_end(name, _printing(world, print_new), "cli", _TO_THE_END_S)
         print_new()
         if isinstance(stop, Suspended):
-            session.print_err(f"{name}: nothing is reconciled: {_resumes(stop)}")
+            session.print_err(f"{name}: nothing is reconciled: {_resumes(stop, name)}")
     view = status_.Watcher(session, world).look(app)
     status_.show(session, view, output)
     return view.code
 
 
-def _print_new(session: Session, new: NewEvents, name: str, width: int) -> None:
+def _print_new(session: Session, new: NewEvents, name: str, lines: text.Log) -> None:
     for event in new.of(name):
         if not event.quiet:
-            out.show_event(session.err, event, session.now(), width)
+            out.show_event(session.err, lines, event, session.now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +114,9 @@ def _printing(world: World, print_new: Callable[[], None]) -> World:
     return replace(world, clock=_Clock(world.clock, print_or_not))
 
 
-def _resumes(stop: Suspended) -> str:
-    """Return why an app is suspended, and how to resume it."""
-    return f"it is suspended: {stop.message}; {stop.next.clause}"
+def _resumes(stop: Suspended, app: str) -> str:
+    """Return why *app* is suspended, and how to resume it."""
+    return f"it is suspended: {stop.message}; {next_line(stop.next.clause, app)}"
 
 
 def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
@@ -128,7 +130,7 @@ def _progress(session: Session, name: str) -> AbstractContextManager[Any]:
 # ---------------------------------------------------------------- retry
 
 
-def retry(ctx: typer.Context, app: status_.AppArgument = None) -> int:
+def retry(ctx: typer.Context, app: AppArgument = None) -> int:
     """Clear a stall or a freeze, to try again."""
     session = session_of(ctx)
     world = session.world()
@@ -155,7 +157,7 @@ def _retry(session: Session, world: World, name: str) -> int:
         session.print_err(f"{name} is in sync: nothing to clear")
         return 0
     if isinstance(seen.decision, Suspended):
-        session.print_err(f"{name}: nothing is cleared: {_resumes(seen.decision)}")
+        session.print_err(f"{name}: nothing is cleared: {_resumes(seen.decision, name)}")
         return 1
     if isinstance(seen.app, Doubt) and not is_app_name(name):
         raise CommandRefused(seen.app.message, reason=seen.app.reason)
@@ -172,7 +174,7 @@ def _retry(session: Session, world: World, name: str) -> int:
     what = ", ".join(cleared) or " ".join(filter(None, seen.memory.stop[:2])) or "attempts"
     event = replace(event, message=f"{who} cleared {what}")
     world.journal.append(name, [event], event.time)
-    out.show_event(session.out, event, session.now(), len(name))
+    out.show_event(session.out, out.log(session.out, ()), event, session.now())
     session.print_err(f"the controller's next pass acts on it; `gitslot reconcile {name}` acts now")
     return 0
 

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from gitslot.cli.checkout import AppFile, Checkout
-from gitslot.cli.edit import AppArgument, committed
+from gitslot.cli.complete import AppArgument
+from gitslot.cli.edit import committed
 from gitslot.cli.past import SUBJECT, Past, Wish, past
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.edges.file.edit import with_wish

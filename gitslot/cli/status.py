@@ -10,6 +10,7 @@ from rich.live import Live as Screen
 from rich.text import Text
 
 from gitslot.cli import output as out
+from gitslot.cli.complete import AppArgument
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.decide.decide import is_further_slot
@@ -29,8 +30,6 @@ _COLUMNS = ("app", "slot", "serves", "wanted", "health", "state", "rollback", "s
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
 _LAST_EVENTS = 6
 _DEAD = 2  # the exit code where nobody looks
-
-AppArgument = Annotated[str | None, typer.Argument(metavar="APP", help="One app; else all.")]
 
 
 def status(
@@ -179,7 +178,7 @@ def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
         **{name: getattr(row, name) for name in _COLUMNS[:6]},
         "rollback": _rollback(session, row),
-        "since": out.moment_text(row.since, session.now()),
+        "since": text.moment_text(row.since, session.now()),
         "commit": row.commit[:7],
     }
     return [texts[name] for name in columns]
@@ -206,7 +205,7 @@ def _below(session: Session, view: View, *, folded: bool) -> list[str]:
     lines = list(view.lines)
     for row in view.rows:
         if folded and row.commit:
-            since = out.moment_text(row.since, session.now())
+            since = text.moment_text(row.since, session.now())
             rollback = f", rollback {_rollback(session, row)}" if row.rollback else ""
             lines.append(f"{row.app}: commit {row.commit[:7]}, since {since}{rollback}")
         if row.message:
@@ -224,29 +223,33 @@ def _below(session: Session, view: View, *, folded: bool) -> list[str]:
 def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) -> int:
     """Look repeatedly; a terminal shows the newest look, any other output each change."""
     pause = max(session.settings().policy.poll_s, 0.5)
+    screen = Screen(console=text.console(session.out), auto_refresh=False)
     if output is Output.TABLE and session.out.isatty():
-        return _watch_screen(session, watcher, app, pause)
-    last: tuple[Row, ...] | None = None
+        with screen:
+            while True:
+                screen.update(_picture(session, watcher.look(app)), refresh=True)
+                session.sleep(pause)
+    last: set[Any] = set()
     while True:
         view = watcher.look(app)
-        if view.rows != last:
-            last = view.rows
-            if output is Output.TABLE:
-                show(session, view, output)
-                session.out.write("\n")
-                session.out.flush()
-            else:
-                out.show_line(session, {"slots": [row_data(row) for row in view.rows]}, output)
+        lines = {_change(row): None for row in view.rows}
+        if output is not Output.TABLE and {*view.rows} != last:
+            out.show_line(session, {"slots": [row_data(row) for row in view.rows]}, output)
+        elif output is Output.TABLE:
+            for line in (line for line in lines if line not in last):
+                out.show_text(session, f"{session.now():%Y-%m-%d %H:%M:%SZ}  {line}")
+        last = {*lines} if output is Output.TABLE else {*view.rows}
+        session.out.flush()
         session.sleep(pause)
 
 
-def _watch_screen(session: Session, watcher: Watcher, app: str | None, pause: float) -> int:
-    console = text.console(session.out)
-    with Screen(console=console, auto_refresh=False) as screen:
-        while True:
-            view = watcher.look(app)
-            screen.update(_picture(session, view), refresh=True)
-            session.sleep(pause)
+def _change(row: Row) -> str:
+    """Return *row* as one line."""
+    wanted = f", wanted {row.wanted}" if row.wanted else ""
+    said = ": ".join(filter(None, (row.reason, row.message)))
+    line = f"next: {row.mend}" if row.mend else ""
+    words = (f"{row.app}/{row.slot}", f"serves {row.serves}{wanted}", row.health, row.state)
+    return "  ".join(filter(None, (*words, said, line)))
 
 
 def _picture(session: Session, view: View) -> Any:
@@ -254,8 +257,8 @@ def _picture(session: Session, view: View) -> Any:
     table = enumerate(out.table_lines(columns, cells))
     lines = [text.styled(line, None if row else "bold") for row, line in table]
     lines += [Text(line) for line in _below(session, view, folded=columns == _NARROW)]
-    events = view.events[-_LAST_EVENTS:]
-    width = max((len(event.app) for event in events), default=0)
+    log = out.log(session.out, {row.app for row in view.rows})
     lines.append(Text(""))
-    lines += [out.event_text(event, session.now(), width) for event in events]
-    return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
+    lines += [log.line(event, session.now()) for event in view.events[-_LAST_EVENTS:]]
+    lines.append(Text(f"\n{session.now():%H:%M:%SZ}", "dim"))
+    return Text("\n").join(lines)

@@ -40,7 +40,7 @@ def validate(
     apps, refused = apps_of(session, path)
     registry = None if offline or not apps else _registry(session)
     found = [
-        _check(app, slot, wanted, registry) for app in apps for slot, wanted in app.slots.items()
+        check(app, slot, wanted, registry) for app in apps for slot, wanted in app.slots.items()
     ]
     if found:
         _show(session, found, output)
@@ -49,12 +49,7 @@ def validate(
 
 def apps_of(session: Session, path: Path) -> tuple[list[App], bool]:
     """Return the apps of *path*, and whether a file was refused; print each refusal."""
-    try:
-        data = _data(session, path)
-    except OSError as error:
-        raise CommandRefused(
-            f"cannot read {path}: {error.strerror}", reason="FileMissing"
-        ) from error
+    data = read_files(session, path)
     where = f"{path.name}: " if isinstance(data, bytes) else ""
     found = desired(Revision(""), data)
     each = [found] if isinstance(found, Doubt) else list(found.apps.values())
@@ -71,8 +66,16 @@ def apps_of(session: Session, path: Path) -> tuple[list[App], bool]:
     return apps, len(apps) < len(each)
 
 
+def read_files(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
+    """Return the bytes of a file, or of a folder's by NAME; raises CommandRefused."""
+    try:
+        return _data(session, path)
+    except OSError as error:
+        why = f"cannot read {path}: {error.strerror}"
+        raise CommandRefused(why, reason="FileMissing") from error
+
+
 def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
-    """Return the bytes of a file, or of a folder's by NAME; raises OSError."""
     if path.is_dir():
         link = Doubt("NotPlainFile", "it is not a plain file")
         return {
@@ -88,7 +91,7 @@ def _data(session: Session, path: Path) -> bytes | dict[str, bytes | Doubt]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Check:
+class Check:
     app: str
     slot: str
     model: str
@@ -106,29 +109,29 @@ def _registry(session: Session) -> "Registry":
         ) from error
 
 
-def _check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> _Check:
+def check(app: App, slot: str, wanted: Wanted, registry: "Registry | None") -> Check:
     """Look up one slot's version; raises RegistryUnavailable if the registry does not answer."""
     if registry is None:
-        return _Check(app.name, slot, app.model, str(wanted), True, "well formed")
+        return Check(app.name, slot, app.model, str(wanted), True, "well formed")
     result = "registered"
     try:
         manifest = registry.manifest(app.model, wanted.version)
         if wanted.pin and wanted.pin != manifest.digest:
             result = f"DigestMismatch: registered as sha256:{manifest.digest}"
-            return _Check(app.name, slot, app.model, str(wanted), False, result)
+            return Check(app.name, slot, app.model, str(wanted), False, result)
         if wanted.pin:
             result = "registered, digest matches"
         lacks = shortfall(registry.package(wanted.code), manifest.needs) if wanted.code else None
         if lacks:
             result = f"RuntimeMissing: {lacks[0]}; {lacks[1].clause}"
-            return _Check(app.name, slot, app.model, str(wanted), False, result)
+            return Check(app.name, slot, app.model, str(wanted), False, result)
     except (UnknownVersion, ManifestInvalid) as error:
         result = f"{error.reason}: {error.message}"
-        return _Check(app.name, slot, app.model, str(wanted), False, result)
-    return _Check(app.name, slot, app.model, str(wanted), True, result)
+        return Check(app.name, slot, app.model, str(wanted), False, result)
+    return Check(app.name, slot, app.model, str(wanted), True, result)
 
 
-def _show(session: Session, found: list[_Check], output: Output) -> None:
+def _show(session: Session, found: list[Check], output: Output) -> None:
     if output is Output.TABLE:
         rows = [(c.app, c.slot, c.model, c.version, c.result) for c in found]
         out.show_table(session, _COLUMNS, rows)

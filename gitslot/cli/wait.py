@@ -11,6 +11,8 @@ import typer
 
 from gitslot.cli import output as out
 from gitslot.cli.checkout import Checkout
+from gitslot.cli.complete import complete_app
+from gitslot.cli.output import span
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.cli.status import age_lines, doing_lines
 from gitslot.errors import GitslotError, JournalError
@@ -18,13 +20,13 @@ from gitslot.record.event import Event
 from gitslot.report import snapshot
 from gitslot.report.snapshot import AppView, Snapshot
 from gitslot.report.status import SYNCED
+from gitslot.report.text import Log
 from gitslot.state.safe_text import code_span
 from gitslot.state.wanted import SUFFIX
 from gitslot.world import World
 
 _POLL_S, _GIT_S = 2.0, 10.0
 _LINES = 5  # of the log, for a workflow's summary
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 class For(StrEnum):
@@ -45,7 +47,11 @@ def wait(
     ctx: typer.Context,
     app: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[APP]...", help="Which apps; else those that COMMIT changed."),
+        typer.Argument(
+            metavar="APP",
+            autocompletion=complete_app,
+            help="Which apps; else those that COMMIT changed.",
+        ),
     ] = None,
     commit: Annotated[
         str, typer.Option(metavar="COMMIT", help="Which commit; else the one checked out.")
@@ -65,10 +71,12 @@ def wait(
     """
     session = session_of(ctx)
     del for_
-    limit_s = _seconds(timeout)
+    limit_s = span(timeout)
+    if limit_s is None:
+        raise CommandRefused(f"`{timeout}` is no time: write 90s, 15m or 1h", reason="BadTime")
     wanted, changed = _commit(session, commit)
     waiter = _Waiter(session, session.world(), wanted, app or changed)
-    ends = waiter.run(limit_s)
+    ends = waiter.run(limit_s.total_seconds())
     for name, end in ends.items():
         out.show_text(session, f"{name}: {end.how}: {end.message}")
     _summarise(session, waiter, ends)
@@ -178,13 +186,6 @@ def _commit(session: Session, commit: str) -> tuple[str, list[str]]:
     return full, [path.stem for path in paths if path.parent == file and path.suffix == SUFFIX]
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6})([smh])", text)
-    if match is None:
-        raise CommandRefused(f"`{text}` is no time: write 90s, 15m or 1h", reason="BadTime")
-    return float(int(match[1]) * _UNITS[match[2]])
-
-
 def _summarise(session: Session, waiter: _Waiter, ends: Mapping[str, End]) -> None:
     """Add the ends and the last lines of the log to the summary of a GitHub workflow's job."""
     file = session.environ.get("GITHUB_STEP_SUMMARY")
@@ -193,10 +194,7 @@ def _summarise(session: Session, waiter: _Waiter, ends: Mapping[str, End]) -> No
     lines = []
     for name, end in ends.items():
         lines += [f"**{code_span(name)} {end.how}**: {code_span(end.message)}", ""]
-        lines += [
-            f"    {event.time:%H:%M:%S} {event.event:<14} {event.message}"
-            for event in waiter.events(name)
-        ]
+        lines += [f"    {Log().line(event, event.time).plain}" for event in waiter.events(name)]
         lines.append("")
     with Path(file).open("a", encoding="utf-8") as summary:
         summary.write("\n".join(lines))

@@ -6,6 +6,7 @@ there and adds what is missing, so it may be repeated, and interrupted anywhere.
 """
 
 import json
+import re
 import subprocess
 import sys
 import uuid
@@ -46,6 +47,7 @@ BLOB_ROLES = (
     *((name, blobs, _READER) for name in (SERVING, CONTROLLER) for blobs in (MODELS, CODE)),
     (CONTROLLER, GITSLOT, _WRITER),
 )
+_STORAGE = re.compile(r"https://127\.0\.0\.1:(\d+)/gitslot\b")
 
 Progress: TypeAlias = Callable[[str], None]
 
@@ -107,7 +109,9 @@ class Provisioner:
 
     def app(self, name: str, code: Package, settings: Mapping[str, str] | None = None) -> None:
         """Create the app *name* and its staging slot, both with *code* and no model, if missing."""
-        if not self._exists(name):
+        if self._exists(name):
+            self._follow_storage(name)
+        else:
             self._create(
                 name,
                 SERVING,
@@ -124,6 +128,19 @@ class Provisioner:
             self.web.web_apps.begin_create_or_update_slot(
                 self._facts.resource_group, name, STAGING, Site(self._body(RUNTIME, SERVING))
             ).result()
+
+    def _follow_storage(self, name: str) -> None:
+        """Point the slots of *name* at today's storage: its port may be another program's now."""
+        apps, group = self.web.web_apps, self._facts.resource_group
+        for slot in [each["slot"] for each in slots(self._facts) if each["site"] == name]:
+            words, suffix = ((name,), "") if slot == "production" else ((name, slot), "_slot")
+            there = getattr(apps, f"list_application_settings{suffix}")(group, *words).properties
+            wanted = {key: _STORAGE.sub(self._facts.storage, each) for key, each in there.items()}
+            if wanted != dict(there):
+                port = _STORAGE.findall(" ".join(there.values()))[0]
+                self._progress(f"{name}/{slot}: another program has port {port} of the storage")
+                update = getattr(apps, f"update_application_settings{suffix}")
+                update(group, *words, StringDictionary(properties=wanted))
 
     def controller(self, code: Package, follow: Follow) -> None:
         """Create the controller's own app, or bring its code and settings up to date."""

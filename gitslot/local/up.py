@@ -5,6 +5,8 @@ Every step may be repeated. A platform that it started and could not fill is sto
 """
 
 import os
+import shutil
+import sys
 import time
 from collections.abc import Mapping
 from enum import StrEnum
@@ -26,12 +28,19 @@ from gitslot.local.command import (
     interruptible,
     other_identities,
     place,
-    print_err,
     read,
 )
 from gitslot.local.process import Facts
 from gitslot.local.provision import CONTROLLER, Follow, Provisioner, set_latency, slots
 from gitslot.state.wanted import App, Doubt
+
+_NEXT = """\
+status --watch
+models                   what is registered
+bump production VERSION  to release it: one commit
+rollback                 to go back
+logs                     what happened
+local down               to stop"""
 
 
 class Latency(StrEnum):
@@ -100,11 +109,11 @@ def bring_up(where: Place, latency: Latency | None, *, thin: bool) -> None:
         process.write_json(where.file, local)
     except BaseException:
         if mine:
-            steps("stopping what was started")
+            steps("stopping what was started", last=True)
             process.stop(where.state)
         raise
-    steps("was up already; checked" if was_up else "up")
-    _show(where, follow, urls)
+    steps("was up already; checked" if was_up else "up", last=True)
+    _show(urls)
 
 
 def fill(
@@ -189,29 +198,33 @@ def _branch(checkout: Path) -> str:
     return names[-1].removeprefix(prefix).decode() if names[-1].startswith(prefix) else "HEAD"
 
 
-def _show(where: Place, follow: Follow, urls: Mapping[str, Any]) -> None:
+def _show(urls: Mapping[str, Any]) -> None:
     for app, ports in urls["apps"].items():
         print(f"{app}")
         for slot, url in ports.items():
             print(f"  {slot:<11} {url}/api/health")
-    print(f"""
-What the controller sees: {urls["page"]}
+    print(f"\nWhat the controller sees: {urls['page']}\n\nNext:")
+    for line in _NEXT.splitlines():
+        print(f"  {_program()} {line}")
 
-Next:
-  gitslot status --watch
-  gitslot models                      what is registered
-  gitslot bump production VERSION     to release it: one commit of {follow.file}
-  gitslot rollback                    to go back
-  gitslot logs                        what happened
-  gitslot local down                  to stop""")
+
+def _program() -> str:
+    """Return what runs this gitslot in the shell around here."""
+    own = Path(sys.executable).with_name("gitslot")
+    if shutil.which("gitslot") == str(own) or not own.exists():
+        return "gitslot"
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
 
 
 class Steps:
-    """Prints each step as it begins, with the seconds since the start."""
+    """Prints each step as it begins, with the seconds since then; a terminal has one line."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began, self._live = time.monotonic(), sys.stderr.isatty()
 
-    def __call__(self, text: str) -> None:
-        """Print *text*."""
-        print_err(f"{time.monotonic() - self._began:5.1f}s  {text}")
+    def __call__(self, text: str, *, last: bool = False) -> None:
+        """Print *text*, which stays where it is the *last*."""
+        line = f"{time.monotonic() - self._began:5.1f}s  {text}"
+        if self._live:
+            line = f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}"
+        print(line, end="" if self._live and not last else "\n", file=sys.stderr, flush=True)

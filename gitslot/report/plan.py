@@ -4,11 +4,13 @@ What the controller would do, step by step: `decide` folded over what Azure prom
 Pure. A plan is an inert value: nothing acts on one.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gitslot.decide.decide import decide
+from gitslot.record.event import Event
+from gitslot.record.memory import remember
 from gitslot.report.plan_model import promised
 from gitslot.state import slot_settings
 from gitslot.state.decision import (
@@ -25,6 +27,7 @@ from gitslot.state.decision import (
     Waiting,
 )
 from gitslot.state.policy import Policy
+from gitslot.state.reasons import Run, Wait
 from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import spoken
 from gitslot.state.seen import Arm, Live
@@ -54,6 +57,7 @@ class Plan:
     The steps for one app and what stands at their end.
 
     *end* is the kind of stop, with its *reason* and *message*; *notes* say what a rollback costs.
+    *follows* are the steps once that stop is over, *revision* and *subject* those of the commit.
     """
 
     app: str
@@ -62,6 +66,9 @@ class Plan:
     reason: str
     message: str
     notes: tuple[str, ...] = ()
+    follows: tuple[Step, ...] = ()
+    revision: str = ""
+    subject: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -76,12 +83,33 @@ def plan(
 ) -> Plan:
     """Return what would be done for *name* from one look that read ARM."""
     turns = tuple(course(app, live, memory, now, policy))
-    found = (_step(decision, seen) for decision, seen, _ in turns if isinstance(seen, Live))
-    steps, (decision, _, after) = tuple(filter(None, found)), turns[-1]
+    steps, (decision, end, after) = _steps(turns), turns[-1]
     notes: tuple[str, ...] = ()
     if isinstance(app, App) and isinstance(live, Live):
         notes = _notes(app, live, steps, after)
-    return Plan(name, steps, *_ended(decision), notes)
+    over = _over(decision, app, after, now)
+    follows = _steps(course(over[0], end, *over[1:], policy)) if over else ()
+    return Plan(name, steps, *_ended(decision), notes, follows)
+
+
+def _steps(turns: Iterable[tuple[Decision, Live | Doubt, Memory]]) -> tuple[Step, ...]:
+    found = (_step(decision, seen) for decision, seen, _ in turns if isinstance(seen, Live))
+    return tuple(filter(None, found))
+
+
+def _over(
+    stop: Decision, app: App | Doubt, memory: Memory, now: datetime
+) -> tuple[App | Doubt, Memory, datetime] | None:
+    """Return what is wanted, remembered and the time once *stop* is over; None if unknown."""
+    match stop:
+        case Suspended() if isinstance(app, App):
+            return replace(app, suspend=None, suspended_by_setting=False), memory, now
+        case Stalled(next=Run(commands=(("gitslot", "retry"), *_))) if isinstance(app, App):
+            return app, remember(memory, Event("Retried", app.name, now)), now
+        case Waiting(next=Wait(until=until)) if until is not None:
+            return app, memory, until
+        case _:
+            return None
 
 
 def course(

@@ -22,7 +22,7 @@ from gitslot.state.decision import (
     Verify,
     Waiting,
 )
-from gitslot.state.reasons import REASONS, Run, still_goes_back
+from gitslot.state.reasons import REASONS, Run, next_line, still_goes_back
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
@@ -57,7 +57,7 @@ class Row:
     commit: str = ""  # 40 hex digits
     reason: str = ""
     message: str = ""
-    mend: str = ""  # a line to type
+    mend: str = ""  # a line to type, or what to change
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _State:
     kind: str
     reason: str = ""
     message: str = ""
-    mend: str = ""  # a line to type
+    mend: str = ""  # a line to type, or what to change
 
 
 _DONE = _State("Converged")
@@ -115,24 +115,30 @@ def _state(seen: Observation) -> _State:
         # The controller has watched for longer than this one look, and gave up.
         line = seen.memory.next
         way = still_goes_back(line, seen.head.short, seen.name) if seen.head else line
+        way = next_line(way, seen.name)
         return _State(*stop[:2], stop[2].replace(line, way) if line else stop[2], mend=way)
-    return _of(decision)
+    return _of(decision, seen.name)
 
 
-def _of(decision: Decision) -> _State:
+def _of(decision: Decision, app: str) -> _State:
     match decision:
         case Converged():
             return _State("Converged", "", decision.message)
         case Waiting() | Stalled() | Frozen() | Suspended():
-            mend = decision.next.line if isinstance(decision.next, Run) else ""
-            return _State(type(decision).__name__, decision.reason, decision.message, mend)
+            step, said = decision.next, decision.message
+            if isinstance(step, Run):
+                mend = next_line(step.line, app)
+                said = said.replace(step.line, mend)
+            else:
+                mend = "" if step.clause in said else step.clause
+            return _State(type(decision).__name__, decision.reason, said, mend)
         case _:
             return _State("Pending", "Pending", f"next: {next_step(decision)}")
 
 
 def _own(seen: Observation, decision: Decision) -> _State:
     """Return how one slot stands; for what the app stops for, as the controller recorded it."""
-    return _state(seen) if decision == seen.decision else _of(decision)
+    return _state(seen) if decision == seen.decision else _of(decision, seen.name)
 
 
 def next_step(decision: Decision) -> str:
@@ -179,9 +185,8 @@ def _staging(seen: Observation, own: _State | None, state: _State) -> Row:
         wanted = slot.wanted if slot else None
         held = slot and isinstance(wanted, Resolved) and slot.health.serves(wanted.release)
         does = _does(own or state, bool(held))
-    reason, message = (own.reason, own.message) if own else ("", "")
-    health = _answers(own or state, slot)
-    return _row(seen, STAGING, pin, state=does, health=health, reason=reason, message=message)
+    said = {name: getattr(own, name) for name in ("reason", "message", "mend") if own}
+    return _row(seen, STAGING, pin, state=does, health=_answers(own or state, slot), **said)
 
 
 def _does(state: _State, done: bool) -> str:
@@ -214,6 +219,7 @@ def _further(seen: Observation, name: str, own: _State | None, state: _State) ->
         health=_answers(over, slot),
         reason=own.reason,
         message=own.message,
+        mend=own.mend,
     )
     missing = slot is not None and isinstance(slot.unread, Refusal)
     return replace(row, serves="nothing", health="") if missing else row

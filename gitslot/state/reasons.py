@@ -4,6 +4,7 @@ Why an app stops, and what ends it: one table for messages, rows, logs and docs.
 Pure. No code branches on a reason. docs/run/reasons.md is made from the table.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -100,6 +101,14 @@ def still_goes_back(line: str, head: str, app: str) -> str:
     """Return the recorded *line*, or a rollback where it reverts a commit that is not *head*."""
     stale = line.startswith("git revert ") and head not in line.split()
     return go_back(app).line if stale else line
+
+
+def next_line(line: str, app: str) -> str:
+    """Return the *line* of a step as it is typed for *app*."""
+    return " && ".join(
+        f"{part} {app}" if part == "gitslot retry" else re.sub(r"\bAPP\b", lambda _: app, part)
+        for part in line.split(" && ")
+    )
 
 
 def retry(effect: str = "tries again") -> Run:
@@ -516,7 +525,9 @@ _TABLE = (
     Reason(
         "Suspended",
         "The file asks for hands off.",
-        next=Edit("take `suspend` out of the file to resume"),
+        next=Run(
+            (("gitslot", "resume", "APP"), ("git", "push")), "takes `suspend` out of the file"
+        ),
     ),
     Reason(
         "SuspendedBySetting",

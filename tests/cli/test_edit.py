@@ -1,12 +1,21 @@
 """`gitslot bump` in real repositories: one line, one commit."""
 
+import io
+import os
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gitslot.cli.app import run
+from gitslot.cli.session import Session
 from gitslot.edges.file.edit import needs_quotes, unquoted, with_version
 from gitslot.edges.file.read import read
+from gitslot.errors import GitslotError, RegistryUnavailable, UnknownVersion
 from tests.cli.clones import BUMPED, CHURN, FILE, SIMPLE, Clone, Folder
+
+FILES = (SIMPLE, CHURN, SIMPLE.rstrip("\n"), SIMPLE.replace("\n", "\r\n"))
 
 # ---------------------------------------------------------------- bump
 
@@ -150,6 +159,35 @@ def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
     assert "not in a Git checkout" in err and "Traceback" not in err
 
 
+def test_bump_refuses_what_the_registry_at_hand_does_not_know(clone: Clone) -> None:
+    """Nothing is committed; a registry that does not answer stops nobody."""
+
+    def bump(version: str, error: GitslotError) -> tuple[int, str]:
+        session = Session({**os.environ, "GITSLOT_STORAGE": "https://a.example"}, clone.path)
+        session.err = io.StringIO()
+        session.open_registry = lambda _: Mock(manifest=Mock(side_effect=error))
+        return run(("bump", "production", version), session), session.err.getvalue()
+
+    code, err = bump("1.5.0", UnknownVersion("iris has no version 1.5.0"))
+    assert (code, clone.text, "iris has no version 1.5.0" in err) == (2, SIMPLE, True)
+    code, err = bump("1.6.0", RegistryUnavailable("no answer"))
+    assert (code, "not checked" in err, clone.subject) == (0, True, "bump iris to 1.6.0")
+
+
+@pytest.mark.parametrize("reason", ['say "no": #1', "é" * 300])
+def test_suspend_and_resume_are_commits_of_one_line(folder: Folder, reason: str) -> None:
+    """The reason stands in the file and in the subject; without one it is refused."""
+    assert folder.gitslot("suspend", "churn-prod")[0] == 2
+    for said in ("first", reason):
+        assert folder.gitslot("suspend", "churn-prod", "--reason", said)[0] == 0
+        assert folder.subject == f"suspend churn-prod: {said}"
+    suspended = read(folder.of("churn-prod").encode(), "churn-prod").suspend
+    assert suspended and suspended[:199] == reason[:199]
+    assert folder.gitslot("resume", "--app", "churn-prod")[0] == 0
+    assert (folder.of("churn-prod"), folder.subject) == (CHURN, "resume churn-prod")
+    assert "is not suspended" in folder.gitslot("resume", "churn-prod")[2]
+
+
 # ---------------------------------------------------------------- the edit itself
 
 
@@ -157,7 +195,7 @@ def test_outside_a_checkout_the_error_says_where_to_go(clone: Clone) -> None:
 @given(
     version=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,12}\Z"),
     slot=st.sampled_from(["production", "staging"]),
-    text=st.sampled_from([SIMPLE, CHURN, SIMPLE.rstrip("\n"), SIMPLE.replace("\n", "\r\n")]),
+    text=st.sampled_from(FILES),
 )
 def test_an_edit_changes_what_was_asked_and_not_a_line_beside_it(
     version: str, slot: str, text: str

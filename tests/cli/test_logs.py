@@ -21,6 +21,7 @@ from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.payload import Payload
 from gitslot.report import history
+from gitslot.report.text import Log
 from gitslot.world import open_world
 from reliability.memory_blobs import MemoryBlobs
 from tests.cli.clones import SIMPLE, Clone
@@ -113,19 +114,32 @@ def terminal() -> Terminal:
 
 
 def test_the_log_reads_as_the_readme_shows_it(terminal: Terminal) -> None:
-    """Time, app, commit, event, message; subject and author on the Drift; bookkeeping hidden."""
+    """Time, commit, event, message; subject and author on the Drift; bookkeeping hidden."""
     code, out, _ = terminal.run("logs")
     assert code == 0
     assert out.splitlines() == [
-        "14:02:11  az-fct-python-ml  9f3c2ab  Drift           production serves 1.4.0, "
+        "14:02:11  9f3c2ab  Drift           production serves 1.4.0, "
         '9f3c2ab wants 1.5.0  "bump iris to 1.5.0" (sam)',
-        "14:02:11  az-fct-python-ml  9f3c2ab  DeployStarted   staging <- iris 1.5.0",
-        "14:02:58  az-fct-python-ml  9f3c2ab  VerifyPassed    staging: 64 of 64 golden rows, "
+        "14:02:11  9f3c2ab  DeployStarted   staging <- iris 1.5.0",
+        "14:02:58  9f3c2ab  VerifyPassed    staging: 64 of 64 golden rows, "
         "worst difference 3e-7, p99 41 ms",
-        "14:02:58  az-fct-python-ml  9f3c2ab  SwapStarted     staging <-> production",
-        "14:04:19  az-fct-python-ml  9f3c2ab  Converged       production 1.4.0 -> 1.5.0 in 128 s; "
+        "14:02:58  9f3c2ab  SwapStarted     staging <-> production",
+        "14:04:19  9f3c2ab  Converged       production 1.4.0 -> 1.5.0 in 128 s; "
         "staging keeps 1.4.0 for rollback",
     ]
+
+
+@pytest.mark.parametrize(("apps", "hang"), [((APP,), 35), ((APP, "churn"), 10)])
+def test_a_terminal_gets_messages_with_a_hanging_indent(apps: tuple[str, ...], hang: int) -> None:
+    """At 80 columns; the subject once for a commit, apps where there are several, the next step."""
+    stop = event("Stalled", "14:05:00", BUMP, "no", detail=Payload(next="gitslot retry"))
+    log = Log(apps, 80)
+    lines = [log.line(each, DAY).plain.split("\n") for each in (bump()[0], bump()[0], stop)]
+    assert max(map(len, lines[0])) <= 80
+    assert lines[0][1].startswith(" " * hang) and lines[0][1][hang] != " "
+    assert ["sam" in "".join(line) for line in lines] == [True, False, False]
+    assert (APP in lines[1][0]) == (len(apps) > 1)
+    assert " ".join(" ".join(lines[2]).split()).endswith(f"no; next: gitslot retry {APP}")
 
 
 def test_on_another_day_the_log_has_dates(terminal: Terminal) -> None:
@@ -148,14 +162,14 @@ def test_following_prints_what_is_added_once(terminal: Terminal) -> None:
     drift = event("Drift", "15:40:02", REVERT, "rollback: c01d7e5 reverts 9f3c2ab")
     terminal.while_waiting = [[], [drift], []]
     code, out, err = terminal.run("logs", "-f", "-n", "1")
-    assert (code, [line.split()[3] for line in out.splitlines()]) == (130, ["Converged", "Drift"])
+    assert (code, [line.split()[2] for line in out.splitlines()]) == (130, ["Converged", "Drift"])
     assert "Traceback" not in err
 
 
 def test_a_commit_selects_its_events(terminal: Terminal) -> None:
     """By as many digits as people copy."""
     terminal.write(event("Frozen", "15:00:00", REVERT, "main is gone"))
-    assert terminal.run("logs", "--commit", "c01d7e5")[1].split()[3] == "Frozen"
+    assert terminal.run("logs", "--commit", "c01d7e5")[1].split()[2] == "Frozen"
 
 
 @pytest.fixture
@@ -174,7 +188,7 @@ def test_a_commit_that_was_overtaken_leads_to_what_overtook_it(
     terminal.write(event("Drift", "15:00:00", bob, "to 1.6.0", slot="production"))
     _, out, err = terminal.run("logs", "--commit", alice)
     assert f"{alice[:7]} was overtaken, before it was looked at, by {bob[:7]}" in err
-    assert out.split()[3] == "Drift"
+    assert out.split()[2] == "Drift"
 
 
 def test_a_commit_that_was_merged_leads_to_the_release_of_its_merge(
@@ -190,7 +204,7 @@ def test_a_commit_that_was_merged_leads_to_the_release_of_its_merge(
     terminal.write(event("Drift", "15:00:00", merge, "to 1.5.0", slot="production"))
     _, out, err = terminal.run("logs", "--commit", mine)
     assert f"{mine[:7]} is in the release of {merge[:7]}" in err
-    assert out.split()[3] == "Drift"
+    assert out.split()[2] == "Drift"
 
 
 def test_a_commit_that_changed_nothing_or_was_not_seen_says_so(

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from emulator.arm.coverage import USED_BY
+from tests.cli.test_printed_lines import printed
 from tests.clients.azure_cli import log_in, shell_environment
 from tests.infra.page import FIRST_LOOK, GONE, NEWER, ONE_KEY, ROOT, Line, lines, set_up
 from tests.platform import Platform, start_platform, until
@@ -105,6 +106,7 @@ def test_az_understands_the_marked_lines(tmp_path: Path) -> None:
             f"CONTROLLING_OBJECT={SOMEBODY}",
         ]
         marked = [line.text for line in lines() if line.only_on_azure]
+        marked += printed("az")
         for text in marked:
             # Who is signed in is asked of another service, which the emulator does not play.
             line = re.sub(r'"\$\(az ad [^)]*\)"', SOMEBODY, text)

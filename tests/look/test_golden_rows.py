@@ -67,7 +67,7 @@ def test_all_rows_equal_pass_with_their_evidence() -> None:
     slot = Slot()
     verdict = judge(slot)
     assert (verdict.mark, slot.paths) == (Mark.PASS, {"/api/predict?proba=1"})
-    assert verdict.message == ("staging: 40 of 40 golden rows, worst difference 0, p99 10 ms")
+    assert verdict.message == ("staging: 40 of 40 golden rows, exact, p99 10 ms")
 
 
 def test_a_difference_within_the_tolerance_passes() -> None:

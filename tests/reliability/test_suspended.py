@@ -63,7 +63,10 @@ def test_whoever_asks_is_told_that_the_controller_stands_aside(
     code, said = gitslot(scene, *words)
     assert code == 1
     assert f"SuspendedBySetting: {WHY}" in said
-    assert "deploy" not in said
+    now, over, then = said.partition("once that is over:")
+    assert "deploy" not in now
+    assert bool(over) == ("1. deploy " in then and "3. swap " in then) == (words != ("status",))
+    assert bool(over) == ("app  " in now and ' "' in now)
 
 
 def test_nobody_reconciles_or_retries_past_the_setting(scene: Scene) -> None:
@@ -112,7 +115,7 @@ def test_a_suspension_of_the_file_names_its_own_mend() -> None:
     scene.cloud.git.want(NEW, more=f'suspend: "{WHY}"\n')
     assert one_pass(scene.controller) == asked_for("Suspended")
     for words in (("reconcile",), ("retry",)):
-        assert "take `suspend` out of the file" in gitslot(scene, *words)[1]
+        assert "`gitslot resume app && git push` takes `suspend` out" in gitslot(scene, *words)[1]
     want(scene, NEW)
     code, said = gitslot(scene, "reconcile")
     assert (code, scene.cloud.serves()) == (0, NEW), said

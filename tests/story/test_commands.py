@@ -54,7 +54,7 @@ def test_bump_plan_reconcile_status_and_back_by_rollback(settled: Stage) -> None
     writes = {"settings-put": "deploy", "swap-started": "swap"}
     made = [writes[operation] for operation, _ in settled.writes()[before:]]
     assert made == [step for step in steps if step != "verify"]
-    told = [line.split()[3] for line in done.err.splitlines() if f"  {settled.app}  " in line]
+    told = [line.split()[2] for line in done.err.splitlines() if line[2:3] == ":"]
     assert (told[0], told[-1], told.count("SwapStarted")) == ("Drift", "Converged", 1)
     assert "1.5.0" in done.out
     assert (settled.serves(), settled.serves("staging")) == ("1.5.0", "1.4.0")

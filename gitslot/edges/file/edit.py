@@ -1,11 +1,12 @@
 """
-Change what one slot asks for in desired_state.yaml and no other byte.
+Change what one slot asks for in desired_state.yaml, or who suspends it, and no other byte.
 
 Pure: text in, text out. ruamel.yaml gives the position of each scalar; only that text is replaced,
 so comments, order and layout stay as they are.
 """
 
 import io
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,10 @@ import yaml
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
+from gitslot.edges.file.keys import SUSPEND_LENGTH
 from gitslot.edges.file.read import read
 from gitslot.errors import DesiredError
+from gitslot.state.safe_text import safe
 from gitslot.state.wanted import Wanted
 
 _TEXT = "tag:yaml.org,2002:str"
@@ -53,6 +56,29 @@ def with_wish(data: bytes, slot: str, model: str, wanted: Wanted, name: str = ""
     slots = {**before.slots, slot: wanted}
     if read(edited, name) != replace(before, model=model, slots=slots):
         what = f"cannot change `{slot}` without changing more; edit the file by hand"
+        raise DesiredError(what, reason="EditRefused")
+    return edited
+
+
+def with_suspend(data: bytes, reason: str, name: str = "") -> bytes:
+    """
+    Return *data* with *reason* as its `suspend`, or without that key where *reason* is "".
+
+    Raises DesiredError as `with_version` does.
+    """
+    before, text = read(data, name), data.decode("utf-8")
+    root = _compose(text)
+    old = _child(root, "suspend")
+    quoted = json.dumps(reason, ensure_ascii=False)
+    if reason and old:
+        text = _spliced(text, old, quoted)
+    elif reason:
+        text = _inserted(text, root, f"suspend: {quoted}")
+    elif old:
+        text = _without(text, old)
+    edited = text.encode()
+    if read(edited, name) != replace(before, suspend=safe(reason, SUSPEND_LENGTH) or None):
+        what = "cannot change `suspend` without changing more; edit the file by hand"
         raise DesiredError(what, reason="EditRefused")
     return edited
 

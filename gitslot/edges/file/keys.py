@@ -15,6 +15,7 @@ from gitslot.edges.file.plain_yaml import Map, Node, Text, refuse
 from gitslot.state.safe_text import safe
 from gitslot.state.wanted import APP_NAME, PRODUCTION, STAGING, Wanted
 
+SUSPEND_LENGTH = 200  # characters of a reason that are shown
 MAX_SLOTS = 21  # production and 20 more, which is what the largest plans allow
 VERSION = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,63})"
 _WANTED = re.compile(rf"({VERSION})(?:@sha256:([0-9a-f]{{64}}))?")
@@ -124,7 +125,7 @@ KEYS: Sequence[Key] = (
         "Leave the app alone while this key is here. Give a reason: 'incident 7, sam'.",
         'say why and who: `suspend: "incident 7, sam"`, or remove it',
         re.compile(r"(?s:.+)"),
-        convert=lambda text: safe(text, 200),
+        convert=lambda text: safe(text, SUSPEND_LENGTH),
         schema={"type": "string", "minLength": 1},
     ),
     Key(

@@ -5,7 +5,6 @@ Readable without colour, in a file, and on a terminal of 80 columns.
 """
 
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,11 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gitslot.record.event import Event
-from gitslot.report.text import styled
+from gitslot.report.text import Log
 from gitslot.state.safe_text import safe
 
 _INDENT = 2
-_TIME, _EVENT = 8, 13  # columns of a log line
 _TWO_COLUMNS = 96  # a terminal narrower than this gets one account below the other
 _WIDTH = 100  # where it is not a terminal
 
@@ -32,6 +30,7 @@ class Screen:
     def __init__(self) -> None:
         width = None if sys.stdout.isatty() else _WIDTH
         self._console = Console(highlight=False, markup=False, emoji=False, width=width)
+        self._log = Log(room=self._console.width - _INDENT)
 
     def title(self, mark: str, text: str, more: str = "") -> None:
         """Print the heading of a part of the story."""
@@ -51,11 +50,7 @@ class Screen:
 
     def event(self, event: Event) -> None:
         """Print a line of the reconcile log."""
-        start = _INDENT + _TIME + 2 + _EVENT + 2
-        first, *rest = _folded(event.message, self._console.width - start)
-        self._print(styled([clock(event.time), event.event.ljust(_EVENT), first]))
-        for line in rest:
-            self._print(Text(" " * (start - _INDENT) + line))
+        self._print(self._log.line(event, event.time))
 
     def result(self, text: str, *, good: bool = True) -> None:
         """Print the result of a step."""
@@ -119,22 +114,8 @@ def clock(time: datetime) -> str:
     return f"{time.astimezone(UTC):%H:%M:%S}"
 
 
-def _folded(text: str, width: int) -> list[str]:
-    return textwrap.wrap(safe(text, 500), max(width, 30)) or [""]
-
-
 def _account(lines: Sequence[Event | str], width: int) -> Text:
-    """Return *lines* as a text of *width* columns, each event on a line with its message."""
-    account = Text()
-    for line in lines:
-        if isinstance(line, str):
-            account.append(line + "\n")
-            continue
-        start = _TIME + 1
-        first, *rest = _folded(f"{line.event.replace(' ', '')} {line.message}", width - start)
-        name, _, message = first.partition(" ")
-        account.append(f"{clock(line.time)} ").append_text(styled([name])).append(f" {message}\n")
-        for more in rest:
-            account.append(f"{'':{start}}{more}\n")
-    account.rstrip()
-    return account
+    """Return *lines* as a text of *width* columns."""
+    log = Log(room=width)
+    each = (Text(one) if isinstance(one, str) else log.line(one, one.time) for one in lines)
+    return Text("\n").join(each)
