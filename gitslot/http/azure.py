@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from azure.core.exceptions import (
+    HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
@@ -122,6 +123,14 @@ def why(error: BaseException) -> NoAnswer | None:
     """Return the NoAnswer that made an Azure client raise *error*, if that is what it was."""
     cause = getattr(error, "inner_exception", None)
     return cause if isinstance(cause, NoAnswer) else None
+
+
+def refusal(error: HttpResponseError) -> str:
+    """Return status and code of a refusal; of one that no service sent, that no login works."""
+    if error.status_code is None:
+        return f"no login works here: {str(error.message).partition(chr(10))[0]}"
+    code = getattr(error, "error_code", None) or error.reason
+    return f"{error.status_code} {getattr(code, 'value', code)}"
 
 
 def in_container(container: Any, ask: Callable[[], T]) -> T:

@@ -23,7 +23,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobClient, BlobLeaseClient, BlobServiceClient
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.http.azure import STORAGE, AzureTransport, in_container, why
+from gitslot.http.azure import STORAGE, AzureTransport, in_container, refusal, why
 from gitslot.http.client import Http
 
 CONTAINER = "gitslot"
@@ -66,8 +66,7 @@ def _translated(what: str, moved: Collection[int] = ()) -> Iterator[None]:
     except HttpResponseError as error:
         if error.status_code in moved:
             raise JournalMoved(f"somebody else was first to {what}") from error
-        code = getattr(error, "error_code", None) or error.status_code
-        raise JournalError(f"storage refused to {what}: {code}") from error
+        raise JournalError(f"storage refused to {what}: {refusal(error)}") from error
     except AzureError as error:
         cause = no_answer.cause if (no_answer := why(error)) else type(error).__name__
         raise JournalError(f"storage did not answer to {what}: {cause}") from error

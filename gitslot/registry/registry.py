@@ -36,7 +36,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from gitslot.errors import ManifestInvalid, RegistryUnavailable, UnknownVersion, VersionExists
-from gitslot.http.azure import STORAGE, AzureTransport, in_container, why
+from gitslot.http.azure import STORAGE, AzureTransport, in_container, refusal, why
 from gitslot.http.client import CONNECT_S, Http
 from gitslot.registry.golden import MAX_BYTES as GOLDEN_BYTES
 from gitslot.registry.manifest import (
@@ -373,8 +373,7 @@ def _translated(doing: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        code = getattr(getattr(error, "error_code", None), "value", None) or error.reason
-        raise RegistryUnavailable(f"cannot {doing}: {error.status_code} {code}") from error
+        raise RegistryUnavailable(f"cannot {doing}: {refusal(error)}") from error
     except AzureError as error:
         cause = no_answer.cause if (no_answer := why(error)) else type(error).__name__
         raise RegistryUnavailable(f"cannot {doing}: {cause}") from error

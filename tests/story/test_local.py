@@ -43,7 +43,7 @@ def exported(folder: Path) -> list[tuple[str, ...]]:
     (path,) = folder.glob(f".gitslot/**/logs/{CONTROLLER}.insights.jsonl")
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     found = [json.loads(e["message"]) for e in lines if e["category"] == "Host.Function.Console"]
-    return sorted((e["id"], e["event"], e.get("to", ""), e["message"]) for e in found)
+    return sorted((e["id"], e["event"], e.get("to", ""), e["message"]) for e in found if "id" in e)
 
 
 def serves(folder: Path) -> str:

@@ -101,4 +101,5 @@ def test_a_silent_registry_is_an_error(typed: Typed, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     done = typed("train", "--version", "3")
     assert done.returncode == 2
-    assert "error: cannot create container models" in done.stderr and "Traceback" not in done.stderr
+    said = "error: cannot look for models/iris/3/manifest.json: no login works here: "
+    assert said in done.stderr and "Traceback" not in done.stderr
