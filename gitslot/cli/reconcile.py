@@ -59,7 +59,7 @@ def reconcile(
         print_new()
         if isinstance(stop, Suspended):
             session.print_err(f"{name}: nothing is reconciled: {_resumes(stop, name)}")
-    view = status_.Watcher(session, world).look(app)
+    view = status_.Watcher(session, world, live=True).look(app)
     status_.show(session, view, output)
     return view.code
 
