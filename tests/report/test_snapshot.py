@@ -15,12 +15,16 @@ from gitslot.cli.output import Output
 from gitslot.cli.session import Session
 from gitslot.errors import JournalError
 from gitslot.report import snapshot
-from gitslot.report.snapshot import CHANGED_S, LOOKED, STILL_S, Snapshot
+from gitslot.report.snapshot import CHANGED_S, LOOKED, STILL_S, AppView, Snapshot
+from gitslot.report.status import Row
 from gitslot.state.decision import Converged
 from gitslot.state.plain import plain, read
+from gitslot.state.wanted import Revision
+from reliability.cloud import APP, START
 from reliability.company import Company
 from reliability.memory_blobs import MemoryBlobs
 from reliability.scenarios import NEW, OLD, Scene, bump, settled
+from tests.cli.clones import beside
 
 Open = Callable[[Scene], Company]
 
@@ -137,3 +141,16 @@ def test_a_snapshot_that_is_none_is_named(data: bytes) -> None:
     blobs.put("state/a.json", data)
     with pytest.raises(JournalError, match=r"state/a\.json"):
         snapshot.read_all(blobs)
+
+
+def test_reconcile_shows_what_is_so_now() -> None:
+    """What a controller saw before says nothing of what the command itself has just done."""
+    scene = settled()
+    head = Revision("a" * 40, "sam", "older")
+    row = Row(APP, "production", "iris", OLD, "d", NEW, "Healthy", "Progressing")
+    view = AppView((row,), 1)
+    seen = Snapshot("ctl", "0", scene.cloud.now(), 60.0, head, "", "", {APP: START}, {APP: view})
+    scene.cloud.blobs.put("state/ctl.json", json.dumps(plain(seen)).encode())
+    assert beside(scene.rig, "status")[0] == 1
+    code, said = beside(scene.rig, "reconcile")
+    assert (code, "seen by" in said, "Progressing" in said) == (0, False, False)
