@@ -45,7 +45,7 @@ def logs(
 ) -> int:
     """Show the reconcile log: one line per transition."""
     session = session_of(ctx)
-    journal = session.world().journal
+    journal = session.journal()
     lines = out.log(session.out, [app] if app else journal.apps())
     wants = _of_commit(session, commit)
     every = _read(session, journal, app)
@@ -157,7 +157,7 @@ def history(
     """
     session = session_of(ctx)
     moment = _time(at, session.now()) if at else None
-    events = _read(session, session.world().journal, app)
+    events = _read(session, session.journal(), app)
     names = list(dict.fromkeys(event.app for event in events))
     found = {name: changes(event for event in events if event.app == name) for name in names}
     if moment is None:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from gitslot.cli import output as out
+from gitslot.cli.live import names
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import Session, session_of
-from gitslot.cli.status import names
 from gitslot.errors import GitslotError
 from gitslot.reconcile import observe
 from gitslot.registry.card import lines

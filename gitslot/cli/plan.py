@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from gitslot.cli import output as out
-from gitslot.cli import status as status_
 from gitslot.cli.checkout import Checkout
 from gitslot.cli.complete import complete_app
+from gitslot.cli.live import names as names_of
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
 from gitslot.cli.status import age_lines
@@ -111,7 +111,7 @@ def _descends(session: Session, at: Desired, base: Desired) -> bool:
 def show_plans(session: Session, app: str | None, at: Desired | None, output: Output) -> int:
     """Plan *app*, or all, for *at* or the newest commit; print it and return the exit code."""
     world = session.world()
-    names = chosen(list(at.apps), app) if at else status_.names(world, app)
+    names = chosen(list(at.apps), app) if at else names_of(world, app)
     plans = [_plan(session, name, world, at) for name in names]
     if output is not Output.TABLE:
         out.show_data(session, [out.data_of(each) for each in plans], output)

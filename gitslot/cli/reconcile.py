@@ -13,6 +13,7 @@ from gitslot.cli import output as out
 from gitslot.cli import status as status_
 from gitslot.cli.checkout import user_name
 from gitslot.cli.complete import AppArgument
+from gitslot.cli.live import names as names_of
 from gitslot.cli.logs import NewEvents
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.plan import show_plans
@@ -49,7 +50,7 @@ def reconcile(
     if dry_run:
         return show_plans(session, app, None, output)
     world = session.world()
-    names = status_.names(world, app)
+    names = names_of(world, app)
     lines = out.log(session.err, names)
     for name in names:
         new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
@@ -59,7 +60,7 @@ def reconcile(
         print_new()
         if isinstance(stop, Suspended):
             session.print_err(f"{name}: nothing is reconciled: {_resumes(stop, name)}")
-    view = status_.Watcher(session, world, live=True).look(app)
+    view = status_.Watcher(session, world.journal, world, live=True).look(app)
     status_.show(session, view, output)
     return view.code
 
@@ -134,7 +135,7 @@ def retry(ctx: typer.Context, app: AppArgument = None) -> int:
     """Clear a stall or a freeze, to try again."""
     session = session_of(ctx)
     world = session.world()
-    known = status_.names(world, app)
+    known = names_of(world, app)
     if len(known) != 1:
         raise CommandRefused(
             f"name one app: {', '.join(known) or 'none is known'}", reason="WhichApp"

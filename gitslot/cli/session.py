@@ -22,6 +22,7 @@ from gitslot.errors import GitslotError, SettingsError
 from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
+    from gitslot.record.journal import Journal
     from gitslot.registry.registry import Registry
     from gitslot.report.doctor.gather import Examiner
     from gitslot.world import World
@@ -46,6 +47,14 @@ def _open_world(settings: Settings) -> "World":
 
     http = Http()
     return open_world(settings, credential(http), tell=lambda _: None, http=http)
+
+
+def _open_journal(settings: Settings) -> "Journal":
+    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
+    from gitslot.record.blobs import AzureBlobs  # noqa: PLC0415 - slow import
+    from gitslot.record.journal import Journal  # noqa: PLC0415 - slow import
+
+    return Journal(AzureBlobs(settings.storage, credential()))
 
 
 def _open_registry(settings: Settings) -> "Registry":
@@ -74,6 +83,7 @@ class Session:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
     open_world: Callable[[Settings], "World"] = _open_world
+    open_journal: Callable[[Settings], "Journal"] = _open_journal
     open_registry: Callable[[Settings], "Registry"] = _open_registry
     open_examiner: Callable[[Settings, str], "Examiner"] = _open_examiner
     _settings: Settings | None = None
@@ -111,6 +121,10 @@ class Session:
         world = self.open_world(self.settings())
         world.guest = True
         return world
+
+    def journal(self) -> "Journal":
+        """Open the target's journal for a command that reads nothing else."""
+        return self.open_journal(self.settings())
 
     def registry(self) -> "Registry":
         """Open the target's model registry."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.live import Live as Screen
@@ -12,19 +12,16 @@ from rich.text import Text
 from gitslot.cli import output as out
 from gitslot.cli.complete import AppArgument
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.session import CommandRefused, Session, chosen, session_of
-from gitslot.decide.decide import is_further_slot
-from gitslot.reconcile import observe
+from gitslot.cli.session import Session, chosen, session_of
 from gitslot.record.event import Event
-from gitslot.record.recent import Recent
+from gitslot.record.journal import Journal
 from gitslot.report import snapshot, text
 from gitslot.report.snapshot import AppView, Snapshot
-from gitslot.report.status import Row, exit_code, rows
-from gitslot.state.decision import Converged, Observation
+from gitslot.report.status import Row
 from gitslot.state.safe_text import seconds_text
-from gitslot.state.seen import Live, Rehearsal
-from gitslot.state.wanted import Doubt
-from gitslot.world import World
+
+if TYPE_CHECKING:
+    from gitslot.world import World
 
 _COLUMNS = ("app", "slot", "serves", "wanted", "health", "state", "rollback", "since", "commit")
 _NARROW = tuple(name for name in _COLUMNS if name not in ("rollback", "since", "commit"))
@@ -45,7 +42,7 @@ def status(
 ) -> int:
     """Show what users get of each slot, and what is wanted."""
     session = session_of(ctx)
-    watcher = Watcher(session, session.world(), live)
+    watcher = Watcher(session, session.journal(), live=live)
     if not watch:
         view = watcher.look(app)
         show(session, view, output)
@@ -69,12 +66,13 @@ class Watcher:
     """Reads what controllers saw; looks itself where none wrote that, or where *live*."""
 
     session: Session
-    world: World
+    journal: Journal
+    world: "World | None" = None  # opened for the first look of its own
     live: bool = False
 
     def look(self, app: str | None) -> View:
         """Return how *app* stands, or all do; raises CommandRefused if there is no such app."""
-        if not self.live and (found := snapshot.read_all(self.world.journal.blobs)):
+        if not self.live and (found := snapshot.read_all(self.journal.blobs)):
             return self._as_seen(found, app)
         return self._now(app)
 
@@ -94,29 +92,17 @@ class Watcher:
         )
 
     def _now(self, app: str | None) -> View:
-        found: list[Row] = []
-        codes, watched = [0], names(self.world, app)
-        for name in watched:
-            seen = observe(name, self.world, whole=True)
-            known = self.world.journal.known(name)
-            recent = known[1] if known else Recent()
-            found.extend(rows(seen, recent, self._rehearsed(seen)))
-            codes.append(exit_code(seen))
-        return View(tuple(found), tuple(self._events(watched)), max(codes))
+        from gitslot.cli.live import look_now  # noqa: PLC0415 - slow import
 
-    def _rehearsed(self, seen: Observation) -> Rehearsal | None:
-        """Check now that the rollback would work, so that the row about it is true."""
-        done = isinstance(seen.decision, Converged) and seen.decision.finishes is None
-        done = done or is_further_slot(seen.decision)
-        if not done or not isinstance(seen.live, Live):
-            return None
-        return self.world.looker.rehearse(seen.name, seen.live, seen.memory, at_once=True)
+        self.world = self.world or self.session.world()
+        found, code, watched = look_now(self.world, app)
+        return View(found, tuple(self._events(watched)), code)
 
     def _events(self, apps: Iterable[str]) -> Iterator[Event]:
         """Return the newest events of *apps*, where a terminal shows them."""
         if not self.session.out.isatty():
             return iter(())
-        now, journal = self.session.now(), self.world.journal
+        now, journal = self.session.now(), self.journal
         for name in apps:
             journal.memory(name, now)
         read = (known for name in apps if (known := journal.known(name)))
@@ -145,15 +131,6 @@ def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[
     yield f"seen by {seen.controller} {age} ago{at}"
     if seen.doubt:
         yield f"Git: {seen.doubt}"
-
-
-def names(world: World, app: str | None) -> list[str]:
-    """Return *app* alone, or all apps; raises CommandRefused if *app* is not known."""
-    desired = world.wants.desired()
-    known = world.apps(desired)
-    if not known and isinstance(desired, Doubt):
-        raise CommandRefused(desired.message, reason=desired.reason)
-    return chosen(known, app)
 
 
 def show(session: Session, view: View, output: Output) -> None:

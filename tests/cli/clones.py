@@ -106,5 +106,6 @@ def beside(rig: Rig, *words: str, **environ: str) -> tuple[int, str]:
         *(Path("/"), printed, printed),
         now=rig.cloud.now,
         open_world=lambda _: laptop.start(),
+        open_journal=lambda _: laptop.start().journal,
     )
     return run(words, session), printed.getvalue()

@@ -70,6 +70,7 @@ class Terminal:
             now=lambda: self.now,
             sleep=self._sleep,
             open_world=self._world,
+            open_journal=lambda _: Journal(self.blobs),
         )
         return run(words, session), out.getvalue(), err.getvalue()
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from gitslot.cli import status as shown
 from gitslot.cli.output import Output
 from gitslot.cli.session import Session
 from gitslot.errors import JournalError
+from gitslot.record.journal import Journal
 from gitslot.report import snapshot
 from gitslot.report.snapshot import CHANGED_S, LOOKED, STILL_S, AppView, Snapshot
 from gitslot.report.status import Row
@@ -105,12 +105,7 @@ def said(company: Company, later: timedelta = timedelta()) -> tuple[str, int]:
     now = company.first.now() + later
     session = Session(environ={}, out=io.StringIO(), err=io.StringIO(), now=lambda: now)
 
-    class World:
-        class journal:  # noqa: N801 - the field's name
-            blobs = company.shown
-
-    world: Any = World
-    view = shown.Watcher(session, world).look(None)
+    view = shown.Watcher(session, Journal(company.shown)).look(None)
     shown.show(session, view, Output.TABLE)
     assert isinstance(session.out, io.StringIO)
     return session.out.getvalue(), view.code

@@ -7,6 +7,8 @@ from typing import Any
 
 from gitslot.cli.app import run
 from gitslot.cli.session import Session
+from gitslot.record.blobs import AzureBlobs
+from gitslot.record.journal import Journal
 from gitslot.registry.registry import Registry
 from gitslot.report.doctor.gather import open_examiner
 from gitslot.world import open_world
@@ -44,6 +46,7 @@ def gitslot(stage: Stage, *words: str, **changes: str) -> Done:
         out,
         err,
         open_world=lambda settings: open_world(settings, credential, tell=lambda _: None),
+        open_journal=lambda settings: Journal(AzureBlobs(settings.storage, credential)),
         open_registry=lambda settings: Registry(settings.storage, credential),
         open_examiner=lambda settings, flaw: open_examiner(settings, credential, flaw),
     )
