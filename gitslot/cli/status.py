@@ -52,7 +52,7 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at all the apps; *lines* tell of steps under way, *age* how old this is."""
+    """One look at all the apps. *lines* name the steps under way, *age* says how old it is."""
 
     rows: tuple[Row, ...]
     events: tuple[Event, ...]
