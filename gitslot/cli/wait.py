@@ -124,11 +124,16 @@ class _Waiter:
             self._session.sleep(_POLL_S)
 
     def _look(self) -> tuple[dict[str, Snapshot | None], list[Snapshot]]:
-        found = snapshot.read_all(self.world.journal.blobs)
+        found: list[Snapshot] = []
+        why = "no controller has written what it sees yet"
+        try:
+            found = snapshot.read_all(self.world.journal.blobs)
+        except JournalError as error:  # it may answer the next time
+            why = error.message
         by_app = snapshot.by_app(found)
         self._ask_git()
         if not found:
-            self._tell("", "no controller has written what it sees yet")
+            self._tell("", why)
         names = self._apps or chosen(list(by_app), None)
         for name in by_app.keys() & set(names):
             view = by_app[name].apps[name]
@@ -181,7 +186,12 @@ def _commit(session: Session, commit: str) -> tuple[str, list[str]]:
             return commit, []
         raise
     file = PurePosixPath(checkout.file)
-    names = checkout.try_git("diff", "--name-only", f"{full}^", full, "--", checkout.file) or ""
+    names = (
+        checkout.try_git(
+            "diff", "--name-only", "--diff-filter=d", f"{full}^", full, "--", checkout.file
+        )
+        or ""
+    )
     paths = [PurePosixPath(line) for line in names.splitlines()]
     return full, [path.stem for path in paths if path.parent == file and path.suffix == SUFFIX]
 

@@ -13,6 +13,7 @@ import pytest
 from gitslot.cli import wait as waiting
 from gitslot.cli.output import span
 from gitslot.cli.session import CommandRefused, Session
+from gitslot.errors import JournalError
 from gitslot.report.snapshot import AppView
 from gitslot.report.status import Row
 from reliability.company import Company
@@ -110,6 +111,23 @@ def test_a_release_is_waited_for_to_its_end(waited: Waited) -> None:
     assert "**`iris` synced**: `production serves iris 1.5.0`" in text
     assert f"Converged       production {OLD} -> {NEW}" in text
     assert sum(line.startswith("    1") for line in text.splitlines()) == 5
+
+
+def test_storage_that_does_not_answer_once_ends_no_wait(waited: Waited) -> None:
+    """The next look may be answered."""
+    company = Company({"iris": bump()})
+    names, lost = company.shown.names, ["once"]
+
+    def fails(prefix: str) -> list[str]:
+        if lost and company.shown.calls.count("put"):
+            lost.pop()
+            raise JournalError("storage did not answer")
+        return names(prefix)
+
+    setattr(company.shown, "names", fails)  # noqa: B010 - a method, for mypy
+    ends, said, _ = waited(company, 900.0)
+    company.end()
+    assert (ends["iris"].how, lost, "storage did not answer" in said) == ("synced", [], True)
 
 
 def test_time_that_is_over_says_why(waited: Waited) -> None:
