@@ -42,7 +42,8 @@ def status(
 ) -> int:
     """Show what users get of each slot, and what is wanted."""
     session = session_of(ctx)
-    watcher = Watcher(session, session.journal(), live=live)
+    logs = watch and output is Output.TABLE and session.out.isatty()
+    watcher = Watcher(session, session.journal(), live=live, logs=logs)
     if not watch:
         view = watcher.look(app)
         show(session, view, output)
@@ -63,12 +64,17 @@ class View:
 
 @dataclass(slots=True)
 class Watcher:
-    """Reads what controllers saw; looks itself where none wrote that, or where *live*."""
+    """
+    Reads what controllers saw; looks itself where none wrote that, or where *live*.
+
+    The newest events are read, a journal an app, only where *logs*.
+    """
 
     session: Session
     journal: Journal
     world: "World | None" = None  # opened for the first look of its own
     live: bool = False
+    logs: bool = False
 
     def look(self, app: str | None) -> View:
         """Return how *app* stands, or all do; raises CommandRefused if there is no such app."""
@@ -99,8 +105,8 @@ class Watcher:
         return View(found, tuple(self._events(watched)), code)
 
     def _events(self, apps: Iterable[str]) -> Iterator[Event]:
-        """Return the newest events of *apps*, where a terminal shows them."""
-        if not self.session.out.isatty():
+        """Return the newest events of *apps*, where they are wanted."""
+        if not self.logs:
             return iter(())
         now, journal = self.session.now(), self.journal
         for name in apps:

@@ -126,6 +126,24 @@ def test_status_says_how_old_it_is_and_whether_anybody_looks(company: Open) -> N
     assert "next: az functionapp restart -g g -n c" in text
 
 
+def test_a_terminal_reads_no_journal_unless_it_watches(company: Open) -> None:
+    """One list and one blob, however many apps there are."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    found = company(settled())
+    found.settle("iris")
+    calls = found.shown.calls
+    calls.clear()
+    session = Session(environ={}, out=Terminal(), now=found.first.now)
+    shown.Watcher(session, Journal(found.shown)).look(None)
+    assert calls == ["names", "load"]
+    shown.Watcher(session, Journal(found.shown), logs=True).look(None)
+    assert len(calls) > 4
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"[]", b"{}", b'{"controller": 1}', b"[" * 100_000, b'{"controller":"a","apps":{"b":3}}'],
