@@ -203,7 +203,9 @@ class Snapshots:
         """Note that a round begins; the timer's tell how often it fires."""
         now = self._clock.monotonic()
         self._began = now
-        if trigger == "timer":
+        if trigger != "timer":
+            return
+        with self._guard:
             if self._fired is not None:
                 self._about = replace(self._about, interval_s=round(now - self._fired, 1))
             self._fired = now

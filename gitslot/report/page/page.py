@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,7 +23,6 @@ from gitslot.edges.git.hosts import HOSTS, host_of
 from gitslot.errors import GitslotError
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
-from gitslot.record.recent import Recent
 from gitslot.registry import card
 from gitslot.registry.registry import Registry
 from gitslot.report import snapshot
@@ -74,6 +74,7 @@ class Page:
     def __init__(self, blobs: "Blobs", registry: Registry, repository: str) -> None:
         self._blobs, self._registry, self._repository = blobs, registry, repository
         self._journal = Journal(blobs)
+        self._guard = threading.Lock()
         self._known: dict[str, tuple[str, Snapshot]] = {}
 
     def answer(self, path: str, headers: Mapping[str, str], form: bytes, now: datetime) -> Reply:
@@ -122,8 +123,7 @@ class Page:
     def _app(self, name: str, seen: Snapshot, now: datetime) -> dict[str, Any]:
         view = seen.apps[name]
         row = view.rows[0]
-        recent = self._recent(name, now)
-        events = list(recent.events)
+        events = self._events(name, now)
         proofs = [e for e in events if e.event in ("VerifyPassed", "VerifyFailed")]
         told = [e for e in events if e.revision == row.commit and e.subject]
         about = {"text": told[-1].subject, "author": told[-1].author} if told else {}
@@ -147,13 +147,15 @@ class Page:
             "steps": [self._step(each, now) for each in reversed(events)],
         }
 
-    def _recent(self, name: str, now: datetime) -> Recent:
-        try:
-            self._journal.memory(name, now)
-        except GitslotError:
-            return Recent()
-        known = self._journal.known(name)
-        return known[1] if known else Recent()
+    def _events(self, name: str, now: datetime) -> list[Event]:
+        """Return the newest events of *name*, or nothing where its journal cannot be read."""
+        with self._guard:  # requests come in several threads
+            try:
+                self._journal.memory(name, now)
+            except GitslotError:
+                return []
+            known = self._journal.known(name)
+            return list(known[1].events) if known else []
 
     def _step(self, event: Event, now: datetime) -> dict[str, Any]:
         shown = {"time": _time(event.time, now), "event": event.event, "message": event.message}
