@@ -25,6 +25,8 @@ from tests.story.stage import make_repository
 
 _JSON = {"Content-Type": "application/json"}
 KINDS = ("git", "arm", "storage", "production", "staging")
+LOOK = ("git", "production", "staging", "storage HEAD journal/app/2026-11.jsonl")
+SNAPSHOT = "storage PUT state/gitslot.json"
 _XML = '<?xml version="1.0"?><EnumerationResults><Blobs>{}</Blobs></EnumerationResults>'
 _NAMED = "<Blob><Name>{}</Name></Blob>"
 

@@ -53,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     """Hands every request to the server's one function."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the headers to be acknowledged
 
     def answer(self) -> None:
         """Answer with what the function returns: status, headers, body; or hang up."""
