@@ -96,7 +96,7 @@ class Controller:
         self.rig.clock(clock)
         azure, blobs = SeamAzure(cloud, process), SeamBlobs(cloud, process)
         looker = Looker(
-            azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy, Inline
+            azure, SeamRegistry(cloud, process), SeamProbes(cloud, process), clock, policy, Inline()
         )
         self.process = process
         wants = Wants(SeamGit(cloud, process), AcceptedBlob(blobs), clock.monotonic)

@@ -53,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     """Hands every request to the server's one function."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the headers to be acknowledged
 
     def answer(self) -> None:
         """Answer with what the function returns: status, headers, body; or hang up."""
@@ -66,11 +67,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        if "Content-Length" not in headers:  # that of an answer to HEAD is its blob's
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names that http.server looks for
+    do_GET = do_HEAD = do_POST = do_PUT = answer  # noqa: N815 - the names that http.server looks for
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -110,14 +110,13 @@ def azurite() -> None:
 
 def _npm() -> list[str]:
     """Return the command that runs npm; without a recent Node.js one is installed into .venv."""
-    from gitslot.local.azurite import MIN_NODE, npm  # noqa: PLC0415 - not there before `python`
-    from gitslot.local.process import PlatformError  # noqa: PLC0415 - not there before `python`
+    from gitslot.local import azurite, process  # noqa: PLC0415 - not there before `python`
 
-    with suppress(PlatformError):
-        return npm()
-    _say(f"node: none from version {MIN_NODE} on here, so .venv gets one (60 MB)")
+    with suppress(process.PlatformError):
+        return azurite.npm()
+    _say(f"node: none from version {azurite.MIN_NODE} on here, so .venv gets one (60 MB)")
     _run((str(PYTHON), *_PIP, "install", "--quiet", NODE_ON_PYPI), "install Node.js from PyPI")
-    return npm()
+    return azurite.npm()
 
 
 def azure_cli() -> None:

@@ -2,15 +2,15 @@
 
 import io
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gitslot.cli.checkout import Checkout
 from gitslot.cli.session import Session
-from gitslot.cli.validate import apps_of
 from gitslot.errors import GitslotError
-from gitslot.state.wanted import App
+
+if TYPE_CHECKING:
+    from gitslot.state.wanted import App
 
 
 def complete_app() -> list[str]:
@@ -27,9 +27,11 @@ def complete_version() -> list[str]:
     return found
 
 
-def _apps(session: Session) -> list[App]:
+def _apps(session: Session) -> "list[App]":
+    from gitslot.cli import checkout, validate  # noqa: PLC0415 - slow import, completion's alone
+
     with suppress(GitslotError):
-        return apps_of(session, Checkout.around(session).path)[0]
+        return validate.apps_of(session, checkout.Checkout.around(session).path)[0]
     return []
 
 

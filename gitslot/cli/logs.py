@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from gitslot.cli import output as out
-from gitslot.cli.checkout import Checkout
 from gitslot.cli.complete import AppArgument
 from gitslot.cli.output import Output, OutputOption
-from gitslot.cli.release_of import release_of
 from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
@@ -47,14 +45,18 @@ def logs(
     session = session_of(ctx)
     journal = session.journal()
     lines = out.log(session.out, [app] if app else journal.apps())
-    wants = _of_commit(session, commit)
+    wants: Callable[[Event], bool] = bool  # every event
+    if commit is not None:
+        from gitslot.cli import release_of  # noqa: PLC0415 - slow import, seldom needed
+
+        wants = release_of.names(session, commit)
     every = _read(session, journal, app)
     if since:
         start = _time(since, session.now())
         every = [event for event in every if event.time >= start]
     events = [event for event in every if wants(event)]
     if commit and not events:
-        events = _of_its_release(session, commit, every)
+        events = release_of.of_its_release(session, commit, every)
     shown = [event for event in events if output is not Output.TABLE or not event.quiet]
     if last is None and len(shown) > _LAST:
         session.print_err(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
@@ -88,27 +90,6 @@ class NewEvents:
         added = [event for event in self._journal.events(app) if event.id not in self._seen]
         self._seen.update(event.id for event in added)
         return added
-
-
-def _of_commit(session: Session, revision: str | None) -> Callable[[Event], bool]:
-    if revision is None:
-        return lambda _: True
-    digits = revision.lower()
-    if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
-        digits = Checkout.around(session).resolve(revision)
-    return lambda event: event.revision.startswith(digits)
-
-
-def _of_its_release(session: Session, revision: str, events: Sequence[Event]) -> list[Event]:
-    """Print what became of a commit that no event names; return the events of its release."""
-    checkout = Checkout.around(session)
-    commit = checkout.resolve(revision)
-    found: list[Event] = []
-    for name in dict.fromkeys(event.app for event in events):
-        said, named = release_of(checkout, commit, name, [e for e in events if e.app == name])
-        session.print_err(said)
-        found += named
-    return sorted(found, key=lambda event: event.time)
 
 
 def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:

@@ -5,14 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from gitslot.cli import output as out
-from gitslot.cli.live import names
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import Session, session_of
+from gitslot.cli.status import Watcher
 from gitslot.errors import GitslotError
-from gitslot.reconcile import observe
 from gitslot.registry.card import lines
 from gitslot.report.text import moment_text
-from gitslot.state.seen import Live
 
 _COLUMNS = ("model", "version", "registered", "runs")
 
@@ -69,19 +67,17 @@ def _card(session: Session, model: str, version: str, output: Output) -> int:
 
 
 def _running(session: Session) -> dict[tuple[str, str], list[str]]:
-    """Return the slots that serve each version, from the slots' own health."""
+    """Return the slots that serve each version, as `status` has it."""
     found: dict[tuple[str, str], list[str]] = {}
     try:
-        world = session.world()
-        for name in names(world, None):
-            live = observe(name, world, whole=True).live
-            if not isinstance(live, Live):
-                session.print_err(f"{name}: {live.message}")
-                continue
-            for slot in live.slots.values():
-                if release := slot.health.release:
-                    key = (release.model, release.version)
-                    found.setdefault(key, []).append(f"{name}/{slot.name}")
+        view = Watcher(session, session.journal()).look(None)
     except GitslotError as error:
         session.print_err(f"it is not known where they run: {error.message}")
+        return found
+    for row in view.rows:
+        found.setdefault((row.model, row.serves), []).append(f"{row.app}/{row.slot}")
+        if row.serves == "?" and row.message:
+            session.print_err(f"{row.app}: {row.message}")
+    for line in view.age:
+        session.print_err(line)
     return found

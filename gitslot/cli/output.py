@@ -13,7 +13,6 @@ from enum import StrEnum
 from typing import Annotated, Any, TextIO
 
 import typer
-import yaml
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
@@ -43,6 +42,8 @@ OutputOption = Annotated[Output, typer.Option("-o", "--output", help="How to pri
 def show_data(session: Session, data: Any, output: Output) -> None:
     """Print *data*, made of dicts, lists and scalars, as JSON or YAML."""
     if output is Output.YAML:
+        import yaml  # noqa: PLC0415 - slow import, seldom needed
+
         text = yaml.safe_dump(_cleaned(data), sort_keys=False, allow_unicode=True, width=_BIG)
         session.out.write(text)
         return

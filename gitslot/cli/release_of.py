@@ -1,15 +1,37 @@
 """Which release contains a commit that no event names, by the checkout's own history."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 from gitslot.cli.checkout import Checkout
-from gitslot.cli.session import CommandRefused
+from gitslot.cli.session import CommandRefused, Session
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import SourceError
 from gitslot.record.event import STOPS, Event
 from gitslot.state.wanted import PRODUCTION, App, Desired
+
+
+def names(session: Session, revision: str) -> Callable[[Event], bool]:
+    """Return what says if an event names the commit *revision*."""
+    digits = revision.lower()
+    if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
+        digits = Checkout.around(session).resolve(revision)
+    return lambda event: event.revision.startswith(digits)
+
+
+def of_its_release(session: Session, revision: str, events: Sequence[Event]) -> list[Event]:
+    """Print what became of a commit that no event names; return the events of its release."""
+    checkout = Checkout.around(session)
+    commit = checkout.resolve(revision)
+    found: list[Event] = []
+    for name in dict.fromkeys(event.app for event in events):
+        own = [event for event in events if event.app == name]
+        said, named = release_of(checkout, commit, name, own)
+        session.print_err(said)
+        found += named
+    return sorted(found, key=lambda event: event.time)
 
 
 def release_of(

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, TextIO
 
 import typer
 
-from gitslot.edges import gitslot_toml, target
-from gitslot.edges.settings import Settings
 from gitslot.errors import GitslotError, SettingsError
 from gitslot.state.safe_text import safe
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+    from gitslot.edges.gitslot_toml import Configured
+    from gitslot.edges.settings import Settings
+    from gitslot.http.client import Http
     from gitslot.record.journal import Journal
     from gitslot.registry.registry import Registry
     from gitslot.report.doctor.gather import Examiner
@@ -40,35 +43,36 @@ class CommandRefused(GitslotError):
     reason = "Refused"
 
 
-def _open_world(settings: Settings) -> "World":
-    from gitslot.http.client import Http  # noqa: PLC0415 - slow import
-    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
+def _login() -> "tuple[TokenCredential, Http]":
+    from gitslot.http import client, login  # noqa: PLC0415 - slow import
+
+    http = client.Http()
+    return login.credential(http), http
+
+
+def _open_world(settings: "Settings") -> "World":
     from gitslot.world import open_world  # noqa: PLC0415 - slow import
 
-    http = Http()
-    return open_world(settings, credential(http), tell=lambda _: None, http=http)
+    credential, http = _login()
+    return open_world(settings, credential, tell=lambda _: None, http=http)
 
 
-def _open_journal(settings: Settings) -> "Journal":
-    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
-    from gitslot.record.blobs import AzureBlobs  # noqa: PLC0415 - slow import
-    from gitslot.record.journal import Journal  # noqa: PLC0415 - slow import
+def _open_journal(settings: "Settings") -> "Journal":
+    from gitslot.record import blobs, journal  # noqa: PLC0415 - slow import
 
-    return Journal(AzureBlobs(settings.storage, credential()))
+    return journal.Journal(blobs.AzureBlobs(settings.storage, *_login()))
 
 
-def _open_registry(settings: Settings) -> "Registry":
-    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
+def _open_registry(settings: "Settings") -> "Registry":
     from gitslot.registry.registry import Registry  # noqa: PLC0415 - slow import
 
-    return Registry(settings.storage, credential())
+    return Registry(settings.storage, *_login())
 
 
-def _open_examiner(settings: Settings, flaw: str) -> "Examiner":
-    from gitslot.http.login import credential  # noqa: PLC0415 - slow import
+def _open_examiner(settings: "Settings", flaw: str) -> "Examiner":
     from gitslot.report.doctor.gather import open_examiner  # noqa: PLC0415 - slow import
 
-    return open_examiner(settings, credential(), flaw)
+    return open_examiner(settings, _login()[0], flaw)
 
 
 @dataclass(slots=True)
@@ -82,11 +86,11 @@ class Session:
     debug: bool = False
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
-    open_world: Callable[[Settings], "World"] = _open_world
-    open_journal: Callable[[Settings], "Journal"] = _open_journal
-    open_registry: Callable[[Settings], "Registry"] = _open_registry
-    open_examiner: Callable[[Settings, str], "Examiner"] = _open_examiner
-    _settings: Settings | None = None
+    open_world: "Callable[[Settings], World]" = _open_world
+    open_journal: "Callable[[Settings], Journal]" = _open_journal
+    open_registry: "Callable[[Settings], Registry]" = _open_registry
+    open_examiner: "Callable[[Settings, str], Examiner]" = _open_examiner
+    _settings: "Settings | None" = None
 
     def print_err(self, text: str) -> None:
         """Print one line for people, on stderr."""
@@ -98,19 +102,26 @@ class Session:
 
     def watched(self) -> str:
         """Return the path, from the repository's root, of the watched file or folder of files."""
-        return gitslot_toml.watched(self.environ, self.cwd)
+        return self._configured().watched(self.environ)
 
     def branch(self) -> str:
         """Return the watched branch or full ref, or "" where neither target nor file names one."""
         try:
             return self.settings().ref
         except SettingsError:
-            return gitslot_toml.configured(self.cwd).added_to(self.environ).get("GITSLOT_REF", "")
+            return self._configured().added_to(self.environ).get("GITSLOT_REF", "")
 
-    def settings(self) -> Settings:
+    def _configured(self) -> "Configured":
+        from gitslot.edges.gitslot_toml import configured  # noqa: PLC0415 - --help needs none
+
+        return configured(self.cwd)
+
+    def settings(self) -> "Settings":
         """Return the target's settings; the first call prints which target that is."""
         if self._settings is None:
-            found = target.find(self.environ, self.cwd)
+            from gitslot.edges.target import find  # noqa: PLC0415 - --help needs none
+
+            found = find(self.environ, self.cwd)
             for line in found.lines:
                 self.print_err(line)
             self._settings = found.settings
@@ -137,7 +148,7 @@ class Session:
 
     def needs_no_repository(self) -> None:
         """Let any repository do where only the storage is known."""
-        known = gitslot_toml.configured(self.cwd).added_to(self.environ)
+        known = self._configured().added_to(self.environ)
         if known.get("GITSLOT_STORAGE") and not known.get("GITSLOT_REPO"):
             self.environ["GITSLOT_REPO"] = str(self.cwd)
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live as Screen
 from rich.text import Text
 
 from gitslot.cli import output as out
@@ -206,9 +205,10 @@ def _below(session: Session, view: View, *, folded: bool) -> list[str]:
 def _watch(session: Session, watcher: Watcher, app: str | None, output: Output) -> int:
     """Look repeatedly; a terminal shows the newest look, any other output each change."""
     pause = max(session.settings().policy.poll_s, 0.5)
-    screen = Screen(console=text.console(session.out), auto_refresh=False)
     if output is Output.TABLE and session.out.isatty():
-        with screen:
+        from rich.live import Live as Screen  # noqa: PLC0415 - slow import, here alone
+
+        with Screen(console=text.console(session.out), auto_refresh=False) as screen:
             while True:
                 screen.update(_picture(session, watcher.look(app)), refresh=True)
                 session.sleep(pause)

@@ -62,6 +62,10 @@ class Configured:
         """Return *environ* with each setting that it lacks."""
         return {**environ, **{n: v for n, v in self.settings.items() if not _is_set(environ, n)}}
 
+    def watched(self, environ: Mapping[str, str]) -> str:
+        """Return the path, from the repository's root, of the watched file or folder."""
+        return self.added_to(environ).get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
+
     def is_from_file(self, setting: str, environ: Mapping[str, str]) -> bool:
         """Return whether *setting* is said by a file, and not by *environ*."""
         return setting in self.settings and not _is_set(environ, setting)
@@ -88,8 +92,7 @@ def configured(start: Path) -> Configured:
 
 def watched(environ: Mapping[str, str], folder: Path) -> str:
     """Return the path, from the repository's root, of the file or folder that *folder* is about."""
-    given = configured(folder).added_to(environ)
-    return given.get("GITSLOT_FILE", "").strip().rstrip("/") or FILE
+    return configured(folder).watched(environ)
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -182,10 +182,7 @@ def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Ru
         wrong.append("GITSLOT_VERIFY_COMMITS must be off or range")
     if mode != "range":
         return None
-    from gitslot.edges.git.signed_changes import Rule  # noqa: PLC0415 - slow import, seldom needed
-    from gitslot.edges.git.ssh_signatures import (  # noqa: PLC0415 - slow import, seldom needed
-        read_signers,
-    )
+    from gitslot.edges.git import signed_changes, ssh_signatures  # noqa: PLC0415 - slow import
 
     revert = environ.get("GITSLOT_ALLOW_UNSIGNED_REVERT", "").strip().lower() or "on"
     if revert not in ("on", "off"):
@@ -195,11 +192,11 @@ def _vouch(environ: Mapping[str, str], repository: str, wrong: list[str]) -> "Ru
         wrong.append("GITSLOT_TRUSTED_COMMIT must be the 40 hex digits of a commit")
     listed = environ.get("GITSLOT_ALLOWED_SIGNERS", "")
     try:
-        signers = read_signers(_signers_text(listed, repository))
+        signers = ssh_signatures.read_signers(_signers_text(listed, repository))
     except SettingsError as error:
         wrong.append(error.message)
         return None
-    return Rule(signers, frozenset(trusted), revert == "on")
+    return signed_changes.Rule(signers, frozenset(trusted), revert == "on")
 
 
 def _signers_text(value: str, repository: str) -> str:

@@ -6,7 +6,7 @@ a swap is open and nobody knows how it goes, and once an hour. Production and st
 ARM at one moment; a further slot by itself, and what keeps it from being read concerns it alone.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from gitslot.state.remembered import Memory, Shown
 from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
 
-_MAX_PROBES = 8  # of one look at once
+_PROBES = 128  # at once: eight slots of each of 16 apps; a thread is made when it is needed
 
 
 class Ticks(Protocol):
@@ -64,7 +64,7 @@ class Looker:
     """
     Looks at apps, each in one thread at a time. One instance lives as long as the process.
 
-    *pool* makes an executor with a number of workers: the slots of one look are asked side by side.
+    The slots of one look are asked side by side, in the threads of *pool*.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Looker:
         probes: slots.Probes,
         clock: Ticks,
         policy: Policy,
-        pool: Callable[[int], Executor] = ThreadPoolExecutor,
+        pool: Executor | None = None,
     ) -> None:
-        self._pool = pool
+        self._pool = pool or ThreadPoolExecutor(_PROBES)
         self._azure, self._clock, self._policy = azure, clock, policy
         self._catalog = Catalog(registry)
         self._prover = Prover(azure, self._catalog, probes, policy)
@@ -196,8 +196,8 @@ class Looker:
     ) -> dict[str, Seen]:
         """Ask slots for their health side by side, so that one that hangs delays no other."""
         ask = partial(self._slots.health, ref, app, memory=memory, anew=anew)
-        with self._pool(max(1, min(len(wanted), _MAX_PROBES))) as pool:
-            return dict(zip(wanted, pool.map(lambda each: ask(*each), wanted.items()), strict=True))
+        found = self._pool.map(lambda each: ask(*each), wanted.items())
+        return dict(zip(wanted, found, strict=True))
 
     def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
         """Find the app *name*, and where its pair of slots answers."""
@@ -275,9 +275,8 @@ class Looker:
         intent = memory.intent and (memory.intent.id, memory.intent.busy_since)
         still = kept.still.seconds((live.markers, intent), kept.full_look)
         further = [each for name, each in live.slots.items() if name not in (PRODUCTION, STAGING)]
-        with self._pool(max(1, min(len(further), _MAX_PROBES))) as pool:
-            settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
-            read = tuple(pool.map(settings, further))
+        settings = partial(self._slots.settings, ref, memory=memory, fresh=fresh)
+        read = tuple(self._pool.map(settings, further))
         two = (live.production, live.staging)
         live = live.having(*read, *(self._with_code(each, memory, anew=fresh) for each in two))
         return replace(live, still_s=still)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gitslot.look.look import Looker
@@ -33,7 +32,7 @@ def test_one_slot_that_hangs_does_not_keep_another_waiting(open_lab: Callable[..
     lab = open_lab("1.4.0")
     looker: Any = lab.world.looker
     shared = (looker._azure, looker._catalog._registry)
-    own = Looker(*shared, _Together(2), lab.world.clock, lab.policy, ThreadPoolExecutor)
+    own = Looker(*shared, _Together(2), lab.world.clock, lab.policy)
     seen = own.look(APP, App(APP, "iris", {"production": Wanted("1.4.0")}), Memory())
     assert isinstance(seen, Live)
     assert {each.health.answer for each in seen.slots.values()} == {Answer.SILENT}
