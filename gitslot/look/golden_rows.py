@@ -3,11 +3,15 @@ Golden rows through a slot's public path -> pass, fail or inconclusive.
 
 Part of a look, never stored. Every answer must come from the release and the deploy that are being
 proved: an answer of the process before proves nothing about this one.
+
+Before a swap each row is asked alone, as users ask. A rehearsal asks all rows in one request, which
+can only pass them: a row that it does not pass is asked alone, and that answer decides.
 """
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +23,10 @@ from gitslot.state.seen import Mark, Verdict
 from gitslot.state.wanted import STAGING, Release
 
 PROBES = 3  # over new connections: one answer proves one instance
+SAMPLE = 3  # rows that a rehearsal asks alone in any case, the next ones each time
+SINGLY = 12  # rehearsals that ask all rows alone, after one whose request for all passed none
+_AT_ONCE = 192 * 1024  # bytes of rows and their answers in one request; 256 KiB of a reply are read
+_NUMBER = 26  # bytes of a number in an answer, at most
 _EXACT = 1e-6  # a smaller difference is what another processor adds up to (convert/parity.py)
 _PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
 
@@ -40,6 +48,14 @@ class Asks(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Turn:
+    """What an app's rehearsals keep: the next *row* to ask alone; how many ask *singly*."""
+
+    row: int = 0
+    singly: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What is to be proved, and of whom. *budget_ms* is None where latency does not decide."""
@@ -50,7 +66,7 @@ class Proof:
     manifest: Manifest
     budget_ms: float | None = None
     slot: str = STAGING
-    probes: int = PROBES  # over so many new connections go the first rows
+    turn: Turn | None = None  # of a rehearsal; else the first rows go over new connections
 
 
 class _Ended(Exception):
@@ -63,7 +79,7 @@ def prove(
     asks: Asks, proof: Proof, key: Callable[[], str], policy: Policy, *, health_only: bool = False
 ) -> Verdict:
     """
-    Replay all golden rows of *proof* one by one, then judge latency where it decides.
+    Replay all golden rows of *proof*, then judge latency where it decides.
 
     *key* fetches the slot's function key and is called only if the path asks for one. An app that
     declares itself *health_only* has no predict path: its health is all that there is to prove.
@@ -71,28 +87,61 @@ def prove(
     if health_only:
         return Verdict(Mark.PASS, f"{proof.slot}: health alone, the app has no predict path")
     caller = _Caller(asks, proof, key)
-    golden = proof.manifest.golden
-    if not golden.inputs:
+    inputs, probes = proof.manifest.golden.inputs, 0 if proof.turn else PROBES
+    rows, asked = len(inputs), [*range(max(len(inputs), probes))]
+    if not inputs:
         return Verdict(Mark.FAIL, f"{proof.slot}: there are no golden rows", "GoldenRowsFailed")
     worst, times = 0.0, []
     try:
-        for nth in range(max(len(golden.inputs), proof.probes)):
-            index = nth % len(golden.inputs)
-            reply = caller.ask(golden.inputs[index], fresh=nth < proof.probes)
-            worst = max(worst, _difference(proof, index, reply))
+        if proof.turn:
+            asked, worst = _at_once(caller, proof, proof.turn)
+        for nth, row in enumerate(asked):
+            index = row % rows
+            reply = caller.ask([inputs[index]], fresh=nth < probes)
+            [answer] = _answers(proof.manifest, reply, 1)
+            worst = max(worst, _difference(proof, index, *answer))
             times.append(reply.seconds * 1000)
-        p99 = _p99(times[max(policy.golden_warmup, proof.probes) :] or times)
+        p99 = _p99(times[max(policy.golden_warmup, probes) :] or times)
         if proof.budget_ms is not None:
             p99 = _within_budget(caller, proof, policy, proof.budget_ms)
     except _Ended as ended:
+        if proof.turn:
+            proof.turn.singly = 0  # only one that passes shows that the app takes single rows alone
         return ended.verdict
-    rows = len(golden.inputs)
     return Verdict(
         Mark.PASS,
         f"{proof.slot}: {rows} of {rows} golden rows, {_accuracy(worst)}, p99 {p99:.0f} ms",
         worst=worst,
         p99_ms=p99,
     )
+
+
+def _at_once(caller: "_Caller", proof: Proof, turn: Turn) -> tuple[list[int], float]:
+    """
+    Ask all rows in few requests; return those to ask alone, and how far off the others are at most.
+
+    An app may take one row a call, and a model may round otherwise for many: neither is a fault.
+    """
+    manifest, inputs = proof.manifest, proof.manifest.golden.inputs
+    alone, rows, worst = {*range(len(inputs))}, len(inputs), 0.0
+    if turn.singly:
+        turn.singly -= 1
+        return sorted(alone), worst
+    numbers = len(manifest.classes) if manifest.probabilities else manifest.outputs
+    size = len(json.dumps(inputs)) + rows * numbers * _NUMBER
+    step = max(1, rows * _AT_ONCE // size)
+    with suppress(_Ended):
+        for first in range(0, rows, step):
+            batch = inputs[first : first + step]
+            answers = _answers(manifest, caller.ask(batch), len(batch))
+            for index, answer in enumerate(answers, first):
+                with suppress(_Ended):
+                    worst = max(worst, _difference(proof, index, *answer))
+                    alone.remove(index)
+    turn.singly = SINGLY if len(alone) == rows else 0
+    alone |= {(turn.row + nth) % rows for nth in range(SAMPLE)}
+    turn.row = (turn.row + SAMPLE) % rows
+    return sorted(alone), worst
 
 
 class _Caller:
@@ -103,8 +152,8 @@ class _Caller:
         self._headers: dict[str, str] = {}
         self._left_s = _PROOF_S
 
-    def ask(self, row: tuple[Cell, ...], *, fresh: bool = False) -> Reply:
-        body = json.dumps([row]).encode()
+    def ask(self, rows: Sequence[tuple[Cell, ...]], *, fresh: bool = False) -> Reply:
+        body = json.dumps(rows).encode()
         reply = self._post(body, fresh=fresh)
         if reply.status == 401 and not self._headers:
             self._headers = {"x-functions-key": self._key()}
@@ -163,32 +212,38 @@ def _usable(reply: Reply, slot: str) -> None:
     raise _failed(f"{slot} refuses golden rows with HTTP {reply.status}")
 
 
-def _difference(proof: Proof, index: int, reply: Reply) -> float:
+def _answers(manifest: Manifest, reply: Reply, rows: int) -> list[tuple[Any, Any]]:
+    """Return label and probabilities of each of *rows*; None where there are not as many."""
+    body, shares = reply.json(), None
+    if manifest.probabilities:
+        named = body if isinstance(body, dict) else {}
+        body, shares = named.get("labels"), named.get("probabilities")
+    parts = [
+        part if isinstance(part, list) and len(part) == rows else [None] * rows
+        for part in (body, shares)
+    ]
+    return list(zip(*parts, strict=True))
+
+
+def _difference(proof: Proof, index: int, label: Any, chances: Any) -> float:
     """Return how far the answer to row *index* is from the trained model's; raise if too far."""
     manifest, golden = proof.manifest, proof.manifest.golden
     row = f"golden row {index + 1} of {len(golden.inputs)}"
-    body = reply.json()
-    answer = body if isinstance(body, dict) else {}
-    labels = answer.get("labels") if manifest.probabilities else body
     expected = golden.labels[index]
     if manifest.kind == "regressor":
         assert not isinstance(expected, str)  # as the manifest's parser has seen
         wanted = expected if isinstance(expected, tuple) else (expected,)
-        if isinstance(expected, tuple):
-            labels = labels[0] if isinstance(labels, list) and len(labels) == 1 else None
-        got = _numbers(labels, len(wanted))
+        got = _numbers(label if isinstance(expected, tuple) else [label], len(wanted))
         if got is None:
             raise _failed(f"{row}: not as many numbers as there are")
         off = max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(got, wanted, strict=True))
         return _within(proof, off, f"{row}: it")
-    if labels != [expected]:
+    if label != expected:
         raise _failed(f"{row}: the label is not the trained model's")
     if golden.probabilities is None:
         return 0.0
     shares = golden.probabilities[index]
-    found = answer.get("probabilities")
-    one = found[0] if isinstance(found, list) and len(found) == 1 else None
-    if (got := _numbers(one, len(shares))) is None:
+    if (got := _numbers(chances, len(shares))) is None:
         raise _failed(f"{row}: no probabilities")
     worst = max(abs(a - b) for a, b in zip(got, shares, strict=True))
     return _within(proof, worst, f"{row}: a probability")
@@ -228,7 +283,7 @@ def _within_budget(caller: _Caller, proof: Proof, policy: Policy, budget_ms: flo
     rows = proof.manifest.golden.inputs
     p99 = math.inf
     for _ in range(2):
-        asked = (caller.ask(rows[i % len(rows)]) for i in range(policy.latency_requests))
+        asked = (caller.ask([rows[i % len(rows)]]) for i in range(policy.latency_requests))
         p99 = min(p99, _p99([reply.seconds * 1000 for reply in asked]))
         if p99 <= budget_ms:
             return p99
