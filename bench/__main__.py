@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback", "serve", "cold", "pipeline", "emulator", "git")
+CLAIMS = ("bump", "rollback", "serve", "cold", "pipeline", "emulator", "git", "rehearse")
 
 
 def main() -> int:

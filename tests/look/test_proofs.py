@@ -39,7 +39,8 @@ def rehearse(world: World, *, at_once: bool = False) -> Rehearsal | None:
 def test_staging_is_proved_again_every_five_minutes(lab: Lab) -> None:
     """Not at every pass, and never production."""
     minutes(lab, 31)
-    assert (lab.calls(f"golden.{STAGING}"), lab.calls(f"golden.{PRODUCTION}")) == (6 * (1 + SAMPLE), 0)
+    assert lab.calls(f"golden.{STAGING}") == 6 * (1 + SAMPLE)
+    assert lab.calls(f"golden.{PRODUCTION}") == 0
 
 
 def test_a_rehearsal_that_passes_writes_nothing_and_asks_arm_nothing(lab: Lab) -> None:
