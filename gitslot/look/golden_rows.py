@@ -5,7 +5,7 @@ Part of a look, never stored. Every answer must come from the release and the de
 proved: an answer of the process before proves nothing about this one.
 
 Before a swap each row is asked alone, as users ask. A rehearsal asks all rows in one request, which
-can only pass them: a row that it does not pass is asked alone, and that answer decides.
+can only pass them: what it does not pass is asked alone, and that answer decides.
 """
 
 import json
@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gitslot.look.probe import Reply, finite
-from gitslot.registry.golden import Cell
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
 from gitslot.state.seen import Mark, Verdict
 from gitslot.state.wanted import STAGING, Release
 
 PROBES = 3  # over new connections: one answer proves one instance
-SAMPLE = 3  # rows that a rehearsal asks alone in any case, the next ones each time
+SAMPLE = 3  # rows that a rehearsal asks alone first, the next ones each time
 SINGLY = 12  # rehearsals that ask all rows alone, after one whose request for all passed none
 _AT_ONCE = 192 * 1024  # bytes of rows and their answers in one request; 256 KiB of a reply are read
+_AT_ONCE_S = 5.0  # that its answer may take if each row takes as long as alone; 10 s are waited
 _NUMBER = 26  # bytes of a number in an answer, at most
 _EXACT = 1e-6  # a smaller difference is what another processor adds up to (convert/parity.py)
 _PROOF_S = 180.0  # of answers, so that one slow slot cannot eat up the pass
@@ -86,74 +86,88 @@ def prove(
     """
     if health_only:
         return Verdict(Mark.PASS, f"{proof.slot}: health alone, the app has no predict path")
-    caller = _Caller(asks, proof, key)
-    inputs, probes = proof.manifest.golden.inputs, 0 if proof.turn else PROBES
-    rows, asked = len(inputs), [*range(max(len(inputs), probes))]
-    if not inputs:
+    caller, rows = _Caller(asks, proof, key), len(proof.manifest.golden)
+    if not rows:
         return Verdict(Mark.FAIL, f"{proof.slot}: there are no golden rows", "GoldenRowsFailed")
-    worst, times = 0.0, []
     try:
         if proof.turn:
-            asked, worst = _at_once(caller, proof, proof.turn)
-        for nth, row in enumerate(asked):
-            index = row % rows
-            reply = caller.ask([inputs[index]], fresh=nth < probes)
-            [answer] = _answers(proof.manifest, reply, 1)
-            worst = max(worst, _difference(proof, index, *answer))
-            times.append(reply.seconds * 1000)
-        p99 = _p99(times[max(policy.golden_warmup, probes) :] or times)
+            _rehearse(caller, proof.manifest, proof.turn)
+        else:
+            for nth in range(max(rows, PROBES)):
+                caller.alone(nth % rows, fresh=nth < PROBES)
+        p99 = _p99(caller.times[max(policy.golden_warmup, PROBES) :] or caller.times)
         if proof.budget_ms is not None:
             p99 = _within_budget(caller, proof, policy, proof.budget_ms)
     except _Ended as ended:
-        if proof.turn:
-            proof.turn.singly = 0  # only one that passes shows that the app takes single rows alone
         return ended.verdict
     return Verdict(
         Mark.PASS,
-        f"{proof.slot}: {rows} of {rows} golden rows, {_accuracy(worst)}, p99 {p99:.0f} ms",
-        worst=worst,
+        f"{proof.slot}: {rows} of {rows} golden rows, {_accuracy(caller.worst)}, p99 {p99:.0f} ms",
+        worst=caller.worst,
         p99_ms=p99,
     )
 
 
-def _at_once(caller: "_Caller", proof: Proof, turn: Turn) -> tuple[list[int], float]:
+def _rehearse(caller: "_Caller", manifest: Manifest, turn: Turn) -> None:
     """
-    Ask all rows in few requests; return those to ask alone, and how far off the others are at most.
+    Ask a few rows alone, then all rows in few requests, then alone what those did not pass.
 
     An app may take one row a call, and a model may round otherwise for many: neither is a fault.
     """
-    manifest, inputs = proof.manifest, proof.manifest.golden.inputs
-    alone, rows, worst = {*range(len(inputs))}, len(inputs), 0.0
+    inputs, rows = manifest.golden.inputs, len(manifest.golden)
+    sample = {(turn.row + nth) % rows for nth in range(SAMPLE)}
+    turn.row = (turn.row + SAMPLE) % rows
+    for index in sample:
+        caller.alone(index)
+    passed: set[int] = set()
     if turn.singly:
         turn.singly -= 1
-        return sorted(alone), worst
-    numbers = len(manifest.classes) if manifest.probabilities else manifest.outputs
-    size = len(json.dumps(inputs)) + rows * numbers * _NUMBER
-    step = max(1, rows * _AT_ONCE // size)
-    with suppress(_Ended):
-        for first in range(0, rows, step):
-            batch = inputs[first : first + step]
-            answers = _answers(manifest, caller.ask(batch), len(batch))
-            for index, answer in enumerate(answers, first):
-                with suppress(_Ended):
-                    worst = max(worst, _difference(proof, index, *answer))
-                    alone.remove(index)
-    turn.singly = SINGLY if len(alone) == rows else 0
-    alone |= {(turn.row + nth) % rows for nth in range(SAMPLE)}
-    turn.row = (turn.row + SAMPLE) % rows
-    return sorted(alone), worst
+    else:
+        numbers = len(manifest.classes) if manifest.probabilities else manifest.outputs
+        size = len(json.dumps(inputs)) + rows * numbers * _NUMBER
+        in_time = int(1000 * _AT_ONCE_S / max(1.0, min(caller.times)))
+        step = max(1, min(in_time, rows * _AT_ONCE // size))
+        with suppress(_Ended):
+            for first in range(0, rows, step):
+                passed |= caller.together(range(first, min(first + step, rows)))
+        turn.singly = 0 if passed else SINGLY
+    for index in sorted({*range(rows)} - sample - passed):
+        caller.alone(index)
 
 
 class _Caller:
-    """Posts rows, with the slot's key once the slot has asked for one."""
+    """
+    Posts rows, with the slot's key once the slot has asked for one.
+
+    *worst* is the largest difference so far; *times* are milliseconds of rows that went alone.
+    """
 
     def __init__(self, asks: Asks, proof: Proof, key: Callable[[], str]) -> None:
         self._asks, self._proof, self._key = asks, proof, key
         self._headers: dict[str, str] = {}
         self._left_s = _PROOF_S
+        self.worst = 0.0
+        self.times: list[float] = []
 
-    def ask(self, rows: Sequence[tuple[Cell, ...]], *, fresh: bool = False) -> Reply:
-        body = json.dumps(rows).encode()
+    def alone(self, index: int, *, fresh: bool = False) -> None:
+        """Ask row *index*; raise unless its answer is right."""
+        reply = self.ask([index], fresh=fresh)
+        [answer] = _answers(self._proof.manifest, reply, 1)
+        self.worst = max(self.worst, _difference(self._proof, index, *answer))
+        self.times.append(reply.seconds * 1000)
+
+    def together(self, rows: range) -> set[int]:
+        """Ask *rows* in one request; return those whose answers are right."""
+        answers, passed = _answers(self._proof.manifest, self.ask(rows), len(rows)), set()
+        for index, answer in zip(rows, answers, strict=True):
+            with suppress(_Ended):
+                self.worst = max(self.worst, _difference(self._proof, index, *answer))
+                passed.add(index)
+        return passed
+
+    def ask(self, rows: Sequence[int], *, fresh: bool = False) -> Reply:
+        inputs = self._proof.manifest.golden.inputs
+        body = json.dumps([inputs[index] for index in rows]).encode()
         reply = self._post(body, fresh=fresh)
         if reply.status == 401 and not self._headers:
             self._headers = {"x-functions-key": self._key()}
@@ -280,10 +294,9 @@ def _p99(times: list[float]) -> float:
 
 def _within_budget(caller: _Caller, proof: Proof, policy: Policy, budget_ms: float) -> float:
     """Measure warm requests, once more if they were too slow; milliseconds of the better run."""
-    rows = proof.manifest.golden.inputs
-    p99 = math.inf
+    rows, p99 = len(proof.manifest.golden), math.inf
     for _ in range(2):
-        asked = (caller.ask([rows[i % len(rows)]]) for i in range(policy.latency_requests))
+        asked = (caller.ask([i % rows]) for i in range(policy.latency_requests))
         p99 = min(p99, _p99([reply.seconds * 1000 for reply in asked]))
         if p99 <= budget_ms:
             return p99
