@@ -13,7 +13,7 @@ Rows that scikit-learn itself refuses (an unknown category, say), or answers wit
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,9 @@ from threadpoolctl import threadpool_limits
 from gitslot.convert.convert import Candidate, NotConverted
 from gitslot.convert.errors import ParityError, TrainingError
 from gitslot.convert.onnx_model import BoundModel
+from gitslot.convert.served import Refused, served, serving, sklearn_runtime
 from gitslot.convert.table import Array, Rows, Table, cells, count, joined, take
 from gitslot.registry.golden import MAX_BYTES, ROWS, Label
-
-if TYPE_CHECKING:
-    from serving_app import columns as served
-    from serving_app import model as serving
-    from serving_app import sklearn_runtime
-    from serving_app.refused import Refused
-else:
-    from gitslot.convert._serving_app import columns as served
-    from gitslot.convert._serving_app import model as serving
-    from gitslot.convert._serving_app import sklearn_runtime
-    from gitslot.convert._serving_app.refused import Refused
 
 MOST_DIFFERENCE = 1e-5  # of a probability, or of a number relative to it
 HEADROOM = 10

@@ -229,18 +229,16 @@ class Provisioner:
 
     def running(self, *names: str) -> None:
         """Return once every slot of *names* has a process that answers. Raises PlatformError."""
-        waiting: list[str] = []
 
-        def look() -> bool:
-            waiting[:] = [
+        def waiting() -> list[str]:
+            return [
                 f"{slot['site']}/{slot['slot']} is {slot['state']}"
                 for slot in slots(self._facts)
                 if slot["site"] in names and slot["state"] != "Running"
             ]
-            return not waiting
 
-        if not wait_until(look, _START_S):
-            raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting)}")
+        if not wait_until(lambda: not waiting(), _START_S):
+            raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting())}")
 
     def _exists(self, name: str, slot: str = "") -> bool:
         apps, group = self.web.web_apps, self._facts.resource_group
