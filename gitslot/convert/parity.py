@@ -12,7 +12,7 @@ Rows that scikit-learn itself refuses (an unknown category, say), or answers wit
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Reference:
             return
         self.shape = served.Shape(
             kind="classifier" if classes else "regressor",
-            columns=tuple(served.Column(**_fields(column)) for column in table.columns),
+            columns=tuple(served.Column(**asdict(column)) for column in table.columns),
             classes=classes,
             probabilities=bool(classes) and hasattr(estimator, "predict_proba"),
             frame=table.frame,
@@ -218,11 +218,6 @@ def _same_labels(labels: list[Any], block: Answered) -> None:
             f"{len(wrong)} of {len(expected)} labels differ: {str(cells(block.rows, at))[:200]} is "
             f"{expected[at]} in scikit-learn and {labels[at]} there"
         )
-
-
-def _fields(column: Any) -> dict[str, Any]:
-    names = ("name", "type", "dtype", "missing", "categories")
-    return {name: getattr(column, name) for name in names}
 
 
 def _picked(found: Answered, at: Array) -> Answered:
