@@ -98,8 +98,7 @@ def _round(manifest: Manifest, host: str, pid: int) -> dict[str, dict[str, float
     release = Release("iris", "1.0.0", manifest.digest)
     proof = Proof(host, release, "none", manifest, turn=turn)
     spent = {kind: dict.fromkeys(COSTS, 0.0) for kind in KINDS}
-    for number in range(2 * TIMES):
-        kind = KINDS[number % 2]
+    for kind in KINDS * TIMES:
         turn.singly = int(kind == "one by one")
         before = http.sent, time.process_time(), time.clock_gettime(clock)
         verdict = prove(Prober(http), proof, str, Policy())

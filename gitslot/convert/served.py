@@ -19,14 +19,5 @@ else:
     from gitslot.convert._serving_app.onnx_file import check_onnx
     from gitslot.convert._serving_app.refused import Refused
 
-__all__ = [
-    "NONE",
-    "Refused",
-    "Shape",
-    "check_onnx",
-    "served",
-    "served_manifest",
-    "serving",
-    "sklearn_runtime",
-    "skops_file",
-]
+__all__ = ["NONE", "Refused", "Shape", "check_onnx", "served"]
+__all__ += ["served_manifest", "serving", "sklearn_runtime", "skops_file"]

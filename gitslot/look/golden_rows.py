@@ -136,18 +136,14 @@ def _rehearse(caller: "_Caller", manifest: Manifest, turn: Turn) -> None:
 
 
 class _Caller:
-    """
-    Posts rows, with the slot's key once the slot has asked for one.
-
-    *worst* is the largest difference so far; *times* are milliseconds of rows that went alone.
-    """
+    """Posts rows, with the slot's key once the slot has asked for one."""
 
     def __init__(self, asks: Asks, proof: Proof, key: Callable[[], str]) -> None:
         self._asks, self._proof, self._key = asks, proof, key
         self._headers: dict[str, str] = {}
         self._left_s = _PROOF_S
-        self.worst = 0.0
-        self.times: list[float] = []
+        self.worst = 0.0  # difference so far
+        self.times: list[float] = []  # of rows that went alone, in ms
 
     def alone(self, index: int, *, fresh: bool = False) -> None:
         """Ask row *index*; raise unless its answer is right."""
@@ -166,8 +162,7 @@ class _Caller:
         return passed
 
     def ask(self, rows: Sequence[int], *, fresh: bool = False) -> Reply:
-        inputs = self._proof.manifest.golden.inputs
-        body = json.dumps([inputs[index] for index in rows]).encode()
+        body = json.dumps([self._proof.manifest.golden.inputs[index] for index in rows]).encode()
         reply = self._post(body, fresh=fresh)
         if reply.status == 401 and not self._headers:
             self._headers = {"x-functions-key": self._key()}
