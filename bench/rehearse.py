@@ -81,15 +81,9 @@ def _app() -> Iterator[tuple[Manifest, str, int]]:
 
 def _fewer(manifest: Manifest, rows: int) -> Manifest:
     """Return *manifest* with its first *rows* golden rows."""
-    golden = manifest.golden
-    assert golden.probabilities and len(golden) >= rows
-    fewer = replace(
-        golden,
-        inputs=golden.inputs[:rows],
-        labels=golden.labels[:rows],
-        probabilities=golden.probabilities[:rows],
-    )
-    return replace(manifest, golden=fewer)
+    names = ("inputs", "labels", "probabilities")
+    parts = {name: getattr(manifest.golden, name)[:rows] for name in names}
+    return replace(manifest, golden=replace(manifest.golden, **parts))
 
 
 def _round(manifest: Manifest, host: str, pid: int) -> dict[str, dict[str, float]]:
