@@ -4,7 +4,18 @@ import argparse
 import importlib
 import sys
 
-CLAIMS = ("bump", "rollback", "serve", "cold", "pipeline", "emulator", "git", "noop", "cli")
+CLAIMS = (
+    "bump",
+    "rollback",
+    "serve",
+    "cold",
+    "pipeline",
+    "emulator",
+    "git",
+    "noop",
+    "cli",
+    "rehearse",
+)
 
 
 def main() -> int:

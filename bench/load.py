@@ -54,7 +54,7 @@ class Load:
         self._sockets = [socket.create_connection(place, TIMEOUT_S) for _ in range(connections)]
         for each in self._sockets:
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._clock = _process_clock(pid)
+        self._clock = process_clock(pid)
         self._turns = cycle([self._first(question) for question in questions])
 
     def spend(self, seconds: float) -> Spent:
@@ -137,7 +137,7 @@ def _receive(one: socket.socket, answer: bytes) -> None:
         raise RuntimeError(f"no prediction: {found[:200]!r}")
 
 
-def _process_clock(pid: int) -> int:
+def process_clock(pid: int) -> int:
     """Return the clock of the processor time of *pid*, all its threads; Linux only."""
     clock = ctypes.c_int()
     if ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):

@@ -62,6 +62,17 @@ class Loaded:
     digest: str
     answers: Mapping[bytes, bytes]
 
+    def answer(self, body: bytes) -> bytes | None:
+        """Return what answers *body*, of one row or several; None where one is no golden row."""
+        if body in self.answers:
+            return self.answers[body]
+        found = [self.answers.get(json.dumps([row]).encode()) for row in json.loads(body)]
+        if not found or None in found:
+            return None
+        rows = [json.loads(answer or b"") for answer in found]
+        names = ("labels", "probabilities")
+        return json.dumps({name: [row[name][0] for row in rows] for name in names}).encode()
+
 
 def load(account: Account, model: str, version: str, digest: str) -> Loaded:
     """Load as the serving app does: digest, then format, then the model. Raises RefusedError."""
@@ -230,12 +241,13 @@ class ModelHost:
             return 503, b"{}", named
         if self._cloud.behaviour.keyed and headers.get("x-functions-key") != self.keys.function:
             return 401, b"", {}
-        found = loaded.answers.get(body or b"")
+        found = loaded.answer(body or b"[]")
         if found is None:
             return 400, b"{}", named
         if self._cloud.behaviour.versions.get(version) == "wrong":
             return 200, found.replace(b'"setosa"', b'"virginica"'), named
-        self.rows.add(body or b"")
+        if body and body in loaded.answers:
+            self.rows.add(body)
         if len(self.rows) == len(loaded.answers):
             self._cloud.proved(self, loaded.digest, deploy)
         return 200, found, named

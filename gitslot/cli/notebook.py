@@ -251,12 +251,7 @@ def print_done(session: Session, built: Built) -> None:
         f"registered {manifest.model} {manifest.version}  sha256:{manifest.digest[:12]}\n"
         f"  {proof(manifest.proof)}\n"
         f"  {len(manifest.golden)} golden rows; a process that serves it holds"
-        f" {_mebibytes(built)} MiB\n"
+        f" {manifest.needs.memory / 2**20:.0f} MiB\n"
         f"next: gitslot bump production {manifest.version}",
         file=session.out,
     )
-
-
-def _mebibytes(built: Built) -> int:
-    memory = built.manifest.memory
-    return round((memory.load + memory.answer) / 2**20) if memory else 0

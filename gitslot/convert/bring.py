@@ -18,19 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from gitslot.convert.errors import TrainingError
 from gitslot.convert.onnx_model import open_onnx
-
-if TYPE_CHECKING:
-    from serving_app import skops_file
-    from serving_app.refused import Refused
-else:
-    from gitslot.convert._serving_app import skops_file
-    from gitslot.convert._serving_app.refused import Refused
+from gitslot.convert.served import Refused, skops_file
 
 _PICKLES = (".joblib", ".pkl", ".pickle", ".cloudpickle")
 _MOST_MLMODEL = 1024 * 1024  # bytes of a file MLmodel

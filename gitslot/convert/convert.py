@@ -13,6 +13,7 @@ Nobody knows beforehand which of them is exact for an estimator; gitslot/convert
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -64,10 +65,12 @@ def candidates(estimator: Any, table: Table) -> Iterator[Candidate | NotConverte
         yield NotConverted("ONNX", "it has no missing text, and no missing true or false")
     else:
         for dtype in ("float32", "float64"):
-            yield _attempt(f"ONNX {dtype}", Runtime("onnx", dtype), _graph(estimator, table, dtype))
+            make = partial(_graph, estimator, table, dtype)
+            yield _attempt(f"ONNX {dtype}", Runtime("onnx", dtype), make)
         if isinstance(estimator, Pipeline) and len(estimator.steps) > 1:
             title = "ONNX float64, last step float32"
-            yield _attempt(title, Runtime("onnx", "float64"), _last_in_floats(estimator, table))
+            make = partial(_last_in_floats, estimator, table)
+            yield _attempt(title, Runtime("onnx", "float64"), make)
     booster = next(filter(is_booster, parts(estimator)), None)
     if booster is not None:
         name = f"{type(booster).__name__} of {library_of(booster)}"
@@ -89,21 +92,15 @@ def _onnx_takes(table: Table) -> bool:
     return not any(column.missing and column.type != "number" for column in table.columns)
 
 
-def _graph(estimator: Any, table: Table, dtype: str) -> Callable[[], bytes]:
-    def make() -> bytes:
-        return _bytes(_converted(estimator, table, _NUMBERS[dtype]))
-
-    return make
+def _graph(estimator: Any, table: Table, dtype: str) -> bytes:
+    return _bytes(_converted(estimator, table, _NUMBERS[dtype]))
 
 
-def _last_in_floats(pipeline: Pipeline, table: Table) -> Callable[[], bytes]:
-    def make() -> bytes:
-        before = _converted(pipeline[:-1], table, DoubleTensorType)
-        last = pipeline.steps[-1][1]
-        floats = _onnx(last, [("rows", FloatTensorType([None, last.n_features_in_]))])
-        return _bytes(_joined(before, floats))
-
-    return make
+def _last_in_floats(pipeline: Pipeline, table: Table) -> bytes:
+    before = _converted(pipeline[:-1], table, DoubleTensorType)
+    last = pipeline.steps[-1][1]
+    floats = _onnx(last, [("rows", FloatTensorType([None, last.n_features_in_]))])
+    return _bytes(_joined(before, floats))
 
 
 def _bytes(proto: Any) -> bytes:

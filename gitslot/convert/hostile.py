@@ -63,6 +63,7 @@ class Hostile:
             if column.type == "number"
         }
         self._varied = [number for number, found in self._numbers.items() if not found.code]
+        self._text = [at for at, column in enumerate(table.columns) if column.type == "text"]
 
     def blocks(self) -> Iterable[Rows]:
         """Return the data, and then each kind of variation, in pieces that fit into memory."""
@@ -82,7 +83,7 @@ class Hostile:
             yield self._slipped
         if any(column.missing for column in self._columns):
             yield self._gaps
-        if any(column.type == "text" for column in self._columns):
+        if self._text:
             yield from (self._swapped, self._unseen)
         else:
             yield self._picked
@@ -200,15 +201,13 @@ class Hostile:
     def _swapped(self, number: int) -> Rows:
         rows = self._picked(number)
         other = self._picked(number)
-        text = [at for at, column in enumerate(self._columns) if column.type == "text"]
-        for column, at in _dealt(text, number, self._rng):
+        for column, at in _dealt(self._text, number, self._rng):
             cells_of(rows, column)[at] = cells_of(other, column)[at]
         return rows
 
     def _unseen(self, number: int) -> Rows:
         rows = self._picked(number)
-        text = [at for at, column in enumerate(self._columns) if column.type == "text"]
-        for column, at in _dealt(text, number, self._rng):
+        for column, at in _dealt(self._text, number, self._rng):
             cells = cells_of(rows, column)
             for row in at.tolist():
                 seen = cells[row] or ""

@@ -6,7 +6,7 @@ twice alike, and golden rows hold what the file answered when it was registered.
 """
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,19 +14,9 @@ from numpy.typing import NDArray
 
 from gitslot.convert.convert import renamed
 from gitslot.convert.errors import TrainingError
+from gitslot.convert.served import Refused, check_onnx, served, serving
 from gitslot.convert.table import Table, count
 from gitslot.registry.golden import Label
-
-if TYPE_CHECKING:
-    from serving_app import columns as served
-    from serving_app import model as serving
-    from serving_app.onnx_file import check_onnx
-    from serving_app.refused import Refused
-else:
-    from gitslot.convert._serving_app import columns as served
-    from gitslot.convert._serving_app import model as serving
-    from gitslot.convert._serving_app.onnx_file import check_onnx
-    from gitslot.convert._serving_app.refused import Refused
 
 _DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.DOUBLE: "float64"}
 _NUMBERS = tuple(_DTYPES)

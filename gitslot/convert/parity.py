@@ -12,8 +12,8 @@ Rows that scikit-learn itself refuses (an unknown category, say), or answers wit
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,9 @@ from threadpoolctl import threadpool_limits
 from gitslot.convert.convert import Candidate, NotConverted
 from gitslot.convert.errors import ParityError, TrainingError
 from gitslot.convert.onnx_model import BoundModel
+from gitslot.convert.served import Refused, served, serving, sklearn_runtime
 from gitslot.convert.table import Array, Rows, Table, cells, count, joined, take
 from gitslot.registry.golden import MAX_BYTES, ROWS, Label
-
-if TYPE_CHECKING:
-    from serving_app import columns as served
-    from serving_app import model as serving
-    from serving_app import sklearn_runtime
-    from serving_app.refused import Refused
-else:
-    from gitslot.convert._serving_app import columns as served
-    from gitslot.convert._serving_app import model as serving
-    from gitslot.convert._serving_app import sklearn_runtime
-    from gitslot.convert._serving_app.refused import Refused
 
 MOST_DIFFERENCE = 1e-5  # of a probability, or of a number relative to it
 HEADROOM = 10
@@ -83,7 +73,7 @@ class Reference:
             return
         self.shape = served.Shape(
             kind="classifier" if classes else "regressor",
-            columns=tuple(served.Column(**_fields(column)) for column in table.columns),
+            columns=tuple(served.Column(**asdict(column)) for column in table.columns),
             classes=classes,
             probabilities=bool(classes) and hasattr(estimator, "predict_proba"),
             frame=table.frame,
@@ -228,11 +218,6 @@ def _same_labels(labels: list[Any], block: Answered) -> None:
             f"{len(wrong)} of {len(expected)} labels differ: {str(cells(block.rows, at))[:200]} is "
             f"{expected[at]} in scikit-learn and {labels[at]} there"
         )
-
-
-def _fields(column: Any) -> dict[str, Any]:
-    names = ("name", "type", "dtype", "missing", "categories")
-    return {name: getattr(column, name) for name in names}
 
 
 def _picked(found: Answered, at: Array) -> Answered:

@@ -11,14 +11,11 @@ type, makes the same array of them.
 import json
 import zipfile
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import skops.io
 
-if TYPE_CHECKING:
-    from serving_app.skops_file import TREE, trusted
-else:
-    from gitslot.convert._serving_app.skops_file import TREE, trusted
+from gitslot.convert.served import skops_file
 
 _LIBRARIES = ("sklearn.", "numpy.", "scipy.")  # a function of the user's own stays, and is refused
 _DRAWN = "scipy.stats."  # distributions of a search
@@ -29,14 +26,14 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 def saved(estimator: Any) -> bytes:
     """Return the skops file of *estimator*; raise what skops raises."""
     with zipfile.ZipFile(BytesIO(skops.io.dumps(estimator))) as archive:
-        schema = json.loads(archive.read(TREE))
+        schema = json.loads(archive.read(skops_file.TREE))
         files: dict[str, str] = {}  # skops names them by address: new names by their order
         tree = _written(schema, {}, files)
         made = BytesIO()
         with zipfile.ZipFile(made, "w") as target:
             for name, content in (
                 *((new, archive.read(old)) for old, new in files.items()),
-                (TREE, json.dumps(tree).encode()),
+                (skops_file.TREE, json.dumps(tree).encode()),
             ):
                 entry = zipfile.ZipInfo(name, _TIME)
                 entry.compress_type = zipfile.ZIP_DEFLATED
@@ -65,7 +62,7 @@ def _without_function(node: dict[str, Any]) -> dict[str, Any]:
     named = node["content"]["func"] if node["__loader__"] == "PartialNode" else node
     name = f"{named['__module__']}.{named['__class__']}"
     for_fitting = named["__loader__"] in ("FunctionNode", "TypeNode") or name.startswith(_DRAWN)
-    if not for_fitting or name in trusted() or not name.startswith(_LIBRARIES):
+    if not for_fitting or name in skops_file.trusted() or not name.startswith(_LIBRARIES):
         return node
     made: dict[str, Any] = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode"}
     made |= {"content": json.dumps(name), "is_json": True}

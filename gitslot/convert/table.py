@@ -9,19 +9,15 @@ value is missing), bool, or objects with None, for true and false. The serving a
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gitslot.convert.errors import TrainingError
+from gitslot.convert.served import NONE
 from gitslot.registry.golden import FLOAT32_MAX, MAX_TEXT, Cell, Column, Label
 from gitslot.registry.manifest import MAX_CATEGORIES, MAX_COLUMNS
-
-if TYPE_CHECKING:
-    from serving_app.columns import NONE
-else:
-    from gitslot.convert._serving_app.columns import NONE
 
 Array: TypeAlias = NDArray[Any]
 Rows: TypeAlias = Array | list[Array]

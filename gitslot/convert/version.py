@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as library_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from gitslot.convert.onnx_model import BoundModel, OnnxModel
 from gitslot.convert.parity import Answered, Parity, Reference, prove
 from gitslot.convert.parts import thresholds
 from gitslot.convert.servable import check_kind, classes_of, outputs_of
+from gitslot.convert.served import Refused, Shape, served_manifest, serving
 from gitslot.convert.table import Data, Rows, Table, cells, count, read_table, take
 from gitslot.registry.golden import Column, Label
 from gitslot.registry.manifest import (
@@ -45,17 +46,6 @@ from gitslot.registry.manifest import (
     with_golden,
 )
 from gitslot.registry.registry import artifact_name, golden_name
-
-if TYPE_CHECKING:
-    from serving_app import manifest as served_manifest
-    from serving_app import model as serving
-    from serving_app.columns import Shape
-    from serving_app.refused import Refused
-else:
-    from gitslot.convert._serving_app import manifest as served_manifest
-    from gitslot.convert._serving_app import model as serving
-    from gitslot.convert._serving_app.columns import Shape
-    from gitslot.convert._serving_app.refused import Refused
 
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnx", "onnxruntime", "numpy", "skops")
 

@@ -7,8 +7,6 @@ there and adds what is missing, so it may be repeated, and interrupted anywhere.
 
 import json
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +24,8 @@ from gitslot.edges.settings import FILE
 from gitslot.http.login import credential
 from gitslot.local.process import Facts, PlatformError, wait_until
 from gitslot.registry.function_apps import ROOT as PROJECT
-from gitslot.registry.package_manifest import parse_package
+from gitslot.registry.function_apps import ours
+from gitslot.registry.package import package as packaged
 from gitslot.registry.registry import CODE, GITSLOT, MODELS, Registry
 from gitslot.state.code import Package
 from gitslot.state.slot_settings import WARMUP_SETTINGS
@@ -94,16 +93,8 @@ class Provisioner:
 
     def package(self, app: str, *, thin: bool) -> Package:
         """Zip the function app *app* from the sources and register what is not there yet."""
-        folder = self._work / "packages"
-        words = [sys.executable, "-m", "gitslot.registry.package", app, "--out", str(folder)]
-        words += ["--blobs", str(folder / "code"), *(["--thin"] if thin else [])]
-        done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
-        place = (folder / "code" / done.stdout.strip()).parent
-        made = parse_package((place / "manifest.json").read_bytes())
-        zips = {n: (place / f"{b.sha256}.zip").read_bytes() for n, b in made.builds.items()}
-        return self.registry.register_package(made, zips)
+        made = packaged(ours(app), version=None, out=self._work / "packages", thin=thin)
+        return self.registry.register_package(made.package, made.zips())
 
     # ------------------------------------------------------------ apps
 
@@ -229,18 +220,16 @@ class Provisioner:
 
     def running(self, *names: str) -> None:
         """Return once every slot of *names* has a process that answers. Raises PlatformError."""
-        waiting: list[str] = []
 
-        def look() -> bool:
-            waiting[:] = [
+        def waiting() -> list[str]:
+            return [
                 f"{slot['site']}/{slot['slot']} is {slot['state']}"
                 for slot in slots(self._facts)
                 if slot["site"] in names and slot["state"] != "Running"
             ]
-            return not waiting
 
-        if not wait_until(look, _START_S):
-            raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting)}")
+        if not wait_until(lambda: not waiting(), _START_S):
+            raise PlatformError(f"not within {_START_S:.0f} s: {', '.join(waiting())}")
 
     def _exists(self, name: str, slot: str = "") -> bool:
         apps, group = self.web.web_apps, self._facts.resource_group

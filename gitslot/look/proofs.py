@@ -1,7 +1,7 @@
 """
 Proofs as part of a look: golden rows through a slot, with the slot's own key where it asks for one.
 
-What is kept between looks is keys, nothing that was proved.
+What is kept between looks is keys and whose turn it is, nothing that was proved.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from gitslot.errors import (
     ManifestInvalid,
     UnknownVersion,
 )
-from gitslot.look.golden_rows import Asks, Proof, is_refused, prove
+from gitslot.look.golden_rows import Asks, Proof, Turn, is_refused, prove
 from gitslot.look.wanted import Catalog
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
@@ -38,6 +38,7 @@ class Prover:
         self._keys: dict[tuple[AppRef, str], str] = {}
         self._asked: set[AppRef] = set()  # a rehearsal there was asked for a key
         self._tried: dict[AppRef, str] = {}  # and ARM for that key: why it gave none, or ""
+        self._turns: dict[AppRef, Turn] = {}
         self._refused: dict[AppRef, str] = {}  # the key of staging that production has refused
 
     def verdict(
@@ -74,7 +75,8 @@ class Prover:
             self._asked.add(ref)
             return self._keys.get((ref, STAGING), "")
 
-        proof = Proof(host, release, health.deploy, manifest, probes=0)
+        turn = self._turns.setdefault(ref, Turn())
+        proof = Proof(host, release, health.deploy, manifest, turn=turn)
         health_only = health.verify == "health"
         verdict = prove(self._asks, proof, key, self._policy, health_only=health_only)
         refused = self._tried.get(ref, "")

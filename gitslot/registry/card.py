@@ -47,7 +47,5 @@ def _answers(manifest: Manifest) -> str:
 
 
 def _memory(manifest: Manifest) -> str:
-    if not manifest.memory:
-        return ""
-    whole = manifest.memory.load + manifest.memory.answer
-    return f"{whole / 2**20:.0f} MiB for a process that serves it"
+    held = manifest.needs.memory
+    return f"{held / 2**20:.0f} MiB for a process that serves it" if held else ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gitslot.look.golden_rows import Proof, prove
+from gitslot.look.golden_rows import SAMPLE, SINGLY, Proof, Turn, prove
 from gitslot.look.probe import Reply
 from gitslot.registry.manifest import Manifest
 from gitslot.state.policy import Policy
@@ -30,9 +30,10 @@ PROOF = Proof("staging", RELEASE, "r-1", MANIFEST)
 
 @dataclass
 class Slot:
-    """A slot that answers as the trained model did, but where *change* says otherwise."""
+    """A slot that answers as the trained model did, but where *change* or *many* say otherwise."""
 
     change: Callable[[int, dict[str, Any]], Any] = lambda _, answer: answer
+    many: Callable[[dict[str, Any], Reply], Reply] = lambda _, reply: reply  # to several rows
     status: Callable[[int], int] = lambda _: 200
     headers: dict[str, str] = field(
         default_factory=lambda: {"x-model-digest": RELEASE.digest, "x-model-deploy": "r-1"}
@@ -40,7 +41,7 @@ class Slot:
     key: str = ""
     seconds: float = 0.01
     asked: int = 0
-    keys: list[str] = field(default_factory=list)
+    rows: list[list[int]] = field(default_factory=list)  # of each request
     paths: set[str] = field(default_factory=set)
 
     def request(
@@ -51,11 +52,14 @@ class Slot:
         nth, self.asked = self.asked, self.asked + 1
         if self.key and (headers or {}).get("x-functions-key") != self.key:
             return Reply(401)
-        row = int(json.loads(body or b"")[0][0])
-        answer = {"labels": ["ab"[row % 2]], "probabilities": [[0.25, 0.75]]}
+        rows = [int(row[0]) for row in json.loads(body or b"")]
+        self.rows.append(rows)
+        labels = ["ab"[row % 2] for row in rows]
+        answer = {"labels": labels, "probabilities": [[0.25, 0.75] for _ in rows]}
         changed = self.change(nth, answer)
         raw = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
-        return Reply(self.status(nth), raw, self.headers, self.seconds)
+        reply = Reply(self.status(nth), raw, self.headers, self.seconds)
+        return reply if len(rows) == 1 else self.many(answer, reply)
 
 
 def judge(slot: Slot, proof: Proof = PROOF, key: str = "") -> Any:
@@ -142,9 +146,13 @@ PLAIN = replace(MANIFEST, probabilities=False, golden=replace(GOLDEN, probabilit
 def test_numbers_and_labels_alone_are_compared(
     manifest: Manifest, answer: Callable[[int], Any], mark: Mark
 ) -> None:
-    """A regressor's numbers by their size, a model without probabilities by its labels."""
+    """A regressor's numbers by size, a model without probabilities by its labels; many as one."""
     slot = Slot(lambda nth, _: answer(nth))
     assert judge(slot, replace(PROOF, manifest=manifest)).mark is mark
+    if mark is Mark.PASS:
+        slot.change = lambda nth, _: [answer(row)[0] for row in slot.rows[nth]]
+        assert rehearse(slot, Turn(), manifest).mark is mark
+        assert slot.asked == SAMPLE + 1
     assert slot.paths == {"/api/predict"}
 
 
@@ -202,6 +210,87 @@ def test_a_wrong_key_is_a_blocked_probe() -> None:
     verdict = judge(Slot(key="right"), key="wrong-canary")
     assert (verdict.mark, verdict.reason) == (Mark.INCONCLUSIVE, "ProbeBlocked")
     assert "wrong-canary" not in verdict.message
+
+
+def rehearse(slot: Slot, turn: Turn, manifest: Manifest = MANIFEST, key: str = "") -> Any:
+    slot.rows.clear()
+    slot.asked = 0
+    return judge(slot, replace(PROOF, turn=turn, manifest=manifest), key)
+
+
+def test_a_rehearsal_asks_all_rows_at_once_and_other_ones_alone_each_time() -> None:
+    """In time each row is asked as users ask."""
+    slot, turn, alone = Slot(), Turn(), set()
+    for _ in range(len(GOLDEN) // SAMPLE + 1):
+        assert rehearse(slot, turn).message == "staging: 40 of 40 golden rows, exact, p99 10 ms"
+        *singles, every = slot.rows
+        assert (every, [len(rows) for rows in singles]) == ([*range(40)], [1] * SAMPLE)
+        alone |= {row for rows in singles for row in rows}
+    assert alone == {*range(40)}
+
+
+def bodied(reply: Reply, answer: Any) -> Reply:
+    return replace(reply, body=json.dumps(answer).encode())
+
+
+NO_BATCHES: dict[str, Callable[[dict[str, Any], Reply], Reply]] = {
+    "one answer": lambda a, r: bodied(r, {name: part[:1] for name, part in a.items()}),
+    "too many": lambda a, r: bodied(r, {name: [*part, part[0]] for name, part in a.items()}),
+    "reordered": lambda a, r: bodied(r, {name: part[::-1] for name, part in a.items()}),
+    "labels alone": lambda a, r: bodied(r, a["labels"]),
+    "not JSON": lambda _, r: replace(r, body=b"<html>"),
+    "another release": lambda _, r: replace(r, headers={"x-model-digest": "other"}),
+    **{
+        str(status): lambda _, r, status=status: replace(r, status=status)  # type: ignore[misc]
+        for status in (0, 400, 413, 429, 500)
+    },
+}
+
+
+@pytest.mark.parametrize("how", NO_BATCHES)
+def test_an_app_that_takes_one_row_a_call_is_rehearsed(how: str) -> None:
+    """Row by row; only after a while it is asked for many again."""
+    slot, turn = Slot(many=NO_BATCHES[how]), Turn()
+    requests = []
+    for _ in range(SINGLY + 2):
+        assert rehearse(slot, turn).mark is Mark.PASS
+        requests.append(slot.asked)
+    assert requests == [41, *[40] * SINGLY, 41]
+
+
+def wrong_label(answer: dict[str, Any], reply: Reply) -> Reply:
+    return bodied(reply, answer | {"labels": [*answer["labels"][:20], "b", *answer["labels"][21:]]})
+
+
+@pytest.mark.parametrize(("alone", "mark"), [(True, Mark.FAIL), (False, Mark.PASS)])
+def test_a_row_that_is_wrong_among_many_is_asked_alone(alone: bool, mark: Mark) -> None:
+    """That answer decides; the others need no second one."""
+    slot = Slot(many=wrong_label)
+    slot.change = lambda nth, a: a | {"labels": ["b"]} if alone and slot.rows[nth] == [20] else a
+    verdict = rehearse(slot, Turn())
+    assert (verdict.mark, slot.asked) == (mark, 1 + SAMPLE + 1)
+    assert ("golden row 21 of 40" in verdict.message) == alone
+
+
+def test_a_rehearsal_without_a_key_says_nothing_of_the_app() -> None:
+    """With the key it asks for all rows at once."""
+    slot, turn = Slot(key="k"), Turn()
+    assert rehearse(slot, turn).reason == "ProbeBlocked"
+    assert rehearse(slot, turn, key="k").mark is Mark.PASS
+    assert len(slot.rows) == 1 + SAMPLE
+
+
+@pytest.mark.parametrize(("columns", "seconds", "most"), [(30, 0.01, 6), (1, 0.25, 20)])
+def test_wide_rows_and_slow_ones_are_asked_in_few_requests(
+    columns: int, seconds: float, most: int
+) -> None:
+    """An app reads 1 MiB, 256 KiB of an answer are read, and it is waited for 10 s."""
+    inputs: Any = tuple((float(row), *["x" * 1000] * columns) for row in range(40))
+    slot = Slot(seconds=seconds)
+    rehearse(slot, Turn(), replace(MANIFEST, golden=replace(GOLDEN, inputs=inputs)))
+    many = slot.rows[SAMPLE:]
+    assert [row for rows in many for row in rows] == [*range(40)]
+    assert max(map(len, many)) == len(many[0]) == most
 
 
 def test_latency_decides_only_where_a_budget_is_set() -> None:

@@ -53,12 +53,9 @@ def schedule(ground: Ground) -> Iterator[Note]:
 
 
 def _beyond(parts: list[str]) -> bool:
-    numbers = ((int(n), most) for p, most in zip(parts, _MOST, strict=True) for n in _digits(p))
-    return any(number > most for number, most in numbers)
-
-
-def _digits(part: str) -> list[str]:
-    return re.findall(r"\d+", part)
+    """Say whether a number in one of *parts* is larger than its field takes."""
+    pairs = zip(parts, _MOST, strict=True)
+    return any(int(number) > most for part, most in pairs for number in re.findall(r"\d+", part))
 
 
 def suspended(ground: Ground) -> Iterator[Note]:
