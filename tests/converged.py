@@ -108,7 +108,8 @@ class Converged:
             blocks = str(kept.blocks if kept else 1)
             more |= {"Content-Length": str(len(data)), "x-ms-blob-committed-block-count": blocks}
             return 200, {**more, "x-ms-blob-type": "AppendBlob"}, b""
-        first, _, last = handler.headers.get("x-ms-range", "bytes=0-").partition("=")[2].partition("-")
+        asked = handler.headers.get("x-ms-range", "bytes=0-")
+        first, _, last = asked.partition("=")[2].partition("-")
         part = data[int(first) : int(last or len(data)) + 1]
         more["Content-Range"] = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
         return 206, more, part

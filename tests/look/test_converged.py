@@ -1,6 +1,5 @@
 """What a look at an app costs that has converged, with everything asked over https."""
 
-import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -34,7 +33,7 @@ def test_a_look_at_a_converged_app_is_four_requests_on_kept_connections(
             rounds.go("push")
 
         def open_now() -> tuple[int, int, int]:
-            return len(there.callers), threading.active_count(), len(os.listdir("/dev/fd"))
+            return len(there.callers), threading.active_count(), len(list(Path("/dev/fd").iterdir()))
 
         there.asked.clear()
         before = open_now()
