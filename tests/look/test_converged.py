@@ -33,7 +33,8 @@ def test_a_look_at_a_converged_app_is_four_requests_on_kept_connections(
             rounds.go("push")
 
         def open_now() -> tuple[int, int, int]:
-            return len(there.callers), threading.active_count(), len(list(Path("/dev/fd").iterdir()))
+            files = len(list(Path("/dev/fd").iterdir()))
+            return len(there.callers), threading.active_count(), files
 
         there.asked.clear()
         before = open_now()
