@@ -27,6 +27,21 @@ _JSON = {"Content-Type": "application/json"}
 KINDS = ("git", "arm", "storage", "production", "staging")
 LOOK = ("git", "production", "staging", "storage HEAD journal/app/2026-11.jsonl")
 SNAPSHOT = "storage PUT state/gitslot.json"
+# What Azure says of a blob besides: reading it takes its time.
+# https://learn.microsoft.com/rest/api/storageservices/get-blob-properties#sample-response
+_AS_AZURE = """\
+Accept-Ranges: bytes
+ETag: "0x8DC5A1B2C3D4E5F"
+Last-Modified: Sun, 22 Nov 2026 12:00:00 GMT
+x-ms-request-id: 6c8e3f2a-501e-0012-4f2b-5d9a7c000000
+x-ms-version: 2023-11-03
+x-ms-creation-time: Sun, 22 Nov 2026 12:00:00 GMT
+x-ms-lease-status: unlocked
+x-ms-lease-state: available
+x-ms-server-encrypted: true
+x-ms-access-tier: Hot
+x-ms-access-tier-inferred: true
+x-ms-last-access-time: Sun, 22 Nov 2026 12:00:00 GMT"""
 _XML = '<?xml version="1.0"?><EnumerationResults><Blobs>{}</Blobs></EnumerationResults>'
 _NAMED = "<Blob><Name>{}</Name></Blob>"
 
@@ -47,9 +62,6 @@ class Converged:
         """Answer one request as the host of *kind* does, and count it."""
         path, _, query = handler.path.partition("?")
         asked = dict(parse_qsl(query))
-        if path == "/asked":
-            counts = {**self.asked, "connections": len(self.callers)}
-            return 200, {}, "".join(f"{k} {v}\n" for k, v in counts.items()).encode()
         self.callers.add((kind, handler.client_address))
         name = unquote(path.removeprefix("/account/gitslot/"))
         what = f" {handler.command} {name}" if kind == "storage" else ""
@@ -103,7 +115,7 @@ class Converged:
         data = kept.data if kept else self.cloud.account.blobs.get(path.removeprefix("/account/"))
         if data is None:
             return 404, {"x-ms-error-code": "BlobNotFound"}, b""
-        more = {"ETag": '"0x1"', "Last-Modified": "Sun, 22 Nov 2026 12:00:00 GMT"}
+        more = dict(line.split(": ") for line in _AS_AZURE.splitlines())
         if method == "HEAD":
             blocks = str(kept.blocks if kept else 1)
             more |= {"Content-Length": str(len(data)), "x-ms-blob-committed-block-count": blocks}
