@@ -93,7 +93,10 @@ class Watcher:
             tuple(self._events(chosen_ones)),
             max([_DEAD if dead else 0, *(view.code for view in views.values())]),
             tuple(lines),
-            tuple(line for each in mine or found for line in age_lines(each, now)),
+            (
+                *amiss_lines(mine or found if app else found, now),
+                *(line for each in mine or found for line in age_lines(each, now)),
+            ),
         )
 
     def _now(self, app: str | None) -> View:
@@ -123,16 +126,20 @@ def doing_lines(name: str, view: AppView, now: datetime) -> Iterator[str]:
         yield f"{name}: {words} for {seconds_text((now - doing.since).total_seconds())}{usual}"
 
 
-def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[str]:
-    """Yield how old *seen* is, and what starts a controller that does not look; *dead*: only so."""
-    age = seconds_text((now - seen.written).total_seconds())
+def amiss_lines(found: Sequence[Snapshot], now: datetime) -> Iterator[str]:
+    """Yield what is wrong with who looks at which app, and what mends it."""
+    for what, fix in snapshot.amiss(found, now):
+        yield what
+        if fix:
+            yield f"next: {fix}"
+
+
+def age_lines(seen: Snapshot, now: datetime) -> Iterator[str]:
+    """Yield how old *seen* is, of a controller that looks."""
     if not seen.looks(now):
-        yield seen.age(now)
-        if seen.start:
-            yield f"next: {seen.start}"
-    if dead or not seen.looks(now):
         return
     at = f', at {seen.head.short} "{seen.head.subject}"' if seen.head else ""
+    age = seconds_text((now - seen.written).total_seconds())
     yield f"seen by {seen.controller} {age} ago{at}"
     if seen.doubt:
         yield f"Git: {seen.doubt}"

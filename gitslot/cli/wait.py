@@ -14,7 +14,7 @@ from gitslot.cli.checkout import Checkout
 from gitslot.cli.complete import complete_app
 from gitslot.cli.output import span
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
-from gitslot.cli.status import age_lines, doing_lines
+from gitslot.cli.status import amiss_lines, doing_lines
 from gitslot.errors import GitslotError, JournalError
 from gitslot.record.event import Event
 from gitslot.report import snapshot
@@ -162,9 +162,8 @@ class _Waiter:
             self._tell("git", f"Git cannot be asked: {error.message}")
 
     def _why_not(self, found: list[Snapshot]) -> str:
-        now = self._session.now()
-        dead = [line for each in found if not each.looks(now) for line in age_lines(each, now)]
-        return "; ".join(dead) or f"{self._commit[:7]} is not done yet; `gitslot status` says more"
+        amiss = "; ".join(amiss_lines(found, self._session.now()))
+        return amiss or f"{self._commit[:7]} is not done yet; `gitslot status` says more"
 
     def events(self, name: str) -> list[Event]:
         """Return the last events of *name*, or nothing where they cannot be read."""

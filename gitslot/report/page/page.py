@@ -104,11 +104,7 @@ class Page:
         shared = {
             "style": STYLE,
             "here": name if name in apps else "",
-            "dead": [
-                {"text": each.age(now), "start": each.start}
-                for each in found
-                if not each.looks(now) and (each in apps.values() or not apps)
-            ],
+            "amiss": list(snapshot.amiss(found, now)),
             "controllers": [_seen(each, now) for each in found],
         }
         if name in apps:
