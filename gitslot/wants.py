@@ -138,7 +138,8 @@ class Wants:
         except JournalError:
             return []
         if isinstance(desired, Doubt):
-            return sorted(name for name in known if self.was_asked_here(name) is not False)
+            known = {n: c for n, c in known.items() if self._asked_here.get(n, (c, True))[1]}
+            return sorted(filter(self.lists, known))
         gone, here = self._of(desired).gone, {name.lower() for name in desired.apps}
         left = {name for name in known if name.lower() not in here}
         for name in left - gone:

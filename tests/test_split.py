@@ -79,8 +79,8 @@ def test_forty_apps_are_split_and_taken_over(split: Open) -> None:
     assert all(scene.cloud.operation() for scene in scenes.values())  # the swaps
     west.kill()
     go(240.0, east)
-    assert {n: writers(scenes[n]) for n in EAST} == dict.fromkeys(EAST, [CONTROLLER])
-    assert {n: writers(scenes[n]) for n in WEST} == dict.fromkeys(WEST, ["west"])
+    assert {n: writers(scenes[n]) for n in EAST} == {n: [CONTROLLER] for n in EAST}
+    assert {n: writers(scenes[n]) for n in WEST} == {n: ["west"] for n in WEST}
     found, (amiss,) = shown(east)
     assert found == dict.fromkeys(EAST, GITSLOT)
     assert amiss.startswith("controller west does not look: it last wrote")
