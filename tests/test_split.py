@@ -32,13 +32,18 @@ def split() -> Iterator[Open]:
         each.end()
 
 
+def tick(trigger: str, company: Company) -> None:
+    """Call the controller's timer, in a thread named *trigger*."""
+    (company.rounds or company.start()).go(trigger)
+
+
 def go(seconds: float, *companies: Company) -> None:
     """Let the timers of *companies* fire once a minute, at once, for *seconds*."""
     crew, first = companies[0].crew, companies[0].first
     until = first.seconds() + seconds
     while first.seconds() < until:
         for each in companies:
-            crew.spawn(partial((each.rounds or each.start()).go, "timer"))
+            crew.spawn(partial(tick, "timer", each))
         crew.wait(min(60.0, until - first.seconds()))
 
 

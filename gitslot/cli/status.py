@@ -15,9 +15,8 @@ from gitslot.cli.session import Session, chosen, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.report import snapshot, text
-from gitslot.report.snapshot import AppView, Snapshot
+from gitslot.report.snapshot import Snapshot
 from gitslot.report.status import Row
-from gitslot.state.safe_text import seconds_text
 
 if TYPE_CHECKING:
     from gitslot.world import World
@@ -87,7 +86,7 @@ class Watcher:
         mine = list({each.controller: each for each in chosen_ones.values()}.values())
         views = {name: each.apps[name] for name, each in chosen_ones.items()}
         dead = [each for each in mine or found if not each.looks(now)]
-        lines = [line for name, view in views.items() for line in doing_lines(name, view, now)]
+        lines = [f"{name}: {view.under_way(now)}" for name, view in views.items() if view.doing]
         return View(
             tuple(row for view in views.values() for row in view.rows),
             tuple(self._events(chosen_ones)),
@@ -95,7 +94,7 @@ class Watcher:
             tuple(lines),
             (
                 *amiss_lines(mine or found if app else found, now),
-                *(line for each in mine or found for line in age_lines(each, now)),
+                *(each.said(now) for each in mine or found if each.looks(now)),
             ),
         )
 
@@ -117,32 +116,12 @@ class Watcher:
         return iter(sorted((e for _, r in read for e in r.events), key=lambda e: e.time))
 
 
-def doing_lines(name: str, view: AppView, now: datetime) -> Iterator[str]:
-    """Yield the line about the step of the app *name* that is under way."""
-    if doing := view.doing:
-        took = view.usual.get(doing.step)
-        usual = f", usually {seconds_text(took)}" if took else ""
-        words = {"swap": "swapping", "deploy": "deploying and proving"}.get(doing.step, doing.step)
-        yield f"{name}: {words} for {seconds_text((now - doing.since).total_seconds())}{usual}"
-
-
 def amiss_lines(found: Sequence[Snapshot], now: datetime) -> Iterator[str]:
     """Yield what is wrong with who looks at which app, and what mends it."""
     for what, fix in snapshot.amiss(found, now):
         yield what
         if fix:
             yield f"next: {fix}"
-
-
-def age_lines(seen: Snapshot, now: datetime) -> Iterator[str]:
-    """Yield how old *seen* is, of a controller that looks."""
-    if not seen.looks(now):
-        return
-    at = f', at {seen.head.short} "{seen.head.subject}"' if seen.head else ""
-    age = seconds_text((now - seen.written).total_seconds())
-    yield f"seen by {seen.controller} {age} ago{at}"
-    if seen.doubt:
-        yield f"Git: {seen.doubt}"
 
 
 def show(session: Session, view: View, output: Output) -> None:

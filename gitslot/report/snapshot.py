@@ -61,6 +61,15 @@ class AppView:
     head: str = ""
     usual: Mapping[str, float] = field(default_factory=dict, hash=False)  # seconds of each step
 
+    def under_way(self, now: datetime) -> str:
+        """Return the step under way, for how long, and what it usually takes; "" for none."""
+        if self.doing is None:
+            return ""
+        took = self.usual.get(self.doing.step)
+        usual = f", usually {seconds_text(took)}" if took else ""
+        words = {"swap": "swapping", "deploy": "deploying and proving"}[self.doing.step]
+        return f"{words} for {seconds_text((now - self.doing.since).total_seconds())}{usual}"
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -86,6 +95,16 @@ class Snapshot:
         """Say whether the controller still looks, by the age of this."""
         limit_s = max(_GONE_S, _INTERVALS * self.interval_s)
         return now - self.written <= timedelta(seconds=limit_s)
+
+    def ago(self, now: datetime) -> str:
+        """Return how old this is, in words."""
+        return f"{seconds_text((now - self.written).total_seconds())} ago"
+
+    def said(self, now: datetime) -> str:
+        """Return who saw this and when, at which commit, and what is wrong with Git."""
+        at = f', at {self.head.short} "{self.head.subject}"' if self.head else ""
+        doubt = f". Git: {self.doubt}" if self.doubt else ""
+        return f"seen by {self.controller} {self.ago(now)}{at}{doubt}"
 
 
 def view_of(
@@ -166,14 +185,10 @@ def amiss(found: Sequence[Snapshot], now: datetime) -> Iterator[tuple[str, str]]
             for name in (*each.looked, *each.ahead):
                 looking[name.lower()].append(each.controller)
         elif mine or not last:  # else others have taken over
-            ago = seconds_text((now - each.written).total_seconds())
-            what = (
-                f"controller {each.controller} does not look: it last wrote what it saw {ago} ago"
-            )
+            what = f"controller {each.controller} does not look: it last wrote what it saw "
             at = f"; nobody looks at {some_of(mine)}" if mine and found[1:] else ""
-            yield f"{what}{at}", each.start
-    twice = {" and ".join(each): name for name, each in looking.items() if each[1:]}
-    for names, name in twice.items():
+            yield f"{what}{each.ago(now)}{at}", each.start
+    for names, name in {" and ".join(by): name for name, by in looking.items() if by[1:]}.items():
         yield f"{names} both look at {name}", "list each app in GITSLOT_APPS of one controller"
     if alone := [name for name, each in last.items() if name in each.unlisted]:
         what = f"nobody looks at {some_of(alone)}, which no GITSLOT_APPS lists"
@@ -233,17 +248,17 @@ class Snapshots:
 
     def news(self, names: Iterable[str], desired: Desired | Doubt) -> None:
         """Take in what Git asks for, and forget every app but *names*."""
-        doubt = f"{desired.reason}: {desired.message}" if isinstance(desired, Doubt) else ""
-        head, others = self._about.head, self._about.unlisted
-        if isinstance(desired, Desired):
-            head, others = desired.revision, desired.unlisted
         with self._guard:
+            if isinstance(desired, Doubt):
+                news = replace(self._about, doubt=f"{desired.reason}: {desired.message}")
+            else:
+                about = replace(self._about, head=desired.revision, unlisted=desired.unlisted)
+                news = replace(about, doubt="")
             self._names = frozenset(names)
             gone = self._views.keys() - self._names
             for each in (self._views, self._lines, self._looked):
                 for name in gone:
                     each.pop(name, None)
-            news = replace(self._about, head=head, doubt=doubt, unlisted=others)
             self._changed |= bool(gone) or news != self._about
             self._about = news
 

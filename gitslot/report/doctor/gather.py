@@ -77,18 +77,12 @@ class Examiner:
         found = Ground(
             self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
-        found = replace(found, amiss=self._amiss())
+        now = self.world.clock.now()
+        amiss = read(lambda: tuple(snapshot.amiss(snapshot.read_all(self.blobs), now)))
+        found = replace(found, amiss=((amiss.message, ""),) if isinstance(amiss, Doubt) else amiss)
         if self.settings.local:
             return found
         return replace(found, kept=read(lambda: self.survey.kept(self.settings.storage)))
-
-    def _amiss(self) -> tuple[tuple[str, str], ...]:
-        """Return what is wrong with who looks at which app, or why it cannot be read."""
-        try:
-            found = snapshot.read_all(self.blobs)
-        except GitslotError as error:
-            return ((error.message, ""),)
-        return tuple(snapshot.amiss(found, self.world.clock.now()))
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
         wants = self.world.wants

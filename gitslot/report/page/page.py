@@ -105,7 +105,7 @@ class Page:
             "style": STYLE,
             "here": name if name in apps else "",
             "amiss": list(snapshot.amiss(found, now)),
-            "controllers": [_seen(each, now) for each in found],
+            "controllers": [f"{each.said(now)} (gitslot {each.version})" for each in found],
         }
         if name in apps:
             details = self._app(name, apps[name], now)
@@ -227,31 +227,17 @@ def _cells(row: Row, now: datetime) -> dict[str, str]:
 
 
 def _doing(view: AppView, now: datetime) -> dict[str, Any] | None:
-    doing = view.doing
-    if doing is None:
+    if view.doing is None:
         return None
-    elapsed = max(0.0, (now - doing.since).total_seconds())
-    took = view.usual.get(doing.step)
-    usual = f", usually {seconds_text(took)}" if took else ""
-    return {
-        "text": f"{doing.step} for {seconds_text(elapsed)}{usual}",
-        "elapsed": round(min(elapsed, took or elapsed)),
-        "usual": round(took or 0),
-    }
+    usual = view.usual.get(view.doing.step, 0.0)
+    elapsed = min((now - view.doing.since).total_seconds(), usual)
+    return {"text": view.under_way(now), "elapsed": round(max(elapsed, 0.0)), "usual": round(usual)}
 
 
 def _back(row: Row, now: datetime) -> str:
     if row.proved is None:
         return row.rollback
     return f"{row.rollback}, proven {seconds_text((now - row.proved).total_seconds())} ago"
-
-
-def _seen(seen: Snapshot, now: datetime) -> str:
-    age = seconds_text((now - seen.written).total_seconds())
-    subject = f" “{seen.head.subject}”" if seen.head and seen.head.subject else ""
-    at = f", at {seen.head.short}{subject}" if seen.head else ""
-    doubt = f". Git: {seen.doubt}" if seen.doubt else ""
-    return f"{seen.controller} {seen.version} wrote this {age} ago{at}{doubt}"
 
 
 def _time(moment: datetime, now: datetime) -> str:
