@@ -1,12 +1,17 @@
 """
-What a change costs: calls to the outside by boundary, and writes, when nothing fails.
+What a change costs, and what standing still does: calls to the outside when nothing fails.
 
     python -m reliability.figures
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
+from gitslot.agenda import unread_s
+from gitslot.edges.settings import AZURE_POLICY, Settings
+from reliability.company import Company
+from reliability.registered import STORE
 from reliability.runs import play
 from reliability.scenarios import SCENARIOS, Scene, bumped
 from reliability.seam import Call
@@ -18,6 +23,19 @@ BOUNDARIES = {
     "arm": "ARM",
     "blobs": "journal and lock",
     "registry": "registry",
+}
+
+HOUR_S, MONTH_H = 3600.0, 730
+FLEETS = (1, 40, 1000)  # apps
+BILLED = {  # what a call is in a bill or a log, by the beginning of its name
+    "timer": ("calls of the timer", "nothing: a plan is billed by its instances"),
+    "git": ("look-ups of the branch", "nothing: the Git host's limits"),
+    "health": ("health of both slots", "L: lines of the apps' own logs"),
+    "golden": ("rehearsals of the way back", "L: lines of the apps' own logs"),
+    "blobs.size": ("lengths of journals, *Get Blob Properties*", "O: other operations"),
+    "registry": ("manifests, *Get Blob*", "R: read operations"),
+    "put": ("snapshots, *Put Blob*", "W: write operations"),
+    "arm": ("ARM", "nothing: ARM's limits"),
 }
 
 
@@ -54,6 +72,41 @@ def table() -> str:
         found = counted(calls)
         lines.append(f"| {title} | " + " | ".join(str(found[n]) for n in names) + " |")
     return "\n".join(lines)
+
+
+@cache
+def _hour(apps: int) -> Mapping[str, float]:
+    """Return how often each of BILLED happens in an hour of *apps* that are in sync."""
+    scenes = {f"app{number}": bumped() for number in range(apps)}
+    for scene in scenes.values():
+        scene.rig.policy = AZURE_POLICY
+    company, second = Company(scenes), Settings("", STORE).schedule.split()[0]
+    every_s = float(second.removeprefix("*/")) if second.startswith("*/") else 60.0
+    for hour in range(2):  # a process that began just now asks for more
+        calls = {name: len(each.rig.seam.calls) for name, each in scenes.items()}
+        puts = company.shown.calls.count("put")
+        while company.first.seconds() // HOUR_S <= hour:
+            company.run()
+            company.crew.wait(every_s - company.first.seconds() % every_s)
+    names = [c.name for n, each in scenes.items() for c in each.rig.seam.calls[calls[n] :]]
+    found = Counter(next(kind for kind in BILLED if name.startswith(kind)) for name in names)
+    company.end()
+    shared = dict.fromkeys(("timer", "git"), HOUR_S / every_s)
+    return found | shared | {"put": company.shown.calls.count("put") - puts}
+
+
+def standing_still() -> str:
+    """Return what converged apps ask for in a month of 730 hours, as a table in Markdown."""
+    heads = " | ".join(f"{apps:,} app{'s' * (apps > 1)}" for apps in FLEETS)
+    lines = [f"| a month | {heads} | multiply with |", "|---" * (len(FLEETS) + 2) + "|"]
+    for kind, (title, price) in BILLED.items():
+        one, two = _hour(1).get(kind, 0), _hour(2).get(kind, 0)
+        found = [MONTH_H * (one + (two - one) * (apps - 1)) for apps in FLEETS]
+        if kind == "arm":  # spread, so that half of what ARM allows is left for writes
+            rate = [AZURE_POLICY.full_look_s / unread_s("", n, AZURE_POLICY)[1] for n in FLEETS]
+            found = [each * share for each, share in zip(found, rate, strict=True)]
+        lines.append(f"| {title} | " + " | ".join(f"{n:,.0f}" for n in found) + f" | {price} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
