@@ -98,8 +98,7 @@ class Wants:
         if isinstance(found, Doubt):
             return found
         mine = {name: app for name, app in found.apps.items() if self.lists(name)}
-        others = tuple(sorted(found.apps.keys() - mine))
-        return replace(found, apps=MappingProxyType(mine), unlisted=others)
+        return replace(found, apps=mine, unlisted=tuple(sorted(found.apps.keys() - mine)))
 
     def lists(self, name: str) -> bool:
         """Say whether GITSLOT_APPS gives the app *name* to this controller, in any case."""

@@ -145,18 +145,11 @@ def row_data(row: Row) -> dict[str, Any]:
 def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
         **{name: getattr(row, name) for name in _COLUMNS[:6]},
-        "rollback": _rollback(session, row),
+        "rollback": row.way_back(session.now()),
         "since": text.moment_text(row.since, session.now()),
         "commit": row.commit[:7],
     }
     return [texts[name] for name in columns]
-
-
-def _rollback(session: Session, row: Row) -> str:
-    if row.proved is None:
-        return row.rollback
-    ago_s = (session.now() - row.proved).total_seconds()
-    return f"{row.rollback}, proven {f'{ago_s // 60:.0f} min ago' if ago_s >= 60 else 'just now'}"
 
 
 def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
@@ -174,7 +167,7 @@ def _below(session: Session, view: View, *, folded: bool) -> list[str]:
     for row in view.rows:
         if folded and row.commit:
             since = text.moment_text(row.since, session.now())
-            rollback = f", rollback {_rollback(session, row)}" if row.rollback else ""
+            rollback = f", rollback {row.way_back(session.now())}" if row.rollback else ""
             lines.append(f"{row.app}: commit {row.commit[:7]}, since {since}{rollback}")
         if row.message:
             reason = f"{row.reason}: " if row.reason != "Pending" else ""

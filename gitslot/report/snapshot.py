@@ -73,11 +73,7 @@ class AppView:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """
-    What *controller* saw; *looked* is the last look at each app, *interval_s* of its timer.
-
-    It has still to look at those *ahead*. Apps *unlisted* in its GITSLOT_APPS are not its own.
-    """
+    """What *controller* saw; *looked* is the last look at each app, *interval_s* of its timer."""
 
     controller: str
     version: str
@@ -88,8 +84,8 @@ class Snapshot:
     start: str = ""  # the line that starts the controller
     looked: Mapping[str, datetime] = field(default_factory=dict, hash=False)
     apps: Mapping[str, AppView] = field(default_factory=dict, hash=False)
-    ahead: tuple[str, ...] = ()
-    unlisted: tuple[str, ...] = ()
+    ahead: tuple[str, ...] = ()  # apps that it has still to look at
+    unlisted: tuple[str, ...] = ()  # apps with a file that it leaves to others
 
     def looks(self, now: datetime) -> bool:
         """Say whether the controller still looks, by the age of this."""
@@ -135,7 +131,6 @@ def read_all(
     """
     Return the snapshot of each controller that wrote one. Raises JournalError.
 
-    An app that no controller lists is shown frozen by one of those that leave it to others.
     *known* keeps those of a process that asks again, by blob and etag: most are parsed once.
     """
     found, known = [], {} if known is None else known
@@ -158,22 +153,20 @@ def _parsed(name: str, data: bytes) -> Snapshot:
 
 
 def _whole(found: Sequence[Snapshot]) -> Iterator[Snapshot]:
-    """Yield *found*, with the apps that are nobody's."""
+    """Yield *found*; an app that no controller lists is shown frozen by one of them."""
     covered = {name.lower() for each in found for name in (*each.apps, *each.ahead)}
     for each in found:
-        # One that has stopped does not know the files of now.
-        looks = each.looks(max(other.written for other in found))
-        alone = [name for name in each.unlisted if looks and name.lower() not in covered]
+        knows = each.looks(max(other.written for other in found))  # the files of now
+        alone = [name for name in each.unlisted if knows and name.lower() not in covered]
         covered |= {name.lower() for name in alone}
-        views = {name: _nobodys(name, each) for name in alone}
+        views = {}
+        for name in alone:
+            doubt = Doubt("AppNotAllowed", f"GITSLOT_APPS of no controller lists `{name}`")
+            about = (Memory(), frozen(doubt), each.written, Policy())
+            seen = Observation(name, doubt, each.head, doubt, *about)
+            views[name] = view_of(seen, Memory(), Recent())
         looked = {**each.looked, **dict.fromkeys(alone, each.written)}
         yield replace(each, apps={**each.apps, **views}, looked=looked) if alone else each
-
-
-def _nobodys(name: str, by: Snapshot) -> AppView:
-    doubt = Doubt("AppNotAllowed", f"GITSLOT_APPS of no controller lists `{name}`", by.head)
-    about = (Memory(), frozen(doubt), by.written, Policy())
-    return view_of(Observation(name, doubt, by.head, doubt, *about), Memory(), Recent())
 
 
 def amiss(found: Sequence[Snapshot], now: datetime) -> Iterator[tuple[str, str]]:

@@ -33,9 +33,8 @@ def metrics(found: Sequence[Snapshot], now: datetime) -> tuple[str, str]:
     for each in found:
         age.labels(each.controller, each.version).set((now - each.written).total_seconds())
         done = [each.looked[name] for name, one in each.apps.items() if one.code == 0]
-        late.labels(each.controller).set(
-            (each.written - min(done, default=each.written)).total_seconds()
-        )
+        oldest = min(done, default=each.written)
+        late.labels(each.controller).set((each.written - oldest).total_seconds())
     for name, seen in snapshot.by_app(found).items():
         for row in seen.apps[name].rows:
             serves.labels(name, row.slot, row.model, row.serves).set(1)

@@ -132,7 +132,7 @@ class Page:
             "doing": _doing(view, now),
             "stops": [each for each in view.rows if each.message],
             "slots": [_cells(each, now) for each in view.rows],
-            "back": {"text": _back(row, now)} if row.rollback else None,
+            "back": {"text": row.way_back(now)} if row.rollback else None,
             "timeline": timeline.drawn(view.changes, events, now),
             "changes": [
                 {**asdict(each), "time": _time(each.time, now), **self._commit(each.commit)}
@@ -232,12 +232,6 @@ def _doing(view: AppView, now: datetime) -> dict[str, Any] | None:
     usual = view.usual.get(view.doing.step, 0.0)
     elapsed = min((now - view.doing.since).total_seconds(), usual)
     return {"text": view.under_way(now), "elapsed": round(max(elapsed, 0.0)), "usual": round(usual)}
-
-
-def _back(row: Row, now: datetime) -> str:
-    if row.proved is None:
-        return row.rollback
-    return f"{row.rollback}, proven {seconds_text((now - row.proved).total_seconds())} ago"
 
 
 def _time(moment: datetime, now: datetime) -> str:
