@@ -181,11 +181,6 @@ class Company:
         for scene in self.scenes.values():
             scene.cloud.wait(seconds)
 
-    @property
-    def settings(self) -> Settings:
-        """Return those that name the controller."""
-        return Settings("https://git.example/it", STORE, controller=self.name)
-
     def new_id(self) -> str:
         """Return an id that differs from the first digit on."""
         self.ids += 1
@@ -232,7 +227,8 @@ class Company:
             store=STORE,
             new_id=self.new_id,
         )
-        shown = Snapshots(self.shown, clock, self.settings)
+        settings = Settings("https://git.example/it", STORE, controller=self.name)
+        shown = Snapshots(self.shown, clock, settings)
         self.rounds = Rounds(world, threads=self.threads, start=self.crew.spawn, shown=shown)
         return self.rounds
 

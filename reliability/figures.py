@@ -6,7 +6,6 @@ What a change costs, and what standing still does: calls to the outside when not
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import cache
 
 from gitslot.agenda import unread_s
 from gitslot.edges.settings import AZURE_POLICY, Settings
@@ -25,7 +24,7 @@ BOUNDARIES = {
     "registry": "registry",
 }
 
-HOUR_S, MONTH_H = 3600.0, 730
+HOUR_S, MONTH_H = 3600.0, 730.0
 FLEETS = (1, 40, 1000)  # apps
 BILLED = {  # what a call is in a bill or a log, by the beginning of its name
     "timer": ("calls of the timer", "nothing: a plan is billed by its instances"),
@@ -74,36 +73,28 @@ def table() -> str:
     return "\n".join(lines)
 
 
-@cache
-def _hour(apps: int) -> Mapping[str, float]:
-    """Return how often each of BILLED happens in an hour of *apps* that are in sync."""
-    scenes = {f"app{number}": bumped() for number in range(apps)}
-    for scene in scenes.values():
-        scene.rig.policy = AZURE_POLICY
-    company, second = Company(scenes), Settings("", STORE).schedule.split()[0]
-    every_s = float(second.removeprefix("*/")) if second.startswith("*/") else 60.0
-    for hour in range(2):  # a process that began just now asks for more
-        calls = {name: len(each.rig.seam.calls) for name, each in scenes.items()}
-        puts = company.shown.calls.count("put")
-        while company.first.seconds() // HOUR_S <= hour:
-            company.run()
-            company.crew.wait(every_s - company.first.seconds() % every_s)
-    names = [c.name for n, each in scenes.items() for c in each.rig.seam.calls[calls[n] :]]
-    found = Counter(next(kind for kind in BILLED if name.startswith(kind)) for name in names)
-    company.end()
-    shared = dict.fromkeys(("timer", "git"), HOUR_S / every_s)
-    return found | shared | {"put": company.shown.calls.count("put") - puts}
-
-
 def standing_still() -> str:
     """Return what converged apps ask for in a month of 730 hours, as a table in Markdown."""
+    scene, second = bumped(), Settings("", STORE).schedule.split()[0]
+    scene.rig.policy = policy = AZURE_POLICY
+    company = Company({"app": scene})
+    every_s = float(second.removeprefix("*/")) if second.startswith("*/") else 60.0
+    for hour in (1, 2):  # a process that began just now asks for more
+        calls, puts = len(scene.rig.seam.calls), company.shown.calls.count("put")
+        while company.first.seconds() < hour * HOUR_S:
+            company.run()
+            company.crew.wait(every_s - company.first.seconds() % every_s)
+    names = [call.name for call in scene.rig.seam.calls[calls:]]
+    own = Counter(next(kind for kind in BILLED if name.startswith(kind)) for name in names)
+    shared: dict[str, float] = {"put": company.shown.calls.count("put") - puts}
+    shared |= dict.fromkeys(("timer", "git"), HOUR_S / every_s)
+    company.end()
     heads = " | ".join(f"{apps:,} app{'s' * (apps > 1)}" for apps in FLEETS)
     lines = [f"| a month | {heads} | multiply with |", "|---" * (len(FLEETS) + 2) + "|"]
     for kind, (title, price) in BILLED.items():
-        one, two = _hour(1).get(kind, 0), _hour(2).get(kind, 0)
-        found = [MONTH_H * (one + (two - one) * (apps - 1)) for apps in FLEETS]
+        found = [MONTH_H * (shared.get(kind) or own[kind] * apps) for apps in FLEETS]
         if kind == "arm":  # spread, so that half of what ARM allows is left for writes
-            rate = [AZURE_POLICY.full_look_s / unread_s("", n, AZURE_POLICY)[1] for n in FLEETS]
+            rate = [policy.full_look_s / unread_s("", apps, policy)[1] for apps in FLEETS]
             found = [each * share for each, share in zip(found, rate, strict=True)]
         lines.append(f"| {title} | " + " | ".join(f"{n:,.0f}" for n in found) + f" | {price} |")
     return "\n".join(lines) + "\n"
