@@ -6,6 +6,7 @@ What a change costs, and what standing still does: calls to the outside when not
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
 from gitslot.agenda import unread_s
 from gitslot.edges.settings import AZURE_POLICY, Settings
@@ -73,6 +74,7 @@ def table() -> str:
     return "\n".join(lines)
 
 
+@cache
 def standing_still() -> str:
     """Return what converged apps ask for in a month of 730 hours, as a table in Markdown."""
     scene, second = bumped(), Settings("", STORE).schedule.split()[0]

@@ -64,7 +64,7 @@ def test_each_look_sees_one_commit_whole_while_others_come(tmp_path: Path) -> No
     """
     What is wanted, who asked for it and what is accepted are of one commit, for every app.
 
-    Of two controllers, that share `accepted.json`, each writes it once a commit, or once more.
+    Of two controllers that share `accepted.json` each writes once a commit, or once more.
     """
     key, works, blobs = ed25519_key(), Works(tmp_path / "repo"), MemoryBlobs()
     versions: dict[str, str] = {}  # of every file, by commit

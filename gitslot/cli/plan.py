@@ -70,8 +70,7 @@ def _comment(session: Session, name: str | None, rev: str | None) -> int:
     apps = {each: at.apps[each] for each in chosen(list(at.apps), name)}
     known = {} if isinstance(base, Doubt) else base.apps
     changed = {each: app for each, app in apps.items() if app != known.get(each)}
-    snapshots = snapshot.read_all(world.journal.blobs)
-    seen = snapshot.by_app(snapshots)
+    seen = snapshot.by_app(snapshots := snapshot.read_all(world.journal.blobs))
     warnings = [f"{base.reason}: {base.message}"] if isinstance(base, Doubt) else []
     if not isinstance(base, Doubt) and not _descends(session, at, base):
         warnings.append(f"the branch is now at {base.revision.short}: this plan may be stale")
