@@ -25,8 +25,7 @@ BOUNDARIES = {
     "registry": "registry",
 }
 
-HOUR_S, MONTH_H = 3600.0, 730.0
-FLEETS = (1, 40, 1000)  # apps
+HOUR_S, MONTH_H, FLEETS = 3600.0, 730.0, (1, 40, 1000)  # apps
 BILLED = {  # what a call is in a bill or a log, by the beginning of its name
     "timer": ("calls of the timer", "nothing: a plan is billed by its instances"),
     "git": ("look-ups of the branch", "nothing: the Git host's limits"),
