@@ -50,6 +50,7 @@ class _Found:
 class Wants:
     """
     The watched branch, for several threads. *rule* is None where signatures are not asked for.
+    *allowed* are the apps of this controller, in small letters; none given: all.
 
     *monotonic* is a clock that never goes back. Whoever asks Git waits for whoever else does; what
     is known already is returned at once.
@@ -67,6 +68,7 @@ class Wants:
     _late: dict[str, float] = field(default_factory=dict)  # since when Git is put off
     _rests: tuple[GitPutOff, float] | None = None  # why Git is not asked, and until when
     _asked_by: dict[tuple[str, str], tuple[str, Revision]] = field(default_factory=dict)
+    _asked_here: dict[str, tuple[str, bool]] = field(default_factory=dict)
     _reverts: dict[tuple[str, str], Reverted | None] = field(default_factory=dict)
 
     def known(self) -> Desired | Doubt:
@@ -87,9 +89,20 @@ class Wants:
         self._late.pop("", None)
         known = self._found.desired if self._found else None
         same = known is not None and known.revision == newest.revision
-        found = known if known and same else parse(newest.revision, newest.data)
+        found = known if known and same else self._share(parse(newest.revision, newest.data))
         self._of(found)
         return found
+
+    def _share(self, found: Desired | Doubt) -> Desired | Doubt:
+        """Leave out of *found* the apps that are not listed: another controller may have them."""
+        if isinstance(found, Doubt):
+            return found
+        mine = {name: app for name, app in found.apps.items() if self.lists(name)}
+        return replace(found, apps=mine, unlisted=tuple(sorted(found.apps.keys() - mine)))
+
+    def lists(self, name: str) -> bool:
+        """Say whether GITSLOT_APPS gives the app *name* to this controller, in any case."""
+        return not self.allowed or name.lower() in self.allowed
 
     def _newest(self) -> Newest:
         """Ask Git, but not while its host wants to be left alone or did not answer just now."""
@@ -116,36 +129,40 @@ class Wants:
         """
         Return the apps that were accepted, are not in *desired*, and are still to be looked at.
 
-        Those are all while Git is in doubt; else those of which *is_open* says that something is
-        left to do, and those of this controller whose leaving is in doubt itself.
+        Of those of this controller, these are all while Git is in doubt; else those of which
+        *is_open* says that something is left to do, and those whose leaving is in doubt itself.
         """
         try:
             known = self.accepted.read().apps
         except JournalError:
             return []
         if isinstance(desired, Doubt):
-            return sorted(known)
+            known = {n: c for n, c in known.items() if self._asked_here.get(n, (c, True))[1]}
+            return sorted(filter(self.lists, known))
         gone, here = self._of(desired).gone, {name.lower() for name in desired.apps}
         left = {name for name in known if name.lower() not in here}
         for name in left - gone:
-            if is_open(name):
+            if (asked := self.was_asked_here(name)) is not False and is_open(name):
                 continue
-            if not self.was_asked_here(name) or not isinstance(self.app(name, desired), Doubt):
+            if not asked or not isinstance(self.app(name, desired), Doubt):
                 gone.add(name)
                 self._asked_by = {k: kept for k, kept in self._asked_by.items() if k[0] != name}
         return sorted(left - gone)
 
-    def was_asked_here(self, name: str) -> bool:
+    def was_asked_here(self, name: str) -> bool | None:
         """
         Say whether a file of this controller asked for *name* where it was last accepted.
 
-        Several controllers may share a storage account: the others' apps have not left.
+        Several controllers may share a storage account: the others' apps have not left. None where
+        Git or storage does not say.
         """
         try:
-            commit = self.accepted.read().apps.get(name, "")
-            return bool(commit) and self.git.asks_for(commit, name)
+            commit = self.accepted.read().apps.get(name, "") if self.lists(name) else ""
+            if commit and self._asked_here.get(name, ("",))[0] != commit:
+                self._asked_here[name] = commit, self.git.asks_for(commit, name)
         except (SourceError, JournalError):
-            return False
+            return None
+        return bool(commit) and self._asked_here[name][1]
 
     # ------------------------------------------------------------ trust
 
@@ -197,8 +214,6 @@ class Wants:
                 f"`gitslot retry {name}` accepts the new history",
                 head,
             )
-        if self.allowed and name not in self.allowed:
-            return Doubt("AppNotAllowed", f"GITSLOT_APPS does not list `{name}`", head)
         if self.rule is None:
             return None
         if not accepted.there and not (self.allowed and self.rule.trusted):
@@ -249,6 +264,7 @@ class Wants:
             return
         after = Accepted(stored.head, MappingProxyType(apps))
         wanted = [name for name, app in desired.apps.items() if isinstance(app, App)]
+        wanted += desired.unlisted
         if self._later(head, stored.head) or all(apps.get(name) == head for name in wanted):
             after = replace(after, head=head)
         if after != stored:

@@ -7,6 +7,7 @@ alone. To the controller an app is called by its name here; on its cloud it is `
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +33,8 @@ from reliability.rig import TICK_S
 from reliability.scenarios import Scene
 from reliability.seam import Killed, Process
 
-_DIGITS = 2  # of the number of an app's own commit
+GITSLOT = "gitslot"  # the one controller where there is one
+_DIGITS = 1  # of the number of an app's own commit: there is room for 40
 
 
 class _Routed:
@@ -117,6 +119,8 @@ class _Clock(SeamClock):
 
     def wait(self, timeout: float) -> None:
         self.crew.wait(max(timeout, 0.001), news=True)
+        if not self._process.alive:
+            raise Killed
 
     def notify_all(self) -> None:
         self.crew.wake()
@@ -137,13 +141,15 @@ class _SlowBlobs(MemoryBlobs):
 @dataclass
 class Company:
     """
-    Apps by their names, each in its scene, and the one process that reconciles them.
+    Apps by their names, each in its scene, and one process that reconciles those *allowed*.
 
     *shown* holds its snapshots; a write there takes *slow_s* seconds, and may be lost.
     """
 
     scenes: Mapping[str, Scene]
     threads: int = 4
+    name: str = GITSLOT
+    allowed: frozenset[str] = frozenset()
     rounds: Rounds | None = None
     processes: dict[str, Process] = field(default_factory=dict)
     ids: int = 0
@@ -163,6 +169,14 @@ class Company:
         for scene in self.scenes.values():
             scene.rig.seam.wait, scene.rig.seam.on = self.crew.wait, True
 
+    def colleague(self, name: str, allowed: Iterable[str]) -> "Company":
+        """Return another controller on the same apps and storage; `kill` ends one of them."""
+        self.crew.on_death = lambda: self.crew.forget(Killed)
+        other = copy(self)
+        other.name, other.allowed = name, frozenset(allowed)
+        other.rounds, other.processes = None, {}
+        return other
+
     def _advance(self, seconds: float) -> None:
         for scene in self.scenes.values():
             scene.cloud.wait(seconds)
@@ -170,7 +184,7 @@ class Company:
     def new_id(self) -> str:
         """Return an id that differs from the first digit on."""
         self.ids += 1
-        return f"{self.ids:08x}{'0' * 24}"
+        return f"{self.ids:08x}{self.name.encode().hex():>24.24}".replace(" ", "0")
 
     def kill(self) -> None:
         """End the process, wherever its threads are."""
@@ -182,9 +196,11 @@ class Company:
         """Start the process, with nothing in memory."""
         worlds = {}
         for name, scene in self.scenes.items():
-            worlds[name] = scene.controller.start()
-            assert scene.controller.process
-            self.processes[name] = scene.controller.process
+            own = self.name == GITSLOT
+            controller = scene.controller if own else scene.rig.controller(self.name)
+            worlds[name] = controller.start()
+            assert controller.process
+            self.processes[name] = controller.process
         clouds = {name: scene.cloud for name, scene in self.scenes.items()}
         blobs = {name: SeamBlobs(clouds[name], self.processes[name]) for name in clouds}
         gits = {name: SeamGit(clouds[name], self.processes[name]) for name in clouds}
@@ -198,6 +214,7 @@ class Company:
                 _Folder(gits, self.scenes),
                 AcceptedBlob(next(iter(blobs.values()))),
                 clock.monotonic,
+                allowed=self.allowed,
             ),
             looker=routed({name: each.looker for name, each in worlds.items()}),
             azure=routed({name: each.azure for name, each in worlds.items()}),
@@ -210,7 +227,8 @@ class Company:
             store=STORE,
             new_id=self.new_id,
         )
-        shown = Snapshots(self.shown, clock, Settings("https://git.example/it", STORE))
+        settings = Settings("https://git.example/it", STORE, controller=self.name)
+        shown = Snapshots(self.shown, clock, settings)
         self.rounds = Rounds(world, threads=self.threads, start=self.crew.spawn, shown=shown)
         return self.rounds
 

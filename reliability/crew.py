@@ -69,6 +69,10 @@ class Crew:
             if each.news:
                 each.until = min(each.until, self._seconds())
 
+    def forget(self, kind: type[BaseException]) -> None:
+        """Forget threads that died of *kind*, as those of a process do that is killed."""
+        self._died[:] = [error for error in self._died if not isinstance(error, kind)]
+
     def end(self) -> None:
         """Wait until every other thread has ended, and forget what killed them."""
         while self._waits:

@@ -1,12 +1,17 @@
 """
-What a change costs: calls to the outside by boundary, and writes, when nothing fails.
+What a change costs, and what standing still does: calls to the outside when nothing fails.
 
     python -m reliability.figures
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
+from gitslot.agenda import unread_s
+from gitslot.edges.settings import AZURE_POLICY, Settings
+from reliability.company import Company
+from reliability.registered import STORE
 from reliability.runs import play
 from reliability.scenarios import SCENARIOS, Scene, bumped
 from reliability.seam import Call
@@ -18,6 +23,18 @@ BOUNDARIES = {
     "arm": "ARM",
     "blobs": "journal and lock",
     "registry": "registry",
+}
+
+HOUR_S, MONTH_H, FLEETS = 3600.0, 730.0, (1, 40, 1000)  # apps
+BILLED = {  # what a call is in a bill or a log, by the beginning of its name
+    "timer": ("calls of the timer", "nothing: a plan is billed by its instances"),
+    "git": ("look-ups of the branch", "nothing: the Git host's limits"),
+    "health": ("health of both slots", "L: lines of the apps' own logs"),
+    "golden": ("rehearsals of the way back", "L: lines of the apps' own logs"),
+    "blobs.size": ("lengths of journals, *Get Blob Properties*", "O: other operations"),
+    "registry": ("manifests, *Get Blob*", "R: read operations"),
+    "put": ("snapshots, *Put Blob*", "W: write operations"),
+    "arm": ("ARM", "nothing: ARM's limits"),
 }
 
 
@@ -54,6 +71,34 @@ def table() -> str:
         found = counted(calls)
         lines.append(f"| {title} | " + " | ".join(str(found[n]) for n in names) + " |")
     return "\n".join(lines)
+
+
+@cache
+def standing_still() -> str:
+    """Return what converged apps ask for in a month of 730 hours, as a table in Markdown."""
+    scene, second = bumped(), Settings("", STORE).schedule.split()[0]
+    scene.rig.policy = policy = AZURE_POLICY
+    company = Company({"app": scene})
+    every_s = float(second.removeprefix("*/")) if second.startswith("*/") else 60.0
+    for hour in (1, 2):  # a process that began just now asks for more
+        calls, puts = len(scene.rig.seam.calls), company.shown.calls.count("put")
+        while company.first.seconds() < hour * HOUR_S:
+            company.run()
+            company.crew.wait(every_s - company.first.seconds() % every_s)
+    names = [call.name for call in scene.rig.seam.calls[calls:]]
+    own = Counter(next(kind for kind in BILLED if name.startswith(kind)) for name in names)
+    shared: dict[str, float] = {"put": company.shown.calls.count("put") - puts}
+    shared |= dict.fromkeys(("timer", "git"), HOUR_S / every_s)
+    company.end()
+    heads = " | ".join(f"{apps:,} app{'s' * (apps > 1)}" for apps in FLEETS)
+    lines = [f"| a month | {heads} | multiply with |", "|---" * (len(FLEETS) + 2) + "|"]
+    for kind, (title, price) in BILLED.items():
+        found = [MONTH_H * (shared.get(kind) or own[kind] * apps) for apps in FLEETS]
+        if kind == "arm":  # spread, so that half of what ARM allows is left for writes
+            rate = [policy.full_look_s / unread_s("", apps, policy)[1] for apps in FLEETS]
+            found = [each * share for each, share in zip(found, rate, strict=True)]
+        lines.append(f"| {title} | " + " | ".join(f"{n:,.0f}" for n in found) + f" | {price} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

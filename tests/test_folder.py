@@ -14,7 +14,7 @@ from gitslot.rounds import tick
 from gitslot.wants import Wants
 from reliability.cloud import APP
 from reliability.doors import SeamBlobs
-from reliability.scenarios import NEW, OLD, Scene, settled
+from reliability.scenarios import NEW, OLD, Scene, bumped, settled
 from tests.edges.git.signing import Works, wanting
 
 OWNERS = "/apps/ @platform\n/apps/app.yaml @app-team\n/apps/other.yaml @other-team\n"
@@ -117,7 +117,11 @@ def test_a_deleted_file_leaves_its_app_running(fleet: Fleet) -> None:
 
 
 def test_an_app_of_another_controller_has_not_left(fleet: Fleet) -> None:
-    """Two controllers may share a storage account, each with its own folder or repository."""
+    """
+    Two controllers may share a storage account, each with its own folder or repository.
+
+    Nor is it looked at while the other swaps it, or while Git is in doubt for this one.
+    """
     fleet.tick(2)
     blobs = fleet.scene.cloud.blobs
     accepted = AcceptedBlob(blobs)
@@ -125,9 +129,15 @@ def test_an_app_of_another_controller_has_not_left(fleet: Fleet) -> None:
     known = accepted.read()
     accepted.write(replace(known, apps={**known.apps, **theirs}))
     fleet.start()
+    for name in theirs:
+        swap = next(e for e in bumped().events() if e.event == "SwapStarted")
+        fleet.world.journal.memory(name, fleet.world.clock.now())
+        fleet.world.journal.append(name, [replace(swap, app=name)], fleet.world.clock.now())
     fleet.push(app=file(NEW))
     assert set(fleet.tick(30)) == {"app"}
-    assert [fleet.events(name) for name in theirs] == [[], []]
+    fleet.works.path.rename(fleet.works.path.with_name("away"))
+    assert fleet.tick(3) == {"app": "Frozen GitUnreachable"}
+    assert [len(fleet.events(name)) for name in theirs] == [1, 1]
 
 
 def test_an_app_renamed_by_case_alone_stays_the_same_app(fleet: Fleet) -> None:

@@ -287,12 +287,15 @@ def test_a_deleted_file_lets_its_app_go(fleet: Branch) -> None:
     assert fleet.stored == {"head": gone, "apps": {"churn": gone, "fraud": first}}
 
 
-def test_apps_that_the_setting_does_not_name_are_not_allowed(fleet: Branch) -> None:
-    """GITSLOT_APPS is the controller's, not the repository's."""
+def test_apps_that_the_setting_does_not_name_are_left_to_others(fleet: Branch) -> None:
+    """GITSLOT_APPS is the controller's, not the repository's; case makes no difference."""
     fleet.allowed = frozenset({"churn"})
+    fleet.push(folder(Churn="A", fraud="A"))
     fleet.start()
-    assert fleet.look() == {"churn": "A", "fraud": "AppNotAllowed"}
-    assert fleet.stored == {"head": fleet.tip, "apps": {"churn": fleet.tip}}
+    assert fleet.look() == {"Churn": "A"}
+    desired = fleet.wants.desired()
+    assert isinstance(desired, Desired) and desired.unlisted == ("fraud",)
+    assert fleet.stored == {"head": fleet.tip, "apps": {"Churn": fleet.tip}}
 
 
 # ---------------------------------------------------------------- signatures

@@ -2,8 +2,9 @@
 Make the pages that the code tells: `python -m tools.pages` writes them, `make check` compares.
 
 docs/believe/rules.md lists every rule of `decide` in its order, docs/run/reasons.md every reason
-why an app stops. Of docs/believe/emulator.md, docs/run/first-run-on-azure.md and docs/use/file.md
-it writes the sections between `<!-- NAME: python -m tools.pages -->` and `<!-- end of NAME -->`.
+why an app stops. Of docs/believe/emulator.md, docs/run/first-run-on-azure.md, docs/use/file.md and
+docs/run/many-apps.md it writes the sections between `<!-- NAME: python -m tools.pages -->` and
+`<!-- end of NAME -->`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
 from gitslot.edges.file import keys
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
+from reliability.figures import standing_still
 
 STEPS = ("setup", "observe", "release", "preview", "failed swap", "revert")  # of the first run
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,6 +126,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
     "docs/use/file.md": partial(filled, keys=keys_of_the_file),
     "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
+    "docs/run/many-apps.md": partial(filled, standing=standing_still),
 }
 
 

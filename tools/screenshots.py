@@ -19,7 +19,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gitslot.cli.status import doing_lines
 from gitslot.local.demo import incident, stage, steps
 from gitslot.local.demo.screen import Screen
 from gitslot.record.event import Event
@@ -96,7 +95,7 @@ def _watch(scene: stage.Stage, screen: Recorder, over: threading.Event) -> None:
         (seen,), now = snapshot.read_all(scene.journal.blobs), datetime.now(UTC)
         view = seen.apps[stage.APP]
         rows = [[r.slot, r.serves, r.wanted, r.health, r.state, r.rollback] for r in view.rows]
-        doing = [*doing_lines(stage.APP, view, now)]
+        doing = [f"{stage.APP}: {view.under_way(now)}"] if view.doing else []
         if (rows, bool(doing)) != before or time.monotonic() >= at + 5:
             before, at = (rows, bool(doing)), time.monotonic()
             screen.note("status", [rows, *doing])

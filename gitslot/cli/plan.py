@@ -13,7 +13,7 @@ from gitslot.cli.complete import complete_app
 from gitslot.cli.live import names as names_of
 from gitslot.cli.output import Output, OutputOption
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
-from gitslot.cli.status import age_lines
+from gitslot.cli.status import amiss_lines
 from gitslot.cli.validate import read_files
 from gitslot.edges.file.read import desired
 from gitslot.edges.git.source import GitSource
@@ -70,11 +70,11 @@ def _comment(session: Session, name: str | None, rev: str | None) -> int:
     apps = {each: at.apps[each] for each in chosen(list(at.apps), name)}
     known = {} if isinstance(base, Doubt) else base.apps
     changed = {each: app for each, app in apps.items() if app != known.get(each)}
-    seen = snapshot.by_app(snapshot.read_all(world.journal.blobs))
+    seen = snapshot.by_app(snapshots := snapshot.read_all(world.journal.blobs))
     warnings = [f"{base.reason}: {base.message}"] if isinstance(base, Doubt) else []
     if not isinstance(base, Doubt) and not _descends(session, at, base):
         warnings.append(f"the branch is now at {base.revision.short}: this plan may be stale")
-    warnings += [line for each in {*seen.values()} for line in age_lines(each, now, dead=True)]
+    warnings += amiss_lines(snapshots, now)
     warnings += [f"{app.message}" for app in changed.values() if isinstance(app, Doubt)]
     gone = [] if name or isinstance(base, Doubt) else sorted(known.keys() - apps.keys())
     warnings += [f"{each} is left running, and no longer looked after" for each in gone]

@@ -15,9 +15,8 @@ from gitslot.cli.session import Session, chosen, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.report import snapshot, text
-from gitslot.report.snapshot import AppView, Snapshot
+from gitslot.report.snapshot import Snapshot
 from gitslot.report.status import Row
-from gitslot.state.safe_text import seconds_text
 
 if TYPE_CHECKING:
     from gitslot.world import World
@@ -87,13 +86,16 @@ class Watcher:
         mine = list({each.controller: each for each in chosen_ones.values()}.values())
         views = {name: each.apps[name] for name, each in chosen_ones.items()}
         dead = [each for each in mine or found if not each.looks(now)]
-        lines = [line for name, view in views.items() for line in doing_lines(name, view, now)]
+        lines = [f"{name}: {view.under_way(now)}" for name, view in views.items() if view.doing]
         return View(
             tuple(row for view in views.values() for row in view.rows),
             tuple(self._events(chosen_ones)),
             max([_DEAD if dead else 0, *(view.code for view in views.values())]),
             tuple(lines),
-            tuple(line for each in mine or found for line in age_lines(each, now)),
+            (
+                *amiss_lines(mine or found if app else found, now),
+                *(each.said(now) for each in mine or found if each.looks(now)),
+            ),
         )
 
     def _now(self, app: str | None) -> View:
@@ -114,28 +116,12 @@ class Watcher:
         return iter(sorted((e for _, r in read for e in r.events), key=lambda e: e.time))
 
 
-def doing_lines(name: str, view: AppView, now: datetime) -> Iterator[str]:
-    """Yield the line about the step of the app *name* that is under way."""
-    if doing := view.doing:
-        took = view.usual.get(doing.step)
-        usual = f", usually {seconds_text(took)}" if took else ""
-        words = {"swap": "swapping", "deploy": "deploying and proving"}.get(doing.step, doing.step)
-        yield f"{name}: {words} for {seconds_text((now - doing.since).total_seconds())}{usual}"
-
-
-def age_lines(seen: Snapshot, now: datetime, *, dead: bool = False) -> Iterator[str]:
-    """Yield how old *seen* is, and what starts a controller that does not look; *dead*: only so."""
-    age = seconds_text((now - seen.written).total_seconds())
-    if not seen.looks(now):
-        yield seen.age(now)
-        if seen.start:
-            yield f"next: {seen.start}"
-    if dead or not seen.looks(now):
-        return
-    at = f', at {seen.head.short} "{seen.head.subject}"' if seen.head else ""
-    yield f"seen by {seen.controller} {age} ago{at}"
-    if seen.doubt:
-        yield f"Git: {seen.doubt}"
+def amiss_lines(found: Sequence[Snapshot], now: datetime) -> Iterator[str]:
+    """Yield what is wrong with who looks at which app, and what mends it."""
+    for what, fix in snapshot.amiss(found, now):
+        yield what
+        if fix:
+            yield f"next: {fix}"
 
 
 def show(session: Session, view: View, output: Output) -> None:
@@ -159,18 +145,11 @@ def row_data(row: Row) -> dict[str, Any]:
 def _cells(session: Session, row: Row, columns: Sequence[str]) -> list[str]:
     texts = {
         **{name: getattr(row, name) for name in _COLUMNS[:6]},
-        "rollback": _rollback(session, row),
+        "rollback": row.way_back(session.now()),
         "since": text.moment_text(row.since, session.now()),
         "commit": row.commit[:7],
     }
     return [texts[name] for name in columns]
-
-
-def _rollback(session: Session, row: Row) -> str:
-    if row.proved is None:
-        return row.rollback
-    ago_s = (session.now() - row.proved).total_seconds()
-    return f"{row.rollback}, proven {f'{ago_s // 60:.0f} min ago' if ago_s >= 60 else 'just now'}"
 
 
 def _fitting(session: Session, rows: Sequence[Row]) -> tuple[tuple[str, ...], list[list[str]]]:
@@ -188,7 +167,7 @@ def _below(session: Session, view: View, *, folded: bool) -> list[str]:
     for row in view.rows:
         if folded and row.commit:
             since = text.moment_text(row.since, session.now())
-            rollback = f", rollback {_rollback(session, row)}" if row.rollback else ""
+            rollback = f", rollback {row.way_back(session.now())}" if row.rollback else ""
             lines.append(f"{row.app}: commit {row.commit[:7]}, since {since}{rollback}")
         if row.message:
             reason = f"{row.reason}: " if row.reason != "Pending" else ""

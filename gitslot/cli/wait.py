@@ -14,7 +14,7 @@ from gitslot.cli.checkout import Checkout
 from gitslot.cli.complete import complete_app
 from gitslot.cli.output import span
 from gitslot.cli.session import CommandRefused, Session, chosen, session_of
-from gitslot.cli.status import age_lines, doing_lines
+from gitslot.cli.status import amiss_lines
 from gitslot.errors import GitslotError, JournalError
 from gitslot.record.event import Event
 from gitslot.report import snapshot
@@ -137,7 +137,7 @@ class _Waiter:
         names = self._apps or chosen(list(by_app), None)
         for name in by_app.keys() & set(names):
             view = by_app[name].apps[name]
-            doing = [*doing_lines(name, view, self._session.now())] if view.doing else []
+            doing = [f"{name}: {view.under_way(self._session.now())}"] if view.doing else []
             state = next((row.state for row in view.rows if row.state not in ("", SYNCED)), SYNCED)
             step = view.doing.step if view.doing else ""
             at = view.head[:7] or "no commit"
@@ -162,9 +162,8 @@ class _Waiter:
             self._tell("git", f"Git cannot be asked: {error.message}")
 
     def _why_not(self, found: list[Snapshot]) -> str:
-        now = self._session.now()
-        dead = [line for each in found if not each.looks(now) for line in age_lines(each, now)]
-        return "; ".join(dead) or f"{self._commit[:7]} is not done yet; `gitslot status` says more"
+        amiss = "; ".join(amiss_lines(found, self._session.now()))
+        return amiss or f"{self._commit[:7]} is not done yet; `gitslot status` says more"
 
     def events(self, name: str) -> list[Event]:
         """Return the last events of *name*, or nothing where they cannot be read."""

@@ -162,7 +162,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         suspend=environ.get("GITSLOT_SUSPEND", "").strip(),
         observe=mode == "observe",
         vouch=vouch,
-        allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").replace(",", " ").split()),
+        allowed_apps=frozenset(environ.get("GITSLOT_APPS", "").lower().replace(",", " ").split()),
         policy=replace(LOCAL_POLICY if local else AZURE_POLICY, require_pin=require_pin == "on"),
         local=local,
         controller=environ.get("WEBSITE_SITE_NAME", "gitslot"),

@@ -8,7 +8,8 @@ import json
 import logging
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,10 +18,11 @@ from gitslot.edges.settings import PUBLIC_ARM, Settings
 from gitslot.errors import JournalError
 from gitslot.record.recent import Change, Recent
 from gitslot.report.status import Row, exit_code, rows
-from gitslot.state.decision import Observation
+from gitslot.state.decision import Observation, frozen
 from gitslot.state.plain import plain, read
+from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
-from gitslot.state.safe_text import safe, seconds_text
+from gitslot.state.safe_text import safe, seconds_text, some_of
 from gitslot.state.seen import Rehearsal
 from gitslot.state.wanted import STAGING, Desired, Doubt, Revision
 from gitslot.version import __version__
@@ -59,6 +61,15 @@ class AppView:
     head: str = ""
     usual: Mapping[str, float] = field(default_factory=dict, hash=False)  # seconds of each step
 
+    def under_way(self, now: datetime) -> str:
+        """Return the step under way, for how long, and what it usually takes; "" for none."""
+        if self.doing is None:
+            return ""
+        took = self.usual.get(self.doing.step)
+        usual = f", usually {seconds_text(took)}" if took else ""
+        words = {"swap": "swapping", "deploy": "deploying and proving"}[self.doing.step]
+        return f"{words} for {seconds_text((now - self.doing.since).total_seconds())}{usual}"
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -73,16 +84,23 @@ class Snapshot:
     start: str = ""  # the line that starts the controller
     looked: Mapping[str, datetime] = field(default_factory=dict, hash=False)
     apps: Mapping[str, AppView] = field(default_factory=dict, hash=False)
+    ahead: tuple[str, ...] = ()  # apps that it has still to look at
+    unlisted: tuple[str, ...] = ()  # apps with a file that it leaves to others
 
     def looks(self, now: datetime) -> bool:
         """Say whether the controller still looks, by the age of this."""
         limit_s = max(_GONE_S, _INTERVALS * self.interval_s)
         return now - self.written <= timedelta(seconds=limit_s)
 
-    def age(self, now: datetime) -> str:
-        """Return in words since when nobody looks, for one that does not."""
-        ago = seconds_text((now - self.written).total_seconds())
-        return f"controller {self.controller} does not look: it last wrote what it saw {ago} ago"
+    def ago(self, now: datetime) -> str:
+        """Return how old this is, in words."""
+        return f"{seconds_text((now - self.written).total_seconds())} ago"
+
+    def said(self, now: datetime) -> str:
+        """Return who saw this and when, at which commit, and what is wrong with Git."""
+        at = f', at {self.head.short} "{self.head.subject}"' if self.head else ""
+        doubt = f". Git: {self.doubt}" if self.doubt else ""
+        return f"seen by {self.controller} {self.ago(now)}{at}{doubt}"
 
 
 def view_of(
@@ -122,7 +140,7 @@ def read_all(
         if known.get(name, ("",))[0] != loaded[1]:
             known[name] = (loaded[1], _parsed(name, loaded[0]))
         found.append(known[name][1])
-    return found
+    return list(_whole(found))
 
 
 def _parsed(name: str, data: bytes) -> Snapshot:
@@ -132,6 +150,42 @@ def _parsed(name: str, data: bytes) -> Snapshot:
         return read(Snapshot, json.loads(data))
     except (ValueError, RecursionError) as error:
         raise JournalError(f"{name} cannot be read: {safe(str(error))}") from error
+
+
+def _whole(found: Sequence[Snapshot]) -> Iterator[Snapshot]:
+    """Yield *found*; an app that no controller lists is shown frozen by one of them."""
+    covered = {name.lower() for each in found for name in (*each.apps, *each.ahead)}
+    for each in found:
+        knows = each.looks(max(other.written for other in found))  # the files of now
+        alone = [name for name in each.unlisted if knows and name.lower() not in covered]
+        covered |= {name.lower() for name in alone}
+        views = {}
+        for name in alone:
+            doubt = Doubt("AppNotAllowed", f"GITSLOT_APPS of no controller lists `{name}`")
+            about = (Memory(), frozen(doubt), each.written, Policy())
+            seen = Observation(name, doubt, each.head, doubt, *about)
+            views[name] = view_of(seen, Memory(), Recent())
+        looked = {**each.looked, **dict.fromkeys(alone, each.written)}
+        yield replace(each, apps={**each.apps, **views}, looked=looked) if alone else each
+
+
+def amiss(found: Sequence[Snapshot], now: datetime) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with who looks at which app, and what mends it or ""."""
+    last, looking = by_app(found), defaultdict(list)
+    for each in found:
+        mine = [name for name in last if last[name] is each]
+        if each.looks(now):
+            for name in (*each.looked, *each.ahead):
+                looking[name.lower()].append(each.controller)
+        elif mine or not last:  # else others have taken over
+            what = f"controller {each.controller} does not look: it last wrote what it saw "
+            at = f"; nobody looks at {some_of(mine)}" if mine and found[1:] else ""
+            yield f"{what}{each.ago(now)}{at}", each.start
+    for names, name in {" and ".join(by): name for name, by in looking.items() if by[1:]}.items():
+        yield f"{names} both look at {name}", "list each app in GITSLOT_APPS of one controller"
+    if alone := [name for name, each in last.items() if name in each.unlisted]:
+        what = f"nobody looks at {some_of(alone)}, which no GITSLOT_APPS lists"
+        yield what, "add it to GITSLOT_APPS of one controller, or take it out of the repository"
 
 
 def by_app(snapshots: Iterable[Snapshot]) -> dict[str, Snapshot]:
@@ -187,15 +241,17 @@ class Snapshots:
 
     def news(self, names: Iterable[str], desired: Desired | Doubt) -> None:
         """Take in what Git asks for, and forget every app but *names*."""
-        doubt = f"{desired.reason}: {desired.message}" if isinstance(desired, Doubt) else ""
-        head = self._about.head if isinstance(desired, Doubt) else desired.revision
         with self._guard:
+            if isinstance(desired, Doubt):
+                news = replace(self._about, doubt=f"{desired.reason}: {desired.message}")
+            else:
+                about = replace(self._about, head=desired.revision, unlisted=desired.unlisted)
+                news = replace(about, doubt="")
             self._names = frozenset(names)
             gone = self._views.keys() - self._names
             for each in (self._views, self._lines, self._looked):
                 for name in gone:
                     each.pop(name, None)
-            news = replace(self._about, head=head, doubt=doubt)
             self._changed |= bool(gone) or news != self._about
             self._about = news
 
@@ -232,7 +288,8 @@ class Snapshots:
         with self._guard:
             self._changed, self._wrote = False, self._clock.monotonic()
             looked = dict(sorted(self._looked.items()))
-            about = replace(self._about, written=self._clock.now(), looked=looked)
+            ahead = tuple(sorted(self._names - looked.keys()))
+            about = replace(self._about, written=self._clock.now(), looked=looked, ahead=ahead)
             lines = ",".join(f"{json.dumps(name)}:{self._lines[name]}" for name in looked)
         head = json.dumps(plain(about), separators=(",", ":"))
         try:

@@ -23,6 +23,7 @@ from gitslot.state.decision import (
     Waiting,
 )
 from gitslot.state.reasons import REASONS, Run, next_line, still_goes_back
+from gitslot.state.safe_text import seconds_text
 from gitslot.state.seen import Answer, Live, Mark, Rehearsal, Seen
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Refusal, Release, Resolved, Wanted
 
@@ -58,6 +59,11 @@ class Row:
     reason: str = ""
     message: str = ""
     mend: str = ""  # a line to type, or what to change
+
+    def way_back(self, now: datetime) -> str:
+        """Return what going back costs, and when it was last proved."""
+        proved = self.proved and seconds_text((now - self.proved).total_seconds())
+        return f"{self.rollback}, proven {proved} ago" if proved else self.rollback
 
 
 @dataclass(frozen=True, slots=True)

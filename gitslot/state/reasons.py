@@ -241,8 +241,8 @@ _TABLE = (
     ),
     Reason(
         "AppNotAllowed",
-        "The controller's setting GITSLOT_APPS does not list the app.",
-        next=Edit("add it to GITSLOT_APPS, or take it out of the repository"),
+        "No controller lists the app in GITSLOT_APPS, so nobody looks at it.",
+        next=Edit("add it to GITSLOT_APPS of one controller, or take it out of the repository"),
     ),
     Reason(
         "NotInFile",

@@ -1,6 +1,7 @@
 """Texts from outside, made safe to print, and numbers as people read them. Pure."""
 
 import re
+from collections.abc import Collection
 
 _MAX_TEXT = 2000
 
@@ -44,6 +45,12 @@ def spoken(seconds: float) -> str:
         if seconds >= unit and seconds % unit == 0:
             return f"{seconds // unit:.0f} {words}"
     return f"{seconds:.0f} s"
+
+
+def some_of(names: Collection[str]) -> str:
+    """Return the first of *names*, and how many more there are."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(sorted(names)[:5]) + more
 
 
 def seconds_text(seconds: float) -> str:

@@ -100,6 +100,7 @@ class Desired:
 
     revision: Revision
     apps: "Mapping[str, App | Doubt]"
+    unlisted: tuple[str, ...] = ()  # apps with a file that GITSLOT_APPS leaves to others
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,7 @@ def test_one_app_is_one_screen() -> None:
     html = text(page({"iris": view("iris")}).answer("", {}, b"", NOW))
     for said in (
         "Users get iris 1.5.0, Healthy; last looked 12 s ago",
-        "swap for 12 s, usually 66 s",
+        "swapping for 12 s, usually 66 s",
         "ready, 1 swap, proven 2 min ago",
         "gitslot rollback iris\ngit push",
         f"https://git.example/you/models/commit/{COMMIT}",
@@ -159,6 +159,7 @@ def test_metrics_say_what_users_get_and_what_is_in_sync() -> None:
     assert 'gitslot_healthy{app="iris",slot="production"} 1.0' in lines
     assert 'gitslot_synced{app="iris",slot="production"} 0.0' in lines
     assert 'gitslot_serves{app="iris",model="iris",slot="staging",version="1.4.0"} 1.0' in lines
+    assert 'gitslot_oldest_look_seconds{controller="ctl"} 12.0' in lines
     assert found.headers["Content-Type"].startswith("text/plain")
 
 

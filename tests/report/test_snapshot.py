@@ -126,6 +126,44 @@ def test_status_says_how_old_it_is_and_whether_anybody_looks(company: Open) -> N
     assert "next: az functionapp restart -g g -n c" in text
 
 
+def wrote(name: str, seconds: float, text: str) -> Snapshot:
+    """Return what the controller *name* wrote then of apps: seen / unlisted / still ahead."""
+    apps, unlisted, ahead = [*(tuple(part.split()) for part in text.split("/")), (), ()][:3]
+    now = START + timedelta(seconds=seconds)
+    views = {app: AppView((Row(app, "production", state="Synced"),), 0) for app in apps}
+    found = Snapshot(name, "0", now, 60.0, None, "", "", dict.fromkeys(apps, now), views)
+    return replace(found, unlisted=unlisted, ahead=ahead)
+
+
+LAST = "controller west does not look: it last wrote what it saw 15 min ago; nobody looks at b"
+
+
+@pytest.mark.parametrize(
+    ("east", "west", "at_s", "apps", "said"),
+    [
+        ("a / b", "b / a", 990, "a b", []),
+        ("a / b", " / a / B", 990, "a", []),
+        ("a / b c", "b / a c", 990, "a b c!", ["nobody looks at c, which no GITSLOT_APPS lists"]),
+        ("a b", "B / a", 990, "B a b", ["east and west both look at b"]),
+        ("a / b", "b / a gone", 100, "a b", [LAST]),
+        ("a b", "b / a gone", 100, "a b", []),
+    ],
+)
+def test_snapshots_together_show_what_lists_miss_and_name_twice(
+    east: str, west: str, at_s: float, apps: str, said: list[str]
+) -> None:
+    """An app that no controller lists is shown frozen (here with !); a dead one's list is old."""
+    blobs = MemoryBlobs()
+    for each in (wrote("east", 990, east), wrote("west", at_s, west)):
+        blobs.put(f"state/{each.controller}.json", json.dumps(plain(each)).encode())
+    found = snapshot.read_all(blobs)
+    rows = {name: one.apps[name].rows[0] for name, one in snapshot.by_app(found).items()}
+    assert " ".join(f"{name}{'!' * (row.state == 'Frozen')}" for name, row in rows.items()) == apps
+    assert {row.reason for row in rows.values()} <= {"", "AppNotAllowed"}
+    now = START + timedelta(seconds=1000)
+    assert [what for what, _ in snapshot.amiss(found, now)] == said
+
+
 def test_a_terminal_reads_no_journal_unless_it_watches(company: Open) -> None:
     """One list and one blob, however many apps there are."""
 

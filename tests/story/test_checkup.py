@@ -123,7 +123,8 @@ def test_a_controllers_own_guards_are_examined_when_it_is_named(settled: Stage) 
     done = gitslot(stage, "doctor", "--controller", "the-controller", "-o", "json")
     assert done.code == 1
     wrong = {check for check, result in done.results.items() if result == "wrong"}
-    assert {"settings", "schedule", "allowed"} <= wrong
+    assert {"settings", "schedule"} <= wrong
+    assert "GITSLOT_APPS lists another-app, for which there is no file" in done.out
     assert "GITSLOT_REF is not what the-controller has" in done.out
     own = {e["check"]: e["result"] for e in done.data if e["app"] == "the-controller"}
     assert own == {"running": "ok", "identity": "ok", "package": "wrong"}

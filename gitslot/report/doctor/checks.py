@@ -11,7 +11,7 @@ from gitslot.report.doctor.facts import AppFacts, Finding, Grade, Ground, examin
 OF_GROUND = ground.CHECKS
 OF_APP = (*site.CHECKS, *wiring.CHECKS, *serving.CHECKS)
 _OF_CONTROLLER = (site.running, site.identity, site.package)
-_WITHOUT_ARM = ("app", "allowed", "journal", "versions")
+_WITHOUT_ARM = ("app", "journal", "versions")
 
 
 def of_ground(facts: Ground) -> tuple[Finding, ...]:

@@ -138,7 +138,6 @@ class AppFacts:
     memory: Memory | Doubt = NOT_READ
     sku: str | Doubt = NOT_READ  # of the plan, as P1v3
     burst: int = 0  # to how many instances the plan grows; 0 where that is not known
-    listed: bool = True  # GITSLOT_APPS allows it
     store: str = ""  # the registry's address
     local: bool = False  # on the local platform
 
@@ -172,8 +171,8 @@ class Ground:
     """
     The facts that all apps share: the controller's settings, Git, storage.
 
-    *flaw* is the error in the settings; *skew_s* is this machine's clock minus storage's. *asleep*
-    has two texts for each controller that does not look: since when, and the line that starts it.
+    *flaw* is the error in the settings; *skew_s* is this machine's clock minus storage's. *amiss*
+    says of what is wrong with who looks at which app: what it is, and what mends it.
     """
 
     settings: "Settings"
@@ -185,7 +184,7 @@ class Ground:
     skew_s: float | None = None
     lease: Doubt | None = None
     kept: Kept | Doubt = NOT_READ
-    asleep: tuple[tuple[str, str], ...] = ()
+    amiss: tuple[tuple[str, str], ...] = ()
 
 
 # ---------------------------------------------------------------- checking

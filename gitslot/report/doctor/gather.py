@@ -77,19 +77,12 @@ class Examiner:
         found = Ground(
             self.settings, self.flaw, newest, desired, untrusted, containers, skew_s, lease
         )
-        found = replace(found, asleep=self._asleep())
+        now = self.world.clock.now()
+        amiss = read(lambda: tuple(snapshot.amiss(snapshot.read_all(self.blobs), now)))
+        found = replace(found, amiss=((amiss.message, ""),) if isinstance(amiss, Doubt) else amiss)
         if self.settings.local:
             return found
         return replace(found, kept=read(lambda: self.survey.kept(self.settings.storage)))
-
-    def _asleep(self) -> tuple[tuple[str, str], ...]:
-        """Return what is wrong with each snapshot that is too old, or cannot be read."""
-        now = self.world.clock.now()
-        try:
-            found = snapshot.read_all(self.blobs)
-        except GitslotError as error:
-            return ((error.message, ""),)
-        return tuple((each.age(now), each.start) for each in found if not each.looks(now))
 
     def _wanted(self) -> tuple[Revision | Doubt, Desired | Doubt, Mapping[str, Doubt]]:
         wants = self.world.wants
@@ -183,7 +176,6 @@ class Examiner:
         that are wanted. *every_slot* includes slots that the file does not name.
         """
         group = block.resource_group if block else resource_group
-        allowed = self.world.wants.allowed
         facts = AppFacts(
             name=name,
             place=read(
@@ -192,7 +184,6 @@ class Examiner:
                 )
             ),
             memory=read(lambda: self.world.journal.memory(name, self.world.clock.now())),
-            listed=not allowed or name in allowed,
             store=self.settings.storage,
             local=self.settings.local,
             wanted=self._resolved(block.model, block.slots) if block else {},

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from gitslot.registry.registry import CODE, MODELS
 from gitslot.report.doctor.facts import Check, Grade, Ground, Note
+from gitslot.state.safe_text import some_of
 from gitslot.state.wanted import Doubt
 
 SKEW_WARNS_S, SKEW_WRONG_S = 5.0, 60.0
@@ -92,9 +93,11 @@ def file(ground: Ground) -> Iterator[Note]:
     for app in ground.desired.apps.values():
         if isinstance(app, Doubt):
             yield Note(Grade.WRONG, f"{app.reason}: {app.message}", (fix,))
-    names = list(ground.desired.apps)
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    yield Note(Grade.OK, f"{name} names {', '.join(names[:5])}{more}")
+    named = {app.lower() for app in (*ground.desired.apps, *ground.desired.unlisted)}
+    if lacking := ground.settings.allowed_apps - named:
+        note = f"GITSLOT_APPS lists {some_of(lacking)}, for which there is no file"
+        yield Note(Grade.WARNING, note, (f"add a file to {name}, or correct GITSLOT_APPS",))
+    yield Note(Grade.OK, f"{name} names {some_of(ground.desired.apps)}")
 
 
 def signatures(ground: Ground) -> Iterator[Note]:
@@ -152,9 +155,9 @@ def kept(ground: Ground) -> Iterator[Note]:
 
 
 def looks(ground: Ground) -> Iterator[Note]:
-    """Check that each controller that ever wrote what it sees still does."""
-    for since, start in ground.asleep:
-        yield Note(Grade.WRONG, since, (start or "start the controller's app",))
+    """Check that controllers still look, and at each app exactly one."""
+    for what, fix in ground.amiss:
+        yield Note(Grade.WRONG, what, (fix or "start the controller's app",))
 
 
 def clock(ground: Ground) -> Iterator[Note]:
@@ -193,7 +196,7 @@ CHECKS: tuple[Check[Ground], ...] = (
     Check("file", "", file),
     Check("signatures", "", signatures),
     Check("storage", "the containers models, code and gitslot are there", storage),
-    Check("looks", "no controller has stopped to look", looks),
+    Check("looks", "at each app exactly one controller looks", looks),
     Check("kept", "versions cannot be overwritten, nor deleted for good", kept),
     Check("clock", "this machine's clock and storage's agree", clock),
     Check("lease", "you can take and release a lease in `gitslot`", lease),

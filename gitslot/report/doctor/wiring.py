@@ -180,13 +180,6 @@ def apart(app: AppFacts) -> Iterator[Note]:
             yield Note(Grade.WRONG, text, (fix,))
 
 
-def allowed(app: AppFacts) -> Iterator[Note]:
-    """Check GITSLOT_APPS, which is easily forgotten when an app is added."""
-    if not app.listed:
-        fix = f"add {app.name} to GITSLOT_APPS in the controller's settings"
-        yield Note(Grade.WRONG, "GITSLOT_APPS does not list it: it freezes", (fix,))
-
-
 def pinned(app: AppFacts) -> Iterator[Note]:
     """Check the release's settings, which the first deploy writes."""
     production = app.slot(PRODUCTION)
@@ -225,5 +218,4 @@ CHECKS: tuple[Check[AppFacts], ...] = (
     Check("apart", "the controller is not in it", apart),
     Check("release", "production is set to a pinned release", pinned),
     Check("secrets", "every Key Vault reference is resolved", secrets),
-    Check("allowed", "the controller may reconcile it", allowed),
 )

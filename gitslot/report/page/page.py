@@ -104,12 +104,8 @@ class Page:
         shared = {
             "style": STYLE,
             "here": name if name in apps else "",
-            "dead": [
-                {"text": each.age(now), "start": each.start}
-                for each in found
-                if not each.looks(now) and (each in apps.values() or not apps)
-            ],
-            "controllers": [_seen(each, now) for each in found],
+            "amiss": list(snapshot.amiss(found, now)),
+            "controllers": [f"{each.said(now)} (gitslot {each.version})" for each in found],
         }
         if name in apps:
             details = self._app(name, apps[name], now)
@@ -136,7 +132,7 @@ class Page:
             "doing": _doing(view, now),
             "stops": [each for each in view.rows if each.message],
             "slots": [_cells(each, now) for each in view.rows],
-            "back": {"text": _back(row, now)} if row.rollback else None,
+            "back": {"text": row.way_back(now)} if row.rollback else None,
             "timeline": timeline.drawn(view.changes, events, now),
             "changes": [
                 {**asdict(each), "time": _time(each.time, now), **self._commit(each.commit)}
@@ -231,31 +227,11 @@ def _cells(row: Row, now: datetime) -> dict[str, str]:
 
 
 def _doing(view: AppView, now: datetime) -> dict[str, Any] | None:
-    doing = view.doing
-    if doing is None:
+    if view.doing is None:
         return None
-    elapsed = max(0.0, (now - doing.since).total_seconds())
-    took = view.usual.get(doing.step)
-    usual = f", usually {seconds_text(took)}" if took else ""
-    return {
-        "text": f"{doing.step} for {seconds_text(elapsed)}{usual}",
-        "elapsed": round(min(elapsed, took or elapsed)),
-        "usual": round(took or 0),
-    }
-
-
-def _back(row: Row, now: datetime) -> str:
-    if row.proved is None:
-        return row.rollback
-    return f"{row.rollback}, proven {seconds_text((now - row.proved).total_seconds())} ago"
-
-
-def _seen(seen: Snapshot, now: datetime) -> str:
-    age = seconds_text((now - seen.written).total_seconds())
-    subject = f" “{seen.head.subject}”" if seen.head and seen.head.subject else ""
-    at = f", at {seen.head.short}{subject}" if seen.head else ""
-    doubt = f". Git: {seen.doubt}" if seen.doubt else ""
-    return f"{seen.controller} {seen.version} wrote this {age} ago{at}{doubt}"
+    usual = view.usual.get(view.doing.step, 0.0)
+    elapsed = min((now - view.doing.since).total_seconds(), usual)
+    return {"text": view.under_way(now), "elapsed": round(max(elapsed, 0.0)), "usual": round(usual)}
 
 
 def _time(moment: datetime, now: datetime) -> str:

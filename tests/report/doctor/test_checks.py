@@ -140,7 +140,7 @@ BROKEN = [
         ground(containers={"models": True, "code": False}),
         *(WRONG, "no container `code`", "az storage container create"),
     ),
-    Case("looks", ground(asleep=(("it does not look", "az x"),)), WRONG, "does not look", "az x"),
+    Case("looks", ground(amiss=(("it does not look", "az x"),)), WRONG, "does not look", "az x"),
     Case("kept", ground(kept=DOWN), UNKNOWN, "not read", "Reader"),
     Case(
         "kept",
@@ -251,7 +251,7 @@ BROKEN = [
     ),
     Case("release", set_to(PRODUCTION, MODEL_VERSION=None), WARNING, "lacks MODEL_V", "nothing"),
     Case("release", set_to(PRODUCTION, MODEL_VERSION="1.5.0"), WARNING, "not pinned", "nothing"),
-    Case("allowed", good(listed=False), WRONG, "GITSLOT_APPS", "add az-fct-python-ml"),
+    Case("file", settings(allowed_apps=frozenset({"odd"})), WARNING, "lists odd", "correct"),
     Case(
         "auto-swap",
         at(STAGING, config=ConfigFacts(auto_swap="production")),
@@ -457,7 +457,7 @@ def test_an_app_that_cannot_be_read_is_one_thing_wrong_and_the_rest_not_known() 
     results = {each.check: each.grade for each in checks.of_app(facts)}
     assert [check for check, grade in results.items() if grade is Grade.WRONG] == ["app"]
     fine = {check for check, grade in results.items() if grade is Grade.OK}
-    assert fine == {"allowed", "journal", "versions"}
+    assert fine == {"journal", "versions"}
 
 
 def test_a_question_that_fails_in_any_way_is_a_doubt_of_that_question_alone() -> None:
