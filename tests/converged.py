@@ -43,7 +43,7 @@ x-ms-access-tier: Hot
 x-ms-access-tier-inferred: true
 x-ms-last-access-time: Sun, 22 Nov 2026 12:00:00 GMT"""
 _XML = '<?xml version="1.0"?><EnumerationResults><Blobs>{}</Blobs></EnumerationResults>'
-_NAMED = "<Blob><Name>{}</Name></Blob>"
+_NAMED = "<Blob><Name>{}</Name><Properties><BlobType>AppendBlob</BlobType></Properties></Blob>"
 
 
 @dataclass

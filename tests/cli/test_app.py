@@ -1,14 +1,21 @@
 """The command line as a whole: help, usage, exit codes, and how it ends."""
 
+import json
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gitslot.cli.app import Commands, LocalCommands, run
 from gitslot.cli.lazy import Row
+from gitslot.report.snapshot import AppView, Snapshot
+from gitslot.report.status import Row as SlotRow
+from gitslot.state.plain import plain
+from reliability.cloud import APP
 from tests.cli.clones import Clone
+from tests.converged import converged
 from tests.processes import python
 
 HERE = Path(__file__).parent
@@ -58,6 +65,33 @@ def test_a_command_imports_only_what_it_uses(
     )
     done = python("-c", script, cwd=tmp_path, env=os.environ)
     assert (done.returncode, done.stderr.splitlines()[-1].split()) == (0, imported)
+
+
+def test_a_command_that_reads_loads_neither_arms_sdk_nor_git_nor_models(tmp_path: Path) -> None:
+    """It reads journal, snapshot and registry, in one process as fast as in four."""
+    heavy = (
+        *("aiohttp", "azure.mgmt", "azure.identity.aio", "dulwich", "numpy", "onnxruntime"),
+        *("pydantic", "ruamel", "sklearn", "yaml"),
+    )
+    script = f"""
+import sys
+from gitslot.cli import main
+for sys.argv[1:] in (["status"], ["logs"], ["history"], ["models"]):
+    try:
+        main()
+    except SystemExit as end:
+        print("ends with", end.code)
+print("loaded", *[name for name in {heavy!r} if sys.modules.get(name)])
+"""
+    view, now = AppView((SlotRow(APP, "production", "iris", "1.4.0"),), 0), datetime.now(UTC)
+    seen = Snapshot("one", "1", now, 60.0, looked={APP: now}, apps={APP: view})
+    with converged(tmp_path) as there:
+        there.cloud.blobs.put("state/one.json", json.dumps(plain(seen)).encode())
+        env = {"PATH": os.environ["PATH"], **there.environment}
+        done = python("-c", script, cwd=tmp_path, env=env)
+    assert done.stdout.count("ends with 0") == 4, done.stdout + done.stderr
+    assert "Converged" in done.stdout
+    assert done.stdout.endswith("loaded\n")
 
 
 @pytest.mark.parametrize("row", (*Commands.table, *LocalCommands.table), ids=lambda row: row.name)
