@@ -52,9 +52,7 @@ def fold(events: Iterable[Event], memory: Memory | None = None) -> Memory:
 
 def remember(memory: Memory, event: Event) -> Memory:
     """Return *memory* after *event*."""
-    draft = _draft(memory)
-    _remember(draft, event)
-    return draft
+    return fold([event], memory)
 
 
 def went_back(memory: Memory, release: Release, refused: Release | None) -> Memory:
@@ -64,13 +62,8 @@ def went_back(memory: Memory, release: Release, refused: Release | None) -> Memo
     return draft
 
 
-# ---------------------------------------------------------------- drafts
-# Values are frozen, and a copy of one for each field that changes was most of a fold's time. The
-# rules write into a draft, which nobody else has until it is done.
-
-
 def _draft(memory: Memory) -> Memory:
-    """Return a copy of *memory* that the rules may write into, and its slots, too."""
+    """Return a copy of *memory* that the rules may write into, as nobody else has it yet."""
     slots = {slot: replace(each) for slot, each in memory.slots.items()}
     releases, digests = dict(memory.releases), dict(memory.digests)
     return replace(memory, slots=slots, releases=releases, digests=digests)
@@ -89,9 +82,6 @@ def _at(memory: Memory, slot: str, **changes: Any) -> None:
     _set(slots[slot], **changes)
 
 
-# ---------------------------------------------------------------- rules
-
-
 def _remember(memory: Memory, event: Event) -> None:
     """Write what *event* changes into *memory*, a draft; so does each rule."""
     going_back = memory.intent is not None and memory.intent.back
@@ -108,10 +98,9 @@ def _remember(memory: Memory, event: Event) -> None:
         _set(memory, baseline=True)
     if detail.quiet or detail.rehearsal or event.event in _ASIDE:
         return
-    if event.event not in STOPS:
-        _set(memory, stop=("", "", ""), next="")
-    else:
-        _set(memory, stop=(event.event, event.reason, event.message), next=detail.next)
+    stops = event.event in STOPS
+    stop = (event.event, event.reason, event.message) if stops else ("", "", "")
+    _set(memory, stop=stop, next=detail.next if stops else "")
 
 
 def _revision(event: Event) -> Revision:
@@ -209,10 +198,8 @@ def _deploy_finished(memory: Memory, event: Event) -> None:
 
 
 def _rehearsed(memory: Memory, event: Event, *, failed: bool) -> None:
-    if event.slot == PRODUCTION:  # asked as users do
-        _set(memory, users_refused=failed)
-    else:
-        _set(memory, rehearsal_failed=failed)
+    users = event.slot == PRODUCTION  # asked as they do
+    _set(memory, **{"users_refused" if users else "rehearsal_failed": failed})
 
 
 def _verify_failed(memory: Memory, event: Event) -> None:
