@@ -12,6 +12,7 @@ CLAIMS = (
     "pipeline",
     "emulator",
     "git",
+    "history",
     "noop",
     "cli",
     "rehearse",

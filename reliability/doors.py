@@ -12,7 +12,7 @@ from gitslot.edges.git.signed_changes import Rule
 from gitslot.edges.git.source import Newest
 from gitslot.errors import JournalError, SourceError
 from gitslot.look.probe import Reply, read_health
-from gitslot.record.blobs import Leased
+from gitslot.record.blobs import Leased, Listed
 from gitslot.record.event import parse
 from gitslot.record.lock import Lock
 from gitslot.registry.registry import GITSLOT, Registry
@@ -133,11 +133,15 @@ class SeamBlobs:
     def names(self, prefix: str) -> list[str]:
         return self._process.call(self._door("names"), lambda: self._blobs.names(prefix))
 
+    def listed(self, prefix: str) -> list[Listed]:
+        return self._process.call(self._door("names"), lambda: self._blobs.listed(prefix))
+
     def size(self, name: str) -> tuple[int, int] | None:
         return self._process.call(self._door("size"), lambda: self._blobs.size(name))
 
-    def read(self, name: str, offset: int = 0) -> bytes:
-        return self._process.call(self._door("read"), lambda: self._blobs.read(name, offset))
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        door = self._door("read")
+        return self._process.call(door, lambda: self._blobs.read(name, offset, length))
 
     def append(self, name: str, data: bytes, position: int) -> None:
         def effect() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gitslot.errors import JournalError, JournalMoved
-from gitslot.record.blobs import Leased
+from gitslot.record.blobs import Leased, Listed
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
@@ -19,7 +19,7 @@ class _Blob:
     lease: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     changed: datetime = _EPOCH
-    etag: str = ""  # of what `store` wrote
+    etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class MemoryBlobs:
@@ -46,17 +46,24 @@ class MemoryBlobs:
         self.calls.append("names")
         return sorted(name for name in list(self.kept) if name.startswith(prefix))
 
+    def listed(self, prefix: str) -> list[Listed]:
+        self.calls.append("listed")
+        found = (
+            (name, blob) for name, blob in sorted(self.kept.items()) if name.startswith(prefix)
+        )
+        return [Listed(name, len(blob.data), blob.etag) for name, blob in found]
+
     def size(self, name: str) -> tuple[int, int] | None:
         self.calls.append("size")
         blob = self.kept.get(name)
         return (len(blob.data), blob.blocks) if blob else None
 
-    def read(self, name: str, offset: int = 0) -> bytes:
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         self.calls.append("read")
         blob = self.kept.get(name)
         if blob is None:
             raise JournalError("storage refused to read the journal: BlobNotFound")
-        return blob.data[offset:]
+        return blob.data[offset:][:length]
 
     def append(self, name: str, data: bytes, position: int) -> None:
         self.calls.append("append")
@@ -68,6 +75,7 @@ class MemoryBlobs:
             if len(blob.data) != position:
                 raise JournalMoved("somebody else appended to the journal")
             blob.data, blob.blocks = blob.data + data, blob.blocks + 1
+            blob.etag = uuid.uuid4().hex
         self._may_lose("append")
 
     def load(self, name: str) -> tuple[bytes, str] | None:
@@ -82,7 +90,7 @@ class MemoryBlobs:
             there = self.kept.get(name)
             if (there.etag if there else "") != etag:
                 raise JournalMoved(f"somebody else wrote {name}")
-            self.kept[name] = kept = _Blob(data, etag=uuid.uuid4().hex)
+            self.kept[name] = kept = _Blob(data)
         self._may_lose("store")
         return kept.etag
 
@@ -90,7 +98,7 @@ class MemoryBlobs:
         self.calls.append("put")
         self._may_lose("put")
         with self._guard:
-            self.kept[name] = _Blob(data, etag=uuid.uuid4().hex)
+            self.kept[name] = _Blob(data)
 
     def acquire(self, name: str) -> str | None:
         with self._guard:

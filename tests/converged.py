@@ -43,7 +43,10 @@ x-ms-access-tier: Hot
 x-ms-access-tier-inferred: true
 x-ms-last-access-time: Sun, 22 Nov 2026 12:00:00 GMT"""
 _XML = '<?xml version="1.0"?><EnumerationResults><Blobs>{}</Blobs></EnumerationResults>'
-_NAMED = "<Blob><Name>{}</Name><Properties><BlobType>AppendBlob</BlobType></Properties></Blob>"
+_NAMED = (
+    "<Blob><Name>{0.name}</Name><Properties><Etag>{0.etag}</Etag>"
+    "<Content-Length>{0.size}</Content-Length><BlobType>AppendBlob</BlobType></Properties></Blob>"
+)
 
 
 @dataclass
@@ -102,7 +105,7 @@ class Converged:
     ) -> Answer:
         blobs, method = self.cloud.blobs, handler.command
         if query.get("comp") == "list":
-            found = "".join(map(_NAMED.format, blobs.names(query.get("prefix", ""))))
+            found = "".join(map(_NAMED.format, blobs.listed(query.get("prefix", ""))))
             return 200, {"Content-Type": "application/xml"}, _XML.format(found).encode()
         if query.get("comp") == "appendblock":
             blobs.append(name, body, int(handler.headers["x-ms-blob-condition-appendpos"]))

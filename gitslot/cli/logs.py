@@ -1,8 +1,10 @@
 """`gitslot logs` and `gitslot history`: the journal, and what production served when."""
 
+import heapq
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice, takewhile
 from typing import Annotated
 
 import typer
@@ -14,11 +16,13 @@ from gitslot.cli.session import CommandRefused, Session, session_of
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.record.recent import Change
-from gitslot.report.history import changes, hand_between, live_at, swap_under_way
+from gitslot.report.history import hand_between, live_at, swap_under_way
 from gitslot.report.text import Log, moment_text
 from gitslot.state.remembered import Memory
 
 _LAST = 100
+_CLOCKS = timedelta(hours=1)  # clocks of controllers may differ: that far, times may go back
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 _CHANGES = ("time", "app", "version", "before", "commit", "author", "how", "verified")
 
 
@@ -44,42 +48,59 @@ def logs(
     """Show the reconcile log: one line per transition."""
     session = session_of(ctx)
     journal = session.journal()
-    lines = out.log(session.out, [app] if app else journal.apps())
-    wants: Callable[[Event], bool] = bool  # every event
+    names = _apps(session, journal, app)
+    lines = out.log(session.out, names)
+    new = NewEvents(session, journal, names) if follow else None
+    digits = ""  # every event
     if commit is not None:
         from gitslot.cli import release_of  # noqa: PLC0415 - slow import, seldom needed
 
-        wants = release_of.names(session, commit)
-    every = _read(session, journal, app)
-    if since:
-        start = _time(since, session.now())
-        every = [event for event in every if event.time >= start]
-    events = [event for event in every if wants(event)]
-    if commit and not events:
-        events = release_of.of_its_release(session, commit, every)
-    shown = [event for event in events if output is not Output.TABLE or not event.quiet]
-    if last is None and len(shown) > _LAST:
-        session.print_err(f"{len(shown) - _LAST} earlier events are left out; -n 0 shows them")
-    shown = shown[-(_LAST if last is None else last) :]
-    _print(session, lines, shown, output, stream=follow)
-    if not follow:
+        digits = release_of.digits(session, commit)
+    start = _time(since, session.now()) if since else _EVER
+    each = (journal.newest(name, digits) for name in names)
+    back = heapq.merge(*each, key=_time_of, reverse=True)
+    recent = takewhile(lambda event: event.time >= start - _CLOCKS, back)
+    of_it = (e for e in recent if e.time >= start and e.revision.startswith(digits))
+    events: Iterator[Event] = chain(first := list(islice(of_it, 1)), of_it)
+    if commit and not first:
+        every = [e for name in names for e in journal.events(name) if e.time >= start]
+        events = reversed(release_of.of_its_release(session, commit, every))
+    limit = _LAST if last is None else last
+    visible = (event for event in events if output is not Output.TABLE or not event.quiet)
+    shown = list(islice(visible, limit + 1 if limit else None))
+    if limit and len(shown) > limit:
+        shown.pop()
+        if last is None:
+            session.print_err("earlier events are left out; -n 0 shows them")
+    shown.reverse()
+    _print(session, lines, sorted(shown, key=_time_of), output, stream=follow)
+    if new is None:
         return 0
-    new = NewEvents(session, journal, {event.id for event in events})
+    new.skip(shown)
     pause = max(session.settings().policy.poll_s, 0.5)
     while True:
         session.sleep(pause)
-        added = [e for name in ([app] if app else journal.apps()) for e in new.of(name) if wants(e)]
+        added = [e for name in ([app] if app else journal.apps()) for e in new.of(name)]
+        added = [e for e in added if e.revision.startswith(digits)]
         shown = [event for event in added if output is not Output.TABLE or not event.quiet]
-        shown.sort(key=lambda event: event.time)
-        _print(session, lines, shown, output, stream=True)
+        _print(session, lines, sorted(shown, key=_time_of), output, stream=True)
+
+
+def _time_of(event: Event) -> datetime:
+    return event.time
 
 
 class NewEvents:
-    """What was added to journals, each event once; a journal is read again only if it grew."""
+    """What is added to journals, those of *apps* from now on; a journal is read only if it grew."""
 
-    def __init__(self, session: Session, journal: Journal, seen: Iterable[str] = ()) -> None:
-        self._session, self._journal, self._seen = session, journal, set(seen)
+    def __init__(self, session: Session, journal: Journal, apps: Sequence[str]) -> None:
+        self._session, self._journal = session, journal
+        self._seen = {e.id for name in apps for e in islice(journal.newest(name), 1)}
         self._memories: dict[str, Memory] = {}
+
+    def skip(self, events: Sequence[Event]) -> None:
+        """Return none of *events*, the newest of their apps, nor those before them."""
+        self._seen.update(event.id for event in events)
 
     def of(self, app: str) -> list[Event]:
         """Return the events of *app* that were not returned before."""
@@ -87,21 +108,21 @@ class NewEvents:
         if self._memories.get(app) is memory:
             return []
         self._memories[app] = memory
-        added = [event for event in self._journal.events(app) if event.id not in self._seen]
-        self._seen.update(event.id for event in added)
+        added = list(takewhile(lambda e: e.id not in self._seen, self._journal.newest(app)))[::-1]
+        self.skip(added)
         return added
 
 
-def _read(session: Session, journal: Journal, app: str | None) -> list[Event]:
-    """Return every event of *app*, or of all, oldest first."""
+def _apps(session: Session, journal: Journal, app: str | None) -> list[str]:
+    """Return the name of *app* as its journal has it, or of all apps that have one."""
     known = journal.apps()
-    if app is not None and app.lower() not in map(str.lower, known):
+    found = [name for name in known if app is None or name.lower() == app.lower()]
+    if app is not None and not found:
         listed = f"; there are: {', '.join(known)}" if known else ""
         raise CommandRefused(f"no app `{app}` has a journal{listed}", reason="UnknownApp")
     if not known:
         session.print_err("the journal is empty: nothing has been reconciled yet")
-    events = [event for name in ([app] if app else known) for event in journal.events(name)]
-    return sorted(events, key=lambda event: event.time)
+    return found
 
 
 def _print(
@@ -129,6 +150,7 @@ def history(
         str | None,
         typer.Option("--at", metavar="TIME", help="What was live then: 13:27, 2026-11-22T03:00Z."),
     ] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="How many; 0 for all.")] = _LAST,
     output: OutputOption = Output.TABLE,
 ) -> int:
     """Show what production served, and when.
@@ -138,12 +160,15 @@ def history(
     """
     session = session_of(ctx)
     moment = _time(at, session.now()) if at else None
-    events = _read(session, session.journal(), app)
-    names = list(dict.fromkeys(event.app for event in events))
-    found = {name: changes(event for event in events if event.app == name) for name in names}
+    journal = session.journal()
+    names = _apps(session, journal, app)
+    found = {name: _changes(journal, name, moment, last) for name in names}
     if moment is None:
         flat = [change for each in found.values() for change in each]
-        _show_changes(session, sorted(flat, key=lambda c: c.time, reverse=True), output)
+        flat.sort(key=lambda c: c.time, reverse=True)
+        _show_changes(session, flat[: last or None], output)
+        if last and len(flat) > last:
+            session.print_err("earlier changes are left out; -n 0 shows them")
         for name in [name for name, each in found.items() if len(each) > 1]:
             if output is Output.TABLE:
                 session.print_err(f"to go back: gitslot rollback {name} && git push")
@@ -165,6 +190,16 @@ def history(
     for name in missing:
         session.print_err(f"{name}: nothing is recorded before {out.iso(moment)}")
     return 1 if missing or not found else 0
+
+
+def _changes(journal: Journal, app: str, moment: datetime | None, last: int) -> list[Change]:
+    """Return the changes of *app*, oldest first: from *moment* on, or more than *last*."""
+    found: list[Change] = []
+    for part in journal.changes(app):
+        found = part + found
+        if any(c.time <= moment for c in part) if moment else 0 < last < len(found):
+            break
+    return found
 
 
 def _time(text: str, now: datetime) -> datetime:

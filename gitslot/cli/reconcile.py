@@ -53,7 +53,7 @@ def reconcile(
     names = names_of(world, app)
     lines = out.log(session.err, names)
     for name in names:
-        new = NewEvents(session, world.journal, [e.id for e in world.journal.events(name)])
+        new = NewEvents(session, world.journal, [name])
         print_new = partial(_print_new, session, new, name, lines)
         with _progress(session, name):
             stop = to_the_end(name, _printing(world, print_new), "cli", _TO_THE_END_S)

@@ -1,7 +1,7 @@
 """Which release contains a commit that no event names, by the checkout's own history."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from gitslot.cli.checkout import Checkout
@@ -13,12 +13,11 @@ from gitslot.record.event import STOPS, Event
 from gitslot.state.wanted import PRODUCTION, App, Desired
 
 
-def names(session: Session, revision: str) -> Callable[[Event], bool]:
-    """Return what says if an event names the commit *revision*."""
-    digits = revision.lower()
-    if not re.fullmatch(r"[0-9a-f]{4,40}", digits):
-        digits = Checkout.around(session).resolve(revision)
-    return lambda event: event.revision.startswith(digits)
+def digits(session: Session, revision: str) -> str:
+    """Return what the commit *revision* begins with: its digits as they were given, or all."""
+    given = revision.lower()
+    is_digits = re.fullmatch(r"[0-9a-f]{4,40}", given)
+    return given if is_digits else Checkout.around(session).resolve(revision)
 
 
 def of_its_release(session: Session, revision: str, events: Sequence[Event]) -> list[Event]:

@@ -41,12 +41,22 @@ class Leased:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A blob in a list: its length in bytes, and the *etag* that every write changes."""
+
+    name: str
+    size: int
+    etag: str
+
+
 class Blobs(Protocol):
     """What the journal and the lock need of a storage account; `AzureBlobs` says what each does."""
 
     def names(self, prefix: str) -> list[str]: ...
+    def listed(self, prefix: str) -> list[Listed]: ...
     def size(self, name: str) -> tuple[int, int] | None: ...
-    def read(self, name: str, offset: int = 0) -> bytes: ...
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes: ...
     def append(self, name: str, data: bytes, position: int) -> None: ...
     def load(self, name: str) -> tuple[bytes, str] | None: ...
     def store(self, name: str, data: bytes, etag: str) -> str: ...
@@ -95,9 +105,14 @@ class AzureBlobs:
 
     def names(self, prefix: str) -> list[str]:
         """Return the names that start with *prefix*, sorted; a missing container holds none."""
+        return [each.name for each in self.listed(prefix)]
+
+    def listed(self, prefix: str) -> list[Listed]:
+        """Return the blobs that `names` names, with what the list says of each."""
         with _translated("list the journal"):
             try:
-                return sorted(self._container.list_blob_names(name_starts_with=prefix))
+                found = self._container.list_blobs(name_starts_with=prefix)
+                return [Listed(str(each.name), each.size, str(each.etag)) for each in found]
             except ResourceNotFoundError:
                 return []
 
@@ -110,10 +125,11 @@ class AzureBlobs:
                 return None
             return found.size, found.append_blob_committed_block_count or 0
 
-    def read(self, name: str, offset: int = 0) -> bytes:
-        """Return the bytes of *name* from *offset* on."""
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Return the bytes of *name* from *offset* on, *length* of them where that is given."""
         with _translated("read the journal"):
-            return self._blob(name).download_blob(offset=offset or None).readall()
+            start = offset if length else offset or None
+            return self._blob(name).download_blob(offset=start, length=length).readall()
 
     def append(self, name: str, data: bytes, position: int) -> None:
         """Append at *position* exactly, or raise JournalMoved; position 0 makes the blob."""

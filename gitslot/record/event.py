@@ -120,12 +120,12 @@ def parse(line: bytes) -> Event:
         moment = datetime.fromisoformat(raw.pop("time"))
         raw["from_"] = raw.pop("from", "")
         raw["detail"] = payload.read(raw.pop("detail", {}))
-        known = {entry.name for entry in fields(Event)}
-        values = {key: value for key, value in raw.items() if key in known}
-        if moment.tzinfo is None or not all(
-            isinstance(value, _NOT_TEXT.get(key, str)) for key, value in values.items()
-        ):
-            raise ValueError("a field has the wrong type")
+        values = {key: value for key, value in raw.items() if key in _KINDS}
+        for key, value in values.items():
+            if not isinstance(value, _KINDS[key]):
+                raise ValueError(f"{key} has the wrong type")
+        if moment.tzinfo is None:
+            raise ValueError("time has no zone")
         return Event(time=moment, **values)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalError(
@@ -134,4 +134,7 @@ def parse(line: bytes) -> Event:
         ) from error
 
 
-_NOT_TEXT: Mapping[str, type] = {"duration_ms": int, "detail": Payload}
+_KINDS: Mapping[str, type] = {
+    **{entry.name: str for entry in fields(Event)},
+    **{"duration_ms": int, "detail": Payload},
+}

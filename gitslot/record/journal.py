@@ -5,32 +5,43 @@ One append blob an app and month, one event a line. An append says how long the 
 was looked at, so that whoever did not see the newest event cannot write the next one. A blob is
 sealed under the same condition before the next one is begun, and the seal names that one: clocks
 that differ at the turn of a month lead to one blob, not to two.
+
+A blob ends after so many events, too, and each but the first begins with the fold of those before
+it: a new process reads one blob, however long the journal is.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gitslot.errors import JournalError, JournalMoved
+from gitslot.record import folded
 from gitslot.record.event import Event, clean, parse
 from gitslot.record.memory import fold
 from gitslot.record.payload import Payload
-from gitslot.record.recent import Recent
+from gitslot.record.recent import Change, Recent
 from gitslot.state.remembered import Memory
 
 if TYPE_CHECKING:
-    from gitslot.record.blobs import Blobs
+    from gitslot.record.blobs import Blobs, Listed
 
 _ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
+ROLL_EVENTS = 1_000
 _MAX_BYTES = 256 * 1024 * 1024
+_BACK_BYTES = 128 * 1024  # what `newest` reads first: 150 events or more
+
+
+# What was known before some blobs, and their names and bytes, oldest first.
+_Piece = tuple[Memory, Recent, list[tuple[str, bytes]]]
 
 
 @dataclass(slots=True)
 class _Tail:
     """
-    Where the next event goes: the newest blob, its length in bytes and blocks.
+    Where the next event goes: the newest blob, its length in bytes, blocks and events.
 
     *unsealed* is the length of each older blob that a writer may still take for the newest.
     """
@@ -38,6 +49,7 @@ class _Tail:
     name: str
     size: int = 0
     blocks: int = 0
+    events: int = 0
     memory: Memory = field(default_factory=Memory)
     recent: Recent = field(default_factory=Recent)
     unsealed: dict[str, int] = field(default_factory=dict)
@@ -48,6 +60,18 @@ class _Tail:
         self.memory = fold(unique, self.memory)
         for event in unique:
             self.recent.add(event)
+        self.events += len(unique)
+
+    def take(self, data: bytes) -> str | None:
+        """Fold *data*, which the newest blob goes on with; return the one that follows, if any."""
+        self.fold(_events(data))
+        self.size += len(data)
+        self.memory = replace(self.memory, length=self.size)
+        return _seal(data, self.name)
+
+    def begin(self, name: str) -> None:
+        """Go on in the blob *name*."""
+        self.name, self.size, self.blocks, self.events = name, 0, 0, 0
 
 
 class Journal:
@@ -71,7 +95,7 @@ class Journal:
         """
         tail = self._tails.get(app)
         if tail is None:
-            tail = self._open(app, now)
+            tail = self._open(app, self._listed(app), now)
         self._tails.pop(app, None)  # what cannot be caught up with is read anew next time
         self._catch_up(tail)
         self._tails[app] = tail
@@ -82,31 +106,53 @@ class Journal:
         tail = self._tails.get(app)
         return (tail.memory, tail.recent) if tail else None
 
-    def _open(self, app: str, now: datetime) -> _Tail:
-        names = self._names(app)
-        tail = _Tail(names[-1] if names else _month(self._folder(app), now))
-        for name in names[:-1]:
-            data = self.blobs.read(name)
-            tail.fold(_events(data))
-            if _seal(data, name) is None:
+    def _open(self, app: str, found: Sequence["Listed"], now: datetime) -> _Tail:
+        """Fold the blobs *found*, from the newest fold on that counts."""
+        if not found:
+            return _Tail(_month(self._folder(app), now))
+        memory, recent, blobs = next(self._pieces(found))
+        tail = _Tail("", memory=memory, recent=recent)
+        for name, data in blobs:
+            tail.begin(name)
+            follows = tail.take(data)
+            if follows is None and name != found[-1].name:
                 tail.unsealed[name] = len(data)
+        if follows:
+            tail.begin(follows)
         return tail
 
-    def _names(self, app: str) -> list[str]:
+    def _pieces(self, found: Sequence["Listed"]) -> Iterator[_Piece]:
+        """Yield the blobs *found* in pieces, the newest first; each begins with a fold."""
+        blobs: list[tuple[str, bytes]] = []
+        for number in reversed(range(len(found))):
+            name, size = found[number].name, found[number].size
+            if size > _MAX_BYTES:
+                raise JournalError(f"the journal {name} is too large", reason="JournalUnreadable")
+            blobs.insert(0, (name, self.blobs.read(name)))
+            start = folded.read(blobs[0][1], found[:number]) if number else (Memory(), Recent())
+            if start:
+                yield *start, blobs
+                blobs = []
+
+    def _listed(self, app: str) -> list["Listed"]:
         """Return the blobs of *app*, oldest first."""
-        names = self.blobs.names(f"journal/{self._folder(app)}/")
-        return sorted((name for name in names if _NAME.fullmatch(name)), key=_order)
+        found = self.blobs.listed(f"journal/{self._folders.get(app, app)}/")
+        if found:
+            self._folders.setdefault(app, app)
+        elif app not in self._folders and self._folder(app) != app:
+            return self._listed(app)
+        return sorted((e for e in found if _NAME.fullmatch(e.name)), key=lambda e: _order(e.name))
 
     def _folder(self, app: str) -> str:
         """Return the name that *app* was first written under: names are compared without case."""
         if app not in self._folders:
-            known = {app} if self.blobs.names(f"journal/{app}/") else set(self.apps())
-            self._folders[app] = next((n for n in known if n.lower() == app.lower()), app)
+            known = (name for name in self.apps() if name.lower() == app.lower())
+            self._folders[app] = next(known, app)
         return self._folders[app]
 
     def _catch_up(self, tail: _Tail) -> None:
         while sealed := self._read_on(tail):
-            tail.name, tail.size, tail.blocks = sealed, 0, 0
+            tail.begin(sealed)
 
     def _read_on(self, tail: _Tail) -> str | None:
         """Fold what was added to the newest blob; return the one that follows if it is sealed."""
@@ -120,11 +166,7 @@ class Journal:
             raise JournalError(f"the journal {tail.name} is too large", reason="JournalUnreadable")
         if size == tail.size:
             return None
-        data = self.blobs.read(tail.name, tail.size)[: size - tail.size]
-        tail.fold(_events(data))
-        tail.memory = replace(tail.memory, length=size)
-        tail.size = size
-        return _seal(data, tail.name)
+        return tail.take(self.blobs.read(tail.name, tail.size)[: size - tail.size])
 
     def reader(self) -> "Journal":
         """Return a journal that knows nothing yet, for reading while passes write to this one."""
@@ -162,15 +204,18 @@ class Journal:
             for older, length in {**tail.unsealed, **left}.items():
                 self.blobs.append(older, _sealing(app, name, now).line(), length)
                 tail.unsealed.pop(older, None)
+            if not (position or first):
+                data = self._fold_before(app, name, now) + data
             self.blobs.append(name, data, position)
         except JournalMoved:
             self._tails.pop(app, None)
             raise
-        if first and self._names(app) != [name]:  # somebody else began it in another month
+        begun = [each.name for each in self._listed(app)] if first else [name]
+        if begun != [name]:  # somebody else began it in another month
             self._tails.pop(app, None)
             raise JournalMoved("somebody else began the journal")
         if name != tail.name:
-            tail = _Tail(name, memory=tail.memory, recent=tail.recent)
+            tail.begin(name)
         tail.size, tail.blocks = position + len(data), tail.blocks + 1
         tail.fold(cleaned)
         tail.memory = replace(tail.memory, length=tail.size)
@@ -179,13 +224,44 @@ class Journal:
             self.tell(event)
         return tail.memory
 
+    def _fold_before(self, app: str, name: str, now: datetime) -> bytes:
+        """Return the first line of the blob *name*, folded anew of what storage holds by now."""
+        with suppress(JournalError):
+            found = [each for each in self._listed(app) if each.name != name]
+            tail = self._open(app, found, now)
+            if tail.name == name and not tail.unsealed:
+                return folded.line(app, now, found, tail.memory, tail.recent)
+        return b""
+
+    def newest(self, app: str, having: str = "") -> Iterator[Event]:
+        """Yield the events of *app*, newest first, each id once; those without *having* unread."""
+        seen, text = set[str](), having.encode()
+        for each in reversed(self._listed(app)):
+            for line in self._lines_back(each):
+                for event in _events(line + b"\n") if text in line else ():
+                    if event.id not in seen:
+                        seen.add(event.id)
+                        yield event
+
+    def _lines_back(self, blob: "Listed") -> Iterator[bytes]:
+        """Yield the lines of *blob*, last first, reading it in parts from its end."""
+        end, step, rest = blob.size, _BACK_BYTES, b""
+        while end:
+            start = max(0, end - step)
+            lines = (self.blobs.read(blob.name, start, end - start) + rest).split(b"\n")
+            rest = lines.pop(0) if start else b""
+            yield from reversed(lines)
+            end, step = start, 2 * step
+
+    def changes(self, app: str) -> Iterator[list[Change]]:
+        """Yield the changes of production of *app*, oldest first, in pieces, the newest first."""
+        for _, recent, blobs in self._pieces(self._listed(app)):
+            unique = {event.id: event for _, data in blobs for event in _events(data)}
+            yield list(filter(None, map(recent.trace.add, unique.values())))
+
     def events(self, app: str) -> list[Event]:
         """Return every event of *app*, oldest first, each id once."""
-        unique: dict[str, Event] = {}
-        for name in self._names(app):
-            for event in _events(self.blobs.read(name)):
-                unique.setdefault(event.id, event)
-        return list(unique.values())
+        return list(self.newest(app))[::-1]
 
     def apps(self) -> list[str]:
         """Return the names of the apps that have a journal."""
@@ -211,7 +287,7 @@ def _next_name(tail: _Tail, app: str, now: datetime) -> str:
     month = _month(app, now)
     if _order(month)[0] > _order(tail.name)[0]:
         return month
-    if tail.blocks < _ROLL_BLOCKS:
+    if tail.blocks < _ROLL_BLOCKS and tail.events < ROLL_EVENTS:
         return tail.name
     start, part = _order(tail.name)
     return f"journal/{app}/{start}-{part + 1}.jsonl"
@@ -246,5 +322,7 @@ def _seal(data: bytes, name: str) -> str | None:
 
 
 def _events(data: bytes) -> list[Event]:
-    events = (parse(line) for line in data.splitlines() if line.strip())
-    return [event for event in events if event.event != _SEALED]
+    *lines, cut = data.split(b"\n")  # a line without its end is none of ours, and not passed over
+    lines = [*(line for line in lines if not line.startswith(folded.BEGINS)), cut]
+    events = map(parse, filter(bytes.strip, lines))
+    return [event for event in events if event.event not in (_SEALED, folded.NAME)]

@@ -105,7 +105,8 @@ def _plain(value: object) -> object:
 
 def read(raw: Mapping[str, Any]) -> Payload:
     """Return the payload in *raw*; raise ValueError where a fact is not of its type."""
-    return Payload(**{name: _read(name, value) for name, value in raw.items() if name in _KINDS})
+    known = {name: _read(name, value) for name, value in raw.items() if name in _KINDS}
+    return Payload(**known) if known else NONE
 
 
 def _read(name: str, value: Any) -> Any:

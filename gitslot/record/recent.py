@@ -4,16 +4,14 @@ What people are shown of an app's journal: its newest steps, and every change of
 Folded as the journal is read, beside memory; nothing is decided from it.
 """
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gitslot.record.event import BY_HAND, STOPS, Event
 from gitslot.state.wanted import PRODUCTION
 
 SWAP, SWAP_BACK, HAND, FOUND = "swap", "swap back", "by hand", "found"
-CHANGES, EVENTS, TIMED = 10, 20, 5  # how many are kept
+CHANGES, EVENTS, TIMED, PROOFS = 10, 20, 5, 64  # how many are kept
 # Which event begins and which ends a step that takes its time.
 STEPS = {"DeployStarted": "deploy", "SwapStarted": "swap"}
 ENDS = {
@@ -48,42 +46,45 @@ class Change:
     between: tuple[datetime, datetime] | None = None
 
 
+@dataclass(slots=True)
 class Trace:
     """Finds the changes of one app's production in its events, which come in order."""
 
-    def __init__(self) -> None:
-        self._last: Change | None = None
-        self._verified: dict[str, str] = {}
-        self._began: datetime | None = None
+    last: Change | None = None
+    verified: dict[str, str] = field(default_factory=dict)  # what was said of a digest's proof
+    began: datetime | None = None
 
     def add(self, event: Event) -> Change | None:
         """Return the change that *event* shows, or None."""
-        last = self._last
+        last = self.last
         if event.event == "VerifyPassed":
-            self._verified[event.to_digest] = event.message
+            self.verified.pop(event.to_digest, None)
+            self.verified[event.to_digest] = event.message
+            if len(self.verified) > PROOFS:
+                del self.verified[next(iter(self.verified))]
         if event.event == "SwapStarted":
-            self._began = event.time
+            self.began = event.time
         if event.event in ("SwapFailed", "SwapReverted"):
-            self._began = None
+            self.began = None
         if _took_effect(event):
             found: Change | None = self._swapped(event)
         elif event.event == BY_HAND:
             found = _by_hand(event, last)
         else:
             found = _seen(event, last)
-        self._last = found or last
+        self.last = found or last
         return found
 
     def _swapped(self, event: Event) -> Change:
-        began, self._began = self._began, None
-        verified = self._verified.get(event.to_digest, "")
+        began, self.began = self.began, None
+        verified = self.verified.get(event.to_digest, "")
         return Change(
             time=event.time,
             app=event.app,
             model=event.model,
             version=event.to,
             digest=event.to_digest,
-            before=event.from_ or (self._last.version if self._last else ""),
+            before=event.from_ or (self.last.version if self.last else ""),
             how=SWAP_BACK if event.event == "SwappedBack" else SWAP,
             commit=event.revision,
             author=event.author,
@@ -93,43 +94,41 @@ class Trace:
         )
 
 
+@dataclass(slots=True)
 class Recent:
     """The newest of one app: *changes* and *events*, oldest first, and when it came to its stop."""
 
-    def __init__(self, events: Iterable[Event] = ()) -> None:
-        self.changes: deque[Change] = deque(maxlen=CHANGES)
-        self.events: deque[Event] = deque(maxlen=EVENTS)
-        self.stop: Event | None = None
-        self.drift: Event | None = None
-        self._trace = Trace()
-        self._began: dict[str, datetime] = {}  # by step
-        self._took: dict[str, deque[float]] = {}
-        for event in events:
-            self.add(event)
+    changes: tuple[Change, ...] = ()
+    events: tuple[Event, ...] = ()
+    stop: Event | None = None
+    drift: Event | None = None
+    trace: Trace = field(default_factory=Trace)
+    began: dict[str, datetime] = field(default_factory=dict)  # by step
+    took: dict[str, tuple[float, ...]] = field(default_factory=dict)  # seconds, by step
 
     def add(self, event: Event) -> None:
         """Take in the next *event*."""
-        if change := self._trace.add(event):
-            self.changes.append(change)
+        if change := self.trace.add(event):
+            self.changes = (*self.changes, change)[-CHANGES:]
         if event.event in STOPS:
             self.stop = event
         if event.event == "Drift":
             self.drift = event
         if event.event in STEPS:
-            self._began[STEPS[event.event]] = event.time
-        elif (step := ENDS.get(event.event)) and (began := self._began.pop(step, None)):
-            took = self._took.setdefault(step, deque(maxlen=TIMED))
-            took.append((event.time - began).total_seconds())
+            self.began[STEPS[event.event]] = event.time
+        elif (step := ENDS.get(event.event)) and (began := self.began.pop(step, None)):
+            took = (event.time - began).total_seconds()
+            self.took[step] = (*self.took.get(step, ()), took)[-TIMED:]
         if not event.quiet:
-            self.events.append(event)
+            self.events = (*self.events, event)[-EVENTS:]
 
     def is_open(self, step: str) -> bool:
         """Say whether a step of this kind has begun and not ended."""
-        return step in self._began
+        return step in self.began
 
     def usual_s(self, step: str) -> float | None:
         """Return the median of the seconds that the last steps of this kind took, or None."""
-        took = sorted(self._took.get(step, ()))
+        took = sorted(self.took.get(step, ()))
         return took[len(took) // 2] if took else None
 
 

@@ -7,13 +7,7 @@ Pure. A change that gitslot did not make is marked, from the first look that saw
 from collections.abc import Iterable
 from datetime import datetime
 
-from gitslot.record.event import Event
-from gitslot.record.recent import Change, Trace
-
-
-def changes(events: Iterable[Event]) -> tuple[Change, ...]:
-    """Return the changes of one app's production, oldest first, from its *events* in order."""
-    return tuple(filter(None, map(Trace().add, events)))
+from gitslot.record.recent import Change
 
 
 def live_at(found: Iterable[Change], moment: datetime) -> Change | None:

@@ -13,12 +13,16 @@ T = TypeVar("T")
 def plain(value: Any) -> Any:
     """Return *value* as JSON holds it; a field that has its default is left out."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        finest = "microseconds" if value.microsecond % 1000 else "milliseconds"
+        return value.astimezone(UTC).isoformat(timespec=finest).replace("+00:00", "Z")
     if is_dataclass(value):
         values = ((each, getattr(value, each.name)) for each in fields(value))
         return {each.name: plain(found) for each, found in values if found != each.default}
     if isinstance(value, Mapping):
-        return {key: plain(found) for key, found in value.items()}
+        pairs = [(plain(key), plain(found)) for key, found in value.items()]
+        return dict(pairs) if all(isinstance(key, str) for key in value) else pairs
+    if isinstance(value, frozenset):
+        value = tuple(sorted(value, key=repr))
     return [plain(found) for found in value] if isinstance(value, tuple) else value
 
 
@@ -51,8 +55,13 @@ def _read(kind: Any, raw: Any, where: str) -> Any:
         kinds = args[:1] * len(raw) if args[-1] is Ellipsis else args
         if len(kinds) == len(raw):
             return tuple(_read(one, each, where) for one, each in zip(kinds, raw, strict=True))
-    elif origin is Mapping and isinstance(raw, dict):
+    elif origin in (Mapping, dict) and isinstance(raw, dict) and (args[0] is str or not raw):
         return {key: _read(args[1], each, f"{where}.{key}") for key, each in raw.items()}
+    elif origin is Mapping and isinstance(raw, list):
+        pair = tuple[args]  # type: ignore[valid-type]  # of the mapping's own hint
+        return dict(_read(pair, each, where) for each in raw)
+    elif origin is frozenset and isinstance(raw, list):
+        return frozenset(_read(args[0], each, where) for each in raw)
     elif type(raw) is kind or (kind is float and type(raw) is int):
         return kind(raw)
     raise ValueError(f"{where} is not of its type")

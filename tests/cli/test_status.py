@@ -49,12 +49,14 @@ def seen(
     return Observation(*known, foremost(found), NOW, decisions=found)
 
 
-def converged(to: str, before: str) -> Event:
-    """Return the event that ended a swap half an hour ago."""
+def converged(to: str, before: str) -> Recent:
+    """Return what is known after a swap that ended half an hour ago."""
     event = Event("Converged", "az-fct-python-ml", NOW - timedelta(minutes=30), revision=COMMIT)
     event = replace(event, slot=PRODUCTION, model="iris", detail=Payload(intent="i"))
     event = replace(event, from_=before, from_digest=release(before).digest)
-    return replace(event, to=to, to_digest=release(to).digest)
+    found = Recent()
+    found.add(replace(event, to=to, to_digest=release(to).digest))
+    return found
 
 
 IN_SYNC = (app("1.5.0"), live("1.5.0", "1.4.0", "1.5.0"), memory("1.5.0", "1.4.0"))
@@ -67,7 +69,7 @@ def words(row: Row) -> tuple[str, str, str, str]:
 def test_in_sync_says_since_when_and_from_which_commit() -> None:
     """Production in sync names the commit that brought it, and what a rollback costs."""
     found = seen(*IN_SYNC)
-    production, staging = rows(found, Recent([converged("1.5.0", "1.4.0")]))
+    production, staging = rows(found, converged("1.5.0", "1.4.0"))
     assert words(production) == ("1.5.0", "1.5.0", "Synced", "Healthy")
     assert production.rollback == "ready, 1 swap"
     assert (production.since, production.commit) == (NOW - timedelta(minutes=30), COMMIT)
@@ -226,9 +228,7 @@ def test_a_release_under_way_is_productions_row_and_not_the_canarys() -> None:
 
 def printed(found: Observation, output: Output = Output.TABLE) -> str:
     session = Session(environ={}, out=io.StringIO(), err=io.StringIO(), now=lambda: NOW)
-    shown.show(
-        session, shown.View(rows(found, Recent([converged("1.5.0", "1.4.0")])), (), 0), output
-    )
+    shown.show(session, shown.View(rows(found, converged("1.5.0", "1.4.0")), (), 0), output)
     assert isinstance(session.out, io.StringIO)
     return session.out.getvalue()
 

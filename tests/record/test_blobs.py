@@ -43,6 +43,17 @@ def test_what_is_appended_is_read_from_any_offset(blobs: Blobs, name: str) -> No
     assert blobs.size(name) == (8, 2)
     assert (blobs.read(name), blobs.read(name, 4)) == (b"one\ntwo\n", b"two\n")
     assert blobs.names(name[:20]) == [name]
+    assert blobs.read(name, 4, 2) == b"tw"
+
+
+def test_a_list_has_lengths_and_an_etag_that_every_write_changes(blobs: Blobs, name: str) -> None:
+    """Who folded a blob knows by it whether that is still the one."""
+    blobs.append(name, b"one\n", 0)
+    (first,), again = blobs.listed(name), blobs.listed(name)
+    blobs.append(name, b"two\n", 4)
+    (second,) = blobs.listed(name)
+    assert ((first.name, first.size), again) == ((name, 4), [first])
+    assert (second.size, second.etag != first.etag) == (8, True)
 
 
 @pytest.mark.parametrize("position", [0, 3, 5])
