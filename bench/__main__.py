@@ -5,17 +5,18 @@ import importlib
 import sys
 
 CLAIMS = (
+    "detect",
     "bump",
     "rollback",
+    "swap",
     "serve",
     "cold",
-    "pipeline",
-    "emulator",
-    "git",
     "history",
     "noop",
-    "cli",
     "rehearse",
+    "cli",
+    "git",
+    "emulator",
 )
 
 

@@ -35,25 +35,37 @@ class Pipeline:
     folder: Path
     env: dict[str, str]
 
-    def build(self, version: str) -> float:
+    def build(self, version: str, estimators: int = 50) -> float:
         """Test, train and zip *version*; return the seconds it took."""
         started = time.perf_counter()
-        env = {**self.env, "VERSION": version, "ESTIMATORS": "50"}
+        env = {**self.env, "VERSION": version, "ESTIMATORS": str(estimators)}
         subprocess.run(["sh", "build.sh"], cwd=self.folder, env=env, check=True)
         return time.perf_counter() - started
 
     def release(self, version: str) -> float:
         """Return the seconds from the zip until production answers with *version*."""
-        url = str(self.scene.stage.platform.slots()[APP, "production"]["http"])
-        watched = replace(self.scene, url=url, session=requests.Session())
+        return self._timed(version, "sh", "release.sh")
+
+    def back(self, version: str) -> float:
+        """Swap back by hand; return the seconds until production answers with *version*."""
+        words = ("functionapp", "deployment", "slot", "swap", "--slot", "staging", "-o", "none")
+        return self._timed(version, "az", *words, "-g", self.env["GROUP"], "-n", APP)
+
+    @property
+    def url(self) -> str:
+        """Return the address of its production."""
+        return str(self.scene.stage.platform.slots()[APP, "production"]["http"])
+
+    def _timed(self, version: str, *command: str) -> float:
+        watched = replace(self.scene, url=self.url, session=requests.Session())
         running: list[subprocess.Popen[bytes]] = []
 
         def begin() -> None:
-            running.append(subprocess.Popen(["sh", "release.sh"], cwd=self.folder, env=self.env))
+            running.append(subprocess.Popen(command, cwd=self.folder, env=self.env))
 
         seconds = watched.seconds_until(version, begin)
         if running[0].wait(300):
-            raise RuntimeError("release.sh failed")
+            raise RuntimeError(f"{command[0]} failed")
         return seconds
 
 

@@ -5,6 +5,7 @@ import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,12 @@ class Target:
 
 @dataclass(slots=True)
 class Report:
-    """A claim's result; *rounds* is how often each row was measured."""
+    """
+    A claim's result; *rounds* is how often each row was measured.
+
+    What the claim times, its peer, and what it does not show is the docstring of its module, which
+    `bench.page` prints with the result. *series* is what a picture is drawn from.
+    """
 
     claim: str
     rounds: int
@@ -56,12 +62,17 @@ class Report:
     ratios: dict[str, float] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    series: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, load: str, values: Sequence[float], unit: str) -> float:
         """Add the row of *values* and return their median."""
         median = statistics.median(values)
         self.rows.append(Row(name, load, round(median, 3), min(values), max(values), unit))
         return median
+
+    def at_most(self, name: str, got: float, most: float, unit: str) -> None:
+        """Add the target that *got* is at most *most*, both in *unit*."""
+        self.targets[name] = Target(f"<= {most:g} {unit}", f"{got:.3g} {unit}", got <= most)
 
     def share(self, name: str, own: float, waits: float, of: str) -> None:
         """Add the target that *own* is at most `WANT` of the *waits* of *of*, in seconds."""
@@ -74,6 +85,7 @@ class Report:
         found = {name: version(name) for name in LIBRARIES}
         return {
             **asdict(self),
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "versions": {"python": platform.python_version(), **found, **self.versions},
             "machine": {
                 "system": f"{platform.system()} {platform.machine()}",
