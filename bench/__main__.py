@@ -34,9 +34,10 @@ def main() -> int:
         rounds = given.rounds or getattr(module, "ROUNDS", 3)
         print(f"bench: {claim}, {rounds} rounds", file=sys.stderr)
         report = module.run(rounds)
-        report.show()
+        print(section(claim, report.as_dict()))
         print(f"  written to {report.write().relative_to(report.write().parents[2])}")
         met = met and all(target.met for target in report.targets.values())
+    print("  python -m tools.pages writes the page")
     return 0 if met else 1
 
 

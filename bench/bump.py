@@ -1,8 +1,10 @@
 """
-Measure bump: from the commit of a new version until production answers with it.
+Measure bump: from the commit of a new version until production first answers with it.
 
-The platform's own waits (a restart and the swap's flip, from its latency profile) are known; the
-rest of the time is the controller's own share.
+The platform's own waits (a restart and the swap's switch, from its latency profile) are known; the
+rest is the controller's *own share*: it looks, deploys, replays 64 golden rows, checks once more,
+sends the swap. It has Azure's waits between two looks, and asks Git each second: how long a commit
+goes unnoticed is the claim `detect`. The peer is in the claim `pipeline`.
 """
 
 import tempfile

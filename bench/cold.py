@@ -1,12 +1,15 @@
 """
-Measure what a package costs: its size, and its cold start to the first prediction.
+Measure what a package costs: its size, and its cold start with the first prediction.
 
-Packages are built alike (installed from the same lock, stripped, compiled): both builds of
-gitslot's serving app, the article's app (unpickle a forest with joblib and predict, at every call),
-and an app that answers a constant. The forest is the same; the build with scikit-learn serves a
-model that only scikit-learn answers exactly. Each start is a new Python process that
-has the package's own libraries alone, as a worker has; the same is done with the local Functions
-host around it. The starts take turns, and the files are in the machine's cache.
+Packages are built alike (installed from the same lock, stripped, compiled): both builds of the
+serving app, the article's app (unpickle a forest with joblib and predict, at every call), and an
+app that answers a constant, which shows what a start costs without a model. The build with
+scikit-learn serves a model that only scikit-learn answers exactly.
+
+*Worker* is a new Python process with the package's own libraries alone, until it has predicted once
+and ended; the serving app fetches its model from the registry meanwhile. *Local host* has the local
+Functions host around it, until the answer. The starts take turns, and all files are in the
+machine's cache: on Azure, mounting the package comes on top.
 """
 
 import resource

@@ -1,9 +1,9 @@
 """
 Measure the emulator: its start, and a swap without waits beyond the start of its worker.
 
-People also wait for Azurite's start; the emulator's own share is measured with a stand-in that
-listens in its place. The worker's start is the time from the swap's beginning until the new process
-answers, taken from the history.
+A person waits for `platform.json`, which is written once Azurite answers. The other rows leave
+Azurite's start out (a stand-in listens in its place) and the start of a swap's worker, taken from
+the history: what is left is the emulator, and the targets are about that.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Write a claim's result: a table on the terminal and bench/results/<claim>.json."""
+"""Write a claim's result: bench/results/<claim>.json."""
 
 import json
 import platform
@@ -9,9 +9,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 WANT = 0.10  # the most that the controller may add to what the platform takes
@@ -99,19 +96,3 @@ class Report:
         path = RESULTS / f"{self.claim}.json"
         path.write_text(text(self.as_dict()))
         return path
-
-    def show(self) -> None:
-        """Print the tables."""
-        console = Console()
-        table = Table(title=f"{self.claim}: {self.rounds} rounds, in turn", title_justify="left")
-        for heading in ("what", "load"):
-            table.add_column(heading)
-        for heading in ("median", "min", "max", "unit"):
-            table.add_column(heading, justify="right")
-        for row in self.rows:
-            numbers = (f"{value:.2f}" for value in (row.median, row.min, row.max))
-            table.add_row(row.name, row.load, *numbers, row.unit)
-        console.print(table)
-        for name, target in self.targets.items():
-            mark = "met" if target.met else "NOT met"
-            console.print(f"  {name}: wanted {target.want}, got {target.got}: {mark}")

@@ -15,7 +15,7 @@ from gitslot.rounds import reconcile
 from gitslot.world import World
 from tests.story.stage import APP, Stage, open_stage
 
-TICK_S = 1.0  # on Azure each minute, or at once by a push
+TICK_S = 1.0  # how long a commit goes unnoticed on Azure is the claim `detect`
 
 
 @dataclass(slots=True)
@@ -60,8 +60,9 @@ class Scene:
 
 @contextmanager
 def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
-    """Open a scene that serves 1.4.0 and whose controller ticks each second."""
+    """Open a scene that serves 1.4.0; its controller ticks each second, with Azure's policy."""
     with open_stage(folder) as stage:
+        stage.world = stage.open(GITSLOT_PROFILE="azure")
         stage.repository.want("1.4.0")
         reconcile(APP, stage.world)
         stage.platform.admin_put("/latency", latency)

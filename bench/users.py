@@ -71,7 +71,8 @@ async def _user(
     parts: Any, request: bytes, due: float, over: asyncio.Event, found: list[Answer]
 ) -> None:
     stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    while not over.is_set():
+    asked = False
+    while not (asked and over.is_set()):
         await asyncio.sleep(max(0.0, due - time.time()))
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -85,7 +86,7 @@ async def _user(
             stream = None
         now = time.time()
         found.append(Answer(now, now - due, *answer))
-        due = max(due + PAUSE_S, now)
+        due, asked = max(due + PAUSE_S, now), True
     if stream:
         stream[1].close()
 

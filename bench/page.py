@@ -1,0 +1,129 @@
+"""
+Make docs/believe/performance.md from bench/results and the docstrings of the claims.
+
+What a claim times, against whom, and what it does not show is said in its module alone.
+"""
+
+import ast
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parent
+_HEAD = """\
+# How fast, measured how
+
+This page is written by `python -m tools.pages` from `bench/results`. `make bench` measures each
+claim again (`make bench CLAIM=rollback` for one) and takes an hour, because Azure's recorded times
+are waited for. A figure is a median over rounds taken in turn in one run, with the least and the
+most in brackets: read both sides of a table against each other, not the seconds by themselves.
+
+**What it measures is not Azure.** The platform is the [emulator](emulator.md) on one machine.
+`recorded` are the times that were recorded on Azure for a swap (66 s from the request to the
+switch, 79 s to its end) and an assumed 30 s for the restart after a settings change; `zero` is what
+the real processes take. The controller, Git, HTTP, blobs and slots are real.
+
+"""
+# What a reader wants to know: the question, who answers it, the claim, the row's name and load. A
+# line without a question is a peer's. A claim without that row answers with its targets.
+_QUESTIONS = """
+How long until a commit is noticed?|asking Git each 10 s|detect|commit to first event|polling
+|by a webhook|detect|commit to first event|webhook
+... until users have it?|gitslot|bump|commit to production answering|recorded
+|a pipeline with `az`|pipeline|zip to production answering|recorded
+... until a revert has them back?|gitslot|rollback|git revert to production answering|recorded
+|`az` by hand|rollback|az slot swap to production answering|recorded
+Does anyone see an error meanwhile?|gitslot|swap|failed|gitslot
+|a pipeline with `az`|swap|failed|pipeline
+What does a prediction cost?|gitslot|serve|onnx|1 row, c=1, processor
+|FastAPI and ONNX Runtime|serve|fastapi|1 row, c=1, processor
+|unpickle at each call|serve|article|1 row, c=1, processor
+... and the first one?|gitslot|cold|worker, processor|onnx
+|unpickle at each call|cold|worker, processor|article
+What does it cost to stand still?|one app|noop||
+|up to 1,000 apps|fleet||
+... after years?|long histories|history||
+How fast is the command line?|gitslot|cli||
+"""
+
+
+def page(claims: Sequence[str]) -> str:
+    """Return the page of *claims*."""
+    found = {claim: read(claim) for claim in claims}
+    parts = [_HEAD, "| | who | | claim |\n|---|---|---|---|\n"]
+    for each in _QUESTIONS.strip().splitlines():
+        question, who, claim, *row = each.split("|")
+        link = f"[{claim}](#{claim})" if claim in found else claim
+        parts.append(f"| {question} | {who} | {_answer(found.get(claim), *row)} | {link} |\n")
+    judged = [(c, *each) for c, result in found.items() for each in _targets(result)]
+    missed = [f"- **NOT met**: {claim}, {words}\n" for claim, met, words in judged if not met]
+    parts.append(f"\nOf {len(judged)} targets {len(judged) - len(missed)} are met.\n")
+    parts += ["\n", *missed] if missed else []
+    parts.append("\n![Answers a second by version](../pictures/swap.svg)\n")
+    parts += (f"\n## {claim}\n\n{section(claim, result)}" for claim, result in found.items())
+    return "".join(parts)
+
+
+def section(claim: str, result: Mapping[str, Any] | None) -> str:
+    """Return the words of *claim*, and its *result*."""
+    told = ast.get_docstring(ast.parse((FOLDER / f"{claim}.py").read_text(encoding="utf-8"))) or ""
+    told = told.removeprefix("Measure ")
+    parts = [told[:1].upper(), told[1:], "\n\n"]
+    if result is None:
+        return "".join([*parts, "**Not measured.**\n"])
+    parts += _table(result["rows"])
+    targets = list(_targets(result))
+    judged = [f"- {'met' if met else '**NOT met**'}: {words}\n" for met, words in targets]
+    parts += ["\nTargets:\n\n", *judged] if judged else []
+    others = result["ratios"].keys() - result["targets"].keys()
+    ratios = [f"{name} {value:.3g}" for name, value in result["ratios"].items() if name in others]
+    parts += [f"\nRatios: {'; '.join(ratios)}.\n"] if ratios else []
+    versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
+    when = f"{result.get('date', 'no date')}, {result['rounds']} rounds, {versions}"
+    return "".join([*parts, f"\n<sub>{when}, {result['machine']['system']}</sub>\n"])
+
+
+def read(claim: str) -> dict[str, Any] | None:
+    """Return the result of *claim*, or None where it was not measured."""
+    path = FOLDER / "results" / f"{claim}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def _answer(result: Mapping[str, Any] | None, name: str, load: str) -> str:
+    """Return the figure of the row *name* under a load that begins with *load*."""
+    if result is None:
+        return "not measured"
+    rows = [r for r in result["rows"] if r["name"] == name and r["load"].startswith(load)]
+    return _cell(rows[0]) if rows else "; ".join(words for _, words in _targets(result))
+
+
+def _targets(result: Mapping[str, Any] | None) -> Iterator[tuple[bool, str]]:
+    for name, each in (result or {"targets": {}})["targets"].items():
+        yield each["met"], f"{name.replace('_', ' ')}: wanted {each['want']}, got {each['got']}"
+
+
+def _table(rows: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a line for each measurement; processor and wall time of the same are on one line."""
+    kinds: dict[str, None] = {}
+    lines: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in rows:
+        key, kind = [row["name"], row["load"], row["unit"]], ""
+        for place, word in ((p, w) for p in (0, 1) for w in ("processor", "wall")):
+            if key[place].endswith(f", {word}"):
+                key[place], kind = key[place].removesuffix(f", {word}"), word
+        kinds[kind] = None
+        lines.setdefault(tuple(key), {})[kind] = _cell(row)
+    yield f"| what | load | {' | '.join(kind or 'median (min to max)' for kind in kinds)} |\n"
+    yield f"{'|---' * (2 + len(kinds))}|\n"
+    for (name, load, _), cells in lines.items():
+        yield f"| {name} | {load} | {' | '.join(cells.get(kind, '') for kind in kinds)} |\n"
+
+
+def _cell(row: Mapping[str, Any]) -> str:
+    middle, least, most = (_figure(row[each]) for each in ("median", "min", "max"))
+    return f"{middle} {row['unit']}" + (f" ({least} to {most})" if least != most else "")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
