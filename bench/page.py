@@ -5,11 +5,13 @@ What a claim times, against whom, and what it does not show is said in its modul
 """
 
 import ast
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.report import read
+
+_MEDIAN = "median (min to max)"
 FOLDER = Path(__file__).resolve().parent
 _HEAD = """\
 # How fast, measured how
@@ -27,11 +29,11 @@ the real processes take. The controller, Git, HTTP, blobs and slots are real.
 """
 # What a reader wants to know: the question, who answers it, the claim, the row's name and load. A
 # line without a question is a peer's. A claim without that row answers with its targets.
-_QUESTIONS = """
+QUESTIONS = """
 How long until a commit is noticed?|asking Git each 10 s|detect|commit to first event|polling
 |by a webhook|detect|commit to first event|webhook
 ... until users have it?|gitslot|bump|commit to production answering|recorded
-|a pipeline with `az`|pipeline|zip to production answering|recorded
+|a pipeline with `az`|bump|zip to production answering|recorded
 ... until a revert has them back?|gitslot|rollback|git revert to production answering|recorded
 |`az` by hand|rollback|az slot swap to production answering|recorded
 Does anyone see an error meanwhile?|gitslot|swap|failed|gitslot
@@ -52,7 +54,7 @@ def page(claims: Sequence[str]) -> str:
     """Return the page of *claims*."""
     found = {claim: read(claim) for claim in claims}
     parts = [_HEAD, "| | who | | claim |\n|---|---|---|---|\n"]
-    for each in _QUESTIONS.strip().splitlines():
+    for each in QUESTIONS.strip().splitlines():
         question, who, claim, *row = each.split("|")
         link = f"[{claim}](#{claim})" if claim in found else claim
         parts.append(f"| {question} | {who} | {_answer(found.get(claim), *row)} | {link} |\n")
@@ -69,9 +71,9 @@ def section(claim: str, result: Mapping[str, Any] | None) -> str:
     """Return the words of *claim*, and its *result*."""
     told = ast.get_docstring(ast.parse((FOLDER / f"{claim}.py").read_text(encoding="utf-8"))) or ""
     told = told.removeprefix("Measure ")
-    parts = [told[:1].upper(), told[1:], "\n\n"]
+    parts = [told[:1].upper(), told[1:], "\n"]
     if result is None:
-        return "".join([*parts, "**Not measured.**\n"])
+        return "".join([*parts, "\n**Not measured.**\n"])
     parts += _table(result["rows"])
     targets = list(_targets(result))
     judged = [f"- {'met' if met else '**NOT met**'}: {words}\n" for met, words in targets]
@@ -82,12 +84,6 @@ def section(claim: str, result: Mapping[str, Any] | None) -> str:
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     when = f"{result.get('date', 'no date')}, {result['rounds']} rounds, {versions}"
     return "".join([*parts, f"\n<sub>{when}, {result['machine']['system']}</sub>\n"])
-
-
-def read(claim: str) -> dict[str, Any] | None:
-    """Return the result of *claim*, or None where it was not measured."""
-    path = FOLDER / "results" / f"{claim}.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _answer(result: Mapping[str, Any] | None, name: str, load: str) -> str:
@@ -103,21 +99,22 @@ def _targets(result: Mapping[str, Any] | None) -> Iterator[tuple[bool, str]]:
         yield each["met"], f"{name.replace('_', ' ')}: wanted {each['want']}, got {each['got']}"
 
 
-def _table(rows: list[Mapping[str, Any]]) -> Iterator[str]:
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line for each measurement; processor and wall time of the same are on one line."""
-    kinds: dict[str, None] = {}
-    lines: dict[tuple[str, ...], dict[str, str]] = {}
+    lines: dict[tuple[str, str, str], dict[str, str]] = {}
     for row in rows:
-        key, kind = [row["name"], row["load"], row["unit"]], ""
-        for place, word in ((p, w) for p in (0, 1) for w in ("processor", "wall")):
-            if key[place].endswith(f", {word}"):
-                key[place], kind = key[place].removesuffix(f", {word}"), word
-        kinds[kind] = None
-        lines.setdefault(tuple(key), {})[kind] = _cell(row)
-    yield f"| what | load | {' | '.join(kind or 'median (min to max)' for kind in kinds)} |\n"
-    yield f"{'|---' * (2 + len(kinds))}|\n"
-    for (name, load, _), cells in lines.items():
-        yield f"| {name} | {load} | {' | '.join(cells.get(kind, '') for kind in kinds)} |\n"
+        name, load, kind = row["name"], row["load"], _MEDIAN
+        for word in ("processor", "wall"):
+            if f"{name}, {load}, ".find(f", {word}, ") > 0:
+                name, load, kind = (*(x.removesuffix(f", {word}") for x in (name, load)), word)
+        lines.setdefault((name, load, row["unit"]), {})[kind] = _cell(row)
+    for plain in (True, False):
+        some = {key: cells for key, cells in lines.items() if (_MEDIAN in cells) == plain}
+        kinds = list(dict.fromkeys(kind for cells in some.values() for kind in cells))
+        if some:
+            yield f"\n| what | load | {' | '.join(kinds)} |\n{'|---' * (2 + len(kinds))}|\n"
+        for (name, load, _), cells in some.items():
+            yield f"| {name} | {load} | {' | '.join(cells.get(kind, '') for kind in kinds)} |\n"
 
 
 def _cell(row: Mapping[str, Any]) -> str:

@@ -1,18 +1,13 @@
 """
-Measure a pipeline without gitslot: from a finished zip until production first answers with it.
+The article's pipeline (tests/clients/article), which knows nothing of gitslot: a peer of claims.
 
-It takes turns with a commit that names a registered version, in the same run on the same platform.
-The pipeline is `tests/clients/article`: zip deploy to staging and a swap, both by `az`. *Own share*
-is what is beyond the platform's waits, which differ: the pipeline's are the upload (13.6 s) and the
-switch, because it swaps while staging restarts and asks nobody whether the model answers; a
-commit's are the restart and the switch. Test, train and zip come before, for either.
+It tests, trains and zips; then zip deploy to staging and a swap, both by `az`.
 """
 
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,8 +15,7 @@ from pathlib import Path
 
 import requests
 
-from bench.report import Report
-from bench.scene import HandSwap, Scene, azure_cli, open_scene
+from bench.scene import HandSwap, Scene
 from tests.platform import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,32 +90,3 @@ def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
 def _running(scene: Scene) -> bool:
     slots = scene.stage.platform.slots()
     return all(slots[APP, slot]["state"] == "Running" for slot in ("production", "staging"))
-
-
-def run(rounds: int) -> Report:
-    """Measure *rounds* of both with Azure's recorded times, and as many with none."""
-    report = Report("pipeline", rounds)
-    az = azure_cli(ROOT)
-    for latency in ("recorded", "zero"):
-        with tempfile.TemporaryDirectory() as folder, open_scene(Path(folder), latency) as scene:
-            pipeline = open_pipeline(scene, az, Path(folder) / APP)
-            built, released, bumped = [], [], []
-            for index in range(rounds):
-                built.append(pipeline.build(str(index)))
-                released.append(pipeline.release(str(index)))
-                version = ("1.5.0", "1.6.0", "1.4.0")[index % 3]
-                commit = partial(scene.stage.repository.want, version)
-                bumped.append(scene.seconds_until(version, commit))
-                scene.settle()
-            swap, deploy = scene.waits(deploys=0, swaps=1), scene.waits(deploys=1, swaps=0)
-            upload = float(scene.stage.platform.admin_get("/latency")["deploy_s"])
-            report.add("test, train, zip", latency, built, "s")
-            theirs = report.add("zip to production answering", latency, released, "s")
-            ours = report.add("commit to production answering", latency, bumped, "s")
-            # The swap does not wait for staging's restart: it restarts staging itself.
-            theirs_own = [s - swap - upload for s in released]
-            report.add("az's own share", latency, theirs_own, "s")
-            own = [s - swap - deploy for s in bumped]
-            report.add("controller's own share", latency, own, "s")
-            report.ratios[f"pipeline_to_gitslot_{latency}"] = round(theirs / ours, 3)
-    return report

@@ -9,7 +9,7 @@ from tools.screenshots import picture
 WIDTH, PANEL, TOP, LEFT = 720, 176, 78, 20
 TALL = PANEL - TOP - 8
 _STYLE = """.a{stroke:none}.v0{fill:#54aeff}.v1{fill:#4ac26b}.failed{fill:#cf222e}
-.in,.x{text-anchor:middle}.in{fill:#0d1117;font-weight:bold}.mark{stroke:var(--ink)}
+.in,.x{text-anchor:middle}.e{text-anchor:end}.in{fill:#0d1117;font-weight:bold}.mark{stroke:var(--ink)}
 @media(max-width:520px){text{font-size:21px}}"""
 
 
@@ -32,7 +32,7 @@ def drawn(series: Mapping[str, Any]) -> str:
 
 def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str]:
     """Return one side, whose upper edge is *y*."""
-    answers, marks = side["answers"], side["marks"]
+    answers, marks, floor = side["answers"], side["marks"], y + PANEL
     versions = [each for each in answers if each != "failed"]
     most = max(map(max, answers.values()))
     total, failed = sum(map(sum, answers.values())), sum(answers.get("failed", [0]))
@@ -41,17 +41,19 @@ def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str
     parts = [f'<text class="b" x="{LEFT}" y="{y + 28}">{words}</text>']
     for each, counts in answers.items():
         kind = "failed" if each == "failed" else f"v{versions.index(each)}"
-        parts.append(f'<path class="a {kind}" d="{_area(counts, y + PANEL, TALL / most, scale)}"/>')
+        parts.append(f'<path class="a {kind}" d="{_area(counts, floor, TALL / most, scale)}"/>')
     for (begun, what), (served, _) in zip(marks[::2], marks[1::2], strict=True):
-        for at, text, row in ((begun, what, 50), (served, f"+{served - begun:.0f} s", 72)):
-            x = LEFT + at * scale
-            parts.append(f'<path class="mark" d="M{x:.1f} {y + row - 10}V{y + PANEL}"/>')
-            parts.append(f'<text x="{x + 4:.1f}" y="{y + row}">{text}</text>')
+        left, right = LEFT + begun * scale, LEFT + served * scale
+        parts += [
+            f'<path class="mark" d="M{left:.1f} {y + 40}V{floor}M{right:.1f} {y + 62}V{floor}"/>',
+            f'<text x="{left + 4:.1f}" y="{y + 50}">{what}</text>',
+            f'<text class="e" x="{right - 4:.1f}" y="{y + 72}">{served - begun:.0f} s</text>',
+        ]
     edges = [0.0, *(at for at, _ in marks[1::2]), float(len(answers[versions[0]]))]
     for number, (begin, end) in enumerate(pairwise(edges)):
         x = LEFT + (begin + end) / 2 * scale
         name = versions[number % len(versions)]
-        parts.append(f'<text class="in" x="{x:.1f}" y="{y + PANEL - TALL / 2 + 8}">{name}</text>')
+        parts.append(f'<text class="in" x="{x:.1f}" y="{floor - TALL / 2 + 8}">{name}</text>')
     return parts
 
 

@@ -1,4 +1,4 @@
-"""Write a claim's result: bench/results/<claim>.json."""
+"""A claim's result: bench/results/<claim>.json."""
 
 import json
 import platform
@@ -21,6 +21,12 @@ def text(published: Mapping[str, Any]) -> str:
     lines = (f"    {json.dumps(row)}" for row in published["rows"])
     parts["rows"] = "[\n{}\n  ]".format(",\n".join(lines))
     return "{\n" + ",\n".join(f'  "{name}": {part}' for name, part in parts.items()) + "\n}\n"
+
+
+def read(claim: str) -> dict[str, Any] | None:
+    """Return the result of *claim*, or None where it was not measured."""
+    path = RESULTS / f"{claim}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 @dataclass(frozen=True, slots=True)

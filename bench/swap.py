@@ -8,7 +8,7 @@ times recorded on Azure. *Failed* is any status but 200, a connection that ends,
 answers with labels alone, is not judged so. Times count from when a user wanted to ask; *swapping*
 is from the swap's request to its end.
 
-In turn with it, the pipeline of the claim `pipeline`: a zip to staging and a swap by `az`, then a
+In turn with it, the pipeline of the claim `bump`: a zip to staging and a swap by `az`, then a
 swap back. Its model is another, so its times are left out.
 
 The emulator's front door keeps connections over a swap and asks the new process once it answers.

@@ -17,8 +17,8 @@ from typing import Any, get_args, get_type_hints
 
 from bench.__main__ import CLAIMS
 from bench.page import page as performance
-from bench.page import read
 from bench.plot import drawn
+from bench.report import read
 from emulator.arm import coverage
 from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
