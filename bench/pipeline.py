@@ -4,7 +4,6 @@ The article's pipeline (tests/clients/article), which knows nothing of gitslot: 
 It tests, trains and zips; then zip deploy to staging and a swap, both by `az`.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from bench.scene import HandSwap, Scene
+from bench.scene import Scene, logged_in
 from tests.platform import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,14 +67,7 @@ class Pipeline:
 def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
     """Create the article's app next to the scene's own, and a checkout of its pipeline."""
     platform = scene.stage.platform
-    hand = HandSwap(az, scene.stage)
-    env = {
-        **hand.env,
-        "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
-        "GROUP": platform.group,
-        "APP": APP,
-        "PYTHON": sys.executable,
-    }
+    names = {"GROUP": platform.group, "APP": APP, "PYTHON": sys.executable}
     settings = {
         "FUNCTIONS_EXTENSION_VERSION": "~4",
         "WEBSITE_SWAP_WARMUP_PING_PATH": "/api/health",
@@ -84,7 +76,7 @@ def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
     platform.create_app(APP, settings)
     until(partial(_running, scene), "both slots are up", 120)
     shutil.copytree(ARTICLE, folder)
-    return Pipeline(scene, folder, env)
+    return Pipeline(scene, folder, {**logged_in(az, scene.stage), **names})
 
 
 def _running(scene: Scene) -> bool:

@@ -1,5 +1,6 @@
 """The scene of the release claims: a platform, a controller, and a client of production."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -84,36 +85,22 @@ def _tick(stage: Stage, stop: threading.Event) -> None:
         reconcile(APP, stage.world)
 
 
-class HandSwap:
-    """`az functionapp deployment slot swap`, run by hand against the same platform."""
-
-    def __init__(self, az: Path, stage: Stage) -> None:
-        self._az, self._stage = az, stage
-        self._home = stage.folder / "azure-cli"
-        self.env = {
-            **stage.environment,
-            "AZURE_CONFIG_DIR": str(self._home),
-            "AZURE_CORE_COLLECT_TELEMETRY": "false",
-        }
-        arm = stage.platform.arm
-        self.run("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm)
-        self.run("cloud", "set", "-n", "emulator")
-        self.run("login", "--identity")
-
-    def run(self, *words: str) -> None:
-        """Run `az` with *words*; RuntimeError with its own words where it fails."""
-        done = subprocess.run(
-            [str(self._az), *words], env=self.env, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"az {' '.join(words)}: {done.stderr.strip()[-500:]}")
-
-    def swap(self) -> subprocess.Popen[bytes]:
-        """Begin to swap staging with production; `az` ends well after production answers."""
-        group = self._stage.platform.group
-        where = ("-g", group, "-n", self._stage.app, "--slot", "staging")
-        words = ("functionapp", "deployment", "slot", "swap", *where)
-        return subprocess.Popen([str(self._az), *words], env=self.env, stdout=subprocess.DEVNULL)
+def logged_in(az: Path, stage: Stage) -> dict[str, str]:
+    """Return an environment in which `az`, logged in, talks to the platform of *stage*."""
+    env = {
+        **stage.environment,
+        "AZURE_CONFIG_DIR": str(stage.folder / "azure-cli"),
+        "AZURE_CORE_COLLECT_TELEMETRY": "false",
+        "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    arm = stage.platform.arm
+    for words in (
+        ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm),
+        ("cloud", "set", "-n", "emulator"),
+        ("login", "--identity"),
+    ):
+        subprocess.run([str(az), *words], env=env, stdout=subprocess.DEVNULL, check=True)
+    return env
 
 
 def azure_cli(root: Path) -> Path:
