@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.report import read
 
-_MEDIAN = "median (min to max)"
+_MEDIAN, _KINDS = "median (min to max)", ("processor", "CPU", "cpu", "wall")
 FOLDER = Path(__file__).resolve().parent
 _HEAD = """\
 # How fast, measured how
@@ -43,10 +43,13 @@ What does a prediction cost?|gitslot|serve|onnx|1 row, c=1, processor
 |unpickle at each call|serve|article|1 row, c=1, processor
 ... and the first one?|gitslot|cold|worker, processor|onnx
 |unpickle at each call|cold|worker, processor|article
-What does it cost to stand still?|one app|noop||
-|up to 1,000 apps|fleet||
+What does a look cost that finds nothing new?|one app|noop|converged look, processor|gitslot
+|100 apps, all of them|fleet|pass, wall|100 apps, gitslot
+|1,000 apps, all of them|fleet|pass, wall|1,000 apps, gitslot
 ... after years?|long histories|history||
-How fast is the command line?|gitslot|cli||
+How fast is the command line?|`gitslot status`|cli|status|cpu
+|`gitslot --help`|cli|--help|cpu
+|`az version`|cli|az version|cpu
 """
 
 
@@ -101,14 +104,14 @@ def _targets(result: Mapping[str, Any] | None) -> Iterator[tuple[bool, str]]:
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Yield a line for each measurement; processor and wall time of the same are on one line."""
-    lines: dict[tuple[str, str, str], dict[str, str]] = {}
+    lines: dict[tuple[str, ...], dict[str, str]] = {}
     for row in rows:
-        name, load, kind = row["name"], row["load"], _MEDIAN
-        for word in ("processor", "wall"):
-            if f"{name}, {load}, ".find(f", {word}, ") > 0:
-                name, load, kind = (*(x.removesuffix(f", {word}") for x in (name, load)), word)
-        lines.setdefault((name, load, row["unit"]), {})[kind] = _cell(row)
-    for plain in (True, False):
+        names, kind = [row["name"], row["load"]], _MEDIAN
+        for word in _KINDS:
+            shorter = [f", {each}".removesuffix(f", {word}")[2:] for each in names]
+            names, kind = shorter, kind if shorter == names else word
+        lines.setdefault((*names, row["unit"]), {})[kind] = _cell(row)
+    for plain in dict.fromkeys(_MEDIAN in cells for cells in lines.values()):
         some = {key: cells for key, cells in lines.items() if (_MEDIAN in cells) == plain}
         kinds = list(dict.fromkeys(kind for cells in some.values() for kind in cells))
         if some:
