@@ -12,7 +12,6 @@ Functions host around it, until the answer. The starts take turns, and all files
 machine's cache: on Azure, mounting the package comes on top.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from pathlib import Path, PurePosixPath
 import joblib
 import requests
 
-from bench.apps import ARTICLE, Start, on_host, registered, unpacked
+from bench.apps import ARTICLE, Start, on_host, registered, unpacked, worked
 from bench.report import Report, Target
 from gitslot.registry.function_apps import FunctionApp, Libraries, ours
 from gitslot.state.code import ANY
@@ -120,28 +119,23 @@ def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> Func
 # ---------------------------------------------------------------- one start
 
 
-def _worked() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _worker(start: Start) -> tuple[float, float]:
     """Return wall and processor seconds of a process from its start to its first prediction."""
-    began, worked = time.perf_counter(), _worked()
+    began, before = time.perf_counter(), worked()
     subprocess.run(
         # -I -S: the package's own libraries, and none of this machine's.
         [sys.executable, "-I", "-S", "-c", START, str(start.folder), ROW.decode()],
         env=dict(start.settings),
         check=True,
     )
-    return time.perf_counter() - began, _worked() - worked
+    return time.perf_counter() - began, worked() - before
 
 
 def _host(start: Start) -> tuple[float, float]:
     """Return the same of the local Functions host, whose own start is in it."""
-    began, worked = time.perf_counter(), _worked()
+    began, before = time.perf_counter(), worked()
     with on_host(start) as (url, _):
         answer = requests.post(f"{url}/api/predict", ROW, timeout=60)
         seconds = time.perf_counter() - began
         assert answer.status_code == 200, answer.text
-    return seconds, _worked() - worked
+    return seconds, worked() - before

@@ -10,8 +10,8 @@ version that nobody has registered, so that an event follows at once and no slot
 timer; GitHub's signed request is sent when the commit is there. How long a Git host takes to send
 it is not in the figure, nor is a controller that has to be started first.
 
-No peer runs here. What Argo CD's default polling takes is published, for nine releases: a median of
-43 s, 4 to 182 s.
+No peer runs here. Argo CD asks Git every three minutes, unless a webhook is set up, as documented
+(https://argo-cd.readthedocs.io/en/release-3.5/operator-manual/webhook/).
 """
 
 import hashlib

@@ -8,7 +8,6 @@ the history: what is left is the emulator, and the targets are about that.
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from bench.apps import worked
 from bench.report import Report, Target
 from tests.emulator.app_under_test import App
 from tests.emulator.apps import PROBE
@@ -45,29 +45,23 @@ def run(rounds: int) -> Report:
         stand_in = Path(folder) / "azurite"
         stand_in.write_text(STAND_IN.format(python=sys.executable))
         stand_in.chmod(0o700)
-        first, again, worked, whole = [], [], [], []
+        first, again, used, whole = [], [], [], []
         for number in range(rounds):
             state = Path(folder) / f"state-{number}"
             first.append(_ready(state, stand_in))
-            before = _worked()
+            before = worked()
             again.append(_ready(state, stand_in))
-            worked.append(_worked() - before)
+            used.append(worked() - before)
             whole.append(_ready(state))
         report.add("ready, without Azurite's start", "new folder", first, "s")
         ready = report.add("ready, without Azurite's start", "known folder", again, "s")
-        report.add("processor time of that, with its end", "known folder", worked, "s")
+        report.add("processor time of that, with its end", "known folder", used, "s")
         report.add("ready, Azurite's start and all", "known folder", whole, "s")
         beyond = report.add("swap beyond its worker's start", "zero", _swaps(folder, rounds), "s")
     report.targets["ready"] = Target(f"< {READY_S} s", f"{ready:.2f} s", ready < READY_S)
     want, got = f"< {SWAP_S * 1000:.0f} ms", f"{beyond * 1000:.0f} ms"
     report.targets["swap"] = Target(want, got, beyond < SWAP_S)
     return report
-
-
-def _worked() -> float:
-    """Return the processor seconds of all children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _ready(state: Path, azurite: Path | None = None) -> float:

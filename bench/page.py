@@ -1,8 +1,4 @@
-"""
-Make docs/believe/performance.md from bench/results and the docstrings of the claims.
-
-What a claim times, against whom, and what it does not show is said in its module alone.
-"""
+"""Make docs/believe/performance.md from bench/results and the docstrings of the claims."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +13,9 @@ _HEAD = """\
 # How fast, measured how
 
 This page is written by `python -m tools.pages` from `bench/results`. `make bench` measures each
-claim again (`make bench CLAIM=rollback` for one) and takes an hour, because Azure's recorded times
-are waited for. A figure is a median over rounds taken in turn in one run, with the least and the
-most in brackets: read both sides of a table against each other, not the seconds by themselves.
+claim again (`make bench CLAIM=rollback` for one) in an hour and more, most of it Azure's recorded
+times. A figure is a median over rounds taken in turn in one run, with the least and the most in
+brackets: read both sides of a table against each other, not the seconds by themselves.
 
 **What it measures is not Azure.** The platform is the [emulator](emulator.md) on one machine.
 `recorded` are the times that were recorded on Azure for a swap (66 s from the request to the

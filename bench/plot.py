@@ -27,7 +27,7 @@ def drawn(series: Mapping[str, Any]) -> str:
         for minute in range(1, seconds // 60 + 1)
     ]
     title = "Answers a second by version, through a release and the way back"
-    return picture(WIDTH, end + 14, title, body, _STYLE)
+    return picture(WIDTH, end + 14, title, ["".join(body)], _STYLE)
 
 
 def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str]:

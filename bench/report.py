@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).resolve().parent / "results"
-WANT = 0.10  # the most that the controller may add to what the platform takes
 LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwich")
 
 
@@ -53,10 +52,9 @@ class Target:
 @dataclass(slots=True)
 class Report:
     """
-    A claim's result; *rounds* is how often each row was measured.
+    A claim's result; *rounds* is how often each row was measured, a picture is made of *series*.
 
-    What the claim times, its peer, and what it does not show is the docstring of its module, which
-    `bench.page` prints with the result. *series* is what a picture is drawn from.
+    What the claim times, its peer, what it does not show: the docstring of its module says it.
     """
 
     claim: str
@@ -76,12 +74,6 @@ class Report:
     def at_most(self, name: str, got: float, most: float, unit: str) -> None:
         """Add the target that *got* is at most *most*, both in *unit*."""
         self.targets[name] = Target(f"<= {most:g} {unit}", f"{got:.3g} {unit}", got <= most)
-
-    def share(self, name: str, own: float, waits: float, of: str) -> None:
-        """Add the target that *own* is at most `WANT` of the *waits* of *of*, in seconds."""
-        self.ratios[name] = round(own / waits, 4)
-        want = f"<= {WANT:.0%} of {of} {waits:.0f} s"
-        self.targets[name] = Target(want, f"{own / waits:.1%}", own / waits <= WANT)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form."""

@@ -4,20 +4,17 @@ Measure what a prediction costs on the local Functions host, beside what it coul
 The model is the article's: a random forest of 100 trees on iris. Each gets the same bodies, and
 each answer is compared with scikit-learn's:
 
-- `onnx` and `sklearn`: the serving app's builds; `sklearn` is made to serve the same forest.
-- `floor-ort`: a function app that parses the array, runs the same session and sends the same
-  headers, and checks nothing. The host's own cost is in it, too.
+- `onnx`, `sklearn`: the serving app's builds; `sklearn` is made to serve the same forest.
+- `floor-ort`: parse the array, run the same session, send the same headers, check nothing.
 - `fastapi`: FastAPI with `list[list[float]]`, ONNX Runtime, and uvicorn with uvloop; no host.
-- `article`: unpickle with joblib and predict, at every call. `by-pickle` is the same with `pickle`,
-  which reads that file several times faster.
+- `article`: unpickle with joblib and predict, at every call. `by-pickle`: with `pickle`, which
+  reads that file several times faster.
 
 Times are for one answer; c is the number of connections. Processor time is the server's own; wall
 time has the client and the wait for a core in it, so it moves with what else the machine does.
 A round asks all in short slices, each time in another order; its time is the lower quartile of 20
 slices of 30 ms (the lesser of two, for `sklearn` and the article's). Ratios are other to `onnx`,
-within a round.
-
-The ratios to the article's shrink with the body: the trees themselves are most of 1,000 rows.
+within a round. Those to the article's shrink with the body: the trees are most of 1,000 rows.
 scikit-learn takes nearly as long for one row as for a hundred, so a model that needs it
 (`gitslot models` says which) is best asked in batches.
 """

@@ -11,10 +11,9 @@ is from the swap's request to its end.
 In turn with it, the pipeline of the claim `bump`: a zip to staging and a swap by `az`, then a
 swap back. Its model is another, so its times are left out.
 
-The emulator's front door keeps connections over a swap and asks the new process once it answers.
-That a swap drops no request is Azure's to keep; what is shown here is that nothing gitslot does, or
-asks for too early, adds a failure to it. Both sides wait for the platform in the same way, and a
-pipeline that swaps a model that works fails nobody either.
+That a swap drops no request is Azure's to keep, and the emulator keeps it. What is shown here is
+that nothing that gitslot does, or asks for too early, adds a failure. A pipeline that swaps a model
+that works fails nobody either.
 """
 
 import json
@@ -47,7 +46,6 @@ BODY = json.dumps(ROWS).encode()
 OLD, *NEW = VERSIONS = ("2.0.0", "2.1.0", "2.2.0")
 
 type Step = tuple[str, str, Callable[[], object]]  # what is done, for which version, how
-type Span = tuple[float, float]
 
 
 def run(rounds: int) -> Report:
@@ -66,10 +64,8 @@ def run(rounds: int) -> Report:
             new = NEW[number % len(NEW)]  # in turn, so that each bump deploys
             pipeline.build(new, TREES)
             for side, app, url, steps in _sides(scene, pipeline, new):
-                earlier = len(_swaps(scene, app))
                 answers, begun = _watched(scene, url, steps)
-                swaps = _swaps(scene, app)[earlier:]
-                for name, unit, value in _seen(answers, swaps, judged=app == OURS):
+                for name, unit, value in _seen(answers, _swaps(scene, app), judged=app == OURS):
                     found.setdefault((name, side, unit), []).append(value)
                 report.series.setdefault(side, series(answers, begun))
     for (name, side, unit), values in found.items():
@@ -111,7 +107,7 @@ def _watched(
     return answers, begun
 
 
-def _swaps(scene: Scene, app: str) -> list[Span]:
+def _swaps(scene: Scene, app: str) -> list[tuple[float, float]]:
     """Return begin and end of each swap of *app*, in seconds since 1970."""
     entries = scene.stage.platform.history("swap-started", "swap-finished")
     times = [datetime.fromisoformat(e["time"]).timestamp() for e in entries if e["site"] == app]
@@ -119,7 +115,7 @@ def _swaps(scene: Scene, app: str) -> list[Span]:
 
 
 def _seen(
-    answers: Sequence[Answer], swaps: Sequence[Span], *, judged: bool
+    answers: Sequence[Answer], swaps: Sequence[tuple[float, float]], *, judged: bool
 ) -> Iterator[tuple[str, str, float]]:
     """Yield name, unit and value of each row."""
     good = [each for each in answers if each.status == 200]

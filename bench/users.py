@@ -17,11 +17,7 @@ CONNECTIONS, PAUSE_S, LIMIT_S = 64, 0.2, 60.0
 
 
 class Answer(NamedTuple):
-    """
-    What a user got: when (seconds since 1970), and *took* seconds after it was to be asked for.
-
-    *status* is 0 where the connection ended or `LIMIT_S` were over.
-    """
+    """What came when (s since 1970), *took* s after it was due to be asked; status 0: nothing."""
 
     at: float
     took: float
@@ -54,16 +50,14 @@ def _run(url: str, body: bytes, parent: "Connection[Any, Any]") -> None:
 
 
 async def _all(url: str, body: bytes, parent: "Connection[Any, Any]") -> list[Answer]:
+    """Return what all users get until *parent* says something."""
     parts, over, found = urlsplit(url), asyncio.Event(), list[Answer]()
     head = f"POST {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     asyncio.get_running_loop().add_reader(parent.fileno(), over.set)
-    begin = time.time() + 0.5
-    users = [
-        _user(parts, head.encode() + body, begin + number / CONNECTIONS * PAUSE_S, over, found)
-        for number in range(CONNECTIONS)
-    ]
-    await asyncio.gather(*users)
+    request, begin, step = head.encode() + body, time.time() + 0.5, PAUSE_S / CONNECTIONS
+    dues = (begin + number * step for number in range(CONNECTIONS))
+    await asyncio.gather(*(_user(parts, request, due, over, found) for due in dues))
     return found
 
 
@@ -71,8 +65,7 @@ async def _user(
     parts: Any, request: bytes, due: float, over: asyncio.Event, found: list[Answer]
 ) -> None:
     stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-    asked = False
-    while not (asked and over.is_set()):
+    while True:
         await asyncio.sleep(max(0.0, due - time.time()))
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -86,9 +79,9 @@ async def _user(
             stream = None
         now = time.time()
         found.append(Answer(now, now - due, *answer))
-        due, asked = max(due + PAUSE_S, now), True
-    if stream:
-        stream[1].close()
+        due = max(due + PAUSE_S, now)
+        if over.is_set():
+            return
 
 
 async def _read(reader: asyncio.StreamReader) -> tuple[int, str, str, bytes]:
