@@ -62,6 +62,7 @@ def page(claims: Sequence[str]) -> str:
     parts.append(f"\nOf {len(judged)} targets {len(judged) - len(missed)} are met.\n")
     parts += ["\n", *missed] if missed else []
     parts.append("\n![Answers a second by version](../pictures/swap.svg)\n")
+    parts.append("*Answers a second by version, in the first round of `swap`.*\n")
     parts += (f"\n## {claim}\n\n{section(claim, result)}" for claim, result in found.items())
     return "".join(parts)
 
@@ -80,9 +81,10 @@ def section(claim: str, result: Mapping[str, Any] | None) -> str:
     others = result["ratios"].keys() - result["targets"].keys()
     ratios = [f"{name} {value:.3g}" for name, value in result["ratios"].items() if name in others]
     parts += [f"\nRatios: {'; '.join(ratios)}.\n"] if ratios else []
+    machine = (text for name, text in result["machine"].items() if name != "note")
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     when = f"{result.get('date', 'no date')}, {result['rounds']} rounds, {versions}"
-    return "".join([*parts, f"\n<sub>{when}, {result['machine']['system']}</sub>\n"])
+    return "".join([*parts, f"\n<sub>{when}, {', '.join(machine)}</sub>\n"])
 
 
 def _answer(result: Mapping[str, Any] | None, name: str, load: str) -> str:

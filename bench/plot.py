@@ -36,8 +36,7 @@ def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str
     versions = [each for each in answers if each != "failed"]
     most = max(map(max, answers.values()))
     total, failed = sum(map(sum, answers.values())), sum(answers.get("failed", [0]))
-    rate = total / len(next(iter(answers.values())))
-    words = f"{name}: {rate:,.0f} answers a second, {failed:,} of {total:,} failed"
+    words = f"{name}: {failed:,} of {total:,} answers failed"
     parts = [f'<text class="b" x="{LEFT}" y="{y + 28}">{words}</text>']
     for each, counts in answers.items():
         kind = "failed" if each == "failed" else f"v{versions.index(each)}"
@@ -53,7 +52,7 @@ def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str
     for number, (begin, end) in enumerate(pairwise(edges)):
         x = LEFT + (begin + end) / 2 * scale
         name = versions[number % len(versions)]
-        parts.append(f'<text class="in" x="{x:.1f}" y="{floor - TALL / 2 + 8}">{name}</text>')
+        parts.append(f'<text class="in" x="{x:.1f}" y="{floor - 10}">{name}</text>')
     return parts
 
 

@@ -1,6 +1,7 @@
 """A claim's result: bench/results/<claim>.json."""
 
 import json
+import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
@@ -84,6 +85,7 @@ class Report:
             "versions": {"python": platform.python_version(), **found, **self.versions},
             "machine": {
                 "system": f"{platform.system()} {platform.machine()}",
+                "load": f"load {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores",
                 "note": "emulator on one laptop; what it measures is not Azure",
             },
         }
