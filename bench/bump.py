@@ -16,18 +16,17 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from bench.pipeline import APP, ROOT, open_pipeline
+from bench.pipeline import APP, open_pipeline
 from bench.report import Report
-from bench.scene import azure_cli, open_scene
+from bench.scene import open_scene
 
 
 def run(rounds: int) -> Report:
     """Measure *rounds* of both with Azure's recorded times, and as many with none."""
     report = Report("bump", rounds)
-    az = azure_cli(ROOT)
     for latency in ("recorded", "zero"):
         with tempfile.TemporaryDirectory() as folder, open_scene(Path(folder), latency) as scene:
-            pipeline = open_pipeline(scene, az, Path(folder) / APP)
+            pipeline = open_pipeline(scene, Path(folder) / APP)
             built, released, bumped, deploys = [], [], [], 0
             for index in range(rounds):
                 built.append(pipeline.build(str(index)))

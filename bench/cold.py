@@ -8,8 +8,7 @@ scikit-learn serves a model that only scikit-learn answers exactly.
 
 *Worker* is a new Python process with the package's own libraries alone, until it has predicted once
 and ended; the serving app fetches its model from the registry meanwhile. *Local host* has the local
-Functions host around it, until the answer. The starts take turns, and all files are in the
-machine's cache: on Azure, mounting the package comes on top.
+Functions host around it. The starts take turns, and all files are in the machine's cache.
 """
 
 import subprocess

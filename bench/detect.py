@@ -38,7 +38,6 @@ from tests.servers import git_backend, serving
 from tests.story.stage import Stage, set_stage
 
 ROUNDS = 30
-PUSHES = 2  # by webhook, to one that is found by polling
 EVERY_10_S, NEVER = "*/10 * * * * *", "0 0 0 1 1 *"
 SECRET = "bench"
 
@@ -52,7 +51,7 @@ def run(rounds: int) -> Report:
         with _controller(start, NEVER) as (url, log):
             push = partial(_push, f"{url}/api/reconcile")
             _noticed(stage, log, "2.1", 0.0, push)  # by a controller that has not looked yet
-            names = [f"2.1.{n}" for n in range(PUSHES * rounds)]
+            names = [f"2.1.{n}" for n in range(2 * rounds)]
             pushed = [_noticed(stage, log, name, 2.0, push) for name in names]
     median = report.add("commit to first event", "polling every 10 s", polled, "s")
     report.at_most("polling, median", median, 6.0, "s")

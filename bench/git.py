@@ -7,8 +7,7 @@ that looks. A *new commit* is over when the file is read and the commit is known
 accepted one. *After a start* the process knows nothing but `accepted.json`.
 
 The peer is the git command, a new process and a new connection each time: `git ls-remote`, and `git
-fetch` into a clone that has every commit and no files. The fetch gets the commit alone, and does
-not read the file.
+fetch` into a clone of commits without files, which gets the commit and does not read the file.
 """
 
 import os

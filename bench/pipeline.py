@@ -9,17 +9,18 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import requests
 
-from bench.scene import Scene, logged_in
+from bench.scene import Scene
+from tests.clients.azure_cli import log_in, shell_environment
 from tests.platform import until
 
 ROOT = Path(__file__).resolve().parent.parent
 ARTICLE = ROOT / "tests" / "clients" / "article"
 APP = "article"
+SLOTS = ("production", "staging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,11 @@ class Pipeline:
         return seconds
 
 
-def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
+def open_pipeline(scene: Scene, folder: Path) -> Pipeline:
     """Create the article's app next to the scene's own, and a checkout of its pipeline."""
     platform = scene.stage.platform
+    env = shell_environment(folder.parent, platform)
+    log_in(env, platform)
     names = {"GROUP": platform.group, "APP": APP, "PYTHON": sys.executable}
     settings = {
         "FUNCTIONS_EXTENSION_VERSION": "~4",
@@ -74,11 +77,6 @@ def open_pipeline(scene: Scene, az: Path, folder: Path) -> Pipeline:
         "WEBSITE_SWAP_WARMUP_PING_STATUSES": "200",
     }
     platform.create_app(APP, settings)
-    until(partial(_running, scene), "both slots are up", 120)
+    until(lambda: {platform.slots()[APP, each]["state"] for each in SLOTS} == {"Running"}, APP, 120)
     shutil.copytree(ARTICLE, folder)
-    return Pipeline(scene, folder, {**logged_in(az, scene.stage), **names})
-
-
-def _running(scene: Scene) -> bool:
-    slots = scene.stage.platform.slots()
-    return all(slots[APP, slot]["state"] == "Running" for slot in ("production", "staging"))
+    return Pipeline(scene, folder, {**env, **names})

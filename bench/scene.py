@@ -1,8 +1,5 @@
 """The scene of the release claims: a platform, a controller, and a client of production."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -83,27 +80,3 @@ def open_scene(folder: Path, latency: str) -> Iterator[Scene]:
 def _tick(stage: Stage, stop: threading.Event) -> None:
     while not stop.wait(TICK_S):
         reconcile(APP, stage.world)
-
-
-def logged_in(az: Path, stage: Stage) -> dict[str, str]:
-    """Return an environment in which `az`, logged in, talks to the platform of *stage*."""
-    env = {
-        **stage.environment,
-        "AZURE_CONFIG_DIR": str(stage.folder / "azure-cli"),
-        "AZURE_CORE_COLLECT_TELEMETRY": "false",
-        "PATH": f"{az.parent}{os.pathsep}{os.environ['PATH']}",
-    }
-    arm = stage.platform.arm
-    for words in (
-        ("cloud", "register", "-n", "emulator", "--endpoint-resource-manager", arm),
-        ("cloud", "set", "-n", "emulator"),
-        ("login", "--identity"),
-    ):
-        subprocess.run([str(az), *words], env=env, stdout=subprocess.DEVNULL, check=True)
-    return env
-
-
-def azure_cli(root: Path) -> Path:
-    """Return `az` in a virtual environment of its own, installed from PyPI once."""
-    subprocess.run([sys.executable, str(root / "tools" / "setup.py"), "azure-cli"], check=True)
-    return root / "build" / "azure-cli" / "bin" / "az"

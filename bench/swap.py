@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from bench.pipeline import APP, ROOT, Pipeline, open_pipeline
+from bench.pipeline import APP, Pipeline, open_pipeline
 from bench.report import Report
-from bench.scene import Scene, azure_cli, open_scene
+from bench.scene import Scene, open_scene
 from bench.users import Answer, asking
 from gitslot.convert.version import Built
 from gitslot.registry.registry import Registry
@@ -56,7 +56,7 @@ def run(rounds: int) -> Report:
         for version in VERSIONS:
             registry.register(*_forest(version).files)
         scene.seconds_until(OLD, partial(scene.stage.repository.want, OLD))
-        pipeline = open_pipeline(scene, azure_cli(ROOT), Path(folder) / APP)
+        pipeline = open_pipeline(scene, Path(folder) / APP)
         pipeline.build(OLD, TREES)
         pipeline.release(OLD)
         scene.stage.platform.admin_put("/latency", "recorded")

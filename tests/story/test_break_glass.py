@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from bench.scene import azure_cli, logged_in
 from gitslot.state.decision import Converged, Frozen, Suspended
+from tests.clients.azure_cli import log_in, shell_environment
 from tests.emulator.app_under_test import App
 from tests.platform import ROOT, until
 from tests.story.stage import Stage
@@ -121,7 +121,8 @@ def test_the_document_has_three_commands_and_two_for_afterwards() -> None:
 def test_the_commands_of_the_document_do_it(found: Incident) -> None:
     """Each line as it stands there, by Microsoft's own command line, on the local platform."""
     stage, (suspend, look, swap, _, resume) = found.stage, commands()
-    env = logged_in(azure_cli(ROOT), stage)
+    env = shell_environment(stage.folder, stage.platform)
+    log_in(env, stage.platform)
     names = {"RG": stage.platform.group, "APP": stage.app, "CONTROLLER": found.controller}
 
     def run(line: str) -> None:

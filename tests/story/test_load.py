@@ -100,8 +100,7 @@ def test_forgives_what_was_asked_before_there_was_a_model(server: Server, load: 
 
 def test_what_64_users_get_is_kept(server: Server) -> None:
     """With status, version and body; status 0 where the connection ends or is refused."""
-    url = f"http://127.0.0.1:{server.server_port}/api/predict"
-    with asking(url, b"[]") as answers:
+    with asking(f"http://127.0.0.1:{server.server_port}/api/predict", b"[]") as answers:
         until(lambda: server.asked > CONNECTIONS, "answers without a model")
         server.answer = MODEL
         until(lambda: server.asked > 10 * CONNECTIONS, "predictions")
