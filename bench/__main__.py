@@ -4,6 +4,8 @@ import argparse
 import importlib
 import sys
 
+from bench.page import section
+
 CLAIMS = (
     "detect",
     "bump",
