@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from bench.report import read
@@ -24,7 +25,7 @@ the real processes take. The controller, Git, HTTP, blobs and slots are real.
 
 """
 # What a reader wants to know: the question, who answers it, the claim, the row's name and load. A
-# line without a question is a peer's. A claim without that row answers with its targets.
+# line without a question is a peer's. Without a row's name, its targets answer.
 QUESTIONS = """
 How long until a commit is noticed?|asking Git each 10 s|detect|commit to first event|polling
 |by a webhook|detect|commit to first event|webhook
@@ -58,10 +59,10 @@ def page(claims: Sequence[str]) -> str:
         link = f"[{claim}](#{claim})" if claim in found else claim
         parts.append(f"| {question} | {who} | {_answer(found.get(claim), *row)} | {link} |\n")
     judged = [(c, *each) for c, result in found.items() for each in _targets(result)]
-    missed = [f"- **NOT met**: {claim}, {words}\n" for claim, met, words in judged if not met]
+    missed = [_item(f"- **NOT met**: {claim}, {words}") for claim, met, words in judged if not met]
     parts.append(f"\nOf {len(judged)} targets {len(judged) - len(missed)} are met.\n")
     parts += ["\n", *missed] if missed else []
-    parts.append("\n![Answers a second by version](../pictures/swap.svg)\n")
+    parts.append("\n![Answers a second by version](../pictures/swap.svg)\n\n")
     parts.append("*Answers a second by version, in the first round of `swap`.*\n")
     parts += (f"\n## {claim}\n\n{section(claim, result)}" for claim, result in found.items())
     return "".join(parts)
@@ -76,23 +77,28 @@ def section(claim: str, result: Mapping[str, Any] | None) -> str:
         return "".join([*parts, "\n**Not measured.**\n"])
     parts += _table(result["rows"])
     targets = list(_targets(result))
-    judged = [f"- {'met' if met else '**NOT met**'}: {words}\n" for met, words in targets]
+    judged = [_item(f"- {'met' if met else '**NOT met**'}: {words}") for met, words in targets]
     parts += ["\nTargets:\n\n", *judged] if judged else []
     others = result["ratios"].keys() - result["targets"].keys()
     ratios = [f"{name} {value:.3g}" for name, value in result["ratios"].items() if name in others]
-    parts += [f"\nRatios: {'; '.join(ratios)}.\n"] if ratios else []
+    parts += ["\n", _item(f"Ratios: {'; '.join(ratios)}.")] if ratios else []
     machine = (text for name, text in result["machine"].items() if name != "note")
     versions = ", ".join(f"{name} {value}" for name, value in result["versions"].items())
     when = f"{result.get('date', 'no date')}, {result['rounds']} rounds, {versions}"
-    return "".join([*parts, f"\n<sub>{when}, {', '.join(machine)}</sub>\n"])
+    return "".join([*parts, "\n", _item(f"<sub>{when}, {', '.join(machine)}</sub>")])
+
+
+def _item(text: str) -> str:
+    return fill(text, 118, subsequent_indent="  ", break_on_hyphens=False) + "\n"
 
 
 def _answer(result: Mapping[str, Any] | None, name: str, load: str) -> str:
-    """Return the figure of the row *name* under a load that begins with *load*."""
-    if result is None:
-        return "not measured"
-    rows = [r for r in result["rows"] if r["name"] == name and r["load"].startswith(load)]
-    return _cell(rows[0]) if rows else "; ".join(words for _, words in _targets(result))
+    """Return the figure of the row *name* under a load that begins with *load*, or targets."""
+    rows = result["rows"] if result else []
+    found = [r for r in rows if r["name"] == name and r["load"].startswith(load)]
+    if result and not name:
+        return "; ".join(words for _, words in _targets(result))
+    return _cell(found[0]) if found else "not measured"
 
 
 def _targets(result: Mapping[str, Any] | None) -> Iterator[tuple[bool, str]]:
