@@ -37,9 +37,9 @@ def main() -> int:
         print(f"bench: {claim}, {rounds} rounds", file=sys.stderr)
         report = module.run(rounds)
         print(section(claim, report.as_dict()))
-        print(f"  written to {report.write().relative_to(report.write().parents[2])}")
+        path = report.write()
+        print(f"  written to {path.relative_to(path.parents[2])}; next: python -m tools.pages")
         met = met and all(target.met for target in report.targets.values())
-    print("  python -m tools.pages writes the page")
     return 0 if met else 1
 
 

@@ -133,9 +133,7 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
     "docs/run/many-apps.md": partial(filled, standing=standing_still),
     "docs/believe/performance.md": lambda _: performance(CLAIMS),
-    "docs/pictures/swap.svg": lambda was: (
-        drawn(found["series"]) if (found := read("swap")) else was
-    ),
+    "docs/pictures/swap.svg": lambda _: drawn((read("swap") or {"series": {}})["series"]),
 }
 
 
