@@ -4,18 +4,21 @@ import argparse
 import importlib
 import sys
 
+from bench.page import section
+
 CLAIMS = (
+    "detect",
     "bump",
     "rollback",
+    "swap",
     "serve",
     "cold",
-    "pipeline",
-    "emulator",
-    "git",
     "history",
     "noop",
-    "cli",
     "rehearse",
+    "cli",
+    "git",
+    "emulator",
 )
 
 
@@ -33,8 +36,9 @@ def main() -> int:
         rounds = given.rounds or getattr(module, "ROUNDS", 3)
         print(f"bench: {claim}, {rounds} rounds", file=sys.stderr)
         report = module.run(rounds)
-        report.show()
-        print(f"  written to {report.write().relative_to(report.write().parents[2])}")
+        print(section(claim, report.as_dict()))
+        path = report.write()
+        print(f"  written to {path.relative_to(path.parents[2])}; next: python -m tools.pages")
         met = met and all(target.met for target in report.targets.values())
     return 0 if met else 1
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import zipfile
@@ -106,3 +107,9 @@ def listening(start: Start, words: Sequence[str], cwd: Path) -> Iterator[tuple[s
             yield found[1], process.pid
         finally:
             process.kill()
+
+
+def worked() -> float:
+    """Return the processor seconds of all children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

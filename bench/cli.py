@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.report import Report, Target
-from bench.scene import HandSwap, azure_cli
 from gitslot.edges import settings
 from gitslot.report.snapshot import Snapshots
 from gitslot.rounds import Rounds
-from tests.platform import ROOT
+from tests.clients.azure_cli import installed, log_in, shell_environment
 from tests.story.stage import Stage, open_stage
 
 ROUNDS = 15
@@ -40,7 +39,7 @@ COMMANDS = ("--help", *READERS, "plan", "bump production 1.4.0")
 def run(rounds: int) -> Report:
     """Measure *rounds* runs of each command, all of them on one stage."""
     report = Report("cli", rounds)
-    az = azure_cli(ROOT)
+    az = installed()
     with tempfile.TemporaryDirectory() as folder, open_stage(Path(folder)) as stage:
         stage.repository.want("1.4.0")
         world = stage.open()
@@ -59,7 +58,9 @@ def run(rounds: int) -> Report:
             BY_AZ: {"AZURE_TOKEN_CREDENTIALS": "AzureCliCredential", "PATH": path},
             COMPLETION: {**managed, **COMPLETING},
         }
-        environment = {**stage.repository.env, **HandSwap(az, stage).env}
+        shell = shell_environment(stage.folder, stage.platform)
+        log_in(shell, stage.platform)
+        environment = {**shell, **stage.environment}
         cpu: dict[str, list[float]] = {name: [] for name in lines}
         wall: dict[str, list[float]] = {name: [] for name in lines}
         for number in range(rounds + 1):

@@ -1,15 +1,16 @@
 """
-Measure what a package costs: its size, and its cold start to the first prediction.
+Measure what a package costs: its size, and its cold start with the first prediction.
 
-Packages are built alike (installed from the same lock, stripped, compiled): both builds of
-gitslot's serving app, the article's app (unpickle a forest with joblib and predict, at every call),
-and an app that answers a constant. The forest is the same; the build with scikit-learn serves a
-model that only scikit-learn answers exactly. Each start is a new Python process that
-has the package's own libraries alone, as a worker has; the same is done with the local Functions
-host around it. The starts take turns, and the files are in the machine's cache.
+Packages are built alike (installed from the same lock, stripped, compiled): both builds of the
+serving app, the article's app (unpickle a forest with joblib and predict, at every call), and an
+app that answers a constant, which shows what a start costs without a model. The build with
+scikit-learn serves a model that only scikit-learn answers exactly.
+
+*Worker* is a new Python process with the package's own libraries alone, until it has predicted once
+and ended; the serving app fetches its model from the registry meanwhile. *Local host* has the local
+Functions host around it. The starts take turns, and all files are in the machine's cache.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path, PurePosixPath
 import joblib
 import requests
 
-from bench.apps import ARTICLE, Start, on_host, registered, unpacked
+from bench.apps import ARTICLE, Start, on_host, registered, unpacked, worked
 from bench.report import Report, Target
 from gitslot.registry.function_apps import FunctionApp, Libraries, ours
 from gitslot.state.code import ANY
@@ -117,28 +118,23 @@ def _app(name: str, texts: Mapping[str, str], folder: Path, *more: Path) -> Func
 # ---------------------------------------------------------------- one start
 
 
-def _worked() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def _worker(start: Start) -> tuple[float, float]:
     """Return wall and processor seconds of a process from its start to its first prediction."""
-    began, worked = time.perf_counter(), _worked()
+    began, before = time.perf_counter(), worked()
     subprocess.run(
         # -I -S: the package's own libraries, and none of this machine's.
         [sys.executable, "-I", "-S", "-c", START, str(start.folder), ROW.decode()],
         env=dict(start.settings),
         check=True,
     )
-    return time.perf_counter() - began, _worked() - worked
+    return time.perf_counter() - began, worked() - before
 
 
 def _host(start: Start) -> tuple[float, float]:
     """Return the same of the local Functions host, whose own start is in it."""
-    began, worked = time.perf_counter(), _worked()
+    began, before = time.perf_counter(), worked()
     with on_host(start) as (url, _):
         answer = requests.post(f"{url}/api/predict", ROW, timeout=60)
         seconds = time.perf_counter() - began
         assert answer.status_code == 200, answer.text
-    return seconds, _worked() - worked
+    return seconds, worked() - before

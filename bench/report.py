@@ -1,19 +1,17 @@
-"""Write a claim's result: a table on the terminal and bench/results/<claim>.json."""
+"""A claim's result: bench/results/<claim>.json."""
 
 import json
+import os
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 RESULTS = Path(__file__).resolve().parent / "results"
-WANT = 0.10  # the most that the controller may add to what the platform takes
 LIBRARIES = ("azure-mgmt-web", "azure-functions-runtime", "onnxruntime", "dulwich")
 
 
@@ -23,6 +21,12 @@ def text(published: Mapping[str, Any]) -> str:
     lines = (f"    {json.dumps(row)}" for row in published["rows"])
     parts["rows"] = "[\n{}\n  ]".format(",\n".join(lines))
     return "{\n" + ",\n".join(f'  "{name}": {part}' for name, part in parts.items()) + "\n}\n"
+
+
+def read(claim: str) -> dict[str, Any] | None:
+    """Return the result of *claim*, or None where it was not measured."""
+    path = RESULTS / f"{claim}.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,11 @@ class Target:
 
 @dataclass(slots=True)
 class Report:
-    """A claim's result; *rounds* is how often each row was measured."""
+    """
+    A claim's result; *rounds* is how often each row was measured, a picture is made of *series*.
+
+    What the claim times, its peer, what it does not show: the docstring of its module says it.
+    """
 
     claim: str
     rounds: int
@@ -56,6 +64,7 @@ class Report:
     ratios: dict[str, float] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    series: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, load: str, values: Sequence[float], unit: str) -> float:
         """Add the row of *values* and return their median."""
@@ -63,20 +72,20 @@ class Report:
         self.rows.append(Row(name, load, round(median, 3), min(values), max(values), unit))
         return median
 
-    def share(self, name: str, own: float, waits: float, of: str) -> None:
-        """Add the target that *own* is at most `WANT` of the *waits* of *of*, in seconds."""
-        self.ratios[name] = round(own / waits, 4)
-        want = f"<= {WANT:.0%} of {of} {waits:.0f} s"
-        self.targets[name] = Target(want, f"{own / waits:.1%}", own / waits <= WANT)
+    def at_most(self, name: str, got: float, most: float, unit: str) -> None:
+        """Add the target that *got* is at most *most*, both in *unit*."""
+        self.targets[name] = Target(f"<= {most:g} {unit}", f"{got:.3g} {unit}", got <= most)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form."""
         found = {name: version(name) for name in LIBRARIES}
         return {
             **asdict(self),
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "versions": {"python": platform.python_version(), **found, **self.versions},
             "machine": {
                 "system": f"{platform.system()} {platform.machine()}",
+                "load": f"load {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores",
                 "note": "emulator on one laptop; what it measures is not Azure",
             },
         }
@@ -87,19 +96,3 @@ class Report:
         path = RESULTS / f"{self.claim}.json"
         path.write_text(text(self.as_dict()))
         return path
-
-    def show(self) -> None:
-        """Print the tables."""
-        console = Console()
-        table = Table(title=f"{self.claim}: {self.rounds} rounds, in turn", title_justify="left")
-        for heading in ("what", "load"):
-            table.add_column(heading)
-        for heading in ("median", "min", "max", "unit"):
-            table.add_column(heading, justify="right")
-        for row in self.rows:
-            numbers = (f"{value:.2f}" for value in (row.median, row.min, row.max))
-            table.add_row(row.name, row.load, *numbers, row.unit)
-        console.print(table)
-        for name, target in self.targets.items():
-            mark = "met" if target.met else "NOT met"
-            console.print(f"  {name}: wanted {target.want}, got {target.got}: {mark}")

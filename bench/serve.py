@@ -1,19 +1,22 @@
 """
 Measure what a prediction costs on the local Functions host, beside what it could cost at best.
 
-The model is the article's: a random forest of 100 trees on iris. What answers:
+The model is the article's: a random forest of 100 trees on iris. Each gets the same bodies, and
+each answer is compared with scikit-learn's:
 
-    onnx       gitslot's serving app, build onnx
-    floor-ort  a function app that parses the array, runs the same session, sends the same headers
-    fastapi    FastAPI, ONNX Runtime and uvicorn with uvloop: no Functions host at all
-    sklearn    gitslot's serving app, build sklearn, made to serve the same forest
-    article    unpickle the forest with joblib and predict, at every call
-    by-pickle  the same with `pickle`, which reads the file in a tenth of joblib's time
+- `onnx`, `sklearn`: the serving app's builds; `sklearn` is made to serve the same forest.
+- `floor-ort`: parse the array, run the same session, send the same headers, check nothing.
+- `fastapi`: FastAPI with `list[list[float]]`, ONNX Runtime, and uvicorn with uvloop; no host.
+- `article`: unpickle with joblib and predict, at every call. `by-pickle`: with `pickle`, which
+  reads that file several times faster.
 
-Each round asks them in turn, in short slices, each time in another order. A round's time is the
-lower quartile of its slices, because what else the machine does adds to them. Ratios are taken
-within a round. Processor time is the server's own; wall time has the client in it, and the wait for
-a core.
+Times are for one answer; c is the number of connections. Processor time is the server's own; wall
+time has the client and the wait for a core in it, so it moves with what else the machine does.
+A round asks all in short slices, each time in another order; its time is the lower quartile of 20
+slices of 30 ms (the lesser of two, for `sklearn` and the article's). Ratios are other to `onnx`,
+within a round. Those to the article's shrink with the body: the trees are most of 1,000 rows.
+scikit-learn takes nearly as long for one row as for a hundred, so a model that needs it
+(`gitslot models` says which) is best asked in batches.
 """
 
 import hashlib

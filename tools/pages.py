@@ -5,6 +5,7 @@ docs/believe/rules.md lists every rule of `decide` in its order, docs/run/reason
 why an app stops. Of docs/believe/emulator.md, docs/run/first-run-on-azure.md, docs/use/file.md and
 docs/run/many-apps.md it writes the sections between `<!-- NAME: python -m tools.pages -->` and
 `<!-- end of NAME -->`.
+docs/believe/performance.md and docs/pictures/swap.svg show what `bench` measured.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from bench.__main__ import CLAIMS
+from bench.page import page as performance
+from bench.plot import drawn
+from bench.report import read
 from emulator.arm import coverage
 from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
@@ -127,6 +132,8 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/use/file.md": partial(filled, keys=keys_of_the_file),
     "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
     "docs/run/many-apps.md": partial(filled, standing=standing_still),
+    "docs/believe/performance.md": lambda _: performance(CLAIMS),
+    "docs/pictures/swap.svg": lambda _: drawn((read("swap") or {"series": {}})["series"]),
 }
 
 
@@ -142,4 +149,5 @@ def outdated(root: Path = ROOT) -> Iterator[str]:
 if __name__ == "__main__":
     for file, made in PAGES.items():
         path = ROOT / file
-        path.write_text(made(path.read_text(encoding="utf-8")), encoding="utf-8")
+        was = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(made(was), encoding="utf-8")

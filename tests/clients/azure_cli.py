@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.scene import azure_cli
 from tests.platform import ROOT, Platform
 from tests.processes import run
 from tests.story.stage import git_environment
@@ -90,7 +89,7 @@ def shell_environment(folder: Path, platform: Platform) -> dict[str, str]:
         "AZURE_CONFIG_DIR": str(folder / "azure-cli"),
         "AZURE_CORE_COLLECT_TELEMETRY": "false",
         "NO_PROXY": "localhost,127.0.0.1",
-        "PATH": f"{azure_cli(ROOT).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{installed().parent}{os.pathsep}{os.environ['PATH']}",
     }
 
 

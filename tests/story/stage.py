@@ -194,13 +194,13 @@ def make_repository(folder: Path, app: str = APP) -> Repository:
 
 
 @cache
-def trained(version: str, seed: int) -> Built:
+def trained(version: str, seed: int, estimator: str = "logistic") -> Built:
     """Train *version* once a process; every stage registers the same bytes."""
     return build_version(
         model=MODEL,
         version=version,
         data=load("iris"),
-        estimator="logistic",
+        estimator=estimator,
         seed=seed,
         source=Source(),
         created=datetime(2026, 1, 1, tzinfo=UTC),

@@ -2,14 +2,15 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from bench.scene import HandSwap, azure_cli
 from gitslot.state.decision import Converged, Frozen, Suspended
+from tests.clients.azure_cli import log_in, shell_environment
 from tests.emulator.app_under_test import App
 from tests.platform import ROOT, until
 from tests.story.stage import Stage
@@ -120,11 +121,12 @@ def test_the_document_has_three_commands_and_two_for_afterwards() -> None:
 def test_the_commands_of_the_document_do_it(found: Incident) -> None:
     """Each line as it stands there, by Microsoft's own command line, on the local platform."""
     stage, (suspend, look, swap, _, resume) = found.stage, commands()
-    hand = HandSwap(azure_cli(ROOT), stage)
+    env = shell_environment(stage.folder, stage.platform)
+    log_in(env, stage.platform)
     names = {"RG": stage.platform.group, "APP": stage.app, "CONTROLLER": found.controller}
 
     def run(line: str) -> None:
-        hand.run(*[names.get(word, word) for word in shlex.split(line)[1:]])
+        subprocess.run([names.get(each, each) for each in shlex.split(line)], env=env, check=True)
 
     def look_and_swap() -> None:
         url = look.split()[-1]

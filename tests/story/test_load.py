@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from bench.users import asking
 from gitslot.local.demo.load import CONNECTIONS, Load
 from tests.platform import until
 
@@ -95,3 +96,15 @@ def test_forgives_what_was_asked_before_there_was_a_model(server: Server, load: 
     before = load.requests
     until(lambda: load.requests > before + CONNECTIONS, "more predictions")
     assert load.failed == 0
+
+
+def test_what_64_users_get_is_kept(server: Server) -> None:
+    """With status, version and body; status 0 where the connection ends or is refused."""
+    with asking(f"http://127.0.0.1:{server.server_port}/api/predict", b"[]") as answers:
+        until(lambda: server.asked > CONNECTIONS, "answers without a model")
+        server.answer = MODEL
+        until(lambda: server.asked > 10 * CONNECTIONS, "predictions")
+    assert {(a.status, a.version, a.body) for a in answers} == {NO_MODEL, MODEL}
+    with asking("http://127.0.0.1:1/", b"[]") as answers:
+        pass
+    assert answers and {a.status for a in answers} == {0}
