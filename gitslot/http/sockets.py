@@ -57,32 +57,21 @@ def within(seconds: float, *, fresh: bool = False) -> Iterator[Call]:
         _now.call = outer
 
 
+def _limited(name: str) -> Any:
+    def operate(self: Any, *args: Any) -> Any:
+        if _now.call.ends != math.inf:
+            self.settimeout(_now.call.left())
+        return getattr(super(_Timed, self), name)(*args)
+
+    return operate
+
+
 class _Timed:
     """A socket whose every operation takes at most what is left of this thread's call."""
 
-    def _limit(self) -> None:
-        if _now.call.ends != math.inf:
-            self.settimeout(_now.call.left())  # type: ignore[attr-defined] # of the socket
-
-    def recv(self, *args: Any) -> bytes:
-        self._limit()
-        return super().recv(*args)  # type: ignore[misc, no-any-return] # of the socket
-
-    def recv_into(self, *args: Any) -> int:
-        self._limit()
-        return super().recv_into(*args)  # type: ignore[misc, no-any-return] # of the socket
-
-    def send(self, *args: Any) -> int:
-        self._limit()
-        return super().send(*args)  # type: ignore[misc, no-any-return] # of the socket
-
-    def sendall(self, *args: Any) -> None:
-        self._limit()
-        super().sendall(*args)  # type: ignore[misc] # of the socket
-
-    def do_handshake(self, *args: Any) -> None:
-        self._limit()
-        super().do_handshake(*args)  # type: ignore[misc] # of the socket
+    recv, recv_into = _limited("recv"), _limited("recv_into")
+    send, sendall = _limited("send"), _limited("sendall")
+    do_handshake = _limited("do_handshake")
 
 
 class Tcp(_Timed, socket.socket):
@@ -125,20 +114,12 @@ class _Bounded:
         return usable and super().is_connected  # type: ignore[misc] # see above
 
 
-class _Http(_Bounded, HTTPConnection):
-    pass
-
-
-class _Https(_Bounded, HTTPSConnection):
-    pass
-
-
 class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _Http
+    ConnectionCls: Any = type("_Http", (_Bounded, HTTPConnection), {})
 
 
 class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _Https
+    ConnectionCls: Any = type("_Https", (_Bounded, HTTPSConnection), {})
 
 
 POOLS = {"http": _HttpPool, "https": _HttpsPool}

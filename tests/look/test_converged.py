@@ -42,4 +42,5 @@ def test_a_look_at_a_converged_app_is_four_requests_on_kept_connections(
             assert isinstance(rounds.go("push")[APP], Converged)
         del there.asked[SNAPSHOT]
         assert there.asked == Counter(dict.fromkeys(LOOK, LOOKS))
-        assert open_now() == before
+        grown = [now - then for now, then in zip(open_now(), before, strict=True)]
+        assert max(grown) <= 0  # what earlier tests left behind may end meanwhile
