@@ -1,9 +1,11 @@
 """
 When each app is looked at again: the one timetable of the loop.
 
-Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back.
+Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To find who is
+due costs the logarithm of the number of apps; to take in news of all of them, their number.
 """
 
+import heapq
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -42,6 +44,10 @@ def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
     first_s = zlib.crc32(name.encode()) / 2**32 * window_s
     return first_s if apps > policy.full_looks_at_once else 0.0, max(policy.full_look_s, window_s)
 
+# Kinds of entries: whether an app's last look timed out, and whether it waits for a step.
+_PROMPT, _HANGING = ((False, False), (False, True)), ((True, False), (True, True))
+_STEPS = ((False, True), (True, True))
+
 
 @dataclass(slots=True)
 class Entry:
@@ -51,8 +57,15 @@ class Entry:
     stop: Stop | None = None
     stopped: float | None = None  # since when no pass has made a step
     began: float | None = None  # of the pass that runs now
+    took: float = 0.0  # seconds of its last pass, where that only found it converged
+    asked: int = 0  # in which survey it was last asked for news of its own
     hangs: bool = False  # its last look timed out
     recalled: bool = False  # it was made due while its pass ran
+
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """Return its kind, as above."""
+        return self.hangs, is_polled(self.stop)
 
 
 @dataclass(slots=True)
@@ -66,45 +79,73 @@ class Agenda:
     policy: Policy
     threads: int = 1
     entries: dict[str, Entry] = field(default_factory=dict)
+    _queues: dict[tuple[bool, bool], list[tuple[float, str]]] = field(default_factory=dict)
+    _running: dict[str, Entry] = field(default_factory=dict)
+    _took: float = 0.0  # of all entries
+    _fired: float | None = None  # when the timer did
+    _surveys: int = 0
+
+    def _queue(self, name: str, entry: Entry) -> None:
+        """Put *entry* where `_first` finds it; what it was queued for before counts no more."""
+        heapq.heappush(self._queues.setdefault(entry.kind, []), (entry.due, name))
+
+    def _first(self, *kinds: tuple[bool, bool]) -> tuple[float, str] | None:
+        """Return who of these *kinds* is due first, and when; no one whose pass runs."""
+        found = []
+        for kind in kinds:
+            queue = self._queues.get(kind, [])
+            while queue:
+                entry = self.entries.get(queue[0][1])
+                if entry and entry.began is None and (entry.due, entry.kind) == (queue[0][0], kind):
+                    found.append(queue[0])
+                    break
+                heapq.heappop(queue)
+        return min(found, default=None)
 
     def keep(self, names: Iterable[str], now: float) -> None:
         """Keep exactly *names*; a new one is due *now*, one whose pass runs stays until it ends."""
         wanted = dict.fromkeys(names)
-        gone = self.entries.keys() - wanted
-        for name in gone:
-            if self.entries[name].began is None:
-                del self.entries[name]
-        for name in wanted:
-            self.entries.setdefault(name, Entry(now))
+        for name in self.entries.keys() - wanted - self._running.keys():
+            self._took -= self.entries.pop(name).took
+        for name in wanted.keys() - self.entries.keys():
+            self.entries[name] = Entry(now)
+            self._queue(name, self.entries[name])
 
     def recall(self, names: Iterable[str], now: float) -> None:
         """Make *names* due *now*, as news of them came; one whose pass runs is due when it ends."""
-        for entry in filter(None, map(self.entries.get, names)):
-            entry.due, entry.stopped = min(entry.due, now), None
-            entry.recalled = entry.began is not None
+        for name in names:
+            if entry := self.entries.get(name):
+                entry.stopped, entry.recalled = None, entry.began is not None
+                self._hasten(name, entry, now)
+
+    def _hasten(self, name: str, entry: Entry, now: float) -> None:
+        if entry.due > now:
+            entry.due = now
+            self._queue(name, entry)
 
     def advance(self, now: float) -> None:
-        """Make due what is due before half of a rest is over: a timer fires once a rest."""
-        for entry in self.entries.values():
-            if entry.due <= now + self.policy.rest_s / 2:
-                entry.due = min(entry.due, now)
+        """Make due what is due in half the time between two calls of the timer, which is one."""
+        since = now - self._fired if self._fired is not None else self.policy.rest_s
+        self._fired = now
+        for name, entry in self.entries.items():
+            if entry.due <= now + min(since, self.policy.rest_s) / 2:
+                self._hasten(name, entry, now)
 
     def take(self, now: float) -> str | None:
         """Begin the pass of the app that is due for longest; None where none may begin."""
-        found = {name: each for name, each in self.entries.items() if self._may_begin(each, now)}
-        if not found:
+        if len(self._running) >= self.threads:
             return None
-        name = min(found, key=lambda each: (found[each].hangs, found[each].due))
-        found[name].began = now
+        found, since = self._first(*_PROMPT), now - self.policy.hangs_s
+        if found is None or found[0] > now:
+            running = self._running.values()
+            hanging = sum(each.hangs or (each.began or now) <= since for each in running)
+            found = self._first(*_HANGING) if hanging < max(1, self.threads // 2) else None
+        if found is None or found[0] > now:
+            return None
+        name = found[1]
+        self._running[name] = self.entries[name]
+        self.entries[name].began = now
         return name
-
-    def _may_begin(self, entry: Entry, now: float) -> bool:
-        running = [each for each in self.entries.values() if each.began is not None]
-        if entry.began is not None or entry.due > now or len(running) >= self.threads:
-            return False
-        since = now - self.policy.hangs_s
-        hanging = [each for each in running if each.hangs or (each.began or now) <= since]
-        return not entry.hangs or len(hanging) < max(1, self.threads // 2)
 
     def end(
         self,
@@ -121,36 +162,47 @@ class Agenda:
 
         *moment* is the time of day, *least_s* for how long Azure has asked to wait.
         """
-        entry = self.entries[name]
+        entry = self._running.pop(name)
         began = now if entry.began is None else entry.began
-        polled = is_polled(stop)
-        if polled or isinstance(stop, Converged):
+        polled, converged = is_polled(stop), isinstance(stop, Converged)
+        if polled or converged:
             entry.stopped = None
         elif entry.stopped is None:
             entry.stopped = now
         stopped_s = now - entry.stopped if entry.stopped is not None else 0.0
+        took = now - began if converged and not hangs else 0.0
+        self._took, entry.took = self._took + took - entry.took, took
         again = max(again_s(stop, stopped_s, moment, self.policy), least_s)
+        if converged:  # a fleet that is too large for its machine leaves it time for steps
+            again = max(again, self.policy.stretch * self._took / self.threads)
         entry.due = now if entry.recalled else max(now, (now if polled else began) + again)
         entry.stop, entry.hangs, entry.began, entry.recalled = stop, hangs, None, False
+        self._queue(name, entry)
 
     def next_s(self, now: float) -> float:
         """Return in how many seconds the next app is due whose pass does not run."""
-        due = (entry.due for entry in self.entries.values() if entry.began is None)
-        return max(0.0, min(due, default=now + self.policy.rest_s) - now)
+        found = self._first(*_PROMPT, *_HANGING)
+        return max(0.0, found[0] - now) if found else self.policy.rest_s
 
     def is_at_work(self, now: float) -> bool:
         """Return whether a pass runs or is due, or an app waits for a step that soon ends."""
-        return any(
-            each.began is not None
-            or each.due <= now
-            or (is_polled(each.stop) and each.due <= now + self.policy.near_s)
-            for each in self.entries.values()
-        )
+        step = self._first(*_STEPS)
+        soon = step is not None and step[0] <= now + self.policy.near_s
+        return bool(self._running) or soon or self.next_s(now) == 0
 
     def at_a_stop(self) -> list[str]:
-        """Return the apps whose passes have come to a stop, and are not under way."""
-        found = self.entries.items()
-        return [name for name, each in found if each.stopped is not None and each.began is None]
+        """
+        Return apps whose passes have come to a stop and are not under way.
+
+        They are asked for news of their own: so many in each survey, by turns.
+        """
+        self._surveys += 1
+        found = (each for each in self.entries.items() if each[1].stopped is not None)
+        free = (each for each in found if each[1].began is None)
+        chosen = heapq.nsmallest(self.policy.asked_at_once, free, key=lambda each: each[1].asked)
+        for _, entry in chosen:
+            entry.asked = self._surveys
+        return [name for name, _ in chosen]
 
 
 def is_polled(stop: Stop | None) -> bool:

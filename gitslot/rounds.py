@@ -72,7 +72,8 @@ class Rounds:
             self._trigger, self._survey_at = trigger, now
             if trigger == "push":
                 agenda.recall(agenda.entries, now)
-            agenda.advance(now)
+            if trigger == "timer":
+                agenda.advance(now)
             clock.news.notify_all()
             if self._goes:
                 return {}
@@ -188,6 +189,8 @@ class Rounds:
 
     def _changed(self, desired: Desired | Doubt) -> list[str]:
         if not isinstance(desired, Desired) or not isinstance(self._known, Desired):
+            return []
+        if desired is self._known:
             return []
         known = self._known.apps
         return [name for name, app in desired.apps.items() if app != known.get(name)]

@@ -43,6 +43,8 @@ class _Found:
     desired: Desired | Doubt
     base: Accepted | None = None
     trusted: dict[str, Doubt | None] = field(default_factory=dict)
+    judged: int = 0  # how often *trusted* was written
+    done: tuple[Accepted, int] | None = None  # accepted for all, judged so often: nothing is left
     gone: set[str] = field(default_factory=set)
 
 
@@ -189,6 +191,7 @@ class Wants:
                         {k: v for k, v in found.trusted.items() if not v},
                     )
                 found.trusted[name] = self._judged(name, head, found.base)
+                found.judged += 1
             except (SourceError, JournalError) as error:
                 return self._doubt(name, error, head)
             self._late.pop(name, None)
@@ -242,7 +245,12 @@ class Wants:
 
         Raises JournalMoved where somebody else wrote meanwhile, JournalError.
         """
+        found = self._of(desired)
+        known = (self.accepted.read(), found.judged)
+        if names is desired.apps and found.done == known:
+            return  # of many apps, each pass would else go through all
         if self._is_accepted(desired, names := tuple(names)):
+            found.done = known if len(names) == len(desired.apps) else None
             return
         with self._guard:
             self._accept(desired, names)
