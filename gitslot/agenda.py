@@ -1,8 +1,8 @@
 """
 When each app is looked at again: the one timetable of the loop.
 
-Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To find who is
-due costs the logarithm of the number of apps; to take in news of all of them, their number.
+Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To take an app
+costs the logarithm of their number, so that a pass over all of them stays linear.
 """
 
 import heapq

@@ -289,7 +289,7 @@ class Snapshots:
         with self._guard:
             self._changed, self._wrote = False, self._clock.monotonic()
             looked = dict(sorted(self._looked.items()))
-            ahead = tuple(sorted(self._names - looked.keys()))
+            ahead = tuple(sorted(self._unseen))
             about = replace(self._about, written=self._clock.now(), looked=looked, ahead=ahead)
             lines = ",".join(f"{json.dumps(name)}:{self._lines[name]}" for name in looked)
         head = json.dumps(plain(about), separators=(",", ":"))
