@@ -1,8 +1,10 @@
 """
-Measure what many converged apps cost: a pass over 100, 300 and 1,000 of them in one controller.
+Measure what many apps cost: a pass over 100, 300 and 1,000 converged ones in one controller.
 
-One process answers for all hosts (`bench.hosts`), each controller has a process of its own. The
-floor is the same requests, sent by the same client with as many threads and nothing else.
+One process answers for all hosts (`bench.hosts`); each controller has a process of its own. Its
+peer is a loop that sends the same requests by the same client with as many threads, and does
+nothing else. The hourly looks at ARM and rehearsals of the way back are left out. Then, on virtual
+time, how much apps delay each other: those are the scenes of the tests.
 """
 
 import json
@@ -14,10 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.hosts import DOMAIN, to_stub
 from bench.report import Report, Target
@@ -32,12 +33,20 @@ from gitslot.rounds import Rounds, in_a_thread
 from gitslot.state.decision import Converged
 from gitslot.state.wanted import PRODUCTION, STAGING
 from gitslot.world import open_world
+from reliability import registered
 from reliability.arm_door import Credential
+from reliability.company import Company
+from reliability.scenarios import OLD, Scene, bump, settled
 from tests.edges.git.signing import Checkout
 from tests.servers import certificate
+from tests.test_rounds import minutes, released, reverted
 
-APPS = (100, 300, 1000)
-PASSES = 3
+APPS, WHO = (100, 300, 1000), ("gitslot", "floor")
+PASS_S, GROWN_MIB, LINEAR = 10.0, 150.0, 1.2
+MEASURED = {
+    **{"CPU": "s", "wall": "s", "peak": "MiB", "grown": "MiB"},
+    **dict.fromkeys(("health", "git", "arm", "blob reads", "blob writes"), "requests"),
+}
 STORE = f"https://store.{DOMAIN}"
 PLACES = {PRODUCTION: "", STAGING: "-staging"}
 
@@ -54,9 +63,17 @@ class _Placed(Azure):
 
 def _controller(apps: list[str]) -> Iterator[None]:
     """Pass over all *apps* at each step."""
-    settings = read({"GITSLOT_REPO": f"https://git.{DOMAIN}/repo", "GITSLOT_STORAGE": STORE,
-                     "GITSLOT_ARM": f"https://arm.{DOMAIN}", "GITSLOT_FILE": "apps"})
-    settings = replace(settings, policy=replace(settings.policy, full_look_s=1e9, full_looks_at_once=0))
+    settings = read(
+        {
+            "GITSLOT_REPO": f"https://git.{DOMAIN}/repo",
+            "GITSLOT_STORAGE": STORE,
+            "GITSLOT_ARM": f"https://arm.{DOMAIN}",
+            "GITSLOT_FILE": "apps",
+        }
+    )
+    settings = replace(
+        settings, policy=replace(settings.policy, full_look_s=1e9, full_looks_at_once=0)
+    )
     http, who = Http(), Credential("controller")
     world = open_world(settings, who, http=http, tell=lambda _: None)
     registry = Registry(STORE, who, http)
@@ -92,27 +109,22 @@ def _floor(apps: list[str]) -> Iterator[None]:
 
 
 def _measured(port: int, who: str, apps: list[str]) -> None:
-    """Print what a start costs, and then each pass."""
+    """Take one step for each line that comes in, and print what it cost."""
     to_stub(port)
-    http = Http()
-
-    def asked() -> dict[str, int]:
-        answer = http.request("GET", f"https://count.{DOMAIN}/", total_s=10.0, most=1 << 18)
-        found: dict[str, int] = json.loads(answer.body)
-        return found
-
-    empty = _rss()
+    http, before = Http(), _peak()
     steps = {"gitslot": _controller, "floor": _floor}[who](apps)
-    asked()
-    for number in range(PASSES + 1):
+    for _ in sys.stdin:
+        http.request("GET", f"https://count.{DOMAIN}/", total_s=10.0, most=1 << 18)
         wall, cpu = time.perf_counter(), time.process_time()
         next(steps)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        found = {"CPU s": cpu, "wall s": wall, "peak MiB": _rss(), "grown MiB": _rss() - empty}
-        print(json.dumps(found | asked()), flush=True)
+        found = {"CPU": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+        answer = http.request("GET", f"https://count.{DOMAIN}/", total_s=10.0, most=1 << 18)
+        found |= {"peak": _peak(), "grown": _peak() - before, **json.loads(answer.body)}
+        print(json.dumps(found), flush=True)
 
 
-def _rss() -> float:
+def _peak() -> float:
+    """Return the most MiB that this process has had in memory."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -125,7 +137,7 @@ def _hosts(count: int) -> Iterator[tuple[dict[str, str], str, list[str]]]:
         checkout.begin()
         (folder / "repo" / "apps").mkdir()
         for each in apps:
-            text = "model: iris\nslots:\n  production: 1.4.0\n"
+            text = f"model: {registered.MODEL}\nslots:\n  production: {OLD}\n"
             (folder / "repo" / "apps" / f"{each}.yaml").write_text(text)
         checkout.git("add", "-A")
         checkout.git("commit", "-q", "-m", "all apps")
@@ -141,16 +153,92 @@ def _hosts(count: int) -> Iterator[tuple[dict[str, str], str, list[str]]]:
                 stub.terminate()
 
 
+def _passes(count: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Return what a start and *rounds* passes over so many apps cost, the peers by turns."""
+    found: dict[str, list[dict[str, float]]] = {}
+    with _hosts(count) as (env, port, apps), ExitStack() as stack:
+        running = {}
+        for who in WHO:
+            words = [sys.executable, "-m", "bench.fleet", port, who, *apps]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            each = subprocess.Popen(words, env=env, text=True, bufsize=1, **pipes)  # type: ignore[call-overload] # one line at a time
+            running[who] = stack.enter_context(each)
+            stack.callback(each.stdin.close)
+        for _ in range(rounds + 1):
+            for who, each in running.items():
+                each.stdin.write("\n")
+                found.setdefault(who, []).append(json.loads(each.stdout.readline()))
+    return found
+
+
 def run(rounds: int) -> Report:
-    report = Report("fleet", rounds)
+    """Measure *rounds* passes over each number of apps, after one that starts."""
+    report, cpu = Report("fleet", rounds), {}
     for count in APPS:
-        with _hosts(count) as (env, port, apps):
-            for who in ("gitslot", "floor"):
-                words = [sys.executable, "-m", "bench.fleet", port, who, *apps]
-                done = subprocess.run(words, env=env, stdout=subprocess.PIPE, check=True, text=True)
-                for line in done.stdout.splitlines():
-                    print(count, who, line)
+        for who, (start, *passes) in _passes(count, rounds).items():
+            load = f"{count:,} apps, {who}"
+            report.add("start, processor", load, [start["CPU"]], "s")
+            for kind, unit in MEASURED.items():
+                values = [each.get(kind, 0.0) for each in passes]
+                cpu[kind, who, count] = report.add(f"pass, {kind}", load, values, unit)
+    few, many = APPS[0], APPS[-1]
+    linear = cpu["CPU", WHO[0], many] / cpu["CPU", WHO[0], few] / (many / few)
+    for count in APPS:
+        ratio = cpu["CPU", "gitslot", count] / cpu["CPU", "floor", count]
+        report.ratios[f"pass_{count}_to_floor"] = round(ratio, 2)
+    _target(report, "pass", cpu["wall", "gitslot", many], PASS_S, "s")
+    _target(
+        report, "memory", cpu["grown", "gitslot", many], GROWN_MIB, "MiB more than at its start"
+    )
+    _target(report, "linear", linear, LINEAR, f"x the cost of an app among {few}")
+    asked = {kind: cpu[kind, "gitslot", many] for kind in ("git", "arm")}
+    report.targets["requests"] = Target("git 1, ARM 0", str(asked), asked == {"git": 1, "arm": 0})
+    _scenes(report)
     return report
+
+
+def _target(report: Report, name: str, got: float, most: float, unit: str) -> None:
+    report.targets[name] = Target(f"<= {most:g} {unit}", f"{got:.2f}", got <= most)
+
+
+# ---------------------------------------------------------------- how much apps delay each other
+
+
+def _scenes(report: Report) -> None:
+    """Add what becomes of an app beside others, in seconds of virtual time, with no spread."""
+    opened: list[Company] = []
+
+    def company(threads: int = 16, **scenes: Scene) -> Company:
+        opened.append(Company(scenes, threads))
+        return opened[-1]
+
+    one, eight = released(company, 1), released(company, 8)
+    alone, beside = reverted(company), reverted(company, a=bump())
+    late = max(abs(a - b) for a, b in zip(_looks(company, 0.0), _looks(company, 80.0), strict=True))
+    for each in opened:
+        each.end()
+    report.add("released, each by its commit", "1 app", [one], "s")
+    report.add("released, each by its commit", "8 apps", [eight], "s")
+    report.add("revert sent", "alone", [alone], "s")
+    report.add("revert sent", "while another app swaps", [beside], "s")
+    report.add("look of 19 apps", "late, while one more hangs", [late], "s")
+    _target(report, "eight", eight / one, 1.3, "x the time of one")
+    _target(report, "revert", beside - alone, 1.0, "s later than alone")
+    _target(report, "hangs", late, 1.0, "s from their time")
+
+
+def _looks(company: Callable[..., Company], hangs_s: float) -> list[float]:
+    """Return when each of 19 apps was looked at, while calls about one more take *hangs_s*."""
+    found = company(**{f"app{n:02}": settled() for n in range(20)})
+    first, *others = found.scenes.values()
+    looked: list[float] = []
+    first.rig.seam.before = lambda name: found.crew.wait(hangs_s * name.startswith("health"))
+    for each in others:
+        each.rig.seam.before = lambda name: (
+            looked.append(found.first.seconds()) if name == "health.production" else None
+        )
+    minutes(found, 5, 10.0)
+    return sorted(looked)
 
 
 if __name__ == "__main__":

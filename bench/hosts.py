@@ -138,7 +138,7 @@ class _Connection(asyncio.Protocol):
         status, found, body = self._hosts.answer(method, target, headers, rest[:length])
         said = {"Content-Length": str(len(body)), **found}
         text = "".join(f"{key}: {value}\r\n" for key, value in said.items())
-        answer = f"HTTP/1.1 {status} OK\r\n{text}\r\n".encode() + (b"" if method == "HEAD" else body)
+        answer = f"HTTP/1.1 {status} OK\r\n{text}\r\n".encode() + body * (method != "HEAD")
         slow = target == "/api/health"
         asyncio.get_running_loop().call_later(SLOT_S * slow, self._transport.write, answer)
 

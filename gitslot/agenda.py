@@ -44,6 +44,7 @@ def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
     first_s = zlib.crc32(name.encode()) / 2**32 * window_s
     return first_s if apps > policy.full_looks_at_once else 0.0, max(policy.full_look_s, window_s)
 
+
 # Kinds of entries: whether an app's last look timed out, and whether it waits for a step.
 _PROMPT, _HANGING = ((False, False), (False, True)), ((True, False), (True, True))
 _STEPS = ((False, True), (True, True))
