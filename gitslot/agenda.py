@@ -1,12 +1,14 @@
 """
 When each app is looked at again: the one timetable of the loop.
 
-Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To take an app
-costs the logarithm of their number, so that a pass over all of them stays linear.
+Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To take an
+app costs the logarithm of their number, so that a pass over all of them stays linear.
 """
 
 import heapq
+import math
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,6 +48,8 @@ def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
 
 
 # Kinds of entries: whether an app's last look timed out, and whether it waits for a step.
+Queues = defaultdict[tuple[bool, bool], list[tuple[float, str]]]
+_NEVER = (math.inf, "")
 _PROMPT, _HANGING = ((False, False), (False, True)), ((True, False), (True, True))
 _STEPS = ((False, True), (True, True))
 
@@ -59,7 +63,6 @@ class Entry:
     stopped: float | None = None  # since when no pass has made a step
     began: float | None = None  # of the pass that runs now
     took: float = 0.0  # seconds of its last pass, where that only found it converged
-    asked: int = 0  # in which survey it was last asked for news of its own
     hangs: bool = False  # its last look timed out
     recalled: bool = False  # it was made due while its pass ran
 
@@ -80,28 +83,28 @@ class Agenda:
     policy: Policy
     threads: int = 1
     entries: dict[str, Entry] = field(default_factory=dict)
-    _queues: dict[tuple[bool, bool], list[tuple[float, str]]] = field(default_factory=dict)
+    _queues: Queues = field(default_factory=lambda: defaultdict(list))
     _running: dict[str, Entry] = field(default_factory=dict)
-    _took: float = 0.0  # of all entries
-    _fired: float | None = None  # when the timer did
-    _surveys: int = 0
+    _took: float = 0.0  # by all entries
+    _fired: float = -math.inf  # when the timer did
+    _asked: int = 0  # of the apps at a stop
 
-    def _queue(self, name: str, entry: Entry) -> None:
-        """Put *entry* where `_first` finds it; what it was queued for before counts no more."""
-        heapq.heappush(self._queues.setdefault(entry.kind, []), (entry.due, name))
+    def _due(self, name: str, entry: Entry, due: float) -> None:
+        """Make *entry* due; where it is queued already, that counts no more."""
+        entry.due = due
+        heapq.heappush(self._queues[entry.kind], (due, name))
 
-    def _first(self, *kinds: tuple[bool, bool]) -> tuple[float, str] | None:
-        """Return who of these *kinds* is due first, and when; no one whose pass runs."""
-        found = []
+    def _first(self, *kinds: tuple[bool, bool]) -> tuple[float, str]:
+        """Return when the first of these *kinds* is due whose pass does not run, and its name."""
         for kind in kinds:
-            queue = self._queues.get(kind, [])
-            while queue:
-                entry = self.entries.get(queue[0][1])
-                if entry and entry.began is None and (entry.due, entry.kind) == (queue[0][0], kind):
-                    found.append(queue[0])
-                    break
+            queue = self._queues[kind]
+            while queue and not self._counts(kind, *queue[0]):
                 heapq.heappop(queue)
-        return min(found, default=None)
+        return min((queue[0] for kind in kinds if (queue := self._queues[kind])), default=_NEVER)
+
+    def _counts(self, kind: tuple[bool, bool], due: float, name: str) -> bool:
+        entry = self.entries.get(name)
+        return entry is not None and (entry.began, entry.due, entry.kind) == (None, due, kind)
 
     def keep(self, names: Iterable[str], now: float) -> None:
         """Keep exactly *names*; a new one is due *now*, one whose pass runs stays until it ends."""
@@ -109,41 +112,36 @@ class Agenda:
         for name in self.entries.keys() - wanted - self._running.keys():
             self._took -= self.entries.pop(name).took
         for name in wanted.keys() - self.entries.keys():
-            self.entries[name] = Entry(now)
-            self._queue(name, self.entries[name])
+            self._due(name, self.entries.setdefault(name, Entry(now)), now)
 
     def recall(self, names: Iterable[str], now: float) -> None:
         """Make *names* due *now*, as news of them came; one whose pass runs is due when it ends."""
         for name in names:
             if entry := self.entries.get(name):
                 entry.stopped, entry.recalled = None, entry.began is not None
-                self._hasten(name, entry, now)
-
-    def _hasten(self, name: str, entry: Entry, now: float) -> None:
-        if entry.due > now:
-            entry.due = now
-            self._queue(name, entry)
+                if entry.due > now:
+                    self._due(name, entry, now)
 
     def advance(self, now: float) -> None:
         """Make due what is due in half the time between two calls of the timer, which is one."""
-        since = now - self._fired if self._fired is not None else self.policy.rest_s
+        soon = now + min(now - self._fired, self.policy.rest_s) / 2
         self._fired = now
         for name, entry in self.entries.items():
-            if entry.due <= now + min(since, self.policy.rest_s) / 2:
-                self._hasten(name, entry, now)
+            if now < entry.due <= soon:
+                self._due(name, entry, now)
 
     def take(self, now: float) -> str | None:
         """Begin the pass of the app that is due for longest; None where none may begin."""
         if len(self._running) >= self.threads:
             return None
-        found, since = self._first(*_PROMPT), now - self.policy.hangs_s
-        if found is None or found[0] > now:
+        (due, name), since = self._first(*_PROMPT), now - self.policy.hangs_s
+        if due > now:
             running = self._running.values()
             hanging = sum(each.hangs or (each.began or now) <= since for each in running)
-            found = self._first(*_HANGING) if hanging < max(1, self.threads // 2) else None
-        if found is None or found[0] > now:
+            if hanging < max(1, self.threads // 2):
+                due, name = self._first(*_HANGING)
+        if due > now:
             return None
-        name = found[1]
         self._running[name] = self.entries[name]
         self.entries[name].began = now
         return name
@@ -176,34 +174,26 @@ class Agenda:
         again = max(again_s(stop, stopped_s, moment, self.policy), least_s)
         if converged:  # a fleet that is too large for its machine leaves it time for steps
             again = max(again, self.policy.stretch * self._took / self.threads)
-        entry.due = now if entry.recalled else max(now, (now if polled else began) + again)
+        due = now if entry.recalled else max(now, (now if polled else began) + again)
         entry.stop, entry.hangs, entry.began, entry.recalled = stop, hangs, None, False
-        self._queue(name, entry)
+        self._due(name, entry, due)
 
     def next_s(self, now: float) -> float:
         """Return in how many seconds the next app is due whose pass does not run."""
-        found = self._first(*_PROMPT, *_HANGING)
-        return max(0.0, found[0] - now) if found else self.policy.rest_s
+        return min(max(0.0, self._first(*_PROMPT, *_HANGING)[0] - now), self.policy.long_rest_s)
 
     def is_at_work(self, now: float) -> bool:
         """Return whether a pass runs or is due, or an app waits for a step that soon ends."""
-        step = self._first(*_STEPS)
-        soon = step is not None and step[0] <= now + self.policy.near_s
+        soon = self._first(*_STEPS)[0] <= now + self.policy.near_s
         return bool(self._running) or soon or self.next_s(now) == 0
 
     def at_a_stop(self) -> list[str]:
-        """
-        Return apps whose passes have come to a stop and are not under way.
-
-        They are asked for news of their own: so many in each survey, by turns.
-        """
-        self._surveys += 1
-        found = (each for each in self.entries.items() if each[1].stopped is not None)
-        free = (each for each in found if each[1].began is None)
-        chosen = heapq.nsmallest(self.policy.asked_at_once, free, key=lambda each: each[1].asked)
-        for _, entry in chosen:
-            entry.asked = self._surveys
-        return [name for name, _ in chosen]
+        """Return apps that have come to a stop and are not under way; of very many, some in turn."""
+        found = [n for n, e in self.entries.items() if e.stopped is not None and e.began is None]
+        most = min(self.policy.asked_at_once, len(found))
+        begin = self._asked % (len(found) or 1)
+        self._asked = begin + most
+        return [*found, *found][begin : begin + most]
 
 
 def is_polled(stop: Stop | None) -> bool:

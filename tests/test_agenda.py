@@ -136,7 +136,7 @@ class Counted(Entry):
 
 
 def hour(made: Agenda, took_s: float, news_s: float = math.inf) -> dict[str, list[float]]:
-    """Run an hour of passes that take *took_s*, all recalled each *news_s*; return when each was."""
+    """Return when each app was looked at in an hour; all are recalled each *news_s*."""
     now, fired, news = 0.0, 0.0, news_s
     running: list[tuple[float, str]] = []
     begun: dict[str, list[float]] = {name: [] for name in made.entries}
@@ -160,8 +160,10 @@ def hour(made: Agenda, took_s: float, news_s: float = math.inf) -> dict[str, lis
 
 @pytest.mark.parametrize(
     ("apps", "took_s", "news_s", "rest_s"),
-    [(40, 0.2, math.inf, 60.0), (200, 0.8, math.inf, 60.0), (200, 8.0, math.inf, 300.0)]
-    + [(40, 0.2, 25.0, 25.0)],
+    [
+        *((40, 0.2, math.inf, 60.0), (200, 0.8, math.inf, 60.0)),
+        *((200, 8.0, math.inf, 300.0), (40, 0.2, 25.0, 25.0)),
+    ],
 )
 def test_no_app_starves_and_a_large_fleet_leaves_two_thirds_of_the_time(
     apps: int, took_s: float, news_s: float, rest_s: float
@@ -200,7 +202,7 @@ def test_apps_at_a_stop_are_asked_for_news_by_turns() -> None:
         run(made, STALLED, 0.0)
     asked = [made.at_a_stop() for _ in range(3)]
     assert [len(each) for each in asked] == [50] * 3
-    assert set(sum(asked, [])) == set(names)
+    assert {name for each in asked for name in each} == set(names)
 
 
 def test_hanging_apps_get_half_of_the_threads() -> None:

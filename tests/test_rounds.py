@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gitslot.edges.git.source import Newest
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.state.decision import Converged, Stalled
@@ -106,7 +107,12 @@ def test_git_is_asked_each_ten_seconds_and_a_converged_app_each_minute(
     """A call of the timer with nothing due is one question to Git, and ends at once."""
     asked: list[SeamGit] = []
     shown = SeamGit.shown
-    monkeypatch.setattr(SeamGit, "shown", lambda git, at: (asked.append(git), shown(git, at))[1])
+
+    def counted(git: SeamGit, at: int) -> Newest:
+        asked.append(git)
+        return shown(git, at)
+
+    monkeypatch.setattr(SeamGit, "shown", counted)
     found = company(a=settled(), b=settled())
     minutes(found, 2, 10.0)
     asked.clear()

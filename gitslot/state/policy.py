@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Policy:
     """The numbers of the rules, all times in seconds, and what a setting makes stricter."""
 
-    round_s: float = 240.0  # for how long one call of the timer goes round
+    round_s: float = 239.0  # of one call of the timer: it ends just before the next is due
     poll_s: float = 1.0
     survey_s: float = 10.0  # between two questions to Git, and for news of apps at a stop
     rest_s: float = 60.0  # until an app is looked at again, converged or at a stop
