@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from xml.sax.saxutils import escape
+from urllib.parse import unquote
 
 from gitslot.record.accepted import NAME, Accepted
 from reliability import registered
@@ -27,6 +27,8 @@ from tests.servers import git_backend
 
 DOMAIN = "fleet.example"
 SLOT_S = 0.02  # a slot in the controller's region answers in so many seconds
+_LIST = "<EnumerationResults><Blobs>{}</Blobs><NextMarker/></EnumerationResults>"
+_LISTED = "<Blob><Name>{}</Name></Blob>"
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -48,18 +50,10 @@ class Hosts:
         }
         self._blobs |= registered.version_blobs(OLD)
         self._blobs[f"gitslot/{NAME}"] = Accepted(commit, dict.fromkeys(apps, commit)).line()
-        self._health = {
-            slot: json.dumps(
-                {
-                    "model": registered.MODEL,
-                    "version": version,
-                    "digest": registered.digest(version),
-                    "deploy": deploy,
-                    "code": "c1",
-                }
-            ).encode()
-            for slot, version, deploy in (("", OLD, "d-2"), ("-staging", OLDEST, "d-1"))
-        }
+        self._health = {}
+        for slot, version, deploy in (("", OLD, "d-2"), ("-staging", OLDEST, "d-1")):
+            says = {"model": registered.MODEL, "version": version, "deploy": deploy, "code": "c1"}
+            self._health[slot] = json.dumps(says | {"digest": registered.digest(version)}).encode()
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         """Answer one request."""
@@ -71,17 +65,15 @@ class Hosts:
         if name == "store":
             self._asked["blob writes" if method == "PUT" else "blob reads"] += 1
             return self._blob(method, path.lstrip("/"), query, headers, body)
-        if name in ("git", "arm"):
-            self._asked[name] += 1
-            return self._git(method, target, headers, body) if name == "git" else (503, {}, b"")
-        self._asked["health"] += 1
+        self._asked[name if name in ("git", "arm") else "health"] += 1
+        if name == "git":
+            titled = {key.title(): value for key, value in headers.items()}
+            handler: Any = SimpleNamespace(path=target, command=method, headers=titled)
+            env = {"HOME": str(self._repository.parent), "GIT_CONFIG_NOSYSTEM": "1"}
+            return git_backend(self._repository, env, handler, body)
+        if name == "arm":
+            return 503, {}, b""
         return 200, {}, self._health["-staging" if name.endswith("-staging") else ""]
-
-    def _git(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
-        titled = {key.title(): value for key, value in headers.items()}
-        handler: Any = SimpleNamespace(path=target, command=method, headers=titled)
-        env = {"HOME": str(self._repository.parent), "GIT_CONFIG_NOSYSTEM": "1"}
-        return git_backend(self._repository, env, handler, body)
 
     def _blob(
         self, method: str, name: str, query: str, headers: dict[str, str], body: bytes
@@ -90,7 +82,11 @@ class Hosts:
             self._blobs[name] = body
             return 201, {"ETag": '"1"'}, b""
         if "comp=list" in query:
-            return 200, {"Content-Type": "application/xml"}, self._listing(query)
+            found = re.search(r"prefix=([^&]*)", query)
+            prefix = unquote(found[1]) if found else ""
+            names = sorted(each.removeprefix("gitslot/") for each in self._blobs)
+            blobs = "".join(_LISTED.format(each) for each in names if each.startswith(prefix))
+            return 200, {"Content-Type": "application/xml"}, _LIST.format(blobs).encode()
         if (data := self._blobs.get(name)) is None:
             return 404, {"x-ms-error-code": "BlobNotFound"}, b""
         about = {
@@ -99,20 +95,10 @@ class Hosts:
             "x-ms-blob-type": "AppendBlob",
             "x-ms-blob-committed-block-count": "1",
         }
-        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("x-ms-range", "")):
-            first = int(asked[1])
-            part = data[first : int(asked[2] or len(data)) + 1]
-            about["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
-            return 206, about, part
+        if "x-ms-range" in headers:  # the first 4 MB, which is all
+            about["Content-Range"] = f"bytes 0-{len(data) - 1}/{len(data)}"
+            return 206, about, data
         return 200, about, data
-
-    def _listing(self, query: str) -> bytes:
-        found = re.search(r"prefix=([^&]*)", query)
-        prefix = "gitslot/" + (found[1].replace("%2F", "/") if found else "")
-        names = (name.partition("/")[2] for name in self._blobs if name.startswith(prefix))
-        blobs = "".join(f"<Blob><Name>{escape(each)}</Name></Blob>" for each in sorted(names))
-        head = '<?xml version="1.0" encoding="utf-8"?><EnumerationResults>'
-        return f"{head}<Blobs>{blobs}</Blobs><NextMarker/></EnumerationResults>".encode()
 
 
 class _Connection(asyncio.Protocol):
