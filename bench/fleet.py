@@ -44,7 +44,6 @@ from tests.servers import certificate
 from tests.test_rounds import minutes, released, reverted
 
 APPS, WHO = (100, 300, 1000), ("gitslot", "floor")
-PASS_S, GROWN_MIB, LINEAR = 10.0, 150.0, 1.2
 MEASURED = {
     **{"CPU": "s", "wall": "s", "peak": "MiB", "grown": "MiB"},
     **dict.fromkeys(("health", "git", "arm", "blob reads", "blob writes"), "requests"),
@@ -180,11 +179,9 @@ def run(rounds: int) -> Report:
     for count in APPS:
         ratio = cpu["CPU", "gitslot", count] / cpu["CPU", "floor", count]
         report.ratios[f"pass_{count}_to_floor"] = round(ratio, 2)
-    _target(report, "pass", cpu["wall", "gitslot", many], PASS_S, "s")
-    _target(
-        report, "memory", cpu["grown", "gitslot", many], GROWN_MIB, "MiB more than at its start"
-    )
-    _target(report, "linear", linear, LINEAR, f"x the cost of an app among {few}")
+    _target(report, "pass", cpu["wall", "gitslot", many], 10.0, "s")
+    _target(report, "memory", cpu["grown", "gitslot", many], 150.0, "MiB more than before")
+    _target(report, "linear", linear, 1.2, f"x the cost of an app among {few}")
     asked = {kind: cpu[kind, "gitslot", many] for kind in ("git", "arm")}
     report.targets["requests"] = Target("git 1, ARM 0", str(asked), asked == {"git": 1, "arm": 0})
     _scenes(report)
@@ -193,9 +190,6 @@ def run(rounds: int) -> Report:
 
 def _target(report: Report, name: str, got: float, most: float, unit: str) -> None:
     report.targets[name] = Target(f"<= {most:g} {unit}", f"{got:.2f}", got <= most)
-
-
-# ---------------------------------------------------------------- how much apps delay each other
 
 
 def _scenes(report: Report) -> None:
@@ -207,19 +201,17 @@ def _scenes(report: Report) -> None:
         return opened[-1]
 
     one, eight = released(company, 1), released(company, 8)
-    alone, beside = reverted(company), reverted(company, a=bump())
-    gap, late = _longest(company, 0.0), _longest(company, 80.0)
+    found = {
+        "released: 8 apps": (one, eight, 0.3 * one),
+        "revert sent: another swaps": (reverted(company), reverted(company, a=bump()), 1.0),
+        "longest rest: another hangs": (_longest(company, 0.0), _longest(company, 80.0), 1.0),
+    }
+    for name, (alone, beside, most) in found.items():
+        report.add(name, "alone", [alone], "s")
+        report.add(name, "beside others", [beside], "s")
+        _target(report, name, beside - alone, most, "s later than alone")
     for each in opened:
         each.end()
-    report.add("released, each by its commit", "1 app", [one], "s")
-    report.add("released, each by its commit", "8 apps", [eight], "s")
-    report.add("revert sent", "alone", [alone], "s")
-    report.add("revert sent", "while another app swaps", [beside], "s")
-    report.add("longest rest of 19 apps", "alone", [gap], "s")
-    report.add("longest rest of 19 apps", "while one more hangs", [late], "s")
-    _target(report, "eight", eight / one, 1.3, "x the time of one")
-    _target(report, "revert", beside - alone, 1.0, "s later than alone")
-    _target(report, "hangs", late - gap, 1.0, "s later than alone")
 
 
 def _longest(company: Callable[..., Company], hangs_s: float) -> float:

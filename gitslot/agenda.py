@@ -65,11 +65,7 @@ class Entry:
     took: float = 0.0  # seconds of its last pass, where that only found it converged
     hangs: bool = False  # its last look timed out
     recalled: bool = False  # it was made due while its pass ran
-
-    @property
-    def kind(self) -> tuple[bool, bool]:
-        """Return its kind, as above."""
-        return self.hangs, is_polled(self.stop)
+    queued: tuple[float, str] | None = None  # where it waits for its next pass
 
 
 @dataclass(slots=True)
@@ -91,20 +87,16 @@ class Agenda:
 
     def _due(self, name: str, entry: Entry, due: float) -> None:
         """Make *entry* due; where it is queued already, that counts no more."""
-        entry.due = due
-        heapq.heappush(self._queues[entry.kind], (due, name))
+        entry.due, entry.queued = due, (due, name)
+        heapq.heappush(self._queues[entry.hangs, is_polled(entry.stop)], entry.queued)
 
     def _first(self, *kinds: tuple[bool, bool]) -> tuple[float, str]:
         """Return when the first of these *kinds* is due whose pass does not run, and its name."""
         for kind in kinds:
             queue = self._queues[kind]
-            while queue and not self._counts(kind, *queue[0]):
+            while queue and getattr(self.entries.get(queue[0][1]), "queued", None) is not queue[0]:
                 heapq.heappop(queue)
         return min((queue[0] for kind in kinds if (queue := self._queues[kind])), default=_NEVER)
-
-    def _counts(self, kind: tuple[bool, bool], due: float, name: str) -> bool:
-        entry = self.entries.get(name)
-        return entry is not None and (entry.began, entry.due, entry.kind) == (None, due, kind)
 
     def keep(self, names: Iterable[str], now: float) -> None:
         """Keep exactly *names*; a new one is due *now*, one whose pass runs stays until it ends."""
@@ -119,7 +111,7 @@ class Agenda:
         for name in names:
             if entry := self.entries.get(name):
                 entry.stopped, entry.recalled = None, entry.began is not None
-                if entry.due > now:
+                if entry.queued and entry.due > now:
                     self._due(name, entry, now)
 
     def advance(self, now: float) -> None:
@@ -127,7 +119,7 @@ class Agenda:
         soon = now + min(now - self._fired, self.policy.rest_s) / 2
         self._fired = now
         for name, entry in self.entries.items():
-            if now < entry.due <= soon:
+            if entry.queued and now < entry.due <= soon:
                 self._due(name, entry, now)
 
     def take(self, now: float) -> str | None:
@@ -142,8 +134,8 @@ class Agenda:
                 due, name = self._first(*_HANGING)
         if due > now:
             return None
-        self._running[name] = self.entries[name]
-        self.entries[name].began = now
+        self._running[name] = entry = self.entries[name]
+        entry.began, entry.queued = now, None
         return name
 
     def end(
@@ -188,7 +180,7 @@ class Agenda:
         return bool(self._running) or soon or self.next_s(now) == 0
 
     def at_a_stop(self) -> list[str]:
-        """Return apps that have come to a stop and are not under way; of very many, some in turn."""
+        """Return apps at a stop whose passes are not under way; of very many some by turns."""
         found = [n for n, e in self.entries.items() if e.stopped is not None and e.began is None]
         most = min(self.policy.asked_at_once, len(found))
         begin = self._asked % (len(found) or 1)

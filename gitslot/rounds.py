@@ -190,8 +190,6 @@ class Rounds:
     def _changed(self, desired: Desired | Doubt) -> list[str]:
         if not isinstance(desired, Desired) or not isinstance(self._known, Desired):
             return []
-        if desired is self._known:
-            return []
         known = self._known.apps
         return [name for name, app in desired.apps.items() if app != known.get(name)]
 

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from gitslot.edges.settings import SCHEDULE
 from gitslot.registry.registry import CODE, MODELS
 from gitslot.report.doctor.facts import Check, Grade, Ground, Note
 from gitslot.state.safe_text import some_of
@@ -21,7 +20,7 @@ _FIELD = re.compile(
 )
 _MOST = (59, 59, 23, 31, 12, 7)  # second, minute, hour, day, month, day of the week
 _SPAN = re.compile(r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}")
-_USUAL = f"GITSLOT_SCHEDULE='{SCHEDULE}'"
+_USUAL = "GITSLOT_SCHEDULE='*/10 * * * * *'"
 
 
 def settings(ground: Ground) -> Iterator[Note]:
