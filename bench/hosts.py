@@ -28,7 +28,10 @@ from tests.servers import git_backend
 DOMAIN = "fleet.example"
 SLOT_S = 0.02  # a slot in the controller's region answers in so many seconds
 _LIST = "<EnumerationResults><Blobs>{}</Blobs><NextMarker/></EnumerationResults>"
-_LISTED = "<Blob><Name>{}</Name></Blob>"
+_LISTED = (
+    "<Blob><Name>{}</Name><Properties><Content-Length>{}</Content-Length>"
+    "<BlobType>AppendBlob</BlobType></Properties></Blob>"
+)
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -84,8 +87,8 @@ class Hosts:
         if "comp=list" in query:
             found = re.search(r"prefix=([^&]*)", query)
             prefix = unquote(found[1]) if found else ""
-            names = sorted(each.removeprefix("gitslot/") for each in self._blobs)
-            blobs = "".join(_LISTED.format(each) for each in names if each.startswith(prefix))
+            kept = sorted((n.removeprefix("gitslot/"), len(d)) for n, d in self._blobs.items())
+            blobs = "".join(_LISTED.format(*each) for each in kept if each[0].startswith(prefix))
             return 200, {"Content-Type": "application/xml"}, _LIST.format(blobs).encode()
         if (data := self._blobs.get(name)) is None:
             return 404, {"x-ms-error-code": "BlobNotFound"}, b""
@@ -95,9 +98,11 @@ class Hosts:
             "x-ms-blob-type": "AppendBlob",
             "x-ms-blob-committed-block-count": "1",
         }
-        if "x-ms-range" in headers:  # the first 4 MB, which is all
-            about["Content-Range"] = f"bytes 0-{len(data) - 1}/{len(data)}"
-            return 206, about, data
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("x-ms-range", "")):
+            first = int(asked[1])
+            part = data[first : int(asked[2] or len(data)) + 1]
+            about["Content-Range"] = f"bytes {first}-{first + len(part) - 1}/{len(data)}"
+            return 206, about, part
         return 200, about, data
 
 
