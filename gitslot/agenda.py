@@ -39,8 +39,12 @@ def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
     the calls that ARM allows is kept for writes and steps under way.
     """
     window_s = apps * policy.full_look_s / policy.full_looks
-    first_s = zlib.crc32(name.encode()) / 2**32 * window_s
-    return first_s if apps > policy.full_looks_at_once else 0.0, max(policy.full_look_s, window_s)
+    return later_s(name, apps, window_s, policy), max(policy.full_look_s, window_s)
+
+
+def later_s(name: str, apps: int, period_s: float, policy: Policy) -> float:
+    """Return how much later *name*, one of many *apps*, begins what all do once in a period."""
+    return zlib.crc32(name.encode()) / 2**32 * period_s if apps > policy.full_looks_at_once else 0.0
 
 
 @dataclass(slots=True)
@@ -113,13 +117,12 @@ class Agenda:
         now: float,
         moment: datetime,
         *,
-        least_s: float = 0.0,
         hangs: bool = False,
     ) -> None:
         """
         Record that the pass of *name* came to *stop*, which says when it is due again.
 
-        *moment* is the time of day, *least_s* for how long Azure has asked to wait.
+        *moment* is the time of day.
         """
         entry = self.entries[name]
         began = now if entry.began is None else entry.began
@@ -129,7 +132,7 @@ class Agenda:
         elif entry.stopped is None:
             entry.stopped = now
         stopped_s = now - entry.stopped if entry.stopped is not None else 0.0
-        again = max(again_s(stop, stopped_s, moment, self.policy), least_s)
+        again = again_s(stop, stopped_s, moment, self.policy)
         entry.due = now if entry.recalled else max(now, (now if polled else began) + again)
         entry.stop, entry.hangs, entry.began, entry.recalled = stop, hangs, None, False
 
