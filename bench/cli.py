@@ -44,7 +44,9 @@ def run(rounds: int) -> Report:
         stage.repository.want("1.4.0")
         world = stage.open()
         read = settings.read(stage.environment)
-        Rounds(world, shown=Snapshots(world.journal.blobs, world.clock, read)).go("push")
+        Rounds(world, shown=Snapshots(world.journal.blobs, world.clock, read, world.looker)).go(
+            "push"
+        )
         lines = {
             PASS: [str(BIN / "python"), "-c", "pass"],
             **{name: [str(BIN / "gitslot"), *name.split()] for name in COMMANDS},

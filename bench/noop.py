@@ -114,7 +114,7 @@ def _controller() -> tuple[World, Callable[[], object]]:
     """Return a controller's world, and what makes its rounds look at the app at once."""
     found, http = settings.read(os.environ), Http()
     world = open_world(found, credential(http), http=http)
-    shown = Snapshots(world.journal.blobs, world.clock, found, world.looker.place)
+    shown = Snapshots(world.journal.blobs, world.clock, found, world.looker)
     rounds = Rounds(world, threads=found.policy.threads, start=in_a_thread, shown=shown)
 
     def look() -> None:

@@ -37,7 +37,7 @@ except Exception:
     logging.getLogger("gitslot").exception("the controller cannot start")
     raise
 _blobs = _world.journal.blobs
-_shown = Snapshots(_blobs, _world.clock, _settings, _world.looker.place)
+_shown = Snapshots(_blobs, _world.clock, _settings, _world.looker)
 _rounds = Rounds(_world, threads=_settings.policy.threads, start=in_a_thread, shown=_shown)
 _page = Page(_blobs, Registry(_settings.storage, _credential, _http), _settings.repository)
 

@@ -43,8 +43,12 @@ def unread_s(name: str, apps: int, policy: Policy) -> tuple[float, float]:
     the calls that ARM allows is kept for writes and steps under way.
     """
     window_s = apps * policy.full_look_s / policy.full_looks
-    first_s = zlib.crc32(name.encode()) / 2**32 * window_s
-    return first_s if apps > policy.full_looks_at_once else 0.0, max(policy.full_look_s, window_s)
+    return later_s(name, apps, window_s, policy), max(policy.full_look_s, window_s)
+
+
+def later_s(name: str, apps: int, period_s: float, policy: Policy) -> float:
+    """Return how much later *name*, one of many *apps*, begins what all do once in a period."""
+    return zlib.crc32(name.encode()) / 2**32 * period_s if apps > policy.full_looks_at_once else 0.0
 
 
 # Kinds of entries: whether an app's last look timed out, and whether it waits for a step.
@@ -145,13 +149,12 @@ class Agenda:
         now: float,
         moment: datetime,
         *,
-        least_s: float = 0.0,
         hangs: bool = False,
     ) -> None:
         """
         Record that the pass of *name* came to *stop*, which says when it is due again.
 
-        *moment* is the time of day, *least_s* for how long Azure has asked to wait.
+        *moment* is the time of day.
         """
         entry = self._running.pop(name)
         began = now if entry.began is None else entry.began
@@ -163,7 +166,7 @@ class Agenda:
         stopped_s = now - entry.stopped if entry.stopped is not None else 0.0
         took = now - began if converged and not hangs else 0.0
         self._took, entry.took = self._took + took - entry.took, took
-        again = max(again_s(stop, stopped_s, moment, self.policy), least_s)
+        again = again_s(stop, stopped_s, moment, self.policy)
         if converged:  # a fleet that is too large for its machine leaves it time for steps
             again = max(again, self.policy.stretch * self._took / self.threads)
         due = now if entry.recalled else max(now, (now if polled else began) + again)

@@ -99,7 +99,7 @@ class NoAnswer(GitslotError):
 
 
 class PutOff(NoAnswer):
-    """*host* answered *status* and asked us to wait: it is not asked before *until*."""
+    """*host* answered *status*, or 0: would refuse. It is not asked before *until*."""
 
     reason = "PutOff"
 

@@ -136,10 +136,10 @@ class Rounds:
             _log.exception("%s: the pass broke off", name)
             what = f"the pass broke off: {type(error).__name__}"
             stop = frozen(Doubt("InternalError", what))
-        hangs, least_s = one.look_s >= world.policy.hangs_s, world.looker.blocked_s(name)
+        hangs = one.look_s >= world.policy.hangs_s
         with world.clock.news:
             moment, now = world.clock.now(), world.clock.monotonic()
-            agenda.end(name, stop, now, moment, least_s=least_s, hangs=hangs)
+            agenda.end(name, stop, now, moment, hangs=hangs)
             world.clock.news.notify_all()
 
     # ------------------------------------------------------------ news

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
 from azure.core.credentials import AccessToken
@@ -231,17 +231,19 @@ class DoorHttp(Http):
             if isinstance(found, Exception):
                 raise found
             return found
-        self.refuse_put_off(url)
+        self.refuse_put_off(url, method)
         data = body.encode() if isinstance(body, str) else (body or b"")
         answer = self._door.answer(method, url, headers or {}, data)
-        self.note(url, answer.status, answer.headers.get("retry-after", ""))
-        return _sent(answer)
+        sent = _sent(answer)
+        self.note(url, answer.status, sent.headers, method)
+        return sent
 
 
 class _Turned:
-    """A client for the cached SDK that is turned to the run of now."""
+    """A client for the cached SDK that is turned to the run of now, which counts the calls."""
 
     now: DoorHttp
+    meters: ClassVar[dict[str, Any]] = {}
 
     def request(self, *words: Any, **more: Any) -> HttpAnswer:
         return self.now.request(*words, **more)
@@ -274,7 +276,9 @@ class SeamAzure(Azure):
     def __init__(self, cloud: Cloud, process: Process) -> None:
         self._door = ArmDoor(cloud, process)
         self._ended = DoorHttp(self._door, cloud.seconds)
-        super().__init__(ARM, Credential(process.name), pool=Inline, http=self._ended)
+        super().__init__(
+            ARM, Credential(process.name), pool=Inline, http=self._ended, clock=cloud.seconds
+        )
         self._kept_read: dict[int, tuple[Any, Any]] = {}
 
     def client(self, subscription: str) -> WebSiteManagementClient:
@@ -305,9 +309,9 @@ class SeamAzure(Azure):
         found: Answer | Exception
         url = f"{ARM}{path}?{_VERSION}"
         try:
-            self._ended.refuse_put_off(url)
+            self._ended.refuse_put_off(url, method)
             found = self._door.answer(method, url, self._door.headers, b"")
-            self._ended.note(url, found.status, found.headers.get("retry-after", ""))
+            self._ended.note(url, found.status, HTTPHeaderDict(found.headers), method)
         except Exception as error:
             found = error
         good = isinstance(found, Answer) and found.status == 200

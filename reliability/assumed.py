@@ -16,6 +16,7 @@ from reliability.scenarios import STORIES
 # Rows that make no difference to these scenes, and where they are shown instead.
 ELSEWHERE = {
     "listed-by-role": "tests/emulator/arm/test_rights.py",
+    "sites-listed": "tests/look/test_many_apps.py",
     "container-create": "tests/emulator/slots/test_blob_door.py",
 }
 

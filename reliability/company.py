@@ -62,6 +62,11 @@ class _Routed:
     def reader(self) -> "_Routed":
         return self
 
+    def recall(self, found: Mapping[str, Any]) -> None:
+        """Tell each app where it was found."""
+        for name in found.keys() & self._parts.keys():
+            self._parts[name].recall({APP: found[name]})
+
 
 def _called(name: str, value: Any) -> Any:
     return replace(value, name=name) if isinstance(value, App | AppRef) else value
@@ -228,7 +233,7 @@ class Company:
             new_id=self.new_id,
         )
         settings = Settings("https://git.example/it", STORE, controller=self.name)
-        shown = Snapshots(self.shown, clock, settings)
+        shown = Snapshots(self.shown, clock, settings, world.looker)
         self.rounds = Rounds(world, threads=self.threads, start=self.crew.spawn, shown=shown)
         return self.rounds
 

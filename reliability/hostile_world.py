@@ -28,7 +28,7 @@ from gitslot.record.event import Event, clean, parse
 from gitslot.record.log import log_event
 from gitslot.report.text import Log
 from gitslot.state.seen import Answer, Poll
-from gitslot.state.wanted import STAGING
+from gitslot.state.wanted import PRODUCTION, STAGING
 from reliability.hostile import Attack, varint
 from serving_app.refused import Refused
 from tests.servers import Answer as Response
@@ -126,7 +126,7 @@ def addresses() -> Iterator[tuple[str, Attack]]:
         site = {"id": "x", "properties": {"defaultHostName": name, "state": "Running"}}
         world.answer = lambda _: _json(site)
         with world.open() as arm:
-            refused = _refusal(GitslotError, lambda: Azure(arm, Credential()).hosts(REF))
+            refused = _refusal(GitslotError, lambda: Azure(arm, Credential()).host(REF, PRODUCTION))
         assert refused.reason == "Unreadable", refused.reason
         return "Unreadable"
 
@@ -171,7 +171,7 @@ def addresses() -> Iterator[tuple[str, Attack]]:
     asks: dict[str, tuple[Callable[[str], Response], Callable[[Azure, Two], object]]] = {
         "a next page elsewhere": (next_link, located),
         "a redirect of a list": (moved, located),
-        "a redirect of a look": (moved, lambda a, _: a.hosts(REF)),
+        "a redirect of a look": (moved, lambda a, _: a.host(REF, PRODUCTION)),
         "a redirect of a swap": (moved, swap),
         "a redirect of a poll": (moved, polled("{arm}/operationresults/1")),
     }

@@ -126,15 +126,6 @@ def test_after_an_hour_at_a_stop_it_is_every_five_minutes_until_there_is_news() 
     assert made.next_s(now) == pytest.approx(60.0)
 
 
-def test_as_long_as_azure_asks_to_wait_an_app_is_not_due() -> None:
-    """A converged app, a step under way and a stop alike."""
-    for stop in (Converged(), RUNS, STALLED):
-        made = agenda("a")
-        run(made, stop, 0.0, least_s=90.0)
-        assert made.take(89.0) is None
-        assert made.take(90.2) == "a"
-
-
 @pytest.mark.parametrize(("every_s", "soon", "later"), [(60.0, 10.0, 40.0), (10.0, 4.0, 6.0)])
 def test_a_timer_takes_what_is_due_before_the_next_one_but_for_what_comes_later(
     every_s: float, soon: float, later: float

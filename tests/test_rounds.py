@@ -191,3 +191,23 @@ def test_an_app_at_a_stop_is_read_from_arm_now_and_then(company: Open) -> None:
     scene.cloud.behaviour.slots["production"] = "silent"
     minutes(found, 1)
     assert sum(call.name.startswith("arm.") for call in scene.rig.seam.calls) > len(reads)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_new_process_asks_arm_only_where_slots_do_not_settle_it(
+    company: Open, *, moved: bool
+) -> None:
+    """It looks where the last one found the apps; a release there reads ARM before it is made."""
+    found = company(a=bump(), b=bump())
+    found.run()
+    found.kill()
+    (name,) = found.shown.names("state/")
+    if moved:
+        data, etag = found.shown.load(name) or (b"", "")
+        found.shown.store(name, data.replace(b"localhost:443", b"localhost:444"), etag)
+    marks = {each: len(scene.rig.seam.calls) for each, scene in found.scenes.items()}
+    assert set(map(type, found.run().values())) == {Converged}
+    for each, scene in found.scenes.items():
+        asked = [call.name for call in scene.rig.seam.calls[marks[each] :]]
+        assert sum(call == "arm.resources-list" for call in asked) == moved
+        assert any(call.startswith("arm.") for call in asked) == moved

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from emulator.arm import identities
 from emulator.arm.bodies import etag, plan_id, site_body, web_config_body
@@ -25,16 +26,37 @@ from emulator.slots.state import CONTENT_SHARE, PRODUCTION, SHARE_ACCOUNT, Keys,
 
 SITE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 SLOT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?")
+PAGE = 100
 
 
 def _answer(azure: Azure, site: Site, slot: Slot) -> Answer:
     return Answer(200, site_body(azure, site, slot), {"etag": etag(slot)})
 
 
-def sites(azure: Azure, _call: Call, _params: Params) -> Answer:
-    """List the sites without their slots."""
-    value = [site_body(azure, site, site.production) for site in azure.store.sites.values()]
-    return Answer(200, {"value": value, "nextLink": None})
+def sites(azure: Azure, call: Call, params: Params) -> Answer:
+    """
+    List the sites, those of one group with their slots where `includeSlots` asks for them.
+
+    `siteConfig` has no values in lists (azure-powershell#4841, #22784); a page holds 100
+    (azure-powershell#16214).
+    """
+    slots = "group" in params and call.query.get("includeslots", "").lower() == "true"
+    found = [
+        (site, slot)
+        for site in azure.store.sites.values()
+        for slot in (site.slots.values() if slots else (site.production,))
+    ]
+    if not azure.assumed.holds("sites-listed"):
+        found = found[::2]
+    first = int(call.query.get("$skiptoken", "0"))
+    end, link = first + PAGE, None
+    if end < len(found):
+        query = {**call.query, "$skiptoken": str(end)}
+        link = f"{azure.url}{call.path}?{urlencode(query)}"
+    value = [site_body(azure, *each) for each in found[first:end]]
+    for body in value:
+        body["properties"]["siteConfig"] = dict.fromkeys(body["properties"]["siteConfig"])
+    return Answer(200, {"value": value, "nextLink": link})
 
 
 def site_get(azure: Azure, _call: Call, params: Params) -> Answer:

@@ -41,7 +41,7 @@ def _put_off(found: object, now: datetime) -> Waiting | None:
     if not isinstance(found, Doubt) or found.again_s is None:
         return None
     until = now + timedelta(seconds=found.again_s) if found.again_s else None
-    return replace(waiting(found), next=Wait(until))
+    return replace(waiting(found), next=Wait(until), quiet=found.reason == "CallsUsedUp")
 
 
 def slots_cannot_be_read(evidence: Evidence) -> Frozen | None:
@@ -138,6 +138,8 @@ _UNREAD = Doubt("Unreadable", "the slots' settings were not read")
 def settings_were_not_read(ask: Ask) -> Frozen | Stalled | Waiting:
     """Stop where ARM could not be read: frozen for production, for another slot that slot alone."""
     why = ask.unread or _UNREAD
+    if put_off := _put_off(why, ask.look.now):
+        return put_off
     if ask.name == PRODUCTION:
         return frozen(why)
     return stalled(why) if isinstance(why, Refusal) else waiting(why)

@@ -70,6 +70,7 @@ class Http:
         self._by_proxy: dict[str, urllib3.PoolManager] = {}
         self._by_host: dict[str, urllib3.PoolManager] = {}
         self._until: dict[str, tuple[float, int]] = {}  # host -> monotonic time, status
+        self.meters: dict[str, Any] = {}  # host -> the Budget of calls that it takes
 
     def request(
         self,
@@ -117,7 +118,7 @@ class Http:
 
         Raises PutOff, and what urllib3 raises.
         """
-        self.refuse_put_off(url)
+        self.refuse_put_off(url, method)
         found = self._manager(url).urlopen(
             method,
             url,
@@ -128,21 +129,24 @@ class Http:
             redirect=False,
             preload_content=False,
         )
-        self.note(url, found.status, found.headers.get("Retry-After", ""))
+        self.note(url, found.status, found.headers, method)
         return found
 
-    def note(self, url: str, status: int, retry_after: str) -> None:
+    def note(self, url: str, status: int, headers: Mapping[str, str], method: str) -> None:
         """Remember that the host of *url* asked us to wait, if its answer did."""
-        if status in (429, 503) and (wait_s := _seconds(retry_after)) > 0:
-            self._until[host_of(url)] = (self._clock() + wait_s, status)
-
-    def refuse_put_off(self, url: str) -> None:
-        """Raise PutOff if the host of *url* asked us to wait and the time is not over."""
         host = host_of(url)
-        if host not in self._until:
-            return
-        until, status = self._until[host]
+        if meter := self.meters.get(host):
+            meter.note(method, url, status, headers)
+        if status in (429, 503) and (wait_s := _seconds(headers.get("Retry-After", ""))) > 0:
+            self._until[host] = (self._clock() + wait_s, status)
+
+    def refuse_put_off(self, url: str, method: str = "GET") -> None:
+        """Raise PutOff if the host of *url* asked us to wait, or has no call left for this."""
+        host = host_of(url)
+        until, status = self._until.get(host, (0.0, 0))
         left = until - self._clock()
+        if left <= 0 and (meter := self.meters.get(host)):
+            left, status = meter.wait_s(method, url), 0
         if left > 0:
             raise PutOff(host, status, datetime.now(UTC) + timedelta(seconds=left), left)
 

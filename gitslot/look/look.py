@@ -9,15 +9,15 @@ ARM at one moment; a further slot by itself, and what keeps it from being read c
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from gitslot.agenda import unread_s
+from gitslot.agenda import later_s, unread_s
 from gitslot.decide.swap_in_flight import served_as_intended
-from gitslot.edges.azure.answers import unread
+from gitslot.edges.azure.answers import is_host, unread
 from gitslot.edges.azure.arm import AppRef, Azure, PollAnswer
-from gitslot.errors import AzureError, AzureUnavailable, NotFound, RegistryUnavailable
+from gitslot.errors import AzureError, AzureUnavailable, RegistryUnavailable
 from gitslot.look import slots
 from gitslot.look.proofs import Prover
 from gitslot.look.stopwatch import Since
@@ -26,7 +26,7 @@ from gitslot.registry.manifest import Manifest
 from gitslot.registry.registry import Registry
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory, Shown
-from gitslot.state.seen import Live, Mark, Poll, Rehearsal, Seen, Verdict
+from gitslot.state.seen import Found, Live, Mark, Poll, Rehearsal, Seen, Verdict
 from gitslot.state.wanted import PRODUCTION, STAGING, App, Doubt, Refusal, Release, Resolved, Wanted
 
 _PROBES = 128  # at once: eight slots of each of 16 apps; a thread is made when it is needed
@@ -44,10 +44,10 @@ class _Kept:
     """What is kept of one app between looks."""
 
     ref: AppRef | None = None
+    recalled: bool = False  # as another process found it: only slots are asked there
+    slots: tuple[str, ...] = ()  # that the last look has seen
     begun: float = 0.0
     full_look: float | None = None
-    blocked: Doubt | None = None  # why nothing is read before *blocked_until*
-    blocked_until: float = 0.0
     still: Since = field(default_factory=Since)
     location: str = ""
     poll: PollAnswer = field(default_factory=lambda: PollAnswer(Poll.UNKNOWN))
@@ -82,6 +82,7 @@ class Looker:
         self._prover = Prover(azure, self._catalog, probes, policy)
         self._slots = slots.Slots(azure, self._catalog, probes, clock.monotonic, policy)
         self._apps: dict[str, _Kept] = {}
+        self._recalled: Mapping[str, Found] = {}
 
     def ref(self, name: str) -> AppRef:
         """Return where the app *name* is, as the last look found it."""
@@ -89,15 +90,24 @@ class Looker:
         assert ref is not None
         return ref
 
-    def place(self, name: str) -> str:
-        """Return the resource id of the app *name*, or "" before a look has found it."""
+    def found(self, name: str) -> Found | None:
+        """Return where the app *name* is; as another process found it, before the first look."""
         kept = self._apps.get(name)
-        return kept.ref.id if kept and kept.ref else ""
+        if kept is None or kept.ref is None:
+            return None if kept else self._recalled.get(name)
+        ago_s = self._clock.monotonic() - (kept.full_look or kept.begun)
+        since = self._clock.now() - timedelta(seconds=ago_s)
+        hosts = {slot: self._slots.kept(kept.ref.name, slot).host for slot in kept.slots}
+        return Found(kept.ref.id, {slot: host for slot, host in hosts.items() if host}, since)
 
-    def blocked_s(self, name: str) -> float:
-        """Return for how many seconds ARM has asked not to be asked about the app *name*."""
-        kept = self._apps.get(name)
-        return max(0.0, kept.blocked_until - self._clock.monotonic()) if kept else 0.0
+    def recall(self, found: Mapping[str, Found]) -> None:
+        """
+        Look at apps first where another process *found* them.
+
+        Such a host is an address alone. What answers there is checked by its markers. Where that
+        does not settle it, and for each key and write, ARM says where the app is.
+        """
+        self._recalled = found
 
     def look(
         self,
@@ -118,36 +128,30 @@ class Looker:
         further slots also while production comes first: one that hangs must not keep it waiting.
         A Doubt is what could not be read.
         """
-        kept = self._apps.setdefault(name, _Kept(begun=self._clock.monotonic()))
-        found = self._tried(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
-        if isinstance(found, Doubt):
-            kept.still = Since()  # what is not seen does not count as unmoved
-        return found
-
-    def _tried(
-        self,
-        name: str,
-        app: App | None,
-        memory: Memory,
-        kept: _Kept,
-        prove: Mapping[str, Release],
-        *,
-        fresh: bool,
-        whole: bool,
-    ) -> Live | Doubt:
-        now = self._clock.monotonic()
-        if kept.blocked and now < kept.blocked_until:
-            return kept.blocked
+        kept = self._apps.get(name) or self._first_kept(name)
         try:
-            return self._look(name, app, memory, kept, prove, fresh=fresh, whole=whole)
+            return self._look(name, app, memory, kept, prove or {}, fresh=fresh, whole=whole)
         except AzureUnavailable as error:
-            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
-            return kept.blocked
-        except (NotFound, AzureError) as error:
-            kept.ref = None
-            return Doubt(error.reason, error.message)
-        except RegistryUnavailable as error:
-            return Doubt(error.reason, error.message)
+            doubt = unread(error)
+        except (AzureError, RegistryUnavailable) as error:
+            if isinstance(error, AzureError):
+                kept.ref = None
+            doubt = Doubt(error.reason, error.message)
+        kept.still = Since()  # what is not seen does not count as unmoved
+        return doubt
+
+    def _first_kept(self, name: str) -> _Kept:
+        kept = self._apps[name] = _Kept(begun=self._clock.monotonic())
+        found = self._recalled.get(name)
+        words = found.id.split("/") if found else []
+        if found and len(words) == 9 and all(map(is_host, found.hosts.values())):
+            ref = kept.ref = AppRef(words[2], words[4], words[8])
+            kept.recalled, kept.slots = True, tuple(found.hosts)
+            ago_s = (self._clock.now() - found.since).total_seconds()
+            kept.full_look = kept.asked_at = kept.begun - max(0.0, ago_s)
+            for slot, host in found.hosts.items():
+                self._slots.kept(ref.name, slot).host = host
+        return kept
 
     def _look(
         self,
@@ -161,7 +165,7 @@ class Looker:
         whole: bool,
     ) -> Live:
         began = self._clock.now()
-        ref = kept.ref or self._locate(name, app, kept)
+        ref = kept.ref or self._locate(name, app, memory, kept)
         names = dict(app.slots) if app else {}
         pair = {PRODUCTION: names.pop(PRODUCTION, None), STAGING: app.pin if app else None}
         names.pop(STAGING, None)
@@ -172,8 +176,12 @@ class Looker:
             fresh, live = True, live.having(self._slots.everywhere(ref, live.production))
         if whole or _their_turn(live, memory):
             live = live.having(*healths(names).values())
+        kept.slots = tuple(live.slots)
         age_s = self._clock.monotonic() - (kept.full_look or kept.begun)
         if fresh or self._needs_arm(app, live, memory, kept, age_s):
+            if kept.recalled:
+                ref, kept.recalled = self._place(name, app), False
+                kept.ref = ref
             live = self._with_arm(ref, live, memory, kept, fresh=fresh)
         elif kept.full_look is None or age_s >= self._policy.full_look_s:
             live = replace(live, unread_s=age_s)
@@ -199,14 +207,20 @@ class Looker:
         found = self._pool.map(lambda each: ask(*each), wanted.items())
         return dict(zip(wanted, found, strict=True))
 
-    def _locate(self, name: str, app: App | None, kept: _Kept) -> AppRef:
+    def _locate(self, name: str, app: App | None, memory: Memory, kept: _Kept) -> AppRef:
         """Find the app *name*, and where its pair of slots answers."""
-        group, subscription = (app.resource_group, app.subscription) if app else (None, None)
-        ref = self._azure.locate(name, group, subscription)
-        for slot, host in self._azure.hosts(ref).items():
+        ref, last = self._place(name, app), memory.converged
+        rests = app is None or (last and last.version == app.production.version and not app.pin)
+        keeps_up = memory.intent is None and bool(rests)
+        for slot in (PRODUCTION, STAGING):
+            host = self._azure.host(ref, slot, keeps_up=keeps_up)
             self._slots.kept(ref.name, slot).host = host
         kept.ref = ref
         return ref
+
+    def _place(self, name: str, app: App | None) -> AppRef:
+        group, subscription = (app.resource_group, app.subscription) if app else (None, None)
+        return self._azure.locate(name, group, subscription)
 
     def manifest(self, model: str, version: str) -> Manifest:
         """Return a manifest of the registry."""
@@ -248,7 +262,9 @@ class Looker:
         first_s, every_s = unread_s(kept.ref.name, len(self._apps), self._policy)
         due = age_s >= (first_s if kept.full_look is None else every_s)
         due = due or self._prover.lacks(kept.ref)
-        return due or app is None or not settled(app, live, memory, kept.production)
+        if app is None or not settled(app, live, memory, kept.production):
+            return True
+        return due and not self._azure.budget.spare_s(kept.ref.subscription)
 
     def _with_arm(
         self, ref: AppRef, live: Live, memory: Memory, kept: _Kept, *, fresh: bool
@@ -263,6 +279,8 @@ class Looker:
         pair = [self._slots.kept(ref.name, each.name) for each in shown]
         known = zip(pair, shown, strict=True)
         reuse_s = slots.reuse_of(live.production, memory, self._policy)
+        if reuse_s == self._policy.arm_stop_s and self._azure.budget.spare_s(ref.subscription):
+            reuse_s = self._policy.full_look_s
         if fresh or not all(e.is_recent(seen, memory, now, reuse_s) for e, seen in known):
             for entry, seen, arm in zip(pair, shown, self._azure.look(ref), strict=True):
                 entry.read_of(arm, seen, memory, now)
@@ -330,7 +348,8 @@ class Looker:
         if release is None:
             return None
         if kept.converged_at is None:
-            kept.converged_at = now
+            apps, every_s = len(self._apps), self._policy.rehearse_s
+            kept.converged_at = now + later_s(name, apps, every_s, self._policy)
         if not at_once and now - kept.converged_at < self._policy.rehearse_s:
             return None
         health = live.staging.health

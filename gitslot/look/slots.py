@@ -38,8 +38,6 @@ class Kept:
     arm: Arm | None = None
     arm_at: float = 0.0
     arm_for: tuple[int, Health, object] | None = None  # what was known when it was read
-    blocked: Doubt | None = None  # why ARM is not asked before *blocked_until*
-    blocked_until: float = 0.0
     down: Since = field(default_factory=Since)
     failing: Since = field(default_factory=Since)
 
@@ -169,15 +167,11 @@ class Slots:
     def _read(
         self, kept: Kept, ref: AppRef, slot: str, read: Callable[[], T]
     ) -> T | Refusal | Doubt:
-        """Read from ARM, honouring Retry-After; on failure return the reason in its place."""
-        now = self._monotonic()
-        if kept.blocked and now < kept.blocked_until:
-            return kept.blocked
+        """Read from ARM; on failure return the reason in its place."""
         try:
             return read()
         except AzureUnavailable as error:
-            kept.blocked, kept.blocked_until = unread(error), now + error.retry_after_s
-            return kept.blocked
+            return unread(error)
         except NotFound as error:
             kept.host = ""
             if not error.code:  # not ARM's own words: something on the way answered

@@ -2,6 +2,8 @@
 What a controller sees, in one blob that it overwrites: `state/<controller>.json`.
 
 Page, `status`, comments and alerts are made from it. It is no memory: nothing is decided from it.
+A process that starts looks at apps first where it says they were; that is safe, because ARM is read
+wherever what answers there does not settle all, and finds each app again before a write or a key.
 """
 
 import json
@@ -9,7 +11,7 @@ import logging
 import math
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,11 +25,12 @@ from gitslot.state.plain import plain, read
 from gitslot.state.policy import Policy
 from gitslot.state.remembered import Memory
 from gitslot.state.safe_text import safe, seconds_text, some_of
-from gitslot.state.seen import Rehearsal
+from gitslot.state.seen import Found, Rehearsal
 from gitslot.state.wanted import STAGING, Desired, Doubt, Revision
 from gitslot.version import __version__
 
 if TYPE_CHECKING:
+    from gitslot.look.look import Looker
     from gitslot.record.blobs import Blobs
     from gitslot.world import Clock
 
@@ -86,6 +89,7 @@ class Snapshot:
     apps: Mapping[str, AppView] = field(default_factory=dict, hash=False)
     ahead: tuple[str, ...] = ()  # apps that it has still to look at
     unlisted: tuple[str, ...] = ()  # apps with a file that it leaves to others
+    found: Mapping[str, Found] = field(default_factory=dict, hash=False)
 
     def looks(self, now: datetime) -> bool:
         """Say whether the controller still looks, by the age of this."""
@@ -200,7 +204,7 @@ class Snapshots:
     """
     The snapshot of one controller, kept as its passes look and written now and then.
 
-    *place* returns the resource id of an app, which is shown where it is Azure's own.
+    *places* says where apps are, which is shown where it is in Azure's own cloud.
 
     Passes of several threads call it. A write that fails is tried again after CHANGED_S.
     """
@@ -210,10 +214,10 @@ class Snapshots:
         blobs: "Blobs",
         clock: "Clock",
         settings: Settings,
-        place: Callable[[str], str] = lambda _: "",
+        places: "Looker",
     ) -> None:
-        self._blobs, self._clock = blobs, clock
-        self._place = place if settings.arm == PUBLIC_ARM else lambda _: ""
+        self._blobs, self._clock, self._places = blobs, clock, places
+        self._public = settings.arm == PUBLIC_ARM
         about = Snapshot(settings.controller, __version__, clock.now(), 60.0)
         self._about = replace(about, start=settings.start)
         self._name = f"{FOLDER}{settings.controller}.json"
@@ -231,7 +235,8 @@ class Snapshots:
         self, seen: Observation, known: tuple[Memory, Recent], rehearsal: Rehearsal | None
     ) -> None:
         """Take in a look at an app."""
-        view = replace(view_of(seen, *known, rehearsal), place=self._place(seen.name))
+        found = self._places.found(seen.name) if self._public else None
+        view = replace(view_of(seen, *known, rehearsal), place=found.id if found else "")
         with self._guard:
             self._looked[seen.name] = seen.now
             self._unseen.discard(seen.name)
@@ -259,6 +264,8 @@ class Snapshots:
     def begin(self, trigger: str) -> None:
         """Note that a round begins; the timer's tell how often it fires."""
         now = self._clock.monotonic()
+        if self._began < 0:
+            self._recall()
         self._began = now
         if trigger != "timer":
             return
@@ -266,6 +273,14 @@ class Snapshots:
             if self._fired is not None:
                 self._about = replace(self._about, interval_s=round(now - self._fired, 1))
             self._fired = now
+
+    def _recall(self) -> None:
+        """Tell a process that begins where the last one found the apps; never raise."""
+        try:
+            if loaded := self._blobs.load(self._name):
+                self._places.recall(_parsed(self._name, loaded[0]).found)
+        except JournalError as error:
+            _log.warning("ARM is asked where all apps are: %s", error.message)
 
     def due_s(self, *, ends: bool = False) -> float:
         """
@@ -290,7 +305,10 @@ class Snapshots:
             self._changed, self._wrote = False, self._clock.monotonic()
             looked = dict(sorted(self._looked.items()))
             ahead = tuple(sorted(self._unseen))
-            about = replace(self._about, written=self._clock.now(), looked=looked, ahead=ahead)
+            places = ((name, self._places.found(name)) for name in sorted({*looked, *self._unseen}))
+            found = {name: place for name, place in places if place}
+            about = replace(self._about, written=self._clock.now(), looked=looked)
+            about = replace(about, ahead=ahead, found=found)
             lines = ",".join(f"{json.dumps(name)}:{self._lines[name]}" for name in looked)
         head = json.dumps(plain(about), separators=(",", ":"))
         try:

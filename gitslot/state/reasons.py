@@ -350,6 +350,11 @@ _TABLE = (
         Wait(usually="as long as ARM asks, most often under a minute"),
     ),
     Reason(
+        "CallsUsedUp",
+        "As many calls as ARM takes of this controller in a while are used up.",
+        next=_MINUTE,
+    ),
+    Reason(
         "SlotMissing",
         "The app has no such slot.",
         next=Edit("create the slot, or take it out of the file"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 
 from gitslot.state.code import Package
@@ -217,3 +218,12 @@ class Live:
     def having(self, *changed: Seen) -> "Live":
         """Return this look with the *changed* slots in place of those of their names."""
         return replace(self, slots={**self.slots, **{each.name: each for each in changed}})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an app is: its id in ARM, its slots' hosts, *since* when their settings are unread."""
+
+    id: str
+    hosts: Mapping[str, str] = field(hash=False)
+    since: datetime

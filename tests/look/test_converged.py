@@ -28,7 +28,9 @@ def test_a_look_at_a_converged_app_is_four_requests_on_kept_connections(
             monkeypatch.setenv(name, value)
         http, found = Http(), settings.read(there.environment)
         world = open_world(found, credential(http), http=http)
-        rounds = Rounds(world, shown=Snapshots(world.journal.blobs, world.clock, found))
+        rounds = Rounds(
+            world, shown=Snapshots(world.journal.blobs, world.clock, found, world.looker)
+        )
         for _ in range(3):
             rounds.go("push")
 

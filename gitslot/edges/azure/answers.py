@@ -12,6 +12,7 @@ from typing import Any
 
 from azure.core.exceptions import AzureError as CoreError
 
+from gitslot.edges.azure.budget import THROTTLED_S
 from gitslot.errors import AzureError, AzureUnavailable, Conflict, NoAnswer, NotFound, PutOff
 from gitslot.http.azure import why
 from gitslot.state import slot_settings
@@ -24,13 +25,18 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.){{0,8}}(?=[A-Za-z]){_LABEL}(?::\d{{1,5}})?")  # no IP address
 _PREPARED = "prepared for swap"
 _BUSY = "another operation is in progress"
-_THROTTLED_S = 30.0  # at least, once ARM has answered 429
+_PUT_OFF = {"Throttled": "ARM asked to wait", "CallsUsedUp": "ARM takes no more calls for now"}
+
+
+def is_host(text: str) -> bool:
+    """Say whether *text* is a host name, perhaps with a port, and no address."""
+    return _HOST.fullmatch(text) is not None
 
 
 def host_of(site: Mapping[str, Any]) -> str:
     """Return the default host name of *site*; raises AzureError where it is not usable."""
     host = str((site.get("properties") or {}).get("defaultHostName") or "")
-    if not _HOST.fullmatch(host):
+    if not is_host(host):
         raise AzureError(f"ARM names no usable host: {safe(host, 80)!r}", reason="Unreadable")
     return host
 
@@ -91,7 +97,7 @@ def translate(status: int, text: str, headers: Mapping[str, str]) -> AzureError:
     if status == 429 or status >= 500 or not code:
         wait = retry_after(headers, 0.0)
         if status == 429:
-            wait = max(wait, _THROTTLED_S)
+            wait = max(wait, THROTTLED_S)
         # Its message holds ids and seconds; with it every answer would be a new event.
         named = f" ({safe(code, 80)})" if code else ""
         unavailable = AzureUnavailable(
@@ -109,9 +115,14 @@ def no_answer(error: NoAnswer) -> AzureUnavailable:
     """Return *error* as one of ARM; where ARM asked us to wait, with the time that is left."""
     if not isinstance(error, PutOff):
         return AzureUnavailable(f"ARM did not answer: {error.cause}")
+    return put_off("Throttled" if error.status else "CallsUsedUp", error.left_s)
+
+
+def put_off(reason: str, wait_s: float) -> AzureUnavailable:
+    """Return why ARM is not asked before *wait_s* seconds are over: it asked, or would refuse."""
     # 429 whatever it answered then: this request was not even sent
-    unavailable = AzureUnavailable("ARM asked to wait", status=429, reason="Throttled")
-    unavailable.retry_after_s = error.left_s
+    unavailable = AzureUnavailable(_PUT_OFF[reason], status=429, reason=reason)
+    unavailable.retry_after_s = max(wait_s, 1.0)
     return unavailable
 
 
@@ -132,8 +143,8 @@ def from_sdk(error: Any) -> AzureError:
 def unread(error: AzureUnavailable) -> Doubt:
     """Return why a look got nothing from ARM: it asked to wait, or cannot be read."""
     if error.status == 429:
-        words = "ARM asked to wait; nothing is written until then"
-        return Doubt("Throttled", words, again_s=error.retry_after_s)
+        words = f"{_PUT_OFF[error.reason]}; nothing is written until then"
+        return Doubt(error.reason, words, again_s=error.retry_after_s)
     return Doubt("Unreadable", error.message)
 
 

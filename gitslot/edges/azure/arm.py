@@ -6,6 +6,7 @@ client, and the SDK gets policies that neither resend nor wait. azure-mgmt-web t
 import, so that happens on the first call that needs it; `gitslot logs` never does.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,10 +26,13 @@ from gitslot.edges.azure.answers import (
     is_busy,
     is_prepared,
     no_answer,
+    put_off,
     retry_after,
     translate,
     translated,
 )
+from gitslot.edges.azure.budget import Budget
+from gitslot.edges.azure.lists import Lists
 from gitslot.errors import AzureError, AzureUnavailable, NoAnswer, NotFound
 from gitslot.http.azure import AzureTransport
 from gitslot.http.client import Answer, Http
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     from azure.mgmt.web import WebSiteManagementClient
 
 _TOTAL_S = 60.0
+_FEW = 4  # so many apps are sought by their names: a list may be long
+_PAGES = 200  # of a list; Microsoft.Web puts 100 sites on one (azure-powershell#16214)
 _SWAP_S = 240.0  # the gateway gives up after 230 s
 
 
@@ -106,6 +112,7 @@ class Azure:
         http: Http | None = None,
         pool: Callable[[int], Executor] = ThreadPoolExecutor,
         total_s: float = _TOTAL_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential
@@ -113,19 +120,20 @@ class Azure:
         self._http = http or Http()
         self._total_s = total_s
         self._clients: dict[str, WebSiteManagementClient] = {}
+        self._sought: set[str] = set()
+        self._lists = Lists(self._values, clock)
+        self.budget = self._http.meters[urlsplit(self._endpoint).netloc.lower()] = Budget(clock)
 
     # ------------------------------------------------------------ finding an app
 
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
         """Find the app *name*; if there are several, raise an AzureError that lists them."""
-        subscriptions = [subscription] if subscription else self._subscriptions()
-        found = []
-        query = f"resourceType eq 'Microsoft.Web/sites' and name eq '{name}'"
-        for each in subscriptions:
+        few, found = not self._are_many(name), []
+        query = "resourceType eq 'Microsoft.Web/sites'" + (f" and name eq '{name}'" if few else "")
+        for each in [subscription] if subscription else self._subscriptions(anew=few):
             path = f"/subscriptions/{each}/resources?$filter={quote(query)}&api-version=2021-04-01"
-            for resource in self._values(path):
-                parts = str(resource.get("id", "")).split("/")
-                if len(parts) == 9 and parts[8].lower() == name.lower():
+            for parts, _ in self._lists.named(path, name, anew=few):
+                if len(parts) == 9:
                     found.append(AppRef(parts[2], parts[4], parts[8]))
         if resource_group:
             found = [ref for ref in found if ref.resource_group.lower() == resource_group.lower()]
@@ -145,13 +153,18 @@ class Azure:
             reason="AppAmbiguous",
         )
 
-    def _subscriptions(self) -> list[str]:
-        values = self._values("/subscriptions?api-version=2022-12-01")
-        return [str(value["subscriptionId"]) for value in values if "subscriptionId" in value]
+    def _subscriptions(self, *, anew: bool = True) -> list[str]:
+        items = self._lists.named("/subscriptions?api-version=2022-12-01", anew=anew)
+        return [parts[2] for parts, _ in items if len(parts) == 3]
+
+    def _are_many(self, name: str) -> bool:
+        """Return whether so many apps were sought, *name* too, that lists are asked for all."""
+        self._sought.add(name.lower())
+        return len(self._sought) > _FEW
 
     def _values(self, path: str) -> Iterator[dict[str, Any]]:
         url = self._endpoint + path
-        for _ in range(50):  # pages
+        for _ in range(_PAGES):
             answer = self._get(url)
             if answer.status != 200:
                 raise translate(answer.status, answer.text, answer.headers)
@@ -217,31 +230,40 @@ class Azure:
         with translated():
             return arm_of(site, self.settings(app, slot), self.sticky(app))
 
-    def hosts(self, app: AppRef) -> dict[str, str]:
-        """Return the default host name of production and staging."""
-        return {slot: self.host(app, slot) for slot in (PRODUCTION, STAGING)}
+    def host(self, app: AppRef, slot: str, *, keeps_up: bool = False) -> str:
+        """
+        Return the default host name of *slot*; raise NotFound if there is no such slot.
 
-    def host(self, app: AppRef, slot: str) -> str:
-        """Return the default host name of *slot*; raise NotFound if there is no such slot."""
+        Where many apps are sought it is taken from a list of the group. A call that only *keeps_up*
+        leaves a share of ARM's calls to others.
+        """
+        if self._are_many(app.name):
+            group, _, _ = app.id.rpartition("/")
+            path = f"{group}?includeSlots=true&api-version=2024-11-01"
+            if host := self._lists.hosts(path, app.name).get(slot.lower()):
+                return host
+        if keeps_up and (wait_s := self.budget.spare_s(app.subscription)):
+            raise put_off("CallsUsedUp", wait_s)
         with translated():
             return host_of(self._site(app, slot))
 
     def _site(self, app: AppRef, slot: str) -> dict[str, Any]:
-        web = self.client(app.subscription).web_apps
         with translated():
-            if slot == PRODUCTION:
-                return web.get(app.resource_group, app.name).as_dict()
-            return web.get_slot(app.resource_group, app.name, slot).as_dict()
+            found: dict[str, Any] = self._asked(app, slot, "get", "get_slot").as_dict()
+            return found
+
+    def _asked(self, app: AppRef, slot: str, of_production: str, of_slot: str) -> Any:
+        """Call the method of Microsoft's client that asks about *slot*."""
+        web, words = self.client(app.subscription).web_apps, (app.resource_group, app.name)
+        if slot == PRODUCTION:
+            return getattr(web, of_production)(*words)
+        return getattr(web, of_slot)(*words, slot)
 
     def settings(self, app: AppRef, slot: str) -> dict[str, str]:
         """Return the settings of *slot*, which include secrets of the app."""
-        web = self.client(app.subscription).web_apps
+        kind = "list_application_settings"
         with translated():
-            if slot == PRODUCTION:
-                found = web.list_application_settings(app.resource_group, app.name)
-            else:
-                found = web.list_application_settings_slot(app.resource_group, app.name, slot)
-            return dict(found.properties or {})
+            return dict(self._asked(app, slot, kind, f"{kind}_slot").properties or {})
 
     def sticky(self, app: AppRef) -> frozenset[str]:
         """Return the names of the sticky settings, which a swap does not move."""

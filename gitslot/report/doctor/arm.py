@@ -13,7 +13,6 @@ from gitslot.edges.azure.arm import AppRef, Azure
 from gitslot.errors import NotFound
 from gitslot.registry.registry import CODE, MODELS
 from gitslot.report.doctor.facts import ALIKE, ConfigFacts, Function, Kept, SiteFacts, Sticky
-from gitslot.state.wanted import PRODUCTION
 
 _STORAGE = "api-version=2023-05-01"
 _SOFT = ("deleteRetentionPolicy", "containerDeleteRetentionPolicy")
@@ -50,12 +49,6 @@ class Survey(Azure):
     def _apps(self, app: AppRef) -> Any:
         return self.client(app.subscription).web_apps
 
-    def _asked(self, app: AppRef, slot: str, of_production: str, of_slot: str) -> Any:
-        """Call the method of Microsoft's client that asks about *slot*."""
-        if slot == PRODUCTION:
-            return getattr(self._apps(app), of_production)(*_names(app))
-        return getattr(self._apps(app), of_slot)(*_names(app), slot)
-
     def slots(self, app: AppRef) -> tuple[str, ...]:
         """Return the names of all slots except production."""
         with translated():
@@ -65,7 +58,7 @@ class Survey(Azure):
     def site(self, app: AppRef, slot: str) -> tuple[SiteFacts, str]:
         """Return the site of *slot* as ARM describes it, and its host."""
         with translated():
-            found = self._asked(app, slot, "get", "get_slot").as_dict()
+            found = self._site(app, slot)
             return site_of(found), host_of(found)
 
     def plan(self, app: AppRef, plan: str) -> tuple[str, int]:

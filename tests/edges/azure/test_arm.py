@@ -242,7 +242,11 @@ def resource(group: str, kind: str = "sites", name: str = "app") -> dict[str, st
 
 def test_an_app_is_found_once_by_its_name(arm: Arm) -> None:
     """In every subscription that the identity sees."""
-    arm.answers["subscriptions"] = (200, {}, {"value": [{"subscriptionId": APP.subscription}]})
+    arm.answers["subscriptions"] = (
+        200,
+        {},
+        {"value": [{"id": f"/subscriptions/{APP.subscription}"}]},
+    )
     arm.answers["resources"] = (200, {}, {"value": [resource("group")]})
     assert arm.azure().locate("app", None, None) == APP
 

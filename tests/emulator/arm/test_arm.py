@@ -131,8 +131,11 @@ def test_site_reads_as_the_sdk_declares_it(app: App) -> None:
 
 
 def test_lists_keep_production_and_slots_apart(app: App) -> None:
-    """Sites are listed without slots, slots without production."""
-    assert NAME in [site.name for site in app.web.list()]
+    """Sites are listed without slots, or with them where they are asked for; values come apart."""
+    listed = {site.name: site for site in app.web.list()}
+    assert (NAME in listed, listed[NAME].properties.site_config.linux_fx_version) == (True, None)
+    both = {site.name for site in app.web.list_by_resource_group(app.group, include_slots=True)}
+    assert (NAME in both, f"{NAME}/staging" in both - listed.keys()) == (True, True)
     assert [slot.name for slot in app.web.list_slots(app.group, NAME)] == [f"{NAME}/staging"]
 
 

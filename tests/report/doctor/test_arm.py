@@ -112,7 +112,7 @@ def test_what_keeps_blobs_is_read_of_the_account_at_an_address(arm: Arm) -> None
     endpoint = {"primaryEndpoints": {"blob": "https://a.example/"}}
     on = {"enabled": True}
     for last, body in {
-        "subscriptions": {"value": [{"subscriptionId": "1"}]},
+        "subscriptions": {"value": [{"id": "/subscriptions/1"}]},
         "storageAccounts": {"value": [{"id": "x"}, {"id": place, "properties": endpoint}]},
         "default": {"properties": {"deleteRetentionPolicy": on}},
         "models": {"properties": {"hasImmutabilityPolicy": True}},
