@@ -58,8 +58,8 @@ class _Placed(Azure):
     def locate(self, name: str, resource_group: str | None, subscription: str | None) -> AppRef:
         return AppRef("s", "g", name)
 
-    def hosts(self, app: AppRef) -> dict[str, str]:
-        return {slot: f"{app.name}{suffix}.{DOMAIN}" for slot, suffix in PLACES.items()}
+    def host(self, app: AppRef, slot: str, **_: object) -> str:
+        return f"{app.name}{PLACES[slot]}.{DOMAIN}"
 
 
 def _controller(apps: list[str]) -> Iterator[None]:
@@ -72,7 +72,7 @@ def _controller(apps: list[str]) -> Iterator[None]:
     registry = Registry(STORE, who, http)
     azure = _Placed(settings.arm, who, http)
     world.looker = Looker(azure, registry, Prober(http), world.clock, settings.policy)
-    shown = Snapshots(world.journal.blobs, world.clock, settings, world.looker.place)
+    shown = Snapshots(world.journal.blobs, world.clock, settings, world.looker)
     rounds = Rounds(world, threads=settings.policy.threads, start=in_a_thread, shown=shown)
     while True:
         stops = rounds.go("push")
