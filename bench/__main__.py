@@ -16,6 +16,7 @@ CLAIMS = (
     "history",
     "noop",
     "rehearse",
+    "fleet",
     "cli",
     "git",
     "emulator",

@@ -1,10 +1,14 @@
 """
 When each app is looked at again: the one timetable of the loop.
 
-Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back.
+Pure: no thread, no wait, no I/O. Times are seconds of one clock that never goes back. To take an
+app costs the logarithm of their number, so that a pass over all of them stays linear.
 """
 
+import heapq
+import math
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -47,6 +51,13 @@ def later_s(name: str, apps: int, period_s: float, policy: Policy) -> float:
     return zlib.crc32(name.encode()) / 2**32 * period_s if apps > policy.full_looks_at_once else 0.0
 
 
+# Kinds of entries: whether an app's last look timed out, and whether it waits for a step.
+Queues = defaultdict[tuple[bool, bool], list[tuple[float, str]]]
+_NEVER = (math.inf, "")
+_PROMPT, _HANGING = ((False, False), (False, True)), ((True, False), (True, True))
+_STEPS = ((False, True), (True, True))
+
+
 @dataclass(slots=True)
 class Entry:
     """One app: when it is *due*, and how its last pass ended; times are None before the first."""
@@ -55,8 +66,10 @@ class Entry:
     stop: Stop | None = None
     stopped: float | None = None  # since when no pass has made a step
     began: float | None = None  # of the pass that runs now
+    took: float = 0.0  # seconds of its last pass, where that only found it converged
     hangs: bool = False  # its last look timed out
     recalled: bool = False  # it was made due while its pass ran
+    queued: tuple[float, str] | None = None  # where it waits for its next pass
 
 
 @dataclass(slots=True)
@@ -70,45 +83,64 @@ class Agenda:
     policy: Policy
     threads: int = 1
     entries: dict[str, Entry] = field(default_factory=dict)
+    _queues: Queues = field(default_factory=lambda: defaultdict(list))
+    _running: dict[str, Entry] = field(default_factory=dict)
+    _took: float = 0.0  # by all entries
+    _fired: float = -math.inf  # when the timer did
+    _asked: int = 0  # of the apps at a stop
+
+    def _due(self, name: str, entry: Entry, due: float) -> None:
+        """Make *entry* due; where it is queued already, that counts no more."""
+        entry.due, entry.queued = due, (due, name)
+        heapq.heappush(self._queues[entry.hangs, is_polled(entry.stop)], entry.queued)
+
+    def _first(self, *kinds: tuple[bool, bool]) -> tuple[float, str]:
+        """Return when the first of these *kinds* is due whose pass does not run, and its name."""
+        for kind in kinds:
+            queue = self._queues[kind]
+            while queue and getattr(self.entries.get(queue[0][1]), "queued", None) is not queue[0]:
+                heapq.heappop(queue)
+        return min((queue[0] for kind in kinds if (queue := self._queues[kind])), default=_NEVER)
 
     def keep(self, names: Iterable[str], now: float) -> None:
         """Keep exactly *names*; a new one is due *now*, one whose pass runs stays until it ends."""
         wanted = dict.fromkeys(names)
-        gone = self.entries.keys() - wanted
-        for name in gone:
-            if self.entries[name].began is None:
-                del self.entries[name]
-        for name in wanted:
-            self.entries.setdefault(name, Entry(now))
+        for name in self.entries.keys() - wanted - self._running.keys():
+            self._took -= self.entries.pop(name).took
+        for name in wanted.keys() - self.entries.keys():
+            self._due(name, self.entries.setdefault(name, Entry(now)), now)
 
     def recall(self, names: Iterable[str], now: float) -> None:
         """Make *names* due *now*, as news of them came; one whose pass runs is due when it ends."""
-        for entry in filter(None, map(self.entries.get, names)):
-            entry.due, entry.stopped = min(entry.due, now), None
-            entry.recalled = entry.began is not None
+        for name in names:
+            if entry := self.entries.get(name):
+                entry.stopped, entry.recalled = None, entry.began is not None
+                if entry.queued and entry.due > now:
+                    self._due(name, entry, now)
 
     def advance(self, now: float) -> None:
-        """Make due what is due before half of a rest is over: a timer fires once a rest."""
-        for entry in self.entries.values():
-            if entry.due <= now + self.policy.rest_s / 2:
-                entry.due = min(entry.due, now)
+        """Make due what is due in half the time between two calls of the timer, which is one."""
+        soon = now + min(now - self._fired, self.policy.rest_s) / 2
+        self._fired = now
+        for name, entry in self.entries.items():
+            if entry.queued and now < entry.due <= soon:
+                self._due(name, entry, now)
 
     def take(self, now: float) -> str | None:
         """Begin the pass of the app that is due for longest; None where none may begin."""
-        found = {name: each for name, each in self.entries.items() if self._may_begin(each, now)}
-        if not found:
+        if len(self._running) >= self.threads:
             return None
-        name = min(found, key=lambda each: (found[each].hangs, found[each].due))
-        found[name].began = now
+        (due, name), since = self._first(*_PROMPT), now - self.policy.hangs_s
+        if due > now:
+            running = self._running.values()
+            hanging = sum(each.hangs or (each.began or now) <= since for each in running)
+            if hanging < max(1, self.threads // 2):
+                due, name = self._first(*_HANGING)
+        if due > now:
+            return None
+        self._running[name] = entry = self.entries[name]
+        entry.began, entry.queued = now, None
         return name
-
-    def _may_begin(self, entry: Entry, now: float) -> bool:
-        running = [each for each in self.entries.values() if each.began is not None]
-        if entry.began is not None or entry.due > now or len(running) >= self.threads:
-            return False
-        since = now - self.policy.hangs_s
-        hanging = [each for each in running if each.hangs or (each.began or now) <= since]
-        return not entry.hangs or len(hanging) < max(1, self.threads // 2)
 
     def end(
         self,
@@ -124,36 +156,39 @@ class Agenda:
 
         *moment* is the time of day.
         """
-        entry = self.entries[name]
+        entry = self._running.pop(name)
         began = now if entry.began is None else entry.began
-        polled = is_polled(stop)
-        if polled or isinstance(stop, Converged):
+        polled, converged = is_polled(stop), isinstance(stop, Converged)
+        if polled or converged:
             entry.stopped = None
         elif entry.stopped is None:
             entry.stopped = now
         stopped_s = now - entry.stopped if entry.stopped is not None else 0.0
+        took = now - began if converged and not hangs else 0.0
+        self._took, entry.took = self._took + took - entry.took, took
         again = again_s(stop, stopped_s, moment, self.policy)
-        entry.due = now if entry.recalled else max(now, (now if polled else began) + again)
+        if converged:  # a fleet that is too large for its machine leaves it time for steps
+            again = max(again, self.policy.stretch * self._took / self.threads)
+        due = now if entry.recalled else max(now, (now if polled else began) + again)
         entry.stop, entry.hangs, entry.began, entry.recalled = stop, hangs, None, False
+        self._due(name, entry, due)
 
     def next_s(self, now: float) -> float:
         """Return in how many seconds the next app is due whose pass does not run."""
-        due = (entry.due for entry in self.entries.values() if entry.began is None)
-        return max(0.0, min(due, default=now + self.policy.rest_s) - now)
+        return min(max(0.0, self._first(*_PROMPT, *_HANGING)[0] - now), self.policy.long_rest_s)
 
     def is_at_work(self, now: float) -> bool:
         """Return whether a pass runs or is due, or an app waits for a step that soon ends."""
-        return any(
-            each.began is not None
-            or each.due <= now
-            or (is_polled(each.stop) and each.due <= now + self.policy.near_s)
-            for each in self.entries.values()
-        )
+        soon = self._first(*_STEPS)[0] <= now + self.policy.near_s
+        return bool(self._running) or soon or self.next_s(now) == 0
 
     def at_a_stop(self) -> list[str]:
-        """Return the apps whose passes have come to a stop, and are not under way."""
-        found = self.entries.items()
-        return [name for name, each in found if each.stopped is not None and each.began is None]
+        """Return apps at a stop whose passes are not under way; of very many some by turns."""
+        found = [n for n, e in self.entries.items() if e.stopped is not None and e.began is None]
+        most = min(self.policy.asked_at_once, len(found))
+        begin = self._asked % (len(found) or 1)
+        self._asked = begin + most
+        return [*found, *found][begin : begin + most]
 
 
 def is_polled(stop: Stop | None) -> bool:

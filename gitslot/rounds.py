@@ -72,7 +72,8 @@ class Rounds:
             self._trigger, self._survey_at = trigger, now
             if trigger == "push":
                 agenda.recall(agenda.entries, now)
-            agenda.advance(now)
+            if trigger == "timer":
+                agenda.advance(now)
             clock.news.notify_all()
             if self._goes:
                 return {}

@@ -6,7 +6,7 @@ accepted before is in `accepted.json` alone, and only `accept` and `acknowledge`
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
@@ -43,6 +43,8 @@ class _Found:
     desired: Desired | Doubt
     base: Accepted | None = None
     trusted: dict[str, Doubt | None] = field(default_factory=dict)
+    judged: list[str] = field(default_factory=list)  # the names of *trusted*, as they came
+    done: tuple[Accepted | None, int] = (None, 0)  # of so many of them all is accepted there
     gone: set[str] = field(default_factory=set)
 
 
@@ -189,6 +191,7 @@ class Wants:
                         {k: v for k, v in found.trusted.items() if not v},
                     )
                 found.trusted[name] = self._judged(name, head, found.base)
+                found.judged.append(name)
             except (SourceError, JournalError) as error:
                 return self._doubt(name, error, head)
             self._late.pop(name, None)
@@ -236,13 +239,17 @@ class Wants:
 
     # ------------------------------------------------------------ what is accepted
 
-    def accept(self, desired: Desired, names: Iterable[str]) -> None:
+    def accept(self, desired: Desired, names: Collection[str]) -> None:
         """
         Store that *desired* is accepted, for those of *names* that nothing speaks against.
 
         Raises JournalMoved where somebody else wrote meanwhile, JournalError.
         """
-        if self._is_accepted(desired, names := tuple(names)):
+        found, stored = self._of(desired), self.accepted.read()
+        if whole := names is desired.apps:  # each pass asks: it goes through what came since
+            count, known = len(found.judged), found.done[1] if found.done[0] is stored else 0
+        if self._is_accepted(desired, found.judged[known:count] if whole else names):
+            found.done = (stored, count) if whole else found.done
             return
         with self._guard:
             self._accept(desired, names)

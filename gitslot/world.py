@@ -78,7 +78,7 @@ class World:
 
     def lock_of(self, app: str) -> Lock:
         """Return this process's one lock object of *app*."""
-        return self.locks.setdefault(app, self.lock(app))
+        return self.locks.get(app) or self.locks.setdefault(app, self.lock(app))
 
     def tell_unwritten(self, app: str, stop: Frozen) -> None:
         """Say once that *app* is frozen, where the journal itself cannot be written."""

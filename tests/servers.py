@@ -19,12 +19,13 @@ from cryptography.x509.oid import NameOID
 LOCALHOST = "127.0.0.1"
 
 
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a self-signed certificate for 127.0.0.1 and localhost; return it and its key."""
+def certificate(folder: Path, *more: str) -> tuple[Path, Path]:
+    """Write a self-signed certificate for this machine and *more* names; return it and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOCALHOST))]
+    hosts = [x509.DNSName(each) for each in ("localhost", *more)]
+    names = [*hosts, x509.IPAddress(ipaddress.ip_address(LOCALHOST))]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -1,10 +1,13 @@
 """The agenda: when each app is due, what is taken, and who waits for whom. All times are given."""
 
+import math
+import statistics
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from gitslot.agenda import Agenda, again_s, unread_s
+from gitslot.agenda import Agenda, Entry, again_s, unread_s
 from gitslot.state.decision import Converged, Stalled, Stop, Waiting
 from gitslot.state.policy import Policy
 from gitslot.state.reasons import Wait, retry
@@ -56,6 +59,31 @@ def run(made: Agenda, stop: Stop, now: float, took_s: float = 0.1, **how: float)
     return name
 
 
+def hour(
+    made: Agenda, took_s: float = 0.2, news_s: float = math.inf, hangs: str = ""
+) -> dict[str, list[float]]:
+    """Return when each app was looked at in an hour; all are recalled each *news_s*."""
+    now, fired, news = 0.0, 0.0, news_s
+    running: list[tuple[float, str]] = []
+    begun: dict[str, list[float]] = {name: [] for name in made.entries}
+    while now < 3600.0:
+        if now >= fired:
+            made.advance(now)
+            fired += 10.0
+        if now >= news:
+            made.recall(made.entries, now)
+            news += news_s
+        while (name := made.take(now)) is not None:
+            begun[name].append(now)
+            running.append((now + (83.0 if name == hangs else took_s), name))
+        assert len(running) <= made.threads
+        now = min([fired, news, *(at for at, _ in running), now + (made.next_s(now) or 1.0)])
+        for each in [each for each in running if each[0] <= now]:
+            running.remove(each)
+            made.end(each[1], Converged(), now, NOW, hangs=each[1] == hangs)
+    return begun
+
+
 def test_an_app_is_due_a_minute_after_its_last_pass_began() -> None:
     """However long that took."""
     made = agenda("a")
@@ -98,14 +126,75 @@ def test_after_an_hour_at_a_stop_it_is_every_five_minutes_until_there_is_news() 
     assert made.next_s(now) == pytest.approx(60.0)
 
 
-def test_a_timer_takes_what_is_due_before_the_next_one_but_for_what_comes_later() -> None:
-    """It fires once a minute; a look may come half a minute early, and is then not late."""
+@pytest.mark.parametrize(("every_s", "soon", "later"), [(60.0, 10.0, 40.0), (10.0, 4.0, 6.0)])
+def test_a_timer_takes_what_is_due_before_the_next_one_but_for_what_comes_later(
+    every_s: float, soon: float, later: float
+) -> None:
+    """A look may come early by half the time between two calls, and is then not late."""
     made = agenda()
-    for name, began in (("soon", 10.0), ("later", 40.0)):
+    made.advance(60.0 - every_s)
+    for name, began in (("soon", soon), ("later", later)):
         made.keep([*made.entries, name], began)
         assert run(made, Converged(), began) == name
     made.advance(60.0)
     assert [made.take(60.0), made.take(60.0)] == ["soon", None]
+
+
+class Counted(Entry):
+    """An entry that counts what is asked of any."""
+
+    asked_of = 0
+
+    def __getattribute__(self, name: str) -> object:
+        Counted.asked_of += 1
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize(
+    ("apps", "took_s", "news_s", "rest_s"),
+    [
+        *((40, 0.2, math.inf, 60.0), (200, 0.8, math.inf, 60.0)),
+        *((200, 8.0, math.inf, 300.0), (40, 0.2, 25.0, 25.0)),
+    ],
+)
+def test_no_app_starves_and_a_large_fleet_leaves_two_thirds_of_the_time(
+    apps: int, took_s: float, news_s: float, rest_s: float
+) -> None:
+    """Each minute; where a pass over all takes long, three times that; and whenever news come."""
+    made = agenda(*(f"app-{n:03}" for n in range(apps)), threads=16)
+    for begun in hour(made, took_s, news_s).values():
+        gaps = [later - sooner for sooner, later in pairwise(begun)]
+        assert 0.85 * rest_s <= statistics.median(gaps) <= 1.2 * rest_s
+        assert max(gaps) <= 1.2 * rest_s + apps * took_s / 16
+
+
+def test_the_operations_of_a_pass_over_all_apps_grow_with_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is due is not looked for among all of them."""
+    monkeypatch.setattr("gitslot.agenda.Entry", Counted)
+    counted = {}
+    for apps in (100, 1000):
+        made = agenda(*(f"app-{n:04}" for n in range(apps)), threads=16)
+        Counted.asked_of = 0
+        while (name := made.take(0.0)) is not None:
+            assert made.is_at_work(0.0)
+            made.end(name, Converged(), 0.0, NOW)
+            made.next_s(0.0)
+        assert all(each.due == 60.0 for each in made.entries.values())
+        counted[apps] = Counted.asked_of
+    assert counted[1000] <= 10.5 * counted[100]
+
+
+def test_apps_at_a_stop_are_asked_for_news_by_turns() -> None:
+    """Of very many, fifty in each survey; none is left out."""
+    names = [f"app-{n:03}" for n in range(120)]
+    made = agenda(*names)
+    for _ in names:
+        run(made, STALLED, 0.0)
+    asked = [made.at_a_stop() for _ in range(3)]
+    assert [len(each) for each in asked] == [50] * 3
+    assert {name for each in asked for name in each} == set(names)
 
 
 def test_hanging_apps_get_half_of_the_threads() -> None:
@@ -124,20 +213,10 @@ def test_hanging_apps_get_half_of_the_threads() -> None:
 
 def test_one_hanging_app_of_twenty_delays_no_other() -> None:
     """Each other one is looked at within a second of its time, through an hour."""
-    names = [f"app-{n:02}" for n in range(20)]
-    made = agenda(*names, threads=POLICY.threads)
-    running: list[tuple[float, str]] = []
-    now, late = 0.0, 0.0
-    while now < 3600.0:
-        while (name := made.take(now)) is not None:
-            late = max(late, now - made.entries[name].due if name != names[0] else 0.0)
-            running.append((now + (83.0 if name == names[0] else 0.2), name))
-        ends = min((at for at, _ in running), default=now + 60.0)
-        now = min(ends, now + (made.next_s(now) or 60.0))
-        for at, name in [each for each in running if each[0] <= now]:
-            running.remove((at, name))
-            made.end(name, Converged(), now, NOW, hangs=name == names[0])
-    assert late <= 1.0
+    made = agenda("hangs", *(f"app-{n:02}" for n in range(19)), threads=POLICY.threads)
+    begun = hour(made, hangs="hangs")
+    del begun["hangs"]
+    assert all(b - a <= 61.0 for each in begun.values() for a, b in pairwise(each))
 
 
 def test_a_round_goes_on_while_a_step_soon_ends_and_rests_when_all_have_stopped() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from gitslot.edges.git.source import Newest
 from gitslot.record.event import Event
 from gitslot.record.journal import Journal
 from gitslot.state.decision import Converged, Stalled
 from reliability.cloud import APP
 from reliability.company import Company
+from reliability.doors import SeamGit
 from reliability.scenarios import NEW, OLD, Scene, bump, revert, settled
 
 Open = Callable[..., Company]
@@ -43,16 +45,18 @@ def looks(scene: Scene) -> int:
     return sum(call.name == "health.production" for call in scene.rig.seam.calls)
 
 
+def released(company: Open, count: int) -> float:
+    """Return the seconds in which so many apps are released, each by a commit of its own."""
+    found = company(**{f"app{n}": bump() for n in range(count)})
+    began = found.first.seconds()
+    assert set(map(type, found.run().values())) == {Converged}
+    assert {scene.cloud.serves() for scene in found.scenes.values()} == {NEW}
+    return found.first.seconds() - began
+
+
 def test_eight_apps_by_eight_commits_take_hardly_longer_than_one(company: Open) -> None:
     """All of them serve what was asked for in 1.3 times the time of one."""
-    took = {}
-    for count in (1, 8):
-        found = company(**{f"app{n}": bump() for n in range(count)})
-        began = found.first.seconds()
-        assert set(map(type, found.run().values())) == {Converged}
-        took[count] = found.first.seconds() - began
-        assert {scene.cloud.serves() for scene in found.scenes.values()} == {NEW}
-    assert took[8] <= 1.3 * took[1]
+    assert released(company, 8) <= 1.3 * released(company, 1)
 
 
 def pushed_in(company: Company, seconds: float, push: Callable[[], object]) -> None:
@@ -67,30 +71,61 @@ def pushed_in(company: Company, seconds: float, push: Callable[[], object]) -> N
     company.crew.spawn(work)
 
 
+def reverted(company: Open, **others: Scene) -> float:
+    """Return when the revert of an app is sent that is pushed 45 s after *others* began to swap."""
+    found = company(b=revert(), **others)
+    cloud = found.scenes["b"].cloud
+    commit = cloud.git.commits.pop()
+    began = {name: s.cloud.now().timestamp() for name, s in found.scenes.items()}
+    pushed_in(found, 45.0, partial(cloud.git.commits.append, commit))
+    found.run()
+    found.crew.wait(120.0)
+    assert cloud.serves() == OLD
+    sent = when(found.scenes["b"], "write-sent", what="slotsswap") - began["b"]
+    for name, scene in others.items():
+        swap = [when(scene, what) - began[name] for what in ("write-sent", "swap-flipped")]
+        assert swap[0] < 45.0 <= sent < swap[1]
+    return sent
+
+
 def test_a_revert_beside_a_swap_under_way_is_sent_as_soon_as_alone(company: Open) -> None:
     """A second later at most: it does not wait for the end of the other app's swap."""
-    sent = []
-    for others in ({}, {"a": bump()}):
-        found = company(b=revert(), **others)
-        cloud = found.scenes["b"].cloud
-        commit = cloud.git.commits.pop()
-        began = {name: s.cloud.now().timestamp() for name, s in found.scenes.items()}
-        pushed_in(found, 45.0, partial(cloud.git.commits.append, commit))
-        found.run()
-        found.crew.wait(120.0)
-        assert cloud.serves() == OLD
-        sent.append(when(found.scenes["b"], "write-sent", what="slotsswap") - began["b"])
-        if others:
-            swap = [when(others["a"], name) for name in ("write-sent", "swap-flipped")]
-            assert swap[0] - began["a"] < 45.0 <= sent[-1] < swap[1] - began["a"]
-    assert sent[1] <= sent[0] + 1.0
+    assert reverted(company, a=bump()) <= reverted(company) + 1.0
 
 
-def minutes(company: Company, count: int) -> None:
-    """Let the timer fire once a minute."""
-    for _ in range(count):
+def minutes(company: Company, count: int, every_s: float = 60.0) -> None:
+    """Let the timer fire for so many minutes, once a minute or *every_s*."""
+    ends = company.first.seconds() // 60 * 60 + 60 * count
+    while company.first.seconds() < ends:
         company.run()
-        company.crew.wait(60.0 - company.first.seconds() % 60.0)
+        company.crew.wait(every_s - company.first.seconds() % every_s)
+
+
+def test_git_is_asked_each_ten_seconds_and_a_converged_app_each_minute(
+    company: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call of the timer with nothing due is one question to Git, and ends at once."""
+    asked: list[SeamGit] = []
+    shown = SeamGit.shown
+
+    def counted(git: SeamGit, at: int) -> Newest:
+        asked.append(git)
+        return shown(git, at)
+
+    monkeypatch.setattr(SeamGit, "shown", counted)
+    found = company(a=settled(), b=settled())
+    minutes(found, 2, 10.0)
+    asked.clear()
+    calls = {name: scene.rig.seam.calls for name, scene in found.scenes.items()}
+    for each in calls.values():
+        each.clear()
+    before, began = found.shown.calls.count("put"), found.first.seconds()
+    minutes(found, 10, 10.0)
+    assert found.first.seconds() - began == pytest.approx(600.0, abs=1.0)
+    names = [call.name for each in calls.values() for call in each]
+    assert (len(asked), names.count("health.production")) == (60 * len(calls), 10 * len(calls))
+    assert not any(name.startswith("arm.") for name in names)
+    assert found.shown.calls.count("put") - before <= 20
 
 
 def test_a_commit_makes_its_own_app_due_and_a_push_all_of_them(company: Open) -> None:
@@ -140,6 +175,7 @@ def test_a_pass_that_breaks_off_ends_no_other(company: Open) -> None:
     assert getattr(stops["a"], "reason", "") == "InternalError"
     assert isinstance(stops["b"], Converged)
     seam.before = lambda _: None
+    minutes(found, 2)
     assert isinstance(found.settle("a"), Converged)
 
 

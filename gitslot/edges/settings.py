@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PUBLIC_ARM = "https://management.azure.com"
 FILE = "desired_state.yaml"
 TOKENS = ("GITSLOT_GIT_TOKEN", "GITSLOT_GIT_TOKEN_OLD")
-EACH_MINUTE = "0 * * * * *"  # six fields, seconds first
+SCHEDULE = "*/10 * * * * *"  # six fields, seconds first: Git is asked each ten seconds
 AZURE_POLICY = Policy()
 # The same rules where a restart takes a second: shorter waits, and a faster lock.
 LOCAL_POLICY = Policy(
@@ -53,7 +53,7 @@ class Settings:
     ref: str = "main"
     file: str = FILE
     arm: str = PUBLIC_ARM
-    schedule: str = EACH_MINUTE
+    schedule: str = SCHEDULE
     git_host: str = "github"
     git_user: str = ""
     git_tokens: "tuple[Secret, ...]" = ()
@@ -152,7 +152,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         ref=ref,
         file=file,
         arm=arm.rstrip("/"),
-        schedule=environ.get("GITSLOT_SCHEDULE", "").strip() or EACH_MINUTE,
+        schedule=environ.get("GITSLOT_SCHEDULE", "").strip() or SCHEDULE,
         git_host=git_host,
         git_user=environ.get("GITSLOT_GIT_USER", "").strip() or HOSTS[git_host].user,
         git_tokens=_secrets(environ, "GITSLOT_GIT_TOKEN"),

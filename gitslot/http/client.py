@@ -225,7 +225,10 @@ def _seconds(text: str) -> float:
 def _manager(proxy: str) -> urllib3.PoolManager:
     context = _trust()
     # Every pool keeps a connection or more, and each is an open file.
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < 2 * _HOSTS:  # as Go does, since 1.19
+        files = 2 * _HOSTS if most == resource.RLIM_INFINITY else min(most, 2 * _HOSTS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
     pools = _HOSTS if files == resource.RLIM_INFINITY else min(_HOSTS, files // 2)
     kept: dict[str, Any] = {"num_pools": pools, "maxsize": _PER_HOST, "ssl_context": context}
     if not proxy:

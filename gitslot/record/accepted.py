@@ -58,7 +58,8 @@ class AcceptedBlob:
         """Return what is stored, *anew* or as it was last read. Raises JournalError."""
         if self._known is None or anew:
             found = self._blobs.load(NAME)
-            self._known = (_parsed(found[0]), found[1]) if found else (Accepted(), "")
+            if found is None or self._known is None or self._known[1] != found[1]:
+                self._known = (_parsed(found[0]), found[1]) if found else (Accepted(), "")
         return self._known[0]
 
     def write(self, accepted: Accepted) -> None:

@@ -221,7 +221,7 @@ class Snapshots:
         about = Snapshot(settings.controller, __version__, clock.now(), 60.0)
         self._about = replace(about, start=settings.start)
         self._name = f"{FOLDER}{settings.controller}.json"
-        self._names: frozenset[str] = frozenset()
+        self._unseen: set[str] = set()  # apps that no pass has looked at yet
         self._views: dict[str, AppView] = {}
         self._lines: dict[str, str] = {}  # the views as JSON: most are the same for hours
         self._looked: dict[str, datetime] = {}
@@ -239,6 +239,7 @@ class Snapshots:
         view = replace(view_of(seen, *known, rehearsal), place=found.id if found else "")
         with self._guard:
             self._looked[seen.name] = seen.now
+            self._unseen.discard(seen.name)
             if self._views.get(seen.name) != view:
                 self._views[seen.name] = view
                 self._lines[seen.name] = json.dumps(plain(view), separators=(",", ":"))
@@ -252,8 +253,8 @@ class Snapshots:
             else:
                 about = replace(self._about, head=desired.revision, unlisted=desired.unlisted)
                 news = replace(about, doubt="")
-            self._names = frozenset(names)
-            gone = self._views.keys() - self._names
+            wanted = set(names)
+            gone, self._unseen = self._views.keys() - wanted, wanted - self._views.keys()
             for each in (self._views, self._lines, self._looked):
                 for name in gone:
                     each.pop(name, None)
@@ -289,7 +290,7 @@ class Snapshots:
         """
         since = self._wrote if ends else max(self._wrote, self._began)
         at = self._wrote + CHANGED_S if self.pending else since + STILL_S
-        if not self._names <= self._views.keys():  # a process that began just now
+        if self._unseen:  # a process that began just now
             at = max(at, self._began + CHANGED_S)
         return max(0.0, at - self._clock.monotonic())
 
@@ -303,8 +304,8 @@ class Snapshots:
         with self._guard:
             self._changed, self._wrote = False, self._clock.monotonic()
             looked = dict(sorted(self._looked.items()))
-            ahead = tuple(sorted(self._names - looked.keys()))
-            places = ((name, self._places.found(name)) for name in sorted(self._names))
+            ahead = tuple(sorted(self._unseen))
+            places = ((name, self._places.found(name)) for name in sorted({*looked, *self._unseen}))
             found = {name: place for name, place in places if place}
             about = replace(self._about, written=self._clock.now(), looked=looked)
             about = replace(about, ahead=ahead, found=found)

@@ -261,7 +261,7 @@ def _unread(seen: Observation) -> tuple[str, str] | None:
     """Return reason and message where an app in sync has settings that were not read for long."""
     if not isinstance(seen.live, Live) or seen.live.unread_s is None:
         return None
-    since = f"for {seen.live.unread_s // 60:.0f} min" if seen.live.unread_s >= 60 else "yet"
+    since = f"for {seen.live.unread_s // 3600:.0f} h" if seen.live.unread_s >= 3600 else "yet"
     return "SettingsUnread", f"its settings were not read {since}, to stay within ARM's limits"
 
 

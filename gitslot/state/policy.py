@@ -7,12 +7,14 @@ from dataclasses import dataclass
 class Policy:
     """The numbers of the rules, all times in seconds, and what a setting makes stricter."""
 
-    round_s: float = 240.0  # for how long one call of the timer goes round
+    round_s: float = 239.0  # of one call of the timer: it ends just before the next is due
     poll_s: float = 1.0
     survey_s: float = 10.0  # between two questions to Git, and for news of apps at a stop
     rest_s: float = 60.0  # until an app is looked at again, converged or at a stop
+    stretch: float = 3.0  # a converged one no sooner than in so many times what all of them take
     long_rest_s: float = 300.0  # the same, once it has stopped for `long_stop_s`
     long_stop_s: float = 3600.0
+    asked_at_once: int = 50  # apps at a stop whose journals one survey asks for
     near_s: float = 30.0  # a step that is asked about so soon keeps a round going
     hangs_s: float = 10.0  # a look that takes as long has timed out
     threads: int = 16

@@ -20,7 +20,7 @@ _FIELD = re.compile(
 )
 _MOST = (59, 59, 23, 31, 12, 7)  # second, minute, hour, day, month, day of the week
 _SPAN = re.compile(r"(?:\d+\.)?\d{1,2}:\d{2}:\d{2}")
-_EACH_MINUTE = "GITSLOT_SCHEDULE='0 * * * * *'"
+_USUAL = "GITSLOT_SCHEDULE='*/10 * * * * *'"
 
 
 def settings(ground: Ground) -> Iterator[Note]:
@@ -39,18 +39,18 @@ def schedule(ground: Ground) -> Iterator[Note]:
     text = ground.settings.schedule
     if _SPAN.fullmatch(text):
         note = f"`{text}` is a time span, which works on App Service plans alone"
-        yield Note(Grade.WARNING, note, (_EACH_MINUTE,))
+        yield Note(Grade.WARNING, note, (_USUAL,))
         return
     parts = text.split()
     if len(parts) != 6 or not all(map(_FIELD.fullmatch, parts)) or _beyond(parts):
         note = f"`{text}` is not six fields, seconds first"
-        yield Note(Grade.WRONG, note, (_EACH_MINUTE,))
+        yield Note(Grade.WRONG, note, (_USUAL,))
         return
     if re.fullmatch(r"\*(/1)?", parts[0]) and not ground.settings.local:
-        yield Note(Grade.WARNING, f"`{text}` wakes it every second", (_EACH_MINUTE,))
+        yield Note(Grade.WARNING, f"`{text}` wakes it every second", (_USUAL,))
     if parts[1] != "*" and not re.fullmatch(r"\*/[1-5]", parts[1]):
         note = f"`{text}` lets a revert wait for longer than 5 minutes"
-        yield Note(Grade.WARNING, note, (_EACH_MINUTE,))
+        yield Note(Grade.WARNING, note, (_USUAL,))
 
 
 def _beyond(parts: list[str]) -> bool:

@@ -113,11 +113,11 @@ class Case(NamedTuple):
 
 BROKEN = [
     Case("settings", ground(flaw="GITSLOT_ON_REWRITE must be"), WRONG, "must be", "set"),
-    Case("schedule", settings(schedule="* * * * *"), WRONG, "six fields", "0 * * * * *"),
-    Case("schedule", settings(schedule="0 99 * * * *"), WRONG, "six fields", "0 * * * * *"),
-    Case("schedule", settings(schedule="0 0 * * * *"), WARNING, "longer than 5", "0 * * * * *"),
-    Case("schedule", settings(schedule="* * * * * *"), WARNING, "every second", "0 * * * * *"),
-    Case("schedule", settings(schedule="00:01:00"), WARNING, "time span", "0 * * * * *"),
+    Case("schedule", settings(schedule="* * * * *"), WRONG, "six fields", "*/10 * * * * *"),
+    Case("schedule", settings(schedule="0 99 * * * *"), WRONG, "six fields", "*/10 * * * * *"),
+    Case("schedule", settings(schedule="0 0 * * * *"), WARNING, "longer than 5", "*/10 * * * * *"),
+    Case("schedule", settings(schedule="* * * * * *"), WARNING, "every second", "*/10 * * * * *"),
+    Case("schedule", settings(schedule="00:01:00"), WARNING, "time span", "*/10 * * * * *"),
     Case("git", ground(newest=BAD, desired=BAD), WRONG, "BadThing: line 2", "GIT_TOKEN"),
     Case("file", ground(newest=BAD, desired=BAD), UNKNOWN, "Git could not", ""),
     Case("suspended", settings(suspend="sam"), WARNING, "GITSLOT_SUSPEND", "remove"),
