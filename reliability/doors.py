@@ -136,7 +136,7 @@ class SeamBlobs:
     def listed(self, prefix: str) -> list[Listed]:
         return self._process.call(self._door("names"), lambda: self._blobs.listed(prefix))
 
-    def size(self, name: str) -> tuple[int, int] | None:
+    def size(self, name: str) -> int | None:
         return self._process.call(self._door("size"), lambda: self._blobs.size(name))
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:

@@ -15,7 +15,6 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 @dataclass
 class _Blob:
     data: bytes = b""
-    blocks: int = 0
     lease: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     changed: datetime = _EPOCH
@@ -53,10 +52,10 @@ class MemoryBlobs:
         )
         return [Listed(name, len(blob.data), blob.etag) for name, blob in found]
 
-    def size(self, name: str) -> tuple[int, int] | None:
+    def size(self, name: str) -> int | None:
         self.calls.append("size")
         blob = self.kept.get(name)
-        return (len(blob.data), blob.blocks) if blob else None
+        return len(blob.data) if blob else None
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         self.calls.append("read")
@@ -74,8 +73,7 @@ class MemoryBlobs:
                 raise JournalError("storage refused to append to the journal: BlobNotFound")
             if len(blob.data) != position:
                 raise JournalMoved("somebody else appended to the journal")
-            blob.data, blob.blocks = blob.data + data, blob.blocks + 1
-            blob.etag = uuid.uuid4().hex
+            blob.data, blob.etag = blob.data + data, uuid.uuid4().hex
         self._may_lose("append")
 
     def load(self, name: str) -> tuple[bytes, str] | None:
@@ -139,4 +137,4 @@ class MemoryBlobs:
 
     def forge(self, name: str, data: bytes) -> None:
         """Set the bytes of *name*."""
-        self.kept[name] = _Blob(data, 1)
+        self.kept[name] = _Blob(data)

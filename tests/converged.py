@@ -120,8 +120,7 @@ class Converged:
             return 404, {"x-ms-error-code": "BlobNotFound"}, b""
         more = dict(line.split(": ") for line in _AS_AZURE.splitlines())
         if method == "HEAD":
-            blocks = str(kept.blocks if kept else 1)
-            more |= {"Content-Length": str(len(data)), "x-ms-blob-committed-block-count": blocks}
+            more |= {"Content-Length": str(len(data)), "x-ms-blob-committed-block-count": "1"}
             return 200, {**more, "x-ms-blob-type": "AppendBlob"}, b""
         asked = handler.headers.get("x-ms-range", "bytes=0-")
         first, _, last = asked.partition("=")[2].partition("-")

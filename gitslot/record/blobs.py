@@ -55,7 +55,7 @@ class Blobs(Protocol):
 
     def names(self, prefix: str) -> list[str]: ...
     def listed(self, prefix: str) -> list[Listed]: ...
-    def size(self, name: str) -> tuple[int, int] | None: ...
+    def size(self, name: str) -> int | None: ...
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes: ...
     def append(self, name: str, data: bytes, position: int) -> None: ...
     def load(self, name: str) -> tuple[bytes, str] | None: ...
@@ -116,14 +116,13 @@ class AzureBlobs:
             except ResourceNotFoundError:
                 return []
 
-    def size(self, name: str) -> tuple[int, int] | None:
-        """Return the bytes and the blocks of an append blob, or None where there is none."""
+    def size(self, name: str) -> int | None:
+        """Return the bytes of a blob, or None where there is none."""
         with _translated("look at the journal"):
             try:
-                found = self._blob(name).get_blob_properties()
+                return self._blob(name).get_blob_properties().size
             except ResourceNotFoundError:
                 return None
-            return found.size, found.append_blob_committed_block_count or 0
 
     def read(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Return the bytes of *name* from *offset* on, *length* of them where that is given."""

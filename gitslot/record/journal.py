@@ -28,8 +28,7 @@ from gitslot.state.remembered import Memory
 if TYPE_CHECKING:
     from gitslot.record.blobs import Blobs, Listed
 
-_ROLL_BLOCKS = 45_000  # an append blob holds 50,000 blocks
-ROLL_EVENTS = 1_000
+ROLL_EVENTS = 1_000  # an append blob holds 50,000
 _MAX_BYTES = 256 * 1024 * 1024
 _BACK_BYTES = 128 * 1024  # what `newest` reads first: 150 events or more
 
@@ -41,14 +40,13 @@ _Piece = tuple[Memory, Recent, list[tuple[str, bytes]]]
 @dataclass(slots=True)
 class _Tail:
     """
-    Where the next event goes: the newest blob, its length in bytes, blocks and events.
+    Where the next event goes: the newest blob, its length in bytes and events.
 
     *unsealed* is the length of each older blob that a writer may still take for the newest.
     """
 
     name: str
     size: int = 0
-    blocks: int = 0
     events: int = 0
     memory: Memory = field(default_factory=Memory)
     recent: Recent = field(default_factory=Recent)
@@ -71,7 +69,7 @@ class _Tail:
 
     def begin(self, name: str) -> None:
         """Go on in the blob *name*."""
-        self.name, self.size, self.blocks, self.events = name, 0, 0, 0
+        self.name, self.size, self.events = name, 0, 0
 
 
 class Journal:
@@ -156,8 +154,7 @@ class Journal:
 
     def _read_on(self, tail: _Tail) -> str | None:
         """Fold what was added to the newest blob; return the one that follows if it is sealed."""
-        found = self.blobs.size(tail.name)
-        size, tail.blocks = found or (0, 0)
+        size = self.blobs.size(tail.name) or 0
         if size < tail.size:
             raise JournalError(
                 f"the journal {tail.name} is shorter than it was", reason="JournalLost"
@@ -181,7 +178,7 @@ class Journal:
             found = self.blobs.size(tail.name)
         except JournalError:
             return False
-        return found is not None and found[0] != tail.size
+        return found is not None and found != tail.size
 
     def append(self, app: str, events: Sequence[Event], now: datetime) -> Memory:
         """
@@ -216,7 +213,7 @@ class Journal:
             raise JournalMoved("somebody else began the journal")
         if name != tail.name:
             tail.begin(name)
-        tail.size, tail.blocks = position + len(data), tail.blocks + 1
+        tail.size = position + len(data)
         tail.fold(cleaned)
         tail.memory = replace(tail.memory, length=tail.size)
         self._tails[app] = tail
@@ -287,7 +284,7 @@ def _next_name(tail: _Tail, app: str, now: datetime) -> str:
     month = _month(app, now)
     if _order(month)[0] > _order(tail.name)[0]:
         return month
-    if tail.blocks < _ROLL_BLOCKS and tail.events < ROLL_EVENTS:
+    if tail.events < ROLL_EVENTS:
         return tail.name
     start, part = _order(tail.name)
     return f"journal/{app}/{start}-{part + 1}.jsonl"

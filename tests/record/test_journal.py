@@ -218,18 +218,6 @@ def test_a_seal_that_leads_nowhere_is_not_guessed(follows: str) -> None:
     unreadable(event("Sealed", detail=Payload(follows=follows)).line().rstrip(b"\n"))
 
 
-def test_a_blob_is_left_before_it_is_full() -> None:
-    """An append blob holds 50,000 blocks."""
-    blobs, journal = opened()
-    journal.append(APP, [event(message="1")], NOW)
-    blobs.kept[NAME].blocks = 45_000
-    journal.memory(APP, NOW)
-    journal.append(APP, [event(message="2")], NOW)
-    journal.append(APP, [event(message="3")], NOW)
-    assert blobs.names("journal/") == ["journal/app/2026-11-2.jsonl", NAME]
-    assert messages(Journal(blobs)) == ["1", "2", "3"]
-
-
 @pytest.mark.parametrize(
     "line",
     [
