@@ -15,12 +15,13 @@ _STYLE = """.a{stroke:none}.v0{fill:#54aeff}.v1{fill:#4ac26b}.failed{fill:#cf222
 
 def drawn(series: Mapping[str, Any]) -> str:
     """Return the SVG of *series*, which the claim `swap` recorded."""
-    every = (counts for side in series.values() for counts in side["answers"].values())
+    every = [counts for side in series.values() for counts in side["answers"].values()]
     seconds = max(map(len, every), default=60)
     scale = (WIDTH - 2 * LEFT) / seconds
+    tall = TALL / max(map(max, every), default=1)
     body: list[str] = []
     for number, (name, side) in enumerate(series.items()):
-        body += _panel(number * PANEL, name, side, scale)
+        body += _panel(number * PANEL, name, side, scale, tall)
     end = len(series) * PANEL + 22
     body += [
         f'<text class="d x" x="{LEFT + 60 * minute * scale:.1f}" y="{end}">{minute} min</text>'
@@ -30,17 +31,17 @@ def drawn(series: Mapping[str, Any]) -> str:
     return picture(WIDTH, end + 14, title, ["".join(body)], _STYLE)
 
 
-def _panel(y: int, name: str, side: Mapping[str, Any], scale: float) -> list[str]:
+def _panel(y: int, name: str, side: Mapping[str, Any], scale: float, tall: float) -> list[str]:
     """Return one side, whose upper edge is *y*."""
     answers, marks, floor = side["answers"], side["marks"], y + PANEL
     versions = [each for each in answers if each != "failed"]
     most = max(map(max, answers.values()))
     total, failed = sum(map(sum, answers.values())), sum(answers.get("failed", [0]))
-    words = f"{name}: {failed:,} of {total:,} answers failed"
+    words = f"{name}: {failed:,} of {total:,} answers failed, at most {most} in a second"
     parts = [f'<text class="b" x="{LEFT}" y="{y + 28}">{words}</text>']
     for each, counts in answers.items():
         kind = "failed" if each == "failed" else f"v{versions.index(each)}"
-        parts.append(f'<path class="a {kind}" d="{_area(counts, floor, TALL / most, scale)}"/>')
+        parts.append(f'<path class="a {kind}" d="{_area(counts, floor, tall, scale)}"/>')
     for (begun, what), (served, _) in zip(marks[::2], marks[1::2], strict=True):
         left, right = LEFT + begun * scale, LEFT + served * scale
         parts += [
