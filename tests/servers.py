@@ -22,7 +22,9 @@ LOCALHOST = "127.0.0.1"
 def certificate(folder: Path, *more: str) -> tuple[Path, Path]:
     """Write a self-signed certificate for this machine and *more* names; return it and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    serial = x509.random_serial_number()
+    # OpenSSL finds an issuer by its name: several in one bundle have names of their own.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"localhost {serial:x}")])
     now = datetime.datetime.now(datetime.UTC)
     hosts = [x509.DNSName(each) for each in ("localhost", *more)]
     names = [*hosts, x509.IPAddress(ipaddress.ip_address(LOCALHOST))]
@@ -31,7 +33,7 @@ def certificate(folder: Path, *more: str) -> tuple[Path, Path]:
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
