@@ -7,6 +7,8 @@ there and adds what is missing, so it may be repeated, and interrupted anywhere.
 
 import json
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,8 +26,7 @@ from gitslot.edges.settings import FILE
 from gitslot.http.login import credential
 from gitslot.local.process import Facts, PlatformError, wait_until
 from gitslot.registry.function_apps import ROOT as PROJECT
-from gitslot.registry.function_apps import ours
-from gitslot.registry.package import package as packaged
+from gitslot.registry.package_manifest import parse_package
 from gitslot.registry.registry import CODE, GITSLOT, MODELS, Registry
 from gitslot.state.code import Package
 from gitslot.state.slot_settings import WARMUP_SETTINGS
@@ -93,8 +94,16 @@ class Provisioner:
 
     def package(self, app: str, *, thin: bool) -> Package:
         """Zip the function app *app* from the sources and register what is not there yet."""
-        made = packaged(ours(app), version=None, out=self._work / "packages", thin=thin)
-        return self.registry.register_package(made.package, made.zips())
+        folder = self._work / "packages"
+        words = [sys.executable, "-m", "gitslot.registry.package", app, "--out", str(folder)]
+        words += ["--blobs", str(folder / "code"), *(["--thin"] if thin else [])]
+        done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PlatformError(f"cannot package {app}: {done.stderr.strip()[-300:]}")
+        place = (folder / "code" / done.stdout.strip()).parent
+        made = parse_package((place / "manifest.json").read_bytes())
+        zips = {n: (place / f"{b.sha256}.zip").read_bytes() for n, b in made.builds.items()}
+        return self.registry.register_package(made, zips)
 
     # ------------------------------------------------------------ apps
 

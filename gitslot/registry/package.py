@@ -9,7 +9,9 @@ below .python_packages/lib/site-packages, built for Linux on x86-64, where Azure
 A zip depends only on its content: sorted names, one fixed time and mode, compiled files without
 time stamps. So an unchanged tree gives the same sha256, and the registry stores it once.
 
-`gitslot package` builds the same and registers it.
+With --blobs DIR it also writes the zips and their manifest below DIR in the layout of the
+registry's container `code`, and prints the first zip's name there, with which
+WEBSITE_RUN_FROM_PACKAGE ends. `gitslot package` builds the same and registers it.
 
 Results on stdout, progress on stderr. Exit codes: 0 done, 2 error.
 """
@@ -29,6 +31,7 @@ from pathlib import Path, PurePosixPath
 from gitslot.registry import libraries
 from gitslot.registry.function_apps import LAYOUTS, FunctionApp, ours
 from gitslot.registry.libraries import HERE, PackageError, say
+from gitslot.registry.package_manifest import written
 from gitslot.state.code import ANY, Build, Package
 
 SITE_PACKAGES = PurePosixPath(".python_packages/lib/site-packages")
@@ -142,6 +145,18 @@ def _add_libraries(app: FunctionApp, build: str, target: Path, python: str, cach
     libraries.compile_files(target, python)
 
 
+def blobs(done: Packaged, folder: Path) -> str:
+    """Write *done* below *folder* as the container `code` has it; return its first zip's name."""
+    place = folder / done.package.version
+    place.mkdir(parents=True, exist_ok=True)
+    for name, build in done.package.builds.items():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            aside = _link(done.paths[name], Path(scratch) / "package.zip")
+            aside.replace(place / f"{build.sha256}.zip")
+    (place / "manifest.json").write_bytes(written(done.package))
+    return f"{done.package.version}/{done.package.first.sha256}.zip"
+
+
 def _zipped(folder: Path, target: Path, cache: Path | None) -> None:
     """Zip *folder* into *target*; reuse a large zip of the same content from *cache*."""
     paths = (path for path in folder.rglob("*") if path.is_file())
@@ -190,6 +205,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", help="its version (default: made of its content)")
     parser.add_argument("--out", type=Path, default=Path("dist"), help="folder (default: dist)")
     parser.add_argument(
+        "--blobs", type=Path, metavar="DIR", help="also write it as the container `code` has it"
+    )
+    parser.add_argument(
         "--thin", action="store_true", help="without dependencies, for the local platform"
     )
     parser.add_argument(
@@ -204,9 +222,13 @@ def main(arguments: list[str] | None = None) -> int:
             thin=options.thin,
             python=options.python,
         )
+        name = blobs(done, options.blobs) if options.blobs else ""
     except (PackageError, OSError) as error:
         say(f"error: {error}")
         return 2
+    if name:
+        print(name)
+        return 0
     for kind, build in done.package.builds.items():
         print(f"{done.paths[kind]}\n  sha256 {build.sha256}")
         print(f"  {build.size:,} bytes, build {build.build}, Python {build.python}")

@@ -9,7 +9,8 @@ import pytest
 
 from gitslot.registry.function_apps import LAYOUTS, ours, with_sklearn
 from gitslot.registry.libraries import PackageError, strip
-from gitslot.registry.package import Packaged, main, package
+from gitslot.registry.package import Packaged, blobs, main, package
+from gitslot.registry.package_manifest import parse_package
 from gitslot.state.code import Build
 from tests.platform import ROOT
 
@@ -192,8 +193,16 @@ def test_the_real_serving_app_imports_nothing_of_ours() -> None:
             assert f"import {part}" not in text and f"from {part}" not in text
 
 
-def test_a_package_without_a_version_is_named_by_app_and_content(tmp_path: Path) -> None:
-    """So no two packages share a name."""
+def test_a_package_is_laid_out_as_the_registry_wants_it(tmp_path: Path) -> None:
+    """What lies below DIR can be uploaded as it is: the controller reads that manifest."""
     root = tree(tmp_path)
-    assert packed(root, "serving_app").package.version.startswith("serving-app-")
-    assert packed(root, "serving_app", version="3.1.0").package.version == "3.1.0"
+    for version in (None, "serving-app-3.1.0"):
+        made = packed(root, "serving_app", version=version)
+        folder, _, zipped = blobs(made, tmp_path / "code").partition("/")
+        assert folder == version or (version is None and folder.startswith("serving-app-"))
+        assert zipped == f"{first(made).sha256}.zip"
+        place = tmp_path / "code" / folder
+        assert parse_package((place / "manifest.json").read_bytes()) == made.package
+        for name, build in made.package.builds.items():
+            assert (place / f"{build.sha256}.zip").read_bytes() == made.paths[name].read_bytes()
+    assert len(list((tmp_path / "code").iterdir())) == 2
