@@ -56,6 +56,7 @@ def converged_pass(*, hour: bool = False) -> list[Call]:
     return scene.rig.seam.calls
 
 
+@cache
 def table() -> str:
     """Return the figures as a table in Markdown."""
     rows = {
@@ -70,7 +71,7 @@ def table() -> str:
     for title, calls in rows.items():
         found = counted(calls)
         lines.append(f"| {title} | " + " | ".join(str(found[n]) for n in names) + " |")
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n"
 
 
 @cache
@@ -102,4 +103,4 @@ def standing_still() -> str:
 
 
 if __name__ == "__main__":
-    print(table())
+    print(table(), end="")

@@ -2,9 +2,9 @@
 Make the pages that the code tells: `python -m tools.pages` writes them, `make check` compares.
 
 docs/believe/rules.md lists every rule of `decide` in its order, docs/run/reasons.md every reason
-why an app stops. Of docs/believe/emulator.md, docs/run/first-run-on-azure.md, docs/use/file.md and
-docs/run/many-apps.md it writes the sections between `<!-- NAME: python -m tools.pages -->` and
-`<!-- end of NAME -->`.
+why an app stops. Of docs/believe/emulator.md, docs/believe/reliability.md,
+docs/run/first-run-on-azure.md, docs/use/file.md and docs/run/many-apps.md it writes the sections
+between `<!-- NAME: python -m tools.pages -->` and `<!-- end of NAME -->`.
 docs/believe/performance.md and docs/pictures/swap.svg show what `bench` measured.
 """
 
@@ -24,7 +24,7 @@ from emulator.assumptions import ASSUMPTIONS
 from gitslot.decide.decide import rules
 from gitslot.edges.file import keys
 from gitslot.state.reasons import OUTSIDE, REASONS, Next, Nothing, Reason, Wait
-from reliability.figures import standing_still
+from reliability import figures
 
 STEPS = ("setup", "observe", "release", "preview", "failed swap", "revert")  # of the first run
 ROOT = Path(__file__).resolve().parent.parent
@@ -131,7 +131,8 @@ PAGES: Mapping[str, Callable[[str], str]] = {
     "docs/believe/emulator.md": partial(filled, assumptions=assumptions, coverage=coverage.table),
     "docs/use/file.md": partial(filled, keys=keys_of_the_file),
     "docs/run/first-run-on-azure.md": partial(filled, steps=steps),
-    "docs/run/many-apps.md": partial(filled, standing=standing_still),
+    "docs/believe/reliability.md": partial(filled, calls=figures.table),
+    "docs/run/many-apps.md": partial(filled, standing=figures.standing_still),
     "docs/believe/performance.md": lambda _: performance(CLAIMS),
     "docs/pictures/swap.svg": lambda _: drawn((read("swap") or {"series": {}})["series"]),
 }
