@@ -70,7 +70,9 @@ def test_the_page_leads_to_a_production_that_answers(
             owner = "controlling" if app.endswith("-gitslot") else "serving"
             assert reader.endswith(f"/iris7421-{owner}")
 
-        said = page.run([line for line in lines() if line.section == FIRST_LOOK])
+        look = [line for line in lines() if line.section == FIRST_LOOK]
+        until(lambda: _is_synced(page, look), "the controller's snapshot shows the swap's end")
+        said = page.run(look)
         assert "Healthy  Synced" in said and " wrong" not in said and "KeyDiffers" not in said
 
         def starts() -> int:
@@ -187,6 +189,15 @@ class Page:
         done = run(*bash, cwd=ROOT, env=self.env)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
+
+
+def _is_synced(page: Page, look: list[Line]) -> bool:
+    """Return whether `gitslot status`, as the lines *look* call it, ends with 0."""
+    try:
+        page.run(e for e in look if e.text.startswith("export ") or "gitslot status" in e.text)
+    except AssertionError:
+        return False
+    return True
 
 
 def _variables(given: Mapping[str, str]) -> list[str]:
