@@ -15,11 +15,10 @@ insist() {
   done
 }
 
+# What is there already is left as it is: no version is ever overwritten.
 for zip in "$GITSLOT_SERVING_PACKAGE" "$GITSLOT_CONTROLLER_PACKAGE"; do
-  for file in "dist/code/${zip%%/*}"/*.zip "dist/code/${zip%%/*}/manifest.json"; do
-    insist az storage blob upload --blob-endpoint "$GITSLOT_STORAGE" --auth-mode login -o none \
-      --overwrite -c code -n "${file#dist/code/}" -f "$file"
-  done
+  insist az storage blob upload-batch --blob-endpoint "$GITSLOT_STORAGE" --auth-mode login -o none \
+    -d code -s dist/code --pattern "${zip%%/*}/*"
 done
 az functionapp restart -g "$GITSLOT_GROUP" -n "$GITSLOT_APP"
 az functionapp restart -g "$GITSLOT_GROUP" -n "$GITSLOT_APP" --slot staging

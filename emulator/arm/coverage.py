@@ -19,9 +19,10 @@ scm-policy-get scm-policy-put site-delete site-get site-put sites-list slot-dele
 slot-put slotconfignames-get slotconfignames-put slots-list slotsswap start stop sync-triggers
 """
 AZ = """
-assignment-delete assignment-put assignments-list config-web-get config-web-patch identities-list
-identity-get identity-put kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete
-key-put role-put roles-list stacks-list subscriptions-list
+account-name account-put accounts-list assignment-delete assignment-put assignments-list blobs-get
+blobs-put config-web-get config-web-patch container-put identities-list identity-get identity-put
+kudu-deployment kudu-publish kudu-settings kudu-zipdeploy role-delete key-put policy-put role-put
+roles-list stacks-list subscriptions-list
 """
 SDK = """
 deployment-get deployments-list deploymentstatus-get deploymentstatus-list onedeploy-get plans-list
