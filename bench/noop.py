@@ -35,7 +35,7 @@ from tests.converged import LOOK, SNAPSHOT, converged
 
 LOOKS = 100  # of each in a round; three rounds are as many as ten-second timers make in 50 minutes
 WARM = 20
-WANT_MS, WANT_PASS_MS, WANT_KB = 8.0, 4.0, 2048
+WANT_MS, WANT_PASS_MS, WANT_KB = 8.0, 10.0, 2048  # 1,000 apps in 10 s of one core
 _REFS = b"0014command=ls-refs\n00010009peel\n001fref-prefix refs/heads/main\n0000"
 
 
