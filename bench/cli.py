@@ -4,6 +4,10 @@ Measure the command line: the processor time of a whole process, Python's start 
 Each round runs every command once, in turn with `python -c pass` and `az version`. The commands
 read a real journal, snapshot and registry over https, and log in by a managed identity. One row
 logs in by `az login`: its time has that of `az account get-access-token`, which is not ours.
+
+Of what a reader takes, 0.24 s is the import of azure-identity and azure-storage-blob. Requests of
+our own in their place were tried (`logs`: 0.25 s instead of 0.43 s, on a busy machine) and left:
+logins and storage are Microsoft's to keep right.
 """
 
 import os
@@ -25,7 +29,6 @@ ROUNDS = 15
 BIN = Path(sys.executable).parent
 PASS, AZ, BY_AZ = "python -c pass", "az version", "logs, by `az login`"
 HELP_S, READ_S = 0.12, 0.35
-PASS_S = 0.023  # of `python -c pass`, where those two were set
 READERS = ("status", "logs", "history", "models")
 COMPLETION = "completion of an app"
 COMPLETING = {
@@ -80,10 +83,6 @@ def run(rounds: int) -> Report:
         if want:
             got = f"{own:.3f} s, {own / base:.1f} times `{PASS}`"
             report.targets[name] = Target(f"<= {want} s of cpu", got, own <= want)
-            most = want / PASS_S
-            report.targets[f"{name}, on any machine"] = Target(
-                f"<= {most:.1f} times `{PASS}`", f"{own / base:.1f}", own <= base * most
-            )
     for name, values in wall.items():
         report.add(name, "wall", values, "s")
     return report

@@ -25,7 +25,7 @@ the real processes take. The controller, Git, HTTP, blobs and slots are real.
 
 """
 # What a reader wants to know: the question, who answers it, the claim, the row's name and load. A
-# line without a question is a peer's. Without a row's name, its targets answer.
+# line without a question is a peer's.
 QUESTIONS = """
 How long until a commit is noticed?|asking Git each 10 s|detect|commit to first event|polling
 |by a webhook|detect|commit to first event|webhook
@@ -43,7 +43,8 @@ What does a prediction cost?|gitslot|serve|onnx|1 row, c=1, processor
 What does a look cost that finds nothing new?|one app|noop|converged look, processor|gitslot
 |100 apps, all of them|fleet|pass, wall|100 apps, gitslot
 |1,000 apps, all of them|fleet|pass, wall|1,000 apps, gitslot
-... after years?|long histories|history||
+... after years?|`gitslot logs`, 100 events|history|gitslot logs|100 events, processor
+|`gitslot logs`, 100,000 events|history|gitslot logs|100,000 events, processor
 How fast is the command line?|`gitslot status`|cli|status|cpu
 |`gitslot --help`|cli|--help|cpu
 |`az version`|cli|az version|cpu
@@ -93,11 +94,9 @@ def _item(text: str) -> str:
 
 
 def _answer(result: Mapping[str, Any] | None, name: str, load: str) -> str:
-    """Return the figure of the row *name* under a load that begins with *load*, or targets."""
+    """Return the figure of the row *name* under a load that begins with *load*."""
     rows = result["rows"] if result else []
     found = [r for r in rows if r["name"] == name and r["load"].startswith(load)]
-    if result and not name:
-        return "; ".join(words for _, words in _targets(result))
     return _cell(found[0]) if found else "not measured"
 
 
