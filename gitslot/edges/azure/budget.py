@@ -52,9 +52,9 @@ class Budget:
         key, told = _bucket(method, url), headers.get("Retry-After", "")
         least = math.inf
         if status == 429:
-            wait_s = float(told) if told.isdigit() else 0.0
+            wait_s = float(told) if told.isdecimal() else 0.0
             least = -SIZES[key[1]][1] * min(max(wait_s, THROTTLED_S), MAX_WAIT_S)
-        elif (told := headers.get(_LEFT + key[1], "")).isdigit():
+        elif (told := headers.get(_LEFT + key[1], "")).isdecimal():
             least = float(told)
         with self._guard:
             self._buckets[key] = min(self._left(key), least), self._clock()

@@ -38,7 +38,7 @@ class Lists:
                 with translated():
                     for each in self._ask(path):
                         words = str(each.get("id", "")).split("/")
-                        host = str((each.get("properties") or {}).get("defaultHostName"))
+                        host = str((each.get("properties") or {}).get("defaultHostName") or "")
                         name = words[8].lower() if words[8:] else ""
                         items.setdefault(name, []).append((words, host if is_host(host) else ""))
                 self._lists[path] = self._clock(), items

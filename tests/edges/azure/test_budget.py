@@ -53,6 +53,7 @@ def told(status: int, **headers: str) -> Callable[[Budget], None]:
         (told(200, **{f"{LEFT}reads": "100"}), 26 / 25, 0.0),  # another process took the rest
         (told(200, **{f"{LEFT}reads": "11999"}), 0.0, 0.0),
         (told(200, **{f"{LEFT}reads": "many"}), 0.0, 0.0),
+        (told(200, **{f"{LEFT}reads": "\u00b2"}), 0.0, 0.0),  # a digit, and no number
         (told(429), 35.04, 30.04),
         (told(429, Retry_After="60"), 65.04, 60.04),
         (told(429, Retry_After="86400"), 305.04, 300.04),
