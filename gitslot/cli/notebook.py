@@ -178,7 +178,7 @@ def _sample(file: Path, target: str, name: str, model: Any) -> Data:
 
 
 def _class(text: str) -> str | int:
-    return int(text) if text.lstrip("-").isdigit() else text
+    return int(text) if text.lstrip("-").isdecimal() else text
 
 
 def check_code(registry: Registry, built: Built) -> None:

@@ -120,7 +120,7 @@ def answered(status: int, headers: Mapping[str, str], body: bytes, *, token: boo
 def retry_after(headers: Mapping[str, str]) -> float:
     """Return for how many seconds the host wants to be left alone, 0 where it does not say."""
     value = headers.get("retry-after", "")
-    return min(float(value), 3600.0) if value.isdigit() else 0.0
+    return min(float(value), 3600.0) if value.isdecimal() else 0.0
 
 
 def no_answer(error: BaseException) -> tuple[str, str]:

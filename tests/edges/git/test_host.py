@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from urllib3 import exceptions as http
 
-from gitslot.edges.git.causes import CAUSES, no_answer
+from gitslot.edges.git.causes import CAUSES, no_answer, retry_after
 from gitslot.edges.git.host import Access
 from gitslot.edges.git.source import GitSource
 from gitslot.errors import GitPutOff, SourceError
@@ -234,3 +234,11 @@ def test_what_comes_slowly_is_read_beside_the_looks(origin: Origin) -> None:
             continue
     fetches = [path for method, path, _ in origin.asked if method == "POST"]
     assert len(fetches) < 10
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"), [("7", 7.0), ("86400", 3600.0), ("soon", 0.0), ("²", 0.0)]
+)
+def test_a_host_says_in_whole_seconds_for_how_long_to_wait(said: str, wait_s: float) -> None:
+    """What is no number is no time; `²` is a digit, and none of a number."""
+    assert retry_after({"retry-after": said}) == wait_s
